@@ -100,7 +100,7 @@ class SiblingGate:
         return self._signer.check_signature(found, signed, boot=near.boot)
 
     def _refuse(self, reason: Refusal, found: NodeSignature | None) -> web.Response:
-        sentence = self._sentence(reason, found)
+        sentence = _sentence(reason, found)
         self._count_refused(reason)
         now = asyncio.get_running_loop().time()
         if now - self._logged.get(reason, -LOG_SECONDS) >= LOG_SECONDS:
@@ -111,27 +111,30 @@ class SiblingGate:
         answer.force_close()
         return answer
 
-    def _sentence(self, reason: Refusal, found: NodeSignature | None) -> str:
-        here = f"the machine at {self.siblings.members.own.url}"
-        if found is None:
-            return f"{here} answers only requests that its siblings have signed"
-        member = self.siblings.members.find(found.sender)
-        there = f"the machine at {member.url}" if member else f"the machine of node {found.sender}"
-        match reason:
-            case Refusal.SIGNATURE:
-                return (
-                    f"cluster.secret of {there} is neither cluster.secret nor cluster.former_secret of "
-                    f"{here}, or node {found.target} has just been restarted: set the same "
-                    "cluster.secret on both machines and restart them"
-                )
-            case Refusal.TARGET:
-                return (
-                    f"node {found.target} is not on {here}: it has ended, or cluster.url of its machine "
-                    "is wrong and leads here"
-                )
-            case Refusal.EXPIRED:
-                return f"{there} signed its request more than 30 s ago, or knows another time than {here}"
-            case Refusal.REPLAYED:
-                return f"a request of {there} arrived twice"
-            case _:
-                return f"{here} cannot read or remember the request of {there}; try again"
+
+def _sentence(reason: Refusal, found: NodeSignature | None) -> str:
+    """Return what to do about a refusal; as strangers may read it, it names no machine."""
+    if found is None:
+        return "this port answers only requests that sibling nodes have signed"
+    match reason:
+        case Refusal.SIGNATURE:
+            return (
+                f"cluster.secret of the machine of node {found.sender}, which asks, is neither "
+                "cluster.secret nor cluster.former_secret of the machine that is asked, or node "
+                f"{found.target} has just been restarted: set the same cluster.secret on both machines "
+                "and restart them"
+            )
+        case Refusal.TARGET:
+            return (
+                f"node {found.target} is not on the machine that is asked: it has ended, or "
+                "cluster.url of its machine is wrong and leads to another"
+            )
+        case Refusal.EXPIRED:
+            return (
+                f"node {found.sender} signed its request more than 30 s ago, or its machine knows "
+                "another time than the one that is asked"
+            )
+        case Refusal.REPLAYED:
+            return f"a request of node {found.sender} arrived twice"
+        case _:
+            return f"the request of node {found.sender} cannot be read or remembered; try again"

@@ -5,9 +5,12 @@ from dataclasses import replace
 from typing import Final
 
 from bridge.app.build import Bridge
+from bridge.net.node_signature import RowSigner
+from bridge.net.node_store import Member
 from bridge.net.postgres import Postgres
 from bridge.net.siblings import IDENTITY_PATH
 from bridge.node.leases import Leased
+from bridge.node.membership import new_boot
 from bridge.settings.model import Settings
 
 LEASE_STATEMENT_SECONDS: Final = 2.0
@@ -22,12 +25,12 @@ async def join(settings: Settings, *, machine: str, boot: str = "", run: str = "
     Raises:
         SetupError: the database cannot be used, or has as many nodes as there can be.
     """
-    data = settings.data
+    data, cluster = settings.data, settings.cluster
     engine = Postgres(data.url, statement_seconds=data.statement_seconds)
     quick = replace(engine, statement_seconds=LEASE_STATEMENT_SECONDS)
-    return await Leased.join(
-        engine, quick.connect, machine=machine, url=settings.cluster.url, boot=boot, run=run
-    )
+    own = Member(node=0, boot=boot or new_boot(), machine=machine, url=cluster.url)
+    signer = RowSigner(cluster.secret, cluster.former_secret)
+    return await Leased.join(engine, quick.connect, own, run=run, signer=signer)
 
 
 def attach(members: Leased, bridge: Bridge) -> None:

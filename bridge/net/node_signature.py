@@ -1,5 +1,6 @@
-"""Signing requests to nodes of other machines, and checking theirs (`wire.node_signature`)."""
+"""Signing requests to nodes of other machines and the own row in the database, and checking theirs (`wire.node_signature`)."""
 
+import hmac
 import secrets
 from collections import deque
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from typing import Final
 from bridge.wire.node_signature import (
     LIFETIME_SECONDS,
     SKEW_SECONDS,
+    NodeRow,
     NodeSignature,
     Refusal,
     Request,
@@ -60,6 +62,28 @@ class NodeSigner:
         if not any(found.signs(request, boot=boot, secret=each) for each in self._accepted):
             return Refusal.SIGNATURE
         return None if found.fresh(self._now()) else Refusal.EXPIRED
+
+
+class RowSigner:
+    """The signatures of rows in the table of nodes; without a secret there are none, and none are asked for."""
+
+    def __init__(self, secret: str = "", former_secret: str = "") -> None:
+        """Sign by `secret`; accept `former_secret` too."""
+        self._secret = secret
+        self._accepted = [secret, former_secret] if former_secret else [secret]
+
+    def sign(self, row: NodeRow) -> str:
+        """Return the signature of this node's row."""
+        return row.signature(self._secret) if self._secret else ""
+
+    def accepts(self, row: NodeRow, signature: str) -> bool:
+        """Return whether one of the machines with our secret has signed a row."""
+        if not self._secret:
+            return True
+        return any(
+            hmac.compare_digest(row.signature(each).encode(), signature.encode())
+            for each in self._accepted
+        )
 
 
 class Nonces:

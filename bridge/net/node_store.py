@@ -6,11 +6,13 @@ transaction of `Database`.
 
 import asyncio
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from bridge.errors import SetupError
 from bridge.net.database import Connection
+from bridge.net.node_signature import RowSigner
+from bridge.wire.node_signature import NodeRow
 
 MAX_NODES: Final = 256
 """A call's id has one byte for its node."""
@@ -43,7 +45,7 @@ class Member:
     machine: str = ""
     """Of the machine that it runs on (`net.machine`)."""
     url: str = ""
-    """Its machine's `cluster.url`; "" where there is none."""
+    """Its machine's `cluster.url`; "" where there is none, or none that is signed."""
     draining: bool = False
     load: NodeLoad = NodeLoad()
 
@@ -100,12 +102,19 @@ class Lease:
     member: Member
     until: float | None
     """On the database's clock; None for a process whose supervisor says when it ends."""
+    signature: str = ""
+
+    def signed(self, signer: RowSigner) -> bool:
+        """Return whether a machine with our secret has written the machine, boot id and URL, for this lease."""
+        return signer.accepts(_row(self.member, self.until or 0.0), self.signature)
+
+    def without_url(self) -> "Lease":
+        """Return it as that of a node to which nothing is sent."""
+        return replace(self, member=replace(self.member, url=""))
 
 
-def join(
-    connection: Connection, *, boot: str, run: str, machine: str, url: str, now: float
-) -> Member:
-    """Register a process under the least number that no other has, with a lease.
+def join(connection: Connection, own: Member, *, run: str, now: float, signer: RowSigner) -> Member:
+    """Register a process with a lease; returns it under the least number that no other has.
 
     Raises:
         SetupError: there are 256 nodes.
@@ -116,24 +125,39 @@ def join(
         raise SetupError(
             f"data.url: {MAX_NODES} nodes use this database, more than there can be; stop some of them"
         )
-    own = Member(node=min(free), boot=boot, machine=machine, url=url)
+    own, until = replace(own, node=min(free)), now + LEASE_SECONDS
     connection.execute(
-        "INSERT INTO nodes (boot, node, run, machine, url, started_at, lease_until) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (boot, own.node, run, machine, url, now, now + LEASE_SECONDS),
+        "INSERT INTO nodes (boot, node, run, machine, url, started_at, lease_until, signature) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            own.boot,
+            own.node,
+            run,
+            own.machine,
+            own.url,
+            now,
+            until,
+            signer.sign(_row(own, until)),
+        ),
     )
     connection.execute("DELETE FROM nodes WHERE ended_at < ?", (now - KEPT_SECONDS,))
     return own
 
 
-def renew(connection: Connection, own: Member, *, now: float) -> bool:
-    """Renew a node's lease, also one that has run out; return False if the node was declared dead."""
-    load = own.load
+def renew(connection: Connection, own: Member, *, now: float, signer: RowSigner) -> bool:
+    """Renew a node's lease, also one that has run out; return False if the node was declared dead.
+
+    What others send requests by is written again too: another's changes do not last.
+    """
+    load, until = own.load, now + LEASE_SECONDS
     renewed = connection.execute(
-        "UPDATE nodes SET lease_until = ?, draining = ?, calls = ?, capacity = ?, cpu = ?, lag = ? "
-        "WHERE boot = ? AND ended_at IS NULL",
+        "UPDATE nodes SET machine = ?, url = ?, lease_until = ?, signature = ?, draining = ?, "
+        "calls = ?, capacity = ?, cpu = ?, lag = ? WHERE boot = ? AND ended_at IS NULL",
         (
-            now + LEASE_SECONDS,
+            own.machine,
+            own.url,
+            until,
+            signer.sign(_row(own, until)),
             int(own.draining),
             load.calls,
             load.capacity,
@@ -148,7 +172,7 @@ def renew(connection: Connection, own: Member, *, now: float) -> bool:
 def leases(connection: Connection) -> list[Lease]:
     """Return all nodes that have not been found to have ended, by number."""
     rows = connection.execute(
-        "SELECT node, boot, machine, url, draining, calls, capacity, cpu, lag, lease_until "
+        "SELECT node, boot, machine, url, draining, calls, capacity, cpu, lag, lease_until, signature "
         "FROM nodes WHERE ended_at IS NULL ORDER BY node"
     )
     return [
@@ -161,9 +185,9 @@ def leases(connection: Connection) -> list[Lease]:
                 draining=bool(draining),
                 load=NodeLoad(calls=calls, capacity=capacity, cpu=cpu, lag=lag),
             ),
-            until,
+            *signed,
         )
-        for node, boot, machine, url, draining, calls, capacity, cpu, lag, until in rows.fetchall()
+        for node, boot, machine, url, draining, calls, capacity, cpu, lag, *signed in rows.fetchall()
     ]
 
 
@@ -181,6 +205,10 @@ def ended_at(connection: Connection, boot: str) -> float | None:
     """Return when a process was found to have ended, on the database's clock; None while it is alive."""
     row = connection.execute("SELECT ended_at FROM nodes WHERE boot = ?", (boot,)).fetchone()
     return row[0] if row else None
+
+
+def _row(member: Member, until: float) -> NodeRow:
+    return NodeRow(member.machine, member.boot, member.url, until)
 
 
 def _end(connection: Connection, boots: Collection[str], unless: str, now: float) -> list[str]:

@@ -278,5 +278,9 @@ CREATE TABLE secrets (
 ){clustered};
 """
 
-MIGRATIONS: Final = (FIRST, SECOND, THIRD, FOURTH)
+FIFTH: Final = """
+ALTER TABLE nodes ADD COLUMN signature {text} NOT NULL DEFAULT '';
+"""
+
+MIGRATIONS: Final = (FIRST, SECOND, THIRD, FOURTH, FIFTH)
 """By number, from 1."""

@@ -34,7 +34,11 @@ class Transport(Protocol):
         """Return the client for forwarded requests, or with `own` for a node's own requests."""
 
     def base(self, member: Member) -> str:
-        """Return what the URLs of requests to a node begin with."""
+        """Return what the URLs of requests to a node begin with.
+
+        Raises:
+            ConnectionRefusedError: none is known that is the node's own.
+        """
 
     def headers(self, member: Member, request: Request) -> dict[str, str]:
         """Return what proves that a request is from a sibling."""
@@ -92,7 +96,7 @@ class NetworkTransport:
         """Sign by `signer`; `tls` has this machine's certificate, and verifies those of the others."""
         self._signer = signer
         self._tls = tls
-        # Other machines of the operator: their addresses come from the database, not from customers.
+        # Other machines of the operator: their addresses come from rows of the database that they have signed.
         self._session = _session(
             aiohttp.TCPConnector(
                 limit=0,
@@ -108,7 +112,7 @@ class NetworkTransport:
 
     def base(self, member: Member) -> str:
         """Return the node's machine's URL."""
-        return member.url.rstrip("/")
+        return _url(member).rstrip("/")
 
     def headers(self, member: Member, request: Request) -> dict[str, str]:
         """Return the signature of a request."""
@@ -116,7 +120,7 @@ class NetworkTransport:
 
     async def open_tunnel(self, member: Member) -> Streams:
         """Connect to the node's machine."""
-        url = URL(member.url)
+        url = URL(_url(member))
         tls = self._tls if url.scheme == "https" else None
         async with asyncio.timeout(CONNECT_SECONDS):
             connected = await _connect(url)
@@ -127,6 +131,12 @@ class NetworkTransport:
     async def aclose(self) -> None:
         """Close the connections."""
         await self._session.close()
+
+
+def _url(member: Member) -> str:
+    if not member.url:
+        raise ConnectionRefusedError("its row in the database has no cluster.url that is signed")
+    return member.url
 
 
 def _socket(found: aiohttp.AddrInfoType) -> socket.socket:

@@ -94,7 +94,8 @@ class Siblings:
                 return
             self._told_until[member.boot] = now + TOLD_SECONDS
         if isinstance(error, SignatureRefused):
-            log.error("sibling.refuses", extra={"sibling": node, "why": str(error)})
+            url = member.url if member is not None else ""
+            log.error("sibling.refuses", extra={"sibling": node, "url": url, "why": str(error)})
         else:
             log.warning("sibling.silent", extra={"sibling": node, "error": type(error).__name__})
 

@@ -17,8 +17,9 @@ from typing import Final, Self, TypeVar
 from bridge.errors import BridgeError
 from bridge.net import node_store
 from bridge.net.database import Connection, Engine, Session
+from bridge.net.node_signature import RowSigner
 from bridge.net.node_store import Lease, Member, NodeLoad
-from bridge.node.membership import Ended, new_boot
+from bridge.node.membership import Ended
 from bridge.node.reaping import CleanLease, Verdict, expired, judge
 from bridge.tasks import Tasks
 
@@ -32,6 +33,10 @@ JUDGE_SECONDS: Final = 0.5
 JITTER: Final = 0.3
 ANSWER_SECONDS: Final = 1.0
 """How long a node whose lease has run out may take to say that it is alive."""
+UNSIGNED: Final = (
+    "its row in the database is signed by neither cluster.secret nor cluster.former_secret of this machine: set "
+    "the same cluster.secret on both, and the same version; where they are, somebody else has changed the row"
+)
 
 Result = TypeVar("Result")
 
@@ -49,6 +54,7 @@ class Leased:
         session: Session,
         connect: Callable[[], Session],
         thread: ThreadPoolExecutor,
+        signer: RowSigner,
     ) -> None:
         """Use `join` instead."""
         self.own = own
@@ -61,6 +67,9 @@ class Leased:
         self.observe: Callable[[float, bool], None] = lambda *_: None
         """Called at each judgement with the seconds that the lease still lasts, and whether reaping is newly refused."""
         self._connect = connect
+        self._signer = signer
+        self._unsigned: set[str] = set()
+        """Processes whose rows were found unsigned; by boot id."""
         self._session: Session | None = session
         self._thread = thread
         self._loop = asyncio.get_running_loop()
@@ -82,38 +91,40 @@ class Leased:
         cls,
         engine: Engine,
         connect: Callable[[], Session],
+        own: Member,
         *,
-        machine: str,
-        url: str = "",
-        boot: str = "",
         run: str = "",
+        signer: RowSigner | None = None,
     ) -> Self:
         """Register this process, and keep its lease until `aclose`; `connect` opens a session of the database.
+
+        Its number is given to it here. `signer` signs its row, and says whose `cluster.url` may be used; without
+        one all are.
 
         Raises:
             SetupError: the database cannot be used, or has 256 nodes.
         """
-        boot = boot or new_boot()
+        signer = signer or RowSigner()
 
         def register() -> tuple[Member, Session]:
             session = engine.open()
             try:
                 session.begin()
-                own = node_store.join(
-                    session, boot=boot, run=run or boot, machine=machine, url=url, now=session.now()
+                joined = node_store.join(
+                    session, own, run=run or own.boot, now=session.now(), signer=signer
                 )
                 session.commit()
             finally:
                 session.close()
-            return own, connect()
+            return joined, connect()
 
         thread = ThreadPoolExecutor(1, thread_name_prefix="lease")
         try:
-            own, session = await asyncio.get_running_loop().run_in_executor(thread, register)
+            joined, session = await asyncio.get_running_loop().run_in_executor(thread, register)
         except BaseException:
             thread.shutdown(wait=False)
             raise
-        made = cls(own, session, connect, thread)
+        made = cls(joined, session, connect, thread, signer)
         await made.look()
         made._tasks.spawn(made._beat(), name="lease")
         made._tasks.spawn(made._reap(), name="reaper")
@@ -174,7 +185,7 @@ class Leased:
 
         def work(session: Session) -> tuple[bool, float, list[Lease]]:
             now = session.now()
-            alive = node_store.renew(session, own, now=now) if renew else True
+            alive = not renew or node_store.renew(session, own, now=now, signer=self._signer)
             return alive, now, node_store.leases(session)
 
         asked_at = self._loop.time()
@@ -191,10 +202,23 @@ class Leased:
             return
         gone = {one.member.boot for one in found}
         lost = [one.member for one in self._found if one.member.boot not in gone]
-        self._found = found
+        self._found = self._checked(found)
         if lost:
             # Ended by another node, or by themselves: what they left may be anybody's.
             self._report(lost, certain=True)
+
+    def _checked(self, found: Collection[Lease]) -> list[Lease]:
+        """Return leases without the URLs that no machine has signed: customers' keys would be sent there."""
+        unsigned = {
+            one.member.boot
+            for one in found
+            if one.member.machine != self.own.machine and not one.signed(self._signer)
+        }
+        for one in found:
+            if one.member.boot in unsigned - self._unsigned:
+                log.error("sibling.unsigned", extra={"sibling": one.member.node, "why": UNSIGNED})
+        self._unsigned = unsigned
+        return [one.without_url() if one.member.boot in unsigned else one for one in found]
 
     async def aclose(self) -> None:
         """Release the lease, and close the connection."""

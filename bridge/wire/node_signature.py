@@ -1,4 +1,4 @@
-"""The signature of a request from one node to another on a different machine.
+"""The signatures of nodes on different machines: of their requests to each other, and of their rows in the database.
 
 `Bridge-Node: v1 <sender> <target> <expiry> <nonce> <hmac-sha256>`: the nodes' numbers, Unix seconds, 32
 hexadecimal digits, and an HMAC-SHA256 (RFC 2104) by the machines' common secret over these, the boot id of the target,
@@ -74,6 +74,22 @@ class NodeSignature:
         )
         key, text = secret.encode(), signed.encode("utf-8", "surrogateescape")
         return hmac.new(key, text, hashlib.sha256).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRow:
+    """What is signed of a node's row in the database: where its siblings send requests, for one lease."""
+
+    machine: str
+    boot: str
+    url: str
+    until: float
+    """When the lease runs out: an old row, written again, is signed for a lease that has run out."""
+
+    def signature(self, secret: str) -> str:
+        """Return the HMAC-SHA256, in hexadecimal digits."""
+        signed = f"bridge node row v1\n{self.machine}\n{self.boot}\n{self.url}\n{self.until:.3f}"
+        return hmac.new(secret.encode(), signed.encode(), hashlib.sha256).hexdigest()
 
 
 def parse(header: str) -> NodeSignature | None:

@@ -158,8 +158,19 @@ async def test_a_machine_with_an_old_secret_is_told_what_to_set(machines, strang
     status, text = await asked(stranger, second, CALL, headers)
     assert status == 403
     assert "set the same cluster.secret on both machines" in text
-    assert url_of(first) in text
-    assert url_of(second) in text
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["", "v1 0 1 9999999999 " + "0" * 32 + " " + "0" * 64, "v1 0 7 9 " + "0" * 32 + " " + "0" * 64],
+)
+async def test_no_refusal_names_a_machine(machines, stranger, header):
+    async with stranger.get(url_of(machines[1]) + CALL, headers={HEADER: header} | KEY) as answer:
+        told = await answer.text() + str(answer.headers)
+    assert answer.status == 403
+    for node in machines:
+        own = node.bridge.services.siblings.members.own
+        assert not {part for part in (own.url[7:], own.machine, own.boot) if part in told}
 
 
 async def test_a_signature_of_another_path_body_or_node_is_refused(machines, stranger):

@@ -6,7 +6,8 @@ import pytest
 
 from bridge.errors import SetupError
 from bridge.net import node_store
-from bridge.net.node_store import LEASE_SECONDS, Lease, Member, NodeLoad
+from bridge.net.node_signature import RowSigner
+from bridge.net.node_store import LEASE_SECONDS, Member, NodeLoad
 from tests.support.databases import connected
 
 
@@ -61,10 +62,17 @@ def test_a_process_that_ended_long_ago_is_forgotten(connection):
     assert connection.execute("SELECT boot FROM nodes").fetchall() == [("two",)]
 
 
+URL = "http://10.0.0.5:8081"
+SIGNER = RowSigner("the secret of all machines of this test")
+
+
 def join(connection, boot, *, now=10.0):
-    return node_store.join(
-        connection, boot=boot, run=boot, machine="m", url="http://10.0.0.5:8081", now=now
-    )
+    own = Member(node=0, boot=boot, machine="m", url=URL)
+    return node_store.join(connection, own, run=boot, now=now, signer=SIGNER)
+
+
+def renew(connection, own, *, now):
+    return node_store.renew(connection, own, now=now, signer=SIGNER)
 
 
 def test_a_process_joins_under_the_least_free_number(connection):
@@ -85,9 +93,40 @@ def test_there_are_256_nodes_at_most(connection):
 def test_a_lease_is_renewed_until_its_node_is_declared_dead(connection):
     own = join(connection, "one")
     busy = replace(own, draining=True, load=NodeLoad(calls=3, capacity=10, cpu=0.5, lag=0.25))
-    assert node_store.renew(connection, busy, now=100.0)
-    assert node_store.leases(connection) == [Lease(busy, 100.0 + LEASE_SECONDS)]
+    assert renew(connection, busy, now=100.0)
+    [found] = node_store.leases(connection)
+    assert (found.member, found.until) == (busy, 100.0 + LEASE_SECONDS)
     assert node_store.end_expired(connection, ["one"], now=101.0) == []
     assert node_store.end_expired(connection, ["one"], now=109.0) == ["one"]
-    assert not node_store.renew(connection, busy, now=109.0)
+    assert not renew(connection, busy, now=109.0)
     assert node_store.leases(connection) == []
+
+
+def test_a_row_is_signed_when_a_node_joins_and_at_each_heartbeat(connection):
+    own = join(connection, "one", now=1234567890.123456)
+    assert node_store.leases(connection)[0].signed(SIGNER)
+    renew(connection, own, now=1234567892.654321)
+    assert node_store.leases(connection)[0].signed(SIGNER)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "url = 'http://203.0.113.9:8081'",
+        "machine = 'another'",
+        "boot = 'another'",
+        "lease_until = lease_until + 3600",
+        "lease_until = NULL",
+        "signature = ''",
+    ],
+)
+def test_a_row_that_somebody_else_has_changed_is_not_signed_until_the_next_heartbeat(
+    connection, change
+):
+    own = join(connection, "one")
+    connection.execute(f"UPDATE nodes SET {change}")
+    assert not node_store.leases(connection)[0].signed(SIGNER)
+    connection.execute("UPDATE nodes SET boot = 'one'")
+    renew(connection, own, now=12.0)
+    [found] = node_store.leases(connection)
+    assert (found.member, found.signed(SIGNER)) == (own, True)

@@ -84,3 +84,11 @@ async def test_what_goes_to_another_machine_is_signed_for_the_process_there(netw
 async def test_a_machine_that_does_not_answer_is_an_error(network):
     with pytest.raises(ConnectionRefusedError):
         await network.open_tunnel(Member(node=2, boot="other", url="http://127.0.0.1:9"))
+
+
+async def test_nothing_is_sent_to_a_machine_whose_url_nobody_has_signed(network):
+    member = Member(node=2, boot="other")
+    with pytest.raises(ConnectionRefusedError):
+        await network.open_tunnel(member)
+    with pytest.raises(ConnectionRefusedError):
+        network.base(member)

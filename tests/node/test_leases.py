@@ -9,8 +9,11 @@ import pytest
 from bridge.errors import DatabaseLost
 from bridge.net import node_store
 from bridge.net.database import Database
+from bridge.net.node_signature import RowSigner
+from bridge.net.node_store import Member
 from bridge.node import leases
 from bridge.node.leases import Leased
+from bridge.node.membership import new_boot
 from bridge.node.reaping import CleanLease
 
 
@@ -33,8 +36,9 @@ async def join(engine):
         database = Database(engine)
         stack.push_async_callback(database.aclose)
 
-        async def one(**more):
-            made: Any = await Leased.join(engine, engine.open, machine="m", **more)
+        async def one(*, url="", machine="m", **more):
+            own = Member(node=0, boot=new_boot(), machine=machine, url=url)
+            made: Any = await Leased.join(engine, engine.open, own, **more)
             stack.push_async_callback(made.aclose)
             made.ended = []
 
@@ -59,6 +63,10 @@ async def until(condition):
             await asyncio.sleep(0.02)
 
 
+async def boot_of(member):
+    return member.boot
+
+
 async def stop(node):
     """Stop a node's heartbeats, without a goodbye."""
     await node._tasks.aclose()
@@ -72,6 +80,48 @@ async def test_nodes_get_numbers_and_find_each_other(join):
     assert first.find(0) == first.own
     assert first.find(2) is None
     assert abs(first.now() - second.now()) < 1.0
+
+
+SECRETS = ("the secret of these machines", "the secret that they had before")
+
+
+async def test_a_url_in_the_database_is_used_if_a_machine_with_our_secret_has_signed_it(
+    join, caplog
+):
+    ours = RowSigner(*SECRETS)
+    first = await join(machine="a", signer=ours)
+    signers = (ours, RowSigner(SECRETS[1]), RowSigner("x"), RowSigner())
+    for number, signer in enumerate(signers):
+        await join(machine=f"b{number}", url=f"http://10.0.0.{number}:81", signer=signer)
+    await until(lambda: len(first.others()) == len(signers))
+    assert [one.url for one in first.others()] == [
+        "http://10.0.0.0:81",
+        "http://10.0.0.1:81",
+        "",
+        "",
+    ]
+    told = [record for record in caplog.records if record.message == "sibling.unsigned"]
+    assert {record.sibling for record in told} >= {3, 4}
+    assert not any(secret in record.why for record in told for secret in SECRETS)
+
+
+async def test_a_node_whose_url_somebody_changes_in_the_database_stays_alive_and_gets_it_back(join):
+    signer = RowSigner(SECRETS[0])
+    first = await join(machine="a", signer=signer)
+    second = await join(machine="b", url="http://10.0.0.5:8081", signer=signer)
+    await until(lambda: first.others())
+    first.boot_of = boot_of
+    await stop(second)
+    await second._in_thread(
+        lambda it: it.execute("UPDATE nodes SET url = 'http://203.0.113.9' WHERE node = 1")
+    )
+    await first.look()
+    assert first.find(1).url == ""
+    async with asyncio.timeout(10):
+        while first.find(1).url != second.own.url:
+            await second.look()
+            await first.look()
+    assert first.ended == []
 
 
 async def test_numbers_are_different_however_many_join_at_once(join):

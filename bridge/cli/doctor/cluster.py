@@ -18,8 +18,8 @@ from bridge.errors import DatabaseFailed, SettingsError, SetupError
 from bridge.net.database import wall_time
 from bridge.net.listener import open_listeners
 from bridge.net.machine import known_machine_id
-from bridge.net.node_signature import NodeSigner
-from bridge.net.node_store import Member
+from bridge.net.node_signature import NodeSigner, RowSigner
+from bridge.net.node_store import Lease, Member
 from bridge.net.postgres import Postgres
 from bridge.net.sibling_transports import NetworkTransport
 from bridge.net.siblings import IDENTITY_PATH, REFUSED, NodeIdentity
@@ -34,9 +34,10 @@ MAX_ASKED: Final = 64
 """Nodes that are asked; those after them, by number, are left out."""
 MAX_BYTES: Final = 1024
 _LIVING: Final = """
-SELECT node, boot, machine, url FROM nodes
+SELECT node, boot, machine, url, lease_until, coalesce(to_jsonb(nodes)->>'signature', '') FROM nodes
 WHERE ended_at IS NULL AND (lease_until IS NULL OR lease_until > ?) ORDER BY node
 """
+"""A database whose last bridge was an older one has no signatures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,8 @@ async def check_cluster(around: Surroundings) -> list[Finding]:
     if not around.running:
         found.append(await asyncio.to_thread(try_port, cluster))
     try:
-        known = await asyncio.to_thread(registered, settings.data.url)
+        rows = RowSigner(cluster.secret, cluster.former_secret)
+        known = await asyncio.to_thread(registered, settings.data.url, rows)
     except (DatabaseFailed, SetupError):
         text = "the other machines are not known, as the database cannot be read"
         return [*found, warning(CHECK, text, fix="see the check of the database")]
@@ -135,8 +137,8 @@ def try_port(cluster: Cluster) -> Finding:
     return ok(CHECK, f"{cluster.url} can be listened on")
 
 
-def registered(url: str) -> Registered:
-    """Return the nodes that live, by the database; blocks.
+def registered(url: str, signer: RowSigner) -> Registered:
+    """Return the nodes that live, by the database, without the URLs that no machine has signed; blocks.
 
     Raises:
         SetupError, DatabaseFailed: it cannot be read.
@@ -149,14 +151,18 @@ def registered(url: str) -> Registered:
         ahead = now - wall_time()
     finally:
         session.close()
-    members = [Member(node=node, boot=boot, machine=on, url=at) for node, boot, on, at in rows]
-    return Registered(members, ahead)
+    found = (
+        Lease(Member(node=node, boot=boot, machine=on, url=at), until, signature)
+        for node, boot, on, at, until, signature in rows
+    )
+    leases = [one if one.signed(signer) else one.without_url() for one in found]
+    return Registered([one.member for one in leases], ahead)
 
 
 async def ask(member: Member, transport: NetworkTransport) -> Answer:
     """Ask a machine for the identity of one of its nodes."""
     if not member.url:
-        return Answer(member, failure="it is registered without a cluster.url")
+        return Answer(member, failure="it is registered without a cluster.url signed by our secret")
     headers = transport.headers(member, Request("GET", IDENTITY_PATH))
     url = URL(f"{transport.base(member)}{IDENTITY_PATH}")
     try:

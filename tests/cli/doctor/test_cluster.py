@@ -5,7 +5,7 @@ import pytest
 from bridge.cli.doctor import cluster
 from bridge.cli.doctor.cluster import Answer, ask, check_cluster, judge, judge_url, registered
 from bridge.net.database import wall_time
-from bridge.net.node_signature import NodeSigner
+from bridge.net.node_signature import NodeSigner, RowSigner
 from bridge.net.node_store import Member
 from bridge.net.sibling_transports import NetworkTransport
 from bridge.settings.model import Cluster, Data, Settings
@@ -66,6 +66,11 @@ async def test_nobody_at_the_address_is_told():
     assert_fails(only(judged(found)), "127.0.0.1", "10.0.0.5", setting="cluster.url")
 
 
+async def test_a_machine_whose_row_is_not_signed_is_told():
+    found = await answer(Member(node=7, boot=HERE, machine=THERE))
+    assert_fails(only(judged(found)), "signed by our secret", "10.0.0.5", setting="cluster.url")
+
+
 def test_machines_that_answer_are_counted_with_their_nodes():
     more = Member(node=8, boot="d" * 16, machine=THERE, url=OTHER.url)
     found = only(judged(Answer(OTHER, known=True), Answer(more, known=True)))
@@ -120,8 +125,11 @@ def test_only_nodes_that_live_are_asked(postgres_server):
                 f"VALUES ('{boot}', {node}, '', 'm', 'http://10.0.0.5:8081', 0, {lease}, {ended})",
                 database=name,
             )
-        found = registered(url)
+        found = registered(url, RowSigner(SECRET))
+        unsigned = registered(url, RowSigner())
     assert [member.node for member in found.members] == [1, 2]
+    assert [member.url for member in found.members] == ["", ""]
+    assert [member.url for member in unsigned.members] == ["http://10.0.0.5:8081"] * 2
     assert abs(found.ahead_seconds) < 1.0
 
 
