@@ -22,7 +22,7 @@ PACKET_PATH := $(BIN)/python -m bridge.rtc.packet_path_build
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help ready packet-path run run-lan demo doctor example-pipecat example-twilio example-openai test pytest test-long test-tools check check-web audit bench profile soak flood fuzz outages rungs vads compatibility docs package lock clean
+.PHONY: help ready packet-path run run-lan demo doctor example-pipecat example-twilio example-openai test pytest test-long test-tools check check-web audit bench profile soak flood fuzz outages rungs vads compatibility docs pictures package lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -124,6 +124,9 @@ docs: $(DEV)  ## write the generated documents and build the guide (/docs/guide/
 	$(BIN)/python -m tests.docs.write
 	$(BIN)/python .ci/guide.py --strict build/guide
 
+pictures: $(DEV)  ## draw the picture that README and guide open with, from the page in a live call
+	WRITE_PICTURES=1 $(BIN)/python -m pytest -q -n 0 tests/browser/test_picture.py
+
 package: $(DEV) $(NODE)  ## the wheel and the npm package of the browser client, into build/
 	@mkdir -p build
 	$(BIN)/python -m pip --quiet --disable-pip-version-check wheel --no-deps --no-build-isolation -w build .
@@ -184,7 +187,7 @@ test-tools: $(DEV)
 	@sh .ci/install-test-tools $(BIN)/python
 
 # Whoever needs it has installed the packages before: those of a start, or those for tests, both have what it takes.
-build/guide/index.html: .ci/guide.py $(wildcard docs/*.md docs/*.png deploy/push.md *.md web/guide/*)
+build/guide/index.html: .ci/guide.py $(wildcard docs/*.md docs/*.webp deploy/push.md *.md web/guide/*)
 	@$(BIN)/python .ci/guide.py build/guide
 
 check-web: $(DEV)

@@ -79,6 +79,7 @@ LINK = re.compile(
 )
 EMPTY_HEADING = re.compile(r"<th(?P<rest>[^>]*)></th>")
 HEADING = re.compile(r'<h[1-6] id="(?P<anchor>[^"]+)">(?P<title>.*?)</h[1-6]>', re.DOTALL)
+PICTURE = re.compile(r'src(?:set)?="([^"]+)"')
 HREF = re.compile(r'href="(?![a-z]+:)(?P<page>[^"#]*)(?:#(?P<anchor>[^"]+))?"')
 TAG = re.compile(r"<[^>]+>")
 
@@ -117,7 +118,7 @@ def main() -> int:
 def write(pages: Sequence[Page], folder: Path) -> None:
     """Write pages, the index for the search, pictures and the theme; the first page last."""
     folder.mkdir(parents=True, exist_ok=True)
-    for file in (*THEME.iterdir(), *(PROJECT / "docs").glob("*.png")):
+    for file in (*THEME.iterdir(), *(PROJECT / "docs").glob("*.webp")):
         if file.name != "main.html":
             shutil.copyfile(file, folder / file.name)
     entries = [entry for page in pages for entry in _entries(page)]
@@ -209,6 +210,9 @@ def _dead_links(pages: Sequence[Page]) -> Iterator[str]:
             known = anchors.get(link["page"] or f"{page.name}.html")
             if known is None or (link["anchor"] and link["anchor"] not in known):
                 yield f"{page.name}: no {link[0]}"
+        for name in PICTURE.findall(page.content):
+            if not (PROJECT / "docs" / name).is_file():
+                yield f"{page.name}: no picture {name}"
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ HEADERS = {
     "Cache-Control": "no-cache",
     "Referrer-Policy": "no-referrer",
 }
-GUIDE_FILE = re.compile(r"[a-z0-9-]+\.(html|css|js|json|svg)")
+GUIDE_FILE = re.compile(r"[a-z0-9-]+\.(html|css|js|json|svg|webp)")
 NOT_BUILT = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>The guide is not built</title>
 <p>The guide is not built. Start the bridge with <code>make run</code>, or run <code>make ready</code> in its checkout, and reload this page.

@@ -19,6 +19,7 @@ CONTENT_TYPES: Final = {
     ".md": "text/plain; charset=utf-8",
     ".svg": "image/svg+xml",
     ".txt": "text/plain; charset=utf-8",
+    ".webp": "image/webp",
 }
 MAX_KEPT: Final = 512
 """Files; the pages and the guide have a quarter of that. Others are compressed for each request."""

@@ -1,5 +1,6 @@
 """The guide as a site: it builds without a dead link, and is served."""
 
+import re
 import shutil
 
 import aiohttp
@@ -18,10 +19,10 @@ def site(tmp_path_factory):
     return folder
 
 
-async def get(folder, path):
+async def get(folder, path, *, read=True):
     async with served(folder) as server, aiohttp.ClientSession() as client:
         response = await client.get(URL(f"{server.make_url('/docs/guide/')}{path}", encoded=True))
-        return response.status, response.headers, await response.text()
+        return response.status, response.headers, await response.text() if read else ""
 
 
 @pytest.mark.parametrize("name", ["", "tutorial.html", "changelog.html", "http-api.html"])
@@ -45,13 +46,22 @@ def test_a_link_that_leads_nowhere_and_a_page_that_is_not_listed_are_named(tmp_p
         shutil.copyfile(PROJECT / name, project / name)
     for folder in ("docs", "web/guide"):
         shutil.copytree(PROJECT / folder, project / folder)
-    (project / "docs" / "concepts.md").write_text("# Concepts\n[a](agents.md#nowhere) [b](new.md)")
+    (project / "docs" / "concepts.md").write_text(
+        '# Concepts\n[a](agents.md#nowhere) [b](new.md) <img src="c.webp">'
+    )
     (project / "docs" / "new.md").write_text("# New")
     done = build(tmp_path / "guide", project)
     assert done.returncode == 1
     assert "docs/new.md is in no section" in done.stderr
     assert 'concepts: no href="agents.html#nowhere"' in done.stderr
     assert 'concepts: no href="new.html"' in done.stderr
+
+
+async def test_the_first_page_shows_its_picture(site):
+    _, _, text = await get(site, "")
+    for name in re.findall(r'src(?:set)?="(page-[^"]+)"', text):
+        status, headers, _ = await get(site, name, read=False)
+        assert (status, headers["Content-Type"]) == (200, "image/webp")
 
 
 async def test_its_index_for_search_is_served(site):
