@@ -93,7 +93,6 @@ WITHOUT_A_TEST_FILE = {
     "bridge/legs/base.py": "a protocol",
     "bridge/call/bus_party.py": "tests/call/test_bus*.py go through it",
     "bridge/legs/peer_media.py": "tests/legs/test_webrtc.py and test_cloud.py go through it",
-    "bridge/legs/inbound.py": "tests/legs/test_socket.py and test_stream.py go through it",
     "bridge/rtc/ice.py": "tests/rtc/test_peer*.py and test_hostile_datagrams.py go through it",
     "bridge/rtc/config.py": "records without behaviour",
     "bridge/rtc/link.py": "as rtc/ice.py",

@@ -75,7 +75,7 @@ class AudioForm(Struct, rename="camel"):
 async def stream(context: Context, query: AudioForm) -> web.StreamResponse:
     """Open the PCM socket: a call's audio over a WebSocket, s16le at 16 kHz by default.
 
-    Text is ignored; a message that is no whole number of frames is padded.
+    Text is ignored; messages of audio may have any length.
     """
     runner = live_call(context)
     return await serve(context, runner, query.media(ZUCKZAPGO), query.buffer_ms / 1000)
@@ -113,7 +113,7 @@ async def serve(
 ) -> web.StreamResponse:
     """Make the connection a leg of the call, until either ends.
 
-    With `texts` there is JSON text beside the audio, and messages of audio are not padded.
+    With `texts` there is JSON text beside the audio.
 
     Raises:
         InvalidRequest: the request is no WebSocket upgrade.
@@ -139,7 +139,6 @@ async def serve(
         media=media,
         counters=services.metrics.sockets,
         answered=lambda: runner.machine.state in AUDIBLE,
-        pads=texts is None,
         limit_seconds=buffer_seconds,
         texts=texts,
     )

@@ -15,6 +15,10 @@ MAX_MARKS: Final = 1000
 """Limit of pending marks; beyond it the oldest is reported at once."""
 
 _SECOND_BYTES: Final = 2 * SAMPLE_RATE
+_LATE_FRAMES: Final = 3
+"""How long a message may be late: only after so many empty frames the rest of a frame is padded."""
+_PAUSE_FRAMES: Final = 15
+"""A sender that has sent nothing for so many frames pauses: what is left is its last, what follows begins anew."""
 
 
 class _Mark(NamedTuple):
@@ -26,24 +30,36 @@ class _Mark(NamedTuple):
 class PacedQueue:
     """Takes any amount of 16 kHz audio and returns 640 bytes every 20 ms.
 
-    When the queue runs empty in the middle of a frame, it waits one frame for the rest, then pads
-    it with silence. A mark is reported once all audio before it has been played.
+    When the queue runs empty in the middle of a frame, it waits 60 ms for the rest, then pads it with
+    silence; at once if nothing has been added for 300 ms. A mark is reported once all audio before it
+    has been played.
     """
 
     __slots__ = (
-        "_audio", "_dropped_bytes", "_limit", "_marks", "_playing", "_reached", "_start", "_waited"
+        "_audio", "_dropped_bytes", "_empty", "_hold", "_holds", "_limit", "_marks", "_pulls",
+        "_reached", "_start", "_waited",
     )  # fmt: skip
 
-    def __init__(self, *, limit_seconds: float = LIMIT_SECONDS) -> None:
+    def __init__(self, *, limit_seconds: float = LIMIT_SECONDS, holds: bool = False) -> None:
+        """Make an empty queue.
+
+        With `holds`, audio that begins anew with other than whole frames is played one frame later: a
+        party that sends it at real time completes a frame up to 20 ms after its beginning.
+        """
         self._limit = round(limit_seconds * _SECOND_BYTES)
+        self._holds = holds
+        self._hold = False
         self._audio = bytearray()
         self._start = 0
         """Position of the first byte of `_audio`."""
         self._marks: deque[_Mark] = deque()
         self._reached: list[str] = []
-        self._playing = False
-        """Whether the frame that was pulled last is being played."""
-        self._waited = False
+        self._empty = _PAUSE_FRAMES
+        """Empty frames since the last one; 0 while that is being played."""
+        self._waited = 0
+        """Empty frames since audio was added last."""
+        self._pulls = 0
+        """All frames since then."""
         self._dropped_bytes = 0
 
     @property
@@ -63,8 +79,10 @@ class PacedQueue:
 
     def add(self, pcm: bytes) -> None:
         """Append whole samples at 16 kHz; beyond the limit the oldest are dropped and counted."""
+        if self._holds and not self._audio and self._empty >= _PAUSE_FRAMES:
+            self._hold = len(pcm) % FRAME_BYTES > 0
         self._audio += pcm
-        self._waited = False
+        self._waited = self._pulls = 0
         excess = len(self._audio) - self._limit
         if excess > 0:
             self._remove(excess)
@@ -72,7 +90,7 @@ class PacedQueue:
 
     def mark(self, name: str) -> None:
         """Set a mark after all buffered audio, to be reported by `reached`."""
-        if not self._audio and not self._playing:
+        if not self._audio and self._empty:
             self._reached.append(name)
             return
         self._marks.append(_Mark(self._start + len(self._audio), name))
@@ -91,13 +109,15 @@ class PacedQueue:
         """
         self._reach()
         size = len(self._audio)
-        if size < FRAME_BYTES and (not size or not self._waited):
-            self._waited = True
-            self._playing = False
+        self._pulls += 1
+        if self._hold or (size < FRAME_BYTES and not (size and self._is_last)):
+            self._hold = False
+            self._waited += 1
+            self._empty += 1
             return None
         frame = bytes(self._audio[:FRAME_BYTES])
         self._remove(len(frame))
-        self._playing = True
+        self._empty = 0
         return frame if size >= FRAME_BYTES else frame + bytes(FRAME_BYTES - size)
 
     def clear(self) -> list[str]:
@@ -106,6 +126,11 @@ class PacedQueue:
         self._marks.clear()
         self._remove(len(self._audio))
         return names
+
+    @property
+    def _is_last(self) -> bool:
+        """Whether nothing is expected to continue what is buffered."""
+        return self._waited >= _LATE_FRAMES or self._pulls > _PAUSE_FRAMES
 
     def _reach(self) -> None:
         while self._marks and self._marks[0].position <= self._start:

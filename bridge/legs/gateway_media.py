@@ -11,7 +11,7 @@ from bridge.audio.level import level
 from bridge.audio.playout import Playout
 from bridge.call.model import LegStatistics, ReceivedAudio, SentAudio
 from bridge.wire.gateway import BufferStatus
-from bridge.wire.media_format import MediaEncoder, MediaFormat, decode_samples
+from bridge.wire.media_format import MediaDecoder, MediaEncoder, MediaFormat
 
 MIN_DELAY: Final = 0.06
 MAX_DELAY: Final = 1.0
@@ -35,8 +35,8 @@ class GatewayMedia:
         self._loop = asyncio.get_running_loop()
         self._playout = Playout(minimum=MIN_DELAY, maximum=MAX_DELAY)
         self._pts = 0
+        self._decoder = MediaDecoder(media)
         self._partial_frame = b""
-        self._partial_sample = b""
         self._outgoing = MediaEncoder(media)
         size = round(QUEUE_SECONDS * 1000 / media.frame_milliseconds)
         self._waiting: deque[bytes] = deque(maxlen=size)
@@ -54,7 +54,10 @@ class GatewayMedia:
 
     def pull(self) -> bytes | None:
         """Return the next frame of what the far party says."""
-        pcm = self._playout.pull(self._loop.time())
+        now = self._loop.time()
+        if self._partial_frame:
+            self._pad_partial(now)
+        pcm = self._playout.pull(now)
         if pcm is not None:
             self._last_received = pcm
             self._frames += 1
@@ -97,16 +100,11 @@ class GatewayMedia:
         self.last_received = now
         self._messages += 1
         self._bytes += len(data)
-        data = self._partial_sample + data
-        whole = len(data) - len(data) % self._media.encoding.sample_bytes
-        self._partial_sample = data[whole:]
-        pcm = self._partial_frame + decode_samples(self._media.encoding, data[:whole])
+        pcm = self._partial_frame + b"".join(self._decoder.decode(self._decoder.align(data)))
         end = len(pcm) - len(pcm) % FRAME_BYTES
         self._partial_frame = pcm[end:]
         for begin in range(0, end, FRAME_BYTES):
-            frame = Frame(pcm[begin : begin + FRAME_BYTES], self._pts, self)
-            self._playout.push(frame, now)
-            self._pts += FRAME_SAMPLES
+            self._push_playout(pcm[begin : begin + FRAME_BYTES], now)
 
     def note_buffer(self, backlog: BufferStatus) -> None:
         """Pause sending while too much is buffered at the engine.
@@ -119,6 +117,17 @@ class GatewayMedia:
         elif backlog.buffered <= backlog.resume:
             self._paused_until = now
 
+    def _pad_partial(self, now: float) -> None:
+        """Play a partial frame, padded, once all before it is played and nothing has followed."""
+        last = self.last_received
+        if last is not None and now - last >= MIN_DELAY and not self._playout.held():
+            partial, self._partial_frame = self._partial_frame, b""
+            self._push_playout(partial.ljust(FRAME_BYTES, b"\0"), now)
+
+    def _push_playout(self, pcm: bytes, now: float) -> None:
+        self._playout.push(Frame(pcm, self._pts, self), now)
+        self._pts += FRAME_SAMPLES
+
     async def send(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         """Send the pushed frames until cancelled, or until the socket fails.
 
@@ -127,7 +136,8 @@ class GatewayMedia:
         """
         self._waiting.clear()
         self._outgoing = MediaEncoder(self._media)
-        self._partial_sample = self._partial_frame = b""
+        self._decoder.drop_incomplete()
+        self._partial_frame = b""
         self._paused_until = 0.0
         self._open = True
         try:

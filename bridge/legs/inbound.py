@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from bridge.audio.frame import SILENCE
+from bridge.audio.frame import FRAME_SECONDS, SILENCE
 from bridge.audio.level import level
 from bridge.audio.paced import LIMIT_SECONDS, PacedQueue
 from bridge.audio.sample_encoding import MIN_BYTES, guess_encoding
@@ -13,47 +13,58 @@ from bridge.call.model import ReceivedAudio
 from bridge.wire.media_format import PIECE_SECONDS, MediaDecoder, MediaFormat
 
 _PROBE_BYTES: Final = 2 * MIN_BYTES
+IDLE_SECONDS: Final = 1.0
+"""After so long with nothing to play, a message begins with a new sample.
+
+Not sooner: after a stall of the network it goes on within the one that the last message began.
+"""
 
 
 class InboundAudio:
-    """Decodes messages of audio and buffers what comes faster than it is played."""
+    """Decodes messages of audio and buffers what comes faster than it is played.
+
+    Each message continues the previous one, wherever they are cut; only what is left when nothing has
+    followed for a frame's time is padded with silence.
+    """
 
     def __init__(
         self,
         media: MediaFormat,
         on_dropped: Callable[[float], None],
+        on_incomplete: Callable[[], None],
         *,
-        pads: bool = False,
         limit_seconds: float = LIMIT_SECONDS,
     ) -> None:
-        """Make an empty buffer; `on_dropped` takes the seconds that were dropped above the limit.
+        """Make an empty buffer.
 
-        With `pads`, each message is padded to a whole frame (`wire.media_format.MediaDecoder`).
+        `on_dropped` takes the seconds that were dropped above the limit; `on_incomplete` is called when the
+        rest of a sample has not come, and its beginning is dropped.
         """
-        self.queue = PacedQueue(limit_seconds=limit_seconds)
+        self.queue = PacedQueue(limit_seconds=limit_seconds, holds=True)
         self.frames = 0
         """Frames played."""
         self._on_dropped = on_dropped
-        self._decoder = MediaDecoder(media, pads=pads)
+        self._on_incomplete = on_incomplete
+        self._decoder = MediaDecoder(media)
+        self._idle_frames = 0
+        """How often there was nothing to play since the last message."""
         self._long = round(media.second_bytes * PIECE_SECONDS)
         self._messages = self._bytes = 0
-        self._encoding, self._sample_bytes = media.encoding.value, media.encoding.sample_bytes
+        self._encoding = media.encoding.value
         self._probe = bytearray()
         """The latest audio as it came, to tell its encoding."""
         self._guesses: deque[str | None] = deque(maxlen=2)
         self._last = SILENCE
 
     async def receive(self, message: bytes) -> None:
-        """Take a message; yields to other tasks between the pieces of a long one.
-
-        Raises:
-            RemoteProtocolError: as `MediaDecoder.decode`.
-        """
+        """Take a message; yields to other tasks between the pieces of a long one."""
         self._messages += 1
         self._bytes += len(message)
+        self._idle_frames = 0
+        samples = self._decoder.align(message)
         if len(self._probe) < _PROBE_BYTES:
-            self._probe += message[: len(message) // self._sample_bytes * self._sample_bytes]
-        for pcm in self._decoder.decode(message):
+            self._probe += samples
+        for pcm in self._decoder.decode(samples):
             before = self.queue.dropped_seconds
             self.queue.add(pcm)
             if (dropped := self.queue.dropped_seconds - before) > 0:
@@ -64,9 +75,20 @@ class InboundAudio:
     def pull(self) -> bytes | None:
         """Return the next 20 ms; None while there is nothing."""
         frame = self.queue.pull()
-        self.frames += frame is not None
         self._last = frame or SILENCE
+        if frame is not None:
+            self.frames += 1
+        else:
+            self._idle_frames += 1
+            if self._decoder.incomplete and self._idle_frames * FRAME_SECONDS >= IDLE_SECONDS:
+                self._decoder.drop_incomplete()
+                self._on_incomplete()
         return frame
+
+    def clear(self) -> list[str]:
+        """Drop what waits to be played; return its marks (`PacedQueue.clear`)."""
+        self._decoder.drop_incomplete()
+        return self.queue.clear()
 
     def check_encoding(self) -> str:
         """Return the encoding that the audio is in, if not the agreed one; else an empty string.

@@ -17,7 +17,6 @@ from bridge.audio.paced import LIMIT_SECONDS
 from bridge.call.events import LegConnected, LegEnded
 from bridge.call.leg_state import SocketState
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics, SentAudio
-from bridge.errors import RemoteProtocolError
 from bridge.legs.base import Emit
 from bridge.legs.inbound import InboundAudio
 from bridge.legs.outbound import STUCK_SECONDS, OutboundQueue, SocketCounters
@@ -63,8 +62,8 @@ class TextMessages(Protocol):
     def is_clear(self, text: str) -> bool:
         """Whether this text asks to drop the audio that is still to be played."""
 
-    def refusal(self, error: RemoteProtocolError) -> list[str]:
-        """Return the reply to a malformed message."""
+    def refusal(self, problem: str) -> list[str]:
+        """Return the report of audio that cannot be played."""
 
     def farewell(self) -> list[str]:
         """Return the last messages."""
@@ -88,14 +87,13 @@ class SocketLeg:
         media: MediaFormat,
         counters: SocketCounters,
         answered: Callable[[], bool],
-        pads: bool = False,
         limit_seconds: float = LIMIT_SECONDS,
         texts: TextMessages | None = None,
     ) -> None:
         """Make a leg of an open WebSocket with this format both ways.
 
-        No audio is sent before `answered`: the call has been answered and its media is up. For `pads`
-        and `limit_seconds` see `InboundAudio`; without `texts` there are no text messages.
+        No audio is sent before `answered`: the call has been answered and its media is up. For
+        `limit_seconds` see `InboundAudio`; without `texts` there are no text messages.
         """
         self.leg_id = leg_id
         self.source = self.sink = self
@@ -105,7 +103,10 @@ class SocketLeg:
         self._texts = texts
         self._media = media
         self._inbound = InboundAudio(
-            media, partial(self._count_dropped, "in"), pads=pads, limit_seconds=limit_seconds
+            media,
+            partial(self._count_dropped, "in"),
+            self._refuse_incomplete,
+            limit_seconds=limit_seconds,
         )
         self._encoder = MediaEncoder(media)
         self._message_seconds = media.frame_milliseconds / 1000
@@ -140,16 +141,12 @@ class SocketLeg:
 
     async def receive_audio(self, message: bytes) -> None:
         """Take a binary message; yields to other tasks between the pieces of a long one."""
-        try:
-            await self._inbound.receive(message)
-        except RemoteProtocolError as error:
-            if self._texts is not None:
-                self._send_texts(self._texts.refusal(error))
+        await self._inbound.receive(message)
 
     def receive_text(self, text: str) -> None:
         """Take a text message."""
         if self._texts is not None and self._texts.is_clear(text):
-            self._inbound.queue.clear()
+            self._inbound.clear()
 
     def receive_pong(self, payload: bytes) -> None:
         """Take a pong."""
@@ -218,6 +215,13 @@ class SocketLeg:
         for text in texts:
             self._outbound.add_text(text)
             self._wake.set()
+
+    def _refuse_incomplete(self) -> None:
+        if self._texts is not None:
+            size = self._media.encoding.sample_bytes
+            self._send_texts(
+                self._texts.refusal(f"the audio ended within a sample of {size} bytes")
+            )
 
     def _count_dropped(self, direction: str, seconds: float) -> None:
         self._counters.dropped(direction, seconds)

@@ -118,7 +118,10 @@ class StreamLeg:
         self._first_pts: int | None = None
         """Of the first frame of any track: the stream's start."""
         self._inbound = InboundAudio(
-            facts.media, partial(counters.dropped, "in"), limit_seconds=facts.buffer_seconds
+            facts.media,
+            partial(counters.dropped, "in"),
+            self._count_incomplete,
+            limit_seconds=facts.buffer_seconds,
         )
         self._wake = asyncio.Event()
         self._live = False
@@ -241,7 +244,7 @@ class StreamLeg:
                 self._inbound.queue.mark(name)
                 self._send_marks(self._inbound.queue.reached())
             case Clear():
-                self._send_marks(self._inbound.queue.clear())
+                self._send_marks(self._inbound.clear())
                 self._finish_playing(heard=False)
             case Reply():
                 self._say(meant)
@@ -251,6 +254,9 @@ class StreamLeg:
                 self._report_error(code, text)
             case Ignored(reason):
                 self._ignored[reason] += 1
+
+    def _count_incomplete(self) -> None:
+        self._ignored["malformed"] += 1
 
     def _finish_playing(self, *, heard: bool) -> None:
         if self._played is not None and not self._played.done():

@@ -16,7 +16,6 @@ from bridge.audio.g711 import MULAW
 from bridge.audio.g711 import SAMPLE_RATE as G711_RATE
 from bridge.audio.halfband import Decimator, Interpolator
 from bridge.audio.resample import Resampler
-from bridge.errors import RemoteProtocolError
 
 MIN_FRAME_MS: Final = 10
 MAX_FRAME_MS: Final = 200
@@ -122,40 +121,37 @@ def _is_telephony(media: MediaFormat) -> bool:
 
 
 class MediaDecoder:
-    """Decodes one socket's messages to 16 kHz audio."""
+    """Decodes one socket's messages to 16 kHz audio; each continues the previous one, at any byte."""
 
-    __slots__ = ("_convert", "_format", "_pad_bytes")
+    __slots__ = ("_convert", "_format", "_rest", "_sample_bytes")
 
-    def __init__(self, media: MediaFormat, *, pads: bool = False) -> None:
-        """Create a decoder.
-
-        Args:
-            media: The format of the messages.
-            pads: Pad each message with silence to a whole frame, as ZuckZapGo documents; otherwise
-                a message must consist of whole samples and continues the previous one.
-        """
+    def __init__(self, media: MediaFormat) -> None:
         self._format = media
-        self._pad_bytes = media.frame_bytes if pads else 0
+        self._sample_bytes = media.encoding.sample_bytes
+        self._rest = b""
         self._convert = _to_bus(media)
 
-    def decode(self, message: bytes) -> Iterator[bytes]:
-        """Decode a message in pieces; the iterator must be exhausted before the next message.
+    @property
+    def incomplete(self) -> bool:
+        """Whether the last message ended within a sample."""
+        return bool(self._rest)
 
-        Raises:
-            RemoteProtocolError: Without padding, the message does not consist of whole samples. It
-                is dropped; raised by the call, not the iterator.
-        """
-        encoding = self._format.encoding
-        size = encoding.sample_bytes
-        if self._pad_bytes:
-            message += bytes(-len(message) % size)
-            missing = -len(message) % self._pad_bytes // size
-            message += missing * encoding.silence
-        elif len(message) % size:
-            raise RemoteProtocolError(f"a frame's length must be a multiple of {size} bytes")
+    def align(self, message: bytes) -> bytes:
+        """Return the whole samples of a message and of what was left of the previous one."""
+        data = self._rest + message
+        whole = len(data) - len(data) % self._sample_bytes
+        self._rest = data[whole:]
+        return data[:whole]
+
+    def drop_incomplete(self) -> None:
+        """Drop the sample that the last message has begun: the next message begins with a sample."""
+        self._rest = b""
+
+    def decode(self, samples: bytes) -> Iterator[bytes]:
+        """Decode whole samples in pieces; the iterator must be exhausted before the next message."""
         step = round(self._format.second_bytes * PIECE_SECONDS)
         return (
-            self._convert(message[begin : begin + step]) for begin in range(0, len(message), step)
+            self._convert(samples[begin : begin + step]) for begin in range(0, len(samples), step)
         )
 
 

@@ -132,7 +132,7 @@ def _read(text: str | bytes, facts: StreamFacts) -> ServerMessage:
         return Ignored("oneway")
     match message.event:
         case "media":
-            return _read_media(message.media, facts.media.encoding.sample_bytes)
+            return _read_media(message.media)
         case "mark":
             return _read_mark(message.mark)
         case "clear":
@@ -141,13 +141,11 @@ def _read(text: str | bytes, facts: StreamFacts) -> ServerMessage:
             return Ignored("unknown_event")
 
 
-def _read_media(media: msgspec.Raw, sample_bytes: int) -> ServerMessage:
+def _read_media(media: msgspec.Raw) -> ServerMessage:
     try:
-        data = _MEDIA.decode(media).payload
+        return Media(_MEDIA.decode(media).payload)
     except msgspec.DecodeError:
         return Ignored("malformed")
-    # Half a sample would turn everything after it into noise.
-    return Ignored("malformed") if len(data) % sample_bytes else Media(data)
 
 
 def _read_mark(mark: msgspec.Raw) -> ServerMessage:

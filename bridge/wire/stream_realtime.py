@@ -139,10 +139,10 @@ class RealtimeMessages:
         delta, item_id = event.get("delta"), read_id(event, "item_id")
         index = event.get("content_index")
         try:
-            data = base64.b64decode(delta, validate=True) if isinstance(delta, str) else b"?"
+            data = base64.b64decode(delta, validate=True) if isinstance(delta, str) else None
         except (binascii.Error, ValueError):
-            data = b"?"
-        if len(data) % 2:
+            data = None
+        if data is None:
             yield Ignored("malformed")
         elif self._turns.is_wanted(read_id(event, "response_id"), item_id):
             number = index if isinstance(index, int) else 0

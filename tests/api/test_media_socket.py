@@ -256,7 +256,7 @@ async def test_wadial_tells_every_change_of_the_call_and_its_end(client):
     assert socket.code == 1000
 
 
-async def test_wadial_answers_an_unaligned_frame_with_an_error_and_goes_on(client):
+async def test_wadial_answers_audio_that_ends_within_a_sample_with_an_error_and_goes_on(client):
     call_id = await client.dial(SILENT)
     async with pcm_client(client.http, media(call_id), additional_headers=BEARER) as socket:
         await socket.send(b"\0" * 1281)

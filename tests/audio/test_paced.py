@@ -48,12 +48,35 @@ def test_a_piece_that_is_over_the_limit_by_itself_keeps_its_end():
     assert queue.dropped_seconds == pytest.approx(0.02)
 
 
-def test_a_frame_that_is_not_whole_waits_once_and_is_then_filled_up():
+def test_a_frame_that_is_not_whole_waits_60_ms_and_is_then_filled_up():
     queue = PacedQueue()
     queue.add(b"\1" * 100)
-    assert queue.pull() is None
+    assert frames(queue, 3) == [None, None, None]
     assert queue.pull() == b"\1" * 100 + bytes(540)
     assert queue.pull() is None
+
+
+def test_the_end_of_what_came_long_ago_is_filled_up_at_once():
+    queue = PacedQueue()
+    queue.add(b"\1" * (20 * FRAME_BYTES + 100))
+    assert frames(queue, 21)[-1] == b"\1" * 100 + bytes(540)
+
+
+def test_other_than_whole_frames_begin_a_frame_later_where_the_queue_holds_them():
+    queue = PacedQueue(holds=True)
+    queue.add(b"\1" * (FRAME_BYTES + 100))
+    assert frames(queue, 2) == [None, b"\1" * FRAME_BYTES]
+    assert frames(queue, 18)[-1] is None
+    queue.add(b"\1" * (2 * FRAME_BYTES))
+    assert queue.pull() == b"\1" * FRAME_BYTES
+
+
+def test_what_was_only_late_is_not_held():
+    queue = PacedQueue(holds=True)
+    queue.add(SILENCE)
+    assert frames(queue, 3) == [SILENCE, None, None]
+    queue.add(b"\1" * (FRAME_BYTES + 100))
+    assert queue.pull() == b"\1" * FRAME_BYTES
 
 
 def test_a_frame_whose_rest_comes_in_time_is_whole():
@@ -158,6 +181,6 @@ def test_whatever_the_pieces_what_is_played_is_what_came(sizes):
     for size in sizes:
         queue.add(whole[begin : begin + size])
         begin += size
-    played = b"".join(frame or b"" for frame in frames(queue, len(whole) // 640 + 3))
+    played = b"".join(frame or b"" for frame in frames(queue, len(whole) // 640 + 5))
     assert played[: len(whole)] == whole
     assert not any(played[len(whole) :])

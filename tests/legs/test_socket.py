@@ -75,7 +75,7 @@ class Texts:
     def is_clear(self, text):
         return text == CLEAR
 
-    def refusal(self, error):
+    def refusal(self, problem):
         return ["what?"]
 
     def farewell(self):
@@ -174,12 +174,13 @@ async def test_the_sound_of_a_party_that_nobody_hears_passes_as_time_does():
     assert leg.buffered_seconds == pytest.approx(0.2)
 
 
-async def test_a_message_that_is_not_whole_samples_is_answered_and_changes_nothing():
-    leg, wire, _ = leg_with(WADIAL, texts=Texts())
+async def test_a_sample_that_is_never_completed_is_reported_and_the_next_message_is_heard():
+    leg, wire, _ = leg_with(WADIAL, texts=Texts(), answered=lambda: False)
     async with Running(leg):
         await leg.receive_audio(b"\0" * 1281)
-        await leg.receive_audio(bytes(1280))
+        assert tick(leg, 60).count(SILENCE) == 1
         await until(lambda: wire.sent == ["hello", "what?"])
+        await leg.receive_audio(bytes(1280))
         assert tick(leg, 2) == [SILENCE, None]
 
 

@@ -169,8 +169,14 @@ def test_audio_is_played(kind):
     ]
 
 
-@pytest.mark.parametrize("delta", ["AQ==", "?", None, 5, "é"])
-def test_audio_that_is_no_whole_samples_is_ignored(delta):
+def test_audio_may_be_cut_within_a_sample():
+    assert Conversation().says("response.output_audio.delta", delta="AQ==", item_id="i") == [
+        Media(b"\x01")
+    ]
+
+
+@pytest.mark.parametrize("delta", ["?", None, 5, "é"])
+def test_audio_that_is_no_base64_is_ignored(delta):
     assert Conversation().says("response.output_audio.delta", delta=delta, item_id="i") == [
         Ignored("malformed")
     ]

@@ -16,7 +16,7 @@ from bridge.api.operation import QUERY_TICKET, Context
 from bridge.audio.frame import FRAME_SECONDS
 from bridge.audio.paced import PAUSE_SECONDS, RESUME_SECONDS, Watermarks
 from bridge.call.model import EndReason, State
-from bridge.errors import NotFound, RemoteProtocolError
+from bridge.errors import NotFound
 from bridge.node.runner import CallRunner
 from bridge.wire import media_format
 from bridge.wire.media_format import Encoding, MediaFormat
@@ -95,9 +95,9 @@ class CallTexts:
             return False
         return isinstance(message, dict) and message.get("type") == "clear"
 
-    def refusal(self, error: RemoteProtocolError) -> list[str]:
-        """Return what was wrong with a message; the socket stays open."""
-        return [_text("error", code="invalid_pcm_frame", message=str(error))]
+    def refusal(self, problem: str) -> list[str]:
+        """Return what was wrong with the audio; the socket stays open."""
+        return [_text("error", code="invalid_pcm_frame", message=problem)]
 
     def farewell(self) -> list[str]:
         """Return the last state, the failure if there was one, and the end."""

@@ -8,7 +8,6 @@ import pytest
 
 from bridge.api.faces.wadial.media import CallTexts
 from bridge.call.model import CallFacts, CallId, CallRecord, Direction, EndReason, LineName, State
-from bridge.errors import RemoteProtocolError
 from bridge.wire.media_format import WADIAL
 
 AT = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -113,7 +112,7 @@ def test_only_clear_empties_the_buffer(texts, text):
 
 
 def test_a_malformed_message_is_an_error(texts):
-    assert read(texts.refusal(RemoteProtocolError("not whole"))) == [
+    assert read(texts.refusal("not whole")) == [
         {"type": "error", "code": "invalid_pcm_frame", "message": "not whole"}
     ]
 
