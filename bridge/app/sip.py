@@ -85,7 +85,7 @@ def build_sip(base: Foundation) -> SipServices:
     trunks, metrics = trunks_of(base.settings), base.metrics.sip
     shared: SharedSockets | None = None
 
-    def share(sockets: SipSockets) -> SipTransport:
+    def share(sockets: SipSockets, known: Callable[[str], bool]) -> SipTransport:
         nonlocal shared
         if base.directory is None or not trunks:
             return sockets
@@ -93,6 +93,7 @@ def build_sip(base: Foundation) -> SipServices:
             sockets,
             nodes=base.directory.siblings,
             folder=Path(base.settings.data.dir) / FOLDER,
+            known=known,
             count_drop=metrics.dropped,
         )
         return shared
@@ -153,12 +154,12 @@ def make_agent(
     *,
     metrics: SipMetrics,
     listens: bool = True,
-    share: Callable[[SipSockets], SipTransport] = lambda sockets: sockets,
+    share: Callable[[SipSockets, Callable[[str], bool]], SipTransport] = lambda sockets, _: sockets,
     node: int = 0,
 ) -> SipAgent:
     """Return a user agent for trunks, which has no socket before it runs; `listens` on `sip.listen`.
 
-    `share` returns its sockets as several nodes use them.
+    `share` returns its sockets as several nodes use them; it also gets what says whether an address is a trunk's.
     """
     lines = {name: line.sip for name, line in settings.lines.items() if line.sip is not None}
     trusted = networks("sip.trusted", settings.sip.trusted)
@@ -179,16 +180,15 @@ def make_agent(
         [Listen(*read_listen(text)) for text in settings.sip.listen if listens],
         tls=_tls(settings.sip, secure=any(t.address.transport == "tls" for t in trunks.values())),
         external=settings.sip.external_address or settings.rtc.external_address,
-        known=admission.trusts,
+        rate=SipRate(settings.sip.calls_per_second, known=admission.knows),
         count_drop=metrics.dropped,
         set_connections=metrics.set_connections,
     )
     loop = asyncio.get_running_loop()
     return SipAgent(
-        share(sockets),
+        share(sockets, admission.knows),
         targets=SipTargets(Dns(settings.net.nameservers), now=loop.time),
         admission=admission,
-        rate=SipRate(settings.sip.calls_per_second, known=admission.trusts),
         counters=metrics,
         node=node,
     )

@@ -65,7 +65,11 @@ def build_telephones(base: Foundation) -> SimulatedTelephones:
 
 def _make_agents(base: Foundation, here: SimulatedNames, there: SimulatedNames) -> SimulatedAgents:
     caller_sockets, called_sockets = (
-        SipSockets([Listen("udp", LOOPBACK, 0)], count_drop=base.metrics.sip.dropped)
+        SipSockets(
+            [Listen("udp", LOOPBACK, 0)],
+            rate=SipRate(SIMULATED_PER_SECOND, known=lambda _: True),
+            count_drop=base.metrics.sip.dropped,
+        )
         for _ in range(2)
     )
     loopback = InboundTrunk(name=EXCHANGE.address.name, networks=(ip_network(f"{LOOPBACK}/32"),))
@@ -77,7 +81,6 @@ def _make_agents(base: Foundation, here: SimulatedNames, there: SimulatedNames) 
             sockets,
             targets=SipTargets(names, now=loop.time),
             admission=admission,
-            rate=SipRate(SIMULATED_PER_SECOND, known=admission.trusts),
             counters=base.metrics.sip,
             node=node,
         )

@@ -29,12 +29,14 @@ DROPS: Final = (
     "slow_reader",
     "no_owner",
     "malformed",
+    "foreign",
     "overload",
     OTHER,
 )
 """`rate`: above the rate limit of an address; `buffer_full`: a full kernel buffer, or queue to another node; `no_room`, `per_address`: too
 many connections; `silent`: a connection without a message; `slow_reader`: too much unread; `no_owner`: no node had the sockets, or the one
-that owns the dialog did not respond; `malformed`: cannot be parsed; `overload`: too many calls, transactions or delayed responses."""
+that owns the dialog did not respond; `malformed`: cannot be parsed; `foreign`: within a call, but from an
+address or by a transport that is not its other party's; `overload`: too many calls, transactions or delayed responses."""
 
 TRUNK_STATES: Final = ("up", "down", "unknown")
 REGISTRATION_STATES: Final = ("registered", "failed", "pending")

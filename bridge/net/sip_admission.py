@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Final, TypeAlias
 
@@ -49,27 +49,47 @@ class SipAdmission:
         """`algorithms` are those of digest authentication, the preferred first."""
         self._challenge = Challenge(realm, tuple(algorithms))
         self._trunks: tuple[InboundTrunk, ...] = ()
+        self._networks: frozenset[Network] = frozenset()
+        """Of all trunks."""
         self._registered: dict[str, frozenset[str]] = {}
         """Addresses of the trunks that we are registered at, by the trunks' names."""
+        self._resolved: dict[str, frozenset[str]] = {}
+        """Addresses that the trunks' hosts were found at last, by the trunks' names."""
         self.replace(trunks)
 
     def replace(self, trunks: Iterable[InboundTrunk]) -> None:
         """Replace the trunks."""
         self._trunks = tuple(trunks)
-        names = {trunk.name for trunk in self._trunks}
-        self._registered = {name: at for name, at in self._registered.items() if name in names}
+        self._networks = frozenset(each for trunk in self._trunks for each in trunk.networks)
+        for known in (self._registered, self._resolved):
+            for name in known.keys() - {trunk.name for trunk in self._trunks}:
+                del known[name]
 
     def registered(self, name: str, addresses: Iterable[str]) -> None:
         """Replace the trusted addresses of the registrar of a trunk; empty when it is not registered."""
         self._registered[name] = frozenset(addresses)
 
+    def resolved(self, name: str, addresses: Iterable[str]) -> None:
+        """Replace the addresses of a trunk's host: they may send requests within its calls, but not begin one."""
+        self._resolved[name] = frozenset(addresses)
+
     def admit(self, arrival: Arrival) -> Admission:
-        """Judge a request outside a dialog."""
+        """Decide on a request outside a dialog (`InboundPolicy`)."""
         if self.trusts(arrival.source.host):
             return Allow()
         if not arrival.method:
             return Refuse(0)
         return self._challenge
+
+    def admit_within(self, trunks: frozenset[str], host: str) -> Admission:
+        """Decide on a request within a call of these trunks from elsewhere than its peer (`InboundPolicy`)."""
+        own = [trunk for trunk in self._trunks if trunk.name in trunks]
+        if any(self._is_of(trunk, host) for trunk in own) or any(
+            host in self._resolved.get(name, ()) for name in trunks
+        ):
+            return Allow()
+        users = frozenset(trunk.username for trunk in own if trunk.username)
+        return replace(self._challenge, users=users) if users else Refuse(481)
 
     def ha1(self, realm: str, username: str, algorithm: str) -> str | None:
         """Return the hex H(username:realm:password) of a user; None for an unknown one."""
@@ -81,7 +101,13 @@ class SipAdmission:
 
     def trusts(self, host: str) -> bool:
         """Return whether an address may call without a password."""
-        return any(self._is_of(trunk, host) for trunk in self._trunks)
+        if any(host in addresses for addresses in self._registered.values()):
+            return True
+        return _is_in(host, self._networks)
+
+    def knows(self, host: str) -> bool:
+        """Return whether an address is a trunk's: one that may call without a password, or that its host has."""
+        return self.trusts(host) or any(host in found for found in self._resolved.values())
 
     def trunks_of(self, invitation: Invitation) -> frozenset[str]:
         """Return the names of the trunks that an admitted call may come from."""
@@ -93,9 +119,9 @@ class SipAdmission:
         )
 
     def _is_of(self, trunk: InboundTrunk, host: str) -> bool:
-        if host in self._registered.get(trunk.name, ()):
-            return True
-        address = ip_address(host.partition("%")[0])
-        return any(
-            address in network for network in trunk.networks if network.version == address.version
-        )
+        return host in self._registered.get(trunk.name, ()) or _is_in(host, trunk.networks)
+
+
+def _is_in(host: str, networks: Iterable[Network]) -> bool:
+    address = ip_address(host.partition("%")[0])
+    return any(address in each for each in networks if each.version == address.version)

@@ -1,8 +1,8 @@
 """The SIP user agent of a node: the core, its sockets and one timer.
 
-Received messages pass the rate limit of their address (`sip_rate`) and go to the core, which asks
-`sip_admission`; its outputs are performed in the loop's next iteration. An outbound call tries the addresses of
-its trunk one after the other (RFC 3263 section 4.3), and its leg sees one dialog.
+Received messages go to the core, which asks `sip_admission`; its outputs are performed in the loop's next
+iteration. An outbound call tries the addresses of its trunk one after the other (RFC 3263 section 4.3), and its
+leg sees one dialog.
 """
 
 import asyncio
@@ -16,7 +16,6 @@ from bridge.net.sip_admission import SipAdmission
 from bridge.net.sip_dialler import SipDialler
 from bridge.net.sip_dialog import AgentDialog
 from bridge.net.sip_interfaces import SipTransport
-from bridge.net.sip_rate import SipRate
 from bridge.net.sip_targets import SipTargets
 from bridge.net.sip_trace import kind_of, trace
 from bridge.net.sip_trunk import OutboundCall, TrunkAddress, uri_of
@@ -88,7 +87,6 @@ class SipAgent:
         *,
         targets: SipTargets,
         admission: SipAdmission,
-        rate: SipRate,
         counters: SipCounters,
         node: int = 0,
     ) -> None:
@@ -97,7 +95,6 @@ class SipAgent:
         self._transport = transport
         self._targets = targets
         self._admission = admission
-        self._rate = rate
         self._counters = counters
         self.core = SipCore(
             random=os.urandom,
@@ -114,7 +111,7 @@ class SipAgent:
         self._timer: asyncio.TimerHandle | None = None
         self._scheduled = False
         self._over = False
-        self._counted = {"malformed": 0, "overload": 0}
+        self._counted = {"malformed": 0, "foreign": 0, "overload": 0}
         """Drops of the core that have been counted."""
         transport.on_message = self._received
         transport.on_failure = self._failed
@@ -160,6 +157,16 @@ class SipAgent:
             self._scheduled = True
             self._loop.call_soon(self._perform)
 
+    async def find(self, trunk: TrunkAddress) -> list[Target]:
+        """Return the addresses of a trunk, which may from now on send requests within its calls.
+
+        Raises:
+            LookupFailed: it has none.
+        """
+        found = await self._targets.find(trunk.transport, trunk.host, trunk.port)
+        self._admission.resolved(trunk.name, [target.host for target in found])
+        return found
+
     async def connect(self, trunk: TrunkAddress, target: Target) -> Target:
         """Return a target with the socket to reach it by, or raise `OSError`."""
         return await self._transport.connect(target, owner=trunk.name, name=trunk.host)
@@ -167,13 +174,9 @@ class SipAgent:
     # What the sockets report
 
     def _received(self, data: bytes, source: Target) -> None:
-        now = self.now()
-        if not self._rate.admits(data, source.host, now):
-            self._counters.dropped("rate")
-            return
         self._note("in", data, source)
         self._dialler.heard(source)
-        self.core.receive(data, source, now)
+        self.core.receive(data, source, self.now())
         self.changed()
 
     def _failed(self, target: Target) -> None:
@@ -197,7 +200,8 @@ class SipAgent:
 
     def _count_drops(self) -> None:
         counters = self.core.counters
-        for reason, total in (("malformed", counters.malformed), ("overload", counters.overload)):
+        for reason in self._counted:
+            total: int = getattr(counters, reason)
             if more := total - self._counted[reason]:
                 self._counted[reason] = total
                 self._counters.dropped(reason, amount=more)

@@ -22,7 +22,7 @@ MAX_PER_ADDRESS: Final = 32
 MAX_DESTINATIONS: Final = 1024
 """Remembered destinations; the least recently used is forgotten."""
 MAX_OPENING: Final = 256
-"""Messages that wait for a connection; more are dropped and counted as `no_room`."""
+"""Messages to trunks that wait for a connection, and as many to all others; more are dropped and counted as `no_room`."""
 CONNECT_SECONDS: Final = 5.0
 """For the TCP and TLS handshakes together."""
 CLOSE_SECONDS: Final = 0.5
@@ -76,6 +76,8 @@ class SipConnections:
         """Numbers of ours, open or not, the longest unused first."""
         self._opening: dict[Destination, asyncio.Future[SipStream]] = {}
         self._by_address: Counter[str] = Counter()
+        self._to_send: Counter[bool] = Counter()
+        """Messages that wait for a connection, to trunks and to all others."""
         self._one_closed = asyncio.Event()
         self._tasks = Tasks()
 
@@ -113,11 +115,13 @@ class SipConnections:
         stream = self._streams.get(target.connection)
         if stream is not None and stream.send(data):
             return
-        if len(self._tasks) >= MAX_OPENING:
+        known = self._known(target.host)
+        if self._to_send[known] >= MAX_OPENING:
             self.count_drop("no_room")
             asyncio.get_running_loop().call_soon(self._failed, target)
             return
-        self._tasks.spawn(self._send_later(data, target), name="sip.send")
+        self._to_send[known] += 1
+        self._tasks.spawn(self._send_later(data, target, known=known), name="sip.send")
 
     async def run(self) -> None:
         """Send keep-alives, and close what is idle, until cancelled; then close everything."""
@@ -202,7 +206,13 @@ class SipConnections:
             opening.cancel()
             del self._opening[destination]
 
-    async def _send_later(self, data: bytes, target: Target) -> None:
+    async def _send_later(self, data: bytes, target: Target, *, known: bool) -> None:
+        try:
+            await self._connect_and_send(data, target)
+        finally:
+            self._to_send[known] -= 1
+
+    async def _connect_and_send(self, data: bytes, target: Target) -> None:
         destination = next(
             (
                 destination

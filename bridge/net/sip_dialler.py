@@ -98,7 +98,7 @@ class SipDialler:
         self, dialog: AgentDialog, trunk: TrunkAddress, call: OutboundCall, sdp: str
     ) -> None:
         try:
-            found = await self._targets.find(trunk.transport, trunk.host, trunk.port)
+            found = await self._agent.find(trunk)
         except LookupFailed:
             if not dialog.gone:
                 dialog.fail(Refused(503, "the trunk's name has no address"))

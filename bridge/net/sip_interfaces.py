@@ -28,6 +28,10 @@ class Agent(Protocol):
 class TrunkAgent(Agent, Protocol):
     """What dialling and the supervision of trunks need of the user agent."""
 
+    async def find(self, trunk: TrunkAddress) -> list[Target]:
+        """Return the addresses of a trunk in the order to try them, or raise `LookupFailed`."""
+        ...
+
     async def connect(self, trunk: TrunkAddress, target: Target) -> Target:
         """Return a target with the socket to reach it by, or raise `OSError`."""
         ...

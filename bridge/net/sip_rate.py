@@ -32,12 +32,12 @@ class SipRate:
     def __init__(self, per_second: float, *, known: Callable[[str], bool]) -> None:
         """`known` says whether an address is a trunk's."""
         self._per_second = per_second
-        self._known = known
+        self.known = known
         self._buckets: dict[str, _Bucket] = {}
 
     def admits(self, data: bytes, address: str, now: float) -> bool:
         """Spend the tokens of a message; return False if there are none."""
-        rate = self._per_second * (TRUNK_FACTOR if self._known(address) else 1)
+        rate = self._per_second * (TRUNK_FACTOR if self.known(address) else 1)
         key = _owner(address)
         bucket = self._buckets.pop(key, None) or _full(rate, now)
         self._buckets[key] = bucket

@@ -10,7 +10,6 @@ import errno
 import fcntl
 import os
 import re
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol
@@ -18,6 +17,7 @@ from typing import Any, Final, Literal, Protocol
 import msgspec
 
 from bridge.net.sip_interfaces import SipTransport
+from bridge.net.sip_queue import SipQueue
 from bridge.sip.boundary import Local, Target
 from bridge.tasks import Tasks
 
@@ -27,9 +27,6 @@ LOCK: Final = "sip.lock"
 """In the nodes' folder; contains the number of the node that has the sockets."""
 LOCK_SECONDS: Final = 1.0
 """Between attempts to acquire the lock."""
-MAX_WAITING: Final = 1000
-"""Messages queued for one node; more are dropped and counted as `buffer_full`."""
-MAX_BATCH: Final = 50
 MAX_KNOWN: Final = 1024
 """Targets whose local address is remembered."""
 
@@ -92,9 +89,10 @@ class SharedSockets:
         *,
         nodes: Nodes,
         folder: Path,
+        known: Callable[[str], bool] = lambda _: False,
         count_drop: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`sockets` are opened once this node has the lock in `folder`."""
+        """`sockets` are opened once this node has the lock in `folder`; `known` says whether an address is a trunk's."""
         self.on_message: Callable[[bytes, Target], None] = lambda _data, _source: None
         self.on_failure: Callable[[Target], None] = lambda _target: None
         self.on_owned: Callable[[], None] = lambda: None
@@ -104,9 +102,10 @@ class SharedSockets:
         self._sockets = sockets
         self._nodes = nodes
         self._lock = folder / LOCK
+        self._known = known
         self._count_drop = count_drop
         self._locals: dict[Target, Local] = {}
-        self._waiting: dict[int, deque[Passed]] = {}
+        self._waiting: dict[int, SipQueue[Passed]] = {}
         self._passing: set[int] = set()
         self._leaving = asyncio.Event()
         self._tasks = Tasks()
@@ -271,20 +270,19 @@ class SharedSockets:
             del self._locals[next(iter(self._locals))]
 
     def _pass(self, node: int, passed: Passed) -> None:
-        waiting = self._waiting.setdefault(node, deque())
-        if len(waiting) >= MAX_WAITING:
+        waiting = self._waiting.setdefault(node, SipQueue())
+        known = self._known(passed.target.host)
+        if not waiting.put(passed, len(passed.data), known=known):
             self._count_drop("buffer_full")
             return
-        waiting.append(passed)
         if node not in self._passing:
             self._passing.add(node)
             self._tasks.spawn(self._pass_all(node, waiting), name=f"sip.pass {node}")
 
-    async def _pass_all(self, node: int, waiting: deque[Passed]) -> None:
+    async def _pass_all(self, node: int, waiting: SipQueue[Passed]) -> None:
         try:
             while waiting:
-                batch = [waiting.popleft() for _ in range(min(len(waiting), MAX_BATCH))]
-                body = msgspec.msgpack.encode(batch)
+                body = msgspec.msgpack.encode(waiting.take())
                 if await self._nodes.request(node, MESSAGES_PATH, None, body) is None:
                     self._count_drop("no_owner")
         finally:

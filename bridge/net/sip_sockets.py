@@ -17,6 +17,7 @@ from bridge.net.interfaces import default_address
 from bridge.net.listener import Listeners, open_listeners
 from bridge.net.sip_connections import MAX_ACCEPTED, Destination, SipConnections
 from bridge.net.sip_datagrams import SipDatagrams
+from bridge.net.sip_rate import SipRate
 from bridge.net.sip_targets import DEFAULT_PORTS
 from bridge.sip.boundary import Local, Target, Transport
 
@@ -50,7 +51,7 @@ class SipSockets:
         *,
         tls: Tls = Tls(),
         external: str = "",
-        known: Callable[[str], bool] = lambda _: False,
+        rate: SipRate | None = None,
         count_drop: Callable[[str], None] = lambda _: None,
         set_connections: Callable[[int], None] = lambda _: None,
     ) -> None:
@@ -60,7 +61,8 @@ class SipSockets:
             listen: where to take SIP; `tls` there needs a context of the server.
             tls: how TLS connections are made and accepted.
             external: the public address to name, behind 1:1 NAT; empty for none.
-            known: whether an address is a trunk's, which may have more connections.
+            rate: the limits of each address, which come before anything else, and which are trunks'; these
+                may have more connections. None for no limits.
             count_drop: counts messages and connections that are dropped, by reason.
             set_connections: is given how many accepted connections are open.
         """
@@ -71,12 +73,14 @@ class SipSockets:
         self._listen = tuple(listen)
         self._tls = tls
         self._external = external
+        self._rate = rate
+        known = rate.known if rate is not None else lambda _: False
         self._count_drop = count_drop
         self._accepted = Connections(
             limit=MAX_ACCEPTED, set_open=set_connections, count_cut=count_drop, trusted=known
         )
         self._connections = SipConnections(
-            received=lambda data, source: self.on_message(data, source),
+            received=self._received,
             failed=lambda target: self.on_failure(target),
             count_drop=count_drop,
             client_tls=tls.client,
@@ -167,6 +171,13 @@ class SipSockets:
         if source.transport != "udp" and stream is not None and stream.accepted:
             self._accepted.mark_authenticated(stream.transport)
 
+    def _received(self, data: bytes, source: Target) -> None:
+        now = asyncio.get_running_loop().time()
+        if self._rate is None or self._rate.admits(data, source.host, now):
+            self.on_message(data, source)
+        else:
+            self._count_drop("rate")
+
     def _check_open(self) -> None:
         if self._closed:
             raise OSError(None, "SIP is shutting down")
@@ -194,7 +205,7 @@ class SipSockets:
         self._datagrams[number] = SipDatagrams(
             host,
             port,
-            received=lambda data, address: self.on_message(data, Target("udp", *address, number)),
+            received=lambda data, address: self._received(data, Target("udp", *address, number)),
             unreachable=lambda address: self.on_failure(Target("udp", *address, number)),
             count_drop=self._count_drop,
         )

@@ -70,6 +70,7 @@ def dial_request(trunk: TrunkAddress, call: OutboundCall, target: Target, sdp: s
     caller = uri_of(trunk, call.caller or trunk.user)
     return Dial(
         target=target,
+        trunk=trunk.name,
         uri=uri_of(trunk, call.number),
         sdp=sdp,
         from_uri=caller,

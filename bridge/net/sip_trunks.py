@@ -173,9 +173,7 @@ class SipTrunks:
         """Ask a trunk's addresses, one after the other, until one answers; register there."""
         error = "no address responds"
         try:
-            found = await self._targets.find(
-                kept.address.transport, kept.address.host, kept.address.port
-            )
+            found = await self._agent.find(kept.address)
         except LookupFailed as failure:
             found, error = [], failure.strerror or error
         for each in found:

@@ -12,6 +12,14 @@ DialogId = NewType("DialogId", str)
 """Our tag of the dialog: unique; begins with the number of the node that owns the call, two hex digits and `-`."""
 
 
+_STRENGTHS: tuple[Transport, ...] = ("udp", "tcp", "tls")
+
+
+def is_as_strong(transport: Transport, other: Transport) -> bool:
+    """Return whether a transport protects messages as well as another: UDP no address, TLS the content too."""
+    return _STRENGTHS.index(transport) >= _STRENGTHS.index(other)
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """Where messages go to or come from: a resolved address, for the core has no DNS."""
@@ -49,6 +57,8 @@ class Dial:
     uri: str
     """The Request-URI."""
     sdp: str
+    trunk: str = ""
+    """The name of the trunk, whose addresses may send requests within the call; empty: only its peer may."""
     from_uri: str
     from_name: str = ""
     contact_user: str = ""
@@ -106,6 +116,8 @@ class Challenge:
     realm: str
     algorithms: tuple[str, ...] = ("SHA-256", "MD5")
     """One challenge is sent for each, the preferred first; some callers read the first one alone."""
+    users: frozenset[str] | None = None
+    """Who may answer it; None for everybody that `InboundPolicy.ha1` knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +136,12 @@ class InboundPolicy(Protocol):
 
     def admit(self, arrival: Arrival) -> Admission:
         """Judge a request outside a dialog; one that cannot be parsed is answered only if allowed."""
+
+    def trunks_of(self, invitation: "Invitation") -> frozenset[str]:
+        """Return the names of the trunks that an admitted call may come from."""
+
+    def admit_within(self, trunks: frozenset[str], host: str) -> Admission:
+        """Decide on a request within a call of these trunks that comes from elsewhere than its peer."""
 
     def ha1(self, realm: str, username: str, algorithm: str) -> str | None:
         """Return the hex H(username:realm:password) for MD5 or SHA-256; None for an unknown user."""

@@ -15,6 +15,7 @@ from bridge.sip.transfer import Transfer, replaces_value
 
 if TYPE_CHECKING:
     from bridge.sip.boundary import Dial
+    from bridge.sip.dialog import Dialog
     from bridge.sip.session_timer import SessionTimer
     from bridge.sip.transaction_server import ServerTransaction
 
@@ -107,12 +108,12 @@ class SipCall:
 
     # Requests of the far side
 
-    def knows(self, tag: str) -> bool:
-        """Return whether a tag is the far side's."""
+    def dialog_with(self, tag: str) -> "Dialog | None":
+        """Return the dialog with the far side's tag: the call's own, or that of a fork."""
         dialog = self.session.dialog
         if dialog is not None and dialog.remote_tag == tag:
-            return True
-        return self._outgoing is not None and self._outgoing.knows(tag)
+            return dialog
+        return self._outgoing.fork(tag) if self._outgoing else None
 
     def acknowledged(self, request: Request, now: float) -> None:
         """Take an ACK."""
@@ -135,6 +136,9 @@ class SipCall:
         try:
             if dialog is None:
                 raise SipError(481, "no dialog")
+            if self.session.phase > Phase.EARLY and request.headers.from_.tag != dialog.remote_tag:
+                self._end_fork(transaction, now)
+                return
             if not dialog.in_order(request):
                 raise SipError(500, "an older request")
             if self._incoming:
@@ -144,6 +148,11 @@ class SipCall:
             self._handle(request.method, transaction, now)
         except SipError as error:
             self.session.respond(transaction, error.code, now, *error.headers)
+
+    def _end_fork(self, transaction: "ServerTransaction", now: float) -> None:
+        """Answer a fork that has lost the call: it may end its own dialog only."""
+        code = 200 if transaction.request.method == "BYE" else 481
+        self.session.respond(transaction, code, now)
 
     def _handle(self, method: str, transaction: "ServerTransaction", now: float) -> None:
         if method == "BYE":

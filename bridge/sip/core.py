@@ -52,6 +52,7 @@ class SipCore:
         self._session_expires = session_expires
         """Of inbound calls whose caller asks for no session timer (RFC 4028); 0: none either."""
         self._calls: dict[DialogId, SipCall] = {}
+        self._policy = policy
         self._registrars: dict[str, Registrar] = {}
         self._receiver = Receiver(self._stack, self._calls, policy, self._invited)
 
@@ -111,6 +112,8 @@ class SipCore:
             request.session_expires,
             caller=True,
         )
+        if request.trunk:
+            call.session.trunks = frozenset({request.trunk})
         call.dial(request, now)
         return call.session.id
 
@@ -187,6 +190,7 @@ class SipCore:
         call.session.dialog = incoming_dialog(
             self._stack, transaction.request, dialog_id, transaction.source
         )
+        call.session.trunks = self._policy.trunks_of(invitation)
         call.invited(transaction, invitation.sdp)
         self._stack.emit(Invited(dialog_id, invitation))
 

@@ -21,5 +21,7 @@ class Counters:
     """Responses to no request of ours."""
     unknown_dialog: int = 0
     """Requests in a dialog that we do not have."""
+    foreign: int = 0
+    """Requests in a dialog from an address or by a transport that is not its peer's."""
     overload: int = 0
     """Requests not taken or not sent because a table was full."""

@@ -1,10 +1,10 @@
 """Dialogs (RFC 3261 section 12): identifiers, route set, remote target and sequence numbers."""
 
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias, cast
 
-from bridge.sip.boundary import Target, Transport
+from bridge.sip.boundary import Target, Transport, is_as_strong
 from bridge.sip.headers import Headers
 from bridge.sip.message import Request, Response
 from bridge.sip.stack import Stack
@@ -34,6 +34,11 @@ class Dialog:
     """Where their messages come from: where ours go if the remote target is a name, or behind a NAT."""
     local_seq: int = 0
     remote_seq: int = -1
+    origin: Target = field(init=False)
+    """The first flow: where the INVITE came from, or went to."""
+
+    def __post_init__(self) -> None:
+        self.origin = self.flow
 
     def next_number(self) -> int:
         """Return the CSeq of our next request."""
@@ -47,6 +52,15 @@ class Dialog:
             return False
         self.remote_seq = number
         return True
+
+    def has_peer(self, host: str) -> bool:
+        """Return whether the far side is at an address: messages came from there, or ours go there."""
+        peers = (self.origin, self.flow, self.target())
+        return any(_is_same(host, peer.host) for peer in peers)
+
+    def may_use(self, transport: Transport) -> bool:
+        """Return whether messages by a transport belong to it: its own, or one that protects better."""
+        return is_as_strong(transport, self.origin.transport)
 
     def request(self, method: str, *, number: int | None = None) -> Request:
         """Return a new request of ours; with the CSeq `number` the ACK of an INVITE."""
@@ -110,6 +124,13 @@ def _reachable(address: _Address, source: _Address) -> bool:
     if address.is_loopback:
         return source.is_loopback
     return source.is_private or not address.is_private
+
+
+def _is_same(one: str, other: str) -> bool:
+    try:
+        return ipaddress.ip_address(one) == ipaddress.ip_address(other)
+    except ValueError:
+        return one == other
 
 
 def contact_uri(message: Request | Response) -> str:

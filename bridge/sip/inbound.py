@@ -73,6 +73,22 @@ class Admittance:
             return StatelessReply(admission.code)
         return self._authenticate(request, source, admission, now)
 
+    def is_of(self, trunks: frozenset[str], host: str) -> bool:
+        """Return whether an address is one of these trunks'."""
+        return isinstance(self._policy.admit_within(trunks, host), Allow)
+
+    def judge_within(
+        self, request: Request, source: Target, trunks: frozenset[str], now: float
+    ) -> StatelessReply | None:
+        """Return the reply that rejects a request within a call, not from its peer; None if it is admitted."""
+        admission = self._policy.admit_within(trunks, source.host)
+        if isinstance(admission, Allow):
+            return None
+        if isinstance(admission, Challenge):
+            judged = self._authenticate(request, source, admission, now)
+            return judged if isinstance(judged, StatelessReply) else None
+        return self.no_dialog(request, source)
+
     def answers(self, source: Target) -> bool:
         """Return whether malformed requests of a source are answered."""
         return isinstance(self._policy.admit(Arrival(source, "")), Allow)
@@ -100,7 +116,9 @@ class Admittance:
             return StatelessReply(403, delay=delay)
         verdict, username = self._digest.check(request, challenge, host, now)
         if verdict is Verdict.RIGHT:
-            return username
+            if challenge.users is None or username in challenge.users:
+                return username
+            verdict = Verdict.WRONG
         if verdict is Verdict.WRONG:
             self._counters.authentication_failures += 1
         self._counters.challenged += 1

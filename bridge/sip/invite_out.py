@@ -34,7 +34,7 @@ class OutgoingInvite:
         self._dial = dial
         self._timer = timer
         self._number = int.from_bytes(session.stack.random(2), "big")
-        self._early: dict[str, Dialog] = {}
+        self._forks: dict[str, Dialog] = {}
         self._early_sdp: dict[str, str] = {}
         self._reliable: dict[str, int] = {}
         """RSeq of the last reliable response of a fork."""
@@ -52,9 +52,9 @@ class OutgoingInvite:
         self._session.local_sdp = self._dial.sdp
         self._exchange.send(self._invite(), now)
 
-    def knows(self, tag: str) -> bool:
-        """Return whether a fork with this tag has answered."""
-        return tag in self._early or tag in self._acks
+    def fork(self, tag: str) -> Dialog | None:
+        """Return the dialog with a fork that rings or has answered."""
+        return self._forks.get(tag)
 
     def hang_up(self, now: float) -> None:
         """Give up: send CANCEL, at once or after the first provisional response (RFC 3261 section 9.1)."""
@@ -125,13 +125,13 @@ class OutgoingInvite:
 
     def _early_dialog(self, tag: str, response: Response, sdp: str, now: float) -> bool:
         """Note a fork; return whether the response is new."""
-        if tag not in self._early:
-            if len(self._early) >= MAX_FORKS:
+        if tag not in self._forks:
+            if len(self._forks) >= MAX_FORKS:
                 return False
-            self._early[tag] = outgoing_dialog(
+            self._forks[tag] = outgoing_dialog(
                 self._session.stack, self._exchange.request, response, self._dial.target
             )
-        dialog = self._session.dialog = self._early[tag]
+        dialog = self._session.dialog = self._forks[tag]
         self._session.learn(response)
         number = response.headers.number("rseq")
         if "100rel" in response.headers.tokens("require") and number is not None:
@@ -185,10 +185,11 @@ class OutgoingInvite:
         """Acknowledge a 2xx, and return its dialog."""
         invite = self._exchange.request
         dialog = outgoing_dialog(self._session.stack, invite, response, self._dial.target)
-        early = self._early.get(tag)
+        early = self._forks.get(tag)
         if early:
             dialog.local_seq = max(early.local_seq, dialog.local_seq)
             dialog.remote_seq = early.remote_seq
+        self._forks[tag] = dialog
         ack = dialog.request("ACK", number=invite.headers.cseq.number)
         for name in ("authorization", "proxy-authorization"):
             ack.headers.put(name, *invite.headers.all(name))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 from bridge.sip.boundary import DialogId, InboundPolicy, Invitation, Target
 from bridge.sip.call import SipCall
+from bridge.sip.dialog import Dialog
 from bridge.sip.inbound import Admittance, StatelessReply, check_request, read_invitation
 from bridge.sip.message import Request, Response, SipError, parse, reply
 from bridge.sip.session import Phase
@@ -73,7 +74,7 @@ class Receiver:
         transactions = self._stack.transactions
         transaction = transactions.find(request)
         if request.method == "ACK":
-            self._ack(request, transaction, now)
+            self._ack(request, source, transaction, now)
         elif transaction is not None:
             transaction.repeated(now)
         elif request.method == "CANCEL":
@@ -84,30 +85,47 @@ class Receiver:
             except SipError as error:
                 self._reply(request, source, StatelessReply(error.code, error.headers), now)
 
-    def _ack(self, request: Request, transaction: ServerTransaction | None, now: float) -> None:
-        if transaction is not None and transaction.request.method == "INVITE":
+    def _ack(
+        self, request: Request, source: Target, transaction: ServerTransaction | None, now: float
+    ) -> None:
+        if transaction is not None and transaction.takes(request, source):
             transaction.acknowledged(now)
-        call = self._call_of(request)
-        if call is not None:
+        found = self._dialog_of(request)
+        if found is None:
+            return
+        call, dialog = found
+        # From elsewhere it may end retransmissions, for it cannot be challenged, but a description would move the audio.
+        known = dialog.has_peer(source.host) or self._is_of_trunk(call, source)
+        if (known or not request.body) and dialog.may_use(source.transport):
             call.acknowledged(request, now)
+        else:
+            self._stack.counters.foreign += 1
 
     def _cancel(self, request: Request, source: Target, now: float) -> None:
         invite = self._stack.transactions.find(request, "INVITE")
-        if invite is None:
+        call = None if invite is None else self._calls.get(DialogId(invite.owner))
+        if invite is None or not (
+            invite.takes(request, source)
+            and (invite.source.host == source.host or self._is_of_trunk(call, source))
+        ):
             self._reply(request, source, self._admittance.no_dialog(request, source), now)
             return
         transaction = self._stack.transactions.accept(request, source, now)
         transaction.respond(reply(request, 200, tag=invite.owner), now)
-        call = self._calls.get(DialogId(invite.owner))
         if call is not None:
             call.canceled(invite, request, now)
 
     def _new_request(self, request: Request, source: Target, now: float) -> None:
         transactions = self._stack.transactions
         if request.headers.to.tag:
-            call = self._call_of(request)
-            if call is None:
+            found = self._dialog_of(request)
+            if found is None:
                 self._reply(request, source, self._admittance.no_dialog(request, source), now)
+                return
+            call, dialog = found
+            if rejection := self._judge_within(call, dialog, request, source, now):
+                self._stack.counters.foreign += 1
+                self._reply(request, source, rejection, now)
                 return
             check_request(request)
             transaction = transactions.accept(request, source, now)
@@ -122,6 +140,19 @@ class Receiver:
         if transactions.merged(request):
             raise SipError(482, "a merged request")
         self._begin(request, source, verdict, now)
+
+    def _judge_within(
+        self, call: SipCall, dialog: Dialog, request: Request, source: Target, now: float
+    ) -> StatelessReply | None:
+        """Return the reply to a request in a dialog that its peer does not send; None if it is admitted."""
+        if not dialog.may_use(source.transport):
+            return self._admittance.no_dialog(request, source)
+        if dialog.has_peer(source.host):
+            return None
+        return self._admittance.judge_within(request, source, call.session.trunks, now)
+
+    def _is_of_trunk(self, call: SipCall | None, source: Target) -> bool:
+        return call is not None and self._admittance.is_of(call.session.trunks, source.host)
 
     def _begin(self, request: Request, source: Target, username: str, now: float) -> None:
         """Handle an admitted request outside a dialog."""
@@ -165,12 +196,13 @@ class Receiver:
             raise SipError(486, "the dialog to replace has been answered")
         return call.session.id
 
-    def _call_of(self, request: Request) -> SipCall | None:
-        call = self._calls.get(DialogId(request.headers.to.tag))
-        if call is None or not call.knows(request.headers.from_.tag):
+    def _dialog_of(self, request: Request) -> tuple[SipCall, Dialog] | None:
+        headers = request.headers
+        call = self._calls.get(DialogId(headers.to.tag))
+        dialog = call.dialog_with(headers.from_.tag) if call else None
+        if call is None or dialog is None or dialog.call_id != headers.call_id:
             return None
-        dialog = call.session.dialog
-        return call if dialog and dialog.call_id == request.headers.call_id else None
+        return call, dialog
 
     def _reply(self, request: Request, source: Target, made: StatelessReply, now: float) -> None:
         """Respond without a transaction; a retransmission gets the same response."""

@@ -47,6 +47,8 @@ class Session:
         self.phase = Phase.EARLY
         self.dialog: Dialog | None = None
         """The confirmed one; before that, of an outbound call, the one that rang last."""
+        self.trunks: frozenset[str] = frozenset()
+        """Names of the trunks whose addresses may send requests in it."""
         self.local_sdp = ""
         """The SDP we sent last that was, or may be, agreed."""
         self.remote_sdp = ""

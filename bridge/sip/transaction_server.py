@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from bridge.sip.boundary import Target
+from bridge.sip.boundary import Target, is_as_strong
 from bridge.sip.message import Request, Response
 from bridge.sip.transaction_client import T1, T2, T4, TIMEOUT, State, Wire
 
@@ -39,6 +39,21 @@ class ServerTransaction:
     def answered(self) -> bool:
         """Whether the final response has been sent."""
         return self.state not in (State.TRYING, State.PROCEEDING)
+
+    def takes(self, request: Request, source: Target) -> bool:
+        """Return whether an ACK or CANCEL of this transaction names its dialog, by a transport as good as its own."""
+        ours, theirs = self.request.headers, request.headers
+        same = (ours.call_id, ours.from_.tag, ours.cseq.number) == (
+            theirs.call_id,
+            theirs.from_.tag,
+            theirs.cseq.number,
+        )
+        known_tags = (ours.to.tag, self.owner)
+        return (
+            same
+            and theirs.to.tag in known_tags
+            and is_as_strong(source.transport, self.source.transport)
+        )
 
     def start(self, now: float) -> None:
         """Limit the time of a request other than INVITE that is never answered; an INVITE's is its dialog's."""

@@ -78,6 +78,44 @@ def test_a_registrar_may_send_calls_for_as_long_as_we_are_registered_there():
     assert admission.admit(arrival("203.0.113.1")) == Challenge("bridge")
 
 
+def within(admission, host, *trunks):
+    return admission.admit_within(frozenset(trunks), host)
+
+
+def test_in_its_calls_a_trunk_speaks_from_its_networks_its_registrar_and_the_addresses_of_its_host():
+    admission = SipAdmission([OFFICE, CARRIER])
+    admission.registered("office", ["203.0.113.1"])
+    admission.resolved("office", ["203.0.113.2", "203.0.113.3"])
+    for host in ("192.0.2.7", "203.0.113.1", "203.0.113.2", "203.0.113.3"):
+        assert within(admission, host, "office") == Allow()
+        assert within(admission, host, "carrier") != Allow()
+        assert admission.knows(host)
+    assert within(admission, "198.51.100.1", "office") == Refuse(481)
+    assert not admission.knows("198.51.100.1")
+
+
+def test_the_addresses_of_a_trunks_host_begin_no_calls_without_a_password():
+    admission = SipAdmission([OFFICE])
+    admission.resolved("office", ["203.0.113.2"])
+    assert admission.admit(arrival("203.0.113.2")) == Challenge("bridge")
+    assert admission.trunks_of(invitation("203.0.113.2")) == frozenset()
+
+
+def test_the_last_addresses_of_a_trunks_host_count():
+    admission = SipAdmission([OFFICE])
+    admission.resolved("office", ["203.0.113.2"])
+    admission.resolved("office", ["203.0.113.3"])
+    assert within(admission, "203.0.113.2", "office") == Refuse(481)
+    admission.replace([CARRIER])
+    assert not admission.knows("203.0.113.3")
+
+
+def test_from_elsewhere_the_user_of_the_calls_trunk_is_asked_for_its_password():
+    admission = SipAdmission([OFFICE, CARRIER, InboundTrunk(name="other", username="other")])
+    asked = within(admission, "198.51.100.1", "office", "carrier")
+    assert asked == Challenge("bridge", users=frozenset({"carrier"}))
+
+
 def test_a_trunk_that_is_gone_is_trusted_no_longer():
     admission = SipAdmission([OFFICE, CARRIER])
     admission.registered("carrier", ["203.0.113.1"])

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 from ipaddress import ip_address
 
 import pytest
@@ -186,6 +187,51 @@ async def test_the_next_host_is_dialled_where_the_first_has_no_room():
         assert len(first.incoming) == 1
         again.dialog.hang_up()
         call.dialog.hang_up()
+
+
+class Names2(Names):
+    """A trunk with hosts of different addresses."""
+
+    @override
+    async def resolve(self, host):
+        return [ip_address("127.0.0.1"), ip_address("127.0.0.3")]
+
+
+async def test_another_address_of_the_trunk_may_end_a_call_and_a_strangers_may_not():
+    names = Names2()
+    async with sip_agent(inbound=[TRUSTED]) as theirs, sip_agent(dns=names) as ours:
+        names.ports = (theirs.port,)
+        call = ours.call(TRUNK)
+        (await theirs.invited()).dialog.answer(OTHER_SDP)
+        await call.event(Answered)
+        assert call.dialog.current is not None
+        name = ours.agent.core.dialog_name(call.dialog.current)
+        assert await answer(ours.port, bye(name), "127.0.0.66") == b"481"
+        assert ours.counted.drops == {"foreign": 1}
+        assert await answer(ours.port, bye(name), "127.0.0.3") == b"200"
+        await call.event(Ended)
+
+
+def bye(name):
+    """Return a BYE of the far side of a dialog."""
+    call_id, far, near = name.split(";")
+    return (
+        "BYE sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1;rport;branch=z9hG4bKbye\r\n"
+        f"Max-Forwards: 70\r\nFrom: <sip:a@b>;tag={far}\r\nTo: <sip:a@b>;tag={near}\r\n"
+        f"Call-ID: {call_id}\r\nCSeq: 70000 BYE\r\nContent-Length: 0\r\n\r\n"
+    ).encode()
+
+
+async def answer(port, message, source):
+    """Send a datagram from an address of loopback, and return the code of the response."""
+    loop = asyncio.get_running_loop()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+        peer.bind((source, 0))
+        peer.setblocking(False)
+        peer.connect(("127.0.0.1", port))
+        await loop.sock_sendall(peer, message)
+        async with asyncio.timeout(5):
+            return (await loop.sock_recv(peer, 65536)).split()[1]
 
 
 async def test_a_trunk_whose_hosts_are_all_gone_refuses_the_call():

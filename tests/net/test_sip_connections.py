@@ -131,6 +131,18 @@ async def test_only_so_many_messages_wait_for_connections(monkeypatch):
         await until(lambda: len(held.failed) == 4)
 
 
+async def test_answers_to_strangers_leave_trunks_their_share_of_what_waits_for_connections(
+    monkeypatch,
+):
+    monkeypatch.setattr(module, "MAX_OPENING", 2)
+    async with Held(known=lambda host: host == "127.0.0.2") as held:
+        for host in ("127.0.0.1",) * 9 + ("127.0.0.2",) * 2:
+            held.connections.send(OPTIONS, Target("tcp", host, 1, 100))
+        assert held.dropped == ["no_room"] * 7
+        await until(lambda: len(held.failed) == 11)
+        assert sum(target.host == "127.0.0.2" for target in held.failed) == 2
+
+
 async def test_only_so_many_peers_are_remembered(monkeypatch):
     monkeypatch.setattr(module, "MAX_DESTINATIONS", 3)
     async with Held() as held, stream_peer() as peer:

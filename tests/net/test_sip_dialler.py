@@ -44,7 +44,7 @@ class Dialling:
         self.agent = AgentDouble()
         self.core = self.agent.notes
         self.dialogs: dict[Any, Any] = {}
-        self.targets = SipTargets(self.names, now=self.agent.now)
+        self.targets = self.agent.targets = SipTargets(self.names, now=self.agent.now)
         self.responded: list[str] = []
         self.dialler = SipDialler(
             self.agent, self.targets, self.dialogs, on_response=self.responded.append

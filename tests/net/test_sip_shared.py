@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bridge.net.sip_shared import CONNECT_PATH, LOCK_SECONDS, MAX_WAITING, SharedSockets, node_of
+from bridge.net.sip_queue import MAX_BATCH, MAX_WAITING
+from bridge.net.sip_shared import CONNECT_PATH, LOCK_SECONDS, SharedSockets, node_of
 from bridge.sip.boundary import Local, Target
 from tests.support.waiting import until
 
@@ -74,7 +75,11 @@ class Machine:
         for own in range(2):
             nodes = Node(self, own)
             made = SharedSockets(
-                self.sockets[own], nodes=nodes, folder=folder, count_drop=self.dropped.append
+                self.sockets[own],
+                nodes=nodes,
+                folder=folder,
+                known=lambda host: host == PEER.host,
+                count_drop=self.dropped.append,
             )
             self.shared.append(made)
 
@@ -160,6 +165,30 @@ async def test_a_lost_connection_is_told_to_all_nodes(machine):
         shared.on_failure = lost.append
     machine.sockets[0].on_failure(PEER)
     await until(lambda: lost == [PEER, PEER])
+
+
+BYE = b"BYE sip:a@x SIP/2.0\r\n" + OURS % (b"far", b"01-abc")
+STRANGER = Target("udp", "203.0.113.66", 5060, 1)
+
+
+async def test_messages_of_strangers_leave_a_trunk_its_share_of_the_queue_to_another_node(machine):
+    heard: list[Target] = []
+    machine.shared[1].on_message = lambda _data, source: heard.append(source)
+    for _ in range(2 * MAX_WAITING):
+        machine.sockets[0].on_message(BYE, STRANGER)
+    for _ in range(100):
+        machine.sockets[0].on_message(BYE, PEER)
+    await until(lambda: heard.count(PEER) == 100)
+    assert heard.count(STRANGER) < 2 * MAX_BATCH + 100  # nor does it wait behind all of theirs
+    assert machine.dropped == ["buffer_full"] * MAX_WAITING
+
+
+async def test_answers_to_strangers_leave_a_trunk_its_share_of_the_queue_to_the_sockets(machine):
+    for _ in range(2 * MAX_WAITING):
+        machine.shared[1].send(b"x", STRANGER)
+    machine.shared[1].send(b"to the trunk", PEER)
+    await until(lambda: (b"to the trunk", PEER) in machine.sockets[0].sent)
+    assert len(machine.sockets[0].sent) < 2 * MAX_BATCH
 
 
 async def test_what_no_node_takes_is_dropped_and_counted(machine):

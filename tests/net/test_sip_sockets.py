@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from bridge.errors import SettingsError
+from bridge.net.sip_rate import SipRate
 from bridge.net.sip_sockets import Listen, SipSockets, Tls, source_address
 from bridge.net.sip_tls import client_context, server_context
 from bridge.sip.boundary import Local, Target
@@ -51,6 +52,22 @@ async def test_a_message_comes_in_by_udp_and_the_answer_goes_back_the_same_way()
         one.sockets.send(b"SIP/2.0 200 OK", source)
         await until(lambda: other.messages)
         assert replace(other.messages[0][1], connection=0) == target
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+async def test_what_is_over_the_limit_of_its_address_reaches_nobody(transport):
+    listen = Listen(transport, "127.0.0.1", free_port())
+    one = Noted([listen], rate=SipRate(1.0, known=lambda _: False))
+    async with running(one.sockets):
+        other = Noted()
+        async with running(other.sockets):
+            target = Target(transport, "127.0.0.1", listen.port)
+            target = await other.sockets.connect(target, owner="a", name="x")
+            for _ in range(10):
+                other.sockets.send(OPTIONS, target)
+            await until(lambda: len(one.dropped) >= 8)
+    assert len(one.messages) == 2
+    assert one.dropped == ["rate"] * 8
 
 
 async def test_a_trunk_has_a_udp_socket_of_its_own_where_nothing_listens():

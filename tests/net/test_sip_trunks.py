@@ -46,7 +46,7 @@ class Keeping:
     def __init__(self):
         self.agent = AgentDouble()
         self.admission = SipAdmission([InboundTrunk(name="office")])
-        targets = SipTargets(Names(), now=self.agent.now)
+        targets = self.agent.targets = SipTargets(Names(), now=self.agent.now)
         self.trunks = SipTrunks(self.agent, targets, self.admission)
         self.trunks.on_change = lambda name, health: self.changes.append((name, health))
         self.changes: list[Any] = []

@@ -100,14 +100,14 @@ def test_requests_that_need_a_dialog(method, code):
 
 
 def test_a_request_of_a_dialog_needs_both_tags_and_the_call_id():
-    network, a, _, ours, _ = established()
+    network, a, b, ours, _ = established()
     call_id, far, near = a.core.dialog_name(ours).split(";")
     right = {"Call-ID": call_id, "From": f"<sip:x@y>;tag={far}", "To": f"<sip:a@b>;tag={near}"}
     for name, wrong in (("Call-ID", "x"), ("From", "<sip:x@y>;tag=z"), ("To", "<sip:a@b>;tag=z")):
         via = f"SIP/2.0/UDP a;branch=z9hG4bK{name}"
-        network.inject(request("BYE", Via=via, **(right | {name: wrong})), STRANGER, a)
+        network.inject(request("BYE", Via=via, **(right | {name: wrong})), b.source, a)
         assert a.methods()[-1] == 481
-    network.inject(request("BYE", **right), STRANGER, a)
+    network.inject(request("BYE", **right), b.source, a)
     assert a.methods()[-1] == 200
     assert a.core.counters.unknown_dialog == 3
 

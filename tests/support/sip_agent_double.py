@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any, cast
 
+from bridge.net.sip_targets import SipTargets
 from bridge.sip.boundary import Dial, DialogId, Registration, Target
 from bridge.sip.core import SipCore
 
@@ -42,7 +43,8 @@ class CoreDouble:
 class AgentDouble:
     """An agent without sockets; `refusing` hosts cannot be connected to."""
 
-    def __init__(self) -> None:
+    def __init__(self, targets: SipTargets | None = None) -> None:
+        self.targets = targets
         self.notes = CoreDouble()
         self.core = cast("SipCore", self.notes)
         self.refusing: set[str] = set()
@@ -53,6 +55,10 @@ class AgentDouble:
 
     def changed(self) -> None:
         pass
+
+    async def find(self, trunk: Any) -> list[Target]:
+        assert self.targets is not None
+        return await self.targets.find(trunk.transport, trunk.host, trunk.port)
 
     async def connect(self, trunk: Any, target: Target) -> Target:
         self.connected.append(target.host)

@@ -81,7 +81,10 @@ class AgentUnderTest:
             more.get("inbound", ()), algorithms=more.get("algorithms", ("SHA-256", "MD5"))
         )
         self.sockets = SipSockets(
-            listen, tls=more.get("tls", Tls()), count_drop=self.counted.dropped
+            listen,
+            tls=more.get("tls", Tls()),
+            rate=SipRate(more.get("per_second", 1000.0), known=self.admission.knows),
+            count_drop=self.counted.dropped,
         )
         loop = asyncio.get_running_loop()
         self.targets = SipTargets(more.get("dns") or Dns(), now=loop.time)
@@ -89,7 +92,6 @@ class AgentUnderTest:
             self.sockets,
             targets=self.targets,
             admission=self.admission,
-            rate=SipRate(more.get("per_second", 1000.0), known=self.admission.trusts),
             counters=self.counted,
             node=more.get("node", 0),
         )

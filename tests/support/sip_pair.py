@@ -36,12 +36,24 @@ class Policy:
     refuse: int | None = None
     users: dict[str, str] = field(default_factory=lambda: {"anna": "secret"})
     arrivals: list[object] = field(default_factory=list)
+    trunks: dict[str, set[str]] = field(default_factory=dict)
+    """The addresses of trunks, besides those of their calls' peers."""
+    within: str = ""
+    """The realm of challenges within calls; only `anna` may answer them. Empty: there are none."""
 
     def admit(self, arrival):
         self.arrivals.append(arrival)
         if self.refuse is not None:
             return Refuse(self.refuse)
         return Challenge(self.realm) if self.realm else Allow()
+
+    def trunks_of(self, invitation):
+        return frozenset(self.trunks)
+
+    def admit_within(self, trunks, host):
+        if any(host in self.trunks.get(name, ()) for name in trunks):
+            return Allow()
+        return Challenge(self.within, users=frozenset({"anna"})) if self.within else Refuse(481)
 
     def ha1(self, realm, username, algorithm):
         password = self.users.get(username)

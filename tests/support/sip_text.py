@@ -83,6 +83,7 @@ def in_dialog(party, dialog, method, number, body=b"", **changed):
 
 
 def send(network, party, dialog, method, number, **given):
-    """Have the caller's host send a request in a dialog of a party."""
-    source = network.parties["192.0.2.1"].source
+    """Have the other party send a request in a dialog of a party."""
+    other = "192.0.2.1" if party.host != "192.0.2.1" else "192.0.2.2"
+    source = Target(party.transport, other, 5060)
     network.inject(in_dialog(party, dialog, method, number, **given), source, party)
