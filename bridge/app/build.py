@@ -158,7 +158,7 @@ def build(
     peers = make_peers(
         settings,
         ports,
-        metrics.node,
+        metrics,
         encoder_budget=encoder_budget,
         timeouts=timeouts or Timeouts(),
     )

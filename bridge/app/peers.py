@@ -10,7 +10,7 @@ from bridge.audio import opus
 from bridge.audio.encoder_level import EncoderBudget
 from bridge.legs.peer_media import PeerFactory
 from bridge.legs.sip import PlainPeerFactory
-from bridge.metrics.node import NodeMetrics
+from bridge.metrics.registry import Metrics
 from bridge.net.interfaces import default_address
 from bridge.providers.sip.trunks import TrunkMedia
 from bridge.rtc.config import PeerConfig, Timeouts
@@ -19,6 +19,7 @@ from bridge.rtc.packet_path import PacketPath
 from bridge.rtc.peer import Peer
 from bridge.rtc.plain_peer import PlainPeer
 from bridge.rtc.ports import PortPool
+from bridge.rtc.rtp_source import RtpSource
 from bridge.settings.model import Settings
 from bridge.wire.sdp_dialect import BROWSER, BROWSER_WITH_RED, WHATSAPP
 
@@ -42,7 +43,7 @@ class Peers:
 def make_peers(
     settings: Settings,
     ports: PortPool,
-    metrics: NodeMetrics,
+    metrics: Metrics,
     *,
     encoder_budget: EncoderBudget,
     timeouts: Timeouts,
@@ -54,7 +55,7 @@ def make_peers(
     """
     library = opus.load(opus.candidates(os.environ.get("OPUS_LIB")))
     log.info("opus.loaded", extra={"version": library.version})
-    compiled = choose_packet_path(settings.rtc, metrics)
+    compiled = choose_packet_path(settings.rtc, metrics.node)
     certificates = Certificates()
     config = PeerConfig(
         bind=tuple(settings.rtc.bind) or (default_address(),),
@@ -79,17 +80,22 @@ def make_peers(
             on_restart=on_restart,
         )
 
+    def on_unverified() -> None:
+        log.debug("rtp.unverified_source")
+        metrics.sip.unverified_source()
+
     def telephone(media: TrunkMedia, bind: Sequence[str]) -> PlainPeerFactory:
         external = settings.sip.external_address or config.external_address
         own = replace(
             config, bind=tuple(bind) or config.bind, external_address="" if bind else external
         )
-        return lambda on_digit: PlainPeer(
+        return lambda on_digit, signaller: PlainPeer(
             config=own,
             opus=library,
             codecs=media.codecs,
             security=media.security,
             on_digit=on_digit,
+            source=RtpSource(media.source_policy, signaller=signaller, on_unverified=on_unverified),
         )
 
     whatsapp = factory(replace(config, dialect=WHATSAPP))

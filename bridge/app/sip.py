@@ -25,6 +25,7 @@ from bridge.net.sip_trunk import TrunkAddress
 from bridge.providers.sip.provider import SipProvider
 from bridge.providers.sip.simulated import SimulatedTelephones
 from bridge.providers.sip.trunks import Trunk, TrunkMedia, TrunkStates
+from bridge.rtc.rtp_source import SourcePolicy
 from bridge.settings.model import LineSip, Settings, Sip
 from bridge.settings.net import networks
 from bridge.settings.sip import read_listen, read_trunk
@@ -65,7 +66,14 @@ def _trunk(name: str, sip: LineSip, numbers: list[str], shared: Sip, *, register
         caller=f"+{caller}" if caller else "",
         transfer=sip.transfer,
         media=TrunkMedia(
-            tuple(CODECS[codec] for codec in sip.codecs), sip.srtp, sip.dtmf, sip.early_media
+            tuple(CODECS[codec] for codec in sip.codecs),
+            sip.srtp,
+            sip.dtmf,
+            sip.early_media,
+            SourcePolicy(
+                tuple(networks("sip", [*shared.trusted, *sip.trusted, *sip.networks])),
+                strict=shared.strict_source or sip.strict_source,
+            ),
         ),
     )
 

@@ -22,8 +22,8 @@ from bridge.wire.telephone_event import DIGIT_SECONDS
 
 log = logging.getLogger(__name__)
 
-PlainPeerFactory: TypeAlias = Callable[[Callable[[str], None]], PlainPeer]
-"""Makes a leg's peer, given a callback for each digit it sends."""
+PlainPeerFactory: TypeAlias = Callable[[Callable[[str], None], Callable[[], str]], PlainPeer]
+"""Makes a leg's peer, given a callback for each digit it sends, and what returns the IP address that it signals from."""
 
 DIALLED_SECONDS: Final = 1.0
 """A dial that the trunk has not refused by then counts as accepted, though the telephone may ring later."""
@@ -83,7 +83,7 @@ class SipLeg:
         self._inbound = inbound
         self._options = options
         self._counters = counters
-        self._peer = media(self._digit_received)
+        self._peer = media(self._digit_received, lambda: dialog.signalling_host)
         if inbound is not None and inbound.sdp:
             self._peer.set_remote(inbound.sdp)
         self.source = self.sink = self._peer.session

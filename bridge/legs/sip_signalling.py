@@ -20,6 +20,10 @@ class SipDialog(Protocol):
     def trace_id(self) -> str:
         """The `sip_call` of its messages in the log (`sip.sent`, `sip.received`); empty while there is no dialog."""
 
+    @property
+    def signalling_host(self) -> str:
+        """The IP address that the far side signals from; empty while there is no dialog."""
+
     def invite(self, sdp: str) -> None:
         """Send our INVITE with an offer; once."""
 

@@ -30,6 +30,7 @@ DISCARD_REASONS: Final = (
     "replayed",
     "too_many_sources",
     "too_many_packets",
+    "unverified_digit",
     "bad_rtp",
     "bad_rtcp",
     "unknown_payload",

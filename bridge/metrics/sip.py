@@ -69,6 +69,10 @@ class SipMetrics:
             "bridge_sip_authentication_failures_total",
             "Inbound requests with wrong digest credentials.",
         )
+        self.unverified_source = create.counter(
+            "bridge_sip_unverified_sources_total",
+            "Addresses heard in telephone calls that neither signalling nor the trunk's networks name.",
+        )
         self._trunks = create.gauge(
             "bridge_sip_trunks", "SIP trunks, by whether they answer.", state=TRUNK_STATES
         )

@@ -47,6 +47,11 @@ class AgentDialog:
         known = self.current and self._agent.core.dialog_name(self.current)
         return trace_id(known.partition(";")[0].encode("utf-8", "replace")) if known else ""
 
+    @property
+    def signalling_host(self) -> str:
+        """The IP address that the far side signals from; empty while there is no dialog."""
+        return self._agent.core.signalling_host(self.current) if self.current else ""
+
     def invite(self, sdp: str) -> None:
         """Send our INVITE with an offer; once."""
         dial, self._dial = self._dial, None

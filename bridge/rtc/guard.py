@@ -56,6 +56,7 @@ DISCARD_REASONS: Final = (
     "replayed",
     "too_many_sources",
     "too_many_packets",  # authentic, above the rate limit
+    "unverified_digit",  # of an address that is heard, though signalling does not vouch for it
     "unsendable",  # outgoing, without a path or key, or sent before
 )
 
@@ -100,7 +101,13 @@ def may_probe(host: str, port: int, *, private: bool) -> bool:
         return False
     if address.is_multicast or address.is_unspecified or host == "255.255.255.255":
         return False
-    return private or (address.is_global and not any(address in one for one in _NOT_PUBLIC))
+    return private or is_public(host)
+
+
+def is_public(host: str) -> bool:
+    """Return whether an IP address is one host's in the public Internet; raises `ValueError` for a name."""
+    address = _embedded(ip_address(host))
+    return address.is_global and not any(address in one for one in _NOT_PUBLIC)
 
 
 def _embedded(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:

@@ -22,6 +22,7 @@ from bridge.rtc.config import PeerConfig
 from bridge.rtc.guard import DISCARD_REASONS
 from bridge.rtc.plain_transport import PlainTransport
 from bridge.rtc.rtp_socket import RtpSockets
+from bridge.rtc.rtp_source import RtpSource
 from bridge.rtp.session import RtpSession
 from bridge.wire.negotiated_audio import NegotiatedAudio
 from bridge.wire.rtp_stream import StreamStart
@@ -61,6 +62,7 @@ class PlainPeer:
         codecs: Sequence[Codec],
         security: Security,
         on_digit: Callable[[str], None],
+        source: RtpSource,
     ) -> None:
         self._config = config
         self._codecs = tuple(codecs)
@@ -114,6 +116,7 @@ class PlainPeer:
             receive_rtcp=self.session.receive_rtcp,
             discarded=self._discarded,
             clock=self._clock,
+            source=source,
         )
         self.session.set_transmit(self._send_first, self._transport.send_rtcp)
 

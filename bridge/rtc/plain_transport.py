@@ -29,6 +29,7 @@ class PlainTransport:
         receive_rtcp: Callable[[bytes, float], None],
         discarded: dict[str, int],
         clock: Callable[[], float],
+        source: RtpSource,
     ) -> None:
         self.receive_rtp = receive_rtp
         self.crypto: Crypto | None = None
@@ -40,9 +41,13 @@ class PlainTransport:
         self._discarded = discarded
         self._clock = clock
         self._sockets: RtpSockets | None = None
-        self._source = RtpSource()
+        self._source = source
+        self._rtcp_named: Address | None = None
+        """Where the description wants reports; None: where the audio goes."""
         self._rtcp_target: Address | None = None
-        """None: where the audio goes."""
+        """Where reports go; None likewise."""
+        self._digits: frozenset[int] = frozenset()
+        """Payload types of the peer's telephone events."""
         self._described = False
         self._their_key = b""
         self._srtp: Srtp | None = None
@@ -75,9 +80,15 @@ class PlainTransport:
         sends = audio.direction in ("sendrecv", "sendonly")
         types = {audio.payload_type, _COMFORT_NOISE, *audio.telephone_events} if sends else ()
         address = (remote.host, remote.port) if remote.host else None
-        self._source.describe(address, frozenset(types), now=self._clock())
+        self._source.describe(
+            address,
+            frozenset(types),
+            encrypted=self._srtp is not None,
+            now=self._clock(),
+        )
         self._described = True
-        self._rtcp_target = remote.rtcp
+        self._digits = frozenset(audio.telephone_events)
+        self._rtcp_named = self._rtcp_target = remote.rtcp
         if remote.rtcp is None and self._sockets is not None:
             self._sockets.join()
 
@@ -131,13 +142,16 @@ class PlainTransport:
                 return
             data = plain
             if sender == source.current:
-                source.heard(now)
+                source.heard(data, now)
             else:
-                source.authenticated(sender, now)
+                source.authenticated(sender, data, now)
         elif sender == source.current:
-            source.heard(now)
+            source.heard(data, now)
         elif not source.admit(sender, data, now):
             self._discarded["unknown_source" if self._described else "early_media"] += 1
+            return
+        if not source.verified and len(data) > 1 and data[1] & 0x7F in self._digits:
+            self._discarded["unverified_digit"] += 1
             return
         if self._admits(now):
             receive = self.receive_rtp
@@ -151,20 +165,22 @@ class PlainTransport:
                 self._discarded[plain.value] += 1
                 return
             data = plain
-        elif not self._knows(sender):
+        elif not (self._described and self._knows(sender)):
             self._discarded["unknown_source" if self._described else "early_media"] += 1
             return
         now = self._clock()
         if self._admits(now):
-            if self._rtcp_target is not None:
+            target = self._rtcp_target
+            # Behind a NAT others share the host: the first sender stays, unless a key proves another.
+            first = target == self._rtcp_named or not self._source.behind_nat
+            if target is not None and (srtp is not None or first):
                 self._rtcp_target = sender
             self._receive_rtcp(data, now)
 
     def _knows(self, sender: Address) -> bool:
         """Whether reports may come from an address: from a host of the peer's."""
-        source = self._source
-        known = (source.current, source.target, self._rtcp_target)
-        return any(one is not None and one[0] == sender[0] for one in known)
+        named = self._rtcp_named
+        return self._source.admits_report(sender) or (named is not None and named[0] == sender[0])
 
     def _admits(self, now: float) -> bool:
         """Count a packet of the peer's; False above the limit."""

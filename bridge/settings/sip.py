@@ -49,6 +49,10 @@ class Sip(Section, frozen=True):
     calls_per_second: Positive = 20.0
     """Requests outside a call (INVITE, OPTIONS) that one address may send per second; more are dropped and
     counted. The trunks' `trusted` networks may send ten times as many."""
+    strict_source: bool = False
+    """Take audio only from the address in the SDP, the host that signals and the trunk's networks (`trusted`,
+    `lines.NAME.sip.networks`), on all trunks. Off: until one of these has sent in a call, another address is heard
+    too (a NAT or proxy that nothing names), without its digits. Audio is never sent to another."""
     private_trunks: list[str] = msgspec.field(default_factory=list)
     """Lines whose trunk leads to no telephone network, such as the PBX of an office without outside lines.
     Only these may join calls of Meta's WhatsApp API to it: Meta forbids it for the telephone network."""
@@ -72,6 +76,11 @@ class LineSip(Section, frozen=True):
     """Expiry that is requested for a registration, in seconds; the trunk may shorten it."""
     trusted: list[str] = msgspec.field(default_factory=list)
     """Networks of this trunk, besides `sip.trusted`, whose calls are taken without a password."""
+    networks: list[str] = msgspec.field(default_factory=list)
+    """Networks of this trunk's audio, besides `trusted`, where they differ from the addresses that signalling names,
+    such as `["203.0.113.0/24"]`. Calls from them still need a password."""
+    strict_source: bool = False
+    """As `sip.strict_source`, for this trunk."""
     inbound_username: str = ""
     """User name with which the trunk calls the bridge (digest authentication)."""
     inbound_password: Secret = ""
@@ -187,6 +196,7 @@ def check_line_sip(section: str, sip: LineSip) -> None:
     if sip.register and not sip.username:
         raise SettingsError(f"{section}.username: needed with register")
     networks(f"{section}.trusted", sip.trusted)
+    networks(f"{section}.networks", sip.networks)
     if not sip.codecs or len(set(sip.codecs)) < len(sip.codecs):
         raise SettingsError(f"{section}.codecs: expected each codec at most once, and one at least")
     if sip.srtp == "required" and trunk.transport in ("udp", "tcp"):

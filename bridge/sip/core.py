@@ -175,6 +175,12 @@ class SipCore:
         known = call.session.dialog if call else None
         return f"{known.call_id};{known.remote_tag};{dialog}" if known else ""
 
+    def signalling_host(self, dialog: DialogId) -> str:
+        """Return the IP address that the far side's messages come from; empty if the dialog is unknown."""
+        call = self._calls.get(dialog)
+        known = call.session.dialog if call else None
+        return known.flow.host if known else ""
+
     def _new_call(self, digest: DigestClient, session_expires: int, *, caller: bool) -> SipCall:
         dialog_id = DialogId(f"{self._tag_prefix}{self._stack.token()}")
         session = Session(self._stack, dialog_id, digest, self._closed)

@@ -85,6 +85,8 @@ LINES: dict[str, dict[str, Any]] = {
             "username": "office",
             "password": "replace-me",
             "register": True,
+            "networks": ["203.0.113.0/24"],
+            "strict_source": True,
             "allow_prefixes": ["+49"],
         },
     },

@@ -16,6 +16,7 @@ from bridge.rtc.dtls import Certificates
 from bridge.rtc.peer import Peer
 from bridge.rtc.plain_peer import PlainPeer
 from bridge.rtc.ports import PortPool
+from bridge.rtc.rtp_source import RtpSource
 from bridge.rtp.session import RtpSession
 from bridge.wire.rtcp import ReceiverReport, ReportBlock, SenderReport, ntp_middle
 from bridge.wire.rtcp import parse_compound as parse_rtcp
@@ -78,8 +79,13 @@ def telephone() -> Leg:
     leg = SipLeg(
         LegId("telephone"),
         dialog=ScriptedDialog(),
-        media=lambda on_digit: PlainPeer(
-            config=config, opus=opus(), codecs=(OPUS,), security="off", on_digit=on_digit
+        media=lambda on_digit, signaller: PlainPeer(
+            config=config,
+            opus=opus(),
+            codecs=(OPUS,),
+            security="off",
+            on_digit=on_digit,
+            source=RtpSource(signaller=signaller),
         ),
         counters=Observed(),
         inbound=InboundInvite(TELEPHONE),

@@ -17,6 +17,7 @@ from bridge.errors import InvalidState, LimitExceeded, SdpError
 from bridge.rtc.config import PeerConfig, Timeouts
 from bridge.rtc.plain_peer import RARE_REPORT_SECONDS, REPORT_SECONDS, PlainPeer
 from bridge.rtc.ports import PortPool
+from bridge.rtc.rtp_source import RtpSource
 from bridge.wire.sdp_rtp import Security
 from tests.support.bridge_peer import opus
 from tests.support.machine import free_port
@@ -57,6 +58,7 @@ class Side:
             codecs=codecs or CODECS,
             security=security,
             on_digit=self.digits.append,
+            source=RtpSource(signaller=lambda: "127.0.0.1"),
         )
         self.peer.session.attach(lambda frame, _: self.frames.append(frame))
 

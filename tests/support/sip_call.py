@@ -13,6 +13,7 @@ from bridge.legs.sip import InboundInvite, SipLeg, SipOptions
 from bridge.rtc.config import PeerConfig, Timeouts
 from bridge.rtc.plain_peer import PlainPeer
 from bridge.rtc.ports import PortPool
+from bridge.rtc.rtp_source import RtpSource, SourcePolicy
 from bridge.sip import events as sip
 from bridge.wire.sdp_rtp import Security
 from tests.support.bridge_peer import opus
@@ -22,6 +23,7 @@ from tests.support.virtual_time import monotonic
 from tests.support.waiting import until
 
 LEG = LegId("leg_1")
+ANY_SOURCE = SourcePolicy()
 DIALLED, RINGING, EARLY = (
     events.LegDialled(LEG),
     events.LegRinging(LEG),
@@ -53,7 +55,13 @@ class Observed:
 class Call:
     """A leg, its telephone and dialog, what it emitted, and its run."""
 
-    def __init__(self, phone: Telephone, codecs: Sequence[Codec], security: Security) -> None:
+    def __init__(
+        self,
+        phone: Telephone,
+        codecs: Sequence[Codec],
+        security: Security,
+        source_policy: SourcePolicy,
+    ) -> None:
         self.phone = phone
         self.dialog = ScriptedDialog()
         self.observed = Observed()
@@ -64,7 +72,9 @@ class Call:
         self.config = PeerConfig(
             bind=("127.0.0.1",), ports=self.pool, timeouts=Timeouts(clock=monotonic)
         )
-        self.codecs, self.security = codecs, security
+        self.codecs, self.security, self.source_policy = codecs, security, source_policy
+        self.unverified = 0
+        """Addresses heard that nothing vouches for."""
         self.peer: PlainPeer
         self.leg: SipLeg
         self.running: asyncio.Task[None] | None = None
@@ -72,13 +82,18 @@ class Call:
     def make(self, inbound: InboundInvite | None = None, **options: Any) -> SipLeg:
         """Make the leg."""
 
-        def media(on_digit: Any) -> PlainPeer:
+        def media(on_digit: Any, signaller: Any) -> PlainPeer:
             self.peer = PlainPeer(
                 config=self.config,
                 opus=opus(),
                 codecs=self.codecs,
                 security=self.security,
                 on_digit=on_digit,
+                source=RtpSource(
+                    self.source_policy,
+                    signaller=signaller,
+                    on_unverified=self._note_unverified,
+                ),
             )
             return self.peer
 
@@ -91,6 +106,9 @@ class Call:
             options=SipOptions(**options),
         )
         return self.leg
+
+    def _note_unverified(self) -> None:
+        self.unverified += 1
 
     def run(self) -> None:
         """Begin the leg's life."""
@@ -144,10 +162,11 @@ async def call(
     codecs: Sequence[Codec] = (PCMU, PCMA),
     security: Security = "off",
     rtcp: bool = True,
+    source_policy: SourcePolicy = ANY_SOURCE,
 ) -> AsyncIterator[Call]:
     """Return a call whose leg is made by the test, and free everything; nothing may be left of it."""
     phone = await Telephone().open(rtcp=rtcp)
-    one = Call(phone, codecs, security)
+    one = Call(phone, codecs, security, source_policy)
     try:
         yield one
     finally:

@@ -87,18 +87,19 @@ class Telephone:
         self.target: tuple[str, int] | None = None
         self._keys: tuple[Session, Session] | None = None
 
-    async def open(self, *, rtcp: bool = False) -> "Telephone":
-        """Bind a port of the loopback interface, and with `rtcp` another for reports."""
+    async def open(self, *, rtcp: bool = False, host: str = "127.0.0.1") -> "Telephone":
+        """Bind a port of an address of the loopback interface, and with `rtcp` another for reports."""
         loop = asyncio.get_running_loop()
+        self.host = host
         self.socket, _ = await loop.create_datagram_endpoint(
-            lambda: _Socket(self._take), local_addr=("127.0.0.1", 0)
+            lambda: _Socket(self._take), local_addr=(host, 0)
         )
         self.port: int = self.socket.get_extra_info("sockname")[1]
         self.rtcp_port = 0
         if rtcp:
             self.rtcp, _ = await loop.create_datagram_endpoint(
                 lambda: _Socket(lambda data, _: self.reports.append(data)),
-                local_addr=("127.0.0.1", 0),
+                local_addr=(host, 0),
             )
             self.rtcp_port = self.rtcp.get_extra_info("sockname")[1]
         return self
@@ -120,10 +121,11 @@ class Telephone:
         *lines: str,
         formats: str = "0 8 101",
         protocol: str = "RTP/AVP",
-        address: str = "127.0.0.1",
+        address: str = "",
         port: int | None = None,
     ) -> str:
         """Return a session description."""
+        address = address or self.host
         rtcp = [f"a=rtcp:{self.rtcp_port}"] if self.rtcp_port else []
         text = [
             "v=0",
@@ -180,7 +182,7 @@ class Telephone:
             self.timestamp = began
             self.send(event, payload_type=EVENTS, marker=index == 0)
             await asyncio.sleep(0.02)
-        self.timestamp = began + FRAME * 8
+        self.timestamp = (began + FRAME * 8) & 0xFFFF_FFFF
 
     def heard(self, last: int = 50) -> np.ndarray[Any, Any]:
         """Return the samples of the last packets of µ-law."""
@@ -212,6 +214,7 @@ class ScriptedDialog:
         self.asked: list[tuple[str, Any]] = []
         self.acknowledges = True
         self.trace_id = "0123456789ab"
+        self.signalling_host = "127.0.0.1"
 
     @property
     def verbs(self) -> list[str]:

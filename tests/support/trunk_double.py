@@ -75,12 +75,11 @@ class TrunkDouble(asyncio.DatagramProtocol):
         elif method != "ACK":
             self._reply(message, "200 OK")
 
-    async def open(self) -> None:
-        """Bind a port of the loopback interface."""
+    async def open(self, host: str) -> None:
+        """Bind a port of an address of the loopback interface."""
         loop = asyncio.get_running_loop()
-        self.transport, _ = await loop.create_datagram_endpoint(
-            lambda: self, local_addr=("127.0.0.1", 0)
-        )
+        self.host = host
+        self.transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=(host, 0))
         self.port: int = self.transport.get_extra_info("sockname")[1]
 
     def pick_up(self) -> None:
@@ -155,7 +154,7 @@ class TrunkDouble(asyncio.DatagramProtocol):
         self._sequence += method != "ACK"
         lines = [
             f"{method} {target} SIP/2.0",
-            f"Via: SIP/2.0/UDP 127.0.0.1:{self.port};branch=z9hG4bKt{method}{self._sequence}",
+            f"Via: SIP/2.0/UDP {self.host}:{self.port};branch=z9hG4bKt{method}{self._sequence}",
             "Max-Forwards: 70",
             f"From: {ours}",
             f"To: {theirs}",
@@ -165,7 +164,7 @@ class TrunkDouble(asyncio.DatagramProtocol):
         self._send(lines, body)
 
     def _send(self, lines: list[str], body: str) -> None:
-        lines += [f"Contact: <sip:127.0.0.1:{self.port}>", f"Content-Length: {len(body)}"]
+        lines += [f"Contact: <sip:{self.host}:{self.port}>", f"Content-Length: {len(body)}"]
         if body:
             lines.append("Content-Type: application/sdp")
         data = "\r\n".join([*lines, "", body]).encode()
@@ -173,11 +172,13 @@ class TrunkDouble(asyncio.DatagramProtocol):
 
 
 @asynccontextmanager
-async def trunk() -> AsyncIterator[TrunkDouble]:
+async def trunk(
+    host: str = "127.0.0.1", phone_host: str = "127.0.0.1"
+) -> AsyncIterator[TrunkDouble]:
     """Open a trunk with a telephone on loopback."""
-    phone = await Telephone().open()
+    phone = await Telephone().open(host=phone_host)
     double = TrunkDouble(phone)
-    await double.open()
+    await double.open(host)
     try:
         yield double
     finally:

@@ -12,6 +12,7 @@ from bridge.metrics.sip import SipMetrics
 from bridge.net.service_health import ServiceHealth
 from bridge.net.sip_trunk import TrunkAddress
 from bridge.net.sip_trunks import TrunkHealth
+from bridge.rtc.rtp_source import SourcePolicy
 from bridge.wire.sdp_rtp import Security
 
 log = logging.getLogger(__name__)
@@ -26,6 +27,8 @@ class TrunkMedia:
     security: Security = "off"
     dtmf: Literal["rfc4733", "info"] = "rfc4733"
     early_media: bool = True
+    source_policy: SourcePolicy = field(default_factory=SourcePolicy)
+    """Which addresses the audio may come from besides those that signalling names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
