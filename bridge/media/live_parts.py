@@ -19,6 +19,8 @@ from bridge.media.files import parts_of
 
 PART_BYTES: Final = 5 * 2 * SAMPLE_RATE
 """Five seconds of a track; the parts but the last are equally long."""
+MAX_PART: Final = 2**32 // PART_BYTES
+"""No WAV is longer, whatever numbers the store names."""
 AT_ONCE: Final = 8
 MAX_BEHIND: Final = 12
 """Parts of one track that may wait for a store that fails; older ones are skipped: a minute."""
@@ -154,7 +156,7 @@ async def assemble(store: PartStore, recording_id: str, path: Path) -> int:
     """
     prefix = parts_of(recording_id)
     names = [key.removeprefix(prefix) for key, size in await store.list(prefix) if size]
-    numbers = sorted(int(name) for name in names if name.isdecimal())
+    numbers = sorted(int(name) for name in names if name.isdecimal() and int(name) <= MAX_PART)
     if not numbers:
         return 0
     fresh = path.with_suffix(".assembling")

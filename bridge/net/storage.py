@@ -19,6 +19,7 @@ from obstore.store import S3Store
 from bridge.errors import NotFound, StoreFailed
 
 if TYPE_CHECKING:
+    from obstore import GetResult
     from obstore.store import S3Config
 
 REQUEST_SECONDS: Final = 120.0
@@ -28,6 +29,10 @@ PART_BYTES: Final = 5 * 1024 * 1024
 """The smallest part that S3 accepts."""
 PARTS_AT_ONCE: Final = 2
 PIECE_BYTES: Final = 1024 * 1024
+"""Of what is read at once; small objects are no larger."""
+MAX_LISTED: Final = 100_000
+"""Objects of one prefix: four hours of live parts are 6000."""
+_OTHER_LENGTH: Final = "the store has another length than was sent"
 _RETRIES: Final = 1
 """Within one call; callers retry later."""
 
@@ -92,7 +97,7 @@ class Bucket:
         except NotFound:
             raise StoreFailed("the store has no such bucket", reason="missing") from None
         if stored != size:
-            raise StoreFailed("the store has another length than was sent", reason="other")
+            raise StoreFailed(_OTHER_LENGTH, reason="other")
 
     async def put_bytes(self, key: str, content: bytes) -> None:
         """Store a small object, replacing what has the key.
@@ -111,23 +116,25 @@ class Bucket:
 
         Raises:
             NotFound: there is no such object.
-            StoreFailed: it cannot be read.
+            StoreFailed: it cannot be read, or is large.
         """
         with _as_ours():
             found = await obstore.get_async(self._store, key)
-            return bytes(await found.bytes_async())
+            return await _content(found, min(found.meta["size"], PIECE_BYTES))
 
     async def list(self, prefix: str) -> list[tuple[str, int]]:
         """Return the keys that begin with a prefix, which ends with `/`, and their objects' sizes.
 
         Raises:
-            StoreFailed: they cannot be listed.
+            StoreFailed: they cannot be listed, or are too many.
         """
         found: list[tuple[str, int]] = []
         try:
             with _as_ours():
                 async for page in obstore.list(self._store, prefix):
                     found += [(item["path"], item["size"]) for item in page]
+                    if len(found) > MAX_LISTED:
+                        raise StoreFailed("the store has too many objects", reason="other")
         except NotFound:
             raise StoreFailed("the store has no such bucket", reason="missing") from None
         return found
@@ -151,11 +158,11 @@ class Bucket:
             StoreFailed: it cannot be read, at the beginning or later on.
         """
         for place in range(start, end, PIECE_BYTES):
+            wanted = (place, min(place + PIECE_BYTES, end))
             with _as_ours():
-                piece = await obstore.get_range_async(
-                    self._store, key, start=place, end=min(place + PIECE_BYTES, end)
-                )
-            yield bytes(piece)
+                found = await obstore.get_async(self._store, key, options={"range": wanted})
+                piece = await _content(found, wanted[1] - place)
+            yield piece
 
     async def delete(self, key: str) -> None:
         """Delete an object, if it exists.
@@ -177,6 +184,24 @@ class Bucket:
         """
         with _as_ours():
             return await obstore.sign_async(self._store, "GET", key, timedelta(seconds=seconds))
+
+
+async def _content(found: "GetResult", size: int) -> bytes:
+    """Return a body of so many bytes.
+
+    Piece by piece: whatever a store says of a body's length, the library would allocate at once, and end the process.
+
+    Raises:
+        StoreFailed: it is longer or shorter.
+    """
+    content = bytearray()
+    async for piece in found.stream(min_chunk_size=1):
+        content += piece
+        if len(content) > size:
+            break
+    if len(content) != size:
+        raise StoreFailed(_OTHER_LENGTH, reason="other")
+    return bytes(content)
 
 
 @contextmanager
