@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from bridge import __version__, log
-from bridge.cli import config, control, migrate_data, whatsapp
+from bridge.cli import config, control, link, migrate_data, whatsapp
 from bridge.cli.doctor import command as doctor
 from bridge.errors import Fenced, SettingsError, SetupError
 from bridge.node.supervision import read_slot
@@ -43,11 +43,8 @@ def main() -> int:
         if arguments.command == "migrate-data":
             log.setup("error", "text")
             return migrate_data.run(arguments)
-        if arguments.command in ("drain", "upgrade"):
-            data = model.load(os.environ, arguments.config).data.dir
-            return (control.drain if arguments.command == "drain" else control.upgrade)(
-                data, arguments
-            )
+        if arguments.command in ("drain", "link", "upgrade"):
+            return _of_running(arguments)
         if arguments.print_settings:
             _print_settings(arguments)
         elif arguments.is_node:
@@ -93,6 +90,15 @@ def _whatsapp(arguments: argparse.Namespace) -> int:
     chosen = model.load(os.environ, arguments.config)
     log.setup("error", chosen.log.format)
     return whatsapp.run(chosen, arguments)
+
+
+def _of_running(arguments: argparse.Namespace) -> int:
+    """Perform a command for a bridge that runs."""
+    chosen = model.load(os.environ, arguments.config)
+    if arguments.command == "link":
+        return link.run(chosen)
+    order = control.drain if arguments.command == "drain" else control.upgrade
+    return order(chosen.data.dir, arguments)
 
 
 def _serve_node(slot: Slot) -> None:
@@ -144,6 +150,11 @@ def build_parser() -> argparse.ArgumentParser:
             "doctor",
             help="check settings, ports, network, disk, CPU and the services that the bridge uses",
         )
+    )
+    commands.add_parser(
+        "link",
+        help="print the link to the page, with the token of this start: it opens /metrics, and in the "
+        "demonstration /console",
     )
     migrate_data.add_arguments(
         commands.add_parser(

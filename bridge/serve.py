@@ -21,7 +21,7 @@ from bridge.app.cluster import server_tls
 from bridge.call.model import EndReason
 from bridge.errors import Fenced, SettingsError
 from bridge.log import node as log_node
-from bridge.net import folder_lock
+from bridge.net import folder_lock, local_token
 from bridge.net.directory import FOLDER
 from bridge.net.listener import (
     Listeners,
@@ -94,7 +94,8 @@ async def _serve(chosen: Settings, slot: Slot | None) -> None:
 async def _serve_as(
     members: Alone | Supervised | Leased, chosen: Settings, slot: Slot | None
 ) -> None:
-    bridge = build(chosen, members=members, descriptors=raise_descriptor_limit())
+    token = local_token.make() if slot is None else ""
+    bridge = build(chosen, members=members, descriptors=raise_descriptor_limit(), token=token)
     if isinstance(members, Leased):
         membership.attach(members, bridge)
     # No access log: paths may contain keys, and metrics count requests.
@@ -126,7 +127,7 @@ async def _serve_as(
             link.on_accept = partial(_accept, admission, doors)
             links.spawn(link.run(), name="watch the supervisor")
             link.report(Ready(node=members.own.node))
-        _announce(chosen, members.own.boot)
+        _announce(chosen, members.own.boot, token)
         await _run_until_drained(bridge.drain, chosen, doors, supervised=slot is not None)
     finally:
         if members.fenced.is_set():
@@ -303,14 +304,15 @@ def _tls(chosen: Settings) -> ssl.SSLContext | None:
     return context
 
 
-def _announce(chosen: Settings, boot: str) -> None:
-    scheme = "https" if chosen.http.tls_cert else "http"
-    host = f"[{chosen.http.host}]" if ":" in chosen.http.host else chosen.http.host
+def _announce(chosen: Settings, boot: str, token: str) -> None:
+    """Log where the bridge listens; without a supervisor, announce the token, now that no other has this port."""
+    if token:
+        local_token.announce(chosen, token)
     demo = {} if chosen.lines else {"demo_key": DEMO_KEY}
     log.info(
         "node.ready",
         extra={
-            "url": f"{scheme}://{host}:{chosen.http.port}/",
+            "url": chosen.http.url,
             "pid": os.getpid(),
             "boot": boot,
             **demo,

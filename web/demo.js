@@ -6,6 +6,7 @@ import { changeMicrophone, converse, hangUp, press, toggleMute } from "./convers
 import { buildKeypad, changeSpeaker, listDevices } from "./devices.js";
 import { element, write } from "./draw.js";
 import { charts } from "./figures.js";
+import { takeToken } from "./memory.js";
 import { tell } from "./notices.js";
 import { Phone } from "./phone.js";
 import { offerTest } from "./test-card.js";
@@ -73,8 +74,8 @@ navigator.mediaDevices?.addEventListener("devicechange", () => void listDevices(
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => Object.values(charts).forEach((chart) => chart.draw()));
 addEventListener("resize", () => Object.values(charts).forEach((chart) => chart.draw()));
 
-// Beyond the bridge's own machine the metrics need a key, which a link cannot send.
-element("metrics").hidden = !["127.0.0.1", "localhost", "[::1]"].includes(location.hostname);
+takeToken();
+addEventListener("hashchange", takeToken);
 buildKeypad((digit) => void press(phone, digit));
 offerTest(phone.api, () => Boolean(phone.current));
 for (const chart of Object.values(charts)) chart.clear();

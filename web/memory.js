@@ -1,4 +1,7 @@
-/** What the page stores in its tab's session across reloads: the key, and its call. */
+/** What the pages store in their tab's session across reloads: the keys, and the page its call. */
+
+/** Where the console's key is: one of operator.keys, or the token in the link that the bridge prints. */
+export const OPERATOR_KEY = "operator-key";
 
 /**
  * @typedef {object} Kept
@@ -10,13 +13,23 @@
  * @property {number} since  When it became active, ms since 1970; 0 before.
  */
 
-/** The key in the fragment of the address, as in the QR code of `make run-lan`; it is removed from the address. */
-export function givenKey() {
-  const key = new URLSearchParams(location.hash.slice(1)).get("key");
+/**
+ * The key in the fragment of the address, as in the QR code of `make run-lan`; it is removed from the address.
+ *
+ * @param {string} [name]  In the fragment.
+ * @param {string} [kept]  In the session.
+ */
+export function givenKey(name = "key", kept = "key") {
+  const key = new URLSearchParams(location.hash.slice(1)).get(name);
   if (!key) return null;
-  sessionStorage.setItem("key", key);
+  sessionStorage.setItem(kept, key);
   history.replaceState(null, "", location.pathname + location.search);
   return key;
+}
+
+/** Take the token of this start from the fragment, for the console. */
+export function takeToken() {
+  givenKey("token", OPERATOR_KEY);
 }
 
 /** @param {Kept | null} call  null: there is nothing to come back to. */

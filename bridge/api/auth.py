@@ -9,12 +9,13 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from bridge.api.proxies import forwarding_header
+from bridge.api.proxies import sign_of_proxy
 from bridge.api.rate import RATE_HEADERS, RateLimit
-from bridge.api.scopes import ADMIN, METRICS, OPERATOR, Scopes
+from bridge.api.scopes import ADMIN, LOCAL, METRICS, OPERATOR, Scopes
 from bridge.api.unauthenticated import UnauthenticatedLimit
 from bridge.call.model import LegOwner, LineName
 from bridge.errors import Forbidden, NotFound, Unauthorized
+from bridge.net import local_token
 from bridge.node.line_book import LineBook
 from bridge.wire import signed_link
 from bridge.wire.call_id import native
@@ -166,20 +167,22 @@ class Keys:
         self._spend(request, key)
         return line
 
-    def check_metrics(self, request: web.Request, *, local: bool) -> None:
+    def check_metrics(self, request: web.Request) -> None:
         """Check that a request may read the metrics.
 
-        Programs on this machine (`local`) need no key, unless the metrics have keys of their own.
+        Unless they have keys of their own, programs on this machine read them with the token of this start;
+        lines' keys open them too, but for the demo keys, which everybody knows.
 
         Raises:
             Unauthorized, Forbidden, RateLimited: as `line`; Forbidden also for a line's key where
                 the metrics have keys of their own.
         """
-        guarded = METRICS in self._scopes.paths
-        with_key = _key(request, query=False) is not None
-        if local and not guarded and not (with_key and forwarding_header(request)):
-            refuse_proxied(request, "metrics without a key are")
-            return
+        guarded, key = METRICS in self._scopes.paths, _key(request, query=False)
+        if not guarded and LOCAL in self._scopes.paths:
+            scope = None if key is None else self._scopes.find(key)
+            if key is None or key in self._same_origin_only or (scope and scope.path == LOCAL):
+                self._check_local(request, "the metrics without a key are")
+                return
         scope = self._scopes.find(_presented(request, query=False))
         if scope is None or scope.path != METRICS:
             self.line(request)
@@ -206,7 +209,8 @@ class Keys:
     def check_operator(self, request: web.Request) -> str:
         """Return the id, for the log, of the console's key that a request has.
 
-        In the demonstration without lines, programs on this machine and the bridge's own page need no key.
+        In the demonstration without lines it is the token of this start, from the bridge's own page or from no
+        page.
 
         Raises:
             NotFound: the console has no keys (`operator.keys`).
@@ -214,7 +218,7 @@ class Keys:
             Forbidden: another key of ours, or a page of another origin.
         """
         if OPERATOR not in self._scopes.paths and self._same_origin_only:
-            refuse_proxied(request, "the console without a key is")
+            self._check_local(request, "the console without a key is")
             if not same_origin(request):
                 raise Forbidden("the console is open to this bridge's own page only")
             return ""
@@ -273,7 +277,13 @@ class Keys:
     def admits(self, request: web.Request) -> bool:
         """Whether the request has any valid key or ticket."""
         key = _key(request, query=True)
-        return key is not None and bool(self._scopes.find(key) or self.find(request))
+        if key is None:
+            return False
+        if scope := self._scopes.find(key):
+            # Another node would not see what shows here where a request comes from.
+            here = sign_of_proxy(request) is None and same_origin(request)
+            return here or scope.path != LOCAL
+        return self.find(request) is not None
 
     def rate_key(self, request: web.Request) -> bytes | None:
         """Return the key that the request is counted under; None without a valid key or ticket."""
@@ -281,6 +291,20 @@ class Keys:
         if found is None:
             return None
         return _ticket_rate_key(found.line) if found.ticket else _presented(request, query=True)
+
+    def _check_local(self, request: web.Request, what: str) -> None:
+        """Refuse what has not the token of this start, or is not from this machine."""
+        refuse_proxied(request, what)
+        key = _key(request, query=False)
+        scope = None if key is None else self._scopes.find(key)
+        if scope is not None and scope.path == LOCAL:
+            return
+        if key is not None and self._lines.line_of(key) is None and scope is None:
+            self._unauthenticated.wrong_key(request)
+        raise Unauthorized(
+            f"{what} for programs on this machine, which send the token of this start: it is in the link that "
+            f"the bridge prints when it has started, and in the file {local_token.FILE} of its data folder"
+        )
 
     def _spend(self, request: web.Request, key: bytes) -> None:
         if not self._rate.limited:
@@ -329,13 +353,13 @@ def same_origin(request: web.Request) -> bool:
 
 
 def refuse_proxied(request: web.Request, what: str) -> None:
-    """Raise `Unauthorized` if a proxy forwarded a request that only programs on this machine may make.
+    """Raise `Unauthorized` for a request that only programs on this machine may make, and none of them did.
 
     The error's sentence begins with `what`.
     """
-    if (header := forwarding_header(request)) is not None:
+    if (sign := sign_of_proxy(request)) is not None:
         raise Unauthorized(
-            f"{what} for programs on this machine, and {header} shows that a proxy forwarded "
+            f"{what} for programs on this machine, and {sign} shows that a proxy forwarded "
             "this request: set [lines.NAME] keys and http.allowed_hosts, and send a key"
         )
 

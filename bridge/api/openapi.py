@@ -68,7 +68,7 @@ SECURITY: Final[Mapping[str, Schema]] = {
         "type": "apiKey",
         "in": "header",
         "name": "token",
-        "description": "operator.keys; the demonstration needs none",
+        "description": "operator.keys; in the demonstration the token of the start",
     },
     "operatorBearer": {"type": "http", "scheme": "bearer", "description": "operator.keys"},
     "query": {"type": "apiKey", "in": "query", "name": "token"},

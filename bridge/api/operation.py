@@ -58,8 +58,8 @@ OPERATOR: Final = Auth(
     lambda keys, request: Access(LineName(""), admin=keys.check_operator(request)),
 )
 """A key of the console (`operator.keys`), which opens nothing else."""
-METRICS: Final = Auth(("token", "bearer"), lambda _keys, _request: None)
-"""A key, except for programs on this machine; the handler checks it."""
+METRICS: Final = Auth(("token", "bearer"), lambda keys, request: keys.check_metrics(request))
+"""A key of the metrics (`metrics.keys`); without such a line's, or the token of this start."""
 TICKET: Final = Auth(("token", "bearer", "ticket"), lambda keys, request: keys.access(request))
 """A key, or a ticket of the call in the same headers."""
 REPORT: Final = Auth(TICKET.schemes, lambda keys, request: keys.access(request, counted=False))

@@ -4,10 +4,15 @@ from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
-FORWARDED: Final = "Forwarded"
-FORWARDED_PREFIX: Final = "x-forwarded-"
+from bridge.settings.http import host_name, is_loopback
+
+FORWARDED: Final = ("forwarded", "x-forwarded")
+"""How headers begin that proxies add."""
+OF_PROXIES: Final = frozenset(
+    {"via", "x-real-ip", "cf-connecting-ip", "true-client-ip", "x-client-ip"}
+)
 FORWARDED_FOR: Final = "X-Forwarded-For"
 UNKNOWN: Final = "unknown"
 """The address of a request that came over a Unix socket, such as another node's."""
@@ -45,12 +50,19 @@ class Proxies:
         return UNKNOWN if found is None else _counted(found)
 
 
-def forwarding_header(request: web.Request) -> str | None:
-    """Return the name of a header that a proxy added; None without one."""
+def sign_of_proxy(request: web.Request) -> str | None:
+    """Return what shows that a request is not of a program on this machine; None if nothing does.
+
+    nginx speaks HTTP/1.0 to its upstreams unless it is told otherwise. A tunnel that leaves requests as they
+    are cannot be told from a program on this machine.
+    """
     for name in request.headers:
-        if name.title() == FORWARDED or name.lower().startswith(FORWARDED_PREFIX):
+        plain = name.lower().replace("_", "-")
+        if plain in OF_PROXIES or plain.startswith(FORWARDED):
             return name.title()
-    return None
+    if request.version < HttpVersion11:
+        return "HTTP/1.0"
+    return None if is_loopback(host_name(request.host) or "") else "its Host header"
 
 
 def _parse(text: str) -> IPv4Address | IPv6Address | None:

@@ -1,4 +1,4 @@
-"""Keys that open one thing only: the metrics, a line's gateway webhook, the admin routes, or the console."""
+"""Keys that open one thing only: the metrics, a line's gateway webhook, the admin routes, the console, or what is this machine's own."""
 
 import hashlib
 import hmac
@@ -11,6 +11,8 @@ METRICS: Final = "/metrics"
 ADMIN: Final = "/admin"
 GATEWAY: Final = "/gateway/webhook"
 OPERATOR: Final = "/console"
+LOCAL: Final = "/metrics and /console on this machine"
+"""Of the token that is made at each start (`net.local_token`)."""
 
 
 class Scope(NamedTuple):
@@ -32,11 +34,14 @@ class Scopes:
         webhooks: Mapping[LineName, Sequence[str]],
         admin: Sequence[str],
         operator: Sequence[str],
+        local: str,
     ) -> None:
+        """Take the keys of the settings, and the token of this start; "" where others than this machine reach us."""
         found = [(key, Scope(METRICS)) for key in metrics]
         found += [(key, Scope(GATEWAY, line)) for line, keys in webhooks.items() for key in keys]
         found += [(key, Scope(ADMIN, key_id=_id(key))) for key in admin]
         found += [(key, Scope(OPERATOR, key_id=_id(key))) for key in operator]
+        found += [(local, Scope(LOCAL))] if local else []
         self._scopes = {key.encode(): scope for key, scope in found}
         self.paths = frozenset(scope.path for scope in self._scopes.values())
         """The paths that have keys of their own."""

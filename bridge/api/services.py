@@ -65,8 +65,6 @@ if TYPE_CHECKING:
 class Site:
     """How clients reach the service."""
 
-    loopback: bool
-    """Whether it listens on loopback only."""
     hosts: frozenset[str] | None
     """Allowed host names (`http.allowed_hosts`); None allows any."""
     cors_origins: frozenset[str]

@@ -37,6 +37,7 @@ from bridge.call.policy import kinds_on
 from bridge.call.quota import Quota
 from bridge.legs.simulator import parse_speech
 from bridge.metrics.registry import Metrics
+from bridge.net import local_token
 from bridge.net.database import Database
 from bridge.net.listener import MAX_DESCRIPTORS
 from bridge.net.machine import machine_id
@@ -116,11 +117,13 @@ def build(
     members: Membership | None = None,
     descriptors: int = MAX_DESCRIPTORS,
     warm_decoder: bool = True,
+    token: str = "",
 ) -> Bridge:
     """Make every object of a node; must be called within the running loop.
 
     `members` are the nodes of the bridge; None for a bridge of one. `descriptors` is how many files the
-    process may have open. With `warm_decoder` an idle process is kept for the next sound file.
+    process may have open. With `warm_decoder` an idle process is kept for the next sound file. `token` is what
+    programs on this machine send; by default that of the nodes of this data folder.
 
     Raises:
         OpusMissing: there is no libopus.
@@ -224,6 +227,7 @@ def build(
         simulator=simulator,
         load=load,
         background=background,
+        local_token=token or local_token.find(Path(settings.data.dir)),
         warm_decoder=warm_decoder,
     )
     services = build_services(

@@ -49,5 +49,7 @@ class Foundation:
     load: Load
     background: Tasks
     """Work until the calls have ended."""
+    local_token: str
+    """What programs on this machine send instead of a key (`net.local_token`)."""
     warm_decoder: bool
     """Whether an idle process is kept for the next sound file."""

@@ -201,13 +201,18 @@ def build_auth(base: Foundation, tickets: Tickets, unauthenticated: Unauthentica
         rate=RateLimit(0 if base.directory else settings.limits.requests_per_minute),
         tickets=tickets,
         unauthenticated=unauthenticated,
-        scopes=Scopes(settings.metrics.keys, webhooks, settings.admin.keys, settings.operator.keys),
+        scopes=Scopes(
+            settings.metrics.keys,
+            webhooks,
+            settings.admin.keys,
+            settings.operator.keys,
+            base.local_token if is_loopback(settings.http.host) else "",
+        ),
     )
 
 
 def _site(settings: Settings, own: str) -> Site:
     return Site(
-        loopback=is_loopback(settings.http.host),
         hosts=settings.http.hosts,
         cors_origins=frozenset(settings.http.cors_origins),
         pages=find_pages(),

@@ -43,6 +43,12 @@ class Http(Section, frozen=True):
     `/healthz` and `/readyz` answer to any name."""
 
     @property
+    def url(self) -> str:
+        """Where it listens, with a slash at the end."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'https' if self.tls_cert else 'http'}://{host}:{self.port}/"
+
+    @property
     def exposed(self) -> bool:
         """Whether others than this machine's own programs are to reach the service."""
         elsewhere = bool(self.public_url) and host_of(self.public_url) not in LOCAL_NAMES
@@ -61,8 +67,8 @@ class Metrics(Section, frozen=True):
     """Access to the metrics."""
 
     keys: list[Secret] = msgspec.field(default_factory=list)
-    """Keys for `/metrics` only. Once there is one, lines' keys do not open it, and it is closed to
-    programs on this machine."""
+    """Keys for `/metrics` only, such as Prometheus'. Without any, lines' keys open it, and on loopback the
+    token of the start (`local.token` in `data.dir`)."""
 
 
 class Admin(Section, frozen=True):
@@ -79,7 +85,7 @@ class Operator(Section, frozen=True):
 
     keys: list[Secret] = msgspec.field(default_factory=list)
     """Keys for `/console` only, which shows the calls of all lines and can hang them up. Without any there
-    is no console, except in the demonstration without lines, where programs on this machine need no key."""
+    is no console, except in the demonstration without lines, where the link that the bridge prints opens it."""
 
 
 def host_name(host: str) -> str | None:

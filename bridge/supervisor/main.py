@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from bridge.errors import SettingsError
+from bridge.net import local_token
 from bridge.net.directory import FOLDER
 from bridge.net.listener import open_cluster_listeners, open_listeners
 from bridge.settings.model import Settings
@@ -38,6 +39,7 @@ def run(settings: Settings, config: Path | None = None) -> None:
         listeners = [sockets.enter_context(listener) for listener in opened]
         for former in folder.glob("directory.sqlite3*"):  # now tables of the database
             former.unlink()
+        local_token.announce(settings, local_token.make())
         fleet = Fleet(chosen, [listener.fileno() for listener in listeners])
         asyncio.run(_run(fleet, listeners, settings.data.dir, config))
 

@@ -94,7 +94,7 @@ async def test_a_client_cannot_choose_the_id_of_its_request(nodes):
 
 async def test_a_request_is_counted_where_it_came_and_only_there(nodes):
     await nodes[0].http.put("/test", json={"callId": SECOND}, headers=KEY)
-    text = await (await nodes[1].http.get("/metrics")).text()
+    text = await nodes[1].metrics()
     counted = [line for line in text.splitlines() if "http_requests" in line and '"/test"' in line]
     assert len(counted) == 1
     assert 'node="0"' in counted[0]
@@ -155,7 +155,7 @@ async def test_the_limit_of_calls_holds_over_all_nodes():
         await dial(second)
         for node in (first, second):
             assert (await post(node, "/call/dial", {"phone": NEVER})).status == 503
-        text = await (await first.http.get("/metrics")).text()
+        text = await first.metrics()
         for index in (0, 1):
             assert f'bridge_calls_refused_total{{reason="calls",node="{index}"}} 1.0' in text
         # Through the wrong node, and used up by the right one at once.
@@ -271,7 +271,7 @@ async def test_a_siblings_own_routes_are_not_there_for_clients(nodes):
 async def test_limits_of_one_node_are_those_of_the_bridge():
     chosen = msgspec.structs.replace(settings(), limits=Limits(calls=5), http=Http())
     async with two_nodes(chosen) as (first, _):
-        text = await (await first.http.get("/metrics")).text()
+        text = await first.metrics()
     assert 'bridge_calls_limit{node="1"} 5.0' in text
 
 

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from aiohttp import WSMsgType
 
-from bridge.settings.model import Http
+from bridge.settings.model import Http, Line
 from tests.support.inprocess import KEY, running, settings
 from tests.support.waiting import until_answer
 
@@ -64,6 +64,7 @@ async def test_on_loopback_local_names_are_answered(client, host):
     assert (await client.get("/call/status", headers=KEY | {"Host": host})).status == 200
 
 
+LINES = {"main": Line(keys=["main-1"])}
 HOSTS = {
     "calls.example": 200,
     "CALLS.example:8443": 200,
@@ -79,9 +80,9 @@ async def test_where_hosts_are_listed_these_and_our_own_are_answered(listening):
     http = Http(
         host=listening, allowed_hosts=["Calls.example"], public_url="https://public.example:444"
     )
-    async with running(settings(http=http)) as client:
+    async with running(settings(http=http, lines=LINES)) as client:
         for host, status in HOSTS.items():
-            answer = await client.get("/call/status", headers=KEY | {"Host": host})
+            answer = await client.get("/call/status", headers={"token": "main-1", "Host": host})
             assert answer.status == status, host
 
 
@@ -94,8 +95,10 @@ async def test_the_address_that_is_listened_on_is_answered():
 
 async def test_beyond_loopback_any_host_is_answered_where_none_is_listed():
     http = Http(host="0.0.0.0", public_url="https://public.example")
-    async with running(settings(http=http)) as client:
-        answer = await client.get("/call/status", headers=KEY | {"Host": "any.example"})
+    async with running(settings(http=http, lines=LINES)) as client:
+        answer = await client.get(
+            "/call/status", headers={"token": "main-1", "Host": "any.example"}
+        )
         assert answer.status == 200
 
 

@@ -10,16 +10,14 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from bridge import errors
 from bridge.api.openapi import FACES, OPERATIONS, document
-from bridge.api.operation import METRICS, NOBODY, OPERATOR
+from bridge.api.operation import NOBODY, OPERATOR
 from bridge.api.operations import error_format
 from bridge.api.routes import ROUTES
 from tests.support.inprocess import KEY
 
 DOCUMENT = json.loads(json.dumps(document()))
 OPEN = [key for key, operation in OPERATIONS.items() if operation.auth is NOBODY]
-LOCAL = [key for key, operation in OPERATIONS.items() if operation.auth in (METRICS, OPERATOR)]
-"""Open to programs on the same machine; tests/api/test_scopes.py and test_console.py are about these."""
-CLOSED = [key for key in OPERATIONS if key not in (*OPEN, *LOCAL)]
+CLOSED = [key for key in OPERATIONS if key not in OPEN]
 UNKNOWN = "0" * 32
 LISTS = [
     key
@@ -87,7 +85,8 @@ async def test_without_a_key_nothing_is_told(client, method, path):
 @pytest.mark.parametrize(("method", "path"), LISTS)
 async def test_what_is_given_is_what_is_described(client, method, path):
     await client.dial("15550100003")
-    response = await client.http.request(method, path, headers=KEY)
+    console = OPERATIONS[method, path].auth is OPERATOR
+    response = await client.http.request(method, path, headers=client.local if console else KEY)
     assert response.status == 200
     described = DOCUMENT["paths"][path]["get"]["responses"]["200"]
     check(await response.json(), described["content"]["application/json"]["schema"])

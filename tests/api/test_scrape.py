@@ -66,7 +66,7 @@ def test_a_node_that_does_not_answer_is_down():
 async def test_any_node_gives_the_metrics_of_all():
     async with two_nodes() as (first, second):
         for node in (first, second):
-            text = await (await node.http.get("/metrics")).text()
+            text = await node.metrics()
             for index in (0, 1):
                 assert f'bridge_calls{{state="active",node="{index}"}} 0.0' in text
                 assert f'bridge_node_up{{node="{index}"}} 1.0' in text

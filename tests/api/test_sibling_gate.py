@@ -186,7 +186,7 @@ async def test_a_signature_of_another_path_body_or_node_is_refused(machines, str
 
 async def test_refusals_are_counted(machines, stranger):
     await refused(stranger, machines[1], CALL, KEY)
-    text = await (await machines[1].http.get("/metrics")).text()
+    text = await machines[1].metrics()
     assert 'bridge_node_requests_refused_total{reason="malformed",node="1"} 1.0' in text
 
 

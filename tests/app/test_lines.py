@@ -1,6 +1,7 @@
 """Which lines there are, as the settings tell."""
 
 from bridge.app.lines import (
+    MadeLines,
     demonstrations_of,
     keys_of,
     line_count,
@@ -11,6 +12,7 @@ from bridge.app.lines import (
 from bridge.call.model import LineName
 from bridge.node.lines import InboundMode
 from bridge.settings.model import Line, LineSip, Settings, WhatsApp
+from bridge.settings.sip import Sip
 
 CHOSEN = Settings(lines={"sales": Line(keys=["a", "b"], numbers=["4930123"])})
 
@@ -52,3 +54,10 @@ def test_test_keys_reach_simulated_telephones_and_never_the_trunk():
     assert (trunk.prefixes, trunk.caller_id, trunk.private) == (("49",), "+4930124", False)
     assert policies[LineName("sales:test")].trunk is None
     assert policies[LineName("sales:test")].trunk_to("15550200001") is not None
+
+
+def test_the_lines_of_the_demonstration_reach_simulated_contacts_alone():
+    made = MadeLines(Settings(sip=Sip(listen=["udp:127.0.0.1:5060"])))
+    assert set(made.policies) == made.simulated == {"demo", "ai"}
+    for line, policy in made.policies.items():
+        assert (policy.simulated, policy.official, policy.trunk) == (True, False, None), line

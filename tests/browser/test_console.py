@@ -60,6 +60,7 @@ async def operator(
     page = await context.new_page()
     visitor = Visitor(page)
     visitor._listen(server.url)
+    await page.goto(f"{server.url}/#token={server.local}")
     await page.goto(f"{server.url}/console#{view}")
     try:
         yield visitor
@@ -166,6 +167,28 @@ async def test_axe_finds_nothing_and_a_telephone_scrolls_nothing_sideways(
 
     assert found == []
     assert widths == [360] * 5
+
+
+async def test_the_link_that_the_bridge_prints_leads_to_the_console(
+    browser: Browser, server: Server
+):
+    async with Visitor.visit(browser, server, path=f"/#token={server.local}") as visitor:
+        page = visitor.page
+        await page.get_by_role("link", name="Console").click()
+        await expect(visitor.see("connection")).to_have_text("Connected")
+        assert server.local not in page.url
+        await page.reload()
+        await expect(visitor.see("connection")).to_have_text("Connected")
+
+
+async def test_without_the_link_the_console_says_where_it_is(browser: Browser, server: Server):
+    async with Visitor.visit(browser, server, path="/console") as visitor:
+        await expect(visitor.see("key")).to_be_focused()
+        await expect(visitor.page.get_by_text("printed when it started")).to_be_visible()
+        await visitor.see("key").fill(server.local)
+        await visitor.see("key").press("Enter")
+        await expect(visitor.see("connection")).to_have_text("Connected")
+        visitor.complaints.clear()  # the refusal
 
 
 async def test_a_console_with_keys_asks_for_one(browser: Browser, keyed_server: Server):

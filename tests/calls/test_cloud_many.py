@@ -41,7 +41,7 @@ class Bridge:
 
     async def ended(self) -> float:
         """How many calls there have been."""
-        async with self._http.get(f"{self.url}/metrics") as answer:
+        async with self._http.get(f"{self.url}/metrics", headers={"token": "many"}) as answer:
             lines = (await answer.text()).splitlines()
         told = [line for line in lines if line.startswith("bridge_calls_ended_total")]
         return sum(float(line.split()[-1]) for line in told)

@@ -28,7 +28,8 @@ class World:
     settings: Any
 
     def client(self, node: int) -> Client:
-        return Client(self.nodes[node].bridge, self.nodes[node].http)
+        found = self.nodes[node]
+        return Client(found.bridge, found.http, data=found.folder.parent)
 
     def reach(self, node: int) -> None:
         """Let Meta's webhooks come to this node from now on."""

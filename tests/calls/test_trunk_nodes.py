@@ -30,7 +30,7 @@ async def test_a_call_of_the_node_without_the_sockets_gets_its_messages_and_outl
         sockets = [node.bridge.services.sip_sockets for node in (first, second)]
         assert [one is not None and one.owns for one in sockets] == [True, False]
 
-        office = Client(second.bridge, second.http)
+        office = Client(second.bridge, second.http, data=second.folder.parent)
         runner = await second.bridge.manager.dial(
             line_name(second), BRANCH, CallDetails(Parties(to_channel="pstn"))
         )
@@ -120,7 +120,7 @@ async def test_a_node_that_drains_leaves_the_sockets_to_another_and_keeps_its_te
         branch = await stack.enter_async_context(one(BRANCH, there, here))
         first, second = await stack.enter_async_context(two_nodes(chosen))
         sockets = [node.bridge.services.sip_sockets for node in (first, second)]
-        office = Client(first.bridge, first.http)
+        office = Client(first.bridge, first.http, data=first.folder.parent)
         runner = await first.bridge.manager.dial(
             line_name(first), BRANCH, CallDetails(Parties(to_channel="pstn"))
         )

@@ -9,6 +9,8 @@ from prometheus_client.parser import text_string_to_metric_families
 Figures: TypeAlias = "dict[str, dict[frozenset[tuple[str, str]], float]]"
 """Values by name of the sample and labels."""
 
+KEY = {"token": "the-key-of-the-metrics-of-the-bench"}
+"""Opens the metrics of the bridges that `tests.load.servers` starts."""
 LAG = "bridge_event_loop_lag_seconds"
 RUNG = "bridge_encoder_rung"
 RELAYED = "bridge_rtp_packets_relayed_total"

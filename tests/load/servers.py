@@ -1,5 +1,6 @@
 """Start the servers that the bench compares, each fresh and on a core of its own."""
 
+import json
 import os
 import socket
 import subprocess
@@ -12,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.load import janus, measure
+from tests.load import janus, measure, scrape
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 20.0
@@ -135,6 +136,7 @@ def _how(target: str, port: int, folder: Path) -> _Recipe:
         "BRIDGE_LIMITS__CALLS": "2000",
         "BRIDGE_LIMITS__OVERLOAD_SECONDS": "0",  # what it cannot carry is to be seen, not refused
         "BRIDGE_LOG__LEVEL": "warning",
+        "BRIDGE_METRICS__KEYS": json.dumps([scrape.KEY["token"]]),
         "BRIDGE_RTC__BIND": '["127.0.0.1"]',
         "BRIDGE_RTC__PORTS": "20000-29999",
         "BRIDGE_RTC__STUN_URLS": "[]",

@@ -204,7 +204,7 @@ def _count(heard: Sequence[tuple[float, object]], begin: float, end: float) -> i
 
 
 async def _scrape(session: aiohttp.ClientSession, url: str) -> scrape.Figures:
-    async with session.get(f"{url}/metrics") as response:
+    async with session.get(f"{url}/metrics", headers=scrape.KEY) as response:
         return scrape.parse(await response.text())
 
 

@@ -17,7 +17,7 @@ Leg: TypeAlias = Talker | BulkLeg
 
 DECODED_LEGS = 24
 """Delays of onsets are looked for on so many legs; packets are counted on all."""
-_PROMETHEUS = {
+_PROMETHEUS = scrape.KEY | {
     "Accept": "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.3",
     "Accept-Encoding": "gzip",
 }
@@ -25,7 +25,7 @@ _PROMETHEUS = {
 
 async def read_metrics(session: aiohttp.ClientSession, url: str) -> str:
     """Ask a bridge for its metrics."""
-    async with session.get(f"{url}/metrics") as response:
+    async with session.get(f"{url}/metrics", headers=scrape.KEY) as response:
         return await response.text()
 
 

@@ -15,6 +15,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from bridge.api.services import PortUsage
 from bridge.app.build import Bridge, build
+from bridge.net import local_token
 from bridge.rtc.config import Timeouts
 from bridge.settings.model import Data, Limits, Rtc, Settings, Simulator
 from tests.support.databases import write_empty_database
@@ -66,12 +67,14 @@ class Client:
         described: Described | None = None,
         *,
         owner: TestClient[Any, Any] | None = None,
+        data: Path,
     ) -> None:
         self.bridge = bridge
         self.http = http
         self.described = described
         self.owner = owner or http
         """For what begins a call without a request of ours; of two nodes, the one with the calls."""
+        self.data_folder = data
 
     @property
     def nodes(self) -> int:
@@ -83,8 +86,14 @@ class Client:
         """The bridge's UDP ports for media."""
         return self.bridge.services.media_ports()
 
+    @property
+    def local(self) -> dict[str, str]:
+        """What programs on the bridge's machine send instead of a key."""
+        return {"token": local_token.find(self.data_folder)}
+
     async def get(self, path: str, **more: Any) -> ClientResponse:
-        return await self.http.get(path, **({"headers": KEY} | more))
+        key = self.local if path == "/metrics" else KEY
+        return await self.http.get(path, **({"headers": key} | more))
 
     async def post(self, path: str, body: Any = None, **more: Any) -> ClientResponse:
         sent = {"json": body} if body is not None else {}
@@ -131,7 +140,7 @@ class Client:
         """Add up all series of a metric, over all nodes."""
         found: dict[str, float] = {}
         for http in {self.http, self.owner}:  # the nodes of one machine tell the same
-            text = await (await http.get("/metrics", headers=KEY)).text()
+            text = await (await http.get("/metrics", headers=self.local)).text()
             rows = [row.rsplit(" ", 1) for row in text.splitlines() if row.startswith(metric)]
             found |= {series: float(value) for series, value in rows}
         assert found, metric
@@ -166,7 +175,7 @@ async def one_node(
         stack.push_async_callback(bridge.release)
         http = await stack.enter_async_context(TestClient(TestServer(bridge.application)))
         stack.push_async_callback(bridge.aclose)
-        yield Client(bridge, http, described)
+        yield Client(bridge, http, described, data=Path(chosen.data.dir))
         described.check()
 
 

@@ -54,6 +54,17 @@ def running_cluster_nginx(folder: Path, bridges: tuple[int, int]) -> Iterator[in
 
 
 @contextmanager
+def running_bare_nginx(folder: Path, bridge: int | None, line: str) -> Iterator[str]:
+    """Run nginx with one `proxy_pass` line and another, as nobody should; gives its URL."""
+    port = free_port()
+    passed = f"proxy_pass http://127.0.0.1:{bridge}; {line}"
+    server = f"access_log off; server {{ listen 127.0.0.1:{port}; location / {{ {passed} }} }}"
+    (folder / "bridge.conf").write_text(server)
+    with _started(folder, port):
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
 def _running(folder: Path, configuration: Path, own: Mapping[str, str]) -> Iterator[int]:
     http = on_lan(Settings(data=Data(dir=str(folder))), "127.0.0.1").http
     plain, tls = free_port(), free_port()
@@ -71,13 +82,20 @@ def _running(folder: Path, configuration: Path, own: Mapping[str, str]) -> Itera
         assert text.count(shipped) == 1, shipped
         text = text.replace(shipped, ours)
     (folder / "bridge.conf").write_text(text)
+    with _started(folder, tls):
+        yield tls
+
+
+@contextmanager
+def _started(folder: Path, port: int) -> Iterator[None]:
+    """Run nginx with the folder's `bridge.conf`, which listens on a port."""
     (folder / "nginx.conf").write_text(AROUND.format(folder=folder))
     command = ["nginx", "-p", str(folder), "-e", f"{folder}/error.log"]
     log = (folder / "output.log").open("wb")
     with log, subprocess.Popen([*command, "-c", "nginx.conf"], stdout=log, stderr=log) as process:
         try:
-            _wait_until_it_listens(process, tls, folder)
-            yield tls
+            _wait_until_it_listens(process, port, folder)
+            yield
         finally:
             process.terminate()
             process.wait(5)

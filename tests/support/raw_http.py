@@ -6,13 +6,22 @@ from multidict import CIMultiDict
 
 
 async def typed(
-    port: int, method: str, target: str, *, headers: dict[str, str] | None = None, body: bytes = b""
+    port: int | None,
+    method: str,
+    target: str,
+    *,
+    headers: dict[str, str] | None = None,
+    body: bytes = b"",
+    version: str = "1.1",
 ) -> tuple[int, CIMultiDict[str], bytes]:
     """Send one request and return the status, the headers and the raw content of the answer."""
     sent = {"Host": "localhost", "Connection": "close"} | (headers or {})
     if body:
         sent["Content-Length"] = str(len(body))
-    lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {text}" for name, text in sent.items())]
+    lines = [
+        f"{method} {target} HTTP/{version}",
+        *(f"{name}: {text}" for name, text in sent.items()),
+    ]
     async with asyncio.timeout(10):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         try:

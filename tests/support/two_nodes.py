@@ -15,6 +15,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from bridge.app.build import Bridge
+from bridge.net import local_token
 from bridge.net.directory import FOLDER
 from bridge.net.listener import Listeners
 from bridge.net.node_sockets import listen, node_socket_path, socket_path
@@ -37,6 +38,11 @@ class Node:
     folder: Path
     """Of the nodes' sockets."""
     members: Supervised
+
+    async def metrics(self) -> str:
+        """Return its metrics, as a program on its machine reads them."""
+        token = local_token.find(self.folder.parent)
+        return await (await self.http.get("/metrics", headers={"token": token})).text()
 
 
 @pytest.fixture(
@@ -123,7 +129,8 @@ async def wrong_node(
 
         # Begun by the second, every call would be its own as long as it has few.
         vars(second.bridge.services.placement)["choose"] = choose
-        yield Client(first.bridge, second.http, owner=first.http)
+        data = first.folder.parent
+        yield Client(first.bridge, second.http, owner=first.http, data=data)
 
 
 def _data_folder(chosen: Settings, short: Path) -> str:

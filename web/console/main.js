@@ -2,6 +2,7 @@
 
 import { BridgeApi } from "../api.js";
 import { BridgeError } from "../errors.js";
+import { OPERATOR_KEY, takeToken } from "../memory.js";
 import { CallView } from "./call.js";
 import { say } from "./dom.js";
 import { DrainForm } from "./drain.js";
@@ -10,12 +11,9 @@ import { LiveView } from "./live.js";
 import { lineTable, nodeTable } from "./nodes.js";
 import { follow } from "./stream.js";
 
-const KEY = "operator-key"; // in the tab's session storage
-const LOCAL = ["localhost", "127.0.0.1", "[::1]"];
-
+takeToken();
 const element = (/** @type {string} */ id) => /** @type {any} */ (document.getElementById(id));
-const demo = LOCAL.includes(location.hostname) ? "demo" : "";
-const api = new BridgeApi({ key: sessionStorage.getItem(KEY) ?? demo });
+const api = new BridgeApi({ key: sessionStorage.getItem(OPERATOR_KEY) ?? "" });
 /** @type {AbortController} */ let leaving = new AbortController();
 let close = () => {};
 
@@ -39,7 +37,7 @@ function askForKey(error) {
   onState("lost");
   element("key-form").hidden = false;
   element("key").focus();
-  if (!sessionStorage.getItem(KEY)) return;
+  if (!sessionStorage.getItem(OPERATOR_KEY)) return;
   say(element("problem-text"), error.message);
   element("problem").hidden = false;
 }
@@ -150,7 +148,7 @@ function open(focus) {
 element("key-form").addEventListener("submit", (/** @type {Event} */ event) => {
   event.preventDefault();
   api.key = element("key").value;
-  sessionStorage.setItem(KEY, api.key);
+  sessionStorage.setItem(OPERATOR_KEY, api.key);
   element("key").value = "";
   open(true);
 });
