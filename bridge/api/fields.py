@@ -1,21 +1,23 @@
 """Request fields: struct types read from JSON objects and queries, and the types fields share.
 
-A field may have several spellings, and a hook that reads what clients send in its place
+A field may have several spellings (with the class variable `snake_case` all have that one too), and a hook that reads what clients send in its place
 (`field(spellings=…, read=…)`). Null counts as missing, except where the type is
 `… | UnsetType | None`; so does an empty string where the field is required, unless its `min_length`
 is 0. A list in a query is all values of the field. Every error names the field as the client spelled it.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Annotated, Any, Final, TypeAlias, TypeVar, cast, get_args, get_type_hints
+from itertools import islice
+from typing import Annotated, Any, Final, TypeAlias, TypeVar, get_args, get_type_hints
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 from multidict import MultiMapping
 
+from bridge.api.names import Unknown, find_nearest
 from bridge.call.policy import check_emergency
 from bridge.errors import InvalidRequest
 from bridge.wire.call_id import native
@@ -28,9 +30,14 @@ Kind: TypeAlias = Any
 Read: TypeAlias = Callable[[Json, str], Json]
 """Reads a value as it was sent, given the name it was sent under."""
 
+Names: TypeAlias = Callable[[str], Collection[str]]
+
+MAX_UNKNOWN: Final = 20
+"""Unknown names of a body that are looked at."""
 _PHONE: Final = re.compile(r"\+?([1-9][0-9]{5,14})(?:(?::[0-9]+)?@s\.whatsapp\.net)?")
 _LID: Final = re.compile(r"[1-9][0-9]{5,19}@lid")
 """A party that hides its number from us."""
+_CAPITAL: Final = re.compile(r"[A-Z]")
 _WHOLE: Final = re.compile(r"[0-9]{1,16}")
 _DIGITS: Final = re.compile(r"[0-9*#A-Da-d]{1,64}")
 
@@ -39,6 +46,7 @@ def field(
     about: str | None = None,
     *,
     spellings: tuple[str, ...] = (),
+    names: Names | None = None,
     read: Read | None = None,
     schema: dict[str, Any] | None = None,
     **bounds: Json,
@@ -48,11 +56,12 @@ def field(
     Args:
         about: for the documentation.
         spellings: other names that clients may use.
+        names: returns the names that the list of the field may have, given the operation's group; others are warned of.
         read: turns what was sent into a value of the field's type; raises `InvalidRequest`.
         schema: added to the JSON schema.
         bounds: as for `msgspec.Meta`.
     """
-    extra = {"spellings": spellings, "read": read}
+    extra = {"spellings": spellings, "names": names, "read": read}
     return Meta(description=about, extra=extra, extra_json_schema=schema, **bounds)
 
 
@@ -67,7 +76,7 @@ class WrongFields(InvalidRequest):
 def read(
     kind: type[Request], given: Mapping[str, Any], *, strict: bool = True, every: bool = False
 ) -> Request:
-    """Read a struct; unknown fields are ignored.
+    """Read a struct; unknown fields are ignored (`unknown_names` finds them).
 
     Args:
         kind: the struct.
@@ -95,15 +104,42 @@ def read(
     return kind(**values)
 
 
-def read_body(kind: Kind, given: Mapping[str, Any], *, every: bool = False) -> Struct:
-    """Read a struct, or of a union the first whose `is_meant` says so, else the last.
-
-    Raises:
-        InvalidRequest, WrongFields: as `read`.
-    """
+def meant(kind: Kind, given: Mapping[str, Any]) -> type[Struct]:
+    """Return the struct of a body: of a union the first whose `is_meant` says so, else the last."""
     *vendors, common = get_args(kind) or (kind,)
-    chosen = next((one for one in vendors if one.is_meant(given)), common)
-    return cast("Struct", read(chosen, given, every=every))
+    found: type[Struct] = next((one for one in vendors if one.is_meant(given)), common)
+    return found
+
+
+def unknown_names(kind: type[Struct], given: Mapping[str, Any], group: str) -> list[Unknown]:
+    """Return the unknown fields of a body, and unknown names in it, at most `MAX_UNKNOWN`."""
+    return list(islice(_unknown(kind, given, group), MAX_UNKNOWN))
+
+
+def _unknown(kind: type[Struct], given: Mapping[str, Any], group: str) -> Iterator[Unknown]:
+    known = {name: one for one in _fields(kind) for name in one.names}
+    shown = [one.names[0] for one in _fields(kind)]
+    for name, value in given.items():
+        one = known.get(name)
+        if one is None:
+            yield from [find_nearest(name, shown)] * bool(shown)
+        elif (
+            isinstance(value, dict) and isinstance(one.kind, type) and issubclass(one.kind, Struct)
+        ):
+            yield from _unknown(one.kind, value, group)
+        elif isinstance(value, list) and one.known is not None:
+            yield from _unknown_words(value, one.known(group), name)
+
+
+def _unknown_words(given: list[Json], known: Collection[str], field: str) -> Iterator[Unknown]:
+    for word in given:
+        if isinstance(word, str) and word not in known and not _matches_any(word, known):
+            yield find_nearest(word, known, field)
+
+
+def _matches_any(word: str, known: Collection[str]) -> bool:
+    """Whether it is the beginning of a known name before `*`."""
+    return word.endswith("*") and any(one.startswith(word[:-1]) for one in known)
 
 
 def spelled(given: Mapping[str, Any], *names: str) -> str:
@@ -119,6 +155,7 @@ class _Field:
     names: tuple[str, ...]
     kind: Any
     hook: Read | None
+    known: Names | None
     required: bool
     keeps_null: bool
     keeps_empty: bool
@@ -155,6 +192,7 @@ class _Field:
 @cache
 def _fields(kind: type[Struct]) -> tuple[_Field, ...]:
     hints = get_type_hints(kind, include_extras=True)
+    is_snake = getattr(kind, "snake_case", False)
     found = []
     for one in msgspec.structs.fields(kind):
         parts = [part for part in get_args(hints[one.name]) if part not in (type(None), UnsetType)]
@@ -165,12 +203,14 @@ def _fields(kind: type[Struct]) -> tuple[_Field, ...]:
         for meta in metas:
             extra |= {key: value for key, value in (meta.extra or {}).items() if value}
         json_type = msgspec.json.schema(inner).get("type")
+        snake = [_CAPITAL.sub(r"_\g<0>", one.encode_name).lower()] * is_snake
         found.append(
             _Field(
                 name=one.name,
-                names=(one.encode_name, *extra.get("spellings", ())),
+                names=(one.encode_name, *extra.get("spellings", ()), *snake),
                 kind=inner,
                 hook=extra.get("read"),
+                known=extra.get("names"),
                 required=one.required,
                 is_whole=json_type == "integer",
                 is_list=json_type == "array",

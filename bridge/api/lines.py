@@ -1,6 +1,6 @@
 """How a line takes calls, and its connection."""
 
-from typing import Annotated, Final
+from typing import Annotated, Any, ClassVar, Final
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -13,6 +13,7 @@ from bridge.net.guard import parse
 from bridge.node.lines import InboundMode, Session, with_changes
 from bridge.node.streams import SCHEMES
 from bridge.wire.media_stream import StreamProtocol
+from bridge.wire.webhook_zuckzapgo import SUBSCRIPTIONS
 
 MAX_TEXT: Final = 32_768
 MAX_SUBSCRIPTIONS: Final = 64
@@ -99,6 +100,8 @@ TEXTS: Final = (
 class LineConfigChanges(Struct, rename=NAMES):
     """Changes to how a line takes calls."""
 
+    snake_case: ClassVar = True
+
     calls_enabled: bool | None = None
     mode: Mode | None = InboundMode.WEBHOOK
     record: bool | UnsetType | None = UNSET
@@ -130,14 +133,18 @@ class LineConfigShown(Struct, rename=NAMES):
 
 
 Subscriptions = Annotated[
-    list[Annotated[str, Meta(max_length=MAX_SUBSCRIPTIONS)]], field(max_length=MAX_SUBSCRIPTIONS)
+    list[Annotated[str, Meta(max_length=MAX_SUBSCRIPTIONS)]],
+    field(names=lambda _: SUBSCRIPTIONS | {"call", "all"}, max_length=MAX_SUBSCRIPTIONS),
 ]
+Ignored = Annotated[Any, field("ignored")]
 
 
 class Subscription(Struct, rename="pascal"):
-    """The events that WaGo's clients name when they connect."""
+    """The events that vendors' clients name when they connect."""
 
     subscribe: Subscriptions | None = None
+    immediate: Ignored = None
+    phone: Ignored = None
 
 
 class Connected(Struct):
@@ -179,7 +186,8 @@ async def config(context: Context) -> LineConfigShown:
 async def configure(context: Context, body: LineConfigChanges) -> Done:
     """Set how the line takes calls, from its next connect on.
 
-    A field that is missing keeps its value and null clears it; the mode is `webhook` then. A URL of
+    A field that is missing keeps its value and null clears it; the mode is `webhook` then. Names may be
+    spelled in snake_case too (`call_inbound_mode`). A URL of
     another origin than before clears `callProviderToken`, unless a token comes along.
     """
     lines = context.services.lines

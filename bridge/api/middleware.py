@@ -15,6 +15,7 @@ from aiohttp import hdrs, web
 from bridge.api import webrtc
 from bridge.api.auth import WAVIX_PATHS, same_origin
 from bridge.api.body import call_named_by
+from bridge.api.names import WARNING, WARNINGS
 from bridge.api.rate import LIMIT, RATE_HEADERS, REMAINING, RESET
 from bridge.api.reads import BODY_BYTES, LARGE_BODIES
 from bridge.api.services import SERVICES
@@ -57,7 +58,7 @@ end every other call of the line.
 """
 CHANGES = frozenset({hdrs.METH_POST, hdrs.METH_PUT, hdrs.METH_PATCH, hdrs.METH_DELETE})
 EVENT_STREAM = "text/event-stream"
-EXPOSED = f"{REQUEST_ID}, Retry-After, {LIMIT}, {REMAINING}, {RESET}"
+EXPOSED = f"{REQUEST_ID}, Retry-After, {LIMIT}, {REMAINING}, {RESET}, {WARNING}"
 CLIENT_CLOSED_REQUEST = 499
 """The status of a request whose client disconnected before the answer; it is never sent."""
 
@@ -147,6 +148,8 @@ async def identify(request: web.Request, handler: Handler) -> web.StreamResponse
     if not response.prepared:
         response.headers[REQUEST_ID] = identity
         response.headers.update(request.get(RATE_HEADERS, {}))
+        if warnings := request.get(WARNINGS):
+            response.headers[WARNING] = ", ".join(warnings)
     if not forwarded:
         seconds = None if _is_stream(response) else loop.time() - began
         request.app[SERVICES].metrics.http.request(

@@ -166,7 +166,9 @@ def document() -> dict[str, Any]:
             "title": "WebRTC media bridge",
             "version": __version__,
             "description": "Every vendor's face in one document; errors come in the words of the "
-            "path's face. The key goes into the header `token` or `Authorization: Bearer`.",
+            "path's face. The key goes into the header `token` or `Authorization: Bearer`. An unknown "
+            "field in the body of a native operation is a 400 that names it and the nearest known one; "
+            "vendors' operations ignore it, and name one that is nearly known in the header `Bridge-Warning`.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],

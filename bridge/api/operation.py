@@ -7,6 +7,7 @@ response has answered itself; its declaration says with what content.
 """
 
 import inspect
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from types import UnionType
@@ -18,11 +19,15 @@ from msgspec import Struct
 
 from bridge.api.auth import Access, Keys
 from bridge.api.body import call_in_path, read_fields
-from bridge.api.fields import read, read_body
+from bridge.api.fields import meant, read, unknown_names
+from bridge.api.names import MAX_NAME, WARNINGS
 from bridge.api.services import SERVICES, Services
 from bridge.call.model import LineName
+from bridge.errors import InvalidRequest
 from bridge.node.runner import CallRunner
 from bridge.settings.line import TEST_KEY
+
+log = logging.getLogger(__name__)
 
 JSON: Final = "application/json"
 CALL: Final = (404, 409, 502)
@@ -168,6 +173,8 @@ class Operation:
     """Other statuses without the face's error envelope: a type of their body, None for no body."""
     reports_every_field: bool = False
     """Whether an error names all wrong fields of the body, not only the first."""
+    is_vendors: bool = False
+    """Whether its body is a vendor's: an unknown field is ignored, or warned of if it is nearly known; else it is refused."""
     needs_engine: bool = False
     """Whether the line must be connected (409)."""
     max_body: int = 0
@@ -232,16 +239,30 @@ class Operation:
         if self.query is not None:
             given["query"] = read(self.query, request.query, strict=False)
         if self.body is not None:
-            given["body"] = read_body(
-                self.body,
-                await read_fields(request, self.max_body),
-                every=self.reports_every_field,
-            )
+            fields = await read_fields(request, self.max_body)
+            kind = meant(self.body, fields)
+            self._check_names(Context(request, services, access), kind, fields)
+            given["body"] = read(kind, fields, every=self.reports_every_field)
         payload = await self.handler(Context(request, services, access), **given)
         if isinstance(payload, web.StreamResponse):
             return payload
         body = msgspec.json.encode(self.envelope.wrap(payload))
         return web.Response(body=body, status=self.status, content_type=JSON)
+
+    def _check_names(
+        self, context: "Context", kind: type[Struct], fields: Mapping[str, Any]
+    ) -> None:
+        """Refuse unknown fields, or warn of those that are nearly known, and of unknown names in lists."""
+        ignores = self.is_vendors or hasattr(kind, "is_meant")
+        for found in unknown_names(kind, fields, self.face):
+            if not found.field and not ignores:
+                raise InvalidRequest(found.text, field=found.name[:MAX_NAME])
+            if not found.field and found.edits > 1:
+                continue
+            context.http.setdefault(WARNINGS, []).append(found.text)
+            if context.services.warning_log.is_new(context.line, found.text):
+                extra = {"line": context.line, "route": self.paths[0], "warning": found.text}
+                log.warning("request.name_unknown", extra=extra)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,6 +272,8 @@ class Group:
     name: str
     envelope: Envelope = NATIVE
     auth: Auth = KEY
+    is_vendors: bool = False
+    """As in `Operation`."""
 
     def get(self, *paths: str, **more: Field) -> Callable[[Handler], Operation]:
         """Declare a GET operation; `more` are fields of `Operation`."""
@@ -275,7 +298,12 @@ class Group:
     def _declare(
         self, method: str, paths: tuple[str, ...], more: dict[str, Any]
     ) -> Callable[[Handler], Operation]:
-        common = {"face": self.name, "envelope": self.envelope, "auth": self.auth}
+        common = {
+            "face": self.name,
+            "envelope": self.envelope,
+            "auth": self.auth,
+            "is_vendors": self.is_vendors,
+        }
 
         def declare(handler: Handler) -> Operation:
             hints = get_type_hints(handler, include_extras=True)

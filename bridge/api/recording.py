@@ -103,7 +103,7 @@ class Recordings(Struct):
     recordings: list[Recording]
 
 
-@GROUP.post("/call/record", envelope=BARE, errors=(*CALL, 503))
+@GROUP.post("/call/record", envelope=BARE, is_vendors=True, errors=(*CALL, 503))
 async def record(context: Context, body: RecordToFile) -> WagoRecording:
     """Record what the far party says into a file of the line's media folder.
 

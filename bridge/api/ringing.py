@@ -15,7 +15,7 @@ from bridge.call.model import Direction, State
 from bridge.errors import InvalidState
 from bridge.node.runner import CallRunner
 
-GROUP: Final = Group(name="WaGo", envelope=BARE)
+GROUP: Final = Group(name="WaGo", envelope=BARE, is_vendors=True)
 
 
 class WagoBody(Struct, rename={"call_id": "callID"}):

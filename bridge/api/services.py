@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from bridge.api.auth import Keys, Tickets
+    from bridge.api.names import WarningLog
     from bridge.api.pages import Pages
     from bridge.api.rate import RateLimit
     from bridge.api.reads import LargeBodies, Reads
@@ -157,6 +158,7 @@ class Services:
     unauthenticated: UnauthenticatedLimit
     voicemail_calls: VoicemailCalls
     voicemails: Voicemails
+    warning_log: WarningLog
     webhook_reads: Reads
     """Limits the bodies of Meta's webhooks."""
     webhooks: Webhooks

@@ -4,6 +4,7 @@ import base64
 import re
 import secrets
 from datetime import UTC, datetime
+from functools import cache
 from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
@@ -16,7 +17,7 @@ from bridge.net import endpoints
 from bridge.net.endpoints import Endpoint
 from bridge.wire.iso8601 import iso8601
 from bridge.wire.signature import PREFIX
-from bridge.wire.webhook import Style
+from bridge.wire.webhook import Style, known_filters
 
 SECRET_BYTES: Final = 24
 MAX_EVENTS: Final = 50
@@ -46,6 +47,12 @@ def _read_events(value: Json, name: str) -> Json:
     return value
 
 
+@cache
+def _event_names(group: str) -> frozenset[str]:
+    styles = {"WADial": (Style.WADIAL,), "Chirp": (Style.CHIRP,)}
+    return known_filters(*styles.get(group, (Style.NATIVE, Style.ZUCKZAPGO)))
+
+
 def _read_headers(value: Json, name: str) -> Json:
     if (
         not isinstance(value, dict)
@@ -72,7 +79,7 @@ def _is_header(name: str, value: object) -> bool:
 
 EventNames: TypeAlias = Annotated[
     list[Annotated[str, Meta(description="an event's name, or the beginning of one before `*`")]],
-    field(spellings=("Subscribe", "subscribe"), read=_read_events),
+    field(spellings=("Subscribe", "subscribe"), names=_event_names, read=_read_events),
 ]
 """The events that are sent; an empty list means all."""
 Headers: TypeAlias = Annotated[dict[str, str], field(read=_read_headers, max_length=MAX_HEADERS)]

@@ -47,6 +47,15 @@ class NewSlot(Struct):
     active: Active = True
 
 
+class VendorSlot(NewSlot):
+    """The same in a vendor's words."""
+
+    @staticmethod
+    def is_meant(given: Mapping[str, Any]) -> bool:
+        """Whether a request has a vendor's field."""
+        return any(name in given for name, style in SLOTS.items() if style is not Style.NATIVE)
+
+
 class WebhookSlot(Struct):
     """A registered URL, in the spellings of all vendors."""
 
@@ -118,7 +127,7 @@ class Replayed(Struct):
     replayed: Count
 
 
-async def set_slot(context: Context, body: NewSlot) -> WebhookSlot:
+async def set_slot(context: Context, body: VendorSlot | NewSlot) -> WebhookSlot:
     """Register the URL of one style, in place of the previous one.
 
     The field that holds the URL chooses the style of the events: `WebhookURL` WaGo's form,

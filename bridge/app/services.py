@@ -12,6 +12,7 @@ from aiohttp import web
 
 from bridge.api.auth import Keys, Tickets
 from bridge.api.cloud import MAX_WEBHOOKS_BYTES
+from bridge.api.names import WarningLog
 from bridge.api.operations import error_response
 from bridge.api.pages import find_pages
 from bridge.api.proxies import Proxies
@@ -185,6 +186,7 @@ def build_services(
             greetings=build_greetings(settings, assets, sounds, agents),
         ),
         voicemails=voicemails,
+        warning_log=WarningLog(),
         webhook_reads=Reads(MAX_WEBHOOKS_BYTES, seconds=BODY_SECONDS, drop_largest=True),
         webhooks=build_events(base, tickets),
     )

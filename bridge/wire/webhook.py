@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from bridge.wire import signature, webhook_chirp, webhook_wadial, webhook_wavix, webhook_zuckzapgo
-from bridge.wire.call_event import CallEvent, CallSnapshot
+from bridge.wire.call_event import CallEvent, CallSnapshot, EventType
 from bridge.wire.iso8601 import iso8601
 from bridge.wire.metadata import NOTHING
 
@@ -120,6 +120,12 @@ def wants(filters: Sequence[str], style: Style, event: CallEvent) -> bool:
     return not filters or any(_matches(wanted, (name, event.type)) for wanted in filters)
 
 
+def known_filters(*styles: Style) -> frozenset[str]:
+    """Return the names that filters of these styles may have; others, but for prefixes before `*`, match nothing."""
+    everything = {f(one) for one in EVERYTHING for f in (str, str.upper, str.capitalize)}
+    return frozenset(everything | set(EventType)).union(*(_ALL_NAMES[one] for one in styles))
+
+
 def native(event: CallEvent) -> dict[str, Any]:
     """Return an event as our own webhooks and event streams send it."""
     fields: dict[str, Any] = {"id": event.id, "type": event.type, "createdAt": iso8601(event.at)}
@@ -158,6 +164,13 @@ def _native_call(call: CallSnapshot) -> dict[str, Any]:
     return fields | ({"tag": call.tag} if call.tag else {})
 
 
+_ALL_NAMES: Final[Mapping[Style, frozenset[str]]] = {
+    Style.NATIVE: frozenset(),
+    Style.WADIAL: webhook_wadial.ALL,
+    Style.CHIRP: webhook_chirp.ALL,
+    Style.ZUCKZAPGO: webhook_zuckzapgo.ALL | webhook_zuckzapgo.SUBSCRIPTIONS,
+}
+"""Besides the native ones."""
 _RENDERERS: Final = {
     Style.NATIVE: _Renderer(lambda event: event.type, lambda event, _: native(event)),
     Style.WADIAL: _Renderer(

@@ -32,6 +32,8 @@ NAMES: Final[Mapping[str, str]] = {
     EventType.VOICEMAIL_TRANSCRIBED: "calls.voicemail.transcribed",
 }
 """The name of an end depends on its reason."""
+COMPLETED_NAME, FAILED_NAME, NO_ANSWER_NAME = "calls.completed", "calls.failed", "calls.no_answer"
+ALL: Final = frozenset({*NAMES.values(), COMPLETED_NAME, FAILED_NAME, NO_ANSWER_NAME})
 WAV: Final = "wav"
 WAV_HEADER_BYTES: Final = 44
 WAV_BYTES_PER_MILLISECOND: Final = 32
@@ -170,6 +172,6 @@ def _joins_by_room(call: CallSnapshot) -> bool:
 
 def _end(call: CallSnapshot) -> str:
     if call.reason == "no_answer":
-        return "calls.no_answer"
+        return NO_ANSWER_NAME
     answered = call.answered_at is not None and call.reason in IF_ANSWERED
-    return "calls.completed" if answered or call.reason in COMPLETED else "calls.failed"
+    return COMPLETED_NAME if answered or call.reason in COMPLETED else FAILED_NAME

@@ -7,9 +7,18 @@ documented; the other names are ours, spelt alike.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from bridge.wire.call_event import CallEvent, CallSnapshot
+from bridge.wire.call_event import CallEvent, CallSnapshot, EventType
 from bridge.wire.iso8601 import iso8601
 
+OTHERS: Final = frozenset(
+    {"session.created", "session.deleted", "connection.state", "auth.qr", "auth.paired"}
+    | {f"message.{word}" for word in ("received", "sent", "receipt", "failed")}
+    | {"stanza.error", "stream.failure"}
+)
+"""Documented events that this bridge has none of."""
+ALL: Final = OTHERS | {
+    one if one.startswith("call.") else f"call.{one}" for one in map(str, EventType)
+}
 SIGNATURE: Final = "wadial-signature"
 STATE_WORDS: Final = {"initiated": "initiating", "held": "active"}
 DIRECTION_WORDS: Final = {"outbound": "outgoing", "inbound": "incoming"}

@@ -32,6 +32,13 @@ INBOUND: Final[Mapping[str, str]] = {
     EventType.CALL_INITIATED: "v1.call.offer_notice",
     EventType.CALL_RINGING: "v1.call.offer",
 }
+REJECT: Final = "v1.call.reject"
+SUBSCRIPTIONS: Final = frozenset(
+    {"Message", "ReadReceipt", "Presence", "ChatPresence", "HistorySync", "Newsletter", "LoggedOut"}
+    | {"Call", "All"}
+)
+"""Documented kinds of events, of which this bridge has `Call`."""
+ALL: Final = frozenset({*NAMES.values(), *INBOUND.values(), REJECT, "v1.call.unknown"})
 REJECTED: Final = frozenset({"rejected", "busy"})
 STATE_WORDS: Final = {"initiated": "calling", "held": "active"}
 
@@ -42,7 +49,7 @@ def name(event: CallEvent) -> str | None:
     if call is None:
         return None
     if event.type == EventType.CALL_ENDED and call.reason in REJECTED:
-        return "v1.call.reject"
+        return REJECT
     if call.direction == "inbound" and event.type in INBOUND:
         return INBOUND[event.type]
     return NAMES.get(event.type)

@@ -118,19 +118,20 @@ async def test_there_is_nothing_to_answer_in_an_outbound_call(client):
     assert response.status == 409
 
 
-@pytest.mark.parametrize("verb", ["answer", "hangup", "mute", "dtmf"])
+VERBS = {"answer": {}, "hangup": {}, "mute": {"muted": True}, "dtmf": {"digits": "1"}}
+
+
+@pytest.mark.parametrize("verb", VERBS)
 async def test_an_unknown_call_is_a_404(client, verb):
-    body = {"callId": "00FF", "muted": True, "digits": "1"}
-    response = await client.post(f"/call/{verb}", body)
+    response = await client.post(f"/call/{verb}", {"callId": "00FF"} | VERBS[verb])
     assert response.status == 404
 
 
-@pytest.mark.parametrize("verb", ["answer", "hangup", "mute", "dtmf"])
+@pytest.mark.parametrize("verb", VERBS)
 async def test_an_ended_call_is_a_404_too(client, verb):
     call_id = await client.dial(ECHO)
     await client.data("/call/hangup", {"callId": call_id})
-    body = {"callId": call_id, "muted": True, "digits": "1"}
-    response = await client.post(f"/call/{verb}", body)
+    response = await client.post(f"/call/{verb}", {"callId": call_id} | VERBS[verb])
     assert response.status == 404
 
 

@@ -79,8 +79,8 @@ async def test_a_ticket_does_not_open_another_call(client, ticket):
     other = await client.dial(NEVER)
     sent = {"token": ticket}
     assert (await client.get(f"/call/{other}/quality", headers=sent)).status == 403
-    for path in ("offer", "close"):
-        body = {"callID": other, "type": "offer", "sdp": OFFER}
+    for path, more in (("offer", {"type": "offer", "sdp": OFFER}), ("close", {})):
+        body = {"callID": other, **more}
         assert (await client.post(f"/call/webrtc/{path}", body, headers=sent)).status == 403
 
 

@@ -211,7 +211,7 @@ async def test_another_lines_call_is_a_404_in_every_way():
         assert legs(client, call_id) == [leg_id]
         await client.post("/call/hangup", {"callID": call_id}, **one)
         await refused(await client.post("/call/webrtc/offer", offered, **two), 404)
-        await refused(await client.post("/call/webrtc/close", offered, **two), 404)
+        await refused(await client.post("/call/webrtc/close", {"callID": call_id}, **two), 404)
 
 
 async def test_the_far_party_comes_once(client):

@@ -31,6 +31,10 @@ browser gets a ticket instead of a key: `POST /call/{callId}/ticket`.
 wrong `field`. `/call/webrtc/*` answers bare bodies on success. Each vendor's routes answer in that vendor's
 envelope.
 
+**Unknown fields** in the body of a native route are a 400 that names the field and the nearest known one. Vendors' routes ignore
+them; one that is a typing error away from a known one (capitals and underscores do not count) is named in the answer's
+header `Bridge-Warning` and once in the log (`request.name_unknown`), as is an unknown event in the `events` of a webhook or in `Subscribe`.
+
 **Call ids.** A call has one id in every API: 32 hexadecimal digits. Chirp's `call_…` (`call_test_…` for test
 keys) and Wavix's UUID are forms of it, and every route accepts every form. The field may be spelled
 `callId`, `callID`, `CallID` or `call_id`.

@@ -13,7 +13,7 @@ from bridge.errors import BridgeError
 from bridge.wire import call_id, webhook_chirp
 from bridge.wire.iso8601 import iso8601
 
-CHIRP: Final = Group(name="Chirp", envelope=BARE)
+CHIRP: Final = Group(name="Chirp", envelope=BARE, is_vendors=True)
 Status: TypeAlias = Literal[
     "initiated",
     "ringing",

@@ -20,6 +20,7 @@ WADIAL: Final = Group(
         lambda payload: {"data": payload},
         lambda schema: {"type": "object", "properties": {"data": schema}, "required": ["data"]},
     ),
+    is_vendors=True,
 )
 
 

@@ -33,7 +33,7 @@ def _describe(schema: Schema) -> Schema:
     }
 
 
-WAGO: Final = Group(name="WaGo", envelope=Envelope(_wrap, _describe))
+WAGO: Final = Group(name="WaGo", envelope=Envelope(_wrap, _describe), is_vendors=True)
 
 
 class Make(Struct):

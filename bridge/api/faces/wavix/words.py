@@ -42,6 +42,7 @@ WAVIX: Final = Group(
     name="Wavix",
     envelope=Envelope(lambda payload: {"success": True, **msgspec.to_builtins(payload)}, _describe),
     auth=APPID,
+    is_vendors=True,
 )
 
 

@@ -22,7 +22,7 @@ NOT_SENT: Final = "the provider of this line sends no messages"
 MAX_MESSAGE: Final = 4096
 """Characters: Meta's limit."""
 
-ZUCKZAPGO: Final = Group(name="ZuckZapGo", envelope=BARE)
+ZUCKZAPGO: Final = Group(name="ZuckZapGo", envelope=BARE, is_vendors=True)
 
 
 class Decline(Signal):
