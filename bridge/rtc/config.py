@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bridge.audio.encoder_level import EncoderBudget
+from bridge.rtc.guard import CheckBudget
 from bridge.rtc.packet_path import PacketPath
 from bridge.rtc.ports import PortPool
 from bridge.wire.sdp_dialect import BROWSER, SdpDialect
@@ -43,6 +44,8 @@ class PeerConfig:
     timeouts: Timeouts = field(default_factory=Timeouts)
     relay: bool = True
     """Whether packets may pass undecoded between two peers."""
+    unverified_checks: CheckBudget = field(default_factory=CheckBudget)
+    """Limits the STUN checks from unverified addresses."""
     encoder_budget: EncoderBudget = field(default_factory=EncoderBudget)
     """Limits the cost of encoding."""
     packet_path: PacketPath | None = None

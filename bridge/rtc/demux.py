@@ -11,14 +11,11 @@ from aioice import Candidate, Connection
 from aioice.ice import StunProtocol
 from typing_extensions import override
 
-from bridge.rtc.guard import MAX_DATAGRAM, Address
+from bridge.rtc.guard import MAX_CHECKS, MAX_DATAGRAM, Address, CheckBudget
 from bridge.rtc.packet_leases import TransportLeases
 
 MAX_STUN: Final = 600
 """Bytes; ICE needs no longer message, as user fragments have at most 256 each."""
-MAX_CHECKS: Final = 200
-"""Checks parsed per second and socket, and as many again from verified addresses."""
-
 _HEADER: Final = 20
 _COOKIE: Final = b"\x21\x12\xa4\x42"
 _REQUEST, _RESPONSE, _ERROR, _INDICATION = b"\0\x01", b"\x01\x01", b"\x01\x11", b"\0\x11"
@@ -28,8 +25,8 @@ class StunFilter:
     """Cheap checks of one socket's STUN datagrams before they are parsed (RFC 8489 §5).
 
     A check contains our user fragment, a response the transaction id of our request; attackers know
-    neither unless they overheard it. Messages from unverified addresses have a limit of their own,
-    so that replays cannot use up that of the peer.
+    neither unless they overheard it. Checks from unverified addresses have a budget of their own, which
+    all sockets of a node share, so that replays cannot use up that of the peer.
     """
 
     def __init__(
@@ -38,6 +35,7 @@ class StunFilter:
         ufrag: str,
         awaited: Container[bytes],
         verified: Container[Address],
+        unverified: CheckBudget,
         discarded: dict[str, int],
         clock: Callable[[], float],
     ) -> None:
@@ -46,8 +44,10 @@ class StunFilter:
         self._verified = verified
         self._discarded = discarded
         self._clock = clock
+        self._unverified = unverified
         self._second_ends = 0.0
-        self._left = {True: 0, False: 0}
+        self._left = 0
+        """Checks from verified addresses that may still come in this second."""
 
     def admits(self, data: bytes, sender: Address) -> bool:
         """Return whether to parse a datagram; refused ones are counted."""
@@ -76,13 +76,13 @@ class StunFilter:
         return "bad_stun"
 
     def _within_budget(self, sender: Address) -> bool:
-        now, left = self._clock(), self._left
+        now = self._clock()
+        if sender not in self._verified:
+            return self._unverified.admits(id(self), now)
         if now >= self._second_ends:
-            self._second_ends = now + 1.0
-            left[True] = left[False] = MAX_CHECKS
-        verified = sender in self._verified
-        left[verified] -= 1
-        return left[verified] >= 0
+            self._second_ends, self._left = now + 1.0, MAX_CHECKS
+        self._left -= 1
+        return self._left >= 0
 
 
 class Arrivals(Protocol):
@@ -115,6 +115,8 @@ class Inbound:
     """Takes each DTLS record, likewise."""
     discarded: dict[str, int]
     """Counts by discard reason."""
+    unverified: CheckBudget
+    """Of checks from unverified addresses; the node's."""
     arrivals: Arrivals
     leases: TransportLeases | None = None
     """Of the compiled packet path, which receives for all sockets."""
@@ -150,6 +152,7 @@ class MediaSocket(StunProtocol):
             ufrag=connection.local_username,
             awaited=self.transactions,
             verified=verified,
+            unverified=inbound.unverified,
             discarded=inbound.discarded,
             clock=clock,
         )

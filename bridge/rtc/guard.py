@@ -23,6 +23,11 @@ MAX_LITE_CANDIDATES: Final = 2
 (RFC 8445 §5.2), and sends no check that would show which is its own."""
 MAX_SOURCES: Final = 16
 """SSRCs that a peer may use within one DTLS association."""
+MAX_CHECKS: Final = 200
+"""STUN checks parsed per second and socket, and as many again from verified addresses."""
+MAX_UNVERIFIED_CHECKS: Final = 2000
+"""Checks from unverified addresses that a node parses per second: a fifteenth of a core, and five for each of
+200 legs that change their network at once."""
 MAX_PACKETS: Final = 500
 """Packets per second that a leg accepts: ten seconds' worth after a stall."""
 _STALE_SECONDS: Final = 30.0
@@ -85,6 +90,36 @@ class VerifiedAddresses:
             del self.addresses[oldest]
             self._on_evicted(oldest)
         self.addresses[address] = now
+        return True
+
+
+class CheckBudget:
+    """The checks from unverified addresses that all sockets of a node parse in a second.
+
+    Half of it is shared equally among the sockets that get such checks, the other half is for those that get their
+    first ones, so that a flood at some legs does not keep others from connecting.
+    """
+
+    def __init__(self, limit: int = MAX_UNVERIFIED_CHECKS) -> None:
+        self._limit = limit
+        self._left = 0
+        self._second_ends = 0.0
+        self._before = 0
+        """How many sockets got checks in the second before."""
+        self._used: dict[int, int] = {}
+        """By socket: what came in this second."""
+
+    def admits(self, socket: int, now: float) -> bool:
+        """Return whether to parse another check at a socket."""
+        if now >= self._second_ends:
+            self._second_ends, self._left = now + 1.0, self._limit
+            self._before = len(self._used)
+            self._used.clear()
+        used = self._used[socket] = self._used.get(socket, 0) + 1
+        share = self._limit // (2 * max(self._before, len(self._used)))
+        if used > max(1, min(share, MAX_CHECKS)) or self._left <= 0:
+            return False
+        self._left -= 1
         return True
 
 

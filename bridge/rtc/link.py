@@ -37,7 +37,13 @@ class IceLink:
         arrivals: Arrivals = PythonArrivals() if leases is None else leases.state
         arrivals.alive_at = clock()
         self.inbound = Inbound(
-            on_media, self._dtls_received, discarded, arrivals, leases, self._route_changed
+            on_media,
+            self._dtls_received,
+            discarded,
+            config.unverified_checks,
+            arrivals,
+            leases,
+            self._route_changed,
         )
         self._leases = leases
         self.role = "controlled"

@@ -2,7 +2,8 @@
 
 import pytest
 
-from bridge.rtc.demux import MAX_CHECKS, MAX_STUN, StunFilter
+from bridge.rtc.demux import MAX_STUN, StunFilter
+from bridge.rtc.guard import MAX_CHECKS, MAX_UNVERIFIED_CHECKS, CheckBudget
 
 COOKIE = b"\x21\x12\xa4\x42"
 ASKED, UNASKED = b"asked-by-us!", b"by-a-strange"
@@ -19,13 +20,14 @@ def message(kind=REQUEST, body=b"", *, cookie=COOKIE, transaction=UNASKED, lengt
 class Socket:
     """A filter, its clock and what it counted."""
 
-    def __init__(self):
+    def __init__(self, unverified=None):
         self.now = 5.0
         self.discarded = dict.fromkeys(("bad_stun", "unknown_source", "too_many_checks"), 0)
         self._filter = StunFilter(
             ufrag="ourufrag",
             awaited={ASKED: None},
             verified={PEER: 0.0},
+            unverified=unverified or CheckBudget(),
             discarded=self.discarded,
             clock=lambda: self.now,
         )
@@ -98,6 +100,38 @@ def test_replayed_checks_do_not_use_up_the_limit_of_the_peer():
     for _ in range(3 * MAX_CHECKS):
         socket.admits(message(body=NAMED), STRANGER)
     assert socket.admits(message(body=NAMED), PEER)
+
+
+def test_all_sockets_of_a_node_share_what_is_parsed_of_strangers_checks():
+    budget = CheckBudget()
+    sockets = [Socket(budget) for _ in range(80)]
+    for _ in range(MAX_CHECKS):
+        for socket in sockets:
+            socket.admits(message(body=NAMED))
+    refused = sum(socket.discarded["too_many_checks"] for socket in sockets)
+    assert len(sockets) * MAX_CHECKS - refused <= MAX_UNVERIFIED_CHECKS
+
+
+@pytest.mark.parametrize("rounds", [MAX_CHECKS, 1])
+def test_a_flood_at_many_sockets_leaves_a_new_one_its_share_in_every_second(rounds):
+    budget = CheckBudget()
+    flooded = [Socket(budget) for _ in range(80)]
+    for second in range(5):
+        for socket in flooded:
+            socket.now = 5.0 + second
+        for _ in range(rounds):
+            for socket in flooded:
+                socket.admits(message(body=NAMED))
+        late = Socket(budget)
+        late.now = 5.5 + second
+        parsed = [late.admits(message(body=NAMED)) for _ in range(10)]
+        assert all(parsed), f"of ten checks {sum(parsed)} were parsed in second {second}"
+
+
+def test_a_node_with_more_flooded_sockets_than_its_budget_parses_no_more_than_that():
+    budget = CheckBudget(limit=100)
+    sockets = [Socket(budget) for _ in range(300)]
+    assert sum(socket.admits(message(body=NAMED)) for socket in sockets) == 100
 
 
 def test_awaited_responses_are_not_rate_limited():

@@ -7,7 +7,7 @@ from contextlib import closing
 import pytest
 from aioice import stun
 
-from bridge.rtc.demux import MAX_CHECKS
+from bridge.rtc.guard import MAX_CHECKS
 from tests.support.bridge_peer import BridgePeer, Prober, Stranger, talk
 from tests.support.light_peer import LightPeer
 from tests.support.waiting import until
