@@ -2,8 +2,6 @@
 # Needs make, git, and Python 3.11 or later with venv.  `make help` lists the targets.
 
 PYTHON  ?= python3
-# One more than there are cores: calls take the time they take, and many tests wait for them.
-WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 ARGS    ?=
 BENCH   ?=
 
@@ -22,7 +20,7 @@ PACKET_PATH := $(BIN)/python -m bridge.rtc.packet_path_build
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help ready packet-path run run-lan demo doctor example-pipecat example-twilio example-openai test pytest test-long test-tools check check-web audit bench profile soak flood fuzz outages rungs vads compatibility docs pictures package lock clean
+.PHONY: help ready packet-path run run-lan demo doctor example-pipecat example-twilio example-openai test test-all test-long test-tools check check-web audit bench profile soak flood fuzz outages rungs vads compatibility docs pictures package lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,24 +60,24 @@ example-openai: $(EXAMPLES)  ## a bridge whose calls OpenAI's realtime model ans
 	@$(MAKE) --no-print-directory --jobs 2 ready
 	@exec $(BIN)/python examples/run.py openai
 
-# Modules are compiled once, not again by every worker and every bridge that a test starts.
-test test-long: export PYTHONDONTWRITEBYTECODE =
-PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist loadgroup
+# Modules are compiled once, not again by every bridge that a test starts.
+test test-all test-long: export PYTHONDONTWRITEBYTECODE =
+TESTS = $(BIN)/python -m tests.run
 
-test: test-tools build/guide/index.html  ## checks and all but the long tests, a real Chromium included (ARGS="-k words" picks some)
-	@$(MAKE) --no-print-directory --jobs 2 check pytest
+test: $(DEV) build/guide/index.html  ## every unit and every operation once, a real Chromium included: four minutes (ARGS="-k words" picks some)
+	@sh .ci/install-test-tools $(BIN)/python gcc chromium espeak-ng
+	@exec $(TESTS) quick $(ARGS)
 
-pytest:
-	@exec $(PYTEST) $(ARGS)
+test-all: test-tools build/guide/index.html  ## what make test leaves out: real programs, faults, second variants, random examples: twenty minutes
+	@exec $(TESTS) full $(ARGS)
 
-test-long: test-tools build/guide/index.html  ## the tests that `make test` leaves out: soaks, benches, the same paths again
-	@exec $(PYTEST) -m long $(ARGS)
+test-long: test-tools build/guide/index.html  ## soaks, benches, endless repetitions: an hour
+	@exec $(TESTS) long --at-once 2 $(ARGS)
 
-# `make test` runs this beside the tests, which must not wait for it: hence `nice`.
 check: $(DEV) check-web  ## formatting, lint, types, import rules
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
-	nice $(BIN)/mypy bridge tests
+	$(BIN)/mypy bridge tests
 	$(BIN)/lint-imports
 
 audit: $(DEV)  ## known vulnerabilities in the locked packages, by OSV (ARGS="PyPI.zip npm.zip": its dumps, offline)

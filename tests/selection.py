@@ -16,7 +16,8 @@ pytest.register_assert_rewrite(
     "tests.browser", "tests.cluster", "tests.fuzz", "tests.load", "tests.stacks", "tests.support"
 )
 
-SUITES = ("quick", "full", "long")
+COMMANDS = {"quick": "make test", "full": "make test-all", "long": "make test-long"}
+SUITES = tuple(COMMANDS)
 LEFT = pytest.StashKey[Counter[str]]()
 
 REAL_PROGRAMS = {
@@ -29,7 +30,7 @@ SERVERS = {"s3_server", "postgres_server"}
 """Fixtures that start one."""
 
 SECOND_VARIANTS = {
-    "nodes": {"wrong_machine", "wrong_node"},
+    "nodes": {"wrong_machine"},
     "engine": {"postgresql"},
 }
 """By parameter: values with which a test checks again what it has checked without them."""
@@ -89,3 +90,8 @@ def pytest_collection_modifyitems(config, items):
     if left:
         items[:] = [item for item in items if runs_in(item, suite)]
         config.hook.pytest_deselected(items=left)
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    for suite, number in sorted(config.stash.get(LEFT, {}).items()):
+        terminalreporter.write_line(f"left to {suite}: {number}")

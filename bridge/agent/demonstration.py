@@ -140,4 +140,6 @@ async def _run(program: str, text: str) -> AsyncGenerator[bytes, None]:
     finally:
         with suppress(ProcessLookupError):
             process.kill()
-        await process.wait()
+        await (
+            process.communicate()
+        )  # to the pipe's end, without which asyncio does not notice the exit

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+from contextlib import aclosing
 
 import pytest
 
@@ -77,3 +78,13 @@ async def test_who_hears_no_more_ends_the_program(tmp_path):
     await asyncio.gather(speaking, return_exceptions=True)
     with pytest.raises(ProcessLookupError):
         os.kill(int(left.read_text()), 0)
+
+
+async def test_a_program_with_much_to_say_ends_when_nobody_hears_it(tmp_path):
+    program = tmp_path / "talker"
+    program.write_text("#!/bin/sh\n/bin/cat >/dev/null\nexec /bin/cat /dev/zero\n")
+    program.chmod(0o755)
+    async with asyncio.timeout(10):
+        async with aclosing(Demonstration(str(program)).speak("Good day.")) as sound:
+            await anext(sound)
+            await asyncio.sleep(0.1)  # its pipe is full, and what is read from it waits for us

@@ -9,7 +9,7 @@ from tests.support.two_nodes import one_node_only, two_nodes
 
 pytestmark = pytest.mark.usefixtures("nodes")
 of_one_machine = pytest.mark.parametrize(
-    "nodes", ["one_node", pytest.param("wrong_node", marks=pytest.mark.long)], indirect=True
+    "nodes", ["one_node", pytest.param("wrong_node", marks=pytest.mark.full)], indirect=True
 )
 """Load balancers and Prometheus ask every machine by itself."""
 

@@ -19,6 +19,8 @@ from schemathesis.specs.openapi.checks import (
 from bridge.api.openapi import OPERATIONS, document
 from tests.support.server import running
 
+pytestmark = pytest.mark.full
+
 CHECKS = (
     status_code_conformance,
     content_type_conformance,

@@ -12,7 +12,7 @@ from tests.support.server import Server
 
 TALKS = "15550100002"
 CLOCK_SECONDS = 3.0
-pytestmark = pytest.mark.call
+pytestmark = [pytest.mark.full, pytest.mark.call]
 
 
 def recorded_until_killed(bridge: Server) -> tuple[str, float]:

@@ -14,7 +14,7 @@ from tests.support.authority import Authority
 from tests.support.machine import free_port
 from tests.support.server import Server, running, stop
 
-pytestmark = [pytest.mark.postgresql, pytest.mark.long]
+pytestmark = [pytest.mark.postgresql, pytest.mark.full]
 
 SECRET = "the secret of two machines, made for this test"
 ADMIN = "operators-own-credential"

@@ -24,7 +24,7 @@ from playwright.async_api import (
 SPEECH = Path(__file__).parents[1] / "support" / "speech" / "female_us.wav"
 RATE = 16_000
 
-SCHEMES = ["light", pytest.param("dark", marks=pytest.mark.long)]
+SCHEMES = ["light", pytest.param("dark", marks=pytest.mark.full)]
 """For what hardly depends on colours."""
 
 ARGUMENTS = (

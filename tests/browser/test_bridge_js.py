@@ -171,7 +171,7 @@ async def test_an_ice_restart_keeps_the_sound_and_the_leg(app: Page):
     assert level(heard.received[-32_000:]) > -45
 
 
-@pytest.mark.long
+@pytest.mark.full
 async def test_reconnecting_goes_on_while_the_bridge_does_not_reply(app: Page):
     await connect(app)
     await echoing(app)
@@ -212,7 +212,7 @@ async def test_a_connection_that_does_not_restart_is_replaced_on_the_same_leg(ap
         assert len(offers) == 3
 
 
-@pytest.mark.long
+@pytest.mark.full
 async def test_a_restart_that_fails_leaves_the_sound_on_the_old_path(app: Page):
     async def garble(route: Route) -> None:
         reply = await route.fetch()

@@ -101,7 +101,7 @@ async def test_a_good_path_is_measured_and_leaves_nothing_behind(browser: Browse
 
 
 @pytest.mark.firefox
-@pytest.mark.long
+@pytest.mark.full
 async def test_firefox_measures_the_same(engines: Engines, server: Server):
     async with engines.window("firefox") as page:
         await page.goto(server.url + "/healthz")
@@ -143,7 +143,7 @@ async def test_a_refused_microphone_is_the_verdict(browser: Browser, server: Ser
 
 @pytest.mark.parametrize(
     "during",
-    [pytest.param("microphone", marks=pytest.mark.long), "udp", "echo"],
+    [pytest.param("microphone", marks=pytest.mark.full), "udp", "echo"],
 )
 async def test_a_cancelled_test_closes_everything(browser: Browser, server: Server, during: str):
     async with page_of(browser, server) as page:
@@ -264,7 +264,7 @@ needs_namespaces = pytest.mark.skipif(
 )
 
 
-@pytest.mark.long
+@pytest.mark.full
 @needs_namespaces
 async def test_without_udp_and_without_a_relay_there_is_no_path(tmp_path: Path):
     with namespace() as network:
@@ -280,7 +280,7 @@ async def test_without_udp_and_without_a_relay_there_is_no_path(tmp_path: Path):
     assert result["echo"] is None
 
 
-@pytest.mark.long
+@pytest.mark.full
 @needs_namespaces
 @pytest.mark.coturn
 async def test_without_udp_a_relay_over_tcp_carries_the_audio(tmp_path: Path):

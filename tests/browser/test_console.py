@@ -68,6 +68,7 @@ async def operator(
         await context.close()
 
 
+@pytest.mark.quick
 async def test_an_operator_finds_a_call_reads_what_is_wrong_and_hangs_up(
     browser: Browser, server: Server
 ):
@@ -146,6 +147,7 @@ async def test_a_node_is_drained_with_an_admin_key_and_a_second_press(
 
 
 @needs_axe
+@pytest.mark.quick
 async def test_axe_finds_nothing_and_a_telephone_scrolls_nothing_sideways(
     browser: Browser, server: Server
 ):

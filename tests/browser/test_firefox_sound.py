@@ -21,7 +21,7 @@ pytestmark = [
     pytest.mark.pulseaudio,
 ]
 
-CLEAR = pytest.mark.parametrize("clear", [False, pytest.param(True, marks=pytest.mark.long)])
+CLEAR = pytest.mark.parametrize("clear", [False, pytest.param(True, marks=pytest.mark.full)])
 """Whether the speech must be as it was said from beginning to end, which a busy machine may not manage."""
 ECHO = "15550100001"
 SPOKEN_SECONDS = 3.0

@@ -18,7 +18,7 @@ KINDS = {"index", "architecture", "operations-machines"}
 OTHERS = {"changelog", "contributing", "security-policy"}
 """Pages from outside docs/."""
 PAGES = [
-    pytest.param(f"{name}.html", marks=() if name in KINDS else pytest.mark.long)
+    pytest.param(f"{name}.html", marks=() if name in KINDS else pytest.mark.full)
     for name in sorted({path.stem for path in (PROJECT / "docs").glob("*.md")} | OTHERS)
 ]
 

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.mark.long
+@pytest.mark.full
 @pytest.mark.parametrize("engine", FIREFOX_IN_LONG)
 async def test_sound_comes_back_soon_after_a_change_of_network(engine: str, tmp_path: Path):
     async with roaming(engine, tmp_path / "bridge") as browser:

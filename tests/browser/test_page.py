@@ -18,6 +18,7 @@ ECHO, TALKER, HANGS_UP = "15550100001", "15550100002", "15550100007"
 TALK = Path(__file__).parents[2] / "bridge" / "legs" / "simulator_speech.wav"
 
 
+@pytest.mark.quick
 async def test_the_page_loads_without_a_complaint(visitor: Visitor):
     await expect(visitor.see("bridge")).to_have_text("Ready for calls")
     await expect(visitor.page.locator("#contacts button")).to_have_count(10)
@@ -74,7 +75,7 @@ async def test_hanging_up_ends_the_call_on_the_bridge(visitor: Visitor, server: 
     assert await visitor.page.evaluate("() => window.heard.microphones[0].readyState") == "ended"
 
 
-@pytest.mark.long
+@pytest.mark.full
 async def test_a_simulated_telephone_is_called_over_sip(visitor: Visitor, server: Server):
     await visitor.call("15550200001")
 

@@ -24,6 +24,7 @@ FOCUS = "() => document.activeElement.id || document.activeElement.tagName"
 
 
 @needs_axe
+@pytest.mark.quick
 async def test_axe_finds_nothing_before_and_during_a_call(visitor: Visitor, server: Server):
     await expect(visitor.page.locator("#contacts button")).to_have_count(10)
     found = await violations(visitor.page)
@@ -50,7 +51,7 @@ async def test_axe_finds_nothing_on_a_page_that_says_what_went_wrong(visitor: Vi
 
 
 @needs_axe
-@pytest.mark.parametrize("every", [15, pytest.param(1, marks=pytest.mark.long)])
+@pytest.mark.parametrize("every", [15, pytest.param(1, marks=pytest.mark.full)])
 async def test_axe_finds_nothing_on_the_pages_about_the_api(
     browser: Browser, server: Server, every: int
 ):
@@ -62,7 +63,7 @@ async def test_axe_finds_nothing_on_the_pages_about_the_api(
         assert await violations(visitor.page) == []
 
 
-@pytest.mark.parametrize("width", [360, pytest.param(1200, marks=pytest.mark.long)])
+@pytest.mark.parametrize("width", [360, pytest.param(1200, marks=pytest.mark.full)])
 async def test_nothing_jumps_while_the_page_loads_rings_and_calls(
     browser: Browser, server: Server, width: int
 ):

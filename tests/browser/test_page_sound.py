@@ -53,6 +53,7 @@ def intelligibility(original: Sound, copy: Sound) -> float:
     return float(stoi(original, copy, RATE))
 
 
+@pytest.mark.quick
 async def test_the_echo_of_a_voice_is_soon_as_loud_and_can_be_understood(visitor: Visitor):
     await visitor.call(ECHO)
     await asyncio.sleep(3)  # the jitter buffer settles
@@ -70,7 +71,7 @@ async def test_the_echo_of_a_voice_is_soon_as_loud_and_can_be_understood(visitor
     assert visitor.complaints == []
 
 
-@pytest.mark.long
+@pytest.mark.full
 @pytest.mark.pesq
 async def test_the_echo_of_a_voice_is_of_telephone_quality(visitor: Visitor):
     from pesq import pesq
@@ -87,7 +88,7 @@ async def test_the_echo_of_a_voice_is_of_telephone_quality(visitor: Visitor):
     assert score > 2.5
 
 
-@pytest.mark.long
+@pytest.mark.full
 async def test_the_talking_contact_can_be_understood(visitor: Visitor):
     await visitor.call(TALKER)
     await asyncio.sleep(3)
@@ -95,6 +96,7 @@ async def test_the_talking_contact_can_be_understood(visitor: Visitor):
     assert await judged(visitor, intelligibility, TALK, seconds=1.5, enough=0.95) > 0.95
 
 
+@pytest.mark.quick
 async def test_mute_stops_the_echo_and_unmute_brings_it_back(visitor: Visitor):
     await visitor.call(ECHO)
     mute = visitor.see("mute")

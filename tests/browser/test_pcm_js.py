@@ -81,7 +81,7 @@ async def answered(server: Server, number: str) -> str:
     return call_id
 
 
-@pytest.mark.long
+@pytest.mark.full
 async def test_the_echo_of_speech_is_not_late(app: Page, server: Server):
     await connect(app, server, await answered(server, ECHO))
     await asyncio.sleep(1.0)

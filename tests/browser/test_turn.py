@@ -82,7 +82,7 @@ async def relayed(
             yield visitor.page
 
 
-@pytest.mark.parametrize("transport", ["udp", pytest.param("tcp", marks=pytest.mark.long)])
+@pytest.mark.parametrize("transport", ["udp", pytest.param("tcp", marks=pytest.mark.full)])
 async def test_a_voice_comes_back_through_the_relay_alone(
     browser: Browser, coturn: Coturn, tmp_path: Path, transport: str
 ):

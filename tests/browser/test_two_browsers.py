@@ -1,4 +1,4 @@
-"""Firefox and Chromium in one call."""
+"""Two browsers in one call."""
 
 import asyncio
 
@@ -17,13 +17,19 @@ SECONDS = 3.0
 
 
 @pytest.mark.browser
-@pytest.mark.firefox
-async def test_firefox_and_chromium_understand_each_other(engines: Engines, server: Server):
+@pytest.mark.parametrize(
+    "engine",
+    [
+        pytest.param("chromium", marks=pytest.mark.quick),
+        pytest.param("firefox", marks=pytest.mark.firefox),
+    ],
+)
+async def test_two_browsers_understand_each_other(engines: Engines, server: Server, engine: str):
     first = free_udp_ports()
     rtc = Rtc(bind=[own_address()], ports=f"{first}-{first + 39}")
     async with (
         running(settings(rtc=rtc)) as client,
-        engines.window("firefox") as one,
+        engines.window(engine) as one,
         engines.window("chromium") as other,
     ):
         near = await page_caller(one, server.url, words(0, SECONDS))

@@ -132,7 +132,7 @@ async def clear(listen: Callable[[], Awaitable[Sound]], original: Path) -> float
     return best
 
 
-@pytest.mark.parametrize("inbound", [True, pytest.param(False, marks=pytest.mark.long)])
+@pytest.mark.parametrize("inbound", [True, pytest.param(False, marks=pytest.mark.full)])
 async def test_a_person_at_the_page_and_a_user_understand_each_other(world: World, inbound: bool):
     user = await world.talk(inbound=inbound)
     await asyncio.sleep(2)  # the jitter buffer settles

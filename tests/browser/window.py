@@ -24,7 +24,7 @@ ENGINES = [
 
 FIREFOX_IN_LONG = [
     ENGINES[0],
-    pytest.param("firefox", marks=[pytest.mark.browser, pytest.mark.firefox, pytest.mark.long]),
+    pytest.param("firefox", marks=[pytest.mark.browser, pytest.mark.firefox, pytest.mark.full]),
 ]
 """Where nearly all the time goes by waiting, which is the same in either."""
 

@@ -200,6 +200,7 @@ async def test_a_talk_ends_when_its_time_is_over():
 
 
 @pytest.mark.call
+@pytest.mark.real_time
 async def test_the_demo_line_talks_without_any_provider():
     async with running(settings()) as client:
         call_id = (await client.data("/simulator/incoming", {"from": SILENT}))["callId"]
@@ -226,6 +227,7 @@ async def test_the_demo_line_talks_without_any_provider():
 
 
 @pytest.mark.call
+@pytest.mark.real_time
 async def test_on_the_line_for_agents_one_answers_whoever_rings():
     async with running(settings()) as client:
         body, key = {"from": SILENT}, {"token": "ai"}

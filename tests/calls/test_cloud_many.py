@@ -78,7 +78,7 @@ async def many(folder, count):
 
 
 @pytest.mark.real_time  # its bridge is another process
-@pytest.mark.parametrize("count", [20, pytest.param(200, marks=pytest.mark.long)])
+@pytest.mark.parametrize("count", [20, pytest.param(200, marks=pytest.mark.full)])
 async def test_calls_at_once_ring_connect_and_end(tmp_path, record_property, count):
     async with many(tmp_path, count) as (graph, bridge), asyncio.timeout(SECONDS + 20):
         began = monotonic()

@@ -13,7 +13,7 @@ from tests.support.two_nodes import one_node_only
 
 pytestmark = [
     pytest.mark.call,
-    pytest.mark.long,
+    pytest.mark.full,
     pytest.mark.postgresql,
     one_node_only,  # it runs its own bridges
 ]

@@ -113,7 +113,7 @@ async def test_what_the_customer_plays_is_heard_by_the_contact(client, server):
     [
         ("s16le", 24_000, 20, 0.97),
         ("mulaw", 8_000, 60, 0.85),
-        pytest.param("f32le", 48_000, 50, 0.97, marks=pytest.mark.long),
+        pytest.param("f32le", 48_000, 50, 0.97, marks=pytest.mark.full),
     ],
 )
 async def test_speech_comes_back_through_a_stream_in_every_form(

@@ -166,7 +166,7 @@ async def test_a_model_that_is_interrupted_in_the_middle_of_writing_says_no_more
         assert talk.session.of("response.cancel") == []
 
 
-@pytest.mark.long
+@pytest.mark.full
 async def test_a_long_answer_is_heard_to_its_end():
     async with talking(Script([[Say(150.0)]]), greeting="Hello.") as talk:
         await asyncio.sleep(152.0)

@@ -70,8 +70,8 @@ async def test_speech_comes_back_through_wadials_socket_within_one_bit():
     ("encoding", "rate", "milliseconds", "least"),
     [
         ("s16le", 24_000, 20, 0.97),
-        pytest.param("s16le", 48_000, 60, 0.97, marks=pytest.mark.long),
-        pytest.param("f32le", 48_000, 35, 0.97, marks=pytest.mark.long),
+        pytest.param("s16le", 48_000, 60, 0.97, marks=pytest.mark.full),
+        pytest.param("f32le", 48_000, 35, 0.97, marks=pytest.mark.full),
         ("mulaw", 8_000, 20, 0.85),
     ],
 )

@@ -31,7 +31,7 @@ def case(name: str, *values):
 
 def slow_case(name: str, *values):
     """A variant of a path that another case covers."""
-    return pytest.param(*values, id=name, marks=pytest.mark.long)
+    return pytest.param(*values, id=name, marks=pytest.mark.full)
 
 
 def media(data: bytes) -> bytes:
@@ -105,7 +105,7 @@ async def test_a_megabyte_of_audio_is_played():
         await alive(line, runner, ws)
 
 
-@pytest.mark.long
+@pytest.mark.full
 async def test_more_than_a_minute_of_audio_is_bounded_and_what_is_dropped_is_counted():
     async with raw_streamed() as (line, runner, ws):
         for _ in range(3):

@@ -28,7 +28,7 @@ async def flood(ws, frame: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", ["mark", *(pytest.param(kind, marks=pytest.mark.long) for kind in ("junk", "ping"))]
+    "kind", ["mark", *(pytest.param(kind, marks=pytest.mark.full) for kind in ("junk", "ping"))]
 )
 async def test_a_flood_is_held_up_and_then_ended(kind):
     async with raw_streamed() as (line, runner, ws):
@@ -55,7 +55,7 @@ async def test_a_server_that_floods_is_let_go_of_at_once_when_its_call_ends():
         assert asyncio.get_running_loop().time() - began < 1.0
 
 
-@pytest.mark.long
+@pytest.mark.full
 @pytest.mark.real_time
 async def test_fragments_without_end_are_a_flood():
     async with raw_streamed() as (line, runner, ws):
@@ -70,7 +70,7 @@ async def test_fragments_without_end_are_a_flood():
         await until(lambda: not runner.live)
 
 
-@pytest.mark.long
+@pytest.mark.full
 @pytest.mark.real_time
 @pytest.mark.parametrize("kind", sorted(MESSAGES))
 async def test_the_audio_of_another_call_goes_on_during_a_flood(kind, record_property):

@@ -17,7 +17,7 @@ LEASE_SECONDS = 8.0
 DELIVERY_SECONDS = 2.5
 """The receiver refuses some webhooks, which come again after a second."""
 ANY_SPACE = {"RECORDING__LEAST_FREE_MB": "0"}
-long = pytest.mark.long
+long = pytest.mark.full
 
 
 async def lose(at, machine, *, seconds=NODE_LOST_SECONDS):

@@ -24,7 +24,7 @@ async def post(callers: Callers, counts: Counter[int], over: asyncio.Event) -> N
         await asyncio.sleep(0.01)
 
 
-@pytest.mark.long
+@pytest.mark.full
 async def test_no_request_fails_while_machines_restart(scene):
     settings = {"LIMITS__DRAIN_SECONDS": "60"}
     async with scene(machines=2, postgresql=False, settings=settings) as at:

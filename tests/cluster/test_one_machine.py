@@ -9,7 +9,7 @@ import pytest
 pytestmark = [pytest.mark.cluster, pytest.mark.call, pytest.mark.real_time]
 
 
-@pytest.mark.long  # tests/test_supervisor.py kills a node too
+@pytest.mark.full  # tests/test_supervisor.py kills a node too
 async def test_a_killed_node_takes_its_own_calls_with_it_and_no_others(scene):
     async with scene(machines=1, postgresql=False, settings={"NODES": "3"}) as at:
         (machine,) = at.cluster.machines
@@ -24,7 +24,7 @@ async def test_a_killed_node_takes_its_own_calls_with_it_and_no_others(scene):
         await at.finish(lost=lost)
 
 
-@pytest.mark.long
+@pytest.mark.full
 @pytest.mark.parametrize("nodes", [1, 3])
 async def test_a_drained_bridge_ends_after_its_last_call_and_owes_no_event(scene, nodes):
     settings = {"LIMITS__DRAIN_SECONDS": "60", "NODES": str(nodes)}

@@ -15,7 +15,7 @@ DRAIN_SECONDS = 120
 @pytest.mark.nginx
 @pytest.mark.call
 @pytest.mark.real_time
-@pytest.mark.long
+@pytest.mark.full
 async def test_a_rolling_restart_cuts_no_call_and_fails_no_request(scene):
     async with scene(settings={"LIMITS__DRAIN_SECONDS": str(DRAIN_SECONDS)}) as at:
         source, over = random.Random(1), asyncio.Event()

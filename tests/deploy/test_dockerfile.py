@@ -105,6 +105,7 @@ def copy_sources(folder):
 
 
 @pytest.mark.compiler
+@pytest.mark.full
 def test_the_wheel_is_built_from_what_is_copied_and_has_the_compiled_packet_path(
     build_wheel, tmp_path
 ):
@@ -144,8 +145,8 @@ def environment(folder, **more):
     return kept | ours | more
 
 
-# Long: all packages are installed twice. tests/deploy/test_wheel.py runs the wheel without that.
-@pytest.mark.long
+# All packages are installed twice. tests/deploy/test_wheel.py runs the wheel without that.
+@pytest.mark.full
 def test_without_a_key_the_image_stops_at_once_and_says_why(app):
     stopped = subprocess.run(
         placed(image().command, app),
@@ -161,7 +162,7 @@ def test_without_a_key_the_image_stops_at_once_and_says_why(app):
     assert "Traceback" not in stopped.stderr
 
 
-@pytest.mark.long
+@pytest.mark.full
 def test_with_a_key_the_image_serves_is_healthy_and_stops_when_told(app):
     key = {
         "BRIDGE_LINES__MAIN__KEYS": '["a-long-random-key-of-mine"]',

@@ -14,6 +14,8 @@ import pytest
 from tests.support.fake_systemd import Machine
 from tests.support.server import PROJECT, free_media_ports, free_port
 
+pytestmark = pytest.mark.full
+
 DEPLOY = PROJECT / "deploy"
 INSTALLER = DEPLOY / "install-systemd"
 UNIT = DEPLOY / "systemd" / "bridge.service"

@@ -10,6 +10,8 @@ import pytest
 
 from tests.support.server import PROJECT, running_command
 
+pytestmark = pytest.mark.full
+
 LIBRARY = "bridge/rtc/libpacket_path.so"
 
 

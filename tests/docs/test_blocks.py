@@ -46,6 +46,7 @@ def test_every_block_says_its_language():
 
 
 @pytest.mark.parametrize("page", sorted({block.page for block in runnable("sh")}))
+@pytest.mark.full
 def test_the_commands_of_a_page_work_one_after_the_other(server, page, tmp_path):
     script = "\n".join(block.text for block in runnable("sh") if block.page == page)
     (tmp_path / "data").symlink_to(server.folder / "data")  # as in a clone where `make run` runs
@@ -54,6 +55,7 @@ def test_the_commands_of_a_page_work_one_after_the_other(server, page, tmp_path)
 
 
 @pytest.mark.parametrize("block", runnable("python"), ids=place)
+@pytest.mark.full
 def test_a_program_runs_as_it_is_written(server, block, tmp_path):
     run([sys.executable, "-c"], block.text.replace(EXAMPLE, server.url), tmp_path)
 

@@ -9,6 +9,8 @@ from yarl import URL
 
 from tests.support.guide import PROJECT, build, served
 
+pytestmark = pytest.mark.full
+
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):

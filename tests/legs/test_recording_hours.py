@@ -10,6 +10,8 @@ from bridge.audio.track_assembler import TrackAssembler
 from bridge.call.bus import Bus
 from bridge.call.model import LegId
 
+pytestmark = pytest.mark.full
+
 FAR, NEAR = LegId("far"), LegId("near")
 TRACKS = {"inbound": (FAR,), "outbound": (NEAR,), "mixed": (FAR, NEAR)}
 QUIET = bytes(FRAME_BYTES)

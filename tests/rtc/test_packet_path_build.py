@@ -22,6 +22,8 @@ from bridge.rtc.packet_path_build import (
     source_digest,
 )
 
+pytestmark = pytest.mark.full
+
 PROJECT = Path(__file__).parents[2]
 
 

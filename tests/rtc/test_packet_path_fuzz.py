@@ -8,6 +8,8 @@ import pytest
 from bridge.rtc.packet_path_build import HERE, SOURCE
 from tests.fuzz.run import CORPUS, build, fuzz
 
+pytestmark = pytest.mark.full
+
 DATAGRAMS = 100_000
 WARNINGS = (
     "-std=c11",

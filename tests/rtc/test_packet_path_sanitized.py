@@ -41,7 +41,7 @@ def runtime():
 
 
 @pytest.mark.compiler
-@pytest.mark.long
+@pytest.mark.full
 @pytest.mark.parametrize("tests", TESTS)
 def test_no_sanitizer_objects(folder, tests):
     environment = {

@@ -14,7 +14,7 @@ from tests.support.dns_server import dns_server
 from tests.support.inprocess import running, settings
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.full
 """One after the other, and not beside other tests: a busy machine starves the look-ups of time."""
 
 ATTACKER, OTHER, META = {"token": "attacker"}, {"token": "other"}, {"token": "meta"}

@@ -88,6 +88,7 @@ def within(seconds, condition):
         time.sleep(0.1)
 
 
+@pytest.mark.full
 def test_strangers_who_do_not_read_hold_little_memory_and_are_cut_off(bridge):
     bridge.text("/openapi.json")  # what the document itself costs is paid once
     before = resident(bridge)

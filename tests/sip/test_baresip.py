@@ -66,8 +66,8 @@ async def echo_is_heard(near):
     [
         ("g722", "G722/16000/1"),
         ("opus", "opus/48000/2"),
-        pytest.param("pcmu", "PCMU/8000/1", marks=pytest.mark.long),
-        pytest.param("pcma", "PCMA/8000/1", marks=pytest.mark.long),
+        pytest.param("pcmu", "PCMU/8000/1", marks=pytest.mark.full),
+        pytest.param("pcma", "PCMA/8000/1", marks=pytest.mark.full),
     ],
 )
 async def test_both_sides_hear_each_other_in_every_codec(tmp_path, codec, theirs):

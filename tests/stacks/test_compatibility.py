@@ -11,7 +11,7 @@ from tests.stacks.clients import STACKS
 from tests.stacks.running import run_alone, run_steps
 from tests.stacks.stage import ProgramStage
 
-pytestmark = pytest.mark.call
+pytestmark = [pytest.mark.full, pytest.mark.call]
 
 
 def stage(name, tmp_path):

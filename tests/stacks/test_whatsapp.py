@@ -11,7 +11,7 @@ from tests.support.voices import words
 
 SECONDS = 3.0
 
-pytestmark = pytest.mark.call
+pytestmark = [pytest.mark.full, pytest.mark.call]
 
 
 @pytest.mark.libwebrtc

@@ -125,6 +125,7 @@ def server(shared: Server) -> Iterator[Server]:
     shared.end_calls()
 
 
+@pytest.mark.full
 def test_a_node_stays_on_its_processor_with_its_ports(server: Server):
     cores = sorted(os.sched_getaffinity(0))
     on = [os.sched_getaffinity(node_of(server, index)) for index in (0, 1)]
@@ -134,6 +135,7 @@ def test_a_node_stays_on_its_processor_with_its_ports(server: Server):
     assert [float(line.split()[-1]) for line in free] == [10.0, 10.0]
 
 
+@pytest.mark.full
 def test_a_second_bridge_is_kept_out_of_the_data_folder(server: Server):
     second = subprocess.run(
         [sys.executable, "-m", "bridge"],
@@ -171,6 +173,7 @@ def test_a_killed_node_ends_its_calls_alone_and_is_started_anew(server: Server):
     assert 'reason="node_lost",node="1"} ' in server.text("/metrics")
 
 
+@pytest.mark.full
 def test_calls_of_a_killed_node_make_room_for_others(server: Server):
     lost = call_on(server, 1)
     os.kill(node_of(server, 1), signal.SIGKILL)
@@ -185,6 +188,7 @@ def test_calls_of_a_killed_node_make_room_for_others(server: Server):
     assert len(server.get("/call/status")["calls"]) == 30
 
 
+@pytest.mark.full
 def test_a_node_that_hangs_is_killed_and_started_anew_and_its_calls_are_lost(server: Server):
     kept, lost = call_on(server, 0), call_on(server, 1)
     before = node_of(server, 1)
@@ -201,6 +205,7 @@ def test_a_node_that_hangs_is_killed_and_started_anew_and_its_calls_are_lost(ser
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.full
 def test_a_stop_is_passed_on_and_leaves_nothing(number):
     with two_processes() as server:
         nodes = children(server.process.pid)
@@ -213,6 +218,7 @@ def test_a_stop_is_passed_on_and_leaves_nothing(number):
         assert "node.lost" not in server.log()
 
 
+@pytest.mark.full
 def test_nodes_whose_supervisor_is_killed_stop_by_themselves():
     with two_processes() as server:
         nodes = children(server.process.pid)
@@ -222,6 +228,7 @@ def test_nodes_whose_supervisor_is_killed_stop_by_themselves():
         assert server.log().count("supervisor.lost") == 2
 
 
+@pytest.mark.full
 def test_a_node_that_cannot_start_stops_them_all():
     with TemporaryDirectory(prefix="bridge-") as folder:
         refused = subprocess.run(
@@ -244,6 +251,7 @@ def test_a_node_that_cannot_start_stops_them_all():
     assert "Traceback" not in refused.stderr
 
 
+@pytest.mark.full
 def test_nodes_that_all_die_before_they_live_are_given_up(tmp_path):
     (tmp_path / "sitecustomize.py").write_text(
         "import os, sys\nif '--node' in sys.orig_argv:\n    os._exit(70)\n"

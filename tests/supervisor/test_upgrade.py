@@ -23,7 +23,7 @@ ECHO, NEVER = "15550100001", "15550100003"
 KEY = {"token": "demo"}
 CALLS = 20
 
-pytestmark = pytest.mark.real_time
+pytestmark = [pytest.mark.full, pytest.mark.real_time]
 
 
 @contextmanager
@@ -110,7 +110,7 @@ async def test_an_upgrade_cuts_no_call_and_fails_no_request():
         server.end_calls()
 
 
-@pytest.mark.long
+@pytest.mark.full
 def test_a_version_that_cannot_start_leaves_the_old_one_in_place():
     with supervised() as server:
         call_id = server.post("/call/dial", {"phone": NEVER})["callId"]

@@ -51,7 +51,8 @@ class Node:
 def nodes(request, monkeypatch):
     """Let a test that runs a bridge do so alone, and asking a node that has no calls.
 
-    That is on another machine; the same over the Unix sockets of one machine is left to `make test-long`.
+    That is on another machine: `make test-all`, and of each face one test in `make test`, marked `quick`. The same over
+    the Unix sockets of one machine is left to `make test-long`.
     """
     if request.param != "one_node":
         run = partial(wrong_node, machines=request.param == "wrong_machine")

@@ -51,6 +51,7 @@ def test_the_demonstration_has_no_failures_and_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.full
 def test_beside_a_running_bridge_its_port_and_folder_are_not_taken(tmp_path):
     with running(tmp_path) as server:
         environment = {
@@ -71,6 +72,7 @@ def test_beside_a_running_bridge_its_port_and_folder_are_not_taken(tmp_path):
     assert {one["status"] for name in ("http", "database", "disk") for one in found[name]} == {"ok"}
 
 
+@pytest.mark.full
 def test_a_setting_that_is_wrong_ends_it_with_2(tmp_path):
     done = doctor(tmp_path, HTTP__PORT="many")
     assert done.returncode == 2

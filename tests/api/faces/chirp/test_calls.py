@@ -103,6 +103,7 @@ async def test_creating_a_call_returns_the_whole_call_object(chirp):
     assert (call["duration"], call["endReason"], call["endedAt"]) == (None, None, None)
 
 
+@pytest.mark.quick
 async def test_an_answered_call_is_in_progress(chirp):
     call = await reached(chirp, (await created(chirp, to_whatsapp()))["id"], "in_progress")
     assert MOMENT.fullmatch(call["startedAt"])

@@ -119,6 +119,7 @@ async def test_calls_are_listed_live_ones_and_ended_ones(wadial):
     assert listed == [(first, "ended"), (second, "active")]
 
 
+@pytest.mark.quick
 async def test_an_incoming_call_is_seen_in_the_list_and_accepted(bridge, wadial):
     call_id = await ringing(bridge)
     [call] = (await wadial.get(CALLS))[1]["data"]

@@ -70,6 +70,7 @@ async def test_a_number_may_be_a_jid(wago, phone):
     assert await wago.make(phone)
 
 
+@pytest.mark.quick
 async def test_a_call_is_ended(client, wago):
     call_id = await wago.make()
     status, _ = await wago.post("/call/end", {"callID": call_id})

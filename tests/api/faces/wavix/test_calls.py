@@ -105,6 +105,7 @@ async def test_a_busy_number_says_busy(client):
     await reached(client, (await create(client, BUSY))["id"], "busy")
 
 
+@pytest.mark.quick
 async def test_a_ringing_call_that_is_ended_says_cancelled(client):
     call_id = (await create(client, NEVER))["id"]
     await ask(client, "DELETE", f"/v1/call/{call_id}")

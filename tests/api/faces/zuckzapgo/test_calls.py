@@ -65,6 +65,7 @@ async def ringing(client) -> str:
 # The engine
 
 
+@pytest.mark.quick
 async def test_an_outbound_call_from_dial_to_hangup(zapgo):
     call_id = (await zapgo.data("/call/dial", {"phone": ECHO, "video": False}))["callId"]
     await zapgo.becomes(call_id, "active")
