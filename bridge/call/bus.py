@@ -95,7 +95,7 @@ class Bus:
         """Add a leg; it hears nobody until it is routed.
 
         `batched` says whether its sink may be served late, by `catch_up` and as a tap of packets, of which it
-        must refuse none. While it speaks, the voices heard beside it have the gain `ducking_gain`, 0 to 1;
+        must refuse none of its codec. While it speaks, the voices heard beside it have the gain `ducking_gain`, 0 to 1;
         `duckable` says whether it is such a voice, unless it ducks others.
         """
         timed = source if isinstance(source, TimedSource) else None

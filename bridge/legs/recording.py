@@ -116,7 +116,13 @@ class RecorderLeg:
             self._file.push(frame, now - span.began, silent=silent)
 
     def take(self, packet: EncodedPacket, now: float) -> bool:
-        """Take a packet; none while it is paused, which leaves a gap to be filled."""
+        """Take a packet; none while it is paused, which leaves a gap to be filled.
+
+        Returns:
+            False for another codec, which a source may change to at any time.
+        """
+        if packet.codec is not self.relay_codec:
+            return False
         span = self._span
         if (
             span.began <= now < span.over

@@ -34,6 +34,7 @@ DISCARD_REASONS: Final = (
     "bad_rtp",
     "bad_rtcp",
     "unknown_payload",
+    "refused_line",
     "unsendable",
     "bad_message",
     "too_many_marks",

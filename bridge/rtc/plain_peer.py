@@ -5,9 +5,9 @@ further offer, ours or the peer's, may change address, codec, direction and keys
 """
 
 import asyncio
-import dataclasses
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -72,8 +72,8 @@ class PlainPeer:
         """When the steps of the leg's set-up were done."""
         self._discarded = dict.fromkeys(DISCARD_REASONS, 0)
         self._remote: RemoteRtp | None = None
-        self._offered: tuple[tuple[Codec, ...], tuple[Crypto, ...]] = (), ()
-        """Codecs and keys of our offer that has yet to be answered, or was last."""
+        self._offered: tuple[Mapping[Codec, int], tuple[Crypto, ...]] = {}, ()
+        """Formats and keys of our offer that has yet to be answered, or was last."""
         self._described = False
         """Whether both sides have each other's description."""
         self.held = False
@@ -114,6 +114,7 @@ class PlainPeer:
             config.ports,
             receive_rtp=self._receive_first,
             receive_rtcp=self.session.receive_rtcp,
+            source_filter=self.session.filter,
             discarded=self._discarded,
             clock=self._clock,
             source=source,
@@ -140,7 +141,7 @@ class PlainPeer:
         """Return the statistics so far."""
         reports, about_us = self.session.reports
         stage: IceStage = "connected" if self._described else "new"
-        return dataclasses.replace(
+        return replace(
             self.session.statistics(),
             transport=TransportState(
                 described=self._described,
@@ -195,8 +196,8 @@ class PlainPeer:
             Crypto(tag, suite, secrets.token_bytes(size))
             for tag, (suite, size) in enumerate(SUITES.items(), start=1)
         ]
-        self._offered = self._codecs, tuple(cryptos) if secure else ()
         formats = {codec: _payload_type(codec) for codec in self._codecs}
+        self._offered = formats, tuple(cryptos) if secure else ()
         protocol = "RTP/SAVP" if secure else "RTP/AVP"
         self.setup.note("offer", self._clock())
         return self._write(
@@ -211,8 +212,8 @@ class PlainPeer:
         Raises:
             SdpError: It is unusable; what was agreed before stays.
         """
-        codecs, cryptos = self._offered
-        remote = read_answer(answer, codecs, cryptos, self._security)
+        formats, cryptos = self._offered
+        remote = read_answer(answer, tuple(formats), cryptos, self._security)
         self._check_family(remote)
         own = None
         if remote.crypto is not None:
@@ -220,6 +221,12 @@ class PlainPeer:
             own = next(one for one in cryptos if one.tag == tag)
         if self._direction == "sendrecv":
             self.held = remote.audio.direction in _HOLDS
+        audio = remote.audio
+        # It sends with the payload types of our offer, should its answer have others (RFC 3264 §5.1).
+        ours = {formats[codec]: codec for codec in audio.codecs.values()}
+        named = {*audio.codecs, *audio.telephone_events}
+        others = audio.other_formats | {kind: ours[kind] for kind in ours.keys() - named}
+        remote = replace(remote, audio=replace(audio, other_formats=others))
         self._agree(agree(remote, self._direction), own)
         self.setup.note("answer", self._clock())
 
@@ -236,9 +243,11 @@ class PlainPeer:
         self._direction = direction
         ours = self._transport.crypto
         cryptos = () if ours is None else (ours,)
-        self._offered = (audio.codec,), cryptos
         events = audio.telephone_events or EVENTS
-        formats = {audio.codec: audio.payload_type}
+        formats: dict[Codec, int] = {}
+        for kind, codec in audio.codecs.items():
+            formats.setdefault(codec, kind)
+        self._offered = formats, cryptos
         return self._write(
             lambda local: write_offer(local, formats, events, remote.protocol), direction, cryptos
         )

@@ -8,6 +8,7 @@ from bridge.rtc.ports import PortPool
 from bridge.rtc.rtp_socket import RtpSockets
 from bridge.rtc.rtp_source import RtpSource
 from bridge.rtc.srtp import PROFILES, Refusal, Srtp
+from bridge.rtp.source_filter import SourceFilter
 from bridge.wire.sdp_crypto import Crypto
 from bridge.wire.sdp_rtp import RemoteRtp
 
@@ -18,20 +19,23 @@ _MIN_PACKET: Final = 12
 class PlainTransport:
     """Carries packets to and from one peer; what is not the peer's is dropped and counted.
 
-    `receive_rtp` and `receive_rtcp` take the peer's packets, unprotected; `discarded` counts by discard reason.
+    `receive_rtp` and `receive_rtcp` take the peer's packets, unprotected, but those that `source_filter` ignores;
+    `discarded` counts by discard reason.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (all but one by keyword)
         self,
         ports: PortPool,
         *,
         receive_rtp: Callable[[bytes, float], None],
         receive_rtcp: Callable[[bytes, float], None],
+        source_filter: SourceFilter,
         discarded: dict[str, int],
         clock: Callable[[], float],
         source: RtpSource,
     ) -> None:
         self.receive_rtp = receive_rtp
+        self._filter = source_filter
         self.crypto: Crypto | None = None
         """What we encrypt with; None for plain RTP, and before a description."""
         self.alive_at: float | None = None
@@ -78,14 +82,9 @@ class PlainTransport:
         self._use_keys(remote.crypto, crypto)
         audio = remote.audio
         sends = audio.direction in ("sendrecv", "sendonly")
-        types = {audio.payload_type, _COMFORT_NOISE, *audio.telephone_events} if sends else ()
+        types = audio.payload_types | {_COMFORT_NOISE} if sends else frozenset()
         address = (remote.host, remote.port) if remote.host else None
-        self._source.describe(
-            address,
-            frozenset(types),
-            encrypted=self._srtp is not None,
-            now=self._clock(),
-        )
+        self._source.describe(address, types, encrypted=self._srtp is not None, now=self._clock())
         self._described = True
         self._digits = frozenset(audio.telephone_events)
         self._rtcp_named = self._rtcp_target = remote.rtcp
@@ -131,8 +130,8 @@ class PlainTransport:
         self._their_key = theirs.key
 
     def _rtp_received(self, data: bytes, sender: Address) -> None:
-        if len(data) > 1 and 191 < data[1] < 224:  # RFC 5761 §4
-            self._rtcp_received(data, sender)
+        known = len(data) < 2 or self._filter.audio_types[data[1]]
+        if not known and self._take_other(data, sender):
             return
         now, source, srtp = self._clock(), self._source, self._srtp
         if srtp is not None:
@@ -156,6 +155,14 @@ class PlainTransport:
         if self._admits(now):
             receive = self.receive_rtp
             receive(data, now)
+
+    def _take_other(self, data: bytes, sender: Address) -> bool:
+        """Process what has no payload type of the audio; return whether it is done with."""
+        if 191 < data[1] < 224:  # RFC 5761 §4
+            self._rtcp_received(data, sender)
+            return True
+        hosts = {one[0] for one in (self._source.current, self._source.target) if one}
+        return sender[0] in hosts and self._filter.ignores(data)
 
     def _rtcp_received(self, data: bytes, sender: Address) -> None:
         srtp = self._srtp

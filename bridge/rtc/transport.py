@@ -67,6 +67,8 @@ class Transport:
         self._setup = setup
         self._receive_rtp: Callable[[bytes, float], None] = self._receive_first
         self._receive_rtcp = session.receive_rtcp
+        self._filter = session.filter
+        self._audio_types = session.filter.audio_types
         self._discarded = discarded
         self._clock = clock
         self._srtp: Srtp | None = None
@@ -244,8 +246,12 @@ class Transport:
             return
         # Callables are looked up first: calling an attribute that is not a method is slow.
         receive = self._receive_rtp
-        if 191 < data[1] < 224:  # RFC 5761 §4
+        if self._audio_types[data[1]]:
+            plain = srtp.unprotect(data)
+        elif 191 < data[1] < 224:  # RFC 5761 §4
             plain, receive = srtp.unprotect_rtcp(data), self._receive_rtcp
+        elif self._filter.ignores(data):
+            return
         else:
             plain = srtp.unprotect(data)
         if not isinstance(plain, bytes):

@@ -17,7 +17,7 @@ class ReceiveCounters:
     octets: int = 0
     """Payload only."""
     stragglers: int = 0
-    """Packets of a source that has been replaced."""
+    """Packets of a source, or a format of it, that has been replaced."""
     frames: int = 0
     concealed_samples: int = 0
     fec_samples: int = 0

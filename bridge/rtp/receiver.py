@@ -6,7 +6,6 @@ While only packets are wanted, none is decoded, except a few for the level meter
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from bridge.audio.codec import Codec
 from bridge.audio.coders import make_decoder
 from bridge.audio.echo import PacketSizes
 from bridge.audio.encoded_packet import EncodedPacket
@@ -23,23 +22,19 @@ from bridge.rtp.fast_path import MAX_RUN, Expected, FastPath
 from bridge.rtp.frame_output import LEVEL_EVERY, FrameOutput
 from bridge.rtp.lease import SourceLease
 from bridge.rtp.level_meter import LevelMeter
+from bridge.rtp.source_filter import SourceFilter
 from bridge.wire.negotiated_audio import NegotiatedAudio
 from bridge.wire.reception import ReceptionStatistics
 from bridge.wire.red import unwrap
 from bridge.wire.rtp import EXTENDED, PACKET_SAMPLES, PLAIN, RtpPacket, parse_packet
 from bridge.wire.telephone_event import DigitReceiver
 
-# How long packets of a replaced source may still arrive.
-_STRAGGLER_SECONDS: Final = 2.0
-
 STALE_SECONDS: Final = 1.0
 """Without a packet for this long, the level is that of silence."""
 
-_NO_SSRC: Final = -1
-
 
 class RtpReceiver:
-    """Receives one source at a time; the newest SSRC is the source."""
+    """Receives one source at a time: the newest SSRC, or the one before once the newest is silent."""
 
     def __init__(
         self,
@@ -50,7 +45,7 @@ class RtpReceiver:
         schedule_tick: Callable[[float], None],
     ) -> None:
         self._opus = opus
-        self._codec: Codec = audio.codec
+        self._codec = audio.codec
         self._relay: Relay | None = None
         self._relay_begins = False
         self._relayed = 0  # sequence number of the last relayed packet
@@ -60,20 +55,17 @@ class RtpReceiver:
         self.sizes = PacketSizes()
         """Of the latest packets, settled ones only."""
         self._malformed = 0
-        self.unknown_payloads = 0
-        """Packets of a payload type that was not negotiated."""
+        self.filter = SourceFilter()
+        """Has the SSRC of the source, and counts what is not of the audio."""
         self._on_digit = on_digit
         self._schedule_tick = schedule_tick
         self._reorder = ReorderBuffer(audio.codec)
         self._digit_receiver = DigitReceiver()
+        self._audio = audio
         self._payload_type = -1
-        self._red_type = -1
-        self._telephone_events: frozenset[int] = frozenset()
+        """Of the format that the source sends."""
         self.receives = False
         """Whether the peer's description says that it sends."""
-        self._ssrc = _NO_SSRC
-        self._previous_ssrc = _NO_SSRC
-        self._changed_at = 0.0
         self._counters = ReceiveCounters()
         self._meter = LevelMeter()
         decoder = make_decoder(audio.codec, opus)
@@ -130,18 +122,21 @@ class RtpReceiver:
     def renegotiate(self, audio: NegotiatedAudio) -> None:
         """Apply what was negotiated: codec, payload types, and whether the peer sends."""
         self._end_run()
-        if audio.codec is not self._codec:
-            self._switch_to(audio.codec)
-        self._payload_type = audio.payload_type
-        self._red_type = -1 if audio.red_payload_type is None else audio.red_payload_type
+        self._audio = audio
+        self.filter.renegotiate(audio)
+        if self.filter.codecs.get(self._payload_type) is not self._codec:
+            self._switch_to(audio.payload_type)
         self._warmup.set_level_extension(audio.audio_level_id)
-        self._telephone_events = frozenset(audio.telephone_events)
         receives = audio.direction in ("sendrecv", "sendonly")
         if not receives:
             self._reorder.restart()
         self.receives = receives
 
-    def _switch_to(self, codec: Codec) -> None:
+    def _switch_to(self, payload_type: int) -> None:
+        """Receive another format from the next packet on."""
+        self._payload_type, codec = payload_type, self.filter.codecs[payload_type]
+        if codec is self._codec:
+            return
         self._codec = codec
         decoder = make_decoder(codec, self._opus)
         self._output.decoder = decoder
@@ -155,37 +150,57 @@ class RtpReceiver:
         """Leave the source, which another page replaces; the totals stay."""
         self._end_run()
         self._leave_source()
-        self._previous_ssrc = _NO_SSRC
+        self.filter.restart()
 
     def _receive(self, data: bytes, now: float) -> None:
         """Process a packet that is not the expected one, and begin a run if possible."""
-        self._end_run()
         try:
             packet = parse_packet(data)
         except RemoteProtocolError:
             self._malformed += 1
             return
-        payload = packet.payload
-        self._counters.packets += 1
-        self._counters.octets += len(payload)
-        self.sizes.append(now, len(payload))
-        self._last_received = now
-        reception = self._reception
-        if reception is None or packet.ssrc != self._ssrc:
-            if packet.ssrc == self._previous_ssrc and now - self._changed_at < _STRAGGLER_SECONDS:
-                self._counters.stragglers += 1
-                return
-            reception = self._begin_source(packet.ssrc, now)
-        reception.count(packet.sequence, packet.timestamp, now)
-        if not self.receives:
+        if not self._admit(packet, now) or not self.receives:
             return
-        if packet.payload_type == self._payload_type and payload:
+        kind = packet.payload_type
+        if kind == self._payload_type and packet.payload:
             self._receive_audio(packet, now)
             self._begin_run(PLAIN | EXTENDED if data[0] & 0x10 else PLAIN)
-        elif packet.payload_type == self._red_type:
+        elif kind == self._audio.red_payload_type:
             self._receive_redundant(packet, now)
         else:
             self._receive_other(packet, now)
+
+    def _admit(self, packet: RtpPacket, now: float) -> bool:
+        """Count a packet; return whether it is of the source, which may begin or change its format with it.
+
+        What belongs to no line that was taken changes nothing but a counter: not even a run ends.
+        """
+        source, counters = self.filter, self._counters
+        kind, ssrc = packet.payload_type, packet.ssrc
+        if source.audio_types[kind]:
+            counters.packets += 1
+            counters.octets += len(packet.payload)
+            if ssrc != source.ssrc and source.is_straggler(ssrc, now - (self.last_received or 0.0)):
+                counters.stragglers += 1
+                return False
+            self._end_run()
+            self.sizes.append(now, len(packet.payload))
+            self._last_received = now
+        else:
+            source.count_unknown(kind)
+            if ssrc != source.ssrc:
+                return False
+            self._end_run()
+        reception = self._reception
+        if reception is None or ssrc != source.ssrc:
+            reception = self._begin_source(ssrc)
+        if kind != self._payload_type and kind in source.codecs:
+            if reception.is_late(packet.sequence):
+                counters.stragglers += 1
+                return False
+            self._switch_to(kind)
+        reception.count(packet.sequence, packet.timestamp, now)
+        return True
 
     def _begin_run(self, form: int) -> None:
         """Begin a run of packets like this one, unless something unusual is pending."""
@@ -208,7 +223,7 @@ class RtpReceiver:
         if leasable and self._reception.follows(sequence, timestamp):
             run = Expected(
                 form=form | self._payload_type,
-                ssrc=self._ssrc,
+                ssrc=self.filter.ssrc,
                 sequence=sequence,
                 timestamp=timestamp,
                 samples=samples,
@@ -291,10 +306,9 @@ class RtpReceiver:
         """Return the statistics so far."""
         return self._counters.statistics(self.reception, self._reorder, self._meter)
 
-    def _begin_source(self, ssrc: int, now: float) -> ReceptionStatistics:
+    def _begin_source(self, ssrc: int) -> ReceptionStatistics:
         self._leave_source()
-        self._changed_at = now
-        self._ssrc = ssrc
+        self.filter.begin(ssrc)
         self._reception = reception = ReceptionStatistics(
             ssrc=ssrc, clock_rate=self._codec.clock_rate
         )
@@ -303,7 +317,6 @@ class RtpReceiver:
     def _leave_source(self) -> None:
         if self._reception is not None:
             self._counters.lost_before += self._reception.lost
-            self._previous_ssrc = self._ssrc
         self._reception = None
         self._reorder.restart()
         self._digit_receiver = DigitReceiver()
@@ -331,8 +344,7 @@ class RtpReceiver:
             self._meter.record(-float(packet.payload[0] & 0x7F), now)
             return
         # Unknown payload types are to be ignored (RFC 3550 §5.1).
-        if not packet.payload or packet.payload_type not in self._telephone_events:
-            self.unknown_payloads += bool(packet.payload)
+        if not packet.payload or packet.payload_type not in self._audio.telephone_events:
             return
         try:
             digit = self._digit_receiver.receive(packet.payload, packet.timestamp)

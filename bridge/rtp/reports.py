@@ -107,13 +107,15 @@ class Reports:
         for packet in parse_compound(data):
             if not isinstance(packet, SenderReport | ReceiverReport):
                 continue
+            ours = [block for block in packet.blocks if block.ssrc == ssrc]
+            if not ours and reception is not None and packet.ssrc != reception.ssrc:
+                continue  # of another line, which was refused
             self.received += 1
-            for block in packet.blocks:
-                if block.ssrc == ssrc:
-                    self._receive_block(block, now)
-                    about_us = True
-                    self.about_us += block.highest_sequence != self._highest
-                    self._highest = block.highest_sequence
+            for block in ours:
+                self._receive_block(block, now)
+                about_us = True
+                self.about_us += block.highest_sequence != self._highest
+                self._highest = block.highest_sequence
             if (
                 isinstance(packet, SenderReport)
                 and reception is not None

@@ -87,6 +87,8 @@ class RtpSession:
         self.push = self._sender.push
         self.take = self._sender.take
         self.attach = self._receiver.attach
+        self.filter = self._receiver.filter
+        """What belongs to the audio; a transport may ask it before it spends anything on a packet."""
         self.flush = self._receiver.settle
         self.start_sending = self._sender.start_sending
         self.send_digits = self._sender.send_digits
@@ -232,8 +234,10 @@ class RtpSession:
         discarded = {reason: count for reason, count in self._discarded.items() if count}
         if malformed := self.malformed:
             discarded["bad_rtp"] = malformed
-        if unknown := self._receiver.unknown_payloads:
+        if unknown := self._receiver.filter.unknown:
             discarded["unknown_payload"] = unknown
+        if refused := self._receiver.filter.refused:
+            discarded["refused_line"] = refused
         return LegStatistics(
             received=self._receiver.statistics(),
             sent=self._sender.statistics(self._reports),

@@ -128,6 +128,10 @@ class ReceptionStatistics:
             and 0 < (timestamp - self._last_timestamp) & 0xFFFF_FFFF < 1 << 31
         )
 
+    def is_late(self, sequence: int) -> bool:
+        """Return whether a packet comes after one that follows it."""
+        return self._highest >= 0 and 0 < (self._highest - sequence) & 0xFFFF < _MAX_MISORDER
+
     def change_clock(self, clock_rate: int) -> None:
         """Go on with timestamps at another rate: the source has changed its codec."""
         ratio = clock_rate / self._clock_rate

@@ -12,6 +12,7 @@ PACKET_SAMPLES: Final = 960
 """20 ms at the RTP clock."""
 
 HEADER_BYTES: Final = 12
+VERSION: Final = 2
 
 PLAIN: Final = 0x8000
 """First 16 bits of a packet without padding, extension and CSRCs, apart from its payload type."""
@@ -66,7 +67,7 @@ def parse_packet(data: bytes) -> RtpPacket:
     flags, kind, sequence, timestamp, ssrc = _unpack_header(data)
     if flags == 0x80:  # fast path of nearly every packet
         return RtpPacket(kind & 127, kind > 127, sequence, timestamp, ssrc, data[12:])
-    if flags >> 6 != 2:
+    if flags >> 6 != VERSION:
         raise RemoteProtocolError("the packet is not RTP version 2")
     start, end = HEADER_BYTES + 4 * (flags & 15), len(data)
     profile, extension = 0, b""

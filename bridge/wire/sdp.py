@@ -51,6 +51,7 @@ _ANSWER_DIRECTIONS: Final = {
 }
 
 # RFC 9429 §5.1.2 treats all of these alike; the fingerprint implies DTLS.
+_PAYLOAD_TYPE: Final = re.compile("[0-9]{1,3}")
 _PROTOCOL: Final = re.compile(r"(?:(?:UDP/TLS|TCP/DTLS|TCP/TLS)/)?RTP/S?AVPF?")
 
 
@@ -105,6 +106,12 @@ class RemoteAudio:
             maxptime=self.maxptime,
             red_payload_type=self.red_payload_type,
             audio_level_id=self.audio_level_id,
+            refused_types=frozenset(
+                int(kind)
+                for line in (*self.lines[: self.index], *self.lines[self.index + 1 :])
+                for kind in line.formats
+                if _PAYLOAD_TYPE.fullmatch(kind)
+            ),
         )
 
 

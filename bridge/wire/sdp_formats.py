@@ -41,8 +41,8 @@ def read_formats(media: Media) -> list[Format]:
     ]
 
 
-def read_events(media: Media, codec: Codec) -> dict[int, int]:
-    """Return the payload types of telephone events with their clock rates; only the codec's rate if there is one.
+def read_events(media: Media, *codecs: Codec) -> dict[int, int]:
+    """Return the payload types of telephone events with their clock rates; only those of the codecs if there are any.
 
     Raises:
         SdpError: An `a=rtpmap` is malformed.
@@ -52,5 +52,6 @@ def read_events(media: Media, codec: Codec) -> dict[int, int]:
         for number, (name, rate, _) in read_codecs(media, _STATIC).items()
         if name == "telephone-event" and rate in _EVENT_RATES
     }
-    same = {number: rate for number, rate in found.items() if rate == codec.clock_rate}
+    rates = {codec.clock_rate for codec in codecs}
+    same = {number: rate for number, rate in found.items() if rate in rates}
     return same or found

@@ -101,7 +101,7 @@ def read_offer(text: str, codecs: Sequence[Codec], security: Security) -> Remote
         try:
             crypto = _offered_crypto(media, security)
             formats = sorted(_common(media, codecs), key=lambda one: codecs.index(one.codec))
-            return _read_line(description, index, formats[0], crypto)
+            return _read_line(description, index, formats[:1], crypto)
         except SdpError as error:
             problem = problem or error
     raise problem or SdpError("there is no audio line")
@@ -110,7 +110,7 @@ def read_offer(text: str, codecs: Sequence[Codec], security: Security) -> Remote
 def read_answer(
     text: str, codecs: Sequence[Codec], cryptos: Sequence[Crypto], security: Security
 ) -> RemoteRtp:
-    """Read the answer to an offer with these codecs and keys; the first codec in it is taken.
+    """Read the answer to an offer with these codecs and keys; the first codec in it is sent, all are received.
 
     Raises:
         NoCommonCodec: It has none of our codecs.
@@ -121,7 +121,7 @@ def read_answer(
         raise SdpError("the answer has no audio line")
     media = description.media[0]
     crypto = _answered_crypto(media, cryptos, security)
-    return _read_line(description, 0, _common(media, codecs)[0], crypto)
+    return _read_line(description, 0, _common(media, codecs), crypto)
 
 
 def agree(remote: RemoteRtp, direction: str) -> RemoteRtp:
@@ -217,8 +217,9 @@ def _is_secure(media: Media) -> bool:
 
 
 def _read_line(
-    description: Description, index: int, chosen: Format, crypto: Crypto | None
+    description: Description, index: int, formats: Sequence[Format], crypto: Crypto | None
 ) -> RemoteRtp:
+    """Read a line whose `formats`, the preferred one first, are in both descriptions."""
     media, session = description.media[index], description.session
     connection = media.field("c") or session.field("c")
     if connection is None:
@@ -226,12 +227,14 @@ def _read_line(
     host = _read_host(connection.value, connection.line)
     if host and media.port < _MIN_PORT:
         raise SdpError("the audio line's port is below 1024", line=media.line)
+    chosen, *others = formats
     audio = NegotiatedAudio(
         codec=chosen.codec,
         payload_type=chosen.payload_type,
         direction=_read_direction(media, session, takes=bool(host)),
         parameters=chosen.parameters,
-        telephone_events=read_events(media, chosen.codec),
+        telephone_events=read_events(media, *(one.codec for one in formats)),
+        other_formats={one.payload_type: one.codec for one in others},
         ptime=read_milliseconds(media, "ptime") or None,
         maxptime=read_milliseconds(media, "maxptime") or None,
     )

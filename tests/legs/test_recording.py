@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from bridge.audio.codec import OPUS
+from bridge.audio.codec import OPUS, PCMU
 from bridge.audio.encoded_packet import EncodedPacket
 from bridge.audio.frame import FRAME_BYTES, SILENCE, Frame
 from bridge.audio.opus import candidates, load
@@ -224,6 +224,16 @@ async def test_packets_are_left_out_while_a_track_is_silent(tmp_path, threads, s
             assert track.leg.take(one, began + number * 0.02)
     found = packets_of((tmp_path / "a.ogg").read_bytes())
     assert [one for one in found if one in PACKETS] == PACKETS[:10] + PACKETS[20:30]
+
+
+async def test_a_track_of_packets_refuses_those_of_another_codec(tmp_path, threads):
+    began = asyncio.get_running_loop().time() - 1
+    async with recording(
+        tmp_path / "a.ogg", threads, span=Span(began), file=packet_file()
+    ) as track:
+        (opus,) = packets(1)
+        assert track.leg.take(opus, began)
+        assert not track.leg.take(opus._replace(codec=PCMU), began + 0.02)
 
 
 async def test_a_track_of_packets_ends_before_the_disk_is_full_with_a_whole_file(tmp_path, threads):

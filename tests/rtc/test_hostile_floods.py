@@ -226,6 +226,18 @@ async def test_a_source_that_only_reports_takes_up_no_room_for_another():
         assert bridge.discarded.get("bad_srtp") == 3 * MAX_SOURCES
 
 
+async def test_video_takes_nothing_from_the_audio_however_much_comes(caplog):
+    async with BridgePeer() as bridge, LightPeer() as browser:
+        await browser.call(bridge.exchange)
+        await bridge.connected()
+        video = [rtp(bytes(900), sequence=number, timestamp=number, ssrc=9 + number % 20, kind=96)
+                 for number in range(3 * MAX_PACKETS)]  # fmt: skip
+        await pour(browser.send_rtp, video)
+        await talk(browser, 3)
+        await until(lambda: bridge.discarded == {"unknown_payload": len(video)})
+    assert caplog.records == []
+
+
 async def test_authentic_but_malformed_packets_end_nothing(caplog):
     numbers = random.Random(3)
     async with BridgePeer() as bridge, LightPeer() as browser:

@@ -25,6 +25,8 @@ from tests.support.telephone import share
 from tests.support.virtual_time import monotonic
 from tests.support.waiting import until
 
+EVENTS = "a=rtpmap:101 telephone-event/8000"
+
 pytestmark = pytest.mark.virtual_time
 
 
@@ -278,3 +280,62 @@ async def test_what_is_not_the_peers_is_dropped_and_counted(datagram: bytes, rea
             stranger.bind(("127.0.0.2", 0))
             stranger.sendto(datagram, ("127.0.0.1", int(line.split()[1])))
         await until(lambda: callee.peer.statistics().discarded.get(reason))
+
+
+@asynccontextmanager
+async def answered(caller: Side, formats: str, *lines: str) -> AsyncIterator[socket.socket]:
+    """Answer an offer as a telephone that has these formats; return its socket, connected to the caller."""
+    offer = await caller.peer.create_offer()
+    port = int(next(line for line in offer.splitlines() if line.startswith("m=")).split()[1])
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as telephone:
+        telephone.bind(("127.0.0.1", 0))
+        telephone.connect(("127.0.0.1", port))
+        own = telephone.getsockname()[1]
+        lines = (f"m=audio {own} RTP/AVP {formats}", "c=IN IP4 127.0.0.1", *lines, "a=rtcp-mux")
+        head = ("v=0", "o=- 1 1 IN IP4 127.0.0.1", "s=-", "t=0 0")
+        try:
+            caller.peer.set_answer("\r\n".join((*head, *lines)) + "\r\n")
+            yield telephone
+        finally:
+            await caller.peer.aclose()
+
+
+async def speak(telephone: socket.socket, kind: int, numbers: range, payload: bytes) -> None:
+    for number in numbers:
+        telephone.send(struct.pack("!BBHII", 0x80, kind, number, 160 * number, 7) + payload)
+        await asyncio.sleep(0.02)
+
+
+async def test_a_telephone_may_change_between_all_formats_that_are_agreed() -> None:
+    caller = Side(PCMU, PCMA, G722)
+    async with answered(caller, "0 8 9 101") as telephone:
+        assert caller.peer.audio is not None
+        assert caller.peer.audio.codec is PCMU
+        for turn, kind in enumerate((8, 0, 9, 0, 8)):
+            await speak(telephone, kind, range(10 * turn, 10 * turn + 10), bytes(160))
+        await until(lambda: len(caller.frames) == 50)
+        assert caller.peer.statistics().discarded == {}
+
+
+async def test_a_telephone_sends_with_the_payload_type_that_we_offered() -> None:
+    caller = Side(PCMU, OPUS)
+    async with answered(caller, "96 0", "a=rtpmap:96 opus/48000/2") as telephone:
+        await speak(telephone, 111, range(10), b"\xf8\xff\xfe")
+        await speak(telephone, 96, range(10, 20), b"\xf8\xff\xfe")
+        await until(lambda: len(caller.frames) >= 20)
+
+
+async def test_a_telephone_that_sends_what_was_not_agreed_is_told_from_a_stranger() -> None:
+    caller = Side(PCMU, PCMA)
+    async with answered(caller, "0 101") as telephone:
+        await speak(telephone, 8, range(10), bytes(160))
+        await until(lambda: caller.peer.statistics().discarded == {"unknown_payload": 10})
+        assert caller.frames == []
+        assert caller.peer.alive_at is None
+
+
+async def test_all_that_was_agreed_is_offered_again() -> None:
+    caller = Side(OPUS, PCMU, PCMA)
+    async with answered(caller, "0 96 101", "a=rtpmap:96 opus/48000/2", EVENTS):
+        offer = caller.peer.create_reoffer("sendonly")
+        assert " RTP/AVP 0 96 101\r\n" in offer

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from tests.support.examples import examples
 from tests.support.odd_packets import EXTENSIONS, VOICES
-from tests.support.packet_steps import AUDIOS, START, Driver, Peer, check, numbers, steps, worlds
+from tests.support.packet_peer import Peer
+from tests.support.packet_steps import AUDIOS, START, Driver, check, numbers, steps, worlds
 from tests.support.two_paths import PARTIES, TwoPaths
 
 pytestmark = pytest.mark.compiled
@@ -31,11 +32,22 @@ RELAY_REFUSED_WITHIN_A_RUN = [
     (("renegotiate", 1, "little bandwidth"), 1, "celt"),
 ]
 
+# Video beside the audio, a source that comes back, and another format, from one peer to another.
+OTHERS_THAN_THE_AUDIO = [
+    (("other_line", 0, 96, 30), 12, "celt"),
+    (("successor", 0, 15, False), 30, "celt"),
+    (("successor", 0, 15, True), 30, "celt"),
+    (("g711", 0, 30), 30, "celt"),
+    (("wait", 8.0), 30, "silence"),
+    (("g711", 0, 5), 12, "celt"),
+]
+
 
 @settings(max_examples=examples(100), deadline=None, suppress_health_check=list(HealthCheck))
 @given(worlds, st.lists(steps, max_size=15), numbers)
 @example({**USUAL, "audio": "levels"}, AFTER_A_LATE_PACKET, (100, 0))
 @example(USUAL, RELAY_REFUSED_WITHIN_A_RUN, (100, 0))
+@example({**USUAL, "audio": "two formats"}, OTHERS_THAN_THE_AUDIO, (100, 0))
 def test_both_paths_do_the_same(settings_of_worlds, taken, first):
     check(settings_of_worlds, taken, first)
 

@@ -4,19 +4,21 @@ import dataclasses
 
 from hypothesis import strategies as st
 
-from bridge.audio import opus_packet
 from bridge.audio.codec import PCMU
+from bridge.audio.coders import make_encoder
 from bridge.audio.encoder_level import EncoderLevel
-from bridge.errors import RemoteProtocolError
 from bridge.wire.rtcp import Bye, ReceiverReport, ReportBlock, RtcpPacket, SenderReport, serialize
 from bridge.wire.rtp_stream import StreamStart
 from bridge.wire.telephone_event import digit_packets
 from tests.support.odd_packets import EXTENSIONS, LEVEL_ID, VOICES
-from tests.support.rtp_party import AUDIO, EVENT_TYPE, OPUS_TYPE
+from tests.support.packet_peer import Peer
+from tests.support.rtp_party import AUDIO, EVENT_TYPE, OPUS_TYPE, VOICE
 from tests.support.two_paths import CLOCK, LEGS, PARTIES, RECORDER, SETTLEMENTS, TAP, TwoPaths
 
 A, B, C = LEGS
 RED_TYPE = 63
+_MULAW = make_encoder(PCMU)
+MULAW = [_MULAW.encode(frame) for frame in VOICE[:20]]
 START = StreamStart(ssrc=0x11111111, sequence=30_000, timestamp=5000)
 WITH_LEVELS = dataclasses.replace(AUDIO, audio_level_id=LEVEL_ID, parameters={"useinbandfec": "1"})
 AUDIOS = {
@@ -31,6 +33,7 @@ AUDIOS = {
     "PCMU": dataclasses.replace(AUDIO, codec=PCMU, payload_type=0, telephone_events={101: 8000}),
     "short packets": dataclasses.replace(AUDIO, ptime=10, maxptime=60),
     "no digits": dataclasses.replace(AUDIO, telephone_events={}),
+    "two formats": dataclasses.replace(WITH_LEVELS, other_formats={0: PCMU}),
 }
 
 USUAL_VOICES = st.sampled_from(["celt", "celt", "celt", "silk", "silence", "loud"])
@@ -75,6 +78,10 @@ actions = st.one_of(
     st.tuples(st.just("raw"), party, st.one_of(st.binary(max_size=60), st.binary(min_size=1400, max_size=1600))),
     st.tuples(st.just("forged"), party, st.integers(0, 30)),
     st.tuples(st.just("ssrc"), party),
+    st.tuples(st.just("successor"), party, st.integers(1, 20), st.booleans()),
+    st.tuples(st.just("other_line"), party, st.sampled_from([96, 97, 35, 8]), st.integers(1, 30)),
+    st.tuples(st.just("g711"), party, st.integers(1, 30)),
+    st.tuples(st.just("g711"), party, st.integers(1, 30)),
     st.tuples(st.just("event"), party, st.sampled_from("159#")),
     st.tuples(st.just("rtcp"), party, st.sampled_from(["loss", "calm", "sender", "bye", "broken"])),
     st.tuples(st.just("route"), st.sampled_from(sorted(ROUTES))),
@@ -99,40 +106,6 @@ actions = st.one_of(
 pairs_after = st.sampled_from([0, 0, 1, 4, 12, 30])
 """Packets of a conversation after an action, so that a lease begins."""
 steps = st.tuples(actions, pairs_after, USUAL_VOICES)
-
-
-class Peer:
-    """A peer's stream: what its next packet is, and its last ones."""
-
-    def __init__(self, number, sequence, timestamp):
-        self.number = number
-        self.ssrc = 0x22222222 + 0x1000 * number
-        self.sequence, self.timestamp = sequence, timestamp
-        self.payload_type = OPUS_TYPE
-        self.said = 0
-        self.last: list[bytes] = []
-
-    def packet(self, payload, *, extension=b"", flags=0, kind=None, sequence=None, timestamp=None):
-        flags |= 0x90 if extension else 0x80
-        return (
-            bytes([flags, self.payload_type if kind is None else kind])
-            + ((self.sequence if sequence is None else sequence) & 0xFFFF).to_bytes(2, "big")
-            + ((self.timestamp if timestamp is None else timestamp) & 0xFFFFFFFF).to_bytes(4, "big")
-            + self.ssrc.to_bytes(4, "big")
-            + extension
-            + payload
-        )
-
-    def next_payload(self, voice):
-        self.said += 1
-        return VOICES[voice][self.said % len(VOICES[voice])]
-
-    def advance(self, payload):
-        try:
-            self.timestamp += opus_packet.duration(payload)
-        except RemoteProtocolError:
-            self.timestamp += 960
-        self.sequence += 1
 
 
 class Driver:
@@ -239,6 +212,43 @@ class Driver:
 
     def ssrc(self, number):
         self.peers[number].ssrc += 1
+
+    def successor(self, number, count, beside):
+        """Let another source send, perhaps beside the first, which then goes on."""
+        peer = self.peers[number]
+        first, other = peer.ssrc, peer.ssrc + 0x100
+        for _ in range(count):
+            for peer.ssrc in (other, first) if beside else (other,):
+                self.say(number, "celt")
+            self.paths.now += 0.02
+        peer.ssrc = first
+
+    def other_line(self, number, kind, count):
+        """Let packets of another line come between those of the audio."""
+        peer = self.peers[number]
+        for place in range(count):
+            own = peer.ssrc, peer.sequence, peer.timestamp
+            peer.ssrc, peer.sequence, peer.timestamp = (
+                peer.ssrc + 0x200,
+                60_000 + place,
+                3000 * place,
+            )
+            self.send(number, peer.packet(b"\x90" * 40, kind=kind))
+            peer.ssrc, peer.sequence, peer.timestamp = own
+            if place % 4 == 0:
+                self.say(number, "celt")
+                self.paths.now += 0.02
+
+    def g711(self, number, count):
+        """Speak in another format, negotiated or not, by its own clock."""
+        peer = self.peers[number]
+        begin = peer.timestamp
+        for place in range(count):
+            payload = MULAW[place % len(MULAW)]
+            self.send(number, peer.packet(payload, kind=0, timestamp=begin + 160 * place))
+            peer.sequence += 1
+            peer.timestamp += 960
+            self.paths.now += 0.02
 
     def event(self, number, digit):
         peer = self.peers[number]
@@ -357,7 +367,7 @@ def drive(paths, taken, *, sequence=100, timestamp=0):
 
 worlds = st.fixed_dictionaries(
     {
-        "audio": st.sampled_from(["plain", "levels"]),
+        "audio": st.sampled_from(["plain", "levels", "two formats"]),
         "secured": st.booleans(),
         "steady": st.sampled_from([False, False, True]),
         "relays": st.sampled_from([PARTIES, PARTIES, 1, 0]),

@@ -152,6 +152,8 @@ class SocketParty(asyncio.DatagramProtocol):
             return
         plain: Any = data
         rtcp = 191 < data[1] < 224
+        if not rtcp and self.session.filter.ignores(data):
+            return
         if self.srtp is not None:
             plain = self.srtp.unprotect_rtcp(data) if rtcp else self.srtp.unprotect(data)
             if not isinstance(plain, bytes):

@@ -62,6 +62,8 @@ class Recorder:
         self.taken.append((frame.pcm, frame.pts, _number(frame.timeline, self._timelines), now))
 
     def take(self, packet: EncodedPacket, now: float) -> bool:
+        if packet.codec is not self.relay_codec:
+            return False
         timeline = _number(packet.timeline, self._timelines)
         self.taken.append((packet._replace(timeline=timeline), now))
         return True

@@ -251,9 +251,25 @@ def test_an_offer_names_a_port_for_reports_that_is_not_the_next() -> None:
     assert "a=rtcp:" not in write_offer(LOCAL, {PCMA: 8}, {})
 
 
-def test_the_first_codec_of_an_answer_is_used() -> None:
+def test_the_first_codec_of_an_answer_is_used_and_all_are_received() -> None:
     answer = sdp("m=audio 4000 RTP/AVP 3 8 0")
-    assert read_answer(answer, (PCMU, PCMA), (), "off").audio.codec is PCMA
+    audio = read_answer(answer, (PCMU, PCMA), (), "off").audio
+    assert audio.codec is PCMA
+    assert audio.codecs == {8: PCMA, 0: PCMU}
+    assert audio.payload_types == {8, 0, 13}
+
+
+def test_telephone_events_of_every_codec_of_an_answer_are_received() -> None:
+    opus, events = "a=rtpmap:96 opus/48000/2", "a=rtpmap:110 telephone-event/48000"
+    lines = ["m=audio 4000 RTP/AVP 0 96 101 110", opus, events, "a=rtpmap:101 telephone-event/8000"]
+    audio = read_answer(sdp(*lines), CODECS, (), "off").audio
+    assert audio.telephone_events == {101: 8_000, 110: 48_000}
+
+
+def test_of_an_offer_one_codec_is_taken() -> None:
+    assert read_offer(sdp("m=audio 4000 RTP/AVP 8 0"), (PCMU, PCMA), "off").audio.codecs == {
+        0: PCMU
+    }
 
 
 @pytest.mark.parametrize(

@@ -246,7 +246,7 @@ def _arrival(leg: Watched, legs: list[Watched], now: float) -> Iterator[Finding]
     since = history.since_packet(now)
     if history.rejected >= REJECTED_PER_SECOND and history.last_packet_at != now:
         yield leg.finding(Code.SRTP_REJECTED, rejectedPackets=history.rejected)
-    elif history.unknown_payloads >= REJECTED_PER_SECOND and history.last_frame_at != now:
+    elif history.unknown_payloads >= REJECTED_PER_SECOND and history.last_packet_at != now:
         yield leg.finding(Code.CODEC_MISMATCH, packets=history.unknown_payloads)
     elif state is not None and (state.held or not state.sends):
         return  # it only listens, or waits

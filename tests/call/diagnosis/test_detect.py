@@ -164,6 +164,25 @@ def test_a_fault_raises_its_code_within_five_seconds(code: Code) -> None:
     assert call.changes[0][0] <= 5
 
 
+@pytest.mark.parametrize("reason", ["unknown_payload", "refused_line"])
+def test_what_comes_beside_the_audio_is_no_problem_even_where_no_frame_is_decoded(
+    reason: str,
+) -> None:
+    relayed = transported(changed(talking(), frames=0), discarded={reason: 200})
+    assert ScriptedCall().run(6, relayed, FAR).codes == []
+
+
+def test_a_party_that_sends_video_alone_is_told_that_its_audio_is_missing() -> None:
+    silent = transported(changed(talking(), **NEVER_SENT), discarded={"refused_line": 200})
+    assert ScriptedCall().run(6, silent, FAR).codes == ["browser_sends_nothing"]
+
+
+def test_a_telephone_that_changes_to_a_format_that_was_not_negotiated_is_named() -> None:
+    telephone = stopping(talking(LegKind.SIP, Party.FAR), 5)
+    far = transported(telephone, discarded={"unknown_payload": 50}, plain=True)
+    assert ScriptedCall().run(10, talking(), far).codes == ["codec_mismatch"]
+
+
 @pytest.mark.parametrize("code", INCIDENTS)
 def test_an_incident_is_raised_at_once(code: Code) -> None:
     call = ScriptedCall().run(2, talking(), FAR)
