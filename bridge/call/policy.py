@@ -1,5 +1,6 @@
 """What a line may call, from which number and over which channels: its trunk's limits, its provider's terms."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -25,6 +26,16 @@ EMERGENCY: Final = frozenset(
 )
 """Numbers of the police, the fire brigade, ambulances and helplines; they need the caller's place, which no
 bridge knows."""
+
+_LONG_CODES: Final = frozenset(
+    {
+        *("20", "27", "30", "31", "32", "33", "34", "36", "39", "40", "41", "43", "44", "45", "46"),
+        *("47", "48", "49", "51", "52", "53", "54", "55", "56", "57", "58", "60", "61", "62", "63"),
+        *("64", "65", "66", "81", "82", "84", "86", "90", "91", "92", "93", "94", "95", "98"),
+    }
+)
+"""Country codes of two digits (ITU-T E.164); 1 and 7 have one, all others three."""
+_DIALLED: Final = re.compile(r"[1-9][0-9]{0,14}")
 
 CHANNELS: Final[Mapping[LegKind, str]] = {LegKind.WHATSAPP: WHATSAPP, LegKind.SIP: PSTN}
 """Channels that terms speak of, by the legs that are on them."""
@@ -142,11 +153,13 @@ class LinePolicy:
         """Return the trunk for a call to a number of the telephone network.
 
         Raises:
-            Forbidden: an emergency number, or one that the trunk may not call.
+            InvalidRequest: no number in E.164, without `+`.
+            Forbidden: one that the trunk may not call.
             Unsupported: there is no trunk.
         """
+        if not _DIALLED.fullmatch(number):
+            raise InvalidRequest("a telephone has a number of at most 15 digits in E.164")
         trunk = self._need_trunk(number)
-        check_emergency(number)
         if not number.startswith(trunk.prefixes) and not self._owns(number):
             raise Forbidden(
                 "the line may not call this number: none of lines.NAME.sip.allow_prefixes "
@@ -171,18 +184,25 @@ class LinePolicy:
 def check_emergency(number: str) -> None:
     """Refuse emergency numbers, also with a country code before them.
 
+    One with an area code before it looks like a subscriber's number.
+
     Raises:
         Forbidden: such a number.
     """
     digits = number.removeprefix("+")
-    # No subscriber's number is as short as a country code (1 to 3 digits) and three more.
-    if digits in EMERGENCY or (
-        len(digits) <= 6 and any(digits[code:] in EMERGENCY for code in (1, 2, 3))
-    ):
+    national = _national(digits)
+    if not EMERGENCY.isdisjoint((digits, national, national.lstrip("0"))):
         raise Forbidden(
             "emergency numbers are not called from here: the location of the caller is not known; "
             "use a telephone"
         )
+
+
+def _national(digits: str) -> str:
+    """Return a number without its country code; empty if it has none."""
+    if digits.startswith("0"):
+        return ""
+    return digits[1 if digits[:1] in "17" else 2 if digits[:2] in _LONG_CODES else 3 :]
 
 
 def channels_of(kinds: Iterable[LegKind]) -> set[str]:

@@ -10,7 +10,7 @@ from typing import Final
 
 from bridge.call.model import CallDetails, LegKind, LineName
 from bridge.call.parties import PSTN, WHATSAPP
-from bridge.call.policy import LinePolicy, TrunkPolicy, channels_of
+from bridge.call.policy import LinePolicy, TrunkPolicy, channels_of, check_emergency
 from bridge.errors import TooManyTelephoneCalls
 from bridge.node.directory import SharedDirectory
 
@@ -81,10 +81,12 @@ class DialRules:
             telephone_calls: how many calls to the telephone network the line has on this node.
 
         Raises:
-            Forbidden: the line may not call the number, or not into this call.
+            InvalidRequest: a telephone cannot have the number.
+            Forbidden: an emergency number, or the line may not call the number, or not into this call.
             Unsupported: it has no trunk.
             TooManyTelephoneCalls: over a limit of its trunk.
         """
+        check_emergency(number)
         policy, others = self._policies.get(line, _UNKNOWN), channels_of(joined)
         if not channel and policy.trunk is not None and PSTN in others:
             channel = PSTN

@@ -10,7 +10,7 @@ from bridge.call.model import LegId, LegKind, LineName, Party
 from bridge.call.parties import PSTN
 from bridge.call.policy import LinePolicy, TrunkPolicy
 from bridge.call.routing import Heard, LegRole
-from bridge.errors import BridgeError, Forbidden, InvalidRequest
+from bridge.errors import BridgeError, Forbidden
 from bridge.legs.base import Transferable
 from bridge.legs.playback import MAX_REPEATS, PlaybackOptions
 from bridge.media.sounds import Sound
@@ -116,8 +116,6 @@ class Transfers:
             trunk, number = self._trunk(runner), request.target.removeprefix("+")
             if trunk is None or not trunk.transfer:
                 raise Forbidden("the line takes no transfers from the other party")
-            if not (number.isascii() and number.isdigit()):
-                raise InvalidRequest("calls are transferred to numbers only")
             await self._manager.dials.invite(
                 runner, number, role, channel=PSTN, replaces=request.replaces
             )

@@ -311,7 +311,7 @@ def _checks(settings: Settings) -> Iterator[tuple[tuple[str, ...], Callable[[], 
             yield (section,), partial(check_realtime, f"{section}.realtime", line.realtime)
         if line.sip is not None:
             yield (section,), partial(check_line_sip, f"{section}.sip", line.sip)
-    trunks = [name for name, line in settings.lines.items() if line.sip]
+    trunks = {name: line.sip for name, line in settings.lines.items() if line.sip}
     yield ("sip", "lines"), partial(check_sip, settings.sip, trunks)
 
 

@@ -1,7 +1,7 @@
 """Settings of SIP: the sockets of the bridge, and the trunk of a line."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import Final, Literal, NamedTuple, TypeAlias
 
@@ -82,7 +82,7 @@ class LineSip(Section, frozen=True):
     strict_source: bool = False
     """As `sip.strict_source`, for this trunk."""
     inbound_username: str = ""
-    """User name with which the trunk calls the bridge (digest authentication)."""
+    """User name with which the trunk calls the bridge (digest authentication); no other line's."""
     inbound_password: Secret = ""
     """The password of `inbound_username`. Empty: only `trusted` networks may call."""
     caller_id: str = ""
@@ -163,8 +163,18 @@ def read_trunk(key: str, text: str) -> Trunk:
     return Trunk(transport, found["host"].strip("[]"), _port(key, found["port"]))
 
 
-def check_sip(sip: Sip, lines: Iterable[str]) -> None:
+def check_sip(sip: Sip, lines: Mapping[str, LineSip]) -> None:
     """Refuse what contradicts itself, naming the key (`SettingsError`); `lines` have a trunk."""
+    users: dict[str, str] = {}
+    for name, line in lines.items():
+        if (
+            line.inbound_username
+            and (other := users.setdefault(line.inbound_username, name)) != name
+        ):
+            raise SettingsError(
+                f"lines.{name}.sip.inbound_username: lines.{other}.sip has the same; who logs in with it "
+                "calls one line, so give each its own, or one line all the numbers"
+            )
     listened = [read_listen(text) for text in sip.listen]
     if len(set(listened)) < len(listened):
         raise SettingsError("sip.listen: the same address is listed twice")
@@ -182,7 +192,7 @@ def check_sip(sip: Sip, lines: Iterable[str]) -> None:
                 f'sip.external_address: "{sip.external_address}" is not an IP address'
             ) from None
     networks("sip.trusted", sip.trusted)
-    for name in sorted(set(sip.private_trunks) - set(lines)):
+    for name in sorted(set(sip.private_trunks) - lines.keys()):
         raise SettingsError(f"sip.private_trunks: there is no [lines.{name}.sip]")
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import re
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ FORGIVEN_AFTER = 600.0
 MAX_DELAY = 16.0
 MAX_ADDRESSES = 4096
 MAX_USED = 8192
+_COUNT = re.compile(r"[0-9a-fA-F]{8}")
 
 
 class Verdict(Enum):
@@ -108,7 +110,7 @@ class DigestServer:
             algorithm not in challenge.algorithms
             or given.get("qop") != "auth"
             or given.get("uri") != request.uri
-            or len(given.get("nc", "")) != 8
+            or not _COUNT.fullmatch(given.get("nc", ""))
         ):
             return Verdict.WRONG
         ha1 = self._ha1(given["realm"], given.get("username", ""), algorithm)

@@ -7,7 +7,7 @@ from msgspec import UNSET, Struct, UnsetType
 from multidict import MultiDict
 
 from bridge.api.fields import CallId, Digits, LegId, Peer, Phone, WrongFields, field, read
-from bridge.errors import InvalidRequest
+from bridge.errors import Forbidden, InvalidRequest
 from bridge.wire.call_id import chirp, wavix
 
 
@@ -132,6 +132,18 @@ def test_what_is_not_a_phone_number_is_refused_and_not_repeated(sent):
         read(Numbers, {"phone": sent})
     assert caught.value.field == "phone"
     assert len(str(sent)) < 5 or str(sent) not in str(caught.value)
+
+
+@pytest.mark.parametrize("sent", ["+0123", "0112", "+00911"])
+def test_an_invalid_number_is_told_as_such_though_it_ends_like_an_emergency_number(sent):
+    with pytest.raises(InvalidRequest):
+        read(Numbers, {"phone": sent})
+
+
+@pytest.mark.parametrize("sent", ["000", "112", 911, "+49116117", " +49110 "])
+def test_an_emergency_number_is_told_as_such_though_it_is_too_short(sent):
+    with pytest.raises(Forbidden, match="emergency"):
+        read(Numbers, {"phone": sent})
 
 
 @pytest.mark.parametrize("sent", ["x", "1 2", "1\n", "1" * 65, 5])

@@ -101,17 +101,31 @@ def test_a_trunk_without_prefixes_calls_nobody_and_one_with_an_empty_prefix_ever
     LinePolicy((), trunk=TrunkPolicy(prefixes=("",))).check_telephone("4930123456")
 
 
-@pytest.mark.parametrize("number", ["112", "911", "999", "110", "+1911", "49110", "353112"])
-def test_emergency_numbers_are_never_called(number):
+@pytest.mark.parametrize(
+    "number",
+    [
+        *("112", "911", "999", "110", "000", "08", "116117"),
+        *("+1911", "49110", "353112", "+61000", "+49116117", "49116123", "353116000", "7116111"),
+        *("+490112", "4900112", "+490116117"),
+    ],
+)
+def test_emergency_numbers_and_helplines_are_known_also_with_a_country_code(number):
     with pytest.raises(Forbidden, match="emergency"):
         check_emergency(number)
-    with pytest.raises(Forbidden, match="emergency"):
-        LinePolicy((), trunk=TrunkPolicy(prefixes=("",))).check_telephone(number)
 
 
-@pytest.mark.parametrize("number", ["1125550100", "4930112", "15550100911"])
-def test_a_subscribers_number_with_the_same_digits_is_none(number):
+@pytest.mark.parametrize(
+    "number",
+    ["1125550100", "4930112", "15550100911", "4720000112", "431116117", "0123", "+0123", ""],
+)
+def test_a_subscribers_number_with_the_same_digits_is_none_nor_is_an_invalid_one(number):
     check_emergency(number)
+
+
+@pytest.mark.parametrize("number", ["", "0123", "anna", "+4930", "1" * 16, "٤٩٣٠", "49\n"])
+def test_what_no_telephone_has_as_its_number_is_refused_before_the_lines_limits(number):
+    with pytest.raises(InvalidRequest, match="15 digits"):
+        OFFICE.check_telephone(number)
 
 
 def test_of_a_calls_legs_those_count_that_terms_speak_of():

@@ -54,6 +54,16 @@ def test_every_problem_is_a_line_and_the_exit_code_is_1(command):
     assert lines[3].startswith("3 problems in /my.toml and 1 environment variable")
 
 
+def test_lines_that_share_an_inbound_user_name_are_a_problem(command):
+    line = '[lines.{0}]\nkeys = ["a-long-random-key-of-{0}"]\n[lines.{0}.sip]\ntrunk = "sip:trunk.test"\n'
+    user = 'inbound_username = "pbx"\ninbound_password = "secret of {0}"\n'
+    code, printed = command(
+        "check", text="".join((line + user).format(n) for n in ("alice", "bob"))
+    )
+    assert (code, printed.partition(":")[0]) == (1, "lines.bob.sip.inbound_username")
+    assert "secret" not in printed
+
+
 def test_the_file_can_be_named_behind_the_command(command, tmp_path):
     file = tmp_path / "other.toml"
     file.write_text("[http\n")

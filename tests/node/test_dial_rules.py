@@ -26,6 +26,14 @@ async def test_a_line_of_which_nothing_is_known_calls_over_whatsapp():
         await rules().check(OTHER, NUMBER, "pstn")
 
 
+@pytest.mark.parametrize("channel", ["pstn", "whatsapp", ""])
+@pytest.mark.parametrize("number", ["49116117", "49112", "112"])
+async def test_an_emergency_number_is_called_over_no_channel(channel, number):
+    for line in (LINE, OTHER):
+        with pytest.raises(Forbidden, match="emergency"):
+            await rules().check(line, number, channel)
+
+
 async def test_more_calls_in_a_minute_than_the_trunk_may_begin_are_refused_with_when_to_retry():
     checked = rules()
     for _ in range(2):

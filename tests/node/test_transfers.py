@@ -118,9 +118,16 @@ async def test_a_far_party_has_somebody_called_in_its_place(node):
         ({}, OTHER, 403),
         ({"transfer": True}, "4930123456", 403),
         ({"transfer": True}, "112", 403),
+        ({"transfer": True, "prefixes": ("",)}, "+49116117", 403),
         ({"transfer": True}, "anna", 480),
+        ({"transfer": True, "prefixes": ("",)}, "+0123", 480),
+        ({"transfer": True, "prefixes": ("",)}, "1555" * 4, 480),
+        ({"transfer": True, "prefixes": ("",)}, "1" * 16_000, 480),
     ],
-    ids=["not allowed", "outside the prefixes", "emergency", "no number"],
+    ids=[
+        *("not allowed", "outside the prefixes", "emergency", "helpline"),
+        *("no number", "invalid", "too long", "far too long"),
+    ],
 )
 async def test_a_transfer_that_the_line_may_not_do_is_refused(node, trunk, target, code):
     service(node, **trunk)

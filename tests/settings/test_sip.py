@@ -70,6 +70,17 @@ def test_sockets_that_could_not_be_opened_name_the_key(tmp_path, rows, key):
         loaded(tmp_path, f"[sip]\n{rows}\n")
 
 
+def test_two_lines_with_one_inbound_user_name_are_refused_whatever_their_passwords(tmp_path):
+    text = "".join(
+        f'[lines.{name}]\nkeys = ["{name}"]\n[lines.{name}.sip]\ntrunk = "{TRUNK}"\n'
+        f'inbound_username = "{user}"\ninbound_password = "{password}"\n'
+        for name, user, password in (("alice", "pbx", "one"), ("bob", "{}", "two"))
+    )
+    loaded(tmp_path, text.format("other"))
+    with pytest.raises(SettingsError, match=r"lines\.bob\.sip\.inbound_username.*lines\.alice"):
+        loaded(tmp_path, text.format("pbx"))
+
+
 @pytest.mark.parametrize(
     ("values", "key"),
     [

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from bridge.sip.boundary import Challenge, Credentials
-from bridge.sip.digest import DigestClient, hashed
+from bridge.sip.digest import DigestClient, digest_parameters, digest_response, hashed
 from bridge.sip.digest_server import MAX_FAILURES, DigestServer, Verdict
 from tests.support.sip_text import invite, read, request
 
@@ -75,6 +75,21 @@ def test_a_nonce_belongs_to_its_source_and_to_us():
 def test_wrong_credentials(given):
     digest = server()
     assert digest.check(login(digest, **given), TRUNK, HOST, 1.0)[0] is Verdict.WRONG
+
+
+@pytest.mark.parametrize(
+    "count", ["ZZZZZZZZ", "0000000", "000000001", "0x000001", "\u0660" * 8, ""]
+)
+def test_a_nonce_count_that_is_no_hexadecimal_number_is_wrong(count):
+    digest = server()
+    asked = login(digest)
+    given = digest_parameters(asked.headers.first("authorization"))
+    assert given is not None
+    given["nc"] = count
+    right = digest_response("SHA-256", ha1("trunk", "anna", "SHA-256"), "INVITE", given)
+    fields = {name: f'"{value}"' for name, value in (given | {"response": right}).items()}
+    asked.headers.put("authorization", "Digest " + ", ".join(f"{n}={v}" for n, v in fields.items()))
+    assert digest.check(asked, TRUNK, HOST, 1.0)[0] is Verdict.WRONG
 
 
 def test_an_algorithm_that_was_not_offered_is_wrong():

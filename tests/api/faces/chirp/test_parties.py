@@ -70,6 +70,18 @@ def test_a_number_that_is_not_the_lines_is_answered_with_those_that_are():
         parties_of(body, LINE)
 
 
+@pytest.mark.parametrize(
+    ("number", "error"),
+    [("+0123", InvalidRequest), ("+49116117", Forbidden), ("000", Forbidden)],
+)
+def test_an_invalid_number_is_told_before_any_policy_and_an_emergency_number_as_such(number, error):
+    body = read(NewCall, {"from": "+15550100999", "to": number, "toChannel": "pstn"})
+    with pytest.raises(error) as caught:
+        parties_of(body, OFFICIAL)  # which has neither the number nor a trunk
+    if error is InvalidRequest:
+        assert caught.value.field == "to"
+
+
 def test_metadata_may_be_left_out():
     assert encoded_metadata(NewCall(NUMBER, PEER)) == b""
     assert encoded_metadata(NewCall(NUMBER, PEER, metadata={"a": 1})) == b'{"a":1}'
