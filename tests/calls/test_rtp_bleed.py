@@ -1,8 +1,9 @@
 """Strangers who sweep the media ports while a telephone sends nothing (RTP bleed)."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from itertools import cycle
 
 import pytest
@@ -24,12 +25,14 @@ TRUNK, PHONE, STRANGER = "127.0.0.11", "127.0.0.12", "127.0.0.90"
 NUMBER = "15550300001"
 
 
-def chosen(far: TrunkDouble, *, listen: int = 0) -> Settings:
+def chosen(
+    far: TrunkDouble, *, listen: int = 0, trusted: Sequence[str] = (f"{TRUNK}/32",)
+) -> Settings:
     """Settings of a line with a trunk, which names a telephone at another address."""
     sip = LineSip(
         trunk=f"sip:{TRUNK}:{far.port};transport=udp",
         allow_prefixes=["+1"],
-        trusted=[f"{TRUNK}/32"],
+        trusted=list(trusted),
         codecs=["pcmu"],
     )
     line = Line(keys=["demo"], numbers=["15550109000"], sip=sip)
@@ -63,6 +66,11 @@ async def unheard(far: TrunkDouble, by: Telephone) -> None:
     assert by.audio == [], f"the stranger received {len(by.audio)} packets of the call"
 
 
+def answered(far: TrunkDouble, count: int) -> bool:
+    """Return whether so many re-INVITEs have been answered."""
+    return len(far.answers) >= count
+
+
 async def speaking(client: Client, call_id: str, stack: AsyncExitStack) -> None:
     """Let a browser speak in a call."""
     browser = await stack.enter_async_context(LightPeer())
@@ -86,13 +94,31 @@ async def test_a_sweep_of_the_media_ports_hears_nothing_of_a_call_whose_telephon
         await unheard(far, by)
 
 
+async def test_a_telephone_behind_the_nat_that_its_trunk_signals_from_is_sent_to_and_stays_so_on_hold():
+    async with AsyncExitStack() as stack:
+        far = await stack.enter_async_context(trunk(TRUNK, TRUNK))
+        far.named = "10.9.8.7"
+        client = await stack.enter_async_context(running(chosen(far, trusted=[])))
+        by = await stack.enter_async_context(stranger())
+        call = await client.data("/call/dial", {"phone": NUMBER, "channel": "pstn"})
+        await speaking(client, call["callId"], stack)
+        await far.phone.say(tone(440, 10))
+        await until(lambda: len(far.phone.audio) > 10)
+        for count, direction in enumerate(("sendonly", "sendrecv"), start=1):
+            far.reinvite(f"a={direction}")
+            await until(partial(answered, far, count))
+            assert far.phone.target is not None
+            await sweep(by, [far.phone.target[1]])
+        await unheard(far, by)
+
+
 @pytest.mark.full
 async def test_a_sweep_hears_nothing_of_a_call_of_the_node_that_does_not_have_the_sip_sockets():
     async with AsyncExitStack() as stack:
         far = await stack.enter_async_context(trunk(TRUNK, PHONE))
         _, second = await stack.enter_async_context(two_nodes(chosen(far, listen=free_port())))
         by = await stack.enter_async_context(stranger())
-        client = Client(second.bridge, second.http)
+        client = Client(second.bridge, second.http, data=second.folder.parent)
         runner = await second.bridge.manager.dial(
             LineName("main"), NUMBER, CallDetails(Parties(to_channel="pstn"))
         )

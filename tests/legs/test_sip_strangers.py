@@ -1,12 +1,14 @@
 """What somebody at an address of its own gets of a telephone's leg, and does to it."""
 
 import asyncio
+import base64
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from ipaddress import ip_network
 
 import pytest
+from pylibsrtp import Policy
 
 from bridge.call import events
 from bridge.rtc.rtp_source import SourcePolicy
@@ -130,3 +132,25 @@ async def test_a_resumed_call_goes_on_to_the_telephone() -> None:
             one.say(sip.Offered(one.phone.describe()))
             await goes_on(one)
             assert stranger.audio == []
+
+
+async def test_a_key_and_nothing_else_moves_an_encrypted_call() -> None:
+    async with call(security="required", rtcp=False) as one:
+        await one.dial()
+        suite, key = "AES_CM_128_HMAC_SHA1_80", bytes(range(30))
+        [ours] = [line for line in one.dialog.last("invite").splitlines() if suite in line]
+        theirs = base64.b64decode(ours.partition("inline:")[2])
+        answer = f"{ours.split()[0]} {suite} inline:{base64.b64encode(key).decode()}"
+        one.phone.encrypt(Policy.SRTP_PROFILE_AES128_CM_SHA1_80, key, theirs)
+        described = one.phone.describe(answer, "a=rtcp-mux", protocol="RTP/SAVP")
+        one.say(sip.Answered(described))
+        await one.phone.say(tone(440, 5))
+        async with beside(one) as other:
+            other.socket.sendto(one.phone.last, other.target)
+            await other.say(tone(1000, 5))
+            await asyncio.sleep(1.5)
+            await other.say(tone(1000, 5))
+            await goes_on(one)
+            assert other.refused == len(other.audio) == 0
+            assert one.leg.statistics().discarded["bad_srtp"] == 10
+            assert one.leg.statistics().discarded["replayed"] == 1

@@ -59,6 +59,16 @@ async def test_a_call_rings_is_answered_and_ended(transport):
         assert not theirs.agent._dialogs
 
 
+async def test_both_sides_of_a_call_know_the_host_that_the_other_signals_from():
+    async with sip_agent(None) as ours, sip_agent("udp", inbound=[TRUSTED]) as theirs:
+        call, heard = await connected(ours, theirs)
+        assert heard.dialog.signalling_host == "127.0.0.1"
+        assert call.dialog.signalling_host == "127.0.0.1"
+        call.dialog.hang_up()
+        await call.dialog.wait_closed()
+        assert call.dialog.signalling_host == ""
+
+
 async def test_who_is_called_hangs_up_over_the_same_socket():
     async with sip_agent(None) as ours, sip_agent(inbound=[TRUSTED]) as theirs:
         call, heard = await connected(ours, theirs)

@@ -161,6 +161,7 @@ class Telephone:
             packet = self._keys[0].protect(packet)
         assert self.target is not None
         self.socket.sendto(packet, self.target)
+        self.last = packet
 
     def skip(self) -> None:
         """Go on to the next packet, as if this one had been lost."""

@@ -41,6 +41,8 @@ class TrunkDouble(asyncio.DatagramProtocol):
         self.early = False
         """Whether the call stays in early media (183) until `pick_up`."""
         self.formats = "0 8 101"
+        self.named = ""
+        """The address that descriptions name instead of the phone's own."""
         self.requests: list[str] = []
         """Methods that came, retransmissions too."""
         self.offers: list[str] = []
@@ -140,7 +142,7 @@ class TrunkDouble(asyncio.DatagramProtocol):
             self._request("ACK", self._describe() if late else "")
 
     def _describe(self, *lines: str) -> str:
-        return self.phone.describe(*lines, formats=self.formats)
+        return self.phone.describe(*lines, formats=self.formats, address=self.named)
 
     def _reply(self, request: _Message, status: str, body: str = "") -> None:
         to = request.all("to")[0]
