@@ -118,6 +118,12 @@ def line_count(settings: Settings) -> int:
     return max(2, lines) if settings.admin.keys else lines
 
 
+def only_line(settings: Settings) -> LineName | None:
+    """Return the line of a bridge that has one, and gets no other; that of the demonstration is `demo`."""
+    names = [name for name in settings.lines or (DEMO_LINE,) if not name.endswith(TEST_LINE)]
+    return LineName(names[0]) if len(names) == 1 and not settings.admin.keys else None
+
+
 class MadeLines:
     """What depends on which lines there are, kept to what an operator changes."""
 

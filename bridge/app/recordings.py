@@ -4,6 +4,7 @@ from functools import partial
 from pathlib import Path
 
 from bridge.app.foundation import Foundation
+from bridge.app.lines import only_line
 from bridge.media.archive import Archive, RetentionRules, owner_of
 from bridge.media.asset_cache import AssetCache
 from bridge.media.assets import AssetQuota, Assets
@@ -111,7 +112,7 @@ def machine_files(base: Foundation) -> MachineFiles:
 def media_folder(base: Foundation) -> MediaFolder:
     """Return what finds files in the media folder."""
     owner = partial(owner_of, base.database, Path(base.settings.data.dir))
-    return MediaFolder(base.settings.media_root, owner=owner)
+    return MediaFolder(base.settings.media_root, owner=owner, only_line=only_line(base.settings))
 
 
 def _consent(wanted: str, root: Path, data: Path) -> Path | None:

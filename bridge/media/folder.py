@@ -1,8 +1,9 @@
 """The media folder: files that can be played, and recordings whose path a caller chooses.
 
-Each line plays from and records into its own folder, `lines/NAME`. The rest of the media folder is
-shared and read-only, except that recordings of earlier versions can only be played by their own
-line. A recording reported as `files/a.wav` is played as `files/a.wav` or `a.wav`.
+Each line plays from and records into its own folder, `lines/NAME`; the only line of a bridge records into the
+media folder itself. The rest is shared and read-only, except that a recording can only be played by its
+own line. Every file is named by its path in the media folder, after `files/`. Requests may leave out `files/`, and
+`lines/NAME/` of their own line.
 """
 
 import errno
@@ -40,14 +41,26 @@ _INVALID_PATH: Final = (
 class MediaFolder:
     """The files of all lines."""
 
-    def __init__(self, root: Path, *, owner: Callable[[Path], Awaitable[LineName | None]]) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        owner: Callable[[Path], Awaitable[LineName | None]],
+        only_line: LineName | None = None,
+    ) -> None:
         """Create the view of `root`; `owner` returns the line of a recording, else None."""
         self._root = root
         self._owner = owner
+        self._only_line = only_line
 
     def own(self, line: LineName) -> Path:
-        """Return a line's own folder, which may not exist."""
-        return own_folder(self._root, line)
+        """Return the folder that a line records into, which may not exist."""
+        return self._root.resolve() if line == self._only_line else own_folder(self._root, line)
+
+    def relative(self, line: LineName, name: str, field: str) -> str:
+        """Return a name without what a line may leave out; errors as of `relative`."""
+        own = f"{LINES}/{own_folder(self._root, line).name}/"
+        return relative(name, field).removeprefix(own)
 
     async def find(self, line: LineName, name: str, field: str) -> Path:
         """Return a file that a line may play: its own, else a shared one.
@@ -56,18 +69,22 @@ class MediaFolder:
             InvalidRequest: The name is invalid or leads out of both folders.
             NotFound: The file does not exist.
         """
-        wanted = relative(name, field)
-        own, root = self.own(line), self._root.resolve()
-        mine = _below(own, wanted)
+        wanted = self.relative(line, name, field)
+        root = self._root.resolve()
+        mine = _below(own_folder(root, line), wanted)
         shared = _below(root, wanted)
         if shared is not None and shared.is_relative_to(root / LINES):
             shared = None
         if mine is None and shared is None:
             raise InvalidRequest(f"{field}: the path leads out of the media folder", field=field)
-        if mine is not None and mine.is_file():
-            return mine
-        if shared is not None and shared.is_file() and await self._owner(shared) in (None, line):
-            return shared
+        if shared is not None and (
+            not shared.is_file() or await self._owner(shared) not in (None, line)
+        ):
+            shared = None
+        if mine is not None and not mine.is_file():
+            mine = None
+        if found := (shared or mine) if line == self._only_line else (mine or shared):
+            return found
         raise NotFound("file not found in the media folder", field=field)
 
     def reserve(self, line: LineName, name: str, field: str) -> Path:
@@ -78,8 +95,9 @@ class MediaFolder:
             OSError: The file cannot be created.
         """
         own = self.own(line)
-        chosen = _below(own, relative(name, field))
-        if chosen is None:
+        chosen = _below(own, self.relative(line, name, field))
+        others = own / LINES if line == self._only_line else None
+        if chosen is None or others in (chosen, *chosen.parents):
             raise InvalidRequest(
                 f"{field}: the path leads out of the line's media folder", field=field
             )
@@ -96,12 +114,11 @@ class MediaFolder:
             raise InvalidRequest(f"{field}: not a valid file path", field=field) from None
         return path
 
-    def name_of(self, line: LineName, path: Path) -> str:
-        """Return the name by which a line plays a file; the path if it is in neither folder."""
-        for folder in (self.own(line), self._root.resolve()):
-            if path.is_relative_to(folder):
-                return PREFIX + path.relative_to(folder).as_posix()
-        return str(path)
+    def name_of(self, path: Path) -> str:
+        """Return the name of a file; its path if it is not in the media folder."""
+        root = self._root.resolve()
+        within = path.is_relative_to(root)
+        return PREFIX + path.relative_to(root).as_posix() if within else str(path)
 
 
 def own_folder(root: Path, line: LineName) -> Path:

@@ -141,7 +141,9 @@ class Recordings:
             if call not in self._tracks:
                 await self._begin(runner, kinds, path, asked_for=asked_for, form=form)
             elif path:
-                self.paths.check_same(call, [track.recording for track in self._tracks[call]], path)
+                self.paths.check_same(
+                    runner.facts.line, call, [track.recording for track in self._tracks[call]], path
+                )
             elif form != WAV:
                 await self._request_copies(call, kinds, form)
             return [track.recording for track in self._tracks[call]]

@@ -7,7 +7,7 @@ from typing import Final
 from bridge.call.model import CallId, LineName
 from bridge.errors import InvalidState
 from bridge.media.archive import Archive
-from bridge.media.folder import MediaFolder, relative
+from bridge.media.folder import MediaFolder
 from bridge.media.recording_rows import Recording
 
 CALLS: Final = "calls"
@@ -32,14 +32,16 @@ class RecordingPaths:
         """
         reserved = self._files.reserve(line, path or f"{CALLS}/{call}.wav", FIELD)
         if path:
-            self._requested[call] = relative(path, FIELD)
+            self._requested[call] = self._files.relative(line, path, FIELD)
         return reserved
 
     def forget(self, call: CallId) -> None:
         """Forget the path of a call that is no longer recorded."""
         self._requested.pop(call, None)
 
-    def check_same(self, call: CallId, recordings: Iterable[Recording], path: str) -> None:
+    def check_same(
+        self, line: LineName, call: CallId, recordings: Iterable[Recording], path: str
+    ) -> None:
         """Check that a path is that of the current recording.
 
         Raises:
@@ -47,8 +49,9 @@ class RecordingPaths:
             InvalidState: it is another.
         """
         now = [self.media_key(recording) for recording in recordings]
-        same = {self._requested.get(call), *(relative(name, FIELD) for name in now)}
-        if relative(path, FIELD) not in same:
+        same = {self._requested.get(call)}
+        same |= {self._files.relative(line, name, FIELD) for name in now}
+        if self._files.relative(line, path, FIELD) not in same:
             raise InvalidState(
                 f"the call is recorded already, to {now[0]}; stop that recording before another begins"
             )
@@ -57,4 +60,4 @@ class RecordingPaths:
         """Return a recording's path as its line sees it."""
         if recording.is_ours:
             return recording.key
-        return self._files.name_of(recording.line, self._archive.path(recording).resolve())
+        return self._files.name_of(self._archive.path(recording).resolve())

@@ -133,8 +133,9 @@ class Media(Section, frozen=True):
     rate. The bridge itself never sends redundancy."""
     root: str = ""
     """Media folder, the only one server files are played from. Empty: `files` below `data.dir`.
-    `lines/NAME` in it is private to one line, which also records into it (`Path`); everything else can
-    be played by every line and is never written."""
+    `lines/NAME` in it is private to one line, which also records into it (`Path`); the only line of a
+    bridge (no second one, no `admin.keys`) records into the folder itself. Everything else can be played by every line and is
+    never written, recordings by their own line only."""
     urls: bool = True
     """Play audio from customers' URLs, through the address guard."""
 

@@ -164,10 +164,34 @@ async def test_the_folder_itself_may_be_a_link(tmp_path, root):
     assert await find(shared(tmp_path / "other"), "a.wav") == b"a"
 
 
-def test_a_new_file_lies_in_the_lines_own_folder_and_is_called_as_it_was_asked_for(media, root):
+async def test_a_new_file_lies_in_the_lines_own_folder_and_is_called_as_it_lies(media, root):
     path = media.reserve(SALES, "files/calls/x.wav", FIELD)
     assert path == (root / "lines" / "sales" / "calls" / "x.wav").resolve()
-    assert media.name_of(SALES, path) == "files/calls/x.wav"
+    assert media.name_of(path) == "files/lines/sales/calls/x.wav"
+    for name in ("files/lines/sales/calls/x.wav", "lines/sales/calls/x.wav", "calls/x.wav"):
+        assert await media.find(SALES, name, FIELD) == path
+    with pytest.raises(NotFound):
+        await media.find(SUPPORT, "files/lines/sales/calls/x.wav", FIELD)
+
+
+async def test_the_only_line_records_into_the_media_folder_itself(root):
+    media = shared(root, only_line=SALES)
+    path = media.reserve(SALES, "files/calls/x.wav", FIELD)
+    assert path == (root / "calls" / "x.wav").resolve()
+    assert media.name_of(path) == "files/calls/x.wav"
+    assert await media.find(SALES, "calls/x.wav", FIELD) == path
+    assert media.reserve(SALES, "a.wav", FIELD).name == "a-2.wav"
+
+
+@pytest.mark.parametrize("name", ["lines", "lines/support/x.wav", "calls/../lines/x.wav"])
+def test_the_only_line_does_not_record_into_others_folders(root, name):
+    with pytest.raises(InvalidRequest):
+        shared(root, only_line=SALES).reserve(SALES, name, FIELD)
+
+
+async def test_the_only_line_still_plays_what_it_recorded_beside_others(media, root):
+    path = media.reserve(SALES, "x.wav", FIELD)
+    assert await shared(root, only_line=SALES).find(SALES, "x.wav", FIELD) == path
 
 
 def test_a_name_that_is_taken_gets_a_number_and_then_any_suffix(media):
@@ -190,4 +214,4 @@ def test_a_lines_folder_lies_beside_the_others_whatever_the_lines_name(media, ro
 
 
 def test_what_an_earlier_version_recorded_keeps_its_name(media, root):
-    assert media.name_of(SALES, (root / "calls" / "x.wav").resolve()) == "files/calls/x.wav"
+    assert media.name_of((root / "calls" / "x.wav").resolve()) == "files/calls/x.wav"

@@ -53,10 +53,20 @@ async def test_a_line_does_not_play_another_lines_recording(client, above):
 
 
 async def test_the_same_path_of_two_lines_is_two_files(client, tmp_path):
-    assert (await recorded(client, THEIRS, Path="a.wav"))[1] == "files/a.wav"
-    assert (await recorded(client, MINE, Path="a.wav"))[1] == "files/a.wav"
-    for line in ("mine", "theirs"):
-        assert (tmp_path / "files" / "lines" / line / "a.wav").is_file()
+    for line, headers in (("mine", MINE), ("theirs", THEIRS)):
+        _, path = await recorded(client, headers, Path="a.wav")
+        assert path == f"files/lines/{line}/a.wav"
+        assert (tmp_path / path).is_file()
+
+
+@pytest.mark.parametrize("more", [{}, {"Path": "files/calls/X.wav"}])
+async def test_the_path_of_the_only_lines_recording_is_where_it_lies(tmp_path, more):
+    lines = {"mine": Line(keys=["mine", "sk_test_mine"])}
+    one = msgspec.structs.replace(settings(lines=lines), data=Data(dir=str(tmp_path)))
+    async with running(one) as client:
+        call_id, path = await recorded(client, MINE, **more)
+        assert path == more.get("Path", f"files/calls/{call_id}.wav")
+        assert (tmp_path / path).stat().st_size > 44
 
 
 @pytest.mark.parametrize("path", ["../theirs/a.wav", "lines/theirs/a.wav", "../../a.wav"])
