@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 
 from bridge.errors import StoreFailed
-from bridge.media import live_parts
+from bridge.media.files import parts_of
+from bridge.media.live_parts import assemble
 from bridge.net import storage
 from bridge.net.storage import PIECE_BYTES, Account, Bucket
 from tests.support.part_store import PartShelf
@@ -37,10 +38,11 @@ class Store:
 
 @asynccontextmanager
 async def serving(answer, host="127.0.0.1"):
-    connections = set()
+    connections: set[asyncio.Task[None]] = set()
 
     async def serve(reader, writer):
-        connections.add(asyncio.current_task())
+        if (task := asyncio.current_task()) is not None:
+            connections.add(task)
         with suppress(asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             await answer(reader, writer)
         writer.transport.abort()
@@ -182,7 +184,7 @@ async def test_our_signature_does_not_follow_a_redirect():
 async def test_a_part_whose_number_no_recording_has_makes_no_huge_file(tmp_path):
     store = PartShelf()
     for number in (0, 99_999_999_999):
-        await store.put_bytes(f"{live_parts.parts_of('rec_1')}{number:05d}", b"ab")
+        await store.put_bytes(f"{parts_of('rec_1')}{number:05d}", b"ab")
     path = tmp_path / "a.wav"
-    assert await live_parts.assemble(store, "rec_1", path) == 2
+    assert await assemble(store, "rec_1", path) == 2
     assert path.stat().st_size == 46
