@@ -31,7 +31,8 @@ def run(settings: Settings, config: Path | None = None) -> None:
     chosen = read_settings(msgspec.json.encode(settings))
     assign_places(chosen.read)  # refuses too few ports before anything is opened
     folder = Path(settings.data.dir) / FOLDER
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for private in (folder.parent, folder):
+        private.mkdir(parents=True, exist_ok=True, mode=0o700)
     host, port = settings.http.host, settings.http.port
     with _locked(folder), contextlib.ExitStack() as sockets:
         cluster = settings.cluster

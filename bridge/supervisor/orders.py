@@ -1,7 +1,6 @@
 """What a supervisor does for `media-bridge drain` and `media-bridge upgrade`."""
 
 import asyncio
-import sys
 from asyncio import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ import msgspec
 from bridge.errors import NotFound
 from bridge.supervisor.control import Report, report_calls
 from bridge.supervisor.fleet import Fleet, NodeSettings, UpgradeFailed
-from bridge.supervisor.process import NodeProcess
+from bridge.supervisor.process import NodeProcess, interpreter
 from bridge.supervisor.slots import MachineSettings
 from bridge.wire.supervision import DrainNodes, Progress, Request
 
@@ -86,9 +85,7 @@ class Orders:
         """
         config = [] if self._config is None else ["--config", str(self._config)]
         reader = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "bridge",
+            *interpreter(),
             *config,
             SETTINGS_FLAG,
             stdin=subprocess.DEVNULL,

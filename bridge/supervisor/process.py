@@ -7,10 +7,12 @@ import os
 import select
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Final, NamedTuple
 
 import msgspec
 
+import bridge
 from bridge.errors import RemoteProtocolError, SetupError
 from bridge.supervisor.heartbeat import Heartbeat
 from bridge.wire import supervision
@@ -35,6 +37,15 @@ STOP_SECONDS: Final = 10.0
 """How long a stopping node may take before it is killed."""
 TELL_SECONDS: Final = 12.0
 """How long a node that has drained may take to tell its parties, in addition."""
+
+
+def interpreter() -> list[str]:
+    """Return the command that runs this package in a new process.
+
+    It imports nothing from the working directory, where others may have put modules, unless this package is there.
+    """
+    checkout = Path(bridge.__file__).parents[1].samefile(".")
+    return [sys.executable, *([] if checkout else ["-P"]), "-m", "bridge"]
 
 
 class End(NamedTuple):
@@ -110,9 +121,7 @@ class NodeProcess:
         """
         with pipe() as (ours, theirs):
             process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "bridge",
+                *interpreter(),
                 NODE_FLAG,
                 stdin=asyncio.subprocess.PIPE,
                 pass_fds=(*self._slot.listeners, theirs),

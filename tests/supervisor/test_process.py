@@ -1,12 +1,15 @@
 """A node's process as its supervisor sees it, with a small program in place of the node."""
 
 import asyncio
+import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+import bridge
 from bridge.supervisor import process
 from bridge.supervisor.process import NodeProcess
 from bridge.wire.supervision import Process, Roster, Slot
@@ -105,3 +108,21 @@ async def test_a_node_whose_beats_stop_is_killed_as_stuck(program, monkeypatch):
     monkeypatch.setattr(process, "BEAT_SECONDS", 0.02)
     end = await program('os.write(slot["pipe"], b"\\n"); time.sleep(60)').run()
     assert (end.code, end.stuck) == (-9, True)
+
+
+@pytest.mark.full
+def test_a_module_in_the_working_directory_is_not_imported(tmp_path, monkeypatch):
+    package = Path(bridge.__file__).parents[1]
+    monkeypatch.setenv("PYTHONPATH", str(package))  # as if it was installed
+    (tmp_path / "msgspec.py").write_text("raise SystemExit('imported from the working directory')")
+    monkeypatch.chdir(tmp_path)
+    ran = subprocess.run([*process.interpreter(), "--version"], capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    assert "webrtc" in ran.stdout or "bridge" in ran.stdout
+
+
+def test_in_a_checkout_a_node_runs_its_code(monkeypatch, tmp_path):
+    monkeypatch.chdir(Path(bridge.__file__).parents[1])
+    assert "-P" not in process.interpreter()
+    monkeypatch.chdir(tmp_path)
+    assert "-P" in process.interpreter()
