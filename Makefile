@@ -20,7 +20,7 @@ PACKET_PATH := $(BIN)/python -m bridge.rtc.packet_path_build
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help ready packet-path run run-lan demo doctor example-pipecat example-twilio example-openai test test-all test-long test-tools check check-web audit bench profile soak flood fuzz outages rungs vads compatibility docs pictures package lock clean
+.PHONY: help ready packet-path run run-lan demo doctor example-pipecat example-twilio example-openai node-modules test test-all test-long test-tools check check-web audit bench profile soak flood fuzz outages rungs vads compatibility docs pictures package lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,13 +65,16 @@ test test-all test-long: export PYTHONDONTWRITEBYTECODE =
 TESTS = $(BIN)/python -m tests.run
 
 test: $(DEV) build/guide/index.html  ## every unit and every operation once, a real Chromium included: four minutes (ARGS="-k words" picks some)
-	@sh .ci/install-test-tools $(BIN)/python gcc chromium espeak-ng
+	@sh .ci/install-test-tools $(BIN)/python gcc chromium espeak-ng npm
+	@$(MAKE) --no-print-directory node-modules packet-path
 	@exec $(TESTS) quick $(ARGS)
 
 test-all: test-tools build/guide/index.html  ## what make test leaves out: real programs, faults, second variants, random examples: twenty minutes
+	@$(MAKE) --no-print-directory node-modules packet-path
 	@exec $(TESTS) full $(ARGS)
 
 test-long: test-tools build/guide/index.html  ## soaks, benches, endless repetitions: an hour
+	@$(MAKE) --no-print-directory node-modules packet-path
 	@exec $(TESTS) long --at-once 2 $(ARGS)
 
 check: $(DEV) check-web  ## formatting, lint, types, import rules
@@ -190,9 +193,11 @@ build/guide/index.html: .ci/guide.py $(wildcard docs/*.md docs/*.webp deploy/pus
 
 check-web: $(DEV)
 	@sh .ci/install-test-tools $(BIN)/python npm
-	@if command -v npm >/dev/null; then \
-	  $(MAKE) --no-print-directory $(NODE) && echo "node_modules/.bin/tsc -p web" && node_modules/.bin/tsc -p web; \
-	else echo "make check: SKIPPED: tsc -p web (npm is missing)"; fi
+	@$(MAKE) --no-print-directory node-modules
+	@if [ -e $(NODE) ]; then echo "node_modules/.bin/tsc -p web" && node_modules/.bin/tsc -p web; fi
+
+node-modules:
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory $(NODE); else echo "make: SKIPPED: what needs TypeScript or axe-core (npm is missing)"; fi
 
 $(NODE): package.json package-lock.json
 	@echo "make: installing TypeScript into node_modules"

@@ -139,17 +139,16 @@ def conclude(shard: Shard) -> None:
     shard.counted.update({kind.rstrip("s"): int(number) for number, kind in _SUMMARY.findall(last)})
     if failed(shard):
         say(text)
-    else:
-        for line in re.findall(r"^(?:skipped: |SKIPPED ).*$", text, re.MULTILINE):
-            if line.startswith("skipped"):
-                say(f"  {line}")
+    for line in [] if failed(shard) else re.findall(r"^skipped: .*$", text, re.MULTILINE):
+        say(f"  {line}")
     passed = shard.counted["passed"]
     say(f"{shard.name}: {passed} passed in {time.monotonic() - shard.began:.0f} s")
 
 
 def failed(shard: Shard) -> bool:
-    """Return whether anything of a shard has failed, or pytest itself has."""
-    return shard.process is None or shard.process.returncode not in (0, NO_TESTS)
+    """Return whether anything of a shard has failed, or pytest itself has, or has ended without a word."""
+    code = shard.process.returncode if shard.process else None
+    return code not in (0, NO_TESTS) or not shard.counted
 
 
 def stop(shards: Iterable[Shard]) -> None:

@@ -15,6 +15,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from bridge.app.build import Bridge
+from bridge.call.model import Direction
 from bridge.net import local_token
 from bridge.net.directory import FOLDER
 from bridge.net.listener import Listeners
@@ -130,8 +131,17 @@ async def wrong_node(
 
         # Begun by the second, every call would be its own as long as it has few.
         vars(second.bridge.services.placement)["choose"] = choose
+        counted = second.bridge.services.metrics.calls
+        begun, count = list[Direction](), counted.started
+
+        def started(direction: Direction) -> None:
+            begun.append(direction)
+            count(direction)
+
+        vars(counted)["started"] = started
         data = first.folder.parent
         yield Client(first.bridge, second.http, owner=first.http, data=data)
+        assert not begun, f"requests were not passed on: {len(begun)} calls began where they came"
 
 
 def _data_folder(chosen: Settings, short: Path) -> str:
