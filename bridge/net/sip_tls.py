@@ -16,6 +16,7 @@ def client_context(*, ca: str = "", cert: str = "", key: str = "") -> ssl.SSLCon
     except (OSError, ssl.SSLError) as error:
         raise SettingsError(f"sip.tls_ca: cannot use {ca}: {error.strerror}") from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.hostname_checks_common_name = False  # RFC 9525: the subject is no host's name
     if cert:
         _load_chain(context, cert, key)
     return context

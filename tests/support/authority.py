@@ -28,7 +28,8 @@ class Authority:
         self.path = folder / "authority.pem"
         self.path.write_bytes(self.certificate.public_bytes(serialization.Encoding.PEM))
 
-    def sign(self, name, key, names, days, *, authority=False):
+    def sign(self, name, key, names, days, *, authority=False, since=-30):
+        """Return a certificate that is valid from `since` to `days`, in days from now."""
         now = datetime.now(UTC)
         builder = (
             x509.CertificateBuilder()
@@ -36,7 +37,7 @@ class Authority:
             .issuer_name(self.name)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(days=30))
+            .not_valid_before(now + timedelta(days=since))
             .not_valid_after(now + timedelta(days=days))
             .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
         )
