@@ -60,7 +60,7 @@ export class Reporter {
       const report = await this.#describe(leg);
       const { microphone, concealedRatio, jitterBufferMs, ...words } = report;
       const quiet = this.#heard.every(({ levelOut }) => levelOut !== null && decibels(levelOut) < QUIET);
-      const state = JSON.stringify({ ...words, microphone: microphone.state, quiet, gaps: (concealedRatio ?? 0) > GAPS });
+      const state = JSON.stringify({ ...words, microphone: microphone.state, filtered: microphone.filtered, quiet, gaps: (concealedRatio ?? 0) > GAPS });
       const now = performance.now();
       if (state === this.#sent && now - this.#sentAt < REPEAT) return;
       [this.#sent, this.#sentAt] = [state, now];
@@ -85,7 +85,7 @@ export class Reporter {
     const dtls = pc?.getSenders()[0]?.transport?.state;
     return {
       legID: legId,
-      microphone: { state: this.#microphone(track), ...(level !== null && { levelDbov: decibels(level) }) },
+      microphone: { state: this.#microphone(track), filtered: isFiltered(track), ...(level !== null && { levelDbov: decibels(level) }) },
       ...(speaker && { speaker: { state: speaker } }),
       outputDevice,
       candidateTypes: types,
@@ -107,6 +107,12 @@ export class Reporter {
     if (this.#ended && before) return "ended";
     return !track.enabled || track.muted ? "muted" : "live";
   }
+}
+
+/** Whether the browser's echo or noise filter changes what a track sends. @param {MediaStreamTrack | null} track */
+function isFiltered(track) {
+  const { echoCancellation, noiseSuppression } = track?.getSettings() ?? {};
+  return Boolean(echoCancellation || noiseSuppression);
 }
 
 /** @param {number} level  Root mean square, 0 to 1. */

@@ -38,6 +38,7 @@ class ReportedMicrophone(Struct, rename="camel"):
 
     state: Microphone
     level_dbov: Annotated[float, field("root mean square", ge=-127, le=0)] | None = None
+    filtered: Annotated[bool, field("whether echo cancellation or noise suppression is on")] = False
 
 
 class ReportedSpeaker(Struct):
@@ -107,6 +108,7 @@ def _hints(body: Report) -> ClientHints:
     return ClientHints(
         microphone=None if microphone is None else microphone.state,
         microphone_dbov=None if microphone is None else microphone.level_dbov,
+        microphone_filtered=microphone is not None and microphone.filtered,
         speaker=None if speaker is None else speaker.state,
         output_device=body.output_device,
         turn_error=body.turn_error,

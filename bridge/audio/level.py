@@ -1,6 +1,7 @@
 """Audio level and clipping."""
 
 import math
+from collections import deque
 from typing import Final
 
 import numpy as np
@@ -11,10 +12,38 @@ SILENT: Final = -127.0
 QUIET: Final = -60.0
 """dBov below which a party counts as silent."""
 
+LEVEL_EVERY: Final = 22
+"""Frames between two measurements of a level, as one costs as much as decoding.
+
+Not 25: a sound that returns every half second, as the beeps of Chromium's test microphone, would be missed, or
+measured, each time.
+"""
+
 _LOUD: Final = -30.0
 """dBov below which clipping is not checked: a voice that clips is louder."""
 
 _FULL_SCALE_POWER: Final = 32768.0 * 32768.0
+
+
+class RecentLevel:
+    """The highest level of the last second, of the frames that are measured."""
+
+    __slots__ = ("_count", "_levels")
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._levels: deque[float] = deque((SILENT,), maxlen=3)
+
+    def note(self, pcm: bytes) -> None:
+        """Take the next frame, and measure one of `LEVEL_EVERY`."""
+        if self._count % LEVEL_EVERY == 0:
+            self._levels.append(level(pcm))
+        self._count += 1
+
+    @property
+    def dbov(self) -> float:
+        """Return the level; that of silence before the first frame."""
+        return max(self._levels)
 
 
 def level(pcm: bytes) -> float:

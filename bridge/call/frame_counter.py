@@ -1,24 +1,24 @@
 """The figures of a leg that exchanges frames, not packets."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bridge.audio.frame import FRAME_BYTES, SILENCE
-from bridge.audio.level import level
+from bridge.audio.level import RecentLevel, level
 from bridge.call.model import ReceivedAudio, SentAudio
 
 
 @dataclass(slots=True)
 class FrameCounter:
-    """Counts frames each way as packets, and keeps the last one for its level."""
+    """Counts frames each way as packets, and measures their levels."""
 
-    received_pcm: bytes = SILENCE
+    received_level: RecentLevel = field(default_factory=RecentLevel)
     sent_pcm: bytes = SILENCE
     received_frames: int = 0
     sent_frames: int = 0
 
     def count_received(self, pcm: bytes) -> None:
         """Count a frame that the party says."""
-        self.received_pcm = pcm
+        self.received_level.note(pcm)
         self.received_frames += 1
 
     def count_sent(self, pcm: bytes) -> None:
@@ -30,7 +30,7 @@ class FrameCounter:
         """Return what the party has said."""
         frames = self.received_frames
         return ReceivedAudio(
-            frames, frames * FRAME_BYTES, frames=frames, level_dbov=level(self.received_pcm)
+            frames, frames * FRAME_BYTES, frames=frames, level_dbov=self.received_level.dbov
         )
 
     def sent(self) -> SentAudio:

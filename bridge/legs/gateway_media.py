@@ -7,7 +7,7 @@ from typing import Final
 import aiohttp
 
 from bridge.audio.frame import FRAME_BYTES, FRAME_SAMPLES, FRAME_SECONDS, SILENCE, Frame
-from bridge.audio.level import level
+from bridge.audio.level import RecentLevel, level
 from bridge.audio.playout import Playout
 from bridge.call.model import LegStatistics, ReceivedAudio, SentAudio
 from bridge.wire.gateway import BufferStatus
@@ -44,7 +44,7 @@ class GatewayMedia:
         self._open = False
         self._paused_until = 0.0
         self._messages = self._bytes = self._frames = 0
-        self._last_received = SILENCE
+        self._received_level = RecentLevel()
         self._last_sent = SILENCE
         self._sent_messages = 0
         self._sent_bytes = 0
@@ -59,7 +59,7 @@ class GatewayMedia:
             self._pad_partial(now)
         pcm = self._playout.pull(now)
         if pcm is not None:
-            self._last_received = pcm
+            self._received_level.note(pcm)
             self._frames += 1
         return pcm
 
@@ -84,7 +84,7 @@ class GatewayMedia:
                 frames=self._frames,
                 late=playout.late + playout.dropped,
                 concealed_frames=playout.concealed,
-                level_dbov=level(self._last_received),
+                level_dbov=self._received_level.dbov,
             ),
             sent=SentAudio(
                 packets=self._sent_messages,

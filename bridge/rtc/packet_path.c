@@ -31,10 +31,10 @@ enum {
     HEADER = 12,
     BUS_RATIO = 3, /* positions per sample of the bus */
     POSITIONS = 960, /* of a frame */
-    MEASURED_EVERY = 50, /* bridge.rtp.decoder_warmup */
+    MEASURED_EVERY = 43, /* bridge.rtp.decoder_warmup */
     MEASURE_PACKETS = 3,
-    REPORTED_EVERY = 25,
-    LEVEL_EVERY = 25, /* bridge.rtp.frame_output */
+    REPORTED_EVERY = 22,
+    LEVEL_EVERY = 22, /* bridge.audio.level */
     MAX_DTX = 2, /* bridge.audio.opus_packet */
     MAX_SAMPLES = 1920, /* of an Opus packet at 16 kHz */
 };

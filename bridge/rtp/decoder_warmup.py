@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Final
 
 from bridge.audio.coders import AudioDecoder
+from bridge.audio.level import LEVEL_EVERY
 from bridge.errors import RemoteProtocolError
 from bridge.rtp.lease import SourceState
 from bridge.rtp.level_meter import LevelMeter
@@ -19,9 +20,9 @@ from bridge.wire.rtp import RtpPacket
 WARMUP_PACKETS: Final = 5
 """Enough that a cold decoder or encoder sounds as if it had always run."""
 
-REPORTED_EVERY: Final = 25
-"""Packets between two readings of a reported level: twice a second."""
-_MEASURED_EVERY: Final = 50
+REPORTED_EVERY: Final = LEVEL_EVERY
+"""Packets between two readings of a reported level."""
+_MEASURED_EVERY: Final = 43
 """Packets between two measurements when the peer reports no level."""
 _MEASURE_PACKETS: Final = 3
 """Packets decoded for a measurement; with fewer the cold decoder distorts it."""

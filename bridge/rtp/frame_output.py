@@ -1,19 +1,16 @@
 """Frames from the packets of one source: decoded, concealed, cut to 20 ms, and metered."""
 
 from collections.abc import Callable, Hashable, Iterable
-from typing import Final
 
 from bridge.audio.coders import AudioDecoder
 from bridge.audio.frame import FRAME_BYTES, Frame, Push
 from bridge.audio.framer import Framer
+from bridge.audio.level import LEVEL_EVERY
 from bridge.audio.opus_packet import BUS_RATIO
 from bridge.audio.reorder import Action, Step
 from bridge.errors import RemoteProtocolError
 from bridge.rtp.counters import ReceiveCounters
 from bridge.rtp.level_meter import LevelMeter
-
-LEVEL_EVERY: Final = 25
-"""Frames between two measurements of the level: twice a second, as one costs as much as decoding."""
 
 
 class FrameOutput:

@@ -10,6 +10,7 @@ from bridge.audio.coders import make_decoder
 from bridge.audio.echo import PacketSizes
 from bridge.audio.encoded_packet import EncodedPacket
 from bridge.audio.frame import Push
+from bridge.audio.level import LEVEL_EVERY
 from bridge.audio.opus import Opus
 from bridge.audio.opus_packet import BUS_RATIO
 from bridge.audio.reorder import HOLD_SECONDS, ReorderBuffer, Step
@@ -19,7 +20,7 @@ from bridge.errors import RemoteProtocolError
 from bridge.rtp.counters import ReceiveCounters
 from bridge.rtp.decoder_warmup import DecoderWarmup
 from bridge.rtp.fast_path import MAX_RUN, Expected, FastPath
-from bridge.rtp.frame_output import LEVEL_EVERY, FrameOutput
+from bridge.rtp.frame_output import FrameOutput
 from bridge.rtp.lease import SourceLease
 from bridge.rtp.level_meter import LevelMeter
 from bridge.rtp.source_filter import SourceFilter

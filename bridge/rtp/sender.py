@@ -10,12 +10,12 @@ from bridge.audio.echo import PacketSizes
 from bridge.audio.encoded_packet import EncodedPacket
 from bridge.audio.encoder_level import EncoderBudget
 from bridge.audio.frame import FRAME_SECONDS, SILENCE, Frame
+from bridge.audio.level import LEVEL_EVERY
 from bridge.audio.opus import EncoderSettings, Opus
 from bridge.audio.packetizer import FRAME_MILLISECONDS, Packetizer, packet_milliseconds
 from bridge.call.model import SentAudio
 from bridge.rtp.decoder_warmup import REPORTED_EVERY, WARMUP_PACKETS, decode_warmup
 from bridge.rtp.dtmf import DtmfSender
-from bridge.rtp.frame_output import LEVEL_EVERY
 from bridge.rtp.lease import SinkLease, SinkMode
 from bridge.rtp.level_meter import LevelMeter
 from bridge.rtp.opus_tuning import OpusTuning

@@ -16,7 +16,7 @@ from tests.support.waiting import until
 ECHO, NEVER = "15550100001", "15550100003"
 OFFER = offer(ANSWERABLE[0])
 FULL = {
-    "microphone": {"state": "live", "levelDbov": -31.5},
+    "microphone": {"state": "live", "levelDbov": -31.5, "filtered": True},
     "speaker": {"state": "playing"},
     "candidateTypes": ["host", "srflx"],
     "selectedPair": {"local": "relay", "remote": "host", "protocol": "tcp"},

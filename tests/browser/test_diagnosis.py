@@ -173,3 +173,19 @@ async def test_the_card_says_what_is_wrong_and_how_to_mend_it_as_text(
         server.post("/call/hangup", {"callId": call["callId"]})
         ended = visitor.see("problem-text")
         await expect(ended).to_contain_text(f"{problem['summary']} {problem['fix']}")
+
+
+@pytest.mark.full
+async def test_the_beeps_of_chromiums_own_test_microphone_are_heard(
+    engines: Engines, server: Server
+):
+    beeps = ("--use-fake-device-for-media-stream",)
+    async with (
+        await launch(engines.playwright, microphone=None, more=beeps) as browser,
+        Visitor.visit(browser, server) as visitor,
+    ):
+        await visitor.call(ECHO, clean=True)
+        # Twice as long as a silence must last to be a problem.
+        await asyncio.sleep(2 * RULES[Code.FAR_SILENT].after)
+        found = await asyncio.to_thread(problems, server)
+    assert not {"microphone_silent", "far_silent"} & found.keys(), found

@@ -20,9 +20,21 @@ def test_frames_are_counted_each_way():
     assert (sent.packets, sent.bytes) == (1, 640)
 
 
-def test_the_level_is_that_of_the_last_frame():
+def test_beeps_twice_a_second_are_not_taken_for_silence():
+    counter, quiet, longest = FrameCounter(), 0, 0
+    for number in range(1000):
+        counter.count_received(LOUD if number % 25 < 7 else SILENCE)
+        quiet = quiet + 1 if counter.received().level_dbov < -60 else 0
+        longest = max(longest, quiet)
+    assert longest < 3 * 50
+
+
+def test_the_level_is_that_of_the_last_second():
     counter = FrameCounter()
     counter.count_received(LOUD)
     loud = counter.received().level_dbov
     counter.count_received(SILENCE)
+    assert counter.received().level_dbov == loud
+    for _ in range(100):
+        counter.count_received(SILENCE)
     assert counter.received().level_dbov < loud

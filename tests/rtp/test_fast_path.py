@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.audio import codec
+from bridge.audio.level import LEVEL_EVERY
 from bridge.rtp.fast_path import MAX_RUN
-from bridge.rtp.frame_output import LEVEL_EVERY
 from bridge.rtp.receiver import RtpReceiver
 from bridge.wire.negotiated_audio import NegotiatedAudio
 from tests.support.examples import examples

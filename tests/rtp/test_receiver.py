@@ -19,6 +19,8 @@ from tests.support.rtp_party import (
     rtp,
 )
 
+LOUD = b"\0\x20\0\xe0" * 160
+
 
 @pytest.fixture
 def party():
@@ -279,7 +281,17 @@ def test_the_duration_of_silence_is_measured(party):
     for number in range(101):
         party.hear(number, payload=silence.encode(bytes(640)))
     assert party.received.level_dbov < -60
-    assert party.received.silent_seconds == pytest.approx(1.9, abs=0.11)
+    assert party.received.silent_seconds == pytest.approx(1.76, abs=0.01)
+
+
+def test_beeps_twice_a_second_are_not_taken_for_silence(party):
+    encoder = Encoder(OPUS, NORMAL)
+    silent_seconds = []
+    for number in range(700):
+        frame = LOUD if number % 25 < 7 else bytes(640)
+        party.hear(number, payload=encoder.encode(frame))
+        silent_seconds.append(party.received.silent_seconds)
+    assert max(silent_seconds) < 3.0
 
 
 def test_a_peer_that_stops_sending_counts_as_silent(party):

@@ -69,6 +69,10 @@ LISTENING_SECONDS: Final = 30.0
 """No bot listens for longer before it says anything."""
 UNUSED_SECONDS: Final = 30.0
 """A program may pause for so long between what it plays to the far party."""
+FILTERED: Final = (
+    "Echo cancellation and noise suppression take music, tones and hums for noise: speak, or switch them off "
+    "(in the page, or with getUserMedia's echoCancellation and noiseSuppression)."
+)
 LATE_SECONDS: Final = 0.05
 """Packets that wait longer are heard as gaps."""
 
@@ -331,8 +335,18 @@ def _silent(leg: Watched, call: CallObservation) -> Iterator[Finding]:
     elif leg.now.party is Party.FAR or (leg.now.party is Party.NEAR and not call.muted):
         never = leg.history.loudest_dbov < SPEECH_DBOV
         severity = Severity.BROKEN if never else Severity.NOTICE
-        found = leg.finding(Code.MICROPHONE_SILENT, levelDbov=level, **_of_client(leg))
-        yield replace(found, severity=severity)
+        yield _microphone_silent(leg, level, severity)
+
+
+def _microphone_silent(leg: Watched, level: float, severity: Severity) -> Finding:
+    """Return whether the microphone gives nothing, or the browser's filters leave nothing of it."""
+    told, fix = leg.hints.microphone_dbov, ""
+    how = f"the microphone's level is {level:.0f} dBov"
+    if leg.hints.microphone_filtered and told is not None and told >= SPEECH_DBOV:
+        how = f"its filters leave {level:.0f} dBov of a microphone that is at {told:.0f} dBov"
+        severity, fix = Severity.NOTICE, FILTERED
+    found = leg.finding(Code.MICROPHONE_SILENT, how=how, levelDbov=level, **_of_client(leg))
+    return replace(found, severity=severity, fix=fix)
 
 
 def _of_client(leg: Watched) -> dict[str, object]:

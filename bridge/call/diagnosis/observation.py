@@ -49,10 +49,12 @@ class CandidateType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ClientHints:
-    """What a leg's own client reports; untrusted, so it can only add problems of that leg."""
+    """What a leg's own client reports; untrusted, so it only changes what is said of that leg."""
 
     microphone: Microphone | None = None
     microphone_dbov: float | None = None
+    microphone_filtered: bool = False
+    """Whether echo cancellation or noise suppression is on."""
     speaker: Speaker | None = None
     output_device: OutputDevice | None = None
     turn_error: int | None = None

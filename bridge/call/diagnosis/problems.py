@@ -114,7 +114,7 @@ RULES: Final[Mapping[Code, Rule]] = {
     Code.MICROPHONE_SILENT: Rule(
         Hop.MICROPHONE,
         BROKEN,
-        "The browser sends silence: the microphone's level is {levelDbov:.0f} dBov.",
+        "The browser sends silence: {how}.",
         "Choose another input device, raise its level, and check that the browser may use the microphone.",
         after=4.0,
         clear_after=0.5,
