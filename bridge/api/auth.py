@@ -371,12 +371,15 @@ def _key(request: web.Request, *, query: bool) -> bytes | None:
     found = request.headers.get("token") or (request.query.get("token") if query else None)
     if not found and WAVIX_PATHS.match(request.path):
         found = request.query.get("appid")
+    if not found and " " not in authorization:
+        found = authorization  # the whole header, as ZuckZapGo's admin clients send it
     return _bytes(found) if found else None
 
 
 def _presented(request: web.Request, *, query: bool) -> bytes:
     if (key := _key(request, query=query)) is None:
-        raise Unauthorized("send your key in the header `token` or `Authorization: Bearer`")
+        wavix = "as `?appid=`, or " * bool(WAVIX_PATHS.match(request.path))
+        raise Unauthorized(f"send your key {wavix}in the header `token` or `Authorization: Bearer`")
     return key
 
 

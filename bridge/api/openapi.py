@@ -64,6 +64,12 @@ SECURITY: Final[Mapping[str, Schema]] = {
     "bearer": {"type": "http", "scheme": "bearer"},
     "admin": {"type": "apiKey", "in": "header", "name": "token", "description": "admin.keys"},
     "adminBearer": {"type": "http", "scheme": "bearer", "description": "admin.keys"},
+    "adminHeader": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "Authorization",
+        "description": "admin.keys, without `Bearer`, as ZuckZapGo's clients send it",
+    },
     "operator": {
         "type": "apiKey",
         "in": "header",

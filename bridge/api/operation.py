@@ -54,7 +54,7 @@ NOBODY: Final = Auth((), lambda _keys, _request: None)
 """Open to all."""
 KEY: Final = Auth(("token", "bearer"), lambda keys, request: Access(keys.line(request)))
 ADMIN: Final = Auth(
-    ("admin", "adminBearer"),
+    ("admin", "adminBearer", "adminHeader"),
     lambda keys, request: Access(LineName(""), admin=keys.check_admin(request)),
 )
 """The operator's key (`admin.keys`), which opens nothing else."""

@@ -117,6 +117,13 @@ def wants(filters: Sequence[str], style: Style, event: CallEvent) -> bool:
     name = _RENDERERS[style].name(event)
     if name is None:
         return False
+    if name in webhook_zuckzapgo.BY_NAME:
+        rings = any(
+            _matches(wanted, (webhook_zuckzapgo.OFFER, EventType.CALL_RINGING))
+            for wanted in filters
+        )
+        named = not {name, event.type}.isdisjoint(filters)
+        return named and not (rings and name == webhook_zuckzapgo.OFFER_NOTICE)
     return not filters or any(_matches(wanted, (name, event.type)) for wanted in filters)
 
 

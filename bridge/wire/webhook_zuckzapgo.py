@@ -2,8 +2,9 @@
 
 Their documents name the events (https://api-wuzapi.cpluschat.com.br/api/llm.txt) and not what is in
 them: the bodies are our definition, in their style. `v1.call.recording`, `.transcript`, `.transcript_ready`,
-`.transcript_failed`, `.dtmf`, `.machine_detected`, `.voicemail`, `.problem` and `.problem_cleared` are ours altogether. An inbound call is announced by `v1.call.offer_notice` and rings with
-`v1.call.offer`; clients take either for a call from outside, so outbound calls send neither.
+`.transcript_failed`, `.dtmf`, `.machine_detected`, `.voicemail`, `.problem` and `.problem_cleared` are ours altogether. An inbound call rings with `v1.call.offer`. Clients take `v1.call.offer_notice` for
+a ring too, and their documents say nothing of when it comes: only who names it and not `offer` is sent it. So it is with
+`v1.call.unknown`, any event of a call that has no name of its own. Outbound calls send no offer.
 """
 
 from collections.abc import Mapping
@@ -28,9 +29,12 @@ NAMES: Final[Mapping[str, str]] = {
     EventType.CALL_PROBLEM: "v1.call.problem",
     EventType.CALL_PROBLEM_CLEARED: "v1.call.problem_cleared",
 }
+OFFER: Final = "v1.call.offer"
+OFFER_NOTICE: Final = "v1.call.offer_notice"
+UNKNOWN: Final = "v1.call.unknown"
 INBOUND: Final[Mapping[str, str]] = {
-    EventType.CALL_INITIATED: "v1.call.offer_notice",
-    EventType.CALL_RINGING: "v1.call.offer",
+    EventType.CALL_INITIATED: OFFER_NOTICE,
+    EventType.CALL_RINGING: OFFER,
 }
 REJECT: Final = "v1.call.reject"
 SUBSCRIPTIONS: Final = frozenset(
@@ -38,7 +42,9 @@ SUBSCRIPTIONS: Final = frozenset(
     | {"Call", "All"}
 )
 """Documented kinds of events, of which this bridge has `Call`."""
-ALL: Final = frozenset({*NAMES.values(), *INBOUND.values(), REJECT, "v1.call.unknown"})
+ALL: Final = frozenset({*NAMES.values(), *INBOUND.values(), REJECT, UNKNOWN})
+BY_NAME: Final = frozenset({OFFER_NOTICE, UNKNOWN})
+"""Sent only to who names them."""
 REJECTED: Final = frozenset({"rejected", "busy"})
 STATE_WORDS: Final = {"initiated": "calling", "held": "active"}
 
@@ -52,7 +58,7 @@ def name(event: CallEvent) -> str | None:
         return REJECT
     if call.direction == "inbound" and event.type in INBOUND:
         return INBOUND[event.type]
-    return NAMES.get(event.type)
+    return NAMES.get(event.type, UNKNOWN)
 
 
 def body(event: CallEvent) -> dict[str, Any]:

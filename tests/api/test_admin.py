@@ -185,6 +185,14 @@ async def test_nobody_else_opens_the_routes(client, headers, status):
         assert (await ask(client, method, path, {"name": "x"}, headers))[0] == status, path
 
 
+@pytest.mark.parametrize("before", ["", "Bearer "])
+async def test_the_credential_is_taken_in_the_header_authorization(client, before):
+    headers = {"Authorization": before + ADMIN["token"]}
+    assert (await ask(client, "GET", "/admin/lines", headers=headers))[0] == 200
+    headers = {"Authorization": before + SETTINGS_KEY["token"]}
+    assert (await ask(client, "GET", "/admin/lines", headers=headers))[0] == 403
+
+
 async def test_the_credential_opens_nothing_else(client):
     assert await opens(client, ADMIN) == 403
 

@@ -41,10 +41,29 @@ async def test_a_key_that_is_not_even_text_is_a_401(client, header):
 
 @pytest.mark.parametrize(
     "headers",
-    [{"token": "demo"}, {"Authorization": "Bearer demo"}, {"Authorization": "bearer demo"}],
+    [
+        {"token": "demo"},
+        {"Authorization": "Bearer demo"},
+        {"Authorization": "bearer demo"},
+        {"Authorization": "demo"},
+        {"Authorization": "Basic ZGVtbzpkZW1v", "token": "demo"},
+    ],
 )
 async def test_a_key_is_read_from_either_header(client, headers):
     assert (await client.get(STATUS, headers=headers)).status == 200
+
+
+@pytest.mark.parametrize("value", ["demo2", "Basic ZGVtbzpkZW1v", "Digest demo", "demo demo", ""])
+async def test_another_authorization_is_a_401(client, value):
+    assert (await client.get(STATUS, headers={"Authorization": value})).status == 401
+
+
+@pytest.mark.parametrize("path", ["/v1/call", "/v1/calls/x/streams", "/v1/recordings"])
+async def test_who_sends_no_key_to_wavixs_paths_is_told_of_appid(client, path):
+    answer = await client.http.request("POST" if "streams" in path else "GET", path)
+    assert answer.status == 401
+    assert "`?appid=`" in (await answer.json())["message"]
+    assert "appid" not in await (await client.get(STATUS, headers={})).text()
 
 
 async def test_a_key_in_the_query_string_does_not_count(client):

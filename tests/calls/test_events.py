@@ -150,7 +150,9 @@ async def test_zuckzapgos_webhook_is_told_of_an_inbound_call_as_documented():
         return (await client.data("/simulator/incoming", {"from": ECHO}))["callId"]
 
     names = await told_of_one_call(rings)
-    assert names[:2] == ["v1.call.offer_notice", "v1.call.offer"]
+    assert names[0] == "v1.call.offer"
+    assert names.count("v1.call.offer") == 1
+    assert not {"v1.call.offer_notice", "v1.call.unknown"} & set(names)
     assert {"v1.call.accept", "v1.call.transport", "v1.call.relay_latency"} <= set(names)
 
 

@@ -20,7 +20,7 @@ running bridge shows this reference at `/docs` and serves it as OpenAPI 3.1 at `
 
 ## Conventions
 
-**Keys.** Send the key as `token: <key>` or `Authorization: Bearer <key>`. WebSockets, event streams and
+**Keys.** Send the key as `token: <key>` or `Authorization: Bearer <key>` (`Bearer` may be left out). WebSockets, event streams and
 `/gateway/webhook` also accept `?token=<key>`; Wavix's routes accept `?appid=<key>`. A key belongs to a line and
 sees only the calls of that line. Keys that begin with `sk_test_` reach simulated contacts only and belong to
 a line of their own (`NAME:test`), with its own calls, events, webhooks, recordings and configuration. A

@@ -6,6 +6,7 @@ from urllib.parse import parse_qs
 import msgspec
 import pytest
 
+from bridge.wire import webhook_zuckzapgo
 from bridge.wire.call_event import CallEvent, CallSnapshot
 from bridge.wire.webhook import Format, Receiver, Style, native, render, signed, wants
 
@@ -223,18 +224,32 @@ def test_zuckzapgos_events_have_its_names(event, name):
 
 def test_an_outbound_call_is_no_offer():
     names = [body_of(event(kind), Style.ZUCKZAPGO) for kind in ("call.initiated", "call.ringing")]
-    assert [body and body["type"] for body in names] == [None, "v1.call.preaccept"]
+    assert [body["type"] for body in names] == ["v1.call.unknown", "v1.call.preaccept"]
 
 
-@pytest.mark.parametrize(
-    ("kind", "name"),
-    [
-        ("call.problem", "v1.call.problem"),
-        ("call.problem_cleared", "v1.call.problem_cleared"),
-    ],
-)
-def test_zuckzapgo_and_wago_are_sent_problems_in_their_style(kind, name):
-    problem = event(kind, data=PROBLEM)
+BEGINS = [event(kind, direction="inbound") for kind in ("call.initiated", "call.ringing")]
+
+
+@pytest.mark.parametrize("filters", [(), ["Call"], ["v1.call.*"], list(webhook_zuckzapgo.ALL)])
+def test_an_inbound_call_rings_once(filters):
+    assert [wants(filters, Style.ZUCKZAPGO, one) for one in BEGINS] == [False, True]
+
+
+def test_who_names_only_the_notice_of_an_offer_gets_that():
+    filters = ["v1.call.offer_notice", "v1.call.terminate"]
+    assert [wants(filters, Style.WAGO, one) for one in BEGINS] == [True, False]
+
+
+def test_who_names_unknown_events_gets_those_that_have_no_other_name():
+    assert body_of(event("call.held"), Style.ZUCKZAPGO)["type"] == "v1.call.unknown"
+    assert wants(["v1.call.unknown"], Style.ZUCKZAPGO, event("call.held"))
+    assert not wants(["v1.call.unknown"], Style.ZUCKZAPGO, event("call.answered"))
+    assert not wants(["Call"], Style.ZUCKZAPGO, event("call.held"))
+
+
+@pytest.mark.parametrize("kind", ["call.problem", "call.problem_cleared"])
+def test_zuckzapgo_and_wago_are_sent_problems_in_their_style(kind):
+    problem, name = event(kind, data=PROBLEM), f"v1.{kind}"
     body = body_of(problem, Style.ZUCKZAPGO)
     assert (body["type"], body["event"]["data"]) == (name, PROBLEM)
     sent = render(problem, Receiver(Style.WAGO))

@@ -67,14 +67,14 @@ class CallTexts:
         self._silent = False
 
     def opening(self) -> list[str]:
-        """Return the audio format, then the call's state."""
+        """Return the audio format, the call's state, and the empty buffer with its watermarks."""
         media = {
             "direction": "bidirectional",
             "encoding": ENCODINGS[self._media.encoding],
             "sampleRate": self._media.sample_rate,
             "channels": 1,
         }
-        return [_text("ready", media=media), *self._call()]
+        return [_text("ready", media=media), *self._call(), _buffer_report(0.0)]
 
     def poll(self, buffered_seconds: float, now: float) -> list[str]:
         """Return what has changed; called every 20 ms."""
@@ -146,13 +146,16 @@ class CallTexts:
         # Called every 20 ms, so half a frame early is on time.
         self._due = now + BUFFER_INTERVAL_SECONDS - FRAME_SECONDS / 2
         self._reported_empty = buffered_seconds == 0
-        report = _text(
-            "buffer",
-            bufferedMs=round(buffered_seconds * 1000),
-            pauseMs=round(PAUSE_SECONDS * 1000),
-            resumeMs=round(RESUME_SECONDS * 1000),
-        )
-        return [report]
+        return [_buffer_report(buffered_seconds)]
+
+
+def _buffer_report(buffered_seconds: float) -> str:
+    return _text(
+        "buffer",
+        bufferedMs=round(buffered_seconds * 1000),
+        pauseMs=round(PAUSE_SECONDS * 1000),
+        resumeMs=round(RESUME_SECONDS * 1000),
+    )
 
 
 def _text(kind: str, **more: object) -> str:

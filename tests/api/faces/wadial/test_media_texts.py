@@ -51,8 +51,9 @@ def codes(messages):
     return [one["code"] for one in read(messages, "error")]
 
 
-def test_the_first_texts_are_the_format_and_the_calls_state(runner):
-    ready, state = read(CallTexts(runner, WADIAL).opening())
+def test_the_first_texts_are_the_format_the_calls_state_and_the_watermarks(runner):
+    ready, state, buffer = read(CallTexts(runner, WADIAL).opening())
+    assert buffer == {"type": "buffer", "bufferedMs": 0, "pauseMs": 500, "resumeMs": 250}
     assert ready == {
         "type": "ready",
         "media": {
