@@ -88,7 +88,7 @@ class AgentLeg:
         """Return the agent's next 20 ms; None while it says nothing."""
         frame = self._speech.pull()
         if frame is None:
-            self._counter.received_pcm = SILENCE
+            self._counter.received_level.note(SILENCE)
             return None
         self._counter.count_received(frame)
         if self._speech.begins and (timing := self._watch.spoke(_now())):
