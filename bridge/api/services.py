@@ -121,8 +121,8 @@ class Services:
     holds: Holds
     http: Http
     inbound_streams: InboundStreams
-    ice_configuration: Callable[[str], IceConfiguration]
-    """Returns the answer of `/call/webrtc/config` for a user, with fresh credentials."""
+    ice_configuration: Callable[[str, str], IceConfiguration]
+    """Returns the answer of `/call/webrtc/config` for a line and the holder of a ticket, or "", with fresh credentials."""
     keys: Keys
     large_bodies: LargeBodies
     large_reads: Reads

@@ -15,7 +15,9 @@ from typing import Final, NotRequired, TypedDict
 from bridge.settings.model import Turn, TurnServer
 
 NAME_BYTES: Final = 8
-"""Random bytes in each user name."""
+"""Bytes in each user name that tell it from others."""
+NAMES_OF_TICKET: Final = 8
+"""User names that the holders of one ticket share, each with coturn's `user-quota`."""
 
 
 class IceServer(TypedDict):
@@ -41,16 +43,16 @@ class IceConfiguration(TypedDict):
 
 
 def ice_configuration(
-    stun_urls: Sequence[str], turn: Turn, *, user: str, now_unix: float
+    stun_urls: Sequence[str], turn: Turn, *, user: str, now_unix: float, holder: str = ""
 ) -> IceConfiguration:
     """Return the answer of `/call/webrtc/config`; `user` begins the name in coturn's log.
 
-    With a shared secret each user has credentials under a name of its own, since coturn's `user-quota`
-    counts the name behind the time.
+    With a shared secret each answer to a key has a name of its own, since coturn's `user-quota` counts the name
+    behind the time. Those to the `holder` of a ticket share a few: one browser cannot take the whole server.
     """
     stun: list[IceServer] = [{"urls": list(stun_urls)}] if stun_urls else []
     return {
-        "iceServers": stun + _turn_servers(turn, user=user, now_unix=now_unix),
+        "iceServers": stun + _turn_servers(turn, f"{user}.{_name(holder)}", now_unix),
         "turn": turn_state(turn),
     }
 
@@ -69,12 +71,17 @@ def timed_credentials(secret: str, user: str, *, expires_unix: int) -> tuple[str
     return username, base64.b64encode(digest).decode()
 
 
-def _turn_servers(turn: Turn, *, user: str, now_unix: float) -> list[IceServer]:
+def _name(holder: str) -> str:
+    if not holder:
+        return secrets.token_hex(NAME_BYTES)
+    text = f"{secrets.randbelow(NAMES_OF_TICKET)} {holder}"
+    return hashlib.sha256(text.encode()).hexdigest()[: 2 * NAME_BYTES]
+
+
+def _turn_servers(turn: Turn, user: str, now_unix: float) -> list[IceServer]:
     if turn.mode == "shared_secret":
         username, credential = timed_credentials(
-            turn.secret,
-            f"{user}.{secrets.token_hex(NAME_BYTES)}",
-            expires_unix=int(now_unix) + turn.ttl,
+            turn.secret, user, expires_unix=int(now_unix) + turn.ttl
         )
         return [{"urls": turn.urls, "username": username, "credential": credential}]
     servers: list[Turn | TurnServer] = [turn, *turn.servers] if turn.mode == "static" else []

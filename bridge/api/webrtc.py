@@ -71,13 +71,14 @@ class Closed(Struct, rename={"call_id": "callID"}):
 @GROUP.get("/call/webrtc/config")
 async def config(context: Context) -> IceConfiguration:
     """Return the STUN and TURN servers that a browser should use."""
-    access = context.access
-    if access.ticket is not None:
+    access, holder = context.access, ""
+    if (ticket := access.ticket) is not None:
+        holder = f"{ticket.call_id} {ticket.party} {ticket.identity}"
         try:
-            context.services.manager.live(access.line, access.ticket.call_id)
+            context.services.manager.live(access.line, ticket.call_id)
         except BridgeError:
             access.check_call_lives(ended=True)
-    return context.services.ice_configuration(access.line)
+    return context.services.ice_configuration(access.line, holder)
 
 
 @GROUP.post("/call/webrtc/offer", errors=(*CALL, 503))
@@ -100,7 +101,7 @@ async def offer(context: Context, body: Offer) -> Answer:
         leg_id, answer = await services.browsers.offer(runner, body.sdp, role)
     else:
         answer = await services.browsers.reoffer(runner, body.sdp, leg_id, owner=access.owner)
-    return Answer(body.call_id, leg_id, answer, services.ice_configuration(line)["turn"])
+    return Answer(body.call_id, leg_id, answer, services.ice_configuration(line, "")["turn"])
 
 
 @GROUP.post("/call/webrtc/close", errors=(404, 502))

@@ -330,6 +330,6 @@ def build_events(base: Foundation, tickets: Tickets) -> Webhooks:
     return webhooks
 
 
-def _ice_configuration(settings: Settings, user: str) -> IceConfiguration:
-    now = datetime.now(UTC).timestamp()
-    return ice_configuration(settings.rtc.stun_urls, settings.turn, user=user, now_unix=now)
+def _ice_configuration(settings: Settings, user: str, holder: str) -> IceConfiguration:
+    now, stun_urls = datetime.now(UTC).timestamp(), settings.rtc.stun_urls
+    return ice_configuration(stun_urls, settings.turn, user=user, now_unix=now, holder=holder)

@@ -5,9 +5,10 @@ import time
 import pytest
 from aioice import stun
 
-from bridge.api.turn import ice_configuration, timed_credentials, turn_state
+from bridge.api.turn import NAMES_OF_TICKET, ice_configuration, timed_credentials, turn_state
 from bridge.settings.model import Rtc, Turn, TurnServer
 from tests.support.coturn import running_coturn
+from tests.support.inprocess import running, settings
 from tests.support.machine import own_address
 from tests.support.turn_client import TurnClient
 
@@ -69,6 +70,35 @@ def test_each_answer_has_a_name_of_its_own():
     turn = Turn(mode="shared_secret", urls=["turn:a.example"], secret="north")
     names = {configuration(turn)["iceServers"][1]["username"] for _ in range(100)}
     assert len(names) == 100
+
+
+def test_holders_of_a_ticket_share_a_few_names():
+    turn = Turn(mode="shared_secret", urls=["turn:a.example"], secret="north")
+
+    def names(holder):
+        made = (
+            ice_configuration([], turn, user="demo", now_unix=NOW, holder=holder)
+            for _ in range(400)
+        )
+        return {one["iceServers"][0]["username"] for one in made}
+
+    assert len(names("a call near ann")) == NAMES_OF_TICKET
+    assert not names("a call near ann") & names("a call near bob")
+
+
+async def test_a_browser_that_asks_again_and_again_gets_no_more_names():
+    turn = Turn(mode="shared_secret", urls=["turn:a.example"], secret="north")
+    async with running(settings(turn=turn)) as browser:
+        dialled = await (await browser.post("/call/dial", json={"phone": "15550100003"})).json()
+        call_id = dialled["data"]["callId"]
+        made = await (await browser.post(f"/call/{call_id}/ticket", json={})).json()
+        headers = {"Authorization": f"Bearer {made['data']['ticket']}"}
+        names = set()
+        for _ in range(2 * NAMES_OF_TICKET):
+            answer = await browser.get("/call/webrtc/config", headers=headers)
+            [server] = [one for one in (await answer.json())["iceServers"] if "username" in one]
+            names.add(server["username"].partition(":")[2])
+    assert len(names) <= NAMES_OF_TICKET
 
 
 def test_the_password_is_the_hmac_sha1_of_the_user_name():

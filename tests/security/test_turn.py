@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pytest
 from aioice import stun
 
+from bridge.api.turn import timed_credentials
 from bridge.settings.model import Turn
 from tests.support.coturn import running_coturn
 from tests.support.inprocess import running, settings
@@ -61,3 +62,61 @@ async def test_one_credential_has_no_more_allocations_than_the_quota(coturn):
             await allocate(stack, coturn, *stolen)
         assert refusal.value.response.error_code == 486
         assert await allocate(stack, coturn, *await credentials(client))
+
+
+SPELLINGS = (
+    *("0.0.0.0", "127.0.0.1", "127.1.2.3", "10.0.0.1", "192.168.1.1", "172.17.0.1", "100.64.0.1"),
+    *("169.254.169.254", "224.0.0.1", "255.255.255.255", "::1", "::", "::ffff:127.0.0.1"),
+    *("::127.0.0.1", "64:ff9b::7f00:1", "fe80::1", "fc00::1"),
+)
+FORBIDDEN, OTHER_FAMILY, UNSUPPORTED_TRANSPORT = 403, 443, 442
+TCP = 6 << 24
+
+
+async def refusal_of(client, method, **attributes):
+    """Return the code with which the server refuses a request."""
+    request = stun.Message(message_method=method, message_class=stun.Class.REQUEST)
+    request.attributes.update({name.replace("_", "-"): it for name, it in attributes.items()})
+    with pytest.raises(stun.TransactionFailed) as refusal:
+        await client.protocol.request_with_retry(request)
+    return refusal.value.response.error_code
+
+
+async def peer_of(stack, coturn):
+    username, password = timed_credentials(coturn.secret, "ann", expires_unix=2_000_000_000)
+    client = TurnClient((coturn.address, coturn.port), username, password)
+    return await stack.enter_async_context(client)
+
+
+@pytest.mark.full
+async def test_no_spelling_of_an_internal_address_is_relayed_to(coturn):
+    async with AsyncExitStack() as stack:
+        client = await peer_of(stack, coturn)
+        await client.allocate()
+        refused = {
+            spelling: await refusal_of(
+                client,
+                stun.Method.CHANNEL_BIND,
+                CHANNEL_NUMBER=0x4001,
+                XOR_PEER_ADDRESS=(spelling, 20000),
+            )
+            for spelling in SPELLINGS
+        }
+    assert set(refused.values()) == {FORBIDDEN, OTHER_FAMILY}, refused
+
+
+@pytest.mark.full
+async def test_connections_are_not_relayed(coturn):
+    async with AsyncExitStack() as stack:
+        client = await peer_of(stack, coturn)
+        method, wanted = stun.Method.ALLOCATE, {"LIFETIME": 600, "REQUESTED_TRANSPORT": TCP}
+        assert await refusal_of(client, method, **wanted) == UNSUPPORTED_TRANSPORT
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("username", ["9999999999:ann", "0:ann", "ann", "", ":", f"{'9' * 20}:ann"])
+async def test_a_name_that_the_bridge_has_not_made_is_refused(coturn, username):
+    async with AsyncExitStack() as stack:
+        with pytest.raises(stun.TransactionFailed) as refusal:
+            await allocate(stack, coturn, username, "guessed")
+    assert refusal.value.response.error_code == 401
