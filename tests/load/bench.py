@@ -1,4 +1,4 @@
-"""`make bench`: the bridge, a stock aiortc server and Janus under the same load, in one run.
+"""`make bench`: the bridge, stock aiortc, libwebrtc and Janus under the same load, in one run.
 
 The server under test has one core, the load generator another. Every repeat starts each server
 anew, one after the other; the tables show medians over the repeats. Written to `build/bench.md`,
@@ -21,6 +21,7 @@ from importlib.util import find_spec
 from tests.load import against, janus, jobs, machines, published, report, servers, services, targets
 from tests.load.capacity import BUSY
 from tests.load.measure import Run
+from tests.load.reading import told
 from tests.load.rows import Row, rows
 from tests.load.targets import Results
 
@@ -48,12 +49,13 @@ def main() -> int:
                 )
                 results.runs.append(jobs.perform(job))
     services.measure(wanted, results, seconds=options.seconds, quick=options.quick)
-    table = rows([run for run in results.runs if run.windows])
+    table = rows([run for run in results.runs if run.windows], results.best)
     found = targets.verdicts(results, table)
     seconds = time.monotonic() - begun
-    notes = _notes(results, table, repeats=options.repeats, window=options.seconds, took=seconds)
-    _write(report.markdown(results, table, found, notes))
     about = _about(repeats=options.repeats, window=options.seconds, took=seconds)
+    about = "; ".join(filter(None, [about, told(results.all_readings())]))
+    notes = _notes(results, table, about)
+    _write(report.markdown(results, table, found, notes))
     tables = published.markdown(results, table, found, about=about)
     (BUILD / "bench-tables.md").write_text(tables)
     if options.publish:
@@ -63,7 +65,7 @@ def main() -> int:
             published.publish(servers.ROOT / page, published.SUMMARY, short)
     content = json.dumps(report.as_json(results, table, found, notes), indent=2)
     (BUILD / "bench.json").write_text(content + "\n")
-    return 1 if results.failed or not all(one.met for one in found) else 0
+    return 1 if results.failed or any(one.missed for one in found) else 0
 
 
 def _compare(ref: str, *, rounds: int) -> int:
@@ -107,20 +109,22 @@ def _write(text: str) -> None:
     (BUILD / "bench.md").write_text(text)
 
 
-def _notes(
-    results: Results, table: Sequence[Row], *, repeats: int, window: float, took: float
-) -> list[str]:
+def _notes(results: Results, table: Sequence[Row], about: str) -> list[str]:
     server_core, generator_core = servers.cores()
     pinned = f"server on core {server_core}, generator on core {generator_core}"
     steady = [run for run in results.runs if not run.target.endswith(" capacity")]
     late = targets.late(steady)
     return [
         *_warnings(steady, table),
-        _about(repeats=repeats, window=window, took=took),
+        about,
+        "C loops: CPU time as a multiple of what one loop of socket, SRTP and libopus takes for as many packets; "
+        "it is run before and after each measurement, which counts as of a busy machine where the loop was more than "
+        "a tenth slower than its best of the run, or a tenth of the time was stolen",
         "max is the worst of all repeats",
         pinned if server_core is not None else "one core only: nothing was pinned",
         "one node and two nodes: nothing is pinned, the generator shares the cores with them",
         "stock aiortc only where it does not use its whole core; above, its figures mean nothing",
+        "libwebrtc: the same program as stock aiortc, on PyPI's wrtc, which has aiortc's interface",
         "Janus AudioBridge: rooms of two legs, mixed at 16 kHz, no recording; its other leg hears",
         f"generator: at most {targets.busy(steady):.0f} % of its core, packets sent at most "
         f"{1000 * late:.1f} ms late (99th percentile of a window)",

@@ -45,10 +45,17 @@ class Capacity:
     generator_cpu: float = 0.0
     """Percent of a core, at most."""
     generator_lateness: float = 0.0
+    busy: bool = False
+    """Whether the machine was busy meanwhile: then a core carries more."""
 
 
-def capacity(run: Run) -> Capacity | None:
-    """Tell from a load that grew how many calls a core carries; None when it carried none."""
+def capacity(run: Run, reference: float = math.nan) -> Capacity | None:
+    """Tell from a load that grew how many calls a core carries; None when it carried none.
+
+    Args:
+        run: The load.
+        reference: Its fastest sample.
+    """
     late = next((window for window in run.windows if lag(window) >= LAG), None)
     able = [one for one in run.windows if late is None or one.legs < late.legs]
     if not able:
@@ -74,7 +81,13 @@ def capacity(run: Run) -> Capacity | None:
         lag_beyond=lag(late) if late else math.nan,
         generator_cpu=max(one.generator_cpu for one in run.windows),
         generator_lateness=max(one.lateness for one in run.windows),
+        busy=strayed(run, reference),
     )
+
+
+def strayed(run: Run, best: float) -> bool:
+    """Tell whether the machine was busy in a window of a run: then it carried fewer calls than it could."""
+    return any(one.reading.strays(best) for one in run.windows if one.reading)
 
 
 def lag(window: Window) -> float:

@@ -19,10 +19,12 @@ import aiohttp
 import uvloop
 from aiortc import RTCCertificate
 
-from tests.load import measure, scrape, windows
+from tests.load import measure, reference, scrape, windows
 from tests.load.bulk_legs import BulkLeg, LegPoller
 from tests.load.callers import Call, Caller, caller
 from tests.load.measure import Run, Window
+from tests.load.reading import Sample, reading
+from tests.load.reference import Take
 from tests.load.signal import Loop, make_loop, make_telephone_loop
 from tests.load.talker import FRAME_SECONDS, Talker
 from tests.load.trunk import PCMU
@@ -35,6 +37,8 @@ from tests.support.signalling import SignallingError
 _LATE = 0.01
 _FULL = 0.92
 """Of a core: beyond this a generator is not to be trusted, and it takes on no more legs."""
+_LOOK_SECONDS = 0.1
+"""After the last packet, until the server has nothing left to do with it."""
 _CALM_SECONDS = 1.0
 _CHILDREN_SECONDS = 60.0
 """How long children of the server may take to mix the recordings of a window."""
@@ -78,6 +82,8 @@ class Plan:
     """Seconds; once the server's 99th percentile is above, no more steps. 0: all steps."""
     bulk: bool = False
     """Whether legs are driven as many at once (`tests.load.bulk_legs`)."""
+    core: int | None = None
+    """Of the server, which is looked at before and after each window; None: any."""
 
     def json(self) -> dict[str, Any]:
         """Make a JSON object of the plan."""
@@ -145,19 +151,36 @@ async def connect(
 
 async def run(plan: Plan) -> Run:
     """Open the legs, measure every window, close the legs."""
-    async with connect(
-        target=plan.target, url=plan.url, kind=plan.kind, nodes=plan.nodes, bulk=plan.bulk
-    ) as load:
-        for step in plan.steps:
-            if not await _reach(load, plan, step.legs):
-                break
-            _silence(load, silent=step.silent)
-            await _record(load, plan.pid, recorded=step.recorded)
-            window = await _measure(load, plan, step)
-            load.result.windows.append(window)
-            if _at_limit(plan, window):
-                break
+    with reference.running(plan.core) as take:
+        async with connect(
+            target=plan.target, url=plan.url, kind=plan.kind, nodes=plan.nodes, bulk=plan.bulk
+        ) as load:
+            await _go_through(load, plan, take)
     return load.result
+
+
+async def _go_through(load: Load, plan: Plan, take: Take) -> None:
+    for step in plan.steps:
+        if not await _reach(load, plan, step.legs):
+            break
+        _silence(load, silent=step.silent)
+        await _record(load, plan.pid, recorded=step.recorded)
+        before = await _look(load, take)
+        window = await _measure(load, plan, step)
+        window.reading = reading(before, await _look(load, take))
+        load.result.windows.append(window)
+        if _at_limit(plan, window):
+            break
+
+
+async def _look(load: Load, take: Take) -> Sample:
+    """Look at the machine while all legs are silent."""
+    silent = load.silent
+    _silence(load, silent=True)
+    await asyncio.sleep(_LOOK_SECONDS)
+    found = await asyncio.to_thread(take)
+    _silence(load, silent=silent)
+    return found
 
 
 async def _reach(load: Load, plan: Plan, legs: int) -> bool:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Any
 
 from tests.load import servers
@@ -85,6 +86,8 @@ def jobs(
         found.append(Job(target="echo", kind="echo", steps=grow(*legs)))
         # Above this the stock server uses its whole core, and its figures mean nothing.
         found.append(Job(target="stock", kind="stock", server="stock", steps=grow(middle[0])))
+        if find_spec("webrtc"):
+            found.append(Job(target="wrtc", kind="stock", server="wrtc", steps=grow(*middle)))
     if "janus" in sections:
         found.append(Job(target="janus", kind="janus", server="janus", steps=grow(*middle)))
     if "relay" in sections:
@@ -212,8 +215,9 @@ def perform(job: Job) -> Run:
             nodes=job.nodes,
             stop_at_lag=job.stop_at_lag,
             bulk=job.bulk,
+            core=core,
         )
-        limit = 60 + sum(step.settle + step.seconds + step.legs * 0.5 for step in job.steps)
+        limit = 60 + sum(step.settle + step.seconds + step.legs * 0.5 + 2 for step in job.steps)
         return from_json(
             child("tests.load.generator", plan.json(), core=generator_core, seconds=limit)
         )

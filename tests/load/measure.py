@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from tests.load.reading import Reading
 from tests.support.light_peer import Arrival, Departure
 from tests.support.opus_packets import PacketDecoder
 
@@ -97,6 +98,8 @@ class Window:
     """Of every packet; None where only onsets are looked for."""
     at_scrapes: PacketDelays | None = None
     """Of the packets sent while a scrape was under way; None without scrapes."""
+    reading: Reading | None = None
+    """Of the machine, before and after; None where nobody looked."""
 
 
 @dataclass(slots=True)
@@ -125,6 +128,8 @@ def from_json(tree: dict[str, Any]) -> Run:
         window.lag = [(bound, count) for bound, count in window.lag]
         window.transit = _delays_from(window.transit)
         window.at_scrapes = _delays_from(window.at_scrapes)
+        tree_of: Any = window.reading
+        window.reading = None if tree_of is None else Reading(**tree_of)
     return Run(**tree, windows=windows)
 
 

@@ -1,4 +1,4 @@
-"""What a leg costs over the compiled packet path, over Python's, and at Janus and stock aiortc.
+"""What a leg costs over the compiled packet path, over Python's, and at Janus, stock aiortc and libwebrtc.
 
 All servers of a load are alive at once and take turns of 2 s under the same packets, in random order,
 as in `tests.load.against`: separate runs on a shared machine differ by a third. Who has its turn has the
@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
+from importlib.util import find_spec
 
 from tests.load import comparison, jobs, measure, servers
 from tests.load.comparison import Comparison, compare
@@ -28,6 +29,8 @@ STEADY = (49.0, 51.0)
 """Packets a second on its worst leg, between which a server neither falls behind nor catches up."""
 ROUNDS = 10
 OURS, PYTHON, JANUS, STOCK = "bridge", "bridge, Python path", "Janus", "stock aiortc"
+LIBWEBRTC = "libwebrtc"
+"""With aiortc's interface (PyPI's `wrtc`), the same program as the stock one; it echoes, and is held against that."""
 LOADS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "pcm": ("pair", {"BRIDGE_MEDIA__RELAY": "false"}),
     "relay": ("pair", {}),
@@ -44,24 +47,23 @@ _PORTS = {OURS: "20000-24999", PYTHON: "25000-29999"}
 
 
 def run(
-    *, rounds: int = ROUNDS, seconds: float = SECONDS, legs: Sequence[int] = LEGS, with_janus: bool
-) -> Iterator[Comparison]:
-    """Measure load after load.
+    load: str, legs: int, *, rounds: int = ROUNDS, seconds: float = SECONDS, with_janus: bool
+) -> list[Comparison]:
+    """Measure one load.
 
     Raises:
         RuntimeError: a server or the generator failed.
     """
-    for load in LOADS:
-        for number in legs:
-            found = _perform(load, number, rounds=rounds, seconds=seconds, with_janus=with_janus)
-            yield from compared(load, number, found)
+    found = _perform(load, legs, rounds=rounds, seconds=seconds, with_janus=with_janus)
+    return list(compared(load, legs, found))
 
 
 def compared(load: str, legs: int, rounds: Sequence[Sequence[Slice]]) -> Iterator[Comparison]:
     """Compare the servers of one load with one another."""
     names = {one.build for one in rounds[0]}
     for first, second in (
-        (OURS, JANUS), (PYTHON, JANUS), (OURS, STOCK), (PYTHON, STOCK), (OURS, PYTHON),
+        (OURS, JANUS), (PYTHON, JANUS), (OURS, STOCK), (PYTHON, STOCK), (OURS, LIBWEBRTC),
+        (PYTHON, LIBWEBRTC), (OURS, PYTHON),
     ):  # fmt: skip
         if {first, second} <= names:
             name = what(load, legs, first, second)
@@ -121,6 +123,8 @@ def _perform(
             builds.append(start("janus", JANUS, "janus"))
         if legs == STOCK_LEGS:
             builds.append(start("stock", STOCK, "stock"))
+        if load == "echo" and find_spec("webrtc"):
+            builds.append(start("wrtc", LIBWEBRTC, "stock"))
         plan = Plan(
             builds=builds,
             legs=legs,

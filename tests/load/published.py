@@ -10,22 +10,36 @@ from pathlib import Path
 from tests.load import service_report
 from tests.load.capacity import Capacity
 from tests.load.comparison import Comparison
-from tests.load.report import TITLES, capacities, ruled
+from tests.load.paths import JANUS, LEGS, LIBWEBRTC, OURS, STOCK, what
+from tests.load.reading import BUSY
+from tests.load.report import TITLES, capacities, multiple, ruled
 from tests.load.rows import Row
 from tests.load.targets import Results
-from tests.load.verdict import Verdict
+from tests.load.verdict import Verdict, outcome
 
 TABLES, SUMMARY = "bench", "bench-summary"
 """Names of the places that the bench writes: between `<!-- NAME -->` and `<!-- /NAME -->`."""
-_LEGS = 24
-_SERVERS = ("echo", "pcm", "relay", "stock", "janus")
-_SERVER_HEADS = ("server", "legs", "CPU a leg", "delay p50 / p95", "packets/s, worst leg")
+_LEGS = LEGS[0]
+_SERVERS = ("echo", "pcm", "relay", "stock", "wrtc", "janus")
+_SERVER_HEADS = (
+    "server",
+    "legs",
+    "of the C loop",
+    "CPU a leg",
+    "delay p50 / p95",
+    "packets/s, worst leg",
+)
 _CAPACITY_HEADS = (
     "calls of two legs on a core", "packet path", "calls", "packets p99, unscraped / scraped / at scrapes",
 )  # fmt: skip
-_RATIO_HEADS = ("CPU per leg, in turn", "first / second, of a core", "ratio, median and quartiles")
-_SOCKET_HEADS = ("50 media sockets, echoed", "CPU a socket", "there and back p50 / p95")
-_SUMMARY_HEADS = ("what", "CPU, of a core", "delay p50 / p95")
+_OTHERS = (JANUS, STOCK, LIBWEBRTC)
+_RATIO_HEADS = ("CPU per leg, in turn", "ratio, median and quartiles", "first / second, of a core")
+_SOCKET_HEADS = (
+    "50 media sockets, echoed", "of the C loop", "CPU a socket", "there and back p50 / p95",
+)  # fmt: skip
+_SUMMARY_HEADS = (
+    "what", f"CPU beside {' / '.join(_OTHERS)}", "of the C loop", "CPU, of a core", "delay p50 / p95",
+)  # fmt: skip
 _NOTICED = ("an asset that was asked for is heard", "an agent that is spoken over is silent")
 _VARIANTS = (
     re.compile(r"^(?P<one>\d+) legs: (?P<rest>.*)$"),
@@ -36,43 +50,42 @@ _VARIANTS = (
 
 
 def markdown(results: Results, rows: Sequence[Row], found: Sequence[Verdict], *, about: str) -> str:
-    """Return the tables of docs/performance.md, below a line that says where they come from."""
+    """Return the tables of docs/performance.md, ratios first, below a line that says where they come from."""
     parts = [f"{about}.\n"]
+    if results.paths:
+        parts.append(ruled(_RATIO_HEADS, [_ratio(one, results) for one in results.paths]))
     if servers := [_server(row) for name in _SERVERS for row in rows if _clean(row, name)]:
         parts.append(ruled(_SERVER_HEADS, servers))
-    if results.paths:
-        parts.append(ruled(_RATIO_HEADS, [_ratio(one) for one in results.paths]))
     if carried := capacities(results):
         parts.append(ruled(_CAPACITY_HEADS, [_carried(one) for one in carried]))
     if results.sockets:
-        parts.append(ruled(_SOCKET_HEADS, [line[:1] + _socket(line) for line in _sockets(results)]))
-    if times := service_report.times(
-        results.played, results.talked, results.dialled, results.pipecat
-    ):
+        lines = [(title, *figures) for title, *figures in _sockets(results)]
+        parts.append(ruled(_SOCKET_HEADS, lines))
+    if times := service_report.times(results):
         parts.append(ruled(service_report.TIME_HEADS, times))
     if results.telephones:
-        lines = service_report.telephones(results.telephones)
-        parts.append(ruled(service_report.TELEPHONE_HEADS, lines))
+        parts.append(ruled(service_report.TELEPHONE_HEADS, service_report.telephones(results)))
     if found:
         parts.append(ruled(("what", "reach", "measured", ""), gathered(found)))
     return "\n".join(parts)
 
 
 def summary(results: Results, rows: Sequence[Row]) -> str:
-    """Return the README's table: servers, sockets, and two times that people notice."""
-    lines = [
-        (TITLES[row.target], f"{row.cpu_per_leg:.2f} % per leg", _server(row)[3])
-        for name in _SERVERS
-        for row in rows
-        if _clean(row, name) and row.legs == _LEGS
-    ]
-    for title, _, cpu, p50, p95, *_ in _sockets(results):
-        lines.append((f"socket, {title}", f"{cpu} % per socket", f"{p50} / {p95} ms"))
-    for what, _, p50, p95, *_ in service_report.times(
-        results.played, results.talked, results.dialled, results.pipecat
-    ):
-        if what in _NOTICED:
-            lines.append((what, "", f"{p50} / {p95} ms"))
+    """Return the README's table, ratios first: servers, sockets, and two times that people notice."""
+    beside = {one.load: f"{one.ratio:.2f}" for one in results.paths}
+    lines = []
+    for name in _SERVERS:
+        for row in rows:
+            if _clean(row, name) and row.legs == _LEGS:
+                ratios = [beside.get(what(name, _LEGS, OURS, other), "-") for other in _OTHERS]
+                _, _, times, cpu, delays, _ = _server(row)
+                told = " / ".join(ratios) if set(ratios) != {"-"} else ""
+                lines.append((TITLES[name], told, times, _a(cpu, "leg"), delays))
+    for title, times, cpu, delays in _sockets(results):
+        lines.append((f"socket, {title}", "", times, _a(cpu, "socket"), delays))
+    for told, _, p50, p95, *_ in service_report.times(results):
+        if told in _NOTICED:
+            lines.append((told, "", "", "", p50 if p50 == BUSY else f"{p50} / {p95} ms"))
     return ruled(_SUMMARY_HEADS, lines)
 
 
@@ -126,16 +139,19 @@ def _split(what: str) -> tuple[str, str]:
 
 def _line(name: str, target: str, members: Sequence[tuple[str, Verdict]]) -> tuple[str, ...]:
     several = " / ".join(one for one, _ in members)
-    met = all(verdict.met for _, verdict in members)
     measured = " / ".join(
-        verdict.measured if verdict.met or len(members) == 1 else f"**{verdict.measured}**"
+        BUSY
+        if verdict.busy
+        else verdict.measured
+        if verdict.met or len(members) == 1
+        else f"**{verdict.measured}**"
         for _, verdict in members
     )
     return (
         name.format(several) if "{}" in name else name,
         target,
-        measured,
-        "met" if met else "**missed**",
+        BUSY if all(verdict.busy for _, verdict in members) else measured,
+        outcome([verdict for _, verdict in members]),
     )
 
 
@@ -144,20 +160,26 @@ def _clean(row: Row, name: str) -> bool:
 
 
 def _server(row: Row) -> tuple[str, ...]:
-    return (
-        TITLES[row.target],
-        str(row.legs),
+    absolute = (
         f"{row.cpu_per_leg:.2f} % of a core",
         f"{1000 * row.delay_p50:.1f} / {1000 * row.delay_p95:.1f} ms",
         f"{row.rate:.1f}",
     )
+    shown = (BUSY,) * len(absolute) if row.busy else absolute
+    return (TITLES[row.target], str(row.legs), multiple(row.times), *shown)
 
 
-def _ratio(one: Comparison) -> tuple[str, ...]:
+def _a(cpu: str, what: str) -> str:
+    """Say of what a share of a core is, in fewer words."""
+    return cpu.replace("of a core", f"per {what}")
+
+
+def _ratio(one: Comparison, results: Results) -> tuple[str, ...]:
+    absolute = f"{one.cost:.2f} / {one.cost_before:.2f} %"
     return (
         one.load.replace(": CPU per leg,", ":"),
-        f"{one.cost:.2f} / {one.cost_before:.2f} %",
         f"{one.ratio:.2f} ({one.lower:.2f} to {one.upper:.2f})",
+        BUSY if results.busy(one.load) else absolute,
     )
 
 
@@ -165,12 +187,16 @@ def _carried(one: Capacity) -> tuple[str, ...]:
     title = TITLES.get(f"{one.road} capacity", one.road)
     late = " / ".join(f"{1000 * each:.1f}" for each in (one.unscraped, one.scraped, one.at_scrapes))
     calls = f"{one.calls}, extrapolated" if one.extrapolated else str(one.calls)
-    return (title, one.packet_path, calls, f"{late} ms")
+    return (title, one.packet_path, *((BUSY, BUSY) if one.busy else (calls, f"{late} ms")))
 
 
-def _sockets(results: Results) -> list[tuple[str, ...]]:
-    return service_report.sockets(results.sockets)
-
-
-def _socket(line: Sequence[str]) -> tuple[str, ...]:
-    return (f"{line[2]} % of a core", f"{line[3]} / {line[4]} ms")
+def _sockets(results: Results) -> list[tuple[str, str, str, str]]:
+    """Make lines of sockets: kind, CPU as a multiple of the loop's, of a core, delays."""
+    lines = []
+    for one, line in zip(results.sockets, service_report.sockets(results.sockets), strict=True):
+        title, _, cpu, p50, p95, *_ = line
+        reading = results.readings.get(one.name)
+        times = multiple(reading.times(one.cpu_per_socket)) if reading else ""
+        absolute = (f"{cpu} % of a core", f"{p50} / {p95} ms")
+        lines.append((title, times, *((BUSY, BUSY) if results.busy(one.name) else absolute)))
+    return lines

@@ -8,15 +8,17 @@ from typing import Any
 from tests.load import machines, paths, service_report
 from tests.load.capacity import HEADS as CAPACITY_HEADS
 from tests.load.capacity import Capacity, capacity, cells
+from tests.load.reading import BUSY
 from tests.load.rows import Row, find
 from tests.load.targets import Results, spread
-from tests.load.verdict import Verdict
+from tests.load.verdict import Verdict, outcome
 
 TITLES = {
     "echo": "bridge, echo",
     "pcm": "bridge, two legs through PCM",
     "relay": "bridge, two legs relayed",
     "stock": "stock aiortc, echo",
+    "wrtc": "libwebrtc (wrtc), echo",
     "janus": "Janus AudioBridge, two legs",
     "one node": "bridge, echo, one node, unpinned",
     "two nodes": "bridge, echo, two nodes, unpinned",
@@ -33,7 +35,7 @@ TITLES = {
 }
 
 _HEADS = (
-    "server", "legs", "network", "CPU/leg %", "least to most", "/ Janus", "/ stock",
+    "server", "legs", "network", "C loops", "CPU/leg %", "least to most", "/ Janus", "/ stock",
     "delay p50 ms", "p95", "max", "look-ahead ms", "packets/s worst", "MB/leg",
     "answer p95 ms", "lag p99 ms", "rung", "relayed %", "packet path",
 )  # fmt: skip
@@ -61,19 +63,17 @@ def markdown(
         parts.append(ruled(_SPEECH_HEADS, _speech(results)))
     if results.sockets:
         parts.append(ruled(service_report.SOCKET_HEADS, service_report.sockets(results.sockets)))
-    if lines := service_report.times(
-        results.played, results.talked, results.dialled, results.pipecat
-    ):
+    if lines := service_report.times(results, masked=False):
         parts.append(ruled(service_report.TIME_HEADS, lines))
     if results.telephones:
-        lines = service_report.telephones(results.telephones)
+        lines = service_report.telephones(results, masked=False)
         parts.append(ruled(service_report.TELEPHONE_HEADS, lines))
     if results.events:
         lines = service_report.events(results.events)
         parts.append(ruled(service_report.EVENT_HEADS, lines))
     if found:
         parts.append(ruled(("target", "reach", "measured", "", "beyond"), _marks(found)))
-    missed = [one.what for one in found if not one.met]
+    missed = [one.what for one in found if one.missed]
     verdict = f"**Missed: {'; '.join(missed)}.**" if missed else "Every target was met."
     parts.append(f"{verdict if found else 'Nothing was judged.'}\n")
     told = [
@@ -105,6 +105,10 @@ def as_json(
         "events": [asdict(one) for one in results.events],
         "machines": results.machines and asdict(results.machines),
         "targets": [asdict(one) for one in found],
+        "reference": {
+            "best": results.best,
+            "samples": [asdict(one) for one in results.all_readings()],
+        },
         "skipped": results.skipped,
         "failed": results.failed,
         "notes": list(notes),
@@ -127,7 +131,8 @@ def _cells(row: Row, table: Sequence[Row]) -> tuple[str, ...]:
     return (
         TITLES.get(row.target, row.target),
         str(row.legs),
-        row.what or "clean",
+        f"{row.what or 'clean'}{', ' + BUSY if row.busy else ''}",
+        multiple(row.times),
         f"{row.cpu_per_leg:.3f}",
         f"{row.cpu_least:.3f} to {row.cpu_most:.3f}",
         _ratio(row, janus),
@@ -148,6 +153,11 @@ def _ratio(row: Row, other: Row | None) -> str:
     return f"{row.cpu_per_leg / other.cpu_per_leg:.2f}" if other and other is not row else ""
 
 
+def multiple(times: float) -> str:
+    """Say how often a cost holds the reference's; empty without one."""
+    return "" if times != times else f"{times:.1f} x"
+
+
 def _number(value: float, digits: int = 1) -> str:
     return "" if value != value else f"{value:.{digits}f}"
 
@@ -155,7 +165,7 @@ def _number(value: float, digits: int = 1) -> str:
 def capacities(results: Results) -> list[Capacity]:
     """Tell how many calls a core carried in each run that looked for it."""
     runs = [run for run in results.runs if run.target.endswith(" capacity")]
-    return [found for run in runs if (found := capacity(run)) is not None]
+    return [found for run in runs if (found := capacity(run, results.best)) is not None]
 
 
 def _capacity_lines(results: Results) -> list[tuple[str, ...]]:
@@ -193,7 +203,13 @@ def _speech(results: Results) -> list[tuple[str, ...]]:
 
 def _marks(found: Sequence[Verdict]) -> list[tuple[str, ...]]:
     return [
-        (one.what, one.target, one.measured, "met" if one.met else "**missed**", one.aim)
+        (
+            one.what,
+            one.target,
+            f"{one.measured}{', ' + BUSY if one.busy else ''}",
+            outcome([one]),
+            one.aim,
+        )
         for one in found
     ]
 

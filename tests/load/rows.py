@@ -48,12 +48,21 @@ class Row:
     generator_lateness: float
     packet_path: str = ""
     """`compiled` or `python`; empty when the server does not tell."""
+    times: float = math.nan
+    """CPU time as a multiple of the reference's for as many packets; NaN without one."""
+    busy: bool = False
+    """Whether the machine was busy during all windows: then ratios alone mean something."""
 
 
-def rows(runs: Sequence[Run]) -> list[Row]:
-    """Sum up the runs, one row for each target, number of legs and condition."""
+def rows(runs: Sequence[Run], best: float = math.nan) -> list[Row]:
+    """Sum up the runs, one row for each target, number of legs and condition.
+
+    Args:
+        runs: What was measured.
+        best: The fastest sample of the reference; windows in which it strayed are left out where others are left.
+    """
     keys = dict.fromkeys((r.target, w.legs, w.what) for r in runs for w in r.windows)
-    return [_row(runs, *key) for key in keys]
+    return [_row(runs, key, best) for key in keys]
 
 
 def find(table: Sequence[Row], target: str, legs: int, what: str = "") -> Row | None:
@@ -62,9 +71,12 @@ def find(table: Sequence[Row], target: str, legs: int, what: str = "") -> Row | 
     return next((row for row in table if (row.target, row.legs, row.what) == wanted), None)
 
 
-def _row(runs: Sequence[Run], target: str, legs: int, what: str) -> Row:
+def _row(runs: Sequence[Run], key: tuple[str, int, str], best: float) -> Row:
+    target, legs, what = key
     mine = [run for run in runs if run.target == target]
-    windows = [w for run in mine for w in run.windows if (w.legs, w.what) == (legs, what)]
+    found = [w for run in mine for w in run.windows if (w.legs, w.what) == (legs, what)]
+    calm = [w for w in found if not (w.reading and w.reading.strays(best))]
+    windows = calm or found
 
     def middle(figure: Callable[[Window], float]) -> float:
         return statistics.median(figure(window) for window in windows)
@@ -95,6 +107,8 @@ def _row(runs: Sequence[Run], target: str, legs: int, what: str) -> Row:
         generator_cpu=middle(lambda w: w.generator_cpu),
         generator_lateness=middle(lambda w: w.lateness),
         packet_path="/".join(sorted({w.packet_path for w in windows if w.packet_path})),
+        times=middle(lambda w: w.reading.times(w.cpu_per_leg) if w.reading else math.nan),
+        busy=not calm,
     )
 
 

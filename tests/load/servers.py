@@ -50,7 +50,7 @@ class _Recipe:
 
 @contextmanager
 def start(target: str, *, core: int | None, root: str = str(ROOT), **more: str) -> Iterator[Server]:
-    """Start `bridge`, `stock`, `janus` or `pipecat`, wait until it is ready, and stop it at the end.
+    """Start `bridge`, `stock`, `wrtc`, `janus` or `pipecat`, wait until it is ready, and stop it at the end.
 
     Args:
         target: Which server.
@@ -126,8 +126,9 @@ def _how(target: str, port: int, folder: Path) -> _Recipe:
         command = [sys.executable, str(ROOT / "examples" / "pipecat" / "echo.py")]
         logged = {"PORT": str(port), "LOGURU_LEVEL": "WARNING"}
         return _Recipe(command, inherited | logged, f"ws://127.0.0.1:{port}/ws")
-    if target == "stock":
+    if target in ("stock", "wrtc"):
         command = [sys.executable, "-m", "tests.load.stock_echo", "--port", str(port)]
+        command += ["--library", "webrtc.aiortc"] if target == "wrtc" else []
         return _Recipe(command, inherited, url, f"{url}/readyz")
     environment = inherited | {
         "BRIDGE_HTTP__HOST": "127.0.0.1",

@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 
-from tests.load.comparison import Comparison, cells
-from tests.load.dialling import Dialled
+from tests.load.comparison import cells
 from tests.load.event_path import EventLoad
 from tests.load.measure import percentile
-from tests.load.pipecat_echo import PipecatEcho
 from tests.load.playing import Played
+from tests.load.reading import BUSY
 from tests.load.socket_programs import PROGRAMS
 from tests.load.sockets import SocketLoad
 from tests.load.talks import Talked
+from tests.load.targets import Results
 
 SOCKET_HEADS = (
     "media sockets", "sockets", "CPU/socket %", "there and back p50 ms", "p95", "max",
@@ -53,38 +53,47 @@ def sockets(loads: Sequence[SocketLoad]) -> list[tuple[str, ...]]:
     ]
 
 
-def times(
-    played: Played | None,
-    talked: Talked | None,
-    dialled: Dialled | None,
-    echoed: PipecatEcho | None,
-) -> list[tuple[str, ...]]:
-    """Make the lines of the table of what playback, agents, Pipecat and dialling take."""
-    found: list[tuple[str, list[float], int]] = []
-    if played is not None:
+def times(results: Results, *, masked: bool = True) -> list[tuple[str, ...]]:
+    """Make the lines of the table of what playback, agents, Pipecat and dialling take.
+
+    Args:
+        results: All that was measured.
+        masked: Whether times of a busy machine are left out.
+    """
+    found: list[tuple[str, str, list[float], int]] = []
+    if (played := results.played) is not None:
         found += [
-            ("an asset that was asked for is heard", played.starts, played.asked),
-            ("its request is answered", played.replies, played.asked),
-            ("an hour of MP3 is heard", played.hour_starts, played.hour_asked),
+            ("playback", "an asset that was asked for is heard", played.starts, played.asked),
+            ("playback", "its request is answered", played.replies, played.asked),
+            ("playback", "an hour of MP3 is heard", played.hour_starts, played.hour_asked),
         ]
-    if talked is not None:
+    if (talked := results.talked) is not None:
         found += [
-            ("an agent that is spoken over is silent", talked.stops, talked.turns),
-            ("an agent answers, from its noticing the end", talked.own, talked.turns),
-            ("an agent answers, from the true end", talked.answers, talked.turns),
+            ("agent", "an agent that is spoken over is silent", talked.stops, talked.turns),
+            ("agent", "an agent answers, from its noticing the end", talked.own, talked.turns),
+            ("agent", "an agent answers, from the true end", talked.answers, talked.turns),
         ]
-    if echoed is not None:
-        found.append(("speech is back from Pipecat", echoed.delays, echoed.onsets_sent))
-    if dialled is not None:
+    if (echoed := results.pipecat) is not None:
+        found.append(("pipecat", "speech is back from Pipecat", echoed.delays, echoed.onsets_sent))
+    if (dialled := results.dialled) is not None:
+        whole = f"{dialled.burst} telephones called at once are connected"
         found += [
-            ("a telephone is called, without its own time", dialled.overheads, dialled.dials),
             (
-                f"{dialled.burst} telephones called at once are connected",
-                [dialled.burst_seconds],
-                1,
+                "dialling",
+                "a telephone is called, without its own time",
+                dialled.overheads,
+                dialled.dials,
             ),
+            ("dialling", whole, [dialled.burst_seconds], 1),
         ]
-    return [(what, f"{len(values)} of {of}", *_times(values)) for what, values, of in found]
+    return [
+        (
+            what,
+            f"{len(values)} of {of}",
+            *((BUSY,) * 3 if masked and results.busy(section) else _times(values)),
+        )
+        for section, what, values, of in found
+    ]
 
 
 def events(loads: Sequence[EventLoad]) -> list[tuple[str, ...]]:
@@ -101,9 +110,15 @@ def events(loads: Sequence[EventLoad]) -> list[tuple[str, ...]]:
     ]
 
 
-def telephones(found: Sequence[Comparison]) -> list[tuple[str, ...]]:
-    """Make the lines of the table of what telephones cost."""
-    return [cells(one) for one in found]
+def telephones(results: Results, *, masked: bool = True) -> list[tuple[str, ...]]:
+    """Make the lines of the table of what telephones cost; absolute figures of a busy machine may be left out."""
+    lines = []
+    for one in results.telephones:
+        load, rounds, cost, before, ratio, lower, upper, *others = cells(one)
+        if masked and results.busy(one.load):
+            cost, before, *others = (BUSY,) * (2 + len(others))
+        lines.append((load, rounds, cost, before, ratio, lower, upper, *others))
+    return lines
 
 
 def notes(played: Played | None, talked: Talked | None) -> list[str]:

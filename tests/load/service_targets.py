@@ -107,8 +107,8 @@ def events(loads: Sequence[EventLoad]) -> Iterator[Verdict]:
         yield at_most(f"{RATE:g} events/s, {one.database}: on the disk after, p99", EVENT, delay)
 
 
-def telephones(found: Sequence[Comparison], dialled: Dialled | None) -> Iterator[Verdict]:
-    """Check what telephones cost beside browsers, and how soon they are called."""
+def telephones(found: Sequence[Comparison]) -> Iterator[Verdict]:
+    """Check what telephones cost beside browsers."""
     for one in found:
         yield Verdict(
             f"CPU per leg, {one.load}",
@@ -118,6 +118,10 @@ def telephones(found: Sequence[Comparison], dialled: Dialled | None) -> Iterator
         )
         rate = one.worst_rate
         yield Verdict(f"packets/s, {one.load}", ">= 49", f"{rate:.1f}", rate >= 49)
+
+
+def calling(dialled: Dialled | None) -> Iterator[Verdict]:
+    """Check how soon telephones are called."""
     if dialled is not None:
         own = _p95(dialled.overheads, dialled.dials)
         yield at_most("the bridge's own share of calling a telephone, p95", DIAL, own)

@@ -11,6 +11,7 @@ from tests.load.event_path import EventLoad
 from tests.load.machines import Machines
 from tests.load.pipecat_echo import PipecatEcho
 from tests.load.playing import Played
+from tests.load.reference import around
 from tests.load.socket_programs import SOCKETS as SOCKET_KINDS
 from tests.load.socket_programs import STREAMS
 from tests.load.sockets import SocketLoad
@@ -55,12 +56,20 @@ def measure(wanted: Sequence[str], results: Results, *, seconds: float, quick: b
 
 def _paths(results: Results, *, rounds: int) -> None:
     say("compiled and Python packet path, Janus and stock aiortc in turn")
-    results.paths = list(paths.run(rounds=rounds, with_janus=not janus.missing()))
+    for load in paths.LOADS:
+        for legs in paths.LEGS:
+            with around(results.readings) as names:
+                found = paths.run(load, legs, rounds=rounds, with_janus=not janus.missing())
+                names += [one.load for one in found]
+            results.paths += found
 
 
 def _crossing(results: Results) -> None:
     say("requests to the right node and to the wrong one")
-    with servers.start("bridge", core=None, BRIDGE_NODES="2") as server:
+    with (
+        around(results.readings, "crossing"),
+        servers.start("bridge", core=None, BRIDGE_NODES="2") as server,
+    ):
         plan = {"url": server.url}
         results.crossing = jobs.child(
             "tests.load.crossing", plan, core=None, seconds=_CHILD_SECONDS
@@ -83,7 +92,10 @@ def _sockets(results: Results, seconds: float, kinds: Sequence[str]) -> None:
     core, beside = servers.cores()
     for kind in kinds:
         say(f"{SOCKETS} media sockets, {kind}")
-        with servers.start("bridge", core=core, BRIDGE_NET__ALLOW=_LOCAL) as server:
+        with (
+            around(results.readings, f"sockets {kind}"),
+            servers.start("bridge", core=core, BRIDGE_NET__ALLOW=_LOCAL) as server,
+        ):
             plan = {
                 "url": server.url,
                 "pid": server.pid,
@@ -100,6 +112,7 @@ def _playback(results: Results, *, starts: int) -> None:
     core, beside = servers.cores()
     with (
         tempfile.TemporaryDirectory(prefix="bench-") as root,
+        around(results.readings, "playback"),
         servers.start("bridge", core=core, BRIDGE_MEDIA__ROOT=root) as server,
     ):
         plan = {"url": server.url, "pid": server.pid, "root": root, "starts": starts}
@@ -110,7 +123,10 @@ def _playback(results: Results, *, starts: int) -> None:
 def _agent(results: Results, *, turns: int) -> None:
     say("agents that are spoken over")
     core, beside = servers.cores()
-    with servers.start("bridge", core=core, BRIDGE_NET__ALLOW=_LOCAL) as server:
+    with (
+        around(results.readings, "agent"),
+        servers.start("bridge", core=core, BRIDGE_NET__ALLOW=_LOCAL) as server,
+    ):
         plan = {"url": server.url, "calls": CALLERS, "turns": turns}
         found = jobs.child("tests.load.talks", plan, core=beside, seconds=_CHILD_SECONDS)
     results.talked = Talked(**found)
@@ -120,6 +136,7 @@ def _pipecat(results: Results, *, seconds: float) -> None:
     say("speech through Pipecat and back")
     core, beside = servers.cores()
     with (
+        around(results.readings, "pipecat"),
         servers.start("bridge", core=core, BRIDGE_NET__ALLOW=_LOCAL) as server,
         servers.start("pipecat", core=beside) as pipecat,
     ):
@@ -136,15 +153,19 @@ def _pipecat(results: Results, *, seconds: float) -> None:
 def _telephones(results: Results, *, rounds: int) -> None:
     for load in telephones.LOADS:
         say(f"{load}: {rounds} rounds of two slices of {telephones.SECONDS:g} s")
-        results.telephones.append(telephones.compare(load, rounds=rounds))
+        with around(results.readings, load):
+            found = telephones.compare(load, rounds=rounds)
+        results.telephones.append(found)
     say("calling telephones")
-    results.dialled = telephones.dial()
+    with around(results.readings, "dialling"):
+        results.dialled = telephones.dial()
 
 
 def _events(results: Results, seconds: float) -> None:
     say("events to the database")
     plan = {"seconds": seconds}
-    found = jobs.child("tests.load.event_path", plan, core=None, seconds=_CHILD_SECONDS)
+    with around(results.readings, "events"):
+        found = jobs.child("tests.load.event_path", plan, core=None, seconds=_CHILD_SECONDS)
     results.events = [EventLoad(**one) for one in found]
 
 

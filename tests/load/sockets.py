@@ -58,6 +58,11 @@ class SocketLoad:
     lateness: float
     """99th percentile of how late messages were sent, seconds."""
 
+    @property
+    def name(self) -> str:
+        """What the look at the machine is called."""
+        return f"sockets {self.kind}"
+
 
 def loop_sound() -> Pcm:
     """Make the sound that is said over and over: an onset at the beginning of a message."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tests.load import machines, paths, service_targets
-from tests.load.capacity import capacity, packet_path
+from tests.load.capacity import capacity, packet_path, strayed
 from tests.load.comparison import Comparison
 from tests.load.dialling import Dialled
 from tests.load.event_path import EventLoad
@@ -15,11 +15,12 @@ from tests.load.machines import Machines
 from tests.load.measure import Run, percentile
 from tests.load.pipecat_echo import PipecatEcho
 from tests.load.playing import Played
+from tests.load.reading import Reading, fastest
 from tests.load.rows import Row, find
 from tests.load.sockets import SocketLoad
 from tests.load.speech import Heard
 from tests.load.talks import Talked
-from tests.load.verdict import Verdict, at_most
+from tests.load.verdict import Verdict, at_most, judged
 
 PCM_DELAY, RELAY_DELAY, MIX_DELAY = 0.005, 0.002, 0.120
 DELAY_LEGS = 96
@@ -63,6 +64,23 @@ class Results:
     """What was not measured, and why."""
     failed: list[str] = field(default_factory=list)
     """Sections that broke off."""
+    readings: dict[str, Reading] = field(default_factory=dict)
+    """Of the machine, during what is no window of a run, by its name."""
+
+    def all_readings(self) -> list[Reading]:
+        """Return every look at the machine."""
+        windows = [one.reading for run in self.runs for one in run.windows]
+        return [one for one in (*windows, *self.readings.values()) if one]
+
+    @property
+    def best(self) -> float:
+        """The fastest sample of the reference."""
+        return fastest(self.all_readings())
+
+    def busy(self, name: str) -> bool:
+        """Tell whether the machine was busy during something that is no window of a run."""
+        found = self.readings.get(name)
+        return found is not None and found.strays(self.best)
 
 
 def verdicts(results: Results, table: Sequence[Row]) -> list[Verdict]:
@@ -71,8 +89,9 @@ def verdicts(results: Results, table: Sequence[Row]) -> list[Verdict]:
         *paths.verdicts(results.paths),
         *_silences(table),
         *_delays(table),
-        *_capacities(results.runs),
-        *_nodes(table, results.crossing),
+        *_capacities(results),
+        *_nodes(table),
+        *judged(_crossing(results.crossing), busy=results.busy("crossing")),
         *_growth(table),
         *_losses(table),
         *_speech(results.speech),
@@ -80,12 +99,17 @@ def verdicts(results: Results, table: Sequence[Row]) -> list[Verdict]:
         *_memory(table),
         *_rungs(table),
         *service_targets.recording(table),
-        *service_targets.sockets(results.sockets),
-        *service_targets.playback(results.played),
-        *service_targets.agents(results.talked),
-        *service_targets.pipecat(results.pipecat),
-        *service_targets.events(results.events),
-        *service_targets.telephones(results.telephones, results.dialled),
+        *(
+            verdict
+            for one in results.sockets
+            for verdict in judged(service_targets.sockets([one]), busy=results.busy(one.name))
+        ),
+        *judged(service_targets.playback(results.played), busy=results.busy("playback")),
+        *judged(service_targets.agents(results.talked), busy=results.busy("agent")),
+        *judged(service_targets.pipecat(results.pipecat), busy=results.busy("pipecat")),
+        *judged(service_targets.events(results.events), busy=results.busy("events")),
+        *service_targets.telephones(results.telephones),
+        *judged(service_targets.calling(results.dialled), busy=results.busy("dialling")),
         *machines.verdicts(results.machines),
     ]
 
@@ -96,23 +120,24 @@ def _delays(table: Sequence[Row]) -> Iterator[Verdict]:
         if row.what or row.target not in limits or row.legs > DELAY_LEGS:
             continue
         where = f"{row.legs} legs: {row.target}"
-        yield at_most(f"{where}, delay p95", limits[row.target], row.delay_p95)
-        yield _rate(where, row)
+        found = [at_most(f"{where}, delay p95", limits[row.target], row.delay_p95)]
+        found.append(_rate(where, row))
         if row.target == "echo":
-            yield at_most(f"{where}, offer answered p95", ANSWER_P95, row.answer_p95)
+            found.append(at_most(f"{where}, offer answered p95", ANSWER_P95, row.answer_p95))
+        yield from judged(found, busy=row.busy)
 
 
-def _capacities(runs: Sequence[Run]) -> Iterator[Verdict]:
-    judged = set()
-    for run in runs:
+def _capacities(results: Results) -> Iterator[Verdict]:
+    done = set()
+    for run in results.runs:
         if not run.target.endswith(" capacity"):
             continue
         found, path = capacity(run), packet_path(run)
         road = run.target.split()[0]
         # Where nothing is compiled, both runs of a road went over the same path.
-        if (road, path) in judged:
+        if (road, path) in done:
             continue
-        judged.add((road, path))
+        done.add((road, path))
         wanted = CALLS[road, path]
         calls = found.calls if found else 0
         yield Verdict(
@@ -120,6 +145,7 @@ def _capacities(runs: Sequence[Run]) -> Iterator[Verdict]:
             f">= {wanted}",
             f"{calls}, extrapolated" if found and found.extrapolated else str(calls),
             calls >= wanted,
+            busy=strayed(run, results.best),
         )
 
 
@@ -139,7 +165,7 @@ def _silences(table: Sequence[Row]) -> Iterator[Verdict]:
             )
 
 
-def _nodes(table: Sequence[Row], crossing: Mapping[str, Sequence[float]]) -> Iterator[Verdict]:
+def _nodes(table: Sequence[Row]) -> Iterator[Verdict]:
     for two in table:
         one = find(table, "one node", two.legs)
         if two.target == "two nodes" and one is not None:
@@ -150,6 +176,9 @@ def _nodes(table: Sequence[Row], crossing: Mapping[str, Sequence[float]]) -> Ite
                 f"{ratio:.2f}",
                 ratio <= NODES,
             )
+
+
+def _crossing(crossing: Mapping[str, Sequence[float]]) -> Iterator[Verdict]:
     if crossing:
         extra = statistics.median(crossing["wrong"]) - statistics.median(crossing["right"])
         yield at_most("request to the wrong node, more than to the right one", CROSSING, extra)
@@ -171,6 +200,7 @@ def _growth(table: Sequence[Row]) -> Iterator[Verdict]:
         f"<= {RISE:.2f}",
         f"{max(rises):.2f} at most",
         max(rises) <= RISE,
+        busy=any(row.busy for row in echo),
     )
 
 
@@ -182,10 +212,11 @@ def _losses(table: Sequence[Row]) -> Iterator[Verdict]:
         during = find(table, "loss", calm.legs, f"{loss:.0%} loss")
         after = find(table, "loss", calm.legs, f"after {loss:.0%} loss")
         if during is not None:
-            yield _rate(f"{loss:.0%} loss", during)
+            yield from judged([_rate(f"{loss:.0%} loss", during)], busy=during.busy)
         if after is not None:
             extra = after.delay_p95 - calm.delay_p95
-            yield at_most(f"2 s after {loss:.0%} loss: delay above before", AFTER_LOSS, extra)
+            found = [at_most(f"2 s after {loss:.0%} loss: delay above before", AFTER_LOSS, extra)]
+            yield from judged(found, busy=after.busy or calm.busy)
 
 
 def _speech(heard: Sequence[Heard]) -> Iterator[Verdict]:
@@ -202,7 +233,8 @@ def _speech(heard: Sequence[Heard]) -> Iterator[Verdict]:
 def _jitter(table: Sequence[Row]) -> Iterator[Verdict]:
     for row in table:
         if row.target == "mix" and row.what:
-            yield at_most(f"{row.what}: delay p95 of a mix", MIX_DELAY, row.delay_p95)
+            found = [at_most(f"{row.what}: delay p95 of a mix", MIX_DELAY, row.delay_p95)]
+            yield from judged(found, busy=row.busy)
             if not math.isnan(row.concealed):
                 yield Verdict(
                     f"{row.what}: frames concealed",
@@ -228,7 +260,8 @@ def _rungs(table: Sequence[Row]) -> Iterator[Verdict]:
     rungs = {rung for row in table if "capacity" not in row.target for rung in row.rungs}
     if rungs:
         told = ", ".join(f"{rung:.0f}" for rung in sorted(rungs))
-        yield Verdict("encoder rung does not change", "one", told, len(rungs) == 1)
+        one = Verdict("encoder rung does not change", "one", told, len(rungs) == 1)
+        yield from judged([one], busy=any(row.busy for row in table))
 
 
 def _rate(where: str, row: Row) -> Verdict:

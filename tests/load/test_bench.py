@@ -26,6 +26,9 @@ def measured(kind, *, legs=2, server="bridge", loss=0.0, **environment):
     job = Job(target=kind, kind=kind, server=server, environment=environment, steps=[step])
     run = perform(job)
     (row,) = rows([run])
+    (window,) = run.windows
+    assert window.reading is not None
+    assert len(window.reading.wall) == 2
     assert row.heard > 0.5
     assert row.cpu_per_leg > 0
     assert len(run.answers) == len(run.setups) == row.legs
@@ -37,6 +40,12 @@ def test_the_stock_echo_is_measured_under_loss():
     row = measured("stock", server="stock", loss=0.2)
     assert row.rate < 50.0
     assert math.isnan(row.relayed)
+
+
+@pytest.mark.long
+@pytest.mark.libwebrtc
+def test_libwebrtc_echoes_with_the_program_of_the_stock_one():
+    assert measured("stock", server="wrtc").rate == pytest.approx(50.0, abs=10.0)
 
 
 def test_the_bridge_is_measured_as_the_stock_echo_is():
@@ -81,8 +90,10 @@ def test_a_load_that_is_refused_says_how_far_it_came():
 
 @pytest.mark.long
 def test_servers_take_turns_on_either_packet_path():
-    without = list(paths.run(rounds=1, seconds=1.0, legs=[2], with_janus=False))
-    names = {f"2 legs: CPU per leg, {load} / bridge, Python path" for load in paths.LOADS}
+    without = paths.run("echo", 2, rounds=1, seconds=1.0, with_janus=False)
+    others = (paths.PYTHON, paths.LIBWEBRTC)
+    names = {paths.what("echo", 2, paths.OURS, other) for other in others}
+    names.add(paths.what("echo", 2, paths.PYTHON, paths.LIBWEBRTC))
     assert {one.load for one in without} <= names
     assert all(one.ratio > 0 for one in without)
 

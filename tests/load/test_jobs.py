@@ -1,8 +1,12 @@
 """What the bench runs."""
 
+from importlib.util import find_spec
+
 import pytest
 
 from tests.load.jobs import LOSSES, RECORDED_TURNS, SECTIONS, jobs
+
+LIBWEBRTC = ["wrtc"] if find_spec("webrtc") else []
 
 
 def targets(*sections, quick=False):
@@ -12,7 +16,7 @@ def targets(*sections, quick=False):
 @pytest.mark.parametrize(
     ("section", "runs"),
     [
-        ("echo", ["echo", "stock"]),
+        ("echo", ["echo", "stock", *LIBWEBRTC]),
         ("janus", ["janus"]),
         ("relay", ["pcm", "relay"]),
         (
@@ -31,7 +35,7 @@ def test_a_section_has_its_servers(section, runs):
 
 
 def test_every_section_is_known():
-    assert len(targets(*SECTIONS)) == 17
+    assert len(targets(*SECTIONS)) == 17 + len(LIBWEBRTC)
 
 
 def test_the_stock_server_is_not_driven_beyond_its_core():

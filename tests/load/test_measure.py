@@ -28,6 +28,7 @@ from tests.load.measure import (
     timestamp_offset,
     to_json,
 )
+from tests.load.reading import Reading
 from tests.load.signal import BURST_FRAMES, PERIOD_FRAMES, make_loop, make_sound
 from tests.support.light_peer import Arrival, Departure
 from tests.support.opus_packets import FRAME
@@ -106,6 +107,7 @@ def test_a_run_survives_its_journey_as_json():
     window = Window(legs=24, delays=[0.01], lag=[(0.005, 9.0), (math.inf, 10.0)], relayed=0.5)
     window.concealed = 0.0
     window.transit = summed([0.001, math.inf])
+    window.reading = Reading([40e-6], [39e-6], 0.01)
     run = Run("bridge", [0.01], [0.05], [window])
     assert from_json(json.loads(json.dumps(to_json(run)))) == run
 

@@ -6,9 +6,12 @@ import pytest
 
 from tests.load.measure import Run, Window
 from tests.load.rows import find, rows
+from tests.load.test_reading import BEST, BUSY_READING, CALM
 
 
-def make_run(*, target="echo", legs=24, cpu=0.5, rate=50.0, resident=0, lag=(), rungs=(0.0,)):
+def make_run(
+    *, target="echo", legs=24, cpu=0.5, rate=50.0, resident=0, lag=(), rungs=(0.0,), reading=None
+):
     window = Window(
         legs=legs,
         seconds=10.0,
@@ -20,6 +23,7 @@ def make_run(*, target="echo", legs=24, cpu=0.5, rate=50.0, resident=0, lag=(), 
         resident=resident,
         lag=list(lag),
         rungs=list(rungs),
+        reading=reading,
     )
     return Run(target, [0.01] * legs, [0.05] * legs, [window])
 
@@ -27,6 +31,15 @@ def make_run(*, target="echo", legs=24, cpu=0.5, rate=50.0, resident=0, lag=(), 
 def test_a_row_is_the_median_of_its_repeats_with_the_least_and_the_most():
     (row,) = rows([make_run(cpu=cpu) for cpu in (0.9, 0.5, 0.6)])
     assert (row.cpu_per_leg, row.cpu_least, row.cpu_most) == (0.6, 0.5, 0.9)
+
+
+def test_windows_of_a_busy_machine_are_left_out_where_others_are_left():
+    runs = [make_run(cpu=0.9, reading=BUSY_READING), make_run(cpu=0.5, reading=CALM)]
+    (row,) = rows(runs, BEST)
+    assert (row.cpu_per_leg, row.busy) == (0.5, False)
+    (row,) = rows(runs[:1], BEST)
+    assert (row.cpu_per_leg, row.busy) == (0.9, True)
+    assert row.times == pytest.approx(0.9 / 0.2)
 
 
 def test_the_worst_leg_counts():

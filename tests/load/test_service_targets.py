@@ -13,6 +13,7 @@ from tests.load.playing import Played
 from tests.load.rows import rows
 from tests.load.service_targets import (
     agents,
+    calling,
     events,
     pipecat,
     playback,
@@ -25,7 +26,7 @@ from tests.load.talks import Talked
 
 
 def missed(found):
-    return [one.what for one in found if not one.met]
+    return [one.what for one in found if one.missed]
 
 
 def kept(road, plain, recorded):
@@ -160,19 +161,19 @@ def dialled(overhead=0.010, *, seconds=0.8):
 
 
 def test_a_telephone_may_cost_a_fifth_more_than_a_browser():
-    assert missed(telephones([telephone(1.2)], None)) == []
-    assert missed(telephones([telephone(1.21)], None)) == ["CPU per leg, a telephone"]
+    assert missed(telephones([telephone(1.2)])) == []
+    assert missed(telephones([telephone(1.21)])) == ["CPU per leg, a telephone"]
 
 
 def test_a_telephone_that_loses_packets_is_noticed():
-    assert missed(telephones([telephone(1.0, rate=48)], None)) == ["packets/s, a telephone"]
+    assert missed(telephones([telephone(1.0, rate=48)])) == ["packets/s, a telephone"]
 
 
 def test_dialling_has_a_time_and_a_rate_to_reach():
-    assert missed(telephones([], dialled())) == []
-    assert len(missed(telephones([], dialled(0.021)))) == 1
-    assert len(missed(telephones([], dialled(seconds=1.01)))) == 1
-    assert list(telephones([], None)) == []
+    assert missed(calling(dialled())) == []
+    assert len(missed(calling(dialled(0.021)))) == 1
+    assert len(missed(calling(dialled(seconds=1.01)))) == 1
+    assert list(calling(None)) == []
 
 
 @pytest.mark.parametrize(

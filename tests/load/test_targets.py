@@ -12,6 +12,7 @@ from tests.load.rows import rows
 from tests.load.slices import Slice
 from tests.load.speech import Heard
 from tests.load.targets import Results, verdicts
+from tests.load.test_reading import BUSY_READING, CALM
 
 QUIET = [(0.001, 100.0), (0.005, 100.0), (math.inf, 100.0)]
 BUSY = [(0.001, 50.0), (0.005, 90.0), (0.01, 100.0), (math.inf, 100.0)]
@@ -43,7 +44,7 @@ def judged(*runs, **more):
 
 
 def missed(*runs, **more):
-    return [one.what for one in judged(*runs, **more) if not one.met]
+    return [one.what for one in judged(*runs, **more) if one.missed]
 
 
 JANUS = run("janus", window(24, cpu=1.2, delay=0.12))
@@ -64,6 +65,16 @@ def test_a_bridge_that_reaches_everything_misses_nothing():
 )
 def test_each_target_of_an_echo_can_be_missed_by_itself(figures, what):
     assert missed(run("echo", window(24, **figures)), JANUS, STOCK) == [what]
+
+
+def test_what_a_busy_machine_missed_is_not_judged():
+    calm = run("pcm", window(24, reading=CALM))
+    late = run("echo", window(24, delay=0.006, rungs=[0.0, 1.0], reading=BUSY_READING))
+    results = Results(runs=[calm, late])
+    found = verdicts(results, rows(results.runs, results.best))
+    assert [one.what for one in found if not one.met] != []
+    assert [one.what for one in found if one.missed] == []
+    assert not any(one.busy for one in found if "pcm" in one.what)
 
 
 def test_the_answer_to_an_offer_may_be_late():

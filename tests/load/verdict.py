@@ -1,6 +1,7 @@
 """One target of the bench, and whether it was reached."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +14,26 @@ class Verdict:
     met: bool
     aim: str = ""
     """How it stands with what is aimed at beyond; empty when nothing is."""
+    busy: bool = False
+    """Whether the machine was busy meanwhile: then it is not judged."""
+
+    @property
+    def missed(self) -> bool:
+        """Whether it was judged, and not reached."""
+        return not self.met and not self.busy
+
+
+def judged(found: Iterable[Verdict], *, busy: bool) -> Iterator[Verdict]:
+    """Pass verdicts on; with a busy machine they are none."""
+    for one in found:
+        yield replace(one, busy=True) if busy else one
+
+
+def outcome(found: Sequence[Verdict]) -> str:
+    """Say of like targets whether they were met; what was not judged does not count."""
+    if all(one.busy for one in found):
+        return "not judged"
+    return "**missed**" if any(one.missed for one in found) else "met"
 
 
 def at_most(what: str, limit: float, value: float) -> Verdict:
