@@ -103,6 +103,7 @@ async def run(plan: Plan) -> list[list[Slice]]:
             order.shuffle(loads)
             rounds.append([await _turn(build, load, plan) for build, load in loads])
             _report_progress(number, plan)
+        _let_all_run(plan)
         for build, load in loads:
             path = await _packet_path(build, load)
             for each in rounds:
@@ -119,6 +120,13 @@ async def _turn(build: Build, load: Load, plan: Plan) -> Slice:
             servers.move(other.pid, plan.waiting_core, servers.LAST)
     servers.move(build.pid, plan.core, servers.PRIORITY)
     return await _slice(build, load, plan)
+
+
+def _let_all_run(plan: Plan) -> None:
+    """Give everyone the core again: who waits behind everything else may take too long to end its calls."""
+    if plan.core is not None and plan.waiting_core is not None:
+        for build in plan.builds:
+            servers.move(build.pid, plan.core, servers.PRIORITY)
 
 
 async def _packet_path(build: Build, load: Load) -> str:
