@@ -16,7 +16,7 @@ from bridge.call.diagnosis.observation import (
     OutputDevice,
     Speaker,
 )
-from bridge.call.diagnosis.problems import Code, Severity
+from bridge.call.diagnosis.problems import FILTERED_FIX, Code, Severity
 from bridge.call.leg_state import ProviderState, TransportState
 from bridge.call.model import LegId, LegKind, Party, ReplyTiming, State
 
@@ -69,10 +69,6 @@ LISTENING_SECONDS: Final = 30.0
 """No bot listens for longer before it says anything."""
 UNUSED_SECONDS: Final = 30.0
 """A program may pause for so long between what it plays to the far party."""
-FILTERED: Final = (
-    "Echo cancellation and noise suppression take music, tones and hums for noise: speak, or switch them off "
-    "(in the page, or with getUserMedia's echoCancellation and noiseSuppression)."
-)
 LATE_SECONDS: Final = 0.05
 """Packets that wait longer are heard as gaps."""
 
@@ -333,27 +329,19 @@ def _silent(leg: Watched, call: CallObservation) -> Iterator[Finding]:
     if leg.now.party is Party.FAR and not alone:
         yield leg.finding(Code.FAR_SILENT, levelDbov=level)
     elif leg.now.party is Party.FAR or (leg.now.party is Party.NEAR and not call.muted):
-        never = leg.history.loudest_dbov < SPEECH_DBOV
-        severity = Severity.BROKEN if never else Severity.NOTICE
-        yield _microphone_silent(leg, level, severity)
+        yield _microphone_silent(leg, level)
 
 
-def _microphone_silent(leg: Watched, level: float, severity: Severity) -> Finding:
+def _microphone_silent(leg: Watched, level: float) -> Finding:
     """Return whether the microphone gives nothing, or the browser's filters leave nothing of it."""
-    told, fix = leg.hints.microphone_dbov, ""
-    how = f"the microphone's level is {level:.0f} dBov"
+    how, fix = f"the microphone's level is {level:.0f} dBov", ""
+    broken, told = leg.history.loudest_dbov < SPEECH_DBOV, leg.hints.microphone_dbov
     if leg.hints.microphone_filtered and told is not None and told >= SPEECH_DBOV:
         how = f"its filters leave {level:.0f} dBov of a microphone that is at {told:.0f} dBov"
-        severity, fix = Severity.NOTICE, FILTERED
-    found = leg.finding(Code.MICROPHONE_SILENT, how=how, levelDbov=level, **_of_client(leg))
-    return replace(found, severity=severity, fix=fix)
-
-
-def _of_client(leg: Watched) -> dict[str, object]:
-    """Return what a client says of a microphone whose sound does not arrive here."""
-    level, hidden = leg.hints.microphone_dbov, leg.hints.hidden
-    told: dict[str, object] = {} if level is None else {"clientLevelDbov": level}
-    return told | ({"pageHidden": True} if hidden else {})
+        broken, fix = False, FILTERED_FIX
+    evidence = leg.hints.microphone_evidence
+    found = leg.finding(Code.MICROPHONE_SILENT, how=how, levelDbov=level, **evidence)
+    return replace(found, severity=Severity.BROKEN if broken else Severity.NOTICE, fix=fix)
 
 
 def _only_listens(call: CallObservation) -> bool:

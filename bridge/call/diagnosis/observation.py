@@ -86,6 +86,13 @@ class ClientHints:
         }
         return {name: told for name, told in found.items() if told}
 
+    @property
+    def microphone_evidence(self) -> dict[str, object]:
+        """What helps to explain a microphone whose sound does not arrive here."""
+        level = self.microphone_dbov
+        told: dict[str, object] = {} if level is None else {"clientLevelDbov": level}
+        return told | ({"pageHidden": True} if self.hidden else {})
+
 
 # Not frozen, nor that of a call: one is made for every leg once a second, and a frozen one takes eight times
 # as long to make.

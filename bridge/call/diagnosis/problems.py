@@ -103,6 +103,12 @@ class Rule:
 
 NOTICE, DEGRADED, BROKEN = Severity
 
+FILTERED_FIX: Final = (
+    "Echo cancellation and noise suppression take music, tones and hums for noise: speak, or switch them off "
+    "(in the page, or with getUserMedia's echoCancellation and noiseSuppression)."
+)
+"""Where a browser's filters leave nothing of its microphone."""
+
 RULES: Final[Mapping[Code, Rule]] = {
     Code.MICROPHONE_MUTED: Rule(
         Hop.MICROPHONE,

@@ -385,17 +385,6 @@ def test_a_silent_microphone_says_what_its_browser_measures() -> None:
     assert (problem.code, problem.evidence["clientLevelDbov"]) == (Code.MICROPHONE_SILENT, -20.0)
 
 
-def test_what_the_browsers_filters_remove_is_said_and_is_no_broken_call() -> None:
-    hints = ClientHints(microphone=Microphone.LIVE, microphone_dbov=-27.0, microphone_filtered=True)
-    call = ScriptedCall().run(6, talking(level=-76.0, hints=hints), FAR)
-    (problem,) = call.diagnosis.open
-    assert problem.summary == (
-        "The browser sends silence: its filters leave -76 dBov of a microphone that is at -27 dBov."
-    )
-    assert problem.severity is Severity.NOTICE
-    assert problem.fix.startswith("Echo cancellation and noise suppression take")
-
-
 def test_packets_that_wait_in_the_bridge_do_not_come_unevenly() -> None:
     uneven = changed(talking(), peak_jitter_seconds=0.2)
     assert ScriptedCall().run(8, uneven, FAR, lag=0.2).codes == ["bridge_overloaded"]

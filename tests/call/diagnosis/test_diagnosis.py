@@ -3,7 +3,13 @@ from dataclasses import replace
 import pytest
 
 from bridge.call.diagnosis.diagnosis import MAX_PROBLEMS, Verdict
-from bridge.call.diagnosis.observation import ClientHints, Incident, LegObservation, Speaker
+from bridge.call.diagnosis.observation import (
+    ClientHints,
+    Incident,
+    LegObservation,
+    Microphone,
+    Speaker,
+)
 from bridge.call.diagnosis.problems import Code, Severity
 from bridge.call.leg_state import TransportState
 from bridge.call.model import LegId, LegKind, LevelCounts, Party, State
@@ -179,3 +185,14 @@ def test_only_the_last_leg_that_failed_is_kept() -> None:
         call.diagnosis.depart(replace(FAILED(1), leg_id=LegId(f"leg_{number}")), float(number))
         call.run(1, FAR)
     assert call.codes.count("ice_no_checks") == 1
+
+
+def test_what_the_browsers_filters_remove_is_said_and_is_no_broken_call() -> None:
+    hints = ClientHints(microphone=Microphone.LIVE, microphone_dbov=-27.0, microphone_filtered=True)
+    call = ScriptedCall().run(6, talking(level=-76.0, hints=hints), FAR)
+    (problem,) = call.diagnosis.open
+    assert problem.summary == (
+        "The browser sends silence: its filters leave -76 dBov of a microphone that is at -27 dBov."
+    )
+    assert (problem.severity, call.diagnosis.verdict(6.0)) == (Severity.NOTICE, Verdict.OK)
+    assert problem.fix.startswith("Echo cancellation and noise suppression take")
