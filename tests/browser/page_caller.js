@@ -23,6 +23,16 @@ async ({ pcm, rate }) => {
     return destination.stream.getAudioTracks()[0];
   };
 
+  const camera = () => {
+    const canvas = document.createElement("canvas");
+    const picture = canvas.getContext("2d");
+    setInterval(() => {
+      picture.fillStyle = `rgb(${[0, 0, 0].map(() => Math.floor(Math.random() * 256))})`;
+      picture.fillRect(0, 0, canvas.width, canvas.height);
+    }, 33);
+    return canvas.captureStream(30).getVideoTracks()[0];
+  };
+
   const ear = (track) => {
     const stream = new MediaStream([track]);
     const player = new Audio();  // without one Chromium gives WebAudio nothing of a remote track
@@ -44,7 +54,7 @@ async ({ pcm, rate }) => {
   };
 
   window.caller = new Caller({
-    RTCPeerConnection, MediaStream, microphone, ear,
+    RTCPeerConnection, MediaStream, microphone, camera, ear,
     certificate: (kind) => RTCPeerConnection.generateCertificate(kind === "rsa"
       ? { name: "RSASSA-PKCS1-v1_5", modulusLength: 2048, publicExponent: new Uint8Array([1, 0, 1]), hash: "SHA-256" }
       : { name: "ECDSA", namedCurve: "P-256" }),

@@ -30,7 +30,7 @@ NOTES = """
 - Level is what the client heard less what it said; delay is there and back, the client's own
   buffers included; the gap is the longest silence, or wait for a packet, in two seconds of a tone.
   These are of one call each, and of a machine that may have had other work: no benchmark.
-- Of what is not offered, "its offers" and "its encoder" were found by the check; the rest is known
+- Of what is not offered, "its offers", "its encoder" and "it sends" were found by the check; the rest is known
   of the stack's API, is declared by its program in `tests/stacks`, and was not tried.
 - Programs are driven by `tests/stacks`, browsers by `tests/browser`. Firefox and Chromium run
   headless, with a microphone made by WebAudio.

@@ -7,7 +7,7 @@ SOUND is a JSON file of what it says over and over: `pcm` (signed 16-bit in base
 from. It takes a command a line on standard input and replies with a line to each, in JSON:
 
 - `open`: `lines` that it offers in order (`audio`, `video`, `data`), `bundle` (`bundled`, `balanced`,
-  `separate`), and if asked `certificate` (`rsa`, `ecdsa`; `pem` is one of that kind), `relay` (the only
+  `separate`), and if asked `camera` (to send video, for as long as the stack lets it), `certificate` (`rsa`, `ecdsa`; `pem` is one of that kind), `relay` (the only
   server and path, as an RTCIceServer), `semantics`, `tracks`, `mdns`, `dtx`
 - `offer`: replies with `sdp`; with `restart` of ICE, then perhaps from another `address`; with
   `trickle` before candidates are known

@@ -189,6 +189,28 @@ async def lines_bundled(stage: Stage) -> Figures:
     return {"orders": len(ORDERS)}
 
 
+async def video_refused(stage: Stage) -> Figures:
+    """Go on sending video although it is refused, which takes nothing from the sound."""
+    async with calling(stage) as call, stage.caller() as caller:
+        # The refused line is first, and kept for the sake of its transport: most stacks send on it.
+        await caller.open(lines=("video", "audio"), bundle="bundled", camera=True)
+        answer = await call.exchange(await caller.offer())
+        await caller.ask("accept", sdp=answer, wait=False)
+        await until_heard(caller)
+        before = await call.near()
+        heard = await caller.hear(3.0)
+        after = await call.near()
+    if not (video := after["discarded"].get("refused_line", 0)):
+        raise NotOffered("it sends no video that was refused")
+    received, echoed = (
+        after[name]["packets"] - before[name]["packets"] for name in ("received", "sent")
+    )
+    assert echoed > 0.95 * received
+    assert after["received"]["lost"] == before["received"]["lost"]
+    assert abs(heard.level - level_db(said())) < 3
+    return {"video_packets": video}
+
+
 async def lines_separate(stage: Stage) -> Figures:
     """Offer video and data beside the sound, in every order, each with a transport of its own."""
     for order in ORDERS:
@@ -255,6 +277,7 @@ ROWS = {
     "mdns": Row("mDNS candidates", check=checks_network.mdns),
     "lines_bundled": Row("Video and data lines in every order, bundled", check=lines_bundled),
     "lines_separate": Row("The same, not bundled", check=lines_separate),
+    "video_refused": Row("Video that goes on although it is refused", check=video_refused),
     "trickle": Row("Offer before candidates (trickle)", check=checks_network.trickle),
     "complete": Row("Complete offer with `a=end-of-candidates`", check=checks_network.complete),
     "plan_b": Row("Plan B with two tracks is refused, and told why", check=plan_b),

@@ -50,6 +50,7 @@ class Caller:
                 "rsa" if certificate == "rsa" else "ecdsa",
                 lines=lines,
                 sound=self._sound,
+                camera=bool(more.get("camera")),
                 bundle_policy=POLICIES[bundle],
                 **relayed,
             )

@@ -3,7 +3,7 @@ import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Audio, PeerConnection, Video } from "node-datachannel";
-import { address, Conversation, readSound, serve, sleep } from "./program.mjs";
+import { address, Conversation, film, readSound, serve, sleep } from "./program.mjs";
 
 const SSRC = 7;
 const OPUS = 111;
@@ -44,7 +44,7 @@ function server({ urls, username, credential }) {
 }
 
 const commands = {
-  open({ lines, certificate, pem, relay, semantics }) {
+  open({ lines, certificate, pem, relay, semantics, camera }) {
     if (semantics === "plan-b") return { cannot: "it speaks Unified Plan only" };
     if (relay?.urls.endsWith("tcp")) return { cannot: "its ICE agent (libjuice) has TURN over UDP alone" };
     peer = new PeerConnection("caller", {
@@ -63,9 +63,12 @@ const commands = {
         track = peer.addTrack(audio);
       }
       if (line === "video") {
-        const video = new Video("picture", "RecvOnly");
+        const video = new Video("picture", camera ? "SendRecv" : "RecvOnly");
         video.addH264Codec(96);
-        kept.push(peer.addTrack(video));
+        if (camera) video.addSSRC(9, "caller", "caller", "camera");
+        const picture = peer.addTrack(video);
+        kept.push(picture);
+        if (camera) film((packet) => picture.isOpen() && picture.sendMessageBinary(packet));
       }
       if (line === "data") kept.push(peer.createDataChannel("chat"));
     }

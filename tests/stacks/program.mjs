@@ -79,6 +79,22 @@ export class Conversation {
   }
 }
 
+// Gives packets of video over and over: 30 pictures a second of 8 packets each, 2 Mbit/s.
+export function film(send) {
+  const began = performance.now();
+  let number = 0;
+  setInterval(() => {
+    for (; number / 240 < (performance.now() - began) / 1000; number++) {
+      const packet = Buffer.alloc(1000, 0x10);
+      packet.writeUInt16BE(0x8060, 0);
+      packet.writeUInt16BE(number & 0xffff, 2);
+      packet.writeUInt32BE(Math.floor(number / 8) * 3000, 4);
+      packet.writeUInt32BE(9, 8);
+      send(packet);
+    }
+  }, 5);
+}
+
 export function sleep(ms) {
   return new Promise((done) => setTimeout(done, ms));
 }

@@ -3,7 +3,7 @@ import wrtc from "@roamhq/wrtc";
 import { readSound, serve, sleep } from "./program.mjs";
 import { Caller } from "./w3c_caller.mjs";
 
-const { RTCAudioSink, RTCAudioSource } = wrtc.nonstandard;
+const { RTCAudioSink, RTCAudioSource, RTCVideoSource } = wrtc.nonstandard;
 const RATE = 48000;
 const STEP_MS = 10;
 const sound = readSound();
@@ -25,6 +25,14 @@ function microphone() {
     }
   }, 5);
   return track;
+}
+
+function camera() {
+  const source = new RTCVideoSource();
+  const [width, height] = [320, 240];
+  const data = new Uint8ClampedArray((width * height * 3) / 2);
+  setInterval(() => source.onFrame({ width, height, data: data.map(() => Math.random() * 256) }), 33);
+  return source.createTrack();
 }
 
 function ear(track) {
@@ -49,6 +57,7 @@ const caller = new Caller({
   MediaStream: wrtc.MediaStream,
   planB: true,
   microphone,
+  camera,
   ear,
 });
 serve((command) => caller.run(command));

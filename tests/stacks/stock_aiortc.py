@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 import numpy as np
-from aiortc import RTCBundlePolicy, RTCIceServer, RTCIceTransportPolicy
+from aiortc import RTCBundlePolicy, RTCIceServer, RTCIceTransportPolicy, VideoStreamTrack
 
 from tests.stacks.program import pcm, serve, without_candidates
 from tests.support.stock_peer import RATE, StockPeer
@@ -48,7 +48,12 @@ class Caller:
             configuration["iceServers"] = [RTCIceServer(**relay)]
             configuration["iceTransportPolicy"] = RTCIceTransportPolicy.RELAY
         self.peer = StockPeer(
-            self._sound, repeat=True, host=self._address, lines=lines, **configuration
+            self._sound,
+            repeat=True,
+            host=self._address,
+            lines=lines,
+            camera=VideoStreamTrack() if more.get("camera") else None,
+            **configuration,
         )
         return None
 

@@ -1,5 +1,5 @@
 // A caller with the API of the W3C, in a page or in Node; its commands stand in tests/stacks/caller.py.
-// `platform` has RTCPeerConnection, microphone(), ear(track) and, if it can be, certificate(kind).
+// `platform` has RTCPeerConnection, microphone(), camera(), ear(track) and, if it can be, certificate(kind).
 
 const RELAY = { iceTransportPolicy: "relay" };
 const POLICIES = { bundled: "max-bundle", balanced: "balanced", separate: "max-compat" };
@@ -14,7 +14,7 @@ export class Caller {
     return (await this[name](options)) ?? {};
   }
 
-  async open({ lines = ["audio"], bundle = "balanced", certificate, relay, semantics, tracks = 1, dtx = false }) {
+  async open({ lines = ["audio"], bundle = "balanced", certificate, relay, semantics, tracks = 1, dtx = false, camera = false }) {
     const { platform } = this;
     if (semantics === "plan-b" && !platform.planB) return { cannot: "it speaks Unified Plan only" };
     if (certificate === "rsa" && !platform.certificate) return { cannot: "its API has no choice of certificate" };
@@ -32,7 +32,8 @@ export class Caller {
         this.transceiver = this.peer.addTransceiver(this.microphone, { direction: "sendrecv" });
         this.sender = this.transceiver.sender;
       }
-      if (line === "video") this.peer.addTransceiver("video", { direction: "recvonly" });
+      if (line === "video" && camera) this.peer.addTransceiver(platform.camera(), { direction: "sendrecv" });
+      else if (line === "video") this.peer.addTransceiver("video", { direction: "recvonly" });
       if (line === "data") this.peer.createDataChannel("chat");
     }
   }

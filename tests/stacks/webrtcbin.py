@@ -4,8 +4,10 @@ Debian's Python runs it, since Debian's bindings are for that one.
 """
 
 import base64
+import itertools
 import json
 import re
+import struct
 import sys
 import threading
 import time
@@ -25,6 +27,9 @@ VIDEO = "application/x-rtp,media=video,encoding-name=VP8,payload=96,clock-rate=9
 CANDIDATES = re.compile(r"a=(candidate:.*|end-of-candidates)\r\n")
 POLICIES = {"bundled": "max-bundle", "balanced": "max-bundle", "separate": "none"}
 SLOT = 0.02
+CAMERA = f"{VIDEO},ssrc=(uint)9"
+PICTURES, PIECES, PIECE = 30, 8, b"\x10" + bytes(999)
+"""A second, packets of each, and a packet's payload: 2 Mbit/s."""
 SECONDS = 15.0
 
 
@@ -38,7 +43,7 @@ class Caller:
         self.muted = False
         self.began = 0.0
 
-    def open(self, lines, bundle, relay=None, certificate=None, semantics=None, **_):
+    def open(self, lines, bundle, relay=None, certificate=None, semantics=None, camera=False, **_):
         if semantics == "plan-b":
             return {"cannot": "it speaks Unified Plan only"}
         if certificate == "ecdsa":
@@ -48,6 +53,8 @@ class Caller:
             "appsrc name=voice is-live=true format=time "
             "caps=audio/x-opus,rate=48000,channels=2,channel-mapping-family=0 ! "
             f"rtpopuspay pt=97 ! {OPUS} ! queue name=sound"
+            + f" appsrc name=camera is-live=true format=time caps={CAMERA} ! queue name=picture"
+            * camera
         )
         self.peer, self.voice = self.pipe.get_by_name("peer"), self.pipe.get_by_name("voice")
         self.peer.connect("pad-added", self.pad_added)
@@ -64,6 +71,8 @@ class Caller:
         for line in lines:
             if line == "audio":
                 self.pipe.get_by_name("sound").link(self.peer)
+            elif line == "video" and camera:
+                self.pipe.get_by_name("picture").link(self.peer)
             elif line == "video":
                 recvonly = GstWebRTC.WebRTCRTPTransceiverDirection.RECVONLY
                 self.peer.emit("add-transceiver", recvonly, Gst.Caps.from_string(VIDEO))
@@ -74,6 +83,8 @@ class Caller:
         self.audio = self.peer.emit("get-transceiver", media.index("audio"))
         self.pipe.set_state(Gst.State.PLAYING)
         threading.Thread(target=self.speak, daemon=True).start()
+        if camera:
+            threading.Thread(target=self.film, daemon=True).start()
         return {}
 
     def offer(self, restart=False, trickle=False, address=None, **_):
@@ -157,6 +168,18 @@ class Caller:
                 buffer.pts = first + round(number * SLOT * Gst.SECOND)
                 self.voice.emit("push-buffer", buffer)
             number += 1
+
+    def film(self):
+        camera, first = self.pipe.get_by_name("camera"), time.monotonic()
+        for number in itertools.count():
+            picture = number // PIECES
+            time.sleep(max(0.0, first + picture / PICTURES - time.monotonic()))
+            header = struct.pack(
+                "!BBHII", 0x80, 96, number & 0xFFFF, 3000 * picture & 0xFFFFFFFF, 9
+            )
+            buffer = Gst.Buffer.new_wrapped(header + PIECE)
+            buffer.pts = round(picture / PICTURES * Gst.SECOND)
+            camera.emit("push-buffer", buffer)
 
     def pad_added(self, _, pad):
         if pad.direction == Gst.PadDirection.SRC:

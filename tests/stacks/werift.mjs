@@ -1,6 +1,6 @@
 // A caller made of werift; its commands stand in tests/stacks/caller.py.
 import { MediaStreamTrack, RTCPeerConnection, RtpHeader, RtpPacket } from "werift";
-import { address, Conversation, readSound, serve, sleep } from "./program.mjs";
+import { address, Conversation, film, readSound, serve, sleep } from "./program.mjs";
 
 const SIGNATURES = { rsa: 1, ecdsa: 3 };  // RFC 5246, 7.4.1.4.1
 const SHA256 = 4;
@@ -17,7 +17,7 @@ function send({ payload, timestamp }) {
 
 const microphone = new MediaStreamTrack({ kind: "audio" });
 const commands = {
-  open({ lines, bundle, certificate, pem, relay, semantics }) {
+  open({ lines, bundle, certificate, pem, relay, semantics, camera }) {
     if (semantics === "plan-b") return { cannot: "it speaks Unified Plan only" };
     const configuration = {
       iceServers: relay ? [relay] : [],
@@ -32,7 +32,11 @@ const commands = {
     peer = new RTCPeerConnection(configuration);
     for (const line of lines) {
       if (line === "audio") audio = peer.addTransceiver(microphone, { direction: "sendrecv" });
-      if (line === "video") peer.addTransceiver("video", { direction: "recvonly" });
+      if (line === "video" && camera) {
+        const track = new MediaStreamTrack({ kind: "video" });
+        peer.addTransceiver(track, { direction: "sendrecv" });
+        film((packet) => track.writeRtp(RtpPacket.deSerialize(packet)));
+      } else if (line === "video") peer.addTransceiver("video", { direction: "recvonly" });
       if (line === "data") peer.createDataChannel("chat");
     }
     audio.onTrack.subscribe((track) => track.onReceiveRtp.subscribe((packet) => conversation.take(packet.payload)));

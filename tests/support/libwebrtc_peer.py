@@ -15,6 +15,7 @@ from tests.support.signalling import Exchange
 RATE = 48_000
 STEP = RATE // 100
 TONE = 440.0
+PICTURE = 320, 240
 
 CertificateKind: TypeAlias = Literal["ecdsa", "rsa"]
 
@@ -30,13 +31,18 @@ class LibwebrtcPeer:
         configuration: webrtc.RTCConfiguration,
         lines: Sequence[str],
         sound: NDArray[np.int16],
+        *,
+        camera: bool = False,
     ) -> None:
         self.connection = webrtc.RTCPeerConnection(configuration)
         self.microphone = webrtc.MediaStreamTrackGenerator("audio")
+        self.camera = webrtc.MediaStreamTrackGenerator("video") if camera else None
         self._sound = sound
         for line in lines:
             if line == "audio":
                 self.transceiver = self.connection.add_transceiver(self.microphone)
+            elif line == "video" and self.camera is not None:
+                self.connection.add_transceiver(self.camera)
             elif line == "video":
                 listening = webrtc.RTCRtpTransceiverInit(direction="recvonly")
                 self.connection.add_transceiver("video", listening)
@@ -56,6 +62,7 @@ class LibwebrtcPeer:
         *,
         lines: Sequence[str] = ("audio",),
         sound: NDArray[np.int16] | None = None,
+        camera: bool = False,
         **configuration: Any,
     ) -> AsyncIterator["LibwebrtcPeer"]:
         """Make one and close it afterwards.
@@ -64,13 +71,14 @@ class LibwebrtcPeer:
             certificate: Its kind.
             lines: The media lines that it offers, in order: `audio`, `video`, `data`.
             sound: What it says over and over (mono at 48 kHz, a multiple of 10 ms); None for a tone.
+            camera: Whether it sends video, if the line may.
             configuration: Further members of `RTCConfiguration`.
         """
         with suppress(webrtc.InvalidStateError):  # it has been allowed already
             webrtc.allow_loopback()
         made = await webrtc.RTCPeerConnection.generate_certificate(_algorithm(certificate))
         chosen = webrtc.RTCConfiguration(certificates=[made], **configuration)
-        peer = cls(chosen, lines, _tone() if sound is None else sound)
+        peer = cls(chosen, lines, _tone() if sound is None else sound, camera=camera)
         try:
             yield peer
         finally:
@@ -108,6 +116,8 @@ class LibwebrtcPeer:
                 await asyncio.sleep(0.01)
         if not self._tasks:
             self._tasks = [asyncio.create_task(self._speak()), asyncio.create_task(self._listen())]
+            if self.camera is not None:
+                self._tasks.append(asyncio.create_task(self._film(self.camera)))
 
     async def hear(self, seconds: float) -> NDArray[np.float32]:
         """Return what is heard from now on for so long (mono at 48 kHz, -1 to 1)."""
@@ -140,6 +150,14 @@ class LibwebrtcPeer:
             )
             wait = self.began + (number + 1) / 100 - asyncio.get_running_loop().time()
             await asyncio.sleep(wait)
+
+    async def _film(self, camera: webrtc.MediaStreamTrackGenerator) -> None:
+        writer = camera.writable.get_writer()
+        for number in count():
+            noise = np.random.default_rng(number).bytes(PICTURE[0] * PICTURE[1] * 3 // 2)
+            made = webrtc.VideoFrameBufferInit("I420", *PICTURE, number * 33_333)
+            await writer.write(webrtc.VideoFrame(noise, made))
+            await asyncio.sleep(1 / 30)
 
     async def _listen(self) -> None:
         track = self.transceiver.receiver.track

@@ -190,6 +190,7 @@ class StockPeer:
         direction: Direction offered; with `recvonly` there is no microphone.
         host: The only address that ICE gathers; loopback works without any network.
         lines: The media lines that it offers, in order: `audio`, `video`, `data`.
+        camera: Sends video, if the line may.
         configuration: What `RTCConfiguration` takes.
     """
 
@@ -201,6 +202,7 @@ class StockPeer:
         direction: str = "sendrecv",
         host: str = "127.0.0.1",
         lines: Sequence[str] = ("audio",),
+        camera: MediaStreamTrack | None = None,
         **configuration: Any,
     ) -> None:
         self.connection = RTCPeerConnection(RTCConfiguration(**{"iceServers": [], **configuration}))
@@ -212,7 +214,8 @@ class StockPeer:
             if line == "audio":
                 self._transceiver = self.connection.addTransceiver(said, direction=direction)
             elif line == "video":
-                self.connection.addTransceiver("video", direction="recvonly")
+                seen = "recvonly" if camera is None else "sendrecv"
+                self.connection.addTransceiver(camera or "video", direction=seen)
             else:
                 self.connection.createDataChannel("chat")
         self._dtls = self._transceiver.sender.transport

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/pion/ice/v2"
+	"github.com/pion/rtp"
 	"github.com/pion/webrtc/v3"
 )
 
@@ -38,6 +39,7 @@ type command struct {
 	Relay       *server
 	Semantics   string
 	Tracks      int
+	Camera      bool
 	Mdns        bool
 	Restart     bool
 	Trickle     bool
@@ -103,7 +105,11 @@ func (c *caller) open(wanted command) reply {
 				must(err)
 			}
 		case "video":
-			_, err = peer.AddTransceiverFromKind(webrtc.RTPCodecTypeVideo)
+			if wanted.Camera {
+				err = film(peer)
+			} else {
+				_, err = peer.AddTransceiverFromKind(webrtc.RTPCodecTypeVideo)
+			}
 		case "data":
 			_, err = peer.CreateDataChannel("chat", nil)
 		}
@@ -119,6 +125,28 @@ func (c *caller) open(wanted command) reply {
 		}
 	})
 	return reply{}
+}
+
+// film sends packets of video over and over: 30 pictures a second of 8 packets each, 2 Mbit/s.
+func film(peer *webrtc.PeerConnection) error {
+	track, err := webrtc.NewTrackLocalStaticRTP(webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeVP8}, "camera", "caller")
+	if err != nil {
+		return err
+	}
+	go func() {
+		payload := make([]byte, 1000)
+		for number := 0; ; number++ {
+			if number%8 == 0 {
+				time.Sleep(time.Second / 30)
+			}
+			_ = track.WriteRTP(&rtp.Packet{
+				Header:  rtp.Header{Version: 2, SequenceNumber: uint16(number), Timestamp: uint32(number / 8 * 3000)},
+				Payload: payload,
+			})
+		}
+	}()
+	_, err = peer.AddTrack(track)
+	return err
 }
 
 func certificate(kind string) webrtc.Certificate {
