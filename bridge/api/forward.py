@@ -17,7 +17,14 @@ from multidict import CIMultiDict
 
 from bridge.api.auth import note_rate
 from bridge.api.body import call_named_by, named_call, read_bytes
-from bridge.api.middleware import FROM_SIBLING, REQUEST_ID, Handler, from_sibling
+from bridge.api.middleware import (
+    CLIENT_CLOSED_REQUEST,
+    FROM_SIBLING,
+    REQUEST_ID,
+    Handler,
+    from_sibling,
+    has_left,
+)
 from bridge.api.routes import SOCKETS, STARTS_CALLS, UNCOUNTED
 from bridge.api.services import SERVICES
 from bridge.errors import NodeUnavailable
@@ -72,7 +79,10 @@ async def receive(request: web.Request, handler: Handler) -> web.StreamResponse:
     gate = request.app[SERVICES].sibling_gate
     if gate is None or not gate.arrived(request):
         return await handler(request)
-    found = await gate.admit(request)
+    try:
+        found = await gate.admit(request)
+    except ConnectionError:
+        return web.Response(status=CLIENT_CLOSED_REQUEST)
     if isinstance(found, web.Response):
         return found
     if gate.answered_here(request, found):
@@ -117,13 +127,20 @@ async def forward_to_owner(request: web.Request, handler: Handler) -> web.Stream
         try:
             return await _forward(request, siblings, owner, _forwarded_headers(request))
         except (aiohttp.ClientError, OSError, EOFError, TimeoutError) as error:
-            siblings.note_silence(owner, error)
+            _note_silence(request, siblings, owner, error)
             if call_id is None and not isinstance(error, NOT_SENT):
                 # It may have begun the call: another could make a phone ring twice.
                 raise NodeUnavailable("the node chosen for the call does not answer") from error
     if call_id is not None:
         await _recover_ended(request, call_id)
     return await handler(request)
+
+
+def _note_silence(request: web.Request, siblings: Siblings, owner: int, error: Exception) -> None:
+    """Note that a node did not answer; raise `ConnectionResetError` if it is the client that has left."""
+    if has_left(request):
+        raise ConnectionResetError("the client has gone") from error
+    siblings.note_silence(owner, error)
 
 
 def _upgrades(request: web.Request) -> bool:

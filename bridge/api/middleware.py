@@ -91,7 +91,10 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         return answer
     except asyncio.CancelledError:
         raise
-    except Exception:
+    except Exception as error:
+        if ended_by_client(request, error):
+            log.debug("request.abandoned", extra={"route": _route(request)})
+            return web.Response(status=CLIENT_CLOSED_REQUEST)
         log.exception("request.crashed", extra={"route": _route(request)})
         return failure(BridgeError("internal error; the log has the details"))
 
@@ -130,7 +133,7 @@ async def identify(request: web.Request, handler: Handler) -> web.StreamResponse
     """Set the request's id, in the log and in a header, and count it with its duration.
 
     A request forwarded by a sibling has its id already and is counted there. One whose client
-    disconnected before the answer is counted with the status 499, without a duration.
+    disconnected before the answer began is counted with the status 499, without a duration.
     """
     forwarded = from_sibling(request)
     identity = request.headers.get(REQUEST_ID, "") if forwarded else secrets.token_hex(8)
@@ -151,9 +154,11 @@ async def identify(request: web.Request, handler: Handler) -> web.StreamResponse
         if warnings := request.get(WARNINGS):
             response.headers[WARNING] = ", ".join(warnings)
     if not forwarded:
-        seconds = None if _is_stream(response) else loop.time() - began
+        abandoned = has_left(request) and not response.prepared
+        status = CLIENT_CLOSED_REQUEST if abandoned else response.status
+        timed = status != CLIENT_CLOSED_REQUEST and not _is_stream(response)
         request.app[SERVICES].metrics.http.request(
-            request.method, _route(request), response.status, seconds
+            request.method, _route(request), status, loop.time() - began if timed else None
         )
     return response
 
@@ -261,6 +266,17 @@ def allow_page(request: web.Request, response: web.StreamResponse) -> None:
         response.headers["Access-Control-Allow-Origin"] = origin
         response.headers["Access-Control-Expose-Headers"] = EXPOSED
         response.headers.add("Vary", "Origin")
+
+
+def has_left(request: web.Request) -> bool:
+    """Whether the client's connection has ended."""
+    return request.transport is None or request.transport.is_closing()
+
+
+def ended_by_client(request: web.Request, error: Exception) -> bool:
+    """Whether an error tells nothing but that the client has left, while it sent its body or was answered."""
+    told = isinstance(error, ConnectionError) or error is request.content.exception()
+    return told and has_left(request)
 
 
 def from_sibling(request: web.Request) -> bool:

@@ -195,7 +195,7 @@ async def _pass_on(request: web.Request, file: File, headers: dict[str, str]) ->
             return response
         try:
             async for piece in upstream.content.iter_any():
-                await _write(response, piece)
+                await _write(request, response, piece)
         except (aiohttp.ClientError, OSError):
             # The client must not take a truncated body for a complete one.
             if request.transport is not None:
@@ -231,13 +231,19 @@ async def _stream_from_store(
     await response.prepare(request)
     if request.method == "HEAD":
         return response
-    await _write(response, first)
+    await _write(request, response, first)
     async for piece in pieces:
-        await _write(response, piece)
+        await _write(request, response, piece)
     await response.write_eof()
     return response
 
 
-async def _write(response: web.StreamResponse, piece: bytes) -> None:
-    async with asyncio.timeout(STUCK_SECONDS):
-        await response.write(piece)
+async def _write(request: web.Request, response: web.StreamResponse, piece: bytes) -> None:
+    """Write a piece; a client that does not read it is disconnected, which raises `ConnectionResetError`."""
+    try:
+        async with asyncio.timeout(STUCK_SECONDS):
+            await response.write(piece)
+    except TimeoutError:
+        if request.transport is not None:
+            request.transport.abort()
+        raise ConnectionResetError("the client does not read") from None

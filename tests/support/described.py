@@ -12,7 +12,7 @@ from typing import Any
 from aiohttp import web
 from jsonschema_rs import Draft202012Validator
 
-from bridge.api.middleware import from_sibling
+from bridge.api.middleware import CLIENT_CLOSED_REQUEST, from_sibling
 from bridge.api.openapi import OPERATIONS, document
 from bridge.wire.node_signature import HEADER
 
@@ -39,7 +39,7 @@ class Described:
         if (
             key not in OPERATIONS
             or from_sibling(request)
-            or response.status == 304
+            or response.status in (304, CLIENT_CLOSED_REQUEST)
             or HEADER in response.headers
         ):
             return

@@ -10,13 +10,15 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
-from aiohttp import ClientResponse
+from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
+from typing_extensions import override
 
 from bridge.api.services import PortUsage
 from bridge.app.build import Bridge, build
 from bridge.net import local_token
 from bridge.rtc.config import Timeouts
+from bridge.serve import CLOSE_SECONDS
 from bridge.settings.model import Data, Limits, Rtc, Settings, Simulator
 from tests.support.databases import write_empty_database
 from tests.support.described import Described
@@ -55,6 +57,15 @@ def _free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+class BridgeServer(TestServer):
+    """Serves a bridge as `bridge.serve` does: a handler runs on when its client has gone."""
+
+    @override
+    async def _make_runner(self, **chosen: Any) -> web.AppRunner:
+        chosen |= {"handler_cancellation": False, "shutdown_timeout": CLOSE_SECONDS}
+        return web.AppRunner(self.app, access_log=None, **chosen)
 
 
 class Client:
@@ -173,7 +184,7 @@ async def one_node(
         bridge = built(chosen, timeouts, warm_decoder=warm_decoder)
         described = Described(bridge.application)
         stack.push_async_callback(bridge.release)
-        http = await stack.enter_async_context(TestClient(TestServer(bridge.application)))
+        http = await stack.enter_async_context(TestClient(BridgeServer(bridge.application)))
         stack.push_async_callback(bridge.aclose)
         yield Client(bridge, http, described, data=Path(chosen.data.dir))
         described.check()

@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp import ClientResponse, web
+from aiohttp.test_utils import TestClient
 
 from bridge.app.build import Bridge
 from bridge.call.model import Direction
@@ -27,7 +27,7 @@ from bridge.settings.model import Cluster, Data, Rtc, Settings
 from tests.support import inprocess
 from tests.support.databases import write_empty_database
 from tests.support.described import Described
-from tests.support.inprocess import Client, built, free_udp_ports, settings
+from tests.support.inprocess import BridgeServer, Client, built, free_udp_ports, settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,9 @@ class Node:
     folder: Path
     """Of the nodes' sockets."""
     members: Supervised
+
+    async def get(self, path: str, **more: Any) -> ClientResponse:
+        return await self.http.get(path, **more)
 
     async def metrics(self) -> str:
         """Return its metrics, as a program on its machine reads them."""
@@ -205,7 +208,7 @@ async def _run(
     bridge.application.add_routes(routes)
     stack.callback(Described(bridge.application).check)
     stack.push_async_callback(bridge.release)
-    http = await stack.enter_async_context(TestClient(TestServer(bridge.application)))
+    http = await stack.enter_async_context(TestClient(BridgeServer(bridge.application)))
     stack.push_async_callback(bridge.aclose)
     runner = http.server.runner
     assert runner is not None
