@@ -22,8 +22,8 @@ TALKS, SILENT = "15550100002", "15550100008"
 class Line(Client):
     """A bridge, and what has happened on it."""
 
-    def __init__(self, bridge, http, heard):
-        super().__init__(bridge, http)
+    def __init__(self, client, heard):
+        super().__init__(client.bridge, client.http, owner=client.owner, data=client.data_folder)
         self.heard = heard
 
 
@@ -42,7 +42,7 @@ async def line(mode, *, agent=None, **more):
         response = await client.http.put("/call/config", json=body, headers=KEY)
         assert response.status == 200, await response.text()
         await client.data("/session/connect", {})
-        yield Line(client.bridge, client.http, heard), double
+        yield Line(client, heard), double
 
 
 def types(client):
