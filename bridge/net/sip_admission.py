@@ -49,8 +49,8 @@ class SipAdmission:
         """`algorithms` are those of digest authentication, the preferred first."""
         self._challenge = Challenge(realm, tuple(algorithms))
         self._trunks: tuple[InboundTrunk, ...] = ()
-        self._networks: frozenset[Network] = frozenset()
-        """Of all trunks."""
+        self._networks: dict[tuple[int, int], set[int]] = {}
+        """The prefixes of all trunks' networks by IP version and length: each message of a flood is looked up here."""
         self._registered: dict[str, frozenset[str]] = {}
         """Addresses of the trunks that we are registered at, by the trunks' names."""
         self._resolved: dict[str, frozenset[str]] = {}
@@ -60,7 +60,10 @@ class SipAdmission:
     def replace(self, trunks: Iterable[InboundTrunk]) -> None:
         """Replace the trunks."""
         self._trunks = tuple(trunks)
-        self._networks = frozenset(each for trunk in self._trunks for each in trunk.networks)
+        self._networks.clear()
+        for each in (network for trunk in self._trunks for network in trunk.networks):
+            prefix = int(each.network_address) >> (each.max_prefixlen - each.prefixlen)
+            self._networks.setdefault((each.version, each.prefixlen), set()).add(prefix)
         for known in (self._registered, self._resolved):
             for name in known.keys() - {trunk.name for trunk in self._trunks}:
                 del known[name]
@@ -103,7 +106,12 @@ class SipAdmission:
         """Return whether an address may call without a password."""
         if any(host in addresses for addresses in self._registered.values()):
             return True
-        return _is_in(host, self._networks)
+        address = ip_address(host.partition("%")[0])
+        return any(
+            version == address.version
+            and int(address) >> (address.max_prefixlen - length) in prefixes
+            for (version, length), prefixes in self._networks.items()
+        )
 
     def knows(self, host: str) -> bool:
         """Return whether an address is a trunk's: one that may call without a password, or that its host has."""
@@ -119,9 +127,7 @@ class SipAdmission:
         )
 
     def _is_of(self, trunk: InboundTrunk, host: str) -> bool:
-        return host in self._registered.get(trunk.name, ()) or _is_in(host, trunk.networks)
-
-
-def _is_in(host: str, networks: Iterable[Network]) -> bool:
-    address = ip_address(host.partition("%")[0])
-    return any(address in each for each in networks if each.version == address.version)
+        address = ip_address(host.partition("%")[0])
+        return host in self._registered.get(trunk.name, ()) or any(
+            address in each for each in trunk.networks if each.version == address.version
+        )

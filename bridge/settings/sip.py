@@ -48,7 +48,7 @@ class Sip(Section, frozen=True):
     """Seconds between OPTIONS requests to each trunk."""
     calls_per_second: Positive = 20.0
     """Requests outside a call (INVITE, OPTIONS) that one address may send per second; more are dropped and
-    counted. The trunks' `trusted` networks may send ten times as many."""
+    counted. The trunks' `trusted` networks and the addresses of their hosts may send ten times as many."""
     strict_source: bool = False
     """Take audio only from the address in the SDP, the host that signals and the trunk's networks (`trusted`,
     `lines.NAME.sip.networks`), on all trunks. Off: until one of these has sent in a call, another address is heard

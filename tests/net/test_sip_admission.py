@@ -37,6 +37,23 @@ def test_a_trusted_network_calls_without_a_password():
     assert admission.trunks_of(invitation("192.0.2.7")) == {"office"}
 
 
+@pytest.mark.parametrize(
+    ("network", "inside", "outside"),
+    [
+        ("192.0.2.0/24", ("192.0.2.0", "192.0.2.255"), ("192.0.1.255", "192.0.3.0", "2001:db8::1")),
+        ("192.0.2.7/32", ("192.0.2.7",), ("192.0.2.6", "::c000:207")),
+        ("0.0.0.0/0", ("0.0.0.0", "255.255.255.255"), ("::1",)),
+        ("2001:db8::/33", ("2001:db8::", "2001:db8:7fff::1"), ("2001:db8:8000::", "32.1.13.184")),
+        ("fe80::/10", ("fe80::1%eth0",), ("fec0::1%eth0",)),
+    ],
+)
+def test_a_network_reaches_from_its_first_address_to_its_last(network, inside, outside):
+    admission = SipAdmission([OFFICE, InboundTrunk(name="x", networks=(ip_network(network),))])
+    assert [admission.trusts(host) for host in inside] == [True] * len(inside)
+    admission.replace([InboundTrunk(name="x", networks=(ip_network(network),))])
+    assert [admission.trusts(host) for host in outside] == [False] * len(outside)
+
+
 @pytest.mark.parametrize("method", ["INVITE", "OPTIONS", "REGISTER", "MESSAGE"])
 @pytest.mark.parametrize("uri", ["sip:100@bridge", "sip:carrier@bridge"])
 def test_a_stranger_is_challenged_the_same_whatever_it_asks_for(method, uri):
