@@ -86,7 +86,7 @@ check: $(DEV) check-web  ## formatting, lint, types, import rules
 audit: $(DEV)  ## known vulnerabilities in the locked packages, by OSV (ARGS="PyPI.zip npm.zip": its dumps, offline)
 	@exec $(BIN)/python .ci/audit.py $(ARGS)
 
-bench: $(DEV)  ## capacity, delay and loss, beside stock aiortc and Janus (BENCH="--quick", "--only echo,relay", "--against REF")
+bench: $(DEV)  ## capacity, delay and loss, beside stock aiortc, libwebrtc and Janus (BENCH="--quick", "--only echo,relay", "--against REF")
 	@$(PACKET_PATH)
 	@exec $(BIN)/python -m tests.load.bench $(BENCH)
 
