@@ -10,6 +10,7 @@ from bridge.settings.model import S3, Data, Recording
 from tests.support import s3
 from tests.support.event_stream import listening
 from tests.support.inprocess import KEY, running, settings
+from tests.support.two_nodes import one_node_only
 from tests.support.waiting import until, until_answer
 
 TALKS = "15550100002"
@@ -137,6 +138,7 @@ async def test_a_store_that_is_down_loses_nothing_and_gets_all_later(tmp_path, s
             await moved_up(client, tmp_path, s3_bucket)
 
 
+@one_node_only  # machines share no files: after a start, each takes up all that lies there
 async def test_what_waits_for_a_store_is_moved_up_after_the_next_start(tmp_path, s3_bucket):
     async with s3.road(s3_bucket.port) as way:
         way.cut = True
@@ -260,8 +262,7 @@ async def test_a_path_that_a_caller_chose_stays_on_the_server(tmp_path, s3_bucke
         await client.data("/call/record/stop", {"callId": call_id})
         await recorded(client)
         await moved_up(client, tmp_path, s3_bucket)
-        lines = tmp_path / "files" / "lines" / "demo"
-        assert (lines / said["path"].removeprefix("files/")).is_file()
+        assert (tmp_path / said["path"]).is_file()
 
 
 async def test_parts_are_in_the_store_while_a_call_is_recorded_and_not_afterwards(
