@@ -9,6 +9,7 @@ import ctypes
 import os
 import re
 import resource
+import signal
 import subprocess
 import sys
 import tempfile
@@ -98,6 +99,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--at-once", type=int, default=(os.cpu_count() or 1) + 1, metavar="N")
     chosen, options = parser.parse_known_args(arguments)
     adopt_orphans()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="tests-") as folder:
         shards = list(shards_of(Path(folder)))
         began = time.monotonic()
@@ -152,10 +154,10 @@ def failed(shard: Shard) -> bool:
 
 
 def stop(shards: Iterable[Shard]) -> None:
-    """End what still runs, as after Ctrl+C."""
+    """Interrupt what still runs, as Ctrl+C does."""
     for shard in shards:
         if shard.process and shard.process.poll() is None:
-            shard.process.terminate()
+            shard.process.send_signal(signal.SIGINT)  # pytest then ends what its fixtures have started
             shard.process.wait()
 
 
