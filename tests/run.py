@@ -157,7 +157,8 @@ def stop(shards: Iterable[Shard]) -> None:
     """Interrupt what still runs, as Ctrl+C does."""
     for shard in shards:
         if shard.process and shard.process.poll() is None:
-            shard.process.send_signal(signal.SIGINT)  # pytest then ends what its fixtures have started
+            # pytest then ends what its fixtures have started.
+            shard.process.send_signal(signal.SIGINT)
             shard.process.wait()
 
 
