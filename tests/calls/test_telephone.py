@@ -14,13 +14,16 @@ from tests.support.diagnosed import Diagnosed
 from tests.support.inprocess import Client, running, settings
 from tests.support.light_peer import LightPeer
 from tests.support.machine import free_port
-from tests.support.telephone import share, tone
+from tests.support.telephone import PCMA, PCMU, share, tone
 from tests.support.trunk_double import TrunkDouble, trunk
 from tests.support.two_nodes import one_node_only
 from tests.support.waiting import until, until_answer
 
 # What the trunk does concerns the node that has the call.
 pytestmark = [pytest.mark.call, one_node_only]
+
+
+G722 = 9
 
 
 @asynccontextmanager
@@ -122,6 +125,27 @@ async def test_a_telephone_that_loses_packets() -> None:
             await asyncio.sleep(0.02)
         [problem] = [each["code"] for each in await one.call.open()]
         assert problem == "network_lossy"
+
+
+async def test_a_telephone_that_changes_its_codec_without_asking_stays_heard() -> None:
+    async with talking() as one:
+        await until(lambda: len(one.browser.arrivals) > 50)
+        one.far.phone.payload_type = PCMA  # its answer has both
+        before = len(one.browser.arrivals)
+        await asyncio.sleep(4)
+        assert len(one.browser.arrivals) - before > 190
+        await one.call.fine()
+
+
+@pytest.mark.parametrize("ssrc", [0x5050, 0x6060])
+async def test_a_telephone_that_sends_what_was_not_negotiated(ssrc: int) -> None:
+    async with talking() as one:
+        await until(lambda: len(one.browser.arrivals) > 50)
+        one.far.phone.payload_type, one.far.phone.ssrc = G722, ssrc
+        problem = await one.call.becomes("codec_mismatch")
+        assert "not negotiated" in problem["summary"]
+        one.far.phone.payload_type = PCMU
+        await one.call.clears("codec_mismatch")
 
 
 async def test_a_telephone_that_holds_and_goes_on() -> None:

@@ -56,6 +56,16 @@ def test_a_rejected_line_repeats_its_first_format_with_the_codec():
     ]
 
 
+def test_the_payload_types_of_lines_that_are_not_used_are_known_as_such():
+    text = offer("chrome")
+    video = next(line for line in text.splitlines() if line.startswith("m=video"))
+    types = {int(kind) for kind in video.split()[3:]}
+    audio = parse_offer(text).audio
+    assert types > {96}
+    assert audio.refused_types == types
+    assert not audio.payload_types & types
+
+
 def test_a_rejected_line_for_data_repeats_its_port():
     line = line_of("m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=sctp-port:5000")
     assert [*reject_line(line, ())][-1] == "a=sctp-port:5000"
