@@ -118,12 +118,17 @@ async def test_there_is_nothing_to_answer_in_an_outbound_call(client):
     assert response.status == 409
 
 
-VERBS = {"answer": {}, "hangup": {}, "mute": {"muted": True}, "dtmf": {"digits": "1"}}
+VERBS: dict[str, dict[str, object]] = {
+    "answer": {},
+    "hangup": {},
+    "mute": {"muted": True},
+    "dtmf": {"digits": "1"},
+}
 
 
 @pytest.mark.parametrize("verb", VERBS)
 async def test_an_unknown_call_is_a_404(client, verb):
-    response = await client.post(f"/call/{verb}", {"callId": "00FF"} | VERBS[verb])
+    response = await client.post(f"/call/{verb}", {"callId": "00FF", **VERBS[verb]})
     assert response.status == 404
 
 
@@ -131,7 +136,7 @@ async def test_an_unknown_call_is_a_404(client, verb):
 async def test_an_ended_call_is_a_404_too(client, verb):
     call_id = await client.dial(ECHO)
     await client.data("/call/hangup", {"callId": call_id})
-    response = await client.post(f"/call/{verb}", {"callId": call_id} | VERBS[verb])
+    response = await client.post(f"/call/{verb}", {"callId": call_id, **VERBS[verb]})
     assert response.status == 404
 
 

@@ -54,7 +54,7 @@ async def figure(client, name: str, **labels: str) -> float:
     wanted = (
         "{" + ",".join(f'{key}="{value}"' for key, value in (labels | {"node": "0"}).items()) + "}"
     )
-    return await client.total(name + wanted)
+    return float(await client.total(name + wanted))
 
 
 async def ended_as(client, call_id) -> str:
