@@ -132,7 +132,7 @@ async def begin(client, method, path, call_id, headers):
 async def statuses(client):
     """Return how often each route has answered with what."""
     answer = await client.get("/metrics", headers={"token": MAIN})
-    found: dict[str, dict[str, float]] = defaultdict(dict)
+    found: dict[tuple[str, str], dict[int, float]] = defaultdict(dict)
     for row in (await answer.text()).splitlines():
         if row.startswith("bridge_http_requests_total{"):
             labels = dict(re.findall(r'(\w+)="([^"]*)"', row))
