@@ -156,7 +156,7 @@ async def _chosen_node(request: web.Request) -> int | None:
         admission, placement = services.manager.admission, services.placement
         if placement is not None:
             return await placement.choose(
-                overloaded=admission.overloaded(), draining=admission.draining
+                overloaded=bool(admission.overloaded()), draining=admission.draining
             )
     return None
 

@@ -182,7 +182,7 @@ def build(
         directory=directory,
         check_on=lines.check_on,
         number_of=made_lines.number_of,
-        overloaded=lambda: load.refusing,
+        overloaded=lambda: load.refusal,
         database_lost=lambda: database.refuses,
         dial_rules=DialRules(made_lines.policies, directory=directory),
         diagnoses=DiagnosisLog(

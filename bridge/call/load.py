@@ -1,7 +1,9 @@
 """Reactions to a node's load: cheaper encoders first, then no new calls.
 
-Load is measured once a second as the event loop's worst lag and the process's share of a core. Each
-step has two thresholds (hysteresis), so that it is not taken and undone in turn.
+Load is measured once a second as the event loop's worst lag, the process's share of a core, and how long
+the loop's thread waited for a core that others held. Each step has two thresholds (hysteresis), so that it
+is not taken and undone in turn. On a busy machine timers are late however little a node has to do: what
+the loop waited for a core is no overload, until it hardly gets one.
 """
 
 from dataclasses import dataclass
@@ -51,14 +53,16 @@ class LoadPolicy:
         """What encoders may cost."""
         self.refusing = False
         """Whether new calls are refused."""
+        self.starved = False
+        """Whether they are because others leave the node too little of a core."""
         self._overload_seconds = overload_seconds
         self._strained = _Condition()
         self._calm = _Condition()
         self._overloaded = _Condition()
         self._relieved = _Condition()
 
-    def update(self, *, lag: float, cpu: float, now: float) -> None:
-        """Take the worst lag of a timer, and the share of a core used, of the last second."""
+    def update(self, *, lag: float, cpu: float, waited: float = 0.0, now: float) -> None:
+        """Take the worst lag of a timer, and the shares of a core used and waited for, of the last second."""
         strained = lag > STRAIN_LAG or cpu > STRAIN_CPU
         calm = lag < CALM_LAG and cpu < CALM_CPU
         step_down = self._strained.lasts(STRAIN_SECONDS, now, holds=strained)
@@ -70,9 +74,10 @@ class LoadPolicy:
             self.level = EncoderLevel(self.level - 1)
             self._calm.since = now
         if self._overload_seconds:
-            overloaded = lag > OVERLOAD_LAG or cpu > OVERLOAD_CPU
+            busy = lag - waited > OVERLOAD_LAG or cpu > OVERLOAD_CPU
+            overloaded = busy or cpu + waited > OVERLOAD_CPU
             relieved = self._relieved.lasts(RELIEF_SECONDS, now, holds=not overloaded)
             if self._overloaded.lasts(self._overload_seconds, now, holds=overloaded):
-                self.refusing = True
+                self.refusing, self.starved = True, not busy
             elif relieved:
-                self.refusing = False
+                self.refusing = self.starved = False

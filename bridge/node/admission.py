@@ -23,10 +23,13 @@ class Admission:
         metrics: CallMetrics,
         directory: SharedDirectory | None,
         number_of: Callable[[LineName], str],
-        overloaded: Callable[[], bool],
+        overloaded: Callable[[], str],
         database_lost: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Make it; `directory` is None for a single node."""
+        """Make it; `directory` is None for a single node.
+
+        `overloaded` returns why new calls are refused, empty while they are taken.
+        """
         self._quota = quota
         self._metrics = metrics
         self._directory = directory
@@ -55,10 +58,8 @@ class Admission:
                     limit="database",
                 )
             self._quota.check(of_line=of_line, of_all=of_all)
-            if self.overloaded():
-                raise LimitExceeded(
-                    "the bridge has too much to do to take new calls", limit="overload"
-                )
+            if reason := self.overloaded():
+                raise LimitExceeded(reason, limit="overload")
         except LimitExceeded as error:
             self._metrics.refused(error.limit)
             raise

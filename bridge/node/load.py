@@ -3,12 +3,25 @@
 import logging
 import time
 from collections.abc import Callable
+from pathlib import Path
+from typing import Final
 
 from bridge.audio.encoder_level import EncoderBudget, EncoderLevel
 from bridge.call.load import LoadPolicy
 from bridge.metrics.registry import Metrics
 
 log = logging.getLogger(__name__)
+
+SCHEDULED: Final = Path("/proc/thread-self/schedstat")
+"""Of the calling thread: nanoseconds that it ran, and that it was ready to run and had no core (proc(5))."""
+
+
+def seconds_waited() -> float:
+    """Return how long this thread has waited for a core; 0 where the kernel does not tell."""
+    try:
+        return int(SCHEDULED.read_text("ascii").split()[1]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return 0.0
 
 
 class Load:
@@ -21,22 +34,24 @@ class Load:
         metrics: Metrics,
         overload_seconds: float,
         processor: Callable[[], float] = time.process_time,
+        waited: Callable[[], float] = seconds_waited,
     ) -> None:
         """Start to measure.
 
         New calls are refused after `overload_seconds` seconds of overload, 0 for never; `processor` returns the
-        processor seconds used so far.
+        processor seconds used so far, `waited` those that the calling thread has waited for a core.
         """
         self._encoder_budget = encoder_budget
         self._metrics = metrics
         self._policy = LoadPolicy(overload_seconds=overload_seconds)
         self._processor = processor
+        self._waited = waited
         self._worst_lag = 0.0
         self.lag = 0.0
         """How late the loop ran its timers before the last `update`, at worst; seconds."""
         self.cpu = 0.0
         """The share of a core that the process used before the last `update`."""
-        self._before: tuple[float, float] | None = None
+        self._before: tuple[float, float, float] | None = None
         metrics.node.set_encoder_level(encoder_budget.level)
 
     @property
@@ -49,6 +64,15 @@ class Load:
         """Whether the node is too busy for new calls."""
         return self._policy.refusing
 
+    @property
+    def refusal(self) -> str:
+        """Why it takes no new calls; empty while it does."""
+        if not self.refusing:
+            return ""
+        if self._policy.starved:
+            return "the machine is too busy: what else runs on it leaves the bridge too little of a core to take new calls"
+        return "the bridge has too much to do to take new calls"
+
     def probe(self, lag: float) -> None:
         """Record how late the loop ran a timer; to be called several times a second."""
         self._metrics.node.loop_lag(lag)
@@ -56,17 +80,18 @@ class Load:
 
     def update(self, now: float) -> None:
         """Rate the load since the last call; to be called once a second."""
-        used = self._processor()
+        used, waited = self._processor(), self._waited()
         if self._before is not None and now > self._before[0]:
-            self.cpu = (used - self._before[1]) / (now - self._before[0])
-            self._rate(self.cpu, now)
-        self._before = (now, used)
+            seconds = now - self._before[0]
+            self.cpu = (used - self._before[1]) / seconds
+            self._rate(self.cpu, (waited - self._before[2]) / seconds, now)
+        self._before = (now, used, waited)
         self.lag, self._worst_lag = self._worst_lag, 0.0
 
-    def _rate(self, cpu: float, now: float) -> None:
+    def _rate(self, cpu: float, waited: float, now: float) -> None:
         policy = self._policy
         was: tuple[EncoderLevel, bool] = (policy.level, policy.refusing)
-        policy.update(lag=self._worst_lag, cpu=cpu, now=now)
+        policy.update(lag=self._worst_lag, cpu=cpu, waited=waited, now=now)
         if (policy.level, policy.refusing) == was:
             return
         self._encoder_budget.level = policy.level
@@ -78,5 +103,6 @@ class Load:
                 "refusing": policy.refusing,
                 "lag_seconds": round(self._worst_lag, 3),
                 "cpu": round(cpu, 2),
+                "waited_for_cpu": round(waited, 2),
             },
         )

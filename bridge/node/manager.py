@@ -68,7 +68,7 @@ class Manager:
         directory: SharedDirectory | None = None,
         check_on: Callable[[LineName], None] = lambda line: None,
         number_of: Callable[[LineName], str] = lambda line: "",
-        overloaded: Callable[[], bool] = lambda: False,
+        overloaded: Callable[[], str] = lambda: "",
         database_lost: Callable[[], bool] = lambda: False,
         dial_rules: DialRules | None = None,
         publisher: Publisher | None = None,
@@ -78,7 +78,7 @@ class Manager:
         """Make it; `directory` is None for a single node.
 
         `check_on` raises `EngineOff` while a line makes no calls; `number_of` returns a line's own number with `+`;
-        `overloaded` and `database_lost` say whether to refuse new calls; without `dial_rules` every line calls everybody over WhatsApp.
+        `overloaded` and `database_lost` say why and whether to refuse new calls; without `dial_rules` every line calls everybody over WhatsApp.
         """
         self._check_on = check_on
         self.admission = Admission(

@@ -18,7 +18,7 @@ def admission():
         metrics=Metrics(version="0").calls,
         directory=None,
         number_of=lambda line: "+15550109000",
-        overloaded=lambda: False,
+        overloaded=lambda: "",
     )
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from bridge.audio.encoder_level import EncoderBudget, EncoderLevel
 from bridge.metrics.registry import Metrics
-from bridge.node.load import Load
+from bridge.node.load import Load, seconds_waited
 
 
 class Node:
@@ -15,20 +15,23 @@ class Node:
         self.encoder_budget = EncoderBudget()
         self.now = 100.0
         self.used = 7.0
+        self.waited = 3.0
         self.load = Load(
             encoder_budget=self.encoder_budget,
             metrics=self.metrics,
             overload_seconds=overload_seconds,
             processor=lambda: self.used,
+            waited=lambda: self.waited,
         )
         self.load.update(self.now)
 
-    def seconds(self, count, *, cpu=0.1, lags=(0.0,)):
+    def seconds(self, count, *, cpu=0.1, waited=0.0, lags=(0.0,)):
         for _ in range(count):
             for lag in lags:
                 self.load.probe(lag)
             self.now += 1.0
             self.used += cpu
+            self.waited += waited
             self.load.update(self.now)
 
     def rung_shown(self):
@@ -60,6 +63,25 @@ def test_lasting_overload_refuses_calls_until_it_is_over(node, busy):
     assert node.load.refusing
     node.seconds(4)
     assert not node.load.refusing
+
+
+def test_a_node_with_little_to_do_takes_calls_beside_programs_that_hold_the_cores(node):
+    node.seconds(60, cpu=0.05, waited=0.3, lags=(0.0, 0.05, 0.08))
+    assert not node.load.refusing
+
+
+def test_a_node_that_hardly_gets_a_core_refuses_calls_and_names_the_machine(node):
+    node.seconds(6, cpu=0.3, waited=0.65, lags=(0.2,))
+    assert "the machine is too busy" in node.load.refusal
+    node.seconds(6, cpu=0.95)
+    assert "the bridge has too much to do" in node.load.refusal
+    node.seconds(4)
+    assert node.load.refusal == ""
+
+
+def test_waiting_for_a_core_is_measured_of_the_calling_thread():
+    before = seconds_waited()
+    assert 0.0 <= before <= seconds_waited()
 
 
 def test_a_late_timer_counts_in_its_own_second_only(node):

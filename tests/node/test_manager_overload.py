@@ -21,7 +21,7 @@ class Node:
     """A manager whose load the test decides."""
 
     def __init__(self):
-        self.busy = False
+        self.busy = ""
         self.metrics = Metrics(version="0")
         self.manager = Manager(
             dialer=self,
@@ -46,12 +46,12 @@ class Node:
 async def node():
     made = Node()
     yield made
-    made.busy = False
+    made.busy = ""
     await made.manager.aclose()
 
 
 async def test_an_overloaded_node_takes_no_new_calls_and_says_when_to_try_again(node):
-    node.busy = True
+    node.busy = "too much to do"
     for ask in (
         lambda: node.manager.dial(LINE, NUMBER),
         lambda: node.manager.receive(LINE, NUMBER, FakeLeg("far")),
@@ -65,16 +65,16 @@ async def test_an_overloaded_node_takes_no_new_calls_and_says_when_to_try_again(
 
 async def test_an_overloaded_node_keeps_the_calls_it_has(node):
     runner = await node.manager.dial(LINE, NUMBER)
-    node.busy = True
+    node.busy = "too much to do"
     node.manager.pulse(asyncio.get_running_loop().time())
     assert runner.live
 
 
 async def test_a_node_that_is_no_longer_overloaded_takes_calls_again(node):
-    node.busy = True
+    node.busy = "too much to do"
     with pytest.raises(LimitExceeded):
         await node.manager.dial(LINE, NUMBER)
-    node.busy = False
+    node.busy = ""
     assert (await node.manager.dial(LINE, NUMBER)).live
 
 

@@ -270,8 +270,8 @@ RULES: Final[Mapping[Code, Rule]] = {
     Code.BRIDGE_OVERLOADED: Rule(
         Hop.BRIDGE,
         DEGRADED,
-        "The bridge is overloaded: packets wait up to {lagMs:.0f} ms.",
-        "Add nodes (BRIDGE_NODES) or machines, or lower limits.calls.",
+        "The bridge or its machine is overloaded: packets wait up to {lagMs:.0f} ms.",
+        "Add nodes (BRIDGE_NODES) or machines, or lower limits.calls; if other programs hold the cores, move them away.",
         after=1.5,
         clear_after=3.0,
     ),
