@@ -125,7 +125,7 @@ async def list_calls(context: Context, query: CallsQuery) -> CallPage | web.Stre
     """List the line's calls, live and ended, newest first.
 
     The cursor stays good while calls come and end; a page may have fewer calls than `limit`. In CSV, numbers
-    are without `+`, and text that a spreadsheet would take for a formula begins with an apostrophe.
+    are without `+`, all cells in quotation marks, and an apostrophe stands before what a spreadsheet would take for a formula.
     """
     return await calls_of(context, query, context.line)
 
