@@ -190,14 +190,13 @@ async def _signed(request: web.Request) -> tuple[bytes, frozenset[str]]:
         size = MAX_WEBHOOK_BYTES if length is None else min(length, MAX_WEBHOOK_BYTES)
         async with request.app[SERVICES].webhook_reads.turn(size):
             body = await read_at_most(request, MAX_WEBHOOK_BYTES)
+            if numbers := _signed_numbers(request, body):
+                return body, numbers
+            unauthenticated.refuse(request, "bad_signature", event=BAD_SIGNATURE)
+            raise Unauthorized("the signature is not that of any line (whatsapp.app_secret)")
     except RequestTimeout:
         unauthenticated.refuse(request, "slow_body")
         raise
-    numbers = _signed_numbers(request, body)
-    if not numbers:
-        unauthenticated.refuse(request, "bad_signature", event=BAD_SIGNATURE)
-        raise Unauthorized("the signature is not that of any line (whatsapp.app_secret)")
-    return body, numbers
 
 
 def _signed_numbers(request: web.Request, body: bytes) -> frozenset[str]:

@@ -75,14 +75,9 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     failure = partial(request.app[SERVICES].error_response, request.path)
     try:
         return await handler(request)
-    except BridgeError as raised:
-        error = _as_documented(request.path, raised)
-        if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, Unsupported):
-            why = {"limit": error.limit} if isinstance(error, LimitExceeded) else {}
-            log.warning(
-                "request.failed", extra={"code": error.code, **why, "route": _route(request)}
-            )
-        return failure(error)
+    except BridgeError as error:
+        _log_failure(request, error)
+        return failure(_as_documented(request.path, error))
     except web.HTTPException as error:
         if error.status < HTTPStatus.BAD_REQUEST:
             raise
@@ -310,6 +305,13 @@ def _route(request: web.Request) -> str:
     """Return the route's pattern, which bounds the number of the metric's labels."""
     resource = request.match_info.route.resource
     return resource.canonical if resource is not None else UNMATCHED
+
+
+def _log_failure(request: web.Request, error: BridgeError) -> None:
+    if error.status < HTTPStatus.INTERNAL_SERVER_ERROR or isinstance(error, Unsupported):
+        return
+    why = {"limit": error.limit} if isinstance(error, LimitExceeded) else {}
+    log.warning("request.failed", extra={"code": error.code, **why, "route": _route(request)})
 
 
 def _as_documented(path: str, error: BridgeError) -> BridgeError:

@@ -33,10 +33,12 @@ class Reads:
         self._seconds = seconds
         self._drop_largest = drop_largest
         self._reading: dict[asyncio.Timeout, int] = {}
+        self.dropped = 0
+        """What was not read, or refused within its turn, altogether."""
 
     @asynccontextmanager
     async def turn(self, size: int = 1) -> AsyncIterator[None]:
-        """Read a body within the `with`, which takes `size` of the limit.
+        """Read and judge a body within the `with`, which takes `size` of the limit.
 
         Raises:
             RequestTimeout: it took too long, or was dropped.
@@ -53,8 +55,11 @@ class Reads:
             async with limit:
                 self._reading[limit] = max(size, 1)
                 yield
-        except TimeoutError:
-            raise RequestTimeout("the request's body did not arrive in time") from None
+        except BaseException as error:
+            self.dropped += size
+            if isinstance(error, TimeoutError):
+                raise RequestTimeout("the request's body did not arrive in time") from None
+            raise
         finally:
             self._reading.pop(limit, None)
 

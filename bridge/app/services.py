@@ -12,6 +12,7 @@ from aiohttp import web
 
 from bridge.api.auth import Keys, Tickets
 from bridge.api.cloud import MAX_WEBHOOKS_BYTES
+from bridge.api.dropped_bodies import give_back
 from bridge.api.names import WarningLog
 from bridge.api.operations import error_response
 from bridge.api.pages import find_pages
@@ -114,6 +115,8 @@ def build_services(
     )
     streams = build_streams(base)
     pulses = make_pulses(partial(metrics.steps.took, "report"))
+    webhook_reads = Reads(MAX_WEBHOOKS_BYTES, seconds=BODY_SECONDS, drop_largest=True)
+    base.background.spawn(give_back(webhook_reads), name="memory of dropped bodies")
     return Services(
         agents=agents,
         assets=assets,
@@ -187,7 +190,7 @@ def build_services(
         ),
         voicemails=voicemails,
         warning_log=WarningLog(),
-        webhook_reads=Reads(MAX_WEBHOOKS_BYTES, seconds=BODY_SECONDS, drop_largest=True),
+        webhook_reads=webhook_reads,
         webhooks=build_events(base, tickets),
     )
 
