@@ -20,16 +20,20 @@ PACKET_PATH := $(BIN)/python -m bridge.rtc.packet_path_build
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help ready packet-path run run-lan demo doctor example-pipecat example-twilio example-openai node-modules test test-all test-long test-tools check check-web audit bench profile soak flood fuzz outages rungs vads compatibility docs pictures package lock clean
+.PHONY: help ready packet-path byte-code run run-lan demo doctor example-pipecat example-twilio example-openai node-modules test test-all test-long test-tools check check-web audit bench profile soak flood fuzz outages rungs vads compatibility docs pictures package lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # The guide is there at the first start: on a second core it costs nothing beside the packet path, on one a second.
-ready: packet-path build/guide/index.html
+ready: packet-path byte-code build/guide/index.html
 
 packet-path:
 	@$(PACKET_PATH)
+
+# Without it each node compiles every module by itself, at each start where PYTHONDONTWRITEBYTECODE is set.
+byte-code:
+	@$(BIN)/python -m compileall -q bridge
 
 # `exec`: the bridge takes the place of the shell, so that a signal reaches it at once.
 run: $(RUN)  ## start the bridge on http://127.0.0.1:8080 (ARGS="--config my.toml")

@@ -26,6 +26,10 @@ def test_a_start_gets_the_packet_path_and_the_guide_ready(target):
     assert " ready\n" in make("--dry-run", target)
 
 
+def test_nodes_find_the_byte_code_of_every_module():
+    assert "compileall -q bridge\n" in make("--dry-run", "ready")
+
+
 def test_the_guide_is_written_with_the_packages_of_a_start():
     code = (PROJECT / ".ci" / "guide.py").read_text()
     others = (
