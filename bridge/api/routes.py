@@ -1,6 +1,9 @@
 """Every route of the service, and what several nodes must know of its handlers."""
 
+from functools import cache
 from typing import Final
+
+from aiohttp.web_urldispatcher import AbstractResource, UrlDispatcher
 
 from bridge.api.openapi import DECLARED
 from bridge.api.operation import REPORT
@@ -12,3 +15,11 @@ UNCOUNTED: Final = frozenset(one.answer for one in DECLARED if one.auth is REPOR
 """Handlers whose requests do not count against the rate limit of a line's tickets."""
 SOCKETS: Final = frozenset(one.answer for one in DECLARED if one.status == 101)
 """Handlers that open a WebSocket: of several nodes, one tunnels it to the other."""
+
+
+@cache
+def resources() -> tuple[AbstractResource, ...]:
+    """Return the resources of all routes, made once in a process: applications share them."""
+    router = UrlDispatcher()
+    router.add_routes(ROUTES)
+    return tuple(router.resources())

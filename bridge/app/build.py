@@ -12,7 +12,7 @@ from bridge.api import forward
 from bridge.api.drain import close_connection
 from bridge.api.middleware import IN_ORDER, note_use, protect
 from bridge.api.reads import MAX_BYTES
-from bridge.api.routes import ROUTES
+from bridge.api.routes import resources
 from bridge.api.services import SERVICES, Services
 from bridge.api.sibling_gate import SiblingGate
 from bridge.api.siblings import node_application
@@ -316,7 +316,8 @@ def _application(*, several: bool) -> web.Application:
     application = web.Application(
         middlewares=(*outermost, *IN_ORDER, *forwarding, note_use), client_max_size=MAX_BYTES
     )
-    application.add_routes(ROUTES)
+    for resource in resources():
+        application.router.register_resource(resource)
     application.on_response_prepare.extend((protect, close_connection))
     return application
 

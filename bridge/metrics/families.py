@@ -6,7 +6,7 @@ Any other value is counted as `OTHER`; a label declared without values takes any
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import product
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.registry import Collector
@@ -102,6 +102,13 @@ class Distribution(_Family[Histogram]):
         self.series(labels).observe(value)
 
 
+class _Incomplete(Protocol):
+    """What has series that wait for the first scrape."""
+
+    def complete(self) -> Iterator[object]:
+        """Create them, some a step."""
+
+
 class Families:
     """Creates metrics in one registry, and writes them as Prometheus reads them."""
 
@@ -109,7 +116,7 @@ class Families:
         """Create them; their hundreds of series wait for the first scrape, which has all of them."""
         self._registry = registry
         self._listed: list[_Family[Any] | Collector] = []
-        self._incomplete: list[_Family[Any]] = []
+        self._incomplete: list[_Family[Any] | _Incomplete] = []
         registry.register(self)
 
     def collect(self) -> Iterable[Metric]:
@@ -140,6 +147,10 @@ class Families:
         """Write what this collector of the registry collects, too."""
         self._listed.append(collector)
 
+    def complete_at_scrape(self, incomplete: _Incomplete) -> None:
+        """Complete it at the first scrape, as the metrics themselves."""
+        self._incomplete.append(incomplete)
+
     def counter(self, name: str, text: str, **labels: Iterable[str]) -> Count:
         """Create a counter."""
         described = Description(name.removesuffix("_total"), text, "counter")
@@ -167,7 +178,7 @@ class Families:
         self._incomplete.append(family)
         return family
 
-    def _complete(self) -> Iterator[None]:
+    def _complete(self) -> Iterator[object]:
         while self._incomplete:
             # A family stays listed until it is complete: two scrapes may be at it.
             family = self._incomplete[-1]

@@ -4,7 +4,7 @@ Legs report totals (`LegStatistics`), of which each live leg's counted part is k
 here and what the leg's peer reported are separate metrics.
 """
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from operator import attrgetter
@@ -69,8 +69,8 @@ class MediaMetrics:
 
     def __init__(self, create: Families) -> None:
         self._live: dict[Hashable, _Leg] = {}
-        families = _LegFamilies(create)
-        self._kinds = {kind: _Kind(families, kind.value) for kind in LegKind}
+        self._kinds = _Kinds(_LegFamilies(create))
+        create.complete_at_scrape(self._kinds)
         self._buses: WeakKeyDictionary[object, tuple[int, int]] = WeakKeyDictionary()
         self._drops = create.counter(
             "bridge_drops_total", "Items dropped by full queues.", queue=QUEUES
@@ -298,6 +298,23 @@ class _Kind:
             followed[name][0].series((self._kind, *followed[name][1])) if name in followed else None
             for name in Sample._fields
         )
+
+
+class _Kinds(dict[LegKind, _Kind]):
+    """The metrics of each kind of leg that there has been."""
+
+    def __init__(self, families: _LegFamilies) -> None:
+        super().__init__()
+        self._families = families
+
+    def __missing__(self, kind: LegKind) -> _Kind:
+        made = self[kind] = _Kind(self._families, kind.value)
+        return made
+
+    def complete(self) -> Iterator[_Kind]:
+        """Create the metrics of the other kinds, for the first scrape."""
+        for kind in LegKind:
+            yield self[kind]
 
 
 class _Counters:
