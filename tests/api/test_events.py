@@ -133,7 +133,7 @@ async def test_listeners_are_counted_and_forgotten(client):
                 await asyncio.sleep(0.01)
     async with asyncio.timeout(5):
         while await client.total("bridge_event_listeners") != 0:
-            await client.dial(ECHO)
+            await client.data("/call/hangup", {"callId": await client.dial(ECHO)})
 
 
 async def test_a_reply_that_announces_an_end_comes_when_the_end_is_on_disk(client):

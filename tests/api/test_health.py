@@ -19,7 +19,7 @@ async def test_a_running_bridge_is_alive_and_ready(client):
     assert (await client.get("/readyz")).status == 200
 
 
-@of_one_machine
+@one_node_only  # the other node of a machine goes on taking calls
 async def test_a_bridge_that_shuts_down_is_alive_but_not_ready(client):
     await client.bridge.manager.aclose()
     assert (await client.get("/healthz")).status == 200
