@@ -1,6 +1,7 @@
 """What the documents say of the tests is so."""
 
 import re
+from collections import Counter
 from pathlib import Path
 
 from bridge.node.stream_fallback import FallbackAction
@@ -65,3 +66,11 @@ def test_the_comparison_has_the_figures_of_the_readme():
     pages = [PROJECT / "README.md", PROJECT / "docs" / "compare.md"]
     [readme], [compared] = (block.findall(page.read_text()) for page in pages)
     assert compared == readme
+
+
+def test_the_changelog_says_nothing_twice_and_what_breaks_first():
+    unreleased = (PROJECT / "CHANGELOG.md").read_text().split("\n## ")[1]
+    entries = unreleased.split("\n- ")[1:]
+    assert [entry for entry, times in Counter(entries).items() if times > 1] == []
+    breaking = [entry.startswith("**Breaking") for entry in entries]
+    assert breaking == sorted(breaking, reverse=True)
