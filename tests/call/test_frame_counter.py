@@ -23,7 +23,7 @@ def test_frames_are_counted_each_way():
 def test_beeps_twice_a_second_are_not_taken_for_silence():
     counter, quiet, longest = FrameCounter(), 0, 0
     for number in range(1000):
-        counter.count_received(LOUD if number % 25 < 7 else SILENCE)
+        counter.count_received(LOUD if 9 <= number % 25 < 16 else SILENCE)
         quiet = quiet + 1 if counter.received().level_dbov < -60 else 0
         longest = max(longest, quiet)
     assert longest < 3 * 50

@@ -288,7 +288,7 @@ def test_beeps_twice_a_second_are_not_taken_for_silence(party):
     encoder = Encoder(OPUS, NORMAL)
     silent_seconds = []
     for number in range(700):
-        frame = LOUD if number % 25 < 7 else bytes(640)
+        frame = LOUD if 9 <= number % 25 < 16 else bytes(640)
         party.hear(number, payload=encoder.encode(frame))
         silent_seconds.append(party.received.silent_seconds)
     assert max(silent_seconds) < 3.0
