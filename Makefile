@@ -130,7 +130,7 @@ docs: $(DEV)  ## write the generated documents and build the guide (/docs/guide/
 	$(BIN)/python .ci/guide.py --strict build/guide
 
 pictures: $(DEV)  ## draw the picture that README and guide open with, from the page in a live call
-	WRITE_PICTURES=1 $(BIN)/python -m pytest -q -n 0 tests/browser/test_picture.py
+	WRITE_PICTURES=1 $(BIN)/python -m pytest -q tests/browser/test_picture.py
 
 package: $(DEV) $(NODE)  ## the wheel and the npm package of the browser client, into build/
 	@mkdir -p build

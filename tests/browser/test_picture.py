@@ -82,4 +82,4 @@ def test_a_page_opens_with_it_light_and_dark_and_tells_in_words_what_it_shows(na
     pictures = re.findall(r'src(?:set)?="([^"]+)"', opening)
     assert [Path(one).name for one in pictures] == ["page-dark.webp", "page-light.webp"]
     assert all((page.parent / one).stat().st_size <= MAX_BYTES for one in pictures)
-    assert FAULT.summary in opening, "write it anew: make pictures"
+    assert f"{FAULT.summary} {FAULT.fix}" in opening, "write it anew: make pictures"
