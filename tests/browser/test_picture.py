@@ -47,10 +47,10 @@ async def test_a_call_with_good_quality_that_is_not_heard_says_why(
         await visitor.see("diagnosis").locator("summary").click()
         await expect(visitor.page.locator("#stations li")).to_have_count(5)
         await expect(visitor.page.locator("#stations li").last).to_contain_text("broken")
-        await expect(visitor.see("verdict")).to_have_text("Very good", timeout=20_000)
-        await visitor.page.mouse.move(0, 0)
         if os.environ.get("WRITE_PICTURES"):
             await asyncio.sleep(SECONDS)
+        await expect(visitor.see("verdict")).to_have_text("Very good", timeout=20_000)
+        await visitor.page.mouse.move(0, 0)
         await visitor.page.wait_for_function(LOUD)
         shot = await visitor.page.screenshot(clip=await _top(visitor))
     if os.environ.get("WRITE_PICTURES"):
