@@ -63,8 +63,9 @@ class LoadPolicy:
 
     def update(self, *, lag: float, cpu: float, waited: float = 0.0, now: float) -> None:
         """Take the worst lag of a timer, and the shares of a core used and waited for, of the last second."""
-        strained = lag > STRAIN_LAG or cpu > STRAIN_CPU
-        calm = lag < CALM_LAG and cpu < CALM_CPU
+        lag, demand = lag - waited, cpu + waited
+        strained = lag > STRAIN_LAG or demand > STRAIN_CPU
+        calm = lag < CALM_LAG and demand < CALM_CPU
         step_down = self._strained.lasts(STRAIN_SECONDS, now, holds=strained)
         step_up = self._calm.lasts(CALM_SECONDS, now, holds=calm)
         if step_down and self.level < max(EncoderLevel):
@@ -74,8 +75,8 @@ class LoadPolicy:
             self.level = EncoderLevel(self.level - 1)
             self._calm.since = now
         if self._overload_seconds:
-            busy = lag - waited > OVERLOAD_LAG or cpu > OVERLOAD_CPU
-            overloaded = busy or cpu + waited > OVERLOAD_CPU
+            busy = lag > OVERLOAD_LAG or cpu > OVERLOAD_CPU
+            overloaded = busy or demand > OVERLOAD_CPU
             relieved = self._relieved.lasts(RELIEF_SECONDS, now, holds=not overloaded)
             if self._overloaded.lasts(self._overload_seconds, now, holds=overloaded):
                 self.refusing, self.starved = True, not busy

@@ -70,6 +70,16 @@ def test_a_node_with_little_to_do_takes_calls_beside_programs_that_hold_the_core
     assert not node.load.refusing
 
 
+def test_a_node_with_little_to_do_encodes_as_ever_beside_programs_that_hold_the_cores(node):
+    node.seconds(60, cpu=0.05, waited=0.3, lags=(0.0, 0.05, 0.08))
+    assert node.load.level is EncoderLevel.NORMAL
+
+
+def test_a_node_that_waits_for_most_of_its_work_lowers_the_level_of_all_encoders(node):
+    node.seconds(4, cpu=0.4, waited=0.45)
+    assert node.load.level is EncoderLevel.REDUCED
+
+
 def test_a_node_that_hardly_gets_a_core_refuses_calls_and_names_the_machine(node):
     node.seconds(6, cpu=0.3, waited=0.65, lags=(0.2,))
     assert "the machine is too busy" in node.load.refusal
