@@ -16,6 +16,7 @@ import time
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
+from urllib.request import urlopen
 from zipfile import ZipFile
 
 import pytest
@@ -177,6 +178,10 @@ def test_with_a_key_the_image_serves_is_healthy_and_stops_when_told(app):
         )
     try:
         assert healthy_within(60, app, variables, bridge), log.read_text()
+        with urlopen(
+            f"http://127.0.0.1:{key['BRIDGE_HTTP__PORT']}/docs/guide/", timeout=10
+        ) as guide:
+            assert b"<h1" in guide.read()
         bridge.send_signal(signal.SIGTERM)
         assert bridge.wait(20) == 0, log.read_text()
     finally:
