@@ -118,6 +118,8 @@ class SocketLeg:
         self._unread_seconds = 0.0
         """Of audio that was dropped because the party reads too slowly."""
         self._last_sent = SILENCE
+        # Now, because the clock may tick before `run` begins.
+        self._send_texts(texts.opening() if texts is not None else [])
 
     @property
     def buffered_seconds(self) -> float:
@@ -161,8 +163,6 @@ class SocketLeg:
     async def run(self, emit: Emit) -> None:
         """Send what is queued until the party is gone (`legs.base.Leg.run`)."""
         emit(LegConnected(self.leg_id))
-        if self._texts is not None:
-            self._send_texts(self._texts.opening())
         try:
             reason = await self._send_until_gone()
         finally:

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from typing_extensions import override
 
 from bridge.audio.frame import SILENCE, Frame
 from bridge.call.events import LegConnected, LegEnded, LegEvent
@@ -182,6 +183,19 @@ async def test_a_sample_that_is_never_completed_is_reported_and_the_next_message
         await until(lambda: wire.sent == ["hello", "what?"])
         await leg.receive_audio(bytes(1280))
         assert tick(leg, 2) == [SILENCE, None]
+
+
+async def test_the_first_text_is_sent_first_if_the_clock_ticks_before_the_leg_runs():
+    class News(Texts):
+        @override
+        def poll(self, buffered_seconds, now):
+            return ["news"]
+
+    leg, wire, _ = leg_with(texts=News())
+    tick(leg)
+    async with Running(leg):
+        await until(lambda: len(wire.sent) == 2)
+        assert wire.sent == ["hello", "news"]
 
 
 async def test_a_cancelled_leg_says_goodbye_and_closes():
