@@ -5,6 +5,7 @@ A test is quick unless something here, or a marker of its own, says otherwise. `
 
 from collections import Counter
 from functools import cache
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -13,7 +14,7 @@ from bridge.rtc.packet_path_library import Unavailable, load
 
 # Before they are imported: an assert of theirs shall say what it saw.
 pytest.register_assert_rewrite(
-    "tests.browser", "tests.cluster", "tests.fuzz", "tests.load", "tests.stacks", "tests.support"
+    *(f"tests.{each.name}" for each in Path(__file__).parent.iterdir() if each.is_dir())
 )
 
 COMMANDS = {"quick": "make test", "full": "make test-all", "long": "make test-long"}

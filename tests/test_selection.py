@@ -1,6 +1,8 @@
 """Which suite a test belongs to."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.selection import runs_in, suite_of
 
@@ -47,3 +49,13 @@ def test_every_test_runs_in_its_own_suite_and_property_tests_are_drawn_anew_in_t
 def test_by_hand_all_but_long_tests_run():
     assert runs_in(Item("full"), None)
     assert not runs_in(Item("long"), None)
+
+
+def test_a_property_test_that_fails_shows_with_which_values():
+    @given(number=st.just(7))
+    def fails(number: int) -> None:
+        assert number < 7
+
+    with pytest.raises(AssertionError) as failed:
+        fails()
+    assert "number=7" in "".join(failed.value.__notes__)

@@ -5,7 +5,6 @@ The allocator keeps blocks that are freed between others: after a flood of large
 
 import asyncio
 import ctypes
-from collections.abc import Callable
 from typing import Final
 
 from bridge.api.reads import Reads
@@ -22,7 +21,7 @@ def trim() -> None:
         found(0)
 
 
-async def give_back(reads: Reads, trim: Callable[[], None] = trim) -> None:
+async def give_back(reads: Reads) -> None:
     """Trim the heap in a thread, from time to time, while many bytes of bodies have been dropped."""
     seen = reads.dropped
     while True:

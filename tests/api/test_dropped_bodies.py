@@ -26,7 +26,8 @@ async def trimmed(monkeypatch):
     monkeypatch.setattr(dropped_bodies, "CHECK_SECONDS", 0.0)
     found = []
     reads = Reads(2 * WORTH_BYTES, seconds=60.0)
-    task = asyncio.create_task(give_back(reads, lambda: found.append(reads.dropped)))
+    monkeypatch.setattr(dropped_bodies, "trim", lambda: found.append(reads.dropped))
+    task = asyncio.create_task(give_back(reads))
     await asyncio.sleep(0)
     yield reads, found
     task.cancel()

@@ -6,7 +6,8 @@ and calls are real: what an example begins, the next one meets.
 
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, Phase, core, settings
+from hypothesis.vendor import pretty
 from schemathesis import GenerationMode
 from schemathesis.generation.feedback import FeedbackSources
 from schemathesis.pytest._test_builder import build_operation_test
@@ -20,6 +21,9 @@ from bridge.api.openapi import OPERATIONS, document
 from tests.support.server import running
 
 pytestmark = pytest.mark.full
+
+# Schemathesis has replaced it by one that prints nothing, for the property tests of other files too.
+vars(core)["RepresentationPrinter"] = pretty.RepresentationPrinter
 
 CHECKS = (
     status_code_conformance,

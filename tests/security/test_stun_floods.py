@@ -7,7 +7,7 @@ from contextlib import closing
 import pytest
 from aioice import stun
 
-from bridge.rtc.guard import MAX_CHECKS
+from bridge.rtc.guard import MAX_CHECKS, CheckBudget
 from tests.support.bridge_peer import BridgePeer, Prober, Stranger, talk
 from tests.support.light_peer import LightPeer
 from tests.support.waiting import until
@@ -88,6 +88,37 @@ async def test_checks_of_somebody_who_overheard_the_user_fragment_are_parsed_up_
             await pair.protocol.request(request, pair.remote_addr, prober.remote[1].encode())
             assert stranger.received() == []
         await talk(browser, 3)
+
+
+async def overheard(bridge, browser):
+    """Connect; returns where a stranger's checks with the right user fragments go, and one of them."""
+    offer = await browser.offer()
+    answer = await bridge.exchange(offer)
+    await browser.accept(answer)
+    await bridge.connected()
+    prober = Prober(offer, answer)
+    username = f"{prober.remote[0]}:{prober.local[0]}"
+    return prober.target, message(stun.Class.REQUEST, username=username)
+
+
+async def test_what_is_parsed_of_strangers_checks_is_one_number_for_all_legs_of_a_node(parsed):
+    budget = CheckBudget(20)
+    async with (
+        BridgePeer(unverified_checks=budget) as one,
+        BridgePeer(unverified_checks=budget) as other,
+        LightPeer() as anna,
+        LightPeer() as bert,
+    ):
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        floods = [(one, *await overheard(one, anna)), (other, *await overheard(other, bert))]
+        for bridge, target, forged in floods:
+            with Stranger(target) as stranger:
+                for sprayed in range(20, MAX_CHECKS + 1, 20):
+                    stranger.spray([forged], times=20)
+                    await until_discarded(bridge, sprayed)
+        seconds = 1 + int(loop.time() - begun + 1)
+        assert 0 < sum(parsed[forged] for *_, forged in floods) <= 20 * seconds
 
 
 async def test_a_peer_that_floods_with_its_own_checks_is_answered_up_to_a_number():

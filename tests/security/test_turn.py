@@ -89,17 +89,17 @@ async def peer_of(stack, coturn):
 
 
 @pytest.mark.full
-async def test_no_spelling_of_an_internal_address_is_relayed_to(coturn):
+@pytest.mark.parametrize(
+    ("method", "more"),
+    [(stun.Method.CHANNEL_BIND, {"CHANNEL_NUMBER": 0x4001}), (stun.Method.CREATE_PERMISSION, {})],
+    ids=["channel", "permission"],
+)
+async def test_no_spelling_of_an_internal_address_is_relayed_to(coturn, method, more):
     async with AsyncExitStack() as stack:
         client = await peer_of(stack, coturn)
         await client.allocate()
         refused = {
-            spelling: await refusal_of(
-                client,
-                stun.Method.CHANNEL_BIND,
-                CHANNEL_NUMBER=0x4001,
-                XOR_PEER_ADDRESS=(spelling, 20000),
-            )
+            spelling: await refusal_of(client, method, **more, XOR_PEER_ADDRESS=(spelling, 20000))
             for spelling in SPELLINGS
         }
     assert set(refused.values()) == {FORBIDDEN, OTHER_FAMILY}, refused

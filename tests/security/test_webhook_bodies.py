@@ -6,11 +6,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
-from bridge.api import cloud
+from bridge.api import cloud, dropped_bodies
 from bridge.settings.model import Limits
 from bridge.wire.cloud import SIGNATURE_HEADER, signature
 from tests.calls.test_cloud import world
 from tests.support.graph_double import SECRET
+from tests.support.waiting import until
 
 PATH = "/whatsapp/webhook"
 SIGNED = {SIGNATURE_HEADER: "sha256=" + "0" * 64}
@@ -74,6 +75,17 @@ async def test_all_that_meta_sends_at_once_from_one_address_is_taken():
             PATH, data=EMPTY, headers={SIGNATURE_HEADER: signature(EMPTY, SECRET)}
         )
         assert answer.status == 200
+
+
+async def test_the_memory_of_a_body_that_nobody_signed_is_given_back(monkeypatch):
+    trimmed: list[bool] = []
+    monkeypatch.setattr(dropped_bodies, "CHECK_SECONDS", 0.01)
+    monkeypatch.setattr(dropped_bodies, "WORTH_BYTES", len(EMPTY))
+    monkeypatch.setattr(dropped_bodies, "trim", lambda: trimmed.append(True))
+    async with world() as meta:
+        answer = await meta.client.http.post(PATH, data=EMPTY, headers=SIGNED)
+        assert answer.status == 401
+        await until(lambda: trimmed)
 
 
 @pytest.mark.parametrize("headers", [{}, SIGNED])

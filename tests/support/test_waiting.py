@@ -1,5 +1,7 @@
 """A wait that fails says what it waited for."""
 
+import importlib
+
 import pytest
 
 from tests.support.waiting import until, until_answer
@@ -21,8 +23,8 @@ async def test_the_last_answer_is_shown():
         await until_answer(asked, timeout=0)
 
 
-async def test_an_assert_of_a_support_module_says_what_it_saw():
-    from tests.support import wav
-
-    assert wav.__spec__ is not None
-    assert "AssertionRewritingHook" in type(wav.__spec__.loader).__name__
+@pytest.mark.parametrize("name", ["support.wav", "cli.doctor.surroundings", "examples.program"])
+def test_an_assert_of_a_module_that_helps_tests_says_what_it_saw(name):
+    spec = importlib.import_module(f"tests.{name}").__spec__
+    assert spec is not None
+    assert "AssertionRewritingHook" in type(spec.loader).__name__
