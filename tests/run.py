@@ -36,6 +36,12 @@ SHARDS = {
 }
 """By name: folders of tests whose turn comes first where they take longest; all others are one more shard."""
 OTHERS = "others"
+AUDIBLE = {"sound", "clusters"}
+"""Shards that judge real audio as it is heard: the others leave them the CPU."""
+NICENESS = 5
+OWN_NETWORK = {"clusters"}
+"""Shards that lay cables: Chromium in another shard would give up its requests at each (`ERR_NETWORK_CHANGED`)."""
+UNSHARE = ("unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh")
 NO_TESTS = 5
 """What pytest exits with where nothing was selected."""
 PROGRESS_SECONDS = 20.0
@@ -62,6 +68,10 @@ class Shard:
         """Start it."""
         self.began = time.monotonic()
         command = [sys.executable, "-m", "pytest", "--no-header", "-q", *options, *self.arguments]
+        if self.name in OWN_NETWORK and may_unshare():
+            command = [*UNSHARE, *command]
+        if self.name not in AUDIBLE:
+            command = ["nice", "-n", str(NICENESS), *command]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 command, cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
@@ -75,6 +85,13 @@ class Shard:
         """Return its name and how much of it is done."""
         found = _PERCENT.findall(self.text())
         return f"{self.name} {found[-1] if found else 0} %"
+
+
+def may_unshare() -> bool:
+    """Return whether a process can be started in a network namespace of its own: Linux, as root, with iproute2."""
+    with suppress(OSError):
+        return subprocess.run([*UNSHARE, "true"], capture_output=True, check=False).returncode == 0
+    return False
 
 
 def shards_of(folder: Path) -> Iterator[Shard]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.run import PROJECT, Shard, failed, report, run, shards_of
+from tests.run import PROJECT, Shard, failed, may_unshare, report, run, shards_of
 
 
 def covers(shard, file):
@@ -40,6 +40,19 @@ def shard(tmp_path):
         return shard
 
     return made
+
+
+@pytest.mark.full
+@pytest.mark.skipif(
+    not may_unshare(), reason="network namespaces cannot be made (as root, with iproute2)"
+)
+def test_cables_that_tests_of_clusters_lay_are_not_seen_outside(shard, tmp_path):
+    seen = tmp_path / "seen"
+    shard(
+        "clusters",
+        f"import os\ndef test(): open({str(seen)!r}, 'w').write(os.readlink('/proc/self/ns/net'))\n",
+    )
+    assert seen.read_text() not in {"", str(Path("/proc/self/ns/net").readlink())}
 
 
 @pytest.mark.full

@@ -36,7 +36,6 @@ def floats(speech) -> bytes:
     return sound
 
 
-@pytest.mark.real_time
 async def test_speech_comes_back_from_the_echo_sample_by_sample():
     said = words(0, 3.0)
     async with running() as client:

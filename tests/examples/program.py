@@ -20,7 +20,7 @@ from tests.support.server import PROJECT, free_media_ports, free_port
 from tests.support.signalling import HttpExchange
 from tests.support.speech_compare import Pcm
 from tests.support.stream_relay import StreamRelay, stream_relay
-from tests.support.waiting import until
+from tests.support.waiting import until, until_answer
 
 KEY = "demo"
 READY_SECONDS = 60.0
@@ -160,6 +160,7 @@ async def calling(example: Example) -> AsyncIterator[ExampleCall]:
         await peer.call(
             HttpExchange(session.post, example.bridge, call_id=call_id, key=KEY, party="far")
         )
+        await answered(api, call_id)
         caller = Caller(peer)
         speaking = asyncio.create_task(caller.run())
         try:
@@ -167,6 +168,16 @@ async def calling(example: Example) -> AsyncIterator[ExampleCall]:
             await api.request("POST", "/call/hangup", {"callId": call_id})
         finally:
             speaking.cancel()
+
+
+async def answered(api: Api, call_id: str) -> None:
+    """Wait until the bridge has seen that the far party is connected."""
+
+    async def active() -> bool:
+        live = (await api.request("GET", "/call/status"))["calls"]
+        return any((call["callId"], call["state"]) == (call_id, "active") for call in live)
+
+    await until_answer(active, timeout=30)
 
 
 @dataclass(frozen=True, slots=True)
