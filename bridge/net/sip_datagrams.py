@@ -10,6 +10,8 @@ from typing import Final, TypeAlias
 MAX_DATAGRAM: Final = 65_535
 AT_ONCE: Final = 64
 """Datagrams read in one iteration of the loop."""
+ATTEMPTS: Final = 3
+"""To send a datagram while ICMP errors about others arrive."""
 BUFFER_BYTES: Final = 1 << 20
 """The kernel's buffer in each direction: a burst of calls while the loop is busy."""
 _IP_RECVERR, _IPV6_RECVERR = 11, 25
@@ -56,14 +58,21 @@ class SipDatagrams:
 
     def send(self, data: bytes, address: Address) -> None:
         """Send a datagram; dropped and counted as `buffer_full` when the kernel's buffer is full."""
-        try:
-            self._socket.sendto(data, address)
-        except (BlockingIOError, InterruptedError):
-            self._count_drop("buffer_full")
-        except OSError:
-            # No route, a message too long for UDP, or an ICMP error about an earlier datagram.
-            self._read_errors()
-            self._loop.call_soon(self._unreachable, address)
+        refused: dict[Address, None] = {}
+        for _ in range(ATTEMPTS):
+            try:
+                self._socket.sendto(data, address)
+                break
+            except (BlockingIOError, InterruptedError):
+                self._count_drop("buffer_full")
+                break
+            except OSError:
+                # An ICMP error about an earlier datagram, to whomever: this one has not been sent.
+                refused |= dict.fromkeys(self._errors())
+        else:
+            refused[address] = None  # no route, or a message too long for UDP
+        for each in refused:
+            self._loop.call_soon(self._unreachable, each)
 
     def close(self) -> None:
         """Close it."""

@@ -70,15 +70,19 @@ class SipStream(asyncio.Protocol):
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)
-        self.host, self.port = transport.get_extra_info("peername")[:2]
+        opened, peer = cast("asyncio.Transport", transport), transport.get_extra_info("peername")
+        if peer is None:
+            opened.abort()  # the peer has reset it already
+            return
+        self._transport = opened
+        self.host, self.port = peer[:2]
         self.local_host, self.local_port = transport.get_extra_info("sockname")[:2]
         carrier = transport.get_extra_info("socket")
         with suppress(OSError, AttributeError):
             carrier.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             carrier.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
         if not self._owner.opened(self):
-            self._transport.abort()
+            opened.abort()
 
     @override
     def data_received(self, data: bytes) -> None:

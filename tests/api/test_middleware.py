@@ -2,11 +2,14 @@
 
 import asyncio
 import threading
+from unittest.mock import Mock
 
 import msgspec
 import pytest
 from aiohttp import WSMsgType
+from aiohttp.test_utils import make_mocked_request
 
+from bridge.api.middleware import ended_by_client
 from bridge.settings.model import Http, Line
 from tests.support.inprocess import KEY, running, settings
 from tests.support.waiting import until_answer
@@ -152,6 +155,16 @@ async def test_a_crash_is_a_500_without_details_and_is_logged(client, caplog, mo
     assert "secret" not in await response.text()
     assert "request.crashed" in caplog.text
     client.described.wrong.clear()  # that a crash is a 500 is not described
+
+
+@pytest.mark.parametrize(
+    ("error", "of_the_client"), [(ConnectionResetError(), True), (RuntimeError(), False)]
+)
+def test_an_error_of_ours_stays_one_though_the_client_has_left(error, of_the_client):
+    request = make_mocked_request("GET", "/", payload=Mock(exception=lambda: None))
+    assert request.transport is not None
+    request.transport.is_closing.return_value = True  # type: ignore[attr-defined]
+    assert ended_by_client(request, error) is of_the_client
 
 
 async def test_event_streams_and_sockets_are_counted_and_not_timed(client, monkeypatch):

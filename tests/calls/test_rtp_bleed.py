@@ -97,7 +97,7 @@ async def test_a_sweep_of_the_media_ports_hears_nothing_of_a_call_whose_telephon
 async def test_a_telephone_behind_the_nat_that_its_trunk_signals_from_is_sent_to_and_stays_so_on_hold():
     async with AsyncExitStack() as stack:
         far = await stack.enter_async_context(trunk(TRUNK, TRUNK))
-        far.named = "10.9.8.7"
+        far.named = "127.9.8.7"
         client = await stack.enter_async_context(running(chosen(far, trusted=[])))
         by = await stack.enter_async_context(stranger())
         call = await client.data("/call/dial", {"phone": NUMBER, "channel": "pstn"})

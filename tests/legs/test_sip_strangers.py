@@ -98,7 +98,7 @@ async def test_a_telephone_behind_the_nat_that_signals_is_sent_to() -> None:
     async with call() as one:
         await one.dial()
         one.dialog.signalling_host = STRANGER
-        one.say(sip.Answered(one.phone.describe(address="10.9.8.7")))
+        one.say(sip.Answered(one.phone.describe(address="127.9.8.7")))
         async with beside(one) as outside:
             await outside.say(tone(440, 10))
             await until(lambda: outside.audio)

@@ -55,6 +55,16 @@ async def test_an_address_that_refuses_datagrams_is_reported(pair):
     await until(lambda: one.received)
 
 
+async def test_an_address_that_refuses_datagrams_costs_no_other_its_own(pair):
+    one, other = pair
+    nobody, peer = (one.socket.host, free_port()), (other.socket.host, other.socket.port)
+    for number in range(50):
+        one.socket.send(b"hello", nobody)
+        one.socket.send(b"%d" % number, peer)
+    await until(lambda: len(other.received) == 50)
+    assert set(one.unreachable) == {nobody}
+
+
 @pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
 def test_a_socket_that_was_refused_still_receives(run):
     async def refused_then_called():

@@ -16,8 +16,10 @@ class Carrier:
         self.aborted = self.closed = False
         self.unsent = 0
 
+        self.peer: tuple[str, int] | None = ("192.0.2.1", 5060)
+
     def get_extra_info(self, name):
-        return {"peername": ("192.0.2.1", 5060), "sockname": ("192.0.2.9", 40000)}.get(name)
+        return {"peername": self.peer, "sockname": ("192.0.2.9", 40000)}.get(name)
 
     def write(self, data):
         self.written.append(data)
@@ -82,6 +84,13 @@ def test_one_that_its_owner_does_not_take_is_closed(stream, owner, carrier):
     owner.takes = False
     stream.connection_made(carrier)
     assert carrier.aborted
+
+
+def test_one_that_has_been_reset_before_it_was_accepted_is_no_error(stream, owner, carrier):
+    carrier.peer = None
+    stream.connection_made(carrier)
+    stream.connection_lost(ConnectionResetError())
+    assert (carrier.aborted, owner.over, stream.transport) == (True, 0, None)
 
 
 def test_messages_are_taken_whole(stream, owner, carrier):

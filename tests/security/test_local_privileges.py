@@ -2,6 +2,7 @@
 
 import pytest
 
+from bridge.net import local_token
 from bridge.settings.model import Http, Line
 from tests.support.inprocess import KEY, running, settings
 from tests.support.raw_http import typed
@@ -146,9 +147,14 @@ async def test_another_node_does_not_open_what_the_first_refuses():
     async with two_nodes() as (first, second):
         dialled = await first.http.post("/call/dial", json={"phone": "15550100003"}, headers=KEY)
         call_id = (await dialled.json())["data"]["callId"]
-        for path in (f"/call/{call_id}/quality", f"/console/api/calls/{call_id}"):
+        console, token = f"/console/api/calls/{call_id}", local_token.find(first.folder.parent)
+        for path, headers in (
+            (f"/call/{call_id}/quality", KEY),
+            (console, KEY),
+            (console, {"token": token}),
+        ):
             for node in (first, second):
                 status, _, body = await typed(
-                    node.http.port, "GET", path, headers=KEY, version="1.0"
+                    node.http.port, "GET", path, headers=headers, version="1.0"
                 )
                 assert (status, b"HTTP/1.0" in body) == (401, True), path
