@@ -24,18 +24,19 @@ from tests.selection import COMMANDS, SUITES
 
 TESTS = Path(__file__).parent
 PROJECT = TESTS.parent
-SHARDS = {
-    "calls": ("calls",),
+OTHERS = "others"
+SHARDS: dict[str, tuple[str, ...]] = {
     "sound": ("browser", "stacks"),
+    "clusters": ("cluster",),
+    "calls": ("calls",),
+    OTHERS: (),
+    "processes": ("supervisor", "deploy", "docs", "examples", "cli", "security"),
     "api": ("api",),
     "faces": ("api/faces",),
-    "processes": ("supervisor", "deploy", "docs", "examples", "cli", "security"),
     "media": ("media", "legs", "agent"),
     "pure": ("audio", "call", "rtp", "settings", "sip", "wire"),
-    "clusters": ("cluster",),
 }
-"""By name: folders of tests whose turn comes first where they take longest; all others are one more shard."""
-OTHERS = "others"
+"""By name: folders of tests, those first that take longest in one of the suites; `OTHERS` has all that are not named."""
 AUDIBLE = {"sound", "clusters"}
 """Shards that judge real audio as it is heard: the others leave them the CPU."""
 NICENESS = 5
@@ -103,7 +104,7 @@ def shards_of(folder: Path) -> Iterator[Shard]:
         if each.name not in named and not each.name.startswith("_")
         if each.is_dir() or each.match("test_*.py")
     ]
-    for name, places in {**SHARDS, OTHERS: tuple(others)}.items():
+    for name, places in {**SHARDS, OTHERS: tuple(others)}.items():  # in the order of SHARDS
         within = (each for each in named if any(each.startswith(f"{one}/") for one in places))
         paths = [f"tests/{place}" for place in places]
         yield Shard(name, [*paths, *(f"--ignore=tests/{each}" for each in within)], folder / name)
