@@ -5,8 +5,7 @@ from typing import Annotated, Any, Final
 from msgspec import Struct
 
 from bridge.agent.script import AgentMode
-from bridge.api.calls import CallBody
-from bridge.api.fields import CallId, field
+from bridge.api.fields import CallBody, CallId, field
 from bridge.api.operation import CALL, Context, Group
 
 GROUP: Final = Group(name="Agents")

@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 from msgspec import UNSET, Struct, UnsetType
 
 from bridge.api import render
-from bridge.api.fields import CallId, Digits, LegId, Peer, field
+from bridge.api.fields import CallBody, CallId, Digits, LegId, Peer, field
 from bridge.api.listing import find_call, recorded_calls, timelines_of
 from bridge.api.media_socket import StreamUrl, own_stream_url
 from bridge.api.operation import CALL, TICKET, Context, Done, Group
@@ -67,12 +67,6 @@ class Calls(Struct):
     """Live calls."""
 
     calls: list[render.Call]
-
-
-class CallBody(Struct, rename="camel"):
-    """The call that a request is about."""
-
-    call_id: CallId
 
 
 class Mute(Struct, rename={"call_id": "callId", "leg_id": "legID"}):

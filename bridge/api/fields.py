@@ -308,3 +308,16 @@ Timestamp = Annotated[
 ]
 Url = Annotated[str, Meta(extra_json_schema={"format": "uri"})]
 Count = Annotated[int, Meta(ge=0)]
+
+
+class CallBody(Struct, rename="camel"):
+    """The call that a request is about."""
+
+    call_id: CallId
+
+
+class Page(Struct):
+    """Which part of a list to return."""
+
+    limit: Annotated[int, Meta(ge=1, le=100)] = 20
+    offset: Annotated[int, Meta(ge=0, le=2**53)] = 0

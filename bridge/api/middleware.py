@@ -4,7 +4,6 @@ import asyncio
 import logging
 import re
 import secrets
-import socket
 from collections.abc import Awaitable, Callable
 from functools import partial
 from http import HTTPStatus
@@ -12,13 +11,13 @@ from typing import TypeAlias
 
 from aiohttp import hdrs, web
 
-from bridge.api import webrtc
 from bridge.api.auth import WAVIX_PATHS, same_origin
 from bridge.api.body import call_named_by
 from bridge.api.names import WARNING, WARNINGS
 from bridge.api.rate import LIMIT, RATE_HEADERS, REMAINING, RESET
 from bridge.api.reads import BODY_BYTES, LARGE_BODIES
 from bridge.api.services import SERVICES
+from bridge.api.sibling_gate import from_unix_socket
 from bridge.call import events
 from bridge.errors import (
     BridgeError,
@@ -56,6 +55,10 @@ HIDES_ENDED_CALLS = re.compile(f"/call/|{WAVIX_PATHS.pattern}")
 A ZuckZapGo client takes 409 to mean that the line's engine is off, and connects it again, which would
 end every other call of the line.
 """
+OFFER = "/call/webrtc/offer"
+"""Reports no end, and is urgent."""
+CLOSE = "/call/webrtc/close"
+"""Means that a browser leaves, and so is no use of its call."""
 CHANGES = frozenset({hdrs.METH_POST, hdrs.METH_PUT, hdrs.METH_PATCH, hdrs.METH_DELETE})
 EVENT_STREAM = "text/event-stream"
 EXPOSED = f"{REQUEST_ID}, Retry-After, {LIMIT}, {REMAINING}, {RESET}, {WARNING}"
@@ -210,7 +213,7 @@ async def settle(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
     finally:
-        if request.match_info.handler != webrtc.offer.answer:  # it reports no end, and is urgent
+        if request.path != OFFER:
             await request.app[SERVICES].events.settled()
         if (directory := request.app[SERVICES].directory) is not None:
             await directory.settled()
@@ -223,7 +226,7 @@ async def note_use(request: web.Request, handler: Handler) -> web.StreamResponse
     A browser's close request does not count, since it means that the browser leaves.
     """
     response = await handler(request)
-    if request.method in CHANGES and request.match_info.handler != webrtc.close.answer:
+    if request.method in CHANGES and request.path != CLOSE:
         calls = request.app[SERVICES].manager.calls()
         alone = [one for one in calls if one.machine.usage.abandoned_since is not None]
         call_id = await call_named_by(request) if alone else None
@@ -277,14 +280,6 @@ def ended_by_client(request: web.Request, error: Exception) -> bool:
 def from_sibling(request: web.Request) -> bool:
     """Whether a sibling sent the request, its own or a forwarded one (`net.siblings`)."""
     return request.get(FROM_SIBLING, False) or from_unix_socket(request)
-
-
-def from_unix_socket(request: web.Request) -> bool:
-    """Whether a process of this machine sent the request (`net.node_sockets`)."""
-    if request.transport is None:
-        return False
-    carrier = request.transport.get_extra_info("socket")
-    return carrier is not None and carrier.family == socket.AF_UNIX
 
 
 def _is_large(request: web.Request) -> bool:

@@ -6,8 +6,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from bridge.api.calls import CallBody
-from bridge.api.fields import CallId, Count, field
+from bridge.api.fields import CallBody, CallId, Count, field
 from bridge.api.listing import find_call
 from bridge.api.operation import BARE, CALL, Context, Done, Group
 from bridge.errors import InvalidRequest

@@ -14,7 +14,6 @@ from typing import Final
 
 from aiohttp import web
 
-from bridge.api.middleware import from_unix_socket
 from bridge.api.reads import BODY_SECONDS, MAX_BYTES, Reads
 from bridge.errors import BridgeError
 from bridge.net.connections import Connections
@@ -138,3 +137,11 @@ def _sentence(reason: Refusal, found: NodeSignature | None) -> str:
             return f"a request of node {found.sender} arrived twice"
         case _:
             return f"the request of node {found.sender} cannot be read or remembered; try again"
+
+
+def from_unix_socket(request: web.Request) -> bool:
+    """Whether a process of this machine sent the request (`net.node_sockets`)."""
+    if request.transport is None:
+        return False
+    carrier = request.transport.get_extra_info("socket")
+    return carrier is not None and carrier.family == socket.AF_UNIX

@@ -6,8 +6,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Struct
 
-from bridge.api.calls import CallBody
-from bridge.api.fields import Count, Timestamp, field
+from bridge.api.fields import CallBody, Count, Timestamp, field
 from bridge.api.operation import CALL, Context, Group
 from bridge.call import transcript
 from bridge.call.transcript import Transcribe, TranscriptStatus

@@ -5,11 +5,9 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Struct
 
-from bridge.api.calls import CallBody
-from bridge.api.fields import Count, field
+from bridge.api.fields import CallBody, Count, Page, field
 from bridge.api.operation import CALL, Context, Done, Group
 from bridge.api.recording_files import LINK_SECONDS, link, wav_of
-from bridge.api.webhook_endpoints import Page
 from bridge.media.voicemails import Voicemail as Stored
 from bridge.wire.call_id import native
 

@@ -87,13 +87,6 @@ Headers: TypeAlias = Annotated[dict[str, str], field(read=_read_headers, max_len
 Active: TypeAlias = Annotated[bool, field(spellings=("Active",))]
 
 
-class Page(Struct):
-    """Which part of a list to return."""
-
-    limit: Annotated[int, Meta(ge=1, le=100)] = 20
-    offset: Annotated[int, Meta(ge=0, le=2**53)] = 0
-
-
 class NewWebhook(Struct):
     """A webhook endpoint to register."""
 

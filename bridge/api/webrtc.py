@@ -6,6 +6,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 from msgspec import Struct
 
 from bridge.api.fields import CallId, LegId, field
+from bridge.api.middleware import CLOSE, OFFER
 from bridge.api.operation import BARE, CALL, TICKET, Context, Group
 from bridge.api.turn import IceConfiguration, TurnState
 from bridge.call.model import Party
@@ -81,7 +82,7 @@ async def config(context: Context) -> IceConfiguration:
     return context.services.ice_configuration(access.line, holder)
 
 
-@GROUP.post("/call/webrtc/offer", errors=(*CALL, 503))
+@GROUP.post(OFFER, errors=(*CALL, 503))
 async def offer(context: Context, body: Offer) -> Answer:
     """Answer a browser's offer: a new leg, or with `legID` a change to the one it has.
 
@@ -104,7 +105,7 @@ async def offer(context: Context, body: Offer) -> Answer:
     return Answer(body.call_id, leg_id, answer, services.ice_configuration(line, "")["turn"])
 
 
-@GROUP.post("/call/webrtc/close", errors=(404, 502))
+@GROUP.post(CLOSE, errors=(404, 502))
 async def close(context: Context, body: Close) -> Closed:
     """End the call's WebRTC legs, or one, never the call; can be repeated.
 

@@ -6,9 +6,9 @@ from msgspec import Struct
 
 from bridge.api import webhook_endpoints
 from bridge.api.faces.chirp.words import CHIRP
-from bridge.api.fields import Count
+from bridge.api.fields import Count, Page
 from bridge.api.operation import Context
-from bridge.api.webhook_endpoints import NewWebhook, Page, WebhookEndpoint
+from bridge.api.webhook_endpoints import NewWebhook, WebhookEndpoint
 from bridge.wire.webhook import Style
 
 PATH: Final = "/v1/webhooks"
