@@ -92,36 +92,36 @@ audit: $(DEV)  ## known vulnerabilities in the locked packages, by OSV (ARGS="Py
 
 bench: $(DEV)  ## capacity, delay and loss, beside stock aiortc, libwebrtc and Janus (BENCH="--quick", "--only echo,relay", "--against REF")
 	@$(PACKET_PATH)
-	@exec $(BIN)/python -m tests.load.bench $(BENCH)
+	@exec $(BIN)/python -m tests.bench.bench $(BENCH)
 
 profile: $(DEV)  ## where a packet's time goes: flame graphs and shares of a loaded bridge, into build/; as root (ARGS="--only relay")
 	@$(PACKET_PATH)
-	@exec $(BIN)/python -m tests.load.profile $(ARGS)
+	@exec $(BIN)/python -m tests.bench.studies.profile $(ARGS)
 
 soak: $(DEV)  ## half an hour of calls: does memory stay flat? (ARGS="--minutes 60")
 	@$(PACKET_PATH)
-	@exec $(BIN)/python -m tests.load.soak $(ARGS)
+	@exec $(BIN)/python -m tests.bench.studies.soak $(ARGS)
 
 flood: $(DEV)  ## foreign STUN at ten media ports: what do other calls lose? (ARGS="--datagrams 40000")
 	@$(PACKET_PATH)
-	@exec $(BIN)/python -m tests.load.flood $(ARGS)
+	@exec $(BIN)/python -m tests.bench.studies.flood $(ARGS)
 
 fuzz: $(DEV)  ## hostile datagrams for the compiled packet path, under sanitizers (ARGS="--datagrams 100000 --corpus build/fuzz")
 	@exec $(BIN)/python -m tests.fuzz.run $(ARGS)
 
 outages: $(DEV)  ## how soon audio is back in Chromium and Firefox after a change of network; as root (ARGS="--rounds 5")
-	@exec $(BIN)/python -m tests.load.outages $(ARGS)
+	@exec $(BIN)/python -m tests.bench.studies.outages $(ARGS)
 
 rungs: $(DEV)  ## what each encoder setting costs and how it sounds, into docs/encoder-rungs.md
-	@exec $(BIN)/python -m tests.load.rungs $(ARGS)
+	@exec $(BIN)/python -m tests.bench.studies.rungs $(ARGS)
 
 vads: $(DEV)  ## what voice detection costs and achieves, into docs/voice-activity.md
-	@exec $(BIN)/python -m tests.load.vads $(ARGS)
+	@exec $(BIN)/python -m tests.bench.studies.vads $(ARGS)
 
 compatibility: export COMPATIBILITY_RESULTS = build/compatibility
 compatibility: test-tools  ## check every WebRTC client for everything, into docs/compatibility.md; as root (ARGS="-k pion")
 	@rm -rf $(COMPATIBILITY_RESULTS) && mkdir -p $(COMPATIBILITY_RESULTS)
-	$(BIN)/python -m pytest -v --no-header -m "long or not long" tests/stacks tests/browser/test_compatibility.py $(ARGS)
+	$(BIN)/python -m pytest -v --no-header -m "long or not long" tests/stacks tests/browser/sound/test_compatibility.py $(ARGS)
 	$(BIN)/python -m tests.docs.compatibility $(COMPATIBILITY_RESULTS)
 	$(BIN)/python -m tests.docs.write
 

@@ -1,7 +1,7 @@
 """Puts into the wheel what lies outside the package, or is made: pages, the unit for systemd, the compiled packet path.
 
 The pages are those of web/, README.md and the built guide; in a checkout the bridge reads them from where they lie, see
-`bridge.api.page`. deploy/install-systemd reads the unit. Without a C compiler the wheel is for every platform, and its
+`bridge.api.operations.page`. deploy/install-systemd reads the unit. Without a C compiler the wheel is for every platform, and its
 packets take the Python path.
 """
 

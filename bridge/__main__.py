@@ -11,8 +11,8 @@ import msgspec
 from bridge import __version__, log
 from bridge.cli import config, control, link, migrate_data, whatsapp
 from bridge.cli.doctor import command as doctor
+from bridge.cluster.supervision import read_slot
 from bridge.errors import Fenced, SettingsError, SetupError
-from bridge.node.supervision import read_slot
 from bridge.settings import model
 from bridge.settings.http import MIN_KEY_CHARACTERS
 from bridge.supervisor import main as supervisor

@@ -1,6 +1,6 @@
 """The exception hierarchy of the bridge.
 
-`code` is a stable identifier for programs, `status` that of the answer (`api.middleware`); what a class
+`code` is a stable identifier for programs, `status` that of the answer (`api.server.middleware`); what a class
 does not state it inherits. The message is for people and never contains a secret, a number or SDP.
 """
 
@@ -85,7 +85,7 @@ class PayloadTooLarge(BridgeError, code="payload_too_large", status=413):
 
 
 class AddressBlocked(BridgeError, code="address_blocked", status=422):
-    """The address guard forbids a customer's URL (`net.guard`)."""
+    """The address guard forbids a customer's URL (`http.address_guard`)."""
 
 
 class LimitExceeded(BridgeError, code="limit_exceeded", status=503, retry_after=5):

@@ -19,25 +19,26 @@ from bridge.app import membership
 from bridge.app.build import Bridge, build
 from bridge.app.cluster import server_tls
 from bridge.call.model import EndReason
+from bridge.cluster.host import machine_id
+from bridge.cluster.leases import Leased
+from bridge.cluster.membership import Alone, Supervised
+from bridge.cluster.sockets import listen, node_socket_path, socket_path
+from bridge.cluster.supervision import Supervision
+from bridge.db import folder_lock
 from bridge.errors import Fenced, SettingsError
-from bridge.log import node as log_node
-from bridge.net import folder_lock, local_token
-from bridge.net.directory import FOLDER
-from bridge.net.listener import (
+from bridge.http import local_token
+from bridge.http.listener import (
     Listeners,
     open_cluster_listeners,
     open_listeners,
     raise_descriptor_limit,
 )
-from bridge.net.machine import machine_id
-from bridge.net.node_sockets import listen, node_socket_path, socket_path
-from bridge.net.node_store import Member
+from bridge.log import node as log_node
 from bridge.node.admission import Admission
 from bridge.node.drain import Drain
-from bridge.node.leases import Leased
-from bridge.node.membership import Alone, Supervised
-from bridge.node.supervision import Supervision
 from bridge.settings.model import DEMO_KEY, Settings
+from bridge.stores.directory import FOLDER
+from bridge.stores.nodes import Member
 from bridge.supervisor import signals
 from bridge.supervisor.control import (
     Report,

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from aiohttp import web_app
 
-from bridge.net.postgres import Postgres
-from bridge.net.sqlite import Sqlite
+from bridge.db.postgres import Postgres
+from bridge.db.sqlite import Sqlite
 from bridge.rtc import packet_path_build
 from bridge.rtc.packet_path_library import Unavailable, load
-from tests.support import postgres, s3
+from tests.support.servers import postgres, s3
 from tests.support.time_limit import limited
 from tests.support.virtual_time import VirtualTimeLoop
 

@@ -27,7 +27,7 @@ PROJECT = TESTS.parent
 OTHERS = "others"
 SHARDS: dict[str, tuple[str, ...]] = {
     "sound": ("browser", "stacks"),
-    "clusters": ("cluster",),
+    "clusters": ("machines",),
     "calls": ("calls",),
     OTHERS: (),
     "processes": ("supervisor", "deploy", "docs", "examples", "cli", "security"),

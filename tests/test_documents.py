@@ -4,9 +4,9 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from bridge.node.stream_fallback import FallbackAction
+from bridge.node.streams.fallback import FallbackAction
 from bridge.wire.call_event import EventType
-from bridge.wire.media_stream import StreamEndReason
+from bridge.wire.stream.media_stream import StreamEndReason
 
 PROJECT = Path(__file__).parents[1]
 LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")

@@ -6,9 +6,9 @@ from typing import Final
 
 import numpy as np
 
+from bridge.audio.codec.resample import Resampler
+from bridge.audio.file.wav import WavHeader, parse_header
 from bridge.audio.frame import SAMPLE_RATE
-from bridge.audio.resample import Resampler
-from bridge.audio.wav import WavHeader, parse_header
 from bridge.errors import RemoteProtocolError
 
 MAX_HEADER_BYTES: Final = 64 * 1024

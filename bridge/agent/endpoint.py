@@ -13,7 +13,7 @@ from yarl import URL
 
 from bridge.agent.providers import ProviderFailed
 from bridge.errors import AddressBlocked
-from bridge.net.http import CONNECT_SECONDS, LineHttp
+from bridge.http.client import CONNECT_SECONDS, LineHttp
 
 NO_LIMIT: Final = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
 """Requests use `TimeBudget` instead."""

@@ -16,7 +16,7 @@ from bridge.agent.http_recognizer import HttpRecognizer
 from bridge.agent.providers import Message, Providers
 from bridge.agent.sentences import clean
 from bridge.errors import RemoteProtocolError
-from bridge.net.http import LineHttp
+from bridge.http.client import LineHttp
 from bridge.settings.line import Agent
 
 MAX_REPLY_CHARACTERS: Final = 20_000

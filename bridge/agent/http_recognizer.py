@@ -14,7 +14,7 @@ import aiohttp
 from bridge.agent.endpoint import Endpoint
 from bridge.agent.providers import Recognized
 from bridge.agent.sentences import clean
-from bridge.audio.wav import make_header
+from bridge.audio.file.wav import make_header
 from bridge.call.transcript import Word
 from bridge.settings.line import Agent
 

@@ -28,7 +28,7 @@ MAX_WAITING: Final = 8
 
 
 class StartProcess(Protocol):
-    """Starts a sandboxed child process; `media.sandboxed.start` is one."""
+    """Starts a sandboxed child process; `media.decoding.sandboxed.start` is one."""
 
     def __call__(self, *command: str, stdin: int, stdout: int) -> Awaitable[Process]:
         """Start a script with the arguments of its command line.

@@ -1,6 +1,6 @@
 """A child process that recognises the phrases of a grammar, with pocketsphinx and the model that its package contains.
 
-Run by `media/sandbox.py`; imports nothing of the bridge. It reads one line of JSON, `{"grammar": JSGF, "words":
+Run by `media/decoding/sandbox.py`; imports nothing of the bridge. It reads one line of JSON, `{"grammar": JSGF, "words":
 {word: phones}}` with the words that the model's dictionary lacks, and loads its models. Then it enters the sandbox and
 writes a line, `{}`. Each request is a line of JSON, `{"number", "length"}`, and so many bytes of PCM (16 kHz, mono, 16
 bit); each response a line, `{"number", "text"}`, whose text is empty if no phrase was heard. It exits at the end of

@@ -4,8 +4,8 @@ import asyncio
 from typing import Final
 
 from bridge.agent.sentences import SpokenSentence, heard_text
+from bridge.audio.buffer.paced import PacedQueue
 from bridge.audio.frame import FRAME_BYTES, FRAME_SECONDS, SAMPLE_RATE
-from bridge.audio.paced import PacedQueue
 
 QUEUE_SECONDS: Final = 300.0
 LEAD_BYTES: Final = 2 * round(0.1 * SAMPLE_RATE)

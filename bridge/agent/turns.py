@@ -9,9 +9,9 @@ from collections import deque
 from enum import StrEnum
 from typing import Final, Protocol
 
+from bridge.audio.detect.level import level
+from bridge.audio.detect.vad import Vad
 from bridge.audio.frame import FRAME_SECONDS
-from bridge.audio.level import level
-from bridge.audio.vad import Vad
 from bridge.settings.line import Agent
 
 NOTICE_SECONDS: Final = 0.04

@@ -15,9 +15,10 @@ import aiohttp
 from aiohttp import hdrs, web
 from multidict import CIMultiDict
 
-from bridge.api.auth import note_rate
-from bridge.api.body import call_named_by, named_call, read_bytes
-from bridge.api.middleware import (
+from bridge.api.routes import SOCKETS, STARTS_CALLS, UNCOUNTED
+from bridge.api.server.auth import note_rate
+from bridge.api.server.body import call_named_by, named_call, read_bytes
+from bridge.api.server.middleware import (
     CLIENT_CLOSED_REQUEST,
     FROM_SIBLING,
     REQUEST_ID,
@@ -25,14 +26,13 @@ from bridge.api.middleware import (
     from_sibling,
     has_left,
 )
-from bridge.api.routes import SOCKETS, STARTS_CALLS, UNCOUNTED
-from bridge.api.services import SERVICES
+from bridge.api.server.services import SERVICES
+from bridge.cluster.directory import SharedDirectory, owner_of
+from bridge.cluster.siblings import Siblings
+from bridge.cluster.sockets import KERNEL_BUFFER, narrow
+from bridge.cluster.transports import BUFFER
 from bridge.errors import NodeUnavailable
 from bridge.log import request_id as log_request_id
-from bridge.net.node_sockets import KERNEL_BUFFER, narrow
-from bridge.net.sibling_transports import BUFFER
-from bridge.net.siblings import Siblings
-from bridge.node.directory import SharedDirectory, owner_of
 from bridge.tasks import Tasks
 from bridge.wire.call_id import native
 from bridge.wire.node_signature import HEADER

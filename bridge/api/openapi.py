@@ -15,10 +15,10 @@ from typing import Any, Final
 from aiohttp import web
 
 from bridge import __version__
-from bridge.api import operations
-from bridge.api.operation import BARE, FILE, JSON, NOBODY, Context, Group, Operation, Schema
-from bridge.api.page_files import accepts_gzip
-from bridge.api.schemas import REF, Schemas
+from bridge.api import all_operations
+from bridge.api.server.operation import BARE, FILE, JSON, NOBODY, Context, Group, Operation, Schema
+from bridge.api.server.page_files import accepts_gzip
+from bridge.api.server.schemas import REF, Schemas
 
 
 def _error(*optional: str, about: str = "", **fields: Schema) -> Schema:
@@ -141,7 +141,7 @@ async def openapi(context: Context) -> web.Response:
     return web.Response(body=packed(), content_type=JSON, headers=headers)
 
 
-DECLARED: Final = (*operations.OPERATIONS, openapi)
+DECLARED: Final = (*all_operations.OPERATIONS, openapi)
 OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
     (operation.method, path): operation for operation in DECLARED for path in operation.paths
 }
@@ -215,7 +215,7 @@ def _answers(path: str, operation: Operation, schemas: Schemas) -> dict[str, Any
             good["content"][operation.other_content] = {"schema": FILE}
     else:
         good["description"] = "the connection becomes a WebSocket"
-    errors = {JSON: {"schema": {"$ref": REF + operations.error_format(path).schema}}}
+    errors = {JSON: {"schema": {"$ref": REF + all_operations.error_format(path).schema}}}
     answers = {
         str(status): {"description": STATUS_WORDS[status], "content": errors}
         for status in operation.statuses

@@ -6,7 +6,7 @@ from typing import Final
 from aiohttp.web_urldispatcher import AbstractResource, UrlDispatcher
 
 from bridge.api.openapi import DECLARED
-from bridge.api.operation import REPORT
+from bridge.api.server.operation import REPORT
 
 ROUTES: Final = tuple(route for operation in DECLARED for route in operation.routes)
 STARTS_CALLS: Final = frozenset(one.answer for one in DECLARED if one.starts_call)

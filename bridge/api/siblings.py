@@ -1,4 +1,4 @@
-"""The routes between nodes, of an application that only siblings reach (`net.siblings`).
+"""The routes between nodes, of an application that only siblings reach (`cluster.siblings`).
 
 Bodies are read by `read_bytes` or `request.read()`: a signed request's body has been read to check it.
 """
@@ -7,17 +7,19 @@ import msgspec
 from aiohttp import web
 from msgspec import UNSET
 
-from bridge.api import cloud, drain, gateway, health, nodes, recording_files, scrape, sip
-from bridge.api.call_history import ENTRIES_PATH, live_entries
+from bridge.api.calls.history import ENTRIES_PATH, live_entries
 from bridge.api.forward import receive
-from bridge.api.middleware import answer_errors, identify
-from bridge.api.reads import MAX_BYTES
-from bridge.api.services import SERVICES
+from bridge.api.lines import cloud, gateway
+from bridge.api.media import recording_files
+from bridge.api.operations import drain, health, nodes, scrape, sip
+from bridge.api.server.middleware import answer_errors, identify
+from bridge.api.server.reads import MAX_BYTES
+from bridge.api.server.services import SERVICES
 from bridge.call.model import LineName
+from bridge.cluster.directory import CALLS_PATH
+from bridge.cluster.siblings import IDENTITY_PATH, NodeIdentity
 from bridge.media.machine_files import FILES_PATH
-from bridge.net.siblings import IDENTITY_PATH, NodeIdentity
-from bridge.node.console import SNAPSHOT_PATH
-from bridge.node.directory import CALLS_PATH
+from bridge.node.console.console import SNAPSHOT_PATH
 from bridge.node.lines import LINES_PATH
 from bridge.node.runner import CallRunner
 

@@ -10,9 +10,9 @@ from bridge.app.foundation import Foundation
 from bridge.app.lines import demonstrations_of
 from bridge.call.model import LineName
 from bridge.call.policy import LinePolicy
-from bridge.media import sandboxed
-from bridge.node.agent import Agents, agent_profiles
-from bridge.node.demonstration import situation_of
+from bridge.media.decoding import sandboxed
+from bridge.node.calls.agent import Agents, agent_profiles
+from bridge.node.calls.demonstration import situation_of
 from bridge.node.runner import CallRunner
 
 

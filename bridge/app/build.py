@@ -9,12 +9,12 @@ from aiohttp import web
 
 from bridge import __version__
 from bridge.api import forward
-from bridge.api.drain import close_connection
-from bridge.api.middleware import IN_ORDER, note_use, protect
-from bridge.api.reads import MAX_BYTES
+from bridge.api.operations.drain import close_connection
 from bridge.api.routes import resources
-from bridge.api.services import SERVICES, Services
-from bridge.api.sibling_gate import SiblingGate
+from bridge.api.server.middleware import IN_ORDER, note_use, protect
+from bridge.api.server.reads import MAX_BYTES
+from bridge.api.server.services import SERVICES, Services
+from bridge.api.server.sibling_gate import SiblingGate
 from bridge.api.siblings import node_application
 from bridge.app.cluster import build_siblings
 from bridge.app.databases import build_database, engine_of
@@ -29,39 +29,39 @@ from bridge.app.lines import (
 from bridge.app.peers import make_peers
 from bridge.app.services import build_http, build_services
 from bridge.app.voicemail import transcribe_voicemails
-from bridge.audio.encoder_level import EncoderBudget
+from bridge.audio.codec.encoder_level import EncoderBudget
 from bridge.audio.ringback import TONES
 from bridge.call.limits import CallLimits
 from bridge.call.model import EndReason
 from bridge.call.policy import kinds_on
 from bridge.call.quota import Quota
+from bridge.cluster.directory import SharedDirectory
+from bridge.cluster.host import machine_id
+from bridge.cluster.leases import Leased
+from bridge.cluster.membership import Alone, is_first
+from bridge.cluster.recovery import Membership, Recovery
+from bridge.db.database import Database
+from bridge.http import local_token
+from bridge.http.listener import MAX_DESCRIPTORS
 from bridge.legs.simulator import parse_speech
 from bridge.metrics.registry import Metrics
-from bridge.net import local_token
-from bridge.net.database import Database
-from bridge.net.listener import MAX_DESCRIPTORS
-from bridge.net.machine import machine_id
 from bridge.node.call_history import CallHistory
+from bridge.node.calls.inbound_policy import InboundPolicy
+from bridge.node.calls.machine_detection import MachineDetectors
 from bridge.node.clock import Clock
-from bridge.node.diagnosis import DiagnosisLog
+from bridge.node.diagnosis.diagnosis import DiagnosisLog
 from bridge.node.dial_rules import DialRules
-from bridge.node.directory import SharedDirectory
 from bridge.node.drain import FINISH_SECONDS, FINISH_SECONDS_LEASED, Drain
-from bridge.node.events import EventLog
-from bridge.node.inbound_policy import InboundPolicy
-from bridge.node.leases import Leased
 from bridge.node.load import Load
-from bridge.node.machine_detection import MachineDetectors
 from bridge.node.manager import Manager
-from bridge.node.membership import Alone, is_first
 from bridge.node.pulse import pulse
-from bridge.node.recovery import Membership, Recovery
 from bridge.providers.base import Providers
 from bridge.providers.simulator.provider import SPEECH, SimulatorProvider
 from bridge.rtc.config import Timeouts
 from bridge.rtc.packet_path import PacketPath
 from bridge.rtc.ports import PortPool
 from bridge.settings.model import Settings, port_range
+from bridge.stores.event_log import EventLog
 from bridge.tasks import Tasks
 
 

@@ -2,10 +2,10 @@
 
 from bridge.app.lines import lines_of
 from bridge.call.model import LineName
-from bridge.net.graph import Graph, GraphAccess
-from bridge.net.http import Http
+from bridge.http.client import Http
 from bridge.providers.cloud.live import CloudLine
 from bridge.settings.model import Settings, WhatsApp
+from bridge.whatsapp.graph import Graph, GraphAccess
 
 
 def graph_of(whatsapp: WhatsApp, http: Http) -> Graph:

@@ -6,20 +6,20 @@ import ssl
 from functools import partial
 from pathlib import Path
 
-from bridge.api.sibling_gate import SiblingGate
+from bridge.api.server.sibling_gate import SiblingGate
 from bridge.app.foundation import Foundation
+from bridge.cluster.leases import Leased
+from bridge.cluster.placement import Placement
+from bridge.cluster.siblings import Siblings
+from bridge.cluster.transports import NetworkTransport, UnixTransport
 from bridge.errors import SettingsError
+from bridge.http.connections import Connections
+from bridge.http.node_signature import NodeSigner
 from bridge.metrics.registry import Metrics
-from bridge.net.connections import Connections
-from bridge.net.directory import FOLDER
-from bridge.net.node_signature import NodeSigner
-from bridge.net.node_store import Members, NodeLoad
-from bridge.net.sibling_transports import NetworkTransport, UnixTransport
-from bridge.net.siblings import Siblings
-from bridge.node.leases import Leased
-from bridge.node.placement import Placement
 from bridge.settings.cluster import Cluster
 from bridge.settings.model import Settings
+from bridge.stores.directory import FOLDER
+from bridge.stores.nodes import Members, NodeLoad
 
 SETTINGS = "cluster.tls_cert, cluster.tls_key, cluster.tls_ca"
 

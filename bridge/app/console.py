@@ -7,10 +7,10 @@ from bridge import __version__
 from bridge.app.foundation import Foundation
 from bridge.call.model import LineName
 from bridge.errors import EngineOff
-from bridge.net.service_health import ServiceHealth
-from bridge.node.console import LineHealth, LostNodes, NodeFigures, NodeView, address_of
+from bridge.http.service_health import ServiceHealth
+from bridge.node.console.console import LineHealth, LostNodes, NodeFigures, NodeView, address_of
+from bridge.node.console.live_table import LiveTable
 from bridge.node.line_book import KnownLine
-from bridge.node.live_table import LiveTable
 from bridge.providers.cloud.provider import CloudProvider
 from bridge.providers.gateway.provider import GatewayProvider
 from bridge.providers.sip.provider import SipProvider

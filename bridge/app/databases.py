@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
+from bridge.db.database import Database, Engine
+from bridge.db.postgres import Postgres
+from bridge.db.spool import FOLDER
+from bridge.db.sqlite import FILE, Sqlite
 from bridge.metrics.registry import Metrics
-from bridge.net.database import Database, Engine
-from bridge.net.postgres import Postgres
-from bridge.net.spool import FOLDER
-from bridge.net.sqlite import FILE, Sqlite
 from bridge.settings.model import Data
 
 

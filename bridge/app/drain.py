@@ -1,8 +1,8 @@
 """What is said to those whose calls a drain ends, out of the settings."""
 
 from bridge.app.foundation import Foundation
-from bridge.node.drain_announcement import DrainAnnouncement
-from bridge.node.playback import Playbacks
+from bridge.node.calls.drain_announcement import DrainAnnouncement
+from bridge.node.calls.playback import Playbacks
 
 
 def build_announcer(base: Foundation, playbacks: Playbacks) -> DrainAnnouncement:

@@ -5,15 +5,13 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from bridge.app.peers import Peers
+from bridge.cluster.directory import SharedDirectory
+from bridge.db.database import Database
+from bridge.http.client import Http
 from bridge.metrics.registry import Metrics
-from bridge.net.database import Database
-from bridge.net.http import Http
-from bridge.net.node_store import Members
 from bridge.node.call_history import CallHistory
 from bridge.node.clock import Clock
-from bridge.node.directory import SharedDirectory
 from bridge.node.drain import Drain
-from bridge.node.events import EventLog
 from bridge.node.line_book import LineBook
 from bridge.node.lines import Lines
 from bridge.node.load import Load
@@ -21,6 +19,8 @@ from bridge.node.manager import Manager
 from bridge.providers.simulator.provider import SimulatorProvider
 from bridge.rtc.ports import PortPool
 from bridge.settings.model import Settings
+from bridge.stores.event_log import EventLog
+from bridge.stores.nodes import Members
 from bridge.tasks import Tasks
 
 
@@ -50,6 +50,6 @@ class Foundation:
     background: Tasks
     """Work until the calls have ended."""
     local_token: str
-    """What programs on this machine send instead of a key (`net.local_token`)."""
+    """What programs on this machine send instead of a key (`http.local_token`)."""
     warm_decoder: bool
     """Whether an idle process is kept for the next sound file."""

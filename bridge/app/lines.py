@@ -7,9 +7,9 @@ import msgspec
 
 from bridge.call.model import LineName
 from bridge.call.policy import LinePolicy, TrunkPolicy
-from bridge.net.database import Database
-from bridge.node.directory import SharedDirectory
-from bridge.node.inbound_policy import DecisionRule
+from bridge.cluster.directory import SharedDirectory
+from bridge.db.database import Database
+from bridge.node.calls.inbound_policy import DecisionRule
 from bridge.node.line_book import KnownLine, LineBook
 from bridge.node.lines import InboundAction, InboundMode, LineConfig, Lines
 from bridge.settings.line import TEST_KEY, TEST_LINE, Line

@@ -5,13 +5,13 @@ from dataclasses import replace
 from typing import Final
 
 from bridge.app.build import Bridge
-from bridge.net.node_signature import RowSigner
-from bridge.net.node_store import Member
-from bridge.net.postgres import Postgres
-from bridge.net.siblings import IDENTITY_PATH
-from bridge.node.leases import Leased
-from bridge.node.membership import new_boot
+from bridge.cluster.leases import Leased
+from bridge.cluster.membership import new_boot
+from bridge.cluster.siblings import IDENTITY_PATH
+from bridge.db.postgres import Postgres
+from bridge.http.node_signature import RowSigner
 from bridge.settings.model import Settings
+from bridge.stores.nodes import Member
 
 LEASE_STATEMENT_SECONDS: Final = 2.0
 """A heartbeat that takes longer has failed."""

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from bridge.app.packet_path import choose_packet_path
-from bridge.audio import opus
-from bridge.audio.encoder_level import EncoderBudget
+from bridge.audio.codec import opus
+from bridge.audio.codec.encoder_level import EncoderBudget
+from bridge.http.interfaces import default_address
 from bridge.legs.peer_media import PeerFactory
 from bridge.legs.sip import PlainPeerFactory
 from bridge.metrics.registry import Metrics
-from bridge.net.interfaces import default_address
 from bridge.providers.sip.trunks import TrunkMedia
 from bridge.rtc.config import PeerConfig, Timeouts
 from bridge.rtc.dtls import Certificates
@@ -21,7 +21,7 @@ from bridge.rtc.plain_peer import PlainPeer
 from bridge.rtc.ports import PortPool
 from bridge.rtc.rtp_source import RtpSource
 from bridge.settings.model import Settings
-from bridge.wire.sdp_dialect import BROWSER, BROWSER_WITH_RED, WHATSAPP
+from bridge.wire.sdp.dialect import BROWSER, BROWSER_WITH_RED, WHATSAPP
 
 log = logging.getLogger(__name__)
 

@@ -5,21 +5,21 @@ from pathlib import Path
 
 from bridge.app.foundation import Foundation
 from bridge.app.lines import only_line
-from bridge.media.archive import Archive, RetentionRules, owner_of
+from bridge.http.object_store import Account, Bucket
 from bridge.media.asset_cache import AssetCache
 from bridge.media.assets import AssetQuota, Assets
-from bridge.media.decoders import Decoders
+from bridge.media.decoding.decoders import Decoders
 from bridge.media.disk_space import DiskSpace
 from bridge.media.folder import MediaFolder
 from bridge.media.machine_files import MachineFiles
+from bridge.media.recording.archive import Archive, RetentionRules, owner_of
 from bridge.media.share import NODES, Share
-from bridge.net.node_store import Members
-from bridge.net.storage import Account, Bucket
-from bridge.node.announcement import Announcement, beep
-from bridge.node.playback import Playbacks
-from bridge.node.recording import Recordings
-from bridge.node.recording_rules import RecordingRules
+from bridge.node.calls.announcement import Announcement, beep
+from bridge.node.calls.playback import Playbacks
+from bridge.node.recording.recordings import Recordings
+from bridge.node.recording.rules import RecordingRules
 from bridge.settings.model import S3
+from bridge.stores.nodes import Members
 
 CONSENT_FILE = "consent.wav"
 """The beep, below the data folder."""

@@ -10,21 +10,21 @@ from typing import Final
 
 from aiohttp import web
 
-from bridge.api.auth import Keys, Tickets
-from bridge.api.cloud import MAX_WEBHOOKS_BYTES
-from bridge.api.dropped_bodies import give_back
-from bridge.api.names import WarningLog
-from bridge.api.operations import error_response
-from bridge.api.pages import find_pages
-from bridge.api.proxies import Proxies
-from bridge.api.rate import RateLimit
-from bridge.api.reads import BODY_SECONDS, MAX_LARGE_READS, LargeBodies, Reads
-from bridge.api.recording_files import LINK_SECONDS, path_of
-from bridge.api.scopes import Scopes
-from bridge.api.services import PortUsage, Services, Site
-from bridge.api.sibling_gate import SiblingGate
-from bridge.api.turn import IceConfiguration, ice_configuration
-from bridge.api.unauthenticated import UnauthenticatedLimit
+from bridge.api.all_operations import error_response
+from bridge.api.lines.cloud import MAX_WEBHOOKS_BYTES
+from bridge.api.media.recording_files import LINK_SECONDS, path_of
+from bridge.api.server.auth import Keys, Tickets
+from bridge.api.server.dropped_bodies import give_back
+from bridge.api.server.names import WarningLog
+from bridge.api.server.pages import find_pages
+from bridge.api.server.proxies import Proxies
+from bridge.api.server.rate import RateLimit
+from bridge.api.server.reads import BODY_SECONDS, MAX_LARGE_READS, LargeBodies, Reads
+from bridge.api.server.scopes import Scopes
+from bridge.api.server.services import PortUsage, Services, Site
+from bridge.api.server.sibling_gate import SiblingGate
+from bridge.api.server.turn import IceConfiguration, ice_configuration
+from bridge.api.server.unauthenticated import UnauthenticatedLimit
 from bridge.app.agents import build_agents
 from bridge.app.cloud import cloud_lines
 from bridge.app.cluster import build_placement
@@ -45,33 +45,33 @@ from bridge.app.voicemail import build_greetings, build_voicemail_calls, build_v
 from bridge.call.model import LineName
 from bridge.call.policy import LinePolicy
 from bridge.call.quota import Quota
+from bridge.db.database import Database
 from bridge.errors import DatabaseLost
+from bridge.http.address_guard import Guard, read_address
+from bridge.http.client import Http
+from bridge.http.connections import Connections
+from bridge.http.interfaces import Interfaces
+from bridge.http.resolver import Dns
 from bridge.legs.cloud import CloudLeg
 from bridge.legs.webrtc import WebRtcLeg, make_pulses
-from bridge.media.decoders import Decoders
+from bridge.media.decoding.decoders import Decoders
 from bridge.media.sounds import Sounds
 from bridge.metrics.registry import Metrics
-from bridge.net.cloud_store import CloudStore
-from bridge.net.connections import Connections
-from bridge.net.database import Database
-from bridge.net.gateway import engine as gateway_engine
-from bridge.net.guard import Guard, read_address
-from bridge.net.http import Http
-from bridge.net.interfaces import Interfaces
-from bridge.net.resolver import Dns
-from bridge.net.secret import identity, shared_secret
-from bridge.net.webhooks import Webhooks
-from bridge.node.browsers import Browsers
-from bridge.node.connection_tests import ConnectionTests
-from bridge.node.digits import Digits
-from bridge.node.holds import Holds
-from bridge.node.playback import Playbacks
-from bridge.node.transfers import Transfers
+from bridge.node.calls.browsers import Browsers
+from bridge.node.calls.connection_tests import ConnectionTests
+from bridge.node.calls.digits import Digits
+from bridge.node.calls.holds import Holds
+from bridge.node.calls.playback import Playbacks
+from bridge.node.calls.transfers import Transfers
 from bridge.providers.cloud.provider import CloudProvider
 from bridge.providers.gateway import memory
 from bridge.providers.gateway.provider import GatewayProvider
 from bridge.settings.model import DEMO_AI_KEY, DEMO_KEY, Settings, is_loopback, port_range
 from bridge.settings.net import networks
+from bridge.stores.cloud import CloudStore
+from bridge.stores.secret import identity, shared_secret
+from bridge.webhooks.delivery import Webhooks
+from bridge.whatsapp.gateway import engine as gateway_engine
 
 RECOVER_AGAIN_SECONDS: Final = 1.0
 """After an outage of the database."""

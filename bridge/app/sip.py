@@ -8,20 +8,10 @@ from typing import NamedTuple
 
 from bridge.app.foundation import Foundation
 from bridge.app.telephones import build_telephones, make_telephone_leg
-from bridge.audio.codec import G722, OPUS, PCMA, PCMU
+from bridge.audio.codec.codec import G722, OPUS, PCMA, PCMU
 from bridge.call.model import LineName
+from bridge.http.resolver import Dns
 from bridge.metrics.sip import SipMetrics
-from bridge.net.directory import FOLDER
-from bridge.net.resolver import Dns
-from bridge.net.sip_admission import InboundTrunk, SipAdmission
-from bridge.net.sip_agent import IncomingInvite, SipAgent
-from bridge.net.sip_interfaces import SipTransport
-from bridge.net.sip_rate import SipRate
-from bridge.net.sip_shared import SharedSockets
-from bridge.net.sip_sockets import Listen, SipSockets, Tls
-from bridge.net.sip_targets import SipTargets
-from bridge.net.sip_tls import client_context, server_context
-from bridge.net.sip_trunk import TrunkAddress
 from bridge.providers.sip.provider import SipProvider
 from bridge.providers.sip.simulated import SimulatedTelephones
 from bridge.providers.sip.trunks import Trunk, TrunkMedia, TrunkStates
@@ -30,7 +20,17 @@ from bridge.settings.model import LineSip, Settings, Sip
 from bridge.settings.net import networks
 from bridge.settings.sip import read_listen, read_trunk
 from bridge.sip.boundary import Credentials
+from bridge.stores.directory import FOLDER
 from bridge.tasks import Tasks
+from bridge.trunk.admission import InboundTrunk, SipAdmission
+from bridge.trunk.agent import IncomingInvite, SipAgent
+from bridge.trunk.interfaces import SipTransport
+from bridge.trunk.rate import SipRate
+from bridge.trunk.shared import SharedSockets
+from bridge.trunk.sockets import Listen, SipSockets, Tls
+from bridge.trunk.targets import SipTargets
+from bridge.trunk.tls import client_context, server_context
+from bridge.trunk.trunk import TrunkAddress
 
 CODECS = {"opus": OPUS, "g722": G722, "pcma": PCMA, "pcmu": PCMU}
 """By their names in the settings."""

@@ -3,12 +3,12 @@
 from bridge.app.foundation import Foundation
 from bridge.app.lines import realtime_of, stream_secrets_of
 from bridge.call.model import LineName
-from bridge.node.agent import Agents
-from bridge.node.inbound_streams import InboundStreams
-from bridge.node.playback import Playbacks
-from bridge.node.stream_fallback import FallbackAction, StreamFallback, StreamFallbacks
-from bridge.node.stream_realtime import RealtimeStreams
-from bridge.node.streams import Streams
+from bridge.node.calls.agent import Agents
+from bridge.node.calls.playback import Playbacks
+from bridge.node.streams.fallback import FallbackAction, StreamFallback, StreamFallbacks
+from bridge.node.streams.inbound import InboundStreams
+from bridge.node.streams.realtime import RealtimeStreams
+from bridge.node.streams.streams import Streams
 from bridge.settings.model import Settings
 
 

@@ -9,11 +9,6 @@ from bridge.app.foundation import Foundation
 from bridge.call.model import LegId
 from bridge.legs.sip import InboundInvite, SipLeg, SipOptions
 from bridge.legs.sip_signalling import SipDialog
-from bridge.net.sip_admission import InboundTrunk, SipAdmission
-from bridge.net.sip_agent import IncomingInvite, SipAgent
-from bridge.net.sip_rate import SipRate
-from bridge.net.sip_sockets import Listen, SipSockets
-from bridge.net.sip_targets import SipTargets
 from bridge.node.bus_clock import BusClock
 from bridge.providers.sip.simulated import (
     EXCHANGE,
@@ -24,6 +19,11 @@ from bridge.providers.sip.simulated import (
 )
 from bridge.providers.sip.trunks import Trunk
 from bridge.sip.boundary import Target
+from bridge.trunk.admission import InboundTrunk, SipAdmission
+from bridge.trunk.agent import IncomingInvite, SipAgent
+from bridge.trunk.rate import SipRate
+from bridge.trunk.sockets import Listen, SipSockets
+from bridge.trunk.targets import SipTargets
 
 SIMULATED_PER_SECOND = 1000.0
 """Requests that the simulated network takes; its only caller is this bridge."""

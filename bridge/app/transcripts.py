@@ -3,11 +3,11 @@
 from bridge.app.foundation import Foundation
 from bridge.app.lines import demonstrations_of
 from bridge.call.transcript import Transcribe
-from bridge.node.recognizers import recognizers
-from bridge.node.recording import Recordings
-from bridge.node.transcript_events import TranscriptEvents
-from bridge.node.transcription import TranscriptionJobs
-from bridge.node.transcripts import TranscriptionRules, Transcripts
+from bridge.node.recording.recordings import Recordings
+from bridge.node.transcripts.events import TranscriptEvents
+from bridge.node.transcripts.recognizers import recognizers
+from bridge.node.transcripts.transcription import TranscriptionJobs
+from bridge.node.transcripts.transcripts import TranscriptionRules, Transcripts
 
 
 def build_transcripts(base: Foundation, recordings: Recordings) -> Transcripts:

@@ -6,14 +6,14 @@ from bridge.call.voicemail import VoicemailRules
 from bridge.media.assets import Assets
 from bridge.media.sounds import Sounds
 from bridge.media.voicemails import VoicemailStore
-from bridge.node.agent import Agents
-from bridge.node.greetings import Greeting, Greetings
-from bridge.node.playback import Playbacks
-from bridge.node.recording import Recordings
-from bridge.node.transcripts import Transcripts
-from bridge.node.voicemail_calls import VoicemailCalls
-from bridge.node.voicemail_transcripts import VoicemailTranscripts
-from bridge.node.voicemails import Voicemails
+from bridge.node.calls.agent import Agents
+from bridge.node.calls.playback import Playbacks
+from bridge.node.recording.recordings import Recordings
+from bridge.node.transcripts.transcripts import Transcripts
+from bridge.node.voicemail.calls import VoicemailCalls
+from bridge.node.voicemail.greetings import Greeting, Greetings
+from bridge.node.voicemail.transcripts import VoicemailTranscripts
+from bridge.node.voicemail.voicemails import Voicemails
 from bridge.settings.model import Settings
 from bridge.settings.voicemail import Voicemail
 

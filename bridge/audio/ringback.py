@@ -33,7 +33,7 @@ TONES: Final[Mapping[str, RingTone]] = MappingProxyType(
 
 
 class Ringback:
-    """One caller's tone, from the beginning of its cadence on; a `call.ends.PulledSource`."""
+    """One caller's tone, from the beginning of its cadence on; a `call.bus.ends.PulledSource`."""
 
     def __init__(self, tone: RingTone = EUROPE) -> None:
         self._frames = _frames(tone)

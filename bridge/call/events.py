@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from bridge.audio.answerer import Detection
+from bridge.audio.detect.answerer import Detection
 from bridge.call.model import EndReason, LegId, LegKind, LegOwner
 from bridge.call.routing import LegRole
 from bridge.errors import BridgeError

@@ -73,6 +73,6 @@ class SocketState:
     second_bytes: int
     """Bytes of one second in the agreed format."""
     looks_like: str = ""
-    """The encoding that its audio is in instead (`audio.sample_encoding`); empty while it looks right."""
+    """The encoding that its audio is in instead (`audio.codec.sample_encoding`); empty while it looks right."""
     dropped_seconds: float = 0.0
     """Of audio for it that was dropped since it reads too slowly."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from bridge.call.leg_record import LegRecord
 from bridge.call.machine import CallMachine
 from bridge.call.model import CallFacts, Direction, LegId, State
-from bridge.wire.rtp_stream import Numbering
+from bridge.wire.rtp.stream import Numbering
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ the loop waited for a core is no overload, until it hardly gets one.
 from dataclasses import dataclass
 from typing import Final
 
-from bridge.audio.encoder_level import EncoderLevel
+from bridge.audio.codec.encoder_level import EncoderLevel
 
 OVERLOAD_LAG: Final = 0.020
 """A whole frame late: calls suffer."""

@@ -347,7 +347,7 @@ class CallRecord:
     timed_out: bool = False
     """Whether a time limit ended it."""
     answered_by: str = ""
-    """Of `audio.answerer.Answerer`; empty until it is known, and where nobody asked."""
+    """Of `audio.detect.answerer.Answerer`; empty until it is known, and where nobody asked."""
 
     @property
     def has_browser(self) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from bridge.errors import RemoteProtocolError, SetupError
-from bridge.net.directory import FOLDER
+from bridge.stores.directory import FOLDER
 from bridge.wire import supervision
 from bridge.wire.supervision import (
     MAX_LINE,

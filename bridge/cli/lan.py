@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from bridge.net.interfaces import default_address
+from bridge.http.interfaces import default_address
 from bridge.settings.model import DEMO_LINE, Line, Settings, check, is_loopback
 
 VALID_DAYS = 30

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from bridge.errors import SetupError
-from bridge.net import local_token
+from bridge.http import local_token
 from bridge.settings.model import Settings
 
 

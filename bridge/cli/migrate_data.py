@@ -10,15 +10,15 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from bridge.app.databases import engine_of
+from bridge.db import folder_lock, postgres_setup, sqlite, table_copy
+from bridge.db.database import Session
+from bridge.db.migrations import Dialect
+from bridge.db.postgres import Postgres
+from bridge.db.schema import MIGRATIONS
+from bridge.db.spool import FOLDER, Spool
+from bridge.db.sqlite import SqliteSession
+from bridge.db.table_copy import Place
 from bridge.errors import DatabaseFailed, SetupError
-from bridge.net import folder_lock, postgres_setup, sqlite, table_copy
-from bridge.net.database import Session
-from bridge.net.migrations import Dialect
-from bridge.net.postgres import Postgres
-from bridge.net.schema import MIGRATIONS
-from bridge.net.spool import FOLDER, Spool
-from bridge.net.sqlite import SqliteSession
-from bridge.net.table_copy import Place
 from bridge.settings import model
 from bridge.settings.data import SCHEMES, Data
 

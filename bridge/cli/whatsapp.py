@@ -82,9 +82,9 @@ async def _run(settings: Settings, chosen: tuple[str, WhatsApp], asked: argparse
     # Imported here, because a supervisor, which has the same command line, needs none of it.
     from bridge.app.cloud import graph_of
     from bridge.cli.whatsapp_check import Check, webhook_url
-    from bridge.net.guard import Guard
-    from bridge.net.http import Http
-    from bridge.net.resolver import Dns
+    from bridge.http.address_guard import Guard
+    from bridge.http.client import Http
+    from bridge.http.resolver import Dns
 
     name, line = chosen
     http = Http(Guard(allow=[], require_tls=False), resolver=Dns(settings.net.nameservers))

@@ -10,12 +10,12 @@ from typing import Any, Final, NamedTuple
 import aiohttp
 from yarl import URL
 
+from bridge.cli.stun import ask_from_free_port, server_of
 from bridge.errors import BridgeError, SettingsError, SetupError, WhatsAppError, WhatsAppRefused
-from bridge.net.graph import Graph
-from bridge.net.http import Http
-from bridge.net.resolver import Dns, LookupFailed
-from bridge.net.stun import ask_from_free_port, server_of
+from bridge.http.client import Http
+from bridge.http.resolver import Dns, LookupFailed
 from bridge.settings.model import Settings, port_range
+from bridge.whatsapp.graph import Graph
 from bridge.wire.cloud import SIGNATURE_HEADER, signature
 
 NOTHING: Final = b'{"object":"whatsapp_business_account","entry":[]}'

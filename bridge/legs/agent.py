@@ -20,7 +20,7 @@ from bridge.agent.turns import TurnDetector, TurnEvent
 from bridge.agent.voice_detector import VoiceDetectors
 from bridge.audio.frame import SAMPLE_RATE, SILENCE, Frame
 from bridge.call import events
-from bridge.call.frame_counter import FrameCounter
+from bridge.call.bus.frame_counter import FrameCounter
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics, ReplyTiming
 from bridge.legs.agent_timing import Stopwatch, in_milliseconds
 from bridge.legs.base import Emit

@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Callable
 from typing import Protocol, TypeAlias, runtime_checkable
 
-from bridge.call.ends import Sink, Source
+from bridge.call.bus.ends import Sink, Source
 from bridge.call.events import LegEvent
 from bridge.call.model import CallFacts, EndReason, LegId, LegKind, LegStatistics
 from bridge.errors import BridgeError, Unreachable

@@ -10,6 +10,7 @@ from typing import Final, Protocol, TypeAlias
 import aiohttp
 from aiohttp import WSMsgType
 
+from bridge.call.bus.silence_detector import SilenceDetector
 from bridge.call.events import (
     LegAnswered,
     LegConnected,
@@ -20,12 +21,11 @@ from bridge.call.events import (
 )
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics
 from bridge.call.setup_timings import SetupClock
-from bridge.call.silence_detector import SilenceDetector
 from bridge.errors import BridgeError, CallNotFound
 from bridge.legs.base import Emit, refusal_reason
 from bridge.legs.gateway_media import GatewayMedia
 from bridge.legs.provider_requests import ProviderRequests
-from bridge.net.gateway import GatewayEngine
+from bridge.whatsapp.gateway import GatewayEngine
 from bridge.wire.gateway import BufferStatus, EngineCall, ErrorReported, Phase, Ready, StateChanged
 
 log = logging.getLogger(__name__)
@@ -144,7 +144,7 @@ class GatewayLeg:
             self._accepted.set()
 
     async def decline(self, peer: str, message: str) -> bool:
-        """Decline the call with a message (`net.gateway.GatewayEngine.decline`)."""
+        """Decline the call with a message (`whatsapp.gateway.GatewayEngine.decline`)."""
         return await self._engine.decline(self._call_id, peer, message)
 
     def statistics(self) -> LegStatistics:

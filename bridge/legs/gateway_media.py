@@ -6,12 +6,12 @@ from typing import Final
 
 import aiohttp
 
+from bridge.audio.buffer.playout import Playout
+from bridge.audio.detect.level import RecentLevel, level
 from bridge.audio.frame import FRAME_BYTES, FRAME_SAMPLES, FRAME_SECONDS, SILENCE, Frame
-from bridge.audio.level import RecentLevel, level
-from bridge.audio.playout import Playout
 from bridge.call.model import LegStatistics, ReceivedAudio, SentAudio
 from bridge.wire.gateway import BufferStatus
-from bridge.wire.media_format import MediaDecoder, MediaEncoder, MediaFormat
+from bridge.wire.stream.media_format import MediaDecoder, MediaEncoder, MediaFormat
 
 MIN_DELAY: Final = 0.06
 MAX_DELAY: Final = 1.0

@@ -5,12 +5,12 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+from bridge.audio.buffer.paced import LIMIT_SECONDS, PacedQueue
+from bridge.audio.codec.sample_encoding import MIN_BYTES, guess_encoding
+from bridge.audio.detect.level import level
 from bridge.audio.frame import FRAME_SECONDS, SILENCE
-from bridge.audio.level import level
-from bridge.audio.paced import LIMIT_SECONDS, PacedQueue
-from bridge.audio.sample_encoding import MIN_BYTES, guess_encoding
 from bridge.call.model import ReceivedAudio
-from bridge.wire.media_format import PIECE_SECONDS, MediaDecoder, MediaFormat
+from bridge.wire.stream.media_format import PIECE_SECONDS, MediaDecoder, MediaFormat
 
 _PROBE_BYTES: Final = 2 * MIN_BYTES
 IDLE_SECONDS: Final = 1.0

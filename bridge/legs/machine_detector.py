@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import Callable
 
-from bridge.audio.answerer import AnswererDetector
+from bridge.audio.detect.answerer import AnswererDetector
 from bridge.audio.frame import Frame
 from bridge.call import events
-from bridge.call.frame_counter import FrameCounter
+from bridge.call.bus.frame_counter import FrameCounter
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics
 from bridge.legs.base import Emit
 

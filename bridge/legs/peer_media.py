@@ -6,9 +6,9 @@ from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeAlias
 
+from bridge.call.bus.silence_detector import SilenceDetector
 from bridge.call.events import DigitReceived, LegEvent, LegReported, LegSilent
 from bridge.call.model import EndReason, LegId, LegKind
-from bridge.call.silence_detector import SilenceDetector
 from bridge.errors import NegotiationFailed
 from bridge.rtc.peer import Peer
 from bridge.wire.call_event import EventType

@@ -11,7 +11,7 @@ from bridge.call import events
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics, ReceivedAudio
 from bridge.errors import BridgeError, LimitExceeded
 from bridge.legs.base import Emit
-from bridge.media.decoders import Decoding
+from bridge.media.decoding.decoders import Decoding
 from bridge.wire.call_event import EventType
 
 AHEAD_FRAMES: Final = 50

@@ -3,7 +3,7 @@
 All tracks of a call share one span of time, so they are aligned; what the clock skipped, and what
 is paused, is silence. Audio is in memory for a second or two and is then written by a thread: a process
 that is killed leaves a playable file. A track of Opus packets takes those that are relayed, and frames
-only where there are none (`audio.track_file`).
+only where there are none (`audio.file.track_file`).
 """
 
 import asyncio
@@ -17,14 +17,14 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from bridge.audio.encoded_packet import EncodedPacket
+from bridge.audio.codec.encoded_packet import EncodedPacket
+from bridge.audio.file.track_file import TrackFile, WavFile
 from bridge.audio.frame import Frame
-from bridge.audio.track_file import TrackFile, WavFile
 from bridge.call import events
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics, SentAudio
 from bridge.legs.base import Emit
 from bridge.media.disk_space import DiskSpace
-from bridge.media.recording_repair import repair_ogg
+from bridge.media.recording.repair import repair_ogg
 
 DISK_FULL: Final = "disk_full"
 DISK_FAILED: Final = "disk_failed"
@@ -50,7 +50,7 @@ class RecorderLeg:
     kind = LegKind.RECORDER
     source = None
     loss_ratio = 0.0
-    """See `call.ends.PacketSink`."""
+    """See `call.bus.ends.PacketSink`."""
 
     def __init__(  # noqa: PLR0913  (all but two by keyword)
         self,
@@ -79,9 +79,9 @@ class RecorderLeg:
         self._span = span
         self._file = file or WavFile()
         self.steady = self._file.steady
-        """See `call.ends.Sink`."""
+        """See `call.bus.ends.Sink`."""
         self.relay_codec = self._file.codec
-        """See `call.ends.PacketSink`."""
+        """See `call.bus.ends.PacketSink`."""
         self._threads = threads
         self._space = space
         self._on_over = on_over

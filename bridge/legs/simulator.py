@@ -9,6 +9,8 @@ from typing import Final
 
 import numpy as np
 
+from bridge.audio.detect.vad import Vad
+from bridge.audio.file.wav import parse_wav
 from bridge.audio.frame import (
     FRAME_BYTES,
     FRAME_SAMPLES,
@@ -18,11 +20,9 @@ from bridge.audio.frame import (
     Frame,
     Push,
 )
-from bridge.audio.vad import Vad
-from bridge.audio.wav import parse_wav
 from bridge.call import events
-from bridge.call.ends import Relay, Source
-from bridge.call.frame_counter import FrameCounter
+from bridge.call.bus.ends import Relay, Source
+from bridge.call.bus.frame_counter import FrameCounter
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics
 from bridge.errors import RemoteProtocolError, Unreachable
 from bridge.legs.base import Emit
@@ -179,7 +179,7 @@ class _Echo:
         self.push = push
 
     def flush(self) -> None:
-        """See `call.ends.TimedSource`."""
+        """See `call.bus.ends.TimedSource`."""
 
 
 class SimulatedContact:

@@ -18,7 +18,7 @@ from bridge.legs.sip_media import SipMedia
 from bridge.legs.sip_signalling import SipDialog
 from bridge.rtc.plain_peer import PlainPeer
 from bridge.sip import events as sip
-from bridge.wire.telephone_event import DIGIT_SECONDS
+from bridge.wire.rtp.telephone_event import DIGIT_SECONDS
 
 log = logging.getLogger(__name__)
 

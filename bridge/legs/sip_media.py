@@ -7,11 +7,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
+from bridge.call.bus.silence_detector import SilenceDetector
 from bridge.call.events import LegEvent, LegSilent
 from bridge.call.model import LegId, LegKind
-from bridge.call.silence_detector import SilenceDetector
 from bridge.rtc.plain_peer import PlainPeer
-from bridge.wire.telephone_event import DIGITS
+from bridge.wire.rtp.telephone_event import DIGITS
 
 log = logging.getLogger(__name__)
 

@@ -1,6 +1,6 @@
 """A party at a WebSocket: raw audio both ways, paced towards the call, never late towards the party.
 
-Nobody is asked to send more slowly: what comes faster than it is played is buffered (`audio.paced`).
+Nobody is asked to send more slowly: what comes faster than it is played is buffered (`audio.buffer.paced`).
 What a slow reader does not take is dropped, oldest first (`legs.outbound`). Audio of a muted party
 passes in real time: nothing of it is left when the party is unmuted. No audio is sent before the
 call is answered, not even silence: clients take the first frame for the answer.
@@ -11,16 +11,16 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final, Protocol
 
+from bridge.audio.buffer.paced import LIMIT_SECONDS
+from bridge.audio.detect.level import level
 from bridge.audio.frame import SILENCE, Frame
-from bridge.audio.level import level
-from bridge.audio.paced import LIMIT_SECONDS
 from bridge.call.events import LegConnected, LegEnded
 from bridge.call.leg_state import SocketState
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics, SentAudio
 from bridge.legs.base import Emit
 from bridge.legs.inbound import InboundAudio
 from bridge.legs.outbound import STUCK_SECONDS, OutboundQueue, SocketCounters
-from bridge.wire.media_format import MediaEncoder, MediaFormat
+from bridge.wire.stream.media_format import MediaEncoder, MediaFormat
 
 KERNEL_SECONDS: Final = 0.5
 """Audio in our kernel's send buffer, which takes up to twice what it is set to."""

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final, NamedTuple, TypeAlias
 
+from bridge.audio.detect.level import level
 from bridge.audio.frame import FRAME_SECONDS, SAMPLE_RATE, SILENCE, Frame
-from bridge.audio.level import level
 from bridge.call.events import LegConnected, LegEnded, LegEvent, LegReported
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics, SentAudio
 from bridge.legs.base import Emit
@@ -28,8 +28,8 @@ from bridge.media.stream_link import (
     stream_end,
 )
 from bridge.wire.call_event import EventType
-from bridge.wire.media_format import MediaEncoder
-from bridge.wire.media_stream import (
+from bridge.wire.stream.media_format import MediaEncoder
+from bridge.wire.stream.media_stream import (
     IGNORED_REASONS,
     Channel,
     Clear,
@@ -78,7 +78,7 @@ class TrackSink:
         self.last = SILENCE
 
     def push(self, frame: Frame, now: float) -> None:
-        """Take a frame (`call.ends.Sink`)."""
+        """Take a frame (`call.bus.ends.Sink`)."""
         self.last = frame.pcm
         self._push(self._track, frame, now)
 

@@ -6,7 +6,7 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from bridge.wire.media_stream import FunctionCall, Reply
+from bridge.wire.stream.media_stream import FunctionCall, Reply
 
 MAX_FUNCTION_CALLS: Final = 8
 """Functions that run at once; a call beyond that is answered by an error."""

@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import Callable
 
+from bridge.audio.detect.phrases import PhraseSplitter, SpokenPhrase
 from bridge.audio.frame import Frame
-from bridge.audio.phrases import PhraseSplitter, SpokenPhrase
 from bridge.call import events
-from bridge.call.frame_counter import FrameCounter
+from bridge.call.bus.frame_counter import FrameCounter
 from bridge.call.model import LegId, LegKind, LegStatistics
 from bridge.legs.base import Emit
 

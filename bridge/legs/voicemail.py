@@ -4,10 +4,10 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
+from bridge.audio.detect.vad import Vad
 from bridge.audio.frame import FRAME_BYTES, Frame
-from bridge.audio.vad import Vad
 from bridge.call import events
-from bridge.call.frame_counter import FrameCounter
+from bridge.call.bus.frame_counter import FrameCounter
 from bridge.call.model import LegId, LegKind, LegStatistics
 from bridge.legs.base import Emit
 

@@ -7,7 +7,7 @@ from contextvars import copy_context
 from typing import TypeAlias
 
 from bridge.audio.frame import FRAME_SECONDS
-from bridge.call.ends import Sink, Source
+from bridge.call.bus.ends import Sink, Source
 from bridge.call.events import LegConnected, LegEnded
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics
 from bridge.errors import BridgeError

@@ -21,7 +21,7 @@ TYPE: Final = "application/octet-stream"
 
 
 class Store(Protocol):
-    """Object storage; `net.storage.Bucket` is one."""
+    """Object storage; `http.object_store.Bucket` is one."""
 
     async def put(self, key: str, path: Path, content_type: str) -> None:
         """Store a file."""

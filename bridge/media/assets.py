@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from bridge.call.model import LineName
+from bridge.db.database import Connection, Database, marks
 from bridge.errors import (
     DatabaseFailed,
     DatabaseLost,
@@ -21,12 +22,11 @@ from bridge.errors import (
     PayloadTooLarge,
     StoreFailed,
 )
-from bridge.media import files
 from bridge.media.asset_cache import TYPE, AssetCache, KeptFile, Store, store_key
-from bridge.media.decoders import Decoders
+from bridge.media.decoding.decoders import Decoders
+from bridge.media.recording import files
 from bridge.media.share import Share, only
 from bridge.media.sounds import MAX_BYTES, Sound
-from bridge.net.database import Connection, Database, marks
 from bridge.wire.iso8601 import iso8601
 
 log = logging.getLogger(__name__)

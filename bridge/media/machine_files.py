@@ -25,7 +25,7 @@ def node_path(recording_id: str, form: str) -> str:
 
 
 class Siblings(Protocol):
-    """HTTP to other nodes (`net.siblings`)."""
+    """HTTP to other nodes (`cluster.siblings`)."""
 
     async def send(
         self, node: int, method: str, target: str, *, headers: Mapping[str, str], body: bytes | None

@@ -13,9 +13,9 @@ import aiohttp
 
 from bridge.call.model import LineName
 from bridge.errors import InvalidRequest, PayloadTooLarge, about_field
-from bridge.media.decoders import InvalidMedia
+from bridge.http.client import Http
+from bridge.media.decoding.decoders import InvalidMedia
 from bridge.media.folder import MediaFolder
-from bridge.net.http import Http
 
 MAX_BYTES: Final = 32 * 1024 * 1024
 FETCH_SECONDS: Final = 15.0

@@ -13,10 +13,10 @@ from aiohttp import WebSocketError, WSCloseCode, WSMsgType
 
 from bridge.call.model import EndReason
 from bridge.errors import AddressBlocked, BridgeError
+from bridge.http.client import Session
+from bridge.http.websocket import bytes_received, has_room, narrow, transport_of
 from bridge.media.read_budget import FLOOD_SECONDS, ReadBudget
-from bridge.net.http import Session
-from bridge.net.websocket import bytes_received, has_room, narrow, transport_of
-from bridge.wire.media_stream import (
+from bridge.wire.stream.media_stream import (
     Channel,
     Digit,
     Mark,

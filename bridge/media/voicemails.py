@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 from typing import Final
 
 from bridge.call.model import CallId, LineName
+from bridge.db.database import Connection, Database, Values, marks
 from bridge.errors import NotFound
-from bridge.media.recording_rows import Recording
-from bridge.net import transcript_store
-from bridge.net.database import Connection, Database, Values, marks
-from bridge.net.lost_nodes import not_live
+from bridge.media.recording.rows import Recording
+from bridge.stores import transcripts
+from bridge.stores.lost_nodes import not_live
 from bridge.wire.iso8601 import iso8601
 
 _COLUMNS: Final = (
@@ -144,7 +144,7 @@ class VoicemailStore:
 
         def work(db: Connection) -> None:
             if db.execute(statement, (line, call_id)).rowcount:
-                transcript_store.delete(db, call_id)
+                transcripts.delete(db, call_id)
 
         await self._database.run(work)
 

@@ -12,7 +12,7 @@ from typing import Final, TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
 
 from bridge.call.model import LegKind, LegStatistics, ReceivedAudio, SentAudio
-from bridge.call.timeline import Sample
+from bridge.call.record.timeline import Sample
 from bridge.metrics.families import OTHER, Count, Distribution, Families, Level
 from bridge.metrics.values import Histogram, observe_each
 

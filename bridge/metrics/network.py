@@ -3,7 +3,7 @@
 from typing import Final
 
 from bridge.metrics.families import OTHER, Families
-from bridge.wire.media_stream import StreamEndReason
+from bridge.wire.stream.media_stream import StreamEndReason
 
 CUT_REASONS: Final = ("slow_reader", "no_room", "refused", "no_descriptor", OTHER)
 """At the connection limit, `no_room` closes an unauthenticated connection for a new one and `refused`

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from bridge.call.model import CallDetails, CallFacts, CallId, Direction, LineName
 from bridge.call.parties import with_own_number
 from bridge.call.quota import Quota
+from bridge.cluster.directory import SharedDirectory
 from bridge.errors import LimitExceeded
 from bridge.metrics.calls import CallMetrics
-from bridge.node.directory import SharedDirectory
 from bridge.node.runner import draining
 
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping
 
 from bridge.audio.ringback import EUROPE, Ringback, RingTone
-from bridge.call.bus import Bus
+from bridge.call.bus.bus import Bus
 from bridge.call.model import Cadence, LegId
 from bridge.call.routing import TONE
 from bridge.node.clock import Clock

@@ -8,10 +8,8 @@ from typing import Final
 
 import msgspec
 
-from bridge.call.call_search import CallEntry, CallSearch, entry_of
 from bridge.call.diagnosis.diagnosis import Diagnosis
 from bridge.call.diagnosis.report import LOST, report_of
-from bridge.call.ended_call import CallReport, pack, report_call, unpack
 from bridge.call.model import (
     CallDetails,
     CallFacts,
@@ -23,12 +21,15 @@ from bridge.call.model import (
     Parties,
     State,
 )
-from bridge.call.quality import LegQuality
+from bridge.call.record.ended_call import CallReport, pack, report_call, unpack
+from bridge.call.record.quality import LegQuality
+from bridge.call.record.search import CallEntry, CallSearch, entry_of
+from bridge.db.database import Connection, Database, wall_time
 from bridge.errors import DatabaseLost
-from bridge.net import call_store, event_store, transcript_store
-from bridge.net.call_store import Place
-from bridge.net.database import Connection, Database, wall_time
-from bridge.node.diagnosis import CallDiagnosis
+from bridge.node.diagnosis.diagnosis import CallDiagnosis
+from bridge.stores import calls as call_store
+from bridge.stores import events, transcripts
+from bridge.stores.calls import Place
 from bridge.wire.call_event import CallSnapshot
 
 log = logging.getLogger(__name__)
@@ -150,7 +151,7 @@ class CallHistory:
 
         def work(connection: Connection) -> None:
             call_store.delete(connection, call_id)
-            event_store.erase(connection, line=line, call_id=call_id)
+            events.erase(connection, line=line, call_id=call_id)
 
         await self._database.run(work)
         await self._database.checkpoint()
@@ -175,7 +176,7 @@ class CallHistory:
             await self._database.run(call_store.forget, ended_before=before) == call_store.DELETED
         ):
             pass
-        await self._database.run(transcript_store.forget, requested_before=before)
+        await self._database.run(transcripts.forget, requested_before=before)
 
     def _read(self, stored: bytes) -> CallEntry | None:
         try:

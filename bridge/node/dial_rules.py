@@ -11,8 +11,8 @@ from typing import Final
 from bridge.call.model import CallDetails, LegKind, LineName
 from bridge.call.parties import PSTN, WHATSAPP
 from bridge.call.policy import LinePolicy, TrunkPolicy, channels_of, check_emergency
+from bridge.cluster.directory import SharedDirectory
 from bridge.errors import TooManyTelephoneCalls
-from bridge.node.directory import SharedDirectory
 
 BUSY_SECONDS: Final = 30
 """`Retry-After` in seconds for a line at its limit of concurrent telephone calls."""

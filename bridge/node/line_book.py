@@ -16,9 +16,9 @@ from typing import Final
 import msgspec
 
 from bridge.call.model import LineName
+from bridge.cluster.siblings import Siblings
+from bridge.db.database import Connection, Database
 from bridge.errors import Forbidden, InvalidRequest, InvalidState, NotFound
-from bridge.net.database import Connection, Database
-from bridge.net.siblings import Siblings
 from bridge.node.lines import LINES_PATH
 
 MAX_KEYS: Final = 16

@@ -15,11 +15,11 @@ from typing import Any, Final
 import msgspec
 
 from bridge.call.model import LineName
+from bridge.cluster.siblings import Siblings
+from bridge.db.database import Connection, Database
 from bridge.errors import EngineOff
-from bridge.net.database import Connection, Database
-from bridge.net.http import origin_of
-from bridge.net.siblings import Siblings
-from bridge.wire.media_stream import StreamProtocol
+from bridge.http.client import origin_of
+from bridge.wire.stream.media_stream import StreamProtocol
 
 log = logging.getLogger(__name__)
 

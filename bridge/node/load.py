@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from bridge.audio.encoder_level import EncoderBudget, EncoderLevel
+from bridge.audio.codec.encoder_level import EncoderBudget, EncoderLevel
 from bridge.call.load import LoadPolicy
 from bridge.metrics.registry import Metrics
 

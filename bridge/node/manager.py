@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any, TypeVar
 
 from bridge.call import events
-from bridge.call.ended_call import CallReport
 from bridge.call.limits import CallLimits
 from bridge.call.machine import CallMachine
 from bridge.call.model import (
@@ -23,20 +22,21 @@ from bridge.call.model import (
 )
 from bridge.call.parties import WHATSAPP
 from bridge.call.quota import Quota
+from bridge.call.record.ended_call import CallReport
 from bridge.call.routing import LegRole
+from bridge.cluster.directory import SharedDirectory
 from bridge.errors import BridgeError, CallEnded, CallNotFound, LimitExceeded, StillDialling
 from bridge.legs.base import Dialer, DialledLeg
 from bridge.metrics.registry import Metrics
 from bridge.node.admission import Admission
 from bridge.node.call_history import CallHistory, report_now
 from bridge.node.clock import Clock
-from bridge.node.diagnosis import DiagnosisLog
+from bridge.node.diagnosis.diagnosis import DiagnosisLog
+from bridge.node.diagnosis.quality import CallSampler, QualityLog
 from bridge.node.dial_rules import DialRules, Route
 from bridge.node.dials import Dials
-from bridge.node.directory import SharedDirectory
 from bridge.node.ended import EndedCalls
 from bridge.node.publisher import Publisher, new_event
-from bridge.node.quality import CallSampler, QualityLog
 from bridge.node.runner import CallRunner, TransferHandler, refuse_transfer
 from bridge.settings.model import Limits
 from bridge.slices import in_steps

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from bridge.call.bus import Bus
+from bridge.call.bus.bus import Bus
 from bridge.call.model import LegFigures, LegId
 from bridge.call.routing import LegRole
 from bridge.errors import BridgeError, LimitExceeded

@@ -4,11 +4,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from bridge.audio.encoder_level import EncoderBudget
+from bridge.audio.codec.encoder_level import EncoderBudget
 from bridge.rtc.guard import CheckBudget
 from bridge.rtc.packet_path import PacketPath
 from bridge.rtc.ports import PortPool
-from bridge.wire.sdp_dialect import BROWSER, SdpDialect
+from bridge.wire.sdp.dialect import BROWSER, SdpDialect
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,12 +28,12 @@ from bridge.rtc.guard import (
     may_probe,
 )
 from bridge.rtc.ports import PortPool
-from bridge.wire.sdp import RemoteAudio
+from bridge.wire.sdp.description import RemoteAudio
 
 if TYPE_CHECKING:
     import socket
 
-    from bridge.wire.sdp_transport import Candidate as Offered
+    from bridge.wire.sdp.transport import Candidate as Offered
 
 _LETTERS: Final = string.ascii_letters + string.digits
 _UFRAG_LENGTH: Final = 8

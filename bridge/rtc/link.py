@@ -10,7 +10,7 @@ from bridge.rtc.demux import Arrivals, Inbound, PythonArrivals
 from bridge.rtc.ice import IceConnection
 from bridge.rtc.packet_leases import TransportLeases
 from bridge.rtc.switchover import Switchover
-from bridge.wire.sdp import RemoteAudio
+from bridge.wire.sdp.description import RemoteAudio
 
 _DTLS_QUEUE: Final = 64
 

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from contextvars import copy_context
 from typing import Any, Final, TypeAlias
 
-from bridge.audio.codec import OPUS
-from bridge.audio.echo import NO_PACKETS, Run
-from bridge.audio.encoded_packet import EncodedPacket
+from bridge.audio.codec.codec import OPUS
+from bridge.audio.codec.encoded_packet import EncodedPacket
+from bridge.audio.codec.opus_packet import BUS_RATIO
+from bridge.audio.detect.echo import NO_PACKETS, Run
 from bridge.audio.frame import FRAME_BYTES, Frame
-from bridge.audio.opus_packet import BUS_RATIO
 from bridge.rtc.guard import Address
 from bridge.rtc.srtp import Srtp
 from bridge.rtp.lease import Outputs, SinkMode

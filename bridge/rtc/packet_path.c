@@ -34,15 +34,15 @@ enum {
     MEASURED_EVERY = 43, /* bridge.rtp.decoder_warmup */
     MEASURE_PACKETS = 3,
     REPORTED_EVERY = 22,
-    LEVEL_EVERY = 22, /* bridge.audio.level */
-    MAX_DTX = 2, /* bridge.audio.opus_packet */
+    LEVEL_EVERY = 22, /* bridge.audio.detect.level */
+    MAX_DTX = 2, /* bridge.audio.codec.opus_packet */
     MAX_SAMPLES = 1920, /* of an Opus packet at 16 kHz */
 };
 
 static const double FRAME_SECONDS = 0.02;
 static const double MAX_AHEAD_SECONDS = 0.12; /* bridge.rtp.silence_filler */
-static const double PLAUSIBLE_SECONDS = 5.0; /* bridge.wire.reception */
-static const double QUIET = -60.0; /* bridge.audio.level */
+static const double PLAUSIBLE_SECONDS = 5.0; /* bridge.wire.rtp.reception */
+static const double QUIET = -60.0; /* bridge.audio.detect.level */
 static const double SILENT = -127.0;
 static const double LOUD = -30.0;
 static const double FULL_SCALE_POWER = 32768.0 * 32768.0;
@@ -80,7 +80,7 @@ static void write32(uint8_t *at, uint32_t value)
     write16(at + 2, value);
 }
 
-/* bridge.audio.opus_packet.DURATIONS: at 48 kHz, 0 where the second byte tells. */
+/* bridge.audio.codec.opus_packet.DURATIONS: at 48 kHz, 0 where the second byte tells. */
 static int duration(uint8_t toc)
 {
     static const uint8_t frames[4] = {1, 2, 2, 0};
@@ -108,7 +108,7 @@ static void record_level(packet_meter *meter, double level, double now)
     meter->silent_seconds = now - meter->quiet_since;
 }
 
-/* LevelMeter.measure, with bridge.audio.level */
+/* LevelMeter.measure, with bridge.audio.detect.level */
 static void measure_level(packet_meter *meter, const int16_t *pcm, int samples, double now)
 {
     int64_t power = 0;
@@ -129,7 +129,7 @@ static void measure_level(packet_meter *meter, const int16_t *pcm, int samples, 
     record_level(meter, level, now);
 }
 
-/* bridge.wire.audio_level.read_level: 1 and the level if the extension carries one. */
+/* bridge.wire.rtp.audio_level.read_level: 1 and the level if the extension carries one. */
 static int read_level(const uint8_t *extension, int size, uint32_t profile, int id, double *level)
 {
     if (profile != 0xBEDE)

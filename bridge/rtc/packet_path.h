@@ -64,7 +64,7 @@ typedef struct {
     uint8_t address[28]; /* of the peer; without one, the socket is connected */
 } packet_transport;
 
-/* One outgoing stream: bridge.wire.rtp_stream, and of bridge.rtp.sender what changes with a packet. */
+/* One outgoing stream: bridge.wire.rtp.stream, and of bridge.rtp.sender what changes with a packet. */
 typedef struct {
     packet_transport *transport;
     void *encoder;
@@ -116,7 +116,7 @@ struct packet_source {
     int32_t reported; /* whether it carried one the last time it was read */
     int64_t warmup_count;
     packet_meter meter;
-    double clock_rate; /* bridge.wire.reception */
+    double clock_rate; /* bridge.wire.rtp.reception */
     double jitter;
     double peak;
     double peak_before;

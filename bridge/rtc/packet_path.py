@@ -12,7 +12,7 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any, Final
 
-from bridge.audio.opus import Opus
+from bridge.audio.codec.opus import Opus
 from bridge.errors import LegError
 from bridge.rtc import private_api
 from bridge.rtc.guard import Address

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple, TypeAlias
 
-from bridge.audio.codec import OPUS
-from bridge.audio.opus import Opus
+from bridge.audio.codec.codec import OPUS
+from bridge.audio.codec.opus import Opus
 from bridge.call.leg_state import TransportState
 from bridge.call.model import LegStatistics
 from bridge.call.setup_timings import SetupClock
@@ -24,9 +24,9 @@ from bridge.rtc.guard import DISCARD_REASONS
 from bridge.rtc.switchover import Switchover
 from bridge.rtc.transport import Timings, Transport
 from bridge.rtp.session import RtpSession
-from bridge.wire.rtp_stream import StreamStart
-from bridge.wire.sdp import LocalAudio, RemoteAudio
-from bridge.wire.sdp_offer import EXPECTED, parse_answer, write_offer
+from bridge.wire.rtp.stream import StreamStart
+from bridge.wire.sdp.description import LocalAudio, RemoteAudio
+from bridge.wire.sdp.offer import EXPECTED, parse_answer, write_offer
 
 Reoffer: TypeAlias = Literal["restart", "renegotiate", "reload"]
 

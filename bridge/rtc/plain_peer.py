@@ -11,8 +11,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
-from bridge.audio.codec import Codec
-from bridge.audio.opus import Opus
+from bridge.audio.codec.codec import Codec
+from bridge.audio.codec.opus import Opus
 from bridge.call.leg_state import IceStage, TransportState
 from bridge.call.model import LegStatistics
 from bridge.call.setup_timings import SetupClock
@@ -24,10 +24,10 @@ from bridge.rtc.plain_transport import PlainTransport
 from bridge.rtc.rtp_socket import RtpSockets
 from bridge.rtc.rtp_source import RtpSource
 from bridge.rtp.session import RtpSession
-from bridge.wire.negotiated_audio import NegotiatedAudio
-from bridge.wire.rtp_stream import StreamStart
-from bridge.wire.sdp_crypto import SUITES, Crypto
-from bridge.wire.sdp_rtp import (
+from bridge.wire.rtp.stream import StreamStart
+from bridge.wire.sdp.crypto import SUITES, Crypto
+from bridge.wire.sdp.negotiated_audio import NegotiatedAudio
+from bridge.wire.sdp.rtp import (
     EVENTS,
     OPUS_PAYLOAD_TYPE,
     LocalRtp,

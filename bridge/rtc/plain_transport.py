@@ -9,8 +9,8 @@ from bridge.rtc.rtp_socket import RtpSockets
 from bridge.rtc.rtp_source import RtpSource
 from bridge.rtc.srtp import PROFILES, Refusal, Srtp
 from bridge.rtp.source_filter import SourceFilter
-from bridge.wire.sdp_crypto import Crypto
-from bridge.wire.sdp_rtp import RemoteRtp
+from bridge.wire.sdp.crypto import Crypto
+from bridge.wire.sdp.rtp import RemoteRtp
 
 _COMFORT_NOISE: Final = 13
 _MIN_PACKET: Final = 12

@@ -9,9 +9,9 @@ from collections import Counter
 from ipaddress import ip_address
 from typing import Final
 
-from bridge.audio.encoder_level import EncoderLevel
-from bridge.audio.opus import EncoderSettings
-from bridge.wire.sdp import RemoteAudio
+from bridge.audio.codec.encoder_level import EncoderLevel
+from bridge.audio.codec.opus import EncoderSettings
+from bridge.wire.sdp.description import RemoteAudio
 
 log: Final = logging.getLogger(__name__)
 

@@ -15,8 +15,8 @@ from bridge.rtc.guard import MAX_PACKETS
 from bridge.rtc.ice import IceConnection
 from bridge.rtc.link import IceLink
 from bridge.rtp.session import RtpSession
-from bridge.wire.sdp import RemoteAudio, answer_setup
-from bridge.wire.sdp_transport import Candidate
+from bridge.wire.sdp.description import RemoteAudio, answer_setup
+from bridge.wire.sdp.transport import Candidate
 
 if TYPE_CHECKING:
     from bridge.rtc.packet_leases import TransportLeases

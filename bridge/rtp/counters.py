@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
+from bridge.audio.buffer.reorder import ReorderBuffer
 from bridge.audio.frame import FRAME_SAMPLES
-from bridge.audio.reorder import ReorderBuffer
 from bridge.call.model import ReceivedAudio
 from bridge.rtp.level_meter import LevelMeter
-from bridge.wire.reception import ReceptionStatistics
+from bridge.wire.rtp.reception import ReceptionStatistics
 
 
 @dataclass(slots=True)

@@ -9,13 +9,13 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Final
 
-from bridge.audio.coders import AudioDecoder
-from bridge.audio.level import LEVEL_EVERY
+from bridge.audio.codec.coders import AudioDecoder
+from bridge.audio.detect.level import LEVEL_EVERY
 from bridge.errors import RemoteProtocolError
 from bridge.rtp.lease import SourceState
 from bridge.rtp.level_meter import LevelMeter
-from bridge.wire.audio_level import read_level
-from bridge.wire.rtp import RtpPacket
+from bridge.wire.rtp.audio_level import read_level
+from bridge.wire.rtp.packet import RtpPacket
 
 WARMUP_PACKETS: Final = 5
 """Enough that a cold decoder or encoder sounds as if it had always run."""

@@ -4,9 +4,9 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Final
 
-from bridge.wire.rtp import CLOCK_RATE
-from bridge.wire.rtp_stream import OutgoingStream
-from bridge.wire.telephone_event import (
+from bridge.wire.rtp.packet import CLOCK_RATE
+from bridge.wire.rtp.stream import OutgoingStream
+from bridge.wire.rtp.telephone_event import (
     DIGIT_SECONDS,
     DIGITS,
     GAP_SECONDS,

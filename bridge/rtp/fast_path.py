@@ -9,22 +9,22 @@ compiled packet path, it takes the run in a lease, and `settle` copies back what
 from collections.abc import Callable, Hashable
 from typing import Final, NamedTuple
 
-from bridge.audio.codec import OPUS, Codec
-from bridge.audio.coders import AudioDecoder
-from bridge.audio.echo import NO_PACKETS, Run
-from bridge.audio.encoded_packet import EncodedPacket
+from bridge.audio.buffer.reorder import ReorderBuffer
+from bridge.audio.codec.codec import OPUS, Codec
+from bridge.audio.codec.coders import AudioDecoder
+from bridge.audio.codec.encoded_packet import EncodedPacket
+from bridge.audio.codec.opus import Decoder
+from bridge.audio.codec.opus_packet import BUS_RATIO
+from bridge.audio.detect.echo import NO_PACKETS, Run
 from bridge.audio.frame import Frame, Push
-from bridge.audio.opus import Decoder
-from bridge.audio.opus_packet import BUS_RATIO
-from bridge.audio.reorder import ReorderBuffer
-from bridge.call.ends import Relay, Takers
+from bridge.call.bus.ends import Relay, Takers
 from bridge.errors import RemoteProtocolError
 from bridge.rtp.counters import ReceiveCounters
 from bridge.rtp.decoder_warmup import DecoderWarmup
 from bridge.rtp.lease import Outputs, SinkMode, SourceLease, leasable_owner
 from bridge.rtp.level_meter import LevelMeter
-from bridge.wire.reception import ReceptionStatistics
-from bridge.wire.rtp import EXTENDED, HEADER_BYTES, MARKER, after_extension, read_form
+from bridge.wire.rtp.packet import EXTENDED, HEADER_BYTES, MARKER, after_extension, read_form
+from bridge.wire.rtp.reception import ReceptionStatistics
 
 MAX_RUN: Final = 64
 """Maximum number of packets recorded before they are settled."""

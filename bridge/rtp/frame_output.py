@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Hashable, Iterable
 
-from bridge.audio.coders import AudioDecoder
+from bridge.audio.buffer.framer import Framer
+from bridge.audio.buffer.reorder import Action, Step
+from bridge.audio.codec.coders import AudioDecoder
+from bridge.audio.codec.opus_packet import BUS_RATIO
+from bridge.audio.detect.level import LEVEL_EVERY
 from bridge.audio.frame import FRAME_BYTES, Frame, Push
-from bridge.audio.framer import Framer
-from bridge.audio.level import LEVEL_EVERY
-from bridge.audio.opus_packet import BUS_RATIO
-from bridge.audio.reorder import Action, Step
 from bridge.errors import RemoteProtocolError
 from bridge.rtp.counters import ReceiveCounters
 from bridge.rtp.level_meter import LevelMeter

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from enum import IntEnum
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-from bridge.audio.echo import Run
+from bridge.audio.detect.echo import Run
 from bridge.audio.frame import Push
-from bridge.call.ends import Take
-from bridge.wire.reception import ReceptionState
-from bridge.wire.rtp_stream import StreamState
+from bridge.call.bus.ends import Take
+from bridge.wire.rtp.reception import ReceptionState
+from bridge.wire.rtp.stream import StreamState
 
 
 class SinkMode(IntEnum):

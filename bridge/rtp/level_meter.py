@@ -2,7 +2,7 @@
 
 import math
 
-from bridge.audio.level import QUIET, SILENT, clips, level
+from bridge.audio.detect.level import QUIET, SILENT, clips, level
 from bridge.call.model import LevelCounts
 from bridge.rtp.lease import MeterState
 

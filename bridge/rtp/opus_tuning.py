@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Mapping
 
-from bridge.audio.encoder_level import EncoderBudget, EncoderLevel, choose, parse_bitrate
-from bridge.audio.encoding import Encoding
-from bridge.audio.fec_policy import FecPolicy
-from bridge.audio.opus import EncoderSettings, Opus
-from bridge.wire.sdp import MAX_AVERAGE_BITRATE
+from bridge.audio.codec.encoder_level import EncoderBudget, EncoderLevel, choose, parse_bitrate
+from bridge.audio.codec.encoding import Encoding
+from bridge.audio.codec.fec_policy import FecPolicy
+from bridge.audio.codec.opus import EncoderSettings, Opus
+from bridge.wire.sdp.description import MAX_AVERAGE_BITRATE
 
 
 class OpusTuning:

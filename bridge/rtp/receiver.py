@@ -6,15 +6,15 @@ While only packets are wanted, none is decoded, except a few for the level meter
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from bridge.audio.coders import make_decoder
-from bridge.audio.echo import PacketSizes
-from bridge.audio.encoded_packet import EncodedPacket
+from bridge.audio.buffer.reorder import HOLD_SECONDS, ReorderBuffer, Step
+from bridge.audio.codec.coders import make_decoder
+from bridge.audio.codec.encoded_packet import EncodedPacket
+from bridge.audio.codec.opus import Opus
+from bridge.audio.codec.opus_packet import BUS_RATIO
+from bridge.audio.detect.echo import PacketSizes
+from bridge.audio.detect.level import LEVEL_EVERY
 from bridge.audio.frame import Push
-from bridge.audio.level import LEVEL_EVERY
-from bridge.audio.opus import Opus
-from bridge.audio.opus_packet import BUS_RATIO
-from bridge.audio.reorder import HOLD_SECONDS, ReorderBuffer, Step
-from bridge.call.ends import Relay
+from bridge.call.bus.ends import Relay
 from bridge.call.model import ReceivedAudio
 from bridge.errors import RemoteProtocolError
 from bridge.rtp.counters import ReceiveCounters
@@ -24,11 +24,11 @@ from bridge.rtp.frame_output import FrameOutput
 from bridge.rtp.lease import SourceLease
 from bridge.rtp.level_meter import LevelMeter
 from bridge.rtp.source_filter import SourceFilter
-from bridge.wire.negotiated_audio import NegotiatedAudio
-from bridge.wire.reception import ReceptionStatistics
-from bridge.wire.red import unwrap
-from bridge.wire.rtp import EXTENDED, PACKET_SAMPLES, PLAIN, RtpPacket, parse_packet
-from bridge.wire.telephone_event import DigitReceiver
+from bridge.wire.rtp.packet import EXTENDED, PACKET_SAMPLES, PLAIN, RtpPacket, parse_packet
+from bridge.wire.rtp.reception import ReceptionStatistics
+from bridge.wire.rtp.red import unwrap
+from bridge.wire.rtp.telephone_event import DigitReceiver
+from bridge.wire.sdp.negotiated_audio import NegotiatedAudio
 
 STALE_SECONDS: Final = 1.0
 """Without a packet for this long, the level is that of silence."""

@@ -2,8 +2,9 @@
 
 from typing import Final
 
-from bridge.wire.reception import ReceptionStatistics
-from bridge.wire.rtcp import (
+from bridge.wire.rtp.packet import CLOCK_RATE
+from bridge.wire.rtp.reception import ReceptionStatistics
+from bridge.wire.rtp.rtcp import (
     Bye,
     ReceiverReport,
     ReportBlock,
@@ -16,8 +17,7 @@ from bridge.wire.rtcp import (
     round_trip,
     serialize,
 )
-from bridge.wire.rtp import CLOCK_RATE
-from bridge.wire.rtp_stream import OutgoingStream
+from bridge.wire.rtp.stream import OutgoingStream
 
 # A longer round trip is an error of the peer's.
 _MAX_ROUND_TRIP: Final = 60.0

@@ -4,15 +4,15 @@ from collections import deque
 from collections.abc import Callable, Hashable
 from typing import Final
 
-from bridge.audio.codec import OPUS
-from bridge.audio.coders import AudioEncoder, make_decoder, make_encoder
-from bridge.audio.echo import PacketSizes
-from bridge.audio.encoded_packet import EncodedPacket
-from bridge.audio.encoder_level import EncoderBudget
+from bridge.audio.buffer.packetizer import FRAME_MILLISECONDS, Packetizer, packet_milliseconds
+from bridge.audio.codec.codec import OPUS
+from bridge.audio.codec.coders import AudioEncoder, make_decoder, make_encoder
+from bridge.audio.codec.encoded_packet import EncodedPacket
+from bridge.audio.codec.encoder_level import EncoderBudget
+from bridge.audio.codec.opus import EncoderSettings, Opus
+from bridge.audio.detect.echo import PacketSizes
+from bridge.audio.detect.level import LEVEL_EVERY
 from bridge.audio.frame import FRAME_SECONDS, SILENCE, Frame
-from bridge.audio.level import LEVEL_EVERY
-from bridge.audio.opus import EncoderSettings, Opus
-from bridge.audio.packetizer import FRAME_MILLISECONDS, Packetizer, packet_milliseconds
 from bridge.call.model import SentAudio
 from bridge.rtp.decoder_warmup import REPORTED_EVERY, WARMUP_PACKETS, decode_warmup
 from bridge.rtp.dtmf import DtmfSender
@@ -22,8 +22,8 @@ from bridge.rtp.opus_tuning import OpusTuning
 from bridge.rtp.receiver import STALE_SECONDS
 from bridge.rtp.reports import Reports
 from bridge.rtp.silence_filler import SilenceFiller
-from bridge.wire.negotiated_audio import NegotiatedAudio
-from bridge.wire.rtp_stream import OutgoingStream, StreamStart
+from bridge.wire.rtp.stream import OutgoingStream, StreamStart
+from bridge.wire.sdp.negotiated_audio import NegotiatedAudio
 
 _MAX_PAYLOAD: Final = 1275
 """Bytes of a relayed payload; a longer one might not fit a datagram."""

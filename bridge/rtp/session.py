@@ -6,18 +6,18 @@ Everything happens synchronously; only one out-of-order packet and the digits to
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from bridge.audio.codec import Codec
-from bridge.audio.echo import EchoDetector
-from bridge.audio.encoder_level import EncoderBudget
-from bridge.audio.opus import EncoderSettings, Opus
+from bridge.audio.codec.codec import Codec
+from bridge.audio.codec.encoder_level import EncoderBudget
+from bridge.audio.codec.opus import EncoderSettings, Opus
+from bridge.audio.detect.echo import EchoDetector
 from bridge.call.model import LegStatistics
 from bridge.errors import RemoteProtocolError
 from bridge.rtp.lease import Leases
 from bridge.rtp.receiver import RtpReceiver
 from bridge.rtp.reports import Reports
 from bridge.rtp.sender import RtpSender
-from bridge.wire.negotiated_audio import NegotiatedAudio
-from bridge.wire.rtp_stream import Numbering, StreamStart
+from bridge.wire.rtp.stream import Numbering, StreamStart
+from bridge.wire.sdp.negotiated_audio import NegotiatedAudio
 
 _ECHO_PHASES: Final = 64
 """Moments at which the echo of a session is looked for, of those of all sessions."""

@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING, Final
 
-from bridge.wire.negotiated_audio import NegotiatedAudio
-from bridge.wire.rtp import HEADER_BYTES, VERSION
+from bridge.wire.rtp.packet import HEADER_BYTES, VERSION
+from bridge.wire.sdp.negotiated_audio import NegotiatedAudio
 
 if TYPE_CHECKING:
-    from bridge.audio.codec import Codec
+    from bridge.audio.codec.codec import Codec
 
 SILENT_SECONDS: Final = 0.07
 """After its last packet the source counts as silent: three packets of 20 ms later."""

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
-from bridge.sip.message import Response
+from bridge.sip.message.message import Response
 from bridge.sip.session import Session
-from bridge.sip.transaction_client import T1, T2, TIMEOUT
-from bridge.sip.transaction_server import ServerTransaction
+from bridge.sip.transaction.client import T1, T2, TIMEOUT
+from bridge.sip.transaction.server import ServerTransaction
 
 
 class Answer:

@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING
 
-from bridge.sip.body import digit_of, put_digit
 from bridge.sip.events import DigitSignalled, Ended
 from bridge.sip.invite_in import IncomingInvite
 from bridge.sip.invite_out import OutgoingInvite
-from bridge.sip.message import Request, Response, SipError
+from bridge.sip.message.body import digit_of, put_digit
+from bridge.sip.message.message import Request, Response, SipError
 from bridge.sip.offers import Offers
 from bridge.sip.reason import reasons
 from bridge.sip.session import Phase, Session
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bridge.sip.boundary import Dial
     from bridge.sip.dialog import Dialog
     from bridge.sip.session_timer import SessionTimer
-    from bridge.sip.transaction_server import ServerTransaction
+    from bridge.sip.transaction.server import ServerTransaction
 
 MAX_DIGITS = 64
 

@@ -19,15 +19,15 @@ from bridge.sip.counters import Counters
 from bridge.sip.dialog import incoming_dialog
 from bridge.sip.digest import DigestClient
 from bridge.sip.exchange import Exchange
-from bridge.sip.headers import Headers
-from bridge.sip.message import Response
+from bridge.sip.message.headers import Headers
+from bridge.sip.message.message import Response
+from bridge.sip.message.values import Uri, check_token
 from bridge.sip.receiver import Receiver
 from bridge.sip.registration import Registrar
 from bridge.sip.session import Session
 from bridge.sip.session_timer import SessionTimer
 from bridge.sip.stack import Stack
-from bridge.sip.transaction_server import ServerTransaction
-from bridge.sip.values import Uri, check_token
+from bridge.sip.transaction.server import ServerTransaction
 
 
 class SipCore:

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from typing import TypeAlias, cast
 
 from bridge.sip.boundary import Target, Transport, is_as_strong
-from bridge.sip.headers import Headers
-from bridge.sip.message import Request, Response
+from bridge.sip.message.headers import Headers
+from bridge.sip.message.message import Request, Response
+from bridge.sip.message.values import Address, Uri, ValueSyntaxError
 from bridge.sip.stack import Stack
-from bridge.sip.values import Address, Uri, ValueSyntaxError
 
 MAX_ROUTES = 16
 _Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address

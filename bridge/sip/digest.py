@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bridge.sip.boundary import Credentials
-from bridge.sip.message import Request, Response
-from bridge.sip.values import quote, unquote
+from bridge.sip.message.message import Request, Response
+from bridge.sip.message.values import quote, unquote
 
 ALGORITHMS = ("SHA-256", "MD5")
 """Supported algorithms, the strongest first."""

@@ -10,7 +10,7 @@ from enum import Enum, auto
 
 from bridge.sip.boundary import Challenge
 from bridge.sip.digest import digest_parameters, digest_response
-from bridge.sip.message import Request
+from bridge.sip.message.message import Request
 
 NONCE_SECONDS = 120.0
 MAX_FAILURES = 5

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 from bridge.sip.boundary import Target
 from bridge.sip.digest import DigestClient
-from bridge.sip.message import Request, Response
+from bridge.sip.message.message import Request, Response
 from bridge.sip.stack import Stack
-from bridge.sip.transaction_client import ClientTransaction
+from bridge.sip.transaction.client import ClientTransaction
 
 
 class Exchange:

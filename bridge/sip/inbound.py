@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bridge.sip.body import sdp_of
 from bridge.sip.boundary import (
     Admission,
     Allow,
@@ -17,10 +16,11 @@ from bridge.sip.boundary import (
 )
 from bridge.sip.counters import Counters
 from bridge.sip.digest_server import DigestServer, Verdict
-from bridge.sip.headers import Headers
-from bridge.sip.message import Request, SipError
+from bridge.sip.message.body import sdp_of
+from bridge.sip.message.headers import Headers
+from bridge.sip.message.message import Request, SipError
+from bridge.sip.message.values import Uri, ValueSyntaxError, readable
 from bridge.sip.stack import ALLOW, EXTENSIONS
-from bridge.sip.values import Uri, ValueSyntaxError, readable
 
 METHODS = frozenset(ALLOW.split(", "))
 _KNOWN_METHODS = METHODS | {"REGISTER", "SUBSCRIBE", "PUBLISH", "MESSAGE"}

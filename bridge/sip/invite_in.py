@@ -1,14 +1,14 @@
 """An INVITE to us (RFC 3261 section 13.3), from its arrival to the ACK of our final response."""
 
 from bridge.sip.answer import Answer
-from bridge.sip.body import put_sdp, sdp_of
 from bridge.sip.events import Ended, OfferAnswered
-from bridge.sip.message import Request, SipError
+from bridge.sip.message.body import put_sdp, sdp_of
+from bridge.sip.message.message import Request, SipError
 from bridge.sip.provisional import Provisionals
 from bridge.sip.reason import reasons
 from bridge.sip.session import Phase, Session
 from bridge.sip.session_timer import SessionTimer
-from bridge.sip.transaction_server import ServerTransaction
+from bridge.sip.transaction.server import ServerTransaction
 
 RETRY_AFTER = ("Retry-After", "10")
 """Of a 503: for us there is no room now, or we drain."""

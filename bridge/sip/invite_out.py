@@ -2,18 +2,18 @@
 
 from collections.abc import Callable
 
-from bridge.sip.body import put_sdp, sdp_of
 from bridge.sip.boundary import Dial, Target
 from bridge.sip.dialog import Dialog, outgoing_dialog
 from bridge.sip.events import Answered, Refused, Ringing
 from bridge.sip.exchange import Exchange
-from bridge.sip.headers import Headers
-from bridge.sip.message import Request, Response, SipError
+from bridge.sip.message.body import put_sdp, sdp_of
+from bridge.sip.message.headers import Headers
+from bridge.sip.message.message import Request, Response, SipError
+from bridge.sip.message.values import Uri, quote
 from bridge.sip.reason import NORMAL_CLEARING, refused
 from bridge.sip.session import Phase, Session
 from bridge.sip.session_timer import SessionTimer
 from bridge.sip.stack import ALLOW, SUPPORTED
-from bridge.sip.values import Uri, quote
 
 MAX_FORKS = 16
 _ANONYMOUS = '"Anonymous" <sip:anonymous@anonymous.invalid>'

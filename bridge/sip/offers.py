@@ -4,18 +4,18 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from bridge.sip.answer import Answer
-from bridge.sip.body import put_sdp, sdp_of
 from bridge.sip.events import Ended, OfferAnswered, Offered, OfferRefused
-from bridge.sip.message import Request, Response, SipError
+from bridge.sip.message.body import put_sdp, sdp_of
+from bridge.sip.message.message import Request, Response, SipError
 from bridge.sip.reason import TIMED_OUT
 from bridge.sip.session import Phase, Session
 from bridge.sip.session_timer import SessionTimer, check_interval
-from bridge.sip.transaction_server import ServerTransaction
+from bridge.sip.transaction.server import ServerTransaction
 
 if TYPE_CHECKING:
     from bridge.sip.boundary import Target
     from bridge.sip.exchange import Exchange
-    from bridge.sip.timers import Timer
+    from bridge.sip.transaction.timers import Timer
 
 DECIDE_WITHIN = 20.0
 """Seconds for our answer to their offer; then 488."""

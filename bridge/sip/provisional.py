@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from bridge.sip.body import put_sdp
-from bridge.sip.message import Request
+from bridge.sip.message.body import put_sdp
+from bridge.sip.message.message import Request
 from bridge.sip.session import Session
-from bridge.sip.transaction_client import T1, TIMEOUT
-from bridge.sip.transaction_server import ServerTransaction
+from bridge.sip.transaction.client import T1, TIMEOUT
+from bridge.sip.transaction.server import ServerTransaction
 
 if TYPE_CHECKING:
-    from bridge.sip.message import Response
+    from bridge.sip.message.message import Response
 
 REPEAT = 60.0
 """Seconds between provisional responses, so that no proxy times out (RFC 3261 section 13.3.1.1)."""

@@ -1,9 +1,9 @@
 """Reason (RFC 3326) and Retry-After: why a request or response ends a call."""
 
 from bridge.sip.events import Refused
-from bridge.sip.headers import Headers
-from bridge.sip.message import Response
-from bridge.sip.values import ValueSyntaxError, parameters, readable
+from bridge.sip.message.headers import Headers
+from bridge.sip.message.message import Response
+from bridge.sip.message.values import ValueSyntaxError, parameters, readable
 
 NORMAL_CLEARING = 'Q.850;cause=16;text="Normal call clearing"'
 TIMED_OUT = 'SIP;cause=408;text="Session timed out"'

@@ -9,11 +9,11 @@ from bridge.sip.boundary import DialogId, InboundPolicy, Invitation, Target
 from bridge.sip.call import SipCall
 from bridge.sip.dialog import Dialog
 from bridge.sip.inbound import Admittance, StatelessReply, check_request, read_invitation
-from bridge.sip.message import Request, Response, SipError, parse, reply
+from bridge.sip.message.message import Request, Response, SipError, parse, reply
 from bridge.sip.session import Phase
 from bridge.sip.session_timer import check_interval
 from bridge.sip.stack import ALLOW, SUPPORTED, Stack
-from bridge.sip.transaction_server import ServerTransaction, response_target
+from bridge.sip.transaction.server import ServerTransaction, response_target
 from bridge.sip.transfer import replaces_parts
 
 MAX_CALLS = 10_000

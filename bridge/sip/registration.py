@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING
 from bridge.sip.boundary import Registration, RegistrationChanged
 from bridge.sip.digest import DigestClient
 from bridge.sip.exchange import Exchange
-from bridge.sip.headers import Headers
-from bridge.sip.message import Request, Response
+from bridge.sip.message.headers import Headers
+from bridge.sip.message.message import Request, Response
+from bridge.sip.message.values import ValueSyntaxError
 from bridge.sip.stack import Stack
-from bridge.sip.values import ValueSyntaxError
 
 if TYPE_CHECKING:
-    from bridge.sip.timers import Timer
+    from bridge.sip.transaction.timers import Timer
 
 FIRST_PAUSE = 5.0
 MAX_PAUSE = 900.0

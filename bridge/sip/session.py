@@ -8,12 +8,12 @@ from bridge.sip.boundary import Closed, DialogId, Happened
 from bridge.sip.digest import DigestClient
 from bridge.sip.events import DialogEvent, Ended
 from bridge.sip.exchange import Exchange
-from bridge.sip.message import Request, Response, reply
+from bridge.sip.message.message import Request, Response, reply
 from bridge.sip.reason import NORMAL_CLEARING
 from bridge.sip.stack import ALLOW, SUPPORTED, Stack
-from bridge.sip.timers import Timer
-from bridge.sip.transaction_client import hop_request
-from bridge.sip.transaction_server import ServerTransaction
+from bridge.sip.transaction.client import hop_request
+from bridge.sip.transaction.server import ServerTransaction
+from bridge.sip.transaction.timers import Timer
 
 if TYPE_CHECKING:
     from bridge.sip.dialog import Dialog

@@ -3,16 +3,16 @@
 from typing import TYPE_CHECKING
 
 from bridge.sip.events import Ended
-from bridge.sip.headers import Headers
-from bridge.sip.message import Request, Response, SipError
+from bridge.sip.message.headers import Headers
+from bridge.sip.message.message import Request, Response, SipError
+from bridge.sip.message.values import ValueSyntaxError, parameters
 from bridge.sip.reason import TIMED_OUT
 from bridge.sip.session import Phase, Session
-from bridge.sip.values import ValueSyntaxError, parameters
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bridge.sip.timers import Timer
+    from bridge.sip.transaction.timers import Timer
 
 MIN_SE = 90
 """Seconds; the least that RFC 4028 section 5 allows."""

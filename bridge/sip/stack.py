@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 from bridge.sip.boundary import Local, Output, Send, Target
 from bridge.sip.counters import Counters
-from bridge.sip.headers import Headers
-from bridge.sip.message import Request
-from bridge.sip.timers import Timers
-from bridge.sip.transactions import MAGIC, Transactions
-from bridge.sip.values import escape, host_text
+from bridge.sip.message.headers import Headers
+from bridge.sip.message.message import Request
+from bridge.sip.message.values import escape, host_text
+from bridge.sip.transaction.timers import Timers
+from bridge.sip.transaction.transactions import MAGIC, Transactions
 
 ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REFER, NOTIFY"
 SUPPORTED = "timer, 100rel, replaces, norefersub"

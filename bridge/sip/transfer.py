@@ -1,11 +1,11 @@
 """REFER in a dialog (RFC 3515), ours and theirs, and its NOTIFYs."""
 
-from bridge.sip.body import fragment_code
 from bridge.sip.events import TransferProgressed, TransferRequested
-from bridge.sip.message import PHRASES, Response, SipError
+from bridge.sip.message.body import fragment_code
+from bridge.sip.message.message import PHRASES, Response, SipError
+from bridge.sip.message.values import Address, ValueSyntaxError, escape, readable
 from bridge.sip.session import Phase, Session
-from bridge.sip.transaction_server import ServerTransaction
-from bridge.sip.values import Address, ValueSyntaxError, escape, readable
+from bridge.sip.transaction.server import ServerTransaction
 
 SUBSCRIPTION_SECONDS = 180
 

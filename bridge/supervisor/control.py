@@ -12,9 +12,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Final, TypeAlias
 
+from bridge.cluster.sockets import listen
 from bridge.errors import BridgeError, SettingsError
-from bridge.net.directory import FOLDER
-from bridge.net.node_sockets import listen
+from bridge.stores.directory import FOLDER
 from bridge.tasks import Tasks
 from bridge.wire import supervision
 from bridge.wire.supervision import Done, DrainNodes, Failed, Progress, Reply, Request

@@ -11,10 +11,10 @@ from pathlib import Path
 import msgspec
 
 from bridge.errors import SettingsError
-from bridge.net import local_token
-from bridge.net.directory import FOLDER
-from bridge.net.listener import open_cluster_listeners, open_listeners
+from bridge.http import local_token
+from bridge.http.listener import open_cluster_listeners, open_listeners
 from bridge.settings.model import Settings
+from bridge.stores.directory import FOLDER
 from bridge.supervisor import signals
 from bridge.supervisor.control import control_path, serving
 from bridge.supervisor.fleet import Fleet

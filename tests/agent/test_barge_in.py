@@ -5,9 +5,9 @@ import pytest
 
 from bridge.agent.voice_detector import silero
 from bridge.audio.frame import FRAME_BYTES, SILENCE
-from tests.load.vads import SPEECH_RMS, noises, onset
-from tests.support.agent_talk import talking
-from tests.support.voices import SPEECH, words
+from tests.bench.studies.vads import SPEECH_RMS, noises, onset
+from tests.support.sound.agent_talk import talking
+from tests.support.sound.voices import SPEECH, words
 from tests.support.waiting import until
 
 LEAD_FRAMES = 75

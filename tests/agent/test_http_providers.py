@@ -16,12 +16,12 @@ from bridge.agent.http_providers import (
 )
 from bridge.agent.http_recognizer import MAX_TRANSCRIPT_CHARACTERS
 from bridge.agent.providers import Message, ProviderFailed
-from bridge.audio.wav import parse_wav
+from bridge.audio.file.wav import parse_wav
 from bridge.call.model import LineName
-from bridge.net.guard import Guard
-from bridge.net.http import Http
+from bridge.http.address_guard import Guard
+from bridge.http.client import Http
 from bridge.settings.line import Agent
-from tests.support.provider_double import providing, tone_wav
+from tests.support.servers.provider_double import providing, tone_wav
 
 LOOPBACK = [ipaddress.ip_network("127.0.0.0/8")]
 SOUND = bytes(6400)

@@ -7,14 +7,14 @@ from aiohttp.test_utils import TestServer
 from bridge.agent.endpoint import Endpoint
 from bridge.agent.http_recognizer import MAX_WORDS, HttpRecognizer
 from bridge.agent.providers import ProviderFailed, Recognized
-from bridge.audio.wav import parse_wav
+from bridge.audio.file.wav import parse_wav
 from bridge.call.model import LineName
 from bridge.call.transcript import Word
-from bridge.net.guard import Guard
-from bridge.net.http import Http
+from bridge.http.address_guard import Guard
+from bridge.http.client import Http
 from bridge.settings.line import Agent
 from tests.agent.test_http_providers import LOOPBACK
-from tests.support.provider_double import providing
+from tests.support.servers.provider_double import providing
 
 PCM = bytes(6400)
 

@@ -13,12 +13,12 @@ from bridge.agent.script import AgentMode, Script
 from bridge.agent.voice_detector import VoiceDetectors, silero
 from bridge.audio.frame import SILENCE, Frame
 from bridge.call.model import LegId, LineName
+from bridge.http.address_guard import Guard
+from bridge.http.client import Http
 from bridge.legs.agent import AgentLeg
-from bridge.net.guard import Guard
-from bridge.net.http import Http
 from bridge.settings.line import Agent
-from tests.support.agent_talk import VOICE, Counts
-from tests.support.provider_double import ProviderDouble, providing
+from tests.support.servers.provider_double import ProviderDouble, providing
+from tests.support.sound.agent_talk import VOICE, Counts
 
 AT_ONCE = 20
 SETTINGS = Agent(

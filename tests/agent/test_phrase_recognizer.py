@@ -9,8 +9,8 @@ from bridge.agent import phrase_recognizer
 from bridge.agent.phrase_recognizer import MAX_SECONDS, MAX_WAITING, PhraseRecognizer
 from bridge.agent.providers import ProviderFailed
 from bridge.agent.questions import GRAMMAR, PRONUNCIATIONS
-from bridge.media import sandboxed
-from tests.support.spoken_questions import utterance
+from bridge.media.decoding import sandboxed
+from tests.support.sound.spoken_questions import utterance
 
 SCRIPT = """
 import json, sys, time

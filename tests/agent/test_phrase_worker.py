@@ -3,7 +3,7 @@
 import pytest
 
 from bridge.agent.questions import GRAMMAR, PRONUNCIATIONS, question_of
-from tests.support.spoken_questions import VOICES, utterance
+from tests.support.sound.spoken_questions import VOICES, utterance
 
 pytestmark = [
     pytest.mark.espeak,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bridge.agent.voice_detector import VOICE, VOICE_END, Silero, VoiceDetectors, silero
-from tests.support.voices import words
+from tests.support.sound.voices import words
 
 SILENCE = bytes(640)
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from tests.support.inprocess import KEY
-from tests.support.offers import ANSWERABLE, offer
+from tests.support.packets.offers import ANSWERABLE, offer
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.usefixtures("nodes")

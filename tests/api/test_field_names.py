@@ -3,8 +3,8 @@
 import pytest
 
 from bridge.settings.model import Net
+from tests.support.clients.vendor import ECHO, NUMBER, SALES, two_lines
 from tests.support.inprocess import running
-from tests.support.vendor import ECHO, NUMBER, SALES, two_lines
 from tests.support.waiting import until
 
 

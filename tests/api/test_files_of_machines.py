@@ -4,10 +4,10 @@ import aiohttp
 import msgspec
 import pytest
 
-from bridge.audio.wav import make_header
+from bridge.audio.file.wav import make_header
 from bridge.call.model import CallId, LineName
 from bridge.errors import FileUnavailable
-from bridge.media.files import FileLocation
+from bridge.media.recording.files import FileLocation
 from bridge.settings.model import Data
 from tests.support.inprocess import KEY, settings
 from tests.support.two_nodes import two_nodes

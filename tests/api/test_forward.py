@@ -7,9 +7,9 @@ import msgspec
 import pytest
 from yarl import URL
 
-from bridge.net.directory import FOLDER
-from bridge.net.node_sockets import node_socket_path, socket_path
+from bridge.cluster.sockets import node_socket_path, socket_path
 from bridge.settings.model import Http, Limits
+from bridge.stores.directory import FOLDER
 from bridge.wire.call_id import chirp, wavix
 from tests.support.forwarding import LARGE, NEVER, SECOND, Owner, data, dial, listed, post
 from tests.support.inprocess import KEY, settings, with_limits

@@ -9,7 +9,7 @@ import pytest
 from bridge.api import forward
 from bridge.api.openapi import OPERATIONS
 from bridge.api.routes import ROUTES, SOCKETS
-from bridge.net.node_sockets import KERNEL_BUFFER
+from bridge.cluster.sockets import KERNEL_BUFFER
 from tests.support.forwarding import DOWNLOAD, LARGE, SECOND, Owner
 from tests.support.inprocess import KEY
 from tests.support.two_nodes import two_nodes

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from bridge.api.pages import find_pages
+from bridge.api.server.pages import find_pages
 from bridge.settings.model import Net
 from tests.support.inprocess import running, settings
-from tests.support.receiver import receiving
+from tests.support.servers.receiver import receiving
 from tests.support.waiting import until
 
 TALKS = "15550100002"

@@ -9,10 +9,10 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from bridge import errors
+from bridge.api.all_operations import error_format
 from bridge.api.openapi import FACES, OPERATIONS, document
-from bridge.api.operation import NOBODY, OPERATOR
-from bridge.api.operations import error_format
 from bridge.api.routes import ROUTES
+from bridge.api.server.operation import NOBODY, OPERATOR
 from tests.support.inprocess import KEY
 
 DOCUMENT = json.loads(json.dumps(document()))

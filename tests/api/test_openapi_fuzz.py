@@ -31,7 +31,7 @@ CHECKS = (
     response_schema_conformance,
 )
 ENDLESS = {"/console/api/live", "/events", "/api/v1/sessions/{sessionId}/events"}
-"""Event streams that end with the bridge; tests/api/test_events.py and test_console.py read them."""
+"""Event streams that end with the bridge; tests/api/events/test_events.py and test_console.py read them."""
 SETTINGS = settings(
     max_examples=4,
     derandomize=True,

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from bridge.call.model import CallRecord
-from bridge.node.directory import CALLS_PATH
+from bridge.cluster.directory import CALLS_PATH
 from tests.support.inprocess import KEY
 from tests.support.two_nodes import two_nodes
 

@@ -5,7 +5,7 @@ import pytest
 from bridge.settings.model import Net
 from bridge.wire.signature import standard
 from tests.support.inprocess import running, settings
-from tests.support.receiver import Taken, receiving
+from tests.support.servers.receiver import Taken, receiving
 from tests.support.waiting import until
 
 OPEN = Net(allow=["127.0.0.0/8"])

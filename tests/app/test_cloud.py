@@ -1,8 +1,8 @@
 """The lines of Meta's Cloud API are made from their settings."""
 
 from bridge.app.cloud import announcements, cloud_lines
-from bridge.net.guard import Guard
-from bridge.net.http import Http
+from bridge.http.address_guard import Guard
+from bridge.http.client import Http
 from bridge.settings.model import Line, Settings, WhatsApp
 
 

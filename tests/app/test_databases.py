@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from bridge.app.databases import engine_of
-from bridge.net.postgres import Postgres
-from bridge.net.sqlite import FILE, Sqlite
+from bridge.db.postgres import Postgres
+from bridge.db.sqlite import FILE, Sqlite
 from bridge.settings.model import Data
 
 

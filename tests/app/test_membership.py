@@ -10,11 +10,11 @@ import pytest
 from bridge.app import membership
 from bridge.app.build import Bridge
 from bridge.call.model import LineName
-from bridge.net import node_store
-from bridge.net.siblings import IDENTITY_PATH, Siblings
-from bridge.node import leases
-from bridge.node.leases import Leased
+from bridge.cluster import leases
+from bridge.cluster.leases import Leased
+from bridge.cluster.siblings import IDENTITY_PATH, Siblings
 from bridge.settings.model import Data
+from bridge.stores import nodes
 from bridge.wire.call_event import EventType
 from tests.support.inprocess import built, settings
 
@@ -37,9 +37,9 @@ class Node(NamedTuple):
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     """Let leases last a second."""
-    monkeypatch.setattr(node_store, "LEASE_SECONDS", 1.0)
-    monkeypatch.setattr("bridge.node.reaping.LEASE_SECONDS", 1.0)
-    monkeypatch.setattr("bridge.node.reaping.MAX_GAP", 0.5)
+    monkeypatch.setattr(nodes, "LEASE_SECONDS", 1.0)
+    monkeypatch.setattr("bridge.cluster.reaping.LEASE_SECONDS", 1.0)
+    monkeypatch.setattr("bridge.cluster.reaping.MAX_GAP", 0.5)
     monkeypatch.setattr(leases, "BEAT_SECONDS", 0.2)
     monkeypatch.setattr(leases, "READ_SECONDS", 0.2)
 

@@ -3,8 +3,8 @@
 from typing import Any
 
 from bridge.app.recordings import share_of
-from bridge.net.node_store import Member
-from bridge.node.membership import Alone
+from bridge.cluster.membership import Alone
+from bridge.stores.nodes import Member
 
 
 class Lapsed:

@@ -5,7 +5,7 @@ from ipaddress import ip_network
 import pytest
 
 from bridge.app.sip import trunks_of
-from bridge.audio.codec import G722, PCMA
+from bridge.audio.codec.codec import G722, PCMA
 from bridge.call.model import LineName
 from bridge.rtc.rtp_source import SourcePolicy
 from bridge.settings.model import Line, LineSip, Settings, Sip

@@ -9,10 +9,10 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.cluster.wrong_clock import environment
-from tests.support.authority import Authority
+from tests.machines.wrong_clock import environment
 from tests.support.machine import free_port
 from tests.support.server import Server, running, stop
+from tests.support.servers.authority import Authority
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.full]
 

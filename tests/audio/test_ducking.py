@@ -5,7 +5,7 @@ import pytest
 
 from bridge.audio.ducking import FALL_FRAMES, RISE_FRAMES, Ducking, attenuation
 from bridge.audio.frame import FRAME_SAMPLES
-from tests.support.voice import pcm
+from tests.support.sound.voice import pcm
 
 
 def samples(frame):

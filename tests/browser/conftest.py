@@ -8,8 +8,8 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, async_playwright
 
-from tests.browser.chromium import Visitor
-from tests.browser.window import Engines
+from tests.browser.stage.chromium import Visitor
+from tests.browser.stage.window import Engines
 from tests.support.server import Server, running
 
 HERE = Path(__file__).parent
@@ -21,7 +21,7 @@ ONE_LOOP = pytest.mark.asyncio(loop_scope="session")
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Let pytest-asyncio prepare the session's loop for a test; it would end one of the test's own, and all browsers with it."""
     definition = metafunc.definition
-    if definition.path.parent == HERE and inspect.iscoroutinefunction(metafunc.function):
+    if HERE in definition.path.parents and inspect.iscoroutinefunction(metafunc.function):
         definition.add_marker(ONE_LOOP, append=False)
 
 
@@ -29,7 +29,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run all tests of this folder in one event loop."""
     for item in items:
-        if item.path.parent == HERE and inspect.iscoroutinefunction(getattr(item, "obj", None)):
+        if HERE in item.path.parents and inspect.iscoroutinefunction(getattr(item, "obj", None)):
             item.add_marker(ONE_LOOP, append=False)
 
 

@@ -9,9 +9,9 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, Route
 
-from tests.browser.chromium import Visitor, record
-from tests.browser.speech import level, longest_gap
-from tests.support.impairment import ImpairmentProxy, impaired_path
+from tests.browser.stage.chromium import Visitor, record
+from tests.browser.stage.speech import level, longest_gap
+from tests.support.packets.impairment import ImpairmentProxy, impaired_path
 from tests.support.server import Server, running
 
 pytestmark = pytest.mark.browser

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from tests.browser.axe import needs_axe, violations
-from tests.browser.chromium import Visitor
-from tests.browser.network import Namespace, available, namespace
-from tests.browser.window import Engines, Window, window
-from tests.support.coturn import Coturn, running_coturn
+from tests.browser.stage.axe import needs_axe, violations
+from tests.browser.stage.chromium import Visitor
+from tests.browser.stage.network import Namespace, available, namespace
+from tests.browser.stage.window import Engines, Window, window
 from tests.support.machine import own_address
 from tests.support.server import Server, running
+from tests.support.servers.coturn import Coturn, running_coturn
 
 pytestmark = pytest.mark.browser
 

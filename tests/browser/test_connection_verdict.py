@@ -6,8 +6,8 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Page
 
+from tests.browser.stage.window import Engines
 from tests.browser.test_connection_test import codes, page_of
-from tests.browser.window import Engines
 from tests.support.server import Server
 
 pytestmark = pytest.mark.browser

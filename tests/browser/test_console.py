@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, Route, expect
 
-from tests.browser.axe import needs_axe, violations
-from tests.browser.chromium import Visitor
+from tests.browser.stage.axe import needs_axe, violations
+from tests.browser.stage.chromium import Visitor
 from tests.support.server import Server
 
 pytestmark = pytest.mark.browser

@@ -8,8 +8,8 @@ import pytest
 from playwright.async_api import Browser, Route, expect
 
 from bridge.call.diagnosis.problems import RULES, Code
-from tests.browser.chromium import SPEECH, Visitor, launch
-from tests.browser.window import Engines
+from tests.browser.stage.chromium import SPEECH, Visitor, launch
+from tests.browser.stage.window import Engines
 from tests.support.server import Server
 
 pytestmark = pytest.mark.browser

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from playwright.async_api import Browser
 
-from tests.browser.chromium import Visitor
+from tests.browser.stage.chromium import Visitor
 from tests.docs.blocks import runnable
 from tests.support.server import Server
 

@@ -7,8 +7,8 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
-from tests.browser.axe import needs_axe, violations
-from tests.browser.chromium import SCHEMES
+from tests.browser.stage.axe import needs_axe, violations
+from tests.browser.stage.chromium import SCHEMES
 from tests.support.guide import PROJECT, build, served
 
 pytestmark = pytest.mark.browser

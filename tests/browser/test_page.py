@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, Request, expect
 
-from tests.browser.chromium import SCHEMES, SPEECH, Visitor, launch, record
-from tests.browser.speech import level
-from tests.browser.window import Engines
+from tests.browser.stage.chromium import SCHEMES, SPEECH, Visitor, launch, record
+from tests.browser.stage.speech import level
+from tests.browser.stage.window import Engines
 from tests.support.server import Server, running, stop
 
 pytestmark = pytest.mark.browser

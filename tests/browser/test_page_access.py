@@ -3,8 +3,8 @@
 import pytest
 from playwright.async_api import Browser, expect
 
-from tests.browser.axe import needs_axe, violations
-from tests.browser.chromium import Visitor
+from tests.browser.stage.axe import needs_axe, violations
+from tests.browser.stage.chromium import Visitor
 from tests.support.server import Server
 
 pytestmark = pytest.mark.browser

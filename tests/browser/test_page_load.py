@@ -3,7 +3,7 @@
 import pytest
 from playwright.async_api import Browser
 
-from tests.browser.page_load import load
+from tests.browser.stage.page_load import load
 from tests.support.server import Server
 
 pytestmark = pytest.mark.browser

@@ -9,14 +9,14 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page
 from pystoi import stoi
 
-from tests.browser.chromium import RATE, SPEECH, Sound, Visitor, launch, record
-from tests.browser.speech import delays, read, scores
+from tests.browser.stage.chromium import RATE, SPEECH, Sound, Visitor, launch, record
+from tests.browser.stage.speech import delays, read, scores
+from tests.browser.stage.window import Engines
 from tests.browser.test_bridge_js import sum_of
-from tests.browser.window import Engines
+from tests.support.peers.signalling import Exchange
+from tests.support.peers.stock_peer import StockPeer
 from tests.support.server import Server
-from tests.support.signalling import Exchange
-from tests.support.stock_peer import StockPeer
-from tests.support.voices import TALKING
+from tests.support.sound.voices import TALKING
 
 pytestmark = pytest.mark.browser
 

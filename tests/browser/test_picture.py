@@ -14,7 +14,7 @@ import pytest
 from playwright.async_api import Browser, FloatRect, expect
 
 from bridge.call.diagnosis.problems import RULES, Code
-from tests.browser.chromium import Visitor
+from tests.browser.stage.chromium import Visitor
 from tests.support.server import PROJECT, Server
 
 TALKS = "15550100002"

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.browser import tone
-from tests.browser.window import FIREFOX_IN_LONG, Engines, Window
+from tests.browser.stage import tone
+from tests.browser.stage.window import FIREFOX_IN_LONG, Engines, Window
 from tests.support.server import Server
 
 

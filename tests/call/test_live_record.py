@@ -5,10 +5,10 @@ import msgspec
 from bridge.call.live_record import LiveRecord, live_record
 from bridge.call.model import State
 from bridge.rtp.session import RtpSession
-from bridge.wire.rtp_stream import OutgoingStream
-from tests.support.bridge_peer import talk_until_heard
+from bridge.wire.rtp.stream import OutgoingStream
 from tests.support.inprocess import running
-from tests.support.light_peer import LightPeer
+from tests.support.peers.bridge_peer import talk_until_heard
+from tests.support.peers.light_peer import LightPeer
 
 ECHO = "15550100001"
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.audio.encoder_level import EncoderLevel
+from bridge.audio.codec.encoder_level import EncoderLevel
 from bridge.call.load import CALM_SECONDS, RELIEF_SECONDS, STRAIN_SECONDS, LoadPolicy
 
 CALM = (0.001, 0.2)

@@ -11,7 +11,7 @@ from bridge.legs.agent import AgentLeg
 from bridge.settings.model import Agent, Net
 from bridge.wire.call_event import CallEvent
 from tests.support.inprocess import KEY, Client, running, settings
-from tests.support.provider_double import providing, tone_wav
+from tests.support.servers.provider_double import providing, tone_wav
 from tests.support.two_nodes import one_node_only
 from tests.support.waiting import until
 

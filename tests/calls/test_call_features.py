@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from bridge.settings.model import Calls, Line
-from tests.calls.test_cloud import world
+from tests.calls.whatsapp.test_cloud import world
 from tests.support.inprocess import running, settings
-from tests.support.speech_compare import tone
-from tests.support.stock_peer import RATE, Pcm, StockPeer
+from tests.support.peers.stock_peer import RATE, Pcm, StockPeer
+from tests.support.sound.speech_compare import tone
+from tests.support.sound.wav import wav_file
 from tests.support.waiting import until
-from tests.support.wav import wav_file
 
 ECHO, NEVER, BUSY, UNREACHABLE, SILENT = (f"1555010000{number}" for number in (1, 3, 4, 6, 8))
 TELEPHONE = "15550200001"

@@ -7,9 +7,9 @@ from struct import unpack
 import pytest
 
 from bridge.call.model import LegId
-from tests.support.bridge_peer import speech
 from tests.support.inprocess import running
-from tests.support.light_peer import DIGITS, LightPeer
+from tests.support.peers.bridge_peer import speech
+from tests.support.peers.light_peer import DIGITS, LightPeer
 from tests.support.waiting import until
 
 ECHO, SILENT = "15550100001", "15550100008"

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from tests.support.inprocess import running
-from tests.support.speech_compare import align, compare, level_db, tone
-from tests.support.stock_peer import RATE, StockPeer, read_wav
-from tests.support.voices import SPEECH, TALKING
+from tests.support.peers.stock_peer import RATE, StockPeer, read_wav
+from tests.support.sound.speech_compare import align, compare, level_db, tone
+from tests.support.sound.voices import SPEECH, TALKING
 from tests.support.waiting import until, until_answer
 
 ECHO, TALKS, HANGS_UP, SILENT, REPEATS = (f"1555010000{n}" for n in (1, 2, 7, 8, 9))

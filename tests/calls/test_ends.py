@@ -10,19 +10,19 @@ import aiohttp
 import pytest
 from aiortc import RTCCertificate
 
-from bridge.call import silence_detector
+from bridge.call.bus import silence_detector
 from bridge.call.model import EndReason
 from bridge.legs import webrtc
 from bridge.legs.webrtc import WebRtcLeg
 from bridge.node.runner import CallRunner
 from bridge.rtc.config import Timeouts
 from tests.support import server
-from tests.support.bridge_peer import RoamingPeer, speech, talk, talk_until_heard
 from tests.support.inprocess import running, with_limits
-from tests.support.light_peer import LightPeer
-from tests.support.offers import offer
-from tests.support.signalling import HttpExchange, SignallingError
-from tests.support.stock_peer import StockPeer
+from tests.support.packets.offers import offer
+from tests.support.peers.bridge_peer import RoamingPeer, speech, talk, talk_until_heard
+from tests.support.peers.light_peer import LightPeer
+from tests.support.peers.signalling import HttpExchange, SignallingError
+from tests.support.peers.stock_peer import StockPeer
 from tests.support.two_nodes import one_node_only
 from tests.support.waiting import until
 

@@ -8,10 +8,10 @@ import pytest
 
 from bridge.settings.model import Line, Net
 from tests.support import server as servers
-from tests.support.event_stream import listening
+from tests.support.clients.event_stream import listening
 from tests.support.inprocess import running, settings
-from tests.support.receiver import receiving
-from tests.support.stock_peer import StockPeer
+from tests.support.peers.stock_peer import StockPeer
+from tests.support.servers.receiver import receiving
 from tests.support.two_nodes import one_node_only
 from tests.support.waiting import until, until_answer
 

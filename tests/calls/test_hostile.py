@@ -8,11 +8,11 @@ import pytest
 
 from bridge.call.model import LegId
 from bridge.legs import simulator
-from tests.support.bridge_peer import Prober, Stranger, speech, talk
-from tests.support.hostile_datagrams import DTLS, EVERYTHING, MEDIA, port_of
 from tests.support.inprocess import running
-from tests.support.light_peer import LightPeer
-from tests.support.rtp_party import rtp
+from tests.support.packets.hostile_datagrams import DTLS, EVERYTHING, MEDIA, port_of
+from tests.support.packets.rtp_party import rtp
+from tests.support.peers.bridge_peer import Prober, Stranger, speech, talk
+from tests.support.peers.light_peer import LightPeer
 from tests.support.two_nodes import one_node_only
 from tests.support.waiting import until
 

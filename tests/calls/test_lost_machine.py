@@ -7,7 +7,7 @@ import urllib.error
 import asyncpg
 import pytest
 
-from bridge.audio.wav import parse_wav
+from bridge.audio.file.wav import parse_wav
 from tests.support.server import free_port, running
 from tests.support.two_nodes import one_node_only
 

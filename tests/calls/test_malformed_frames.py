@@ -9,9 +9,8 @@ import pytest
 
 from bridge.call.model import LegKind
 from bridge.settings.model import Net
-from tests.support.inprocess import running, settings
-from tests.support.pcm_client import pcm_client, url_of
-from tests.support.raw_socket import (
+from tests.support.clients.pcm_client import pcm_client, url_of
+from tests.support.clients.raw_socket import (
     BINARY,
     CLOSE,
     PING,
@@ -24,8 +23,9 @@ from tests.support.raw_socket import (
     raw_client,
     raw_server,
 )
-from tests.support.speech_compare import clearness
-from tests.support.voices import words
+from tests.support.inprocess import running, settings
+from tests.support.sound.speech_compare import clearness
+from tests.support.sound.voices import words
 from tests.support.waiting import until
 
 ECHO = "15550100001"

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from bridge.audio.opus import Application, Encoder, EncoderSettings
+from bridge.audio.codec.opus import Application, Encoder, EncoderSettings
 from bridge.call.model import LegId
 from bridge.rtc.config import Timeouts
-from tests.support.bridge_peer import RoamingPeer, opus, value
-from tests.support.impairment import Impairment, impaired_path, without_candidates
 from tests.support.inprocess import running
-from tests.support.light_peer import LightPeer
-from tests.support.speech_compare import tone
+from tests.support.packets.impairment import Impairment, impaired_path, without_candidates
+from tests.support.peers.bridge_peer import RoamingPeer, opus, value
+from tests.support.peers.light_peer import LightPeer
+from tests.support.sound.speech_compare import tone
 from tests.support.two_nodes import one_node_only
 from tests.support.waiting import until
 

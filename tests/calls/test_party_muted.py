@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from bridge.call import mute_detector
-from tests.support.event_stream import listening
+from bridge.call.bus import mute_detector
+from tests.support.clients.event_stream import listening
 from tests.support.inprocess import running
-from tests.support.stock_peer import StockPeer
+from tests.support.peers.stock_peer import StockPeer
 
 pytestmark = pytest.mark.call
 

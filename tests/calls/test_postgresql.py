@@ -4,15 +4,15 @@ from typing import Any
 
 import pytest
 
-from bridge.net import table_copy
+from bridge.db import table_copy
 from bridge.settings.model import Data, Net
-from tests.support.event_stream import listening
+from tests.support.clients.event_stream import listening
+from tests.support.clients.vendor import ECHO as CONTACT
+from tests.support.clients.vendor import SALES, two_lines
 from tests.support.inprocess import KEY, running, settings
-from tests.support.receiver import receiving
-from tests.support.stock_peer import StockPeer
+from tests.support.peers.stock_peer import StockPeer
+from tests.support.servers.receiver import receiving
 from tests.support.two_nodes import one_node_only
-from tests.support.vendor import ECHO as CONTACT
-from tests.support.vendor import SALES, two_lines
 from tests.support.waiting import until, until_answer
 
 ECHO, TALKS = "15550100001", "15550100002"

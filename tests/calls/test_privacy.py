@@ -12,11 +12,11 @@ import pytest
 
 from bridge.log import JsonFormatter
 from tests.support import server
-from tests.support.bridge_peer import talk_until_heard, value
-from tests.support.light_peer import LightPeer
-from tests.support.offers import offer
-from tests.support.signalling import HttpExchange, SignallingError
-from tests.support.sound_files import wav_claiming
+from tests.support.packets.offers import offer
+from tests.support.peers.bridge_peer import talk_until_heard, value
+from tests.support.peers.light_peer import LightPeer
+from tests.support.peers.signalling import HttpExchange, SignallingError
+from tests.support.sound.sound_files import wav_claiming
 from tests.support.two_nodes import one_node_only
 from tests.support.waiting import until
 

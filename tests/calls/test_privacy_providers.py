@@ -7,13 +7,13 @@ import pytest
 from typing_extensions import override
 
 from bridge.log import JsonFormatter
-from tests.calls.test_cloud import world
-from tests.calls.test_gateway import NUMBER, bridged, gone, ringing
-from tests.support.gateway_double import DOUBLES
-from tests.support.gateway_double import TOKEN as ENGINE_TOKEN
-from tests.support.graph_double import SECRET, TOKEN, USER, VERIFY
+from tests.calls.whatsapp.test_cloud import world
+from tests.calls.whatsapp.test_gateway import NUMBER, bridged, gone, ringing
 from tests.support.two_nodes import one_node_only
 from tests.support.waiting import until
+from tests.support.whatsapp.gateway_double import DOUBLES
+from tests.support.whatsapp.gateway_double import TOKEN as ENGINE_TOKEN
+from tests.support.whatsapp.graph_double import SECRET, TOKEN, USER, VERIFY
 
 # The log is that of this process.
 pytestmark = [pytest.mark.call, one_node_only]

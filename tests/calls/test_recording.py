@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from bridge.audio.wav import parse_wav
-from bridge.node.announcement import beep
-from tests.support.event_stream import listening
+from bridge.audio.file.wav import parse_wav
+from bridge.node.calls.announcement import beep
+from tests.support.clients.event_stream import listening
 from tests.support.inprocess import KEY, running
-from tests.support.speech_compare import tone
-from tests.support.stock_peer import StockPeer
+from tests.support.peers.stock_peer import StockPeer
+from tests.support.sound.speech_compare import tone
 from tests.support.waiting import until_answer
 
 TALKS, SILENT = "15550100002", "15550100008"

@@ -9,16 +9,16 @@ import msgspec
 import numpy as np
 import pytest
 
-from bridge.audio.ogg import PRE_SKIP
-from bridge.audio.opus_packet import duration
-from bridge.audio.wav import parse_wav
-from bridge.node.announcement import BEEP_SECONDS
+from bridge.audio.codec.opus_packet import duration
+from bridge.audio.file.ogg import PRE_SKIP
+from bridge.audio.file.wav import parse_wav
+from bridge.node.calls.announcement import BEEP_SECONDS
 from bridge.settings.model import Recording
 from tests.calls.test_relay import PACKETS, two_light_peers
-from tests.support.event_stream import listening
+from tests.support.clients.event_stream import listening
 from tests.support.inprocess import running, settings
-from tests.support.light_peer import LightPeer
-from tests.support.ogg_packets import packets_of, pages_of
+from tests.support.packets.ogg_packets import packets_of, pages_of
+from tests.support.peers.light_peer import LightPeer
 
 pytestmark = pytest.mark.call
 

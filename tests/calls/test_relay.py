@@ -8,10 +8,10 @@ import pytest
 
 from bridge.settings.model import Media
 from tests.support.inprocess import running, settings
-from tests.support.light_peer import DIGITS, LightPeer
-from tests.support.opus_packets import encode
-from tests.support.speech_compare import tone
-from tests.support.stock_peer import RATE, StockPeer
+from tests.support.packets.opus_packets import encode
+from tests.support.peers.light_peer import DIGITS, LightPeer
+from tests.support.peers.stock_peer import RATE, StockPeer
+from tests.support.sound.speech_compare import tone
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.call

@@ -7,8 +7,8 @@ import pytest
 
 from bridge.call.model import LegId
 from tests.support.inprocess import KEY, running, with_limits
-from tests.support.signalling import SignallingError
-from tests.support.stock_peer import StockPeer
+from tests.support.peers.signalling import SignallingError
+from tests.support.peers.stock_peer import StockPeer
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.call

@@ -5,15 +5,15 @@ import asyncio
 import numpy as np
 import pytest
 
-from bridge.audio.wav import parse_wav
-from tests.calls.test_cloud import world
-from tests.calls.test_gateway import bridged, ringing
-from tests.calls.test_gateway import dialect as dialect
-from tests.calls.test_trunk import BRANCH, OFFICE, joined
-from tests.calls.test_trunk import ringing as telephone_rings
-from tests.support.event_stream import listening
-from tests.support.pcm_client import pcm_client
-from tests.support.speech_compare import tone
+from bridge.audio.file.wav import parse_wav
+from tests.calls.telephone.test_trunk import BRANCH, OFFICE, joined
+from tests.calls.telephone.test_trunk import ringing as telephone_rings
+from tests.calls.whatsapp.test_cloud import world
+from tests.calls.whatsapp.test_gateway import bridged, ringing
+from tests.calls.whatsapp.test_gateway import dialect as dialect
+from tests.support.clients.event_stream import listening
+from tests.support.clients.pcm_client import pcm_client
+from tests.support.sound.speech_compare import tone
 from tests.support.waiting import until_answer
 
 pytestmark = pytest.mark.call

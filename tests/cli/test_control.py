@@ -8,8 +8,8 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from bridge.cli import control
+from bridge.cluster.sockets import listen
 from bridge.errors import SetupError
-from bridge.net.node_sockets import listen
 from bridge.supervisor.control import control_path
 from bridge.wire import supervision
 from bridge.wire.supervision import Done, DrainNodes, Failed, Progress

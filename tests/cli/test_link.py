@@ -4,7 +4,7 @@ import pytest
 
 from bridge.cli import link
 from bridge.errors import SetupError
-from bridge.net import local_token
+from bridge.http import local_token
 from bridge.settings.model import Data, Http, Settings
 
 

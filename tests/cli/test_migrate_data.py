@@ -10,15 +10,15 @@ import pytest
 from bridge.app.databases import engine_of
 from bridge.call.model import LineName
 from bridge.cli.migrate_data import move, run
+from bridge.db import folder_lock, table_copy
+from bridge.db.spool import FOLDER, Spool
+from bridge.db.table_copy import Place
 from bridge.errors import SetupError
-from bridge.net import folder_lock, table_copy
-from bridge.net.secret import shared_secret
-from bridge.net.spool import FOLDER, Spool
-from bridge.net.table_copy import Place
 from bridge.settings.model import Data, Net
+from bridge.stores.secret import shared_secret
 from tests.support.inprocess import running, settings
-from tests.support.postgres import PASSWORD
-from tests.support.receiver import receiving
+from tests.support.servers.postgres import PASSWORD
+from tests.support.servers.receiver import receiving
 from tests.support.waiting import until
 
 PERSON, LINE = "15550100002", LineName("demo")

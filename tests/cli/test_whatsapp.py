@@ -7,9 +7,9 @@ import pytest
 from bridge.cli.whatsapp import _line, _run, add_arguments, calling
 from bridge.errors import SettingsError
 from bridge.settings.model import Line, Settings, WhatsApp
-from tests.calls.test_cloud import cloud_line
-from tests.support.graph_double import GraphDouble
+from tests.calls.whatsapp.test_cloud import cloud_line
 from tests.support.inprocess import settings
+from tests.support.whatsapp.graph_double import GraphDouble
 
 
 def arguments(*words):

@@ -10,15 +10,14 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from bridge.app.cloud import graph_of
-from bridge.cli import whatsapp_check
+from bridge.cli import stun, whatsapp_check
 from bridge.cli.whatsapp_check import Check, webhook_url
 from bridge.errors import SettingsError
-from bridge.net import stun
-from bridge.net.guard import Guard
-from bridge.net.http import Http
+from bridge.http.address_guard import Guard
+from bridge.http.client import Http
 from bridge.settings.model import Line, Rtc, Settings
-from tests.calls.test_cloud import World, cloud_line, world
-from tests.net.test_stun import server as stun_server
+from tests.calls.whatsapp.test_cloud import World, cloud_line, world
+from tests.cli.test_stun import server as stun_server
 from tests.support.inprocess import free_udp_ports
 from tests.support.machine import free_port
 
@@ -89,7 +88,7 @@ async def test_all_is_in_order():
     ],
 )
 async def test_a_setting_that_is_wrong_is_named(changed, step, words, monkeypatch):
-    monkeypatch.setattr("bridge.net.graph.RETRY_DELAYS", (0.0, 0.0))
+    monkeypatch.setattr("bridge.whatsapp.graph.RETRY_DELAYS", (0.0, 0.0))
     async with enabled() as meta:
         report = await check(meta, **changed)
     assert (report.code, report.failed) == (1, [step])

@@ -6,16 +6,16 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from bridge.net.sip_sockets import Tls
-from bridge.net.sip_tls import client_context, server_context
 from bridge.settings.model import Line, LineSip, Sip
 from bridge.sip.boundary import Credentials
 from bridge.sip.events import Answered, Ended, Refused
-from tests.support.authority import Authority
+from bridge.trunk.sockets import Tls
+from bridge.trunk.tls import client_context, server_context
 from tests.support.inprocess import running, settings
-from tests.support.kamailio import running_kamailio, shipped
 from tests.support.machine import free_port
-from tests.support.sip_agents import SDP, TRUSTED, sip_agent, trunk_to
+from tests.support.servers.authority import Authority
+from tests.support.sip.kamailio import running_kamailio, shipped
+from tests.support.sip.sip_agents import SDP, TRUSTED, sip_agent, trunk_to
 from tests.support.waiting import until_answer
 
 pytestmark = pytest.mark.kamailio

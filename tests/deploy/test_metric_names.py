@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bridge.api.scrape import merge
+from bridge.api.operations.scrape import merge
 from bridge.metrics.registry import Metrics
 from tests.docs.blocks import runnable
 from tests.support.metric_families import families

@@ -12,10 +12,10 @@ import pytest
 
 from bridge.settings.model import Http, Line
 from tests.support.inprocess import Client, running, settings
-from tests.support.nginx import NAME, running_nginx
-from tests.support.signalling import HttpExchange
-from tests.support.speech_compare import tone
-from tests.support.stock_peer import StockPeer
+from tests.support.peers.signalling import HttpExchange
+from tests.support.peers.stock_peer import StockPeer
+from tests.support.servers.nginx import NAME, running_nginx
+from tests.support.sound.speech_compare import tone
 
 pytestmark = pytest.mark.nginx
 

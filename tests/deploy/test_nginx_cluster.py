@@ -14,7 +14,7 @@ import pytest
 from bridge.settings.model import Admin, Http, Line
 from bridge.wire.call_id import chirp, wavix
 from tests.support.inprocess import settings
-from tests.support.nginx import CLUSTER, NAME, running_cluster_nginx
+from tests.support.servers.nginx import CLUSTER, NAME, running_cluster_nginx
 from tests.support.two_nodes import Node, two_nodes
 
 pytestmark = pytest.mark.nginx

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bridge.__main__ import build_parser
-from bridge.net.postgres_setup import WAIT_SECONDS
+from bridge.db.postgres_setup import WAIT_SECONDS
 from bridge.settings.model import load
 
 UNIT = Path(__file__).parents[2] / "deploy" / "systemd" / "bridge.service"

@@ -12,7 +12,7 @@ import pytest
 
 from bridge.api.openapi import document
 from bridge.wire.call_event import CallEvent, EventType
-from bridge.wire.webhook import native
+from bridge.wire.webhook.formats import native
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 

@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from tests.examples.program import running_example, talking
-from tests.support.opus_packets import decode
-from tests.support.speech_compare import level_db, likeness
-from tests.support.voices import words
+from tests.support.packets.opus_packets import decode
+from tests.support.sound.speech_compare import level_db, likeness
+from tests.support.sound.voices import words
 
 pytestmark = [
     pytest.mark.call,

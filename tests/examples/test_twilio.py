@@ -4,9 +4,9 @@ import aiohttp
 import pytest
 
 from tests.examples.program import Api, calling, running_example
-from tests.support.opus_packets import decode
-from tests.support.speech_compare import likeness
-from tests.support.voices import words
+from tests.support.packets.opus_packets import decode
+from tests.support.sound.speech_compare import likeness
+from tests.support.sound.voices import words
 from tests.support.waiting import until
 
 pytestmark = [

@@ -6,7 +6,7 @@ from bridge.agent.filler import tone
 from bridge.agent.providers import HangUp
 from bridge.agent.script import AgentMode
 from bridge.call import events
-from tests.support.agent_talk import VOICE, talking
+from tests.support.sound.agent_talk import VOICE, talking
 
 
 async def test_a_bot_says_its_greeting_and_hangs_up():

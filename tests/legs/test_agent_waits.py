@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.support.agent_talk import SPOKEN, VOICE, talking
+from tests.support.sound.agent_talk import SPOKEN, VOICE, talking
 from tests.support.waiting import until
 
 # Sound that comes while it is made

@@ -10,13 +10,22 @@ from bridge.call import events
 from bridge.call.model import EndReason
 from bridge.errors import SdpError, WhatsAppRefused
 from bridge.legs.cloud import InboundCall
-from tests.support.bridge_peer import value
-from tests.support.cloud_call import ANSWERED, CONNECTED, DIALLED, LEG, WACID, call, ended, say
-from tests.support.meta_peer import ANSWER_FORMS, OFFER_FORMS
-from tests.support.offers import offer
-from tests.support.speech_compare import align, tone
-from tests.support.voices import words
+from tests.support.packets.offers import offer
+from tests.support.peers.bridge_peer import value
+from tests.support.peers.meta_peer import ANSWER_FORMS, OFFER_FORMS
+from tests.support.sound.speech_compare import align, tone
+from tests.support.sound.voices import words
 from tests.support.waiting import until
+from tests.support.whatsapp.cloud_call import (
+    ANSWERED,
+    CONNECTED,
+    DIALLED,
+    LEG,
+    WACID,
+    call,
+    ended,
+    say,
+)
 
 pytestmark = pytest.mark.virtual_time
 

@@ -4,13 +4,14 @@ import asyncio
 
 import pytest
 
-from bridge.call import events, silence_detector
+from bridge.call import events
+from bridge.call.bus import silence_detector
 from bridge.call.model import EndReason
 from bridge.legs import cloud
 from bridge.legs.cloud import InboundCall
 from bridge.rtc.config import Timeouts
-from tests.support.cloud_call import DIALLED, LEG, WACID, call, ended
 from tests.support.waiting import until
+from tests.support.whatsapp.cloud_call import DIALLED, LEG, WACID, call, ended
 
 pytestmark = pytest.mark.virtual_time
 

@@ -11,7 +11,7 @@ from bridge.call.setup_timings import SetupTimings
 from bridge.errors import CallNotFound, LegError, Unreachable
 from bridge.legs.gateway import GatewayLeg, RetryPolicy
 from bridge.wire.gateway import EngineCall, Phase, read_message
-from bridge.wire.media_format import WADIAL
+from bridge.wire.stream.media_format import WADIAL
 from tests.support.waiting import until
 
 LEG = LegId("leg")

@@ -7,7 +7,7 @@ import pytest
 from bridge.audio.frame import FRAME_BYTES, FRAME_SAMPLES, Frame
 from bridge.legs.gateway_media import GatewayMedia
 from bridge.wire.gateway import BufferStatus
-from bridge.wire.media_format import WADIAL, ZUCKZAPGO
+from bridge.wire.stream.media_format import WADIAL, ZUCKZAPGO
 
 TONE = (np.sin(np.arange(16_000) / 5) * 8000).astype("<i2").tobytes()
 

@@ -15,8 +15,8 @@ from _pytest.mark import ParameterSet
 from bridge.audio.frame import FRAME_SECONDS, SILENCE
 from bridge.legs.gateway_media import GatewayMedia
 from bridge.legs.inbound import InboundAudio
-from bridge.wire.media_format import WADIAL, ZUCKZAPGO, MediaFormat, encode_samples
-from bridge.wire.media_stream import (
+from bridge.wire.stream.media_format import WADIAL, ZUCKZAPGO, MediaFormat, encode_samples
+from bridge.wire.stream.media_stream import (
     WAVIX,
     Channel,
     Media,
@@ -24,7 +24,7 @@ from bridge.wire.media_stream import (
     StreamProtocol,
     StreamType,
 )
-from bridge.wire.stream_protocols import default_format, stream_messages
+from bridge.wire.stream.protocols import default_format, stream_messages
 from tests.support.virtual_time import VirtualTimeLoop
 
 pytestmark = pytest.mark.virtual_time

@@ -11,13 +11,13 @@ from bridge.call.model import EndReason, LegId
 from bridge.errors import LimitExceeded
 from bridge.legs import playback as module
 from bridge.legs.playback import AHEAD_FRAMES, PlaybackLeg, PlaybackOptions
-from bridge.media.decoders import InvalidMedia
-from tests.support.voice import pcm
+from bridge.media.decoding.decoders import InvalidMedia
+from tests.support.sound.voice import pcm
 from tests.support.waiting import until
 
 
 class TrackAssembler:
-    """Implements what a playback needs of `bridge.media.decoders.Decoding`."""
+    """Implements what a playback needs of `bridge.media.decoding.decoders.Decoding`."""
 
     def __init__(self, *frames, fails=False):
         self.left = deque(frames)

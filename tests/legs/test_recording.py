@@ -7,20 +7,20 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from bridge.audio.codec import OPUS, PCMU
-from bridge.audio.encoded_packet import EncodedPacket
+from bridge.audio.codec.codec import OPUS, PCMU
+from bridge.audio.codec.encoded_packet import EncodedPacket
+from bridge.audio.codec.opus import candidates, load
+from bridge.audio.file.track_assembler import MAX_BUFFERED
+from bridge.audio.file.track_file import OggFile
+from bridge.audio.file.wav import parse_wav
 from bridge.audio.frame import FRAME_BYTES, SILENCE, Frame
-from bridge.audio.opus import candidates, load
-from bridge.audio.track_assembler import MAX_BUFFERED
-from bridge.audio.track_file import OggFile
-from bridge.audio.wav import parse_wav
 from bridge.call import events
 from bridge.call.model import EndReason, LegId
 from bridge.legs.recording import DISK_FAILED, DISK_FULL, DISK_SLOW, RecorderLeg, Span
 from bridge.media.disk_space import DiskSpace
-from tests.support.ogg_packets import packets_of, pages_of
-from tests.support.opus_packets import encode
-from tests.support.speech_compare import tone
+from tests.support.packets.ogg_packets import packets_of, pages_of
+from tests.support.packets.opus_packets import encode
+from tests.support.sound.speech_compare import tone
 from tests.support.waiting import until
 
 PACKETS = encode(tone(2))
@@ -35,8 +35,8 @@ def threads():
 
 @pytest.fixture(autouse=True)
 def often(monkeypatch):
-    monkeypatch.setattr("bridge.audio.track_file.WavFile.write_seconds", 0.01)
-    monkeypatch.setattr("bridge.audio.track_file.OggFile.write_seconds", 0.01)
+    monkeypatch.setattr("bridge.audio.file.track_file.WavFile.write_seconds", 0.01)
+    monkeypatch.setattr("bridge.audio.file.track_file.OggFile.write_seconds", 0.01)
 
 
 class Filling:
@@ -100,7 +100,7 @@ async def test_what_is_heard_is_in_the_file_while_the_recording_goes_on(tmp_path
 
 
 async def test_the_end_writes_what_was_heard_until_then(tmp_path, threads, monkeypatch):
-    monkeypatch.setattr("bridge.audio.track_file.WavFile.write_seconds", 60.0)
+    monkeypatch.setattr("bridge.audio.file.track_file.WavFile.write_seconds", 60.0)
     async with recording(tmp_path / "a.wav", threads) as track:
         await until(lambda: track.told)
         track.hear(7)

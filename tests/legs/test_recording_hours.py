@@ -5,9 +5,9 @@ import random
 import numpy as np
 import pytest
 
+from bridge.audio.file.track_assembler import TrackAssembler
 from bridge.audio.frame import FRAME_BYTES, FRAME_SAMPLES, Frame
-from bridge.audio.track_assembler import TrackAssembler
-from bridge.call.bus import Bus
+from bridge.call.bus.bus import Bus
 from bridge.call.model import LegId
 
 pytestmark = pytest.mark.full

@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bridge.audio.detect.level import level
+from bridge.audio.file.wav import parse_wav
 from bridge.audio.frame import FRAME_BYTES, FRAME_SAMPLES, SILENCE, Frame
-from bridge.audio.level import level
-from bridge.audio.wav import parse_wav
-from bridge.call.ends import TimedSource
+from bridge.call.bus.ends import TimedSource
 from bridge.call.events import (
     DigitReceived,
     LegAnswered,
@@ -23,7 +23,7 @@ from bridge.errors import RemoteProtocolError, Unreachable
 from bridge.legs import simulator
 from bridge.legs.base import Leg
 from bridge.legs.simulator import CONTACTS, ROOM_NOISE, SimulatedContact, parse_speech
-from tests.support.wav import wav_file
+from tests.support.sound.wav import wav_file
 
 LEG = LegId("leg")
 ECHO, TALK, NEVER, BUSY, REJECT, UNREACHABLE, HANG_UP, SILENT, REPEAT = (
@@ -31,7 +31,7 @@ ECHO, TALK, NEVER, BUSY, REJECT, UNREACHABLE, HANG_UP, SILENT, REPEAT = (
 )
 RNG = np.random.default_rng(3)
 RECORDING = b"".join(RNG.integers(-9000, 9000, FRAME_SAMPLES, np.int16).tobytes() for _ in range(5))
-SPEECH = Path(__file__).parents[1] / "support" / "speech" / "male_gb.wav"
+SPEECH = Path(__file__).parents[1] / "support" / "sound" / "speech" / "male_gb.wav"
 SHIPPED = Path(simulator.__file__).with_name("simulator_speech.wav")
 
 

@@ -10,7 +10,7 @@ from bridge.errors import NoCommonCodec, SdpError, TrunkRefused, TrunkUnreachabl
 from bridge.legs.base import Answerable, DigitSender, EndsWithReason, Holdable, Transferable
 from bridge.legs.sip import InboundInvite, SipLeg
 from bridge.sip import events as sip
-from tests.support.sip_call import (
+from tests.support.sip.sip_call import (
     ANSWERED,
     CONNECTED,
     DIALLED,

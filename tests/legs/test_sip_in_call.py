@@ -6,7 +6,7 @@ import pytest
 
 from bridge.call import events
 from bridge.sip import events as sip
-from tests.support.sip_call import ANSWERED, CONNECTED, DIALLED, HELD, LEG, UNHELD, call
+from tests.support.sip.sip_call import ANSWERED, CONNECTED, DIALLED, HELD, LEG, UNHELD, call
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.virtual_time

@@ -12,11 +12,11 @@ from pylibsrtp import Policy
 from bridge.audio.frame import Frame
 from bridge.call import events
 from bridge.call.model import EndReason, LegStatistics
-from bridge.call.quality import rate
+from bridge.call.record.quality import rate
 from bridge.legs.sip_media import RTP_TIMEOUT_SECONDS
 from bridge.sip import events as sip
-from tests.support.sip_call import LEG, Call, call
-from tests.support.telephone import EVENTS, Telephone, share, tone
+from tests.support.sip.sip_call import LEG, Call, call
+from tests.support.sip.telephone import EVENTS, Telephone, share, tone
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.virtual_time

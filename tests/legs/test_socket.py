@@ -9,7 +9,7 @@ from bridge.audio.frame import SILENCE, Frame
 from bridge.call.events import LegConnected, LegEnded, LegEvent
 from bridge.call.model import EndReason, LegId
 from bridge.legs.socket import SocketLeg
-from bridge.wire.media_format import WADIAL, ZUCKZAPGO, MediaFormat
+from bridge.wire.stream.media_format import WADIAL, ZUCKZAPGO, MediaFormat
 from tests.support.waiting import until
 
 SECOND = 32_000

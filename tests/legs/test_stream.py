@@ -12,16 +12,16 @@ import pytest
 from bridge.audio.frame import FRAME_SAMPLES, SILENCE, Frame
 from bridge.call.events import LegConnected, LegEnded, LegReported
 from bridge.call.model import EndReason, LegId, LegKind, LineName
+from bridge.http.address_guard import Guard
+from bridge.http.client import Http
 from bridge.legs.outbound import QUEUE_SECONDS
 from bridge.legs.stream import StreamLeg, TrackLeg
 from bridge.media import stream_link
 from bridge.media.stream_link import StreamTarget
-from bridge.net.guard import Guard
-from bridge.net.http import Http
-from bridge.wire.media_format import Encoding, MediaFormat
-from bridge.wire.media_stream import WAVIX, Channel, StreamFacts, StreamType
-from bridge.wire.stream_protocols import stream_messages
-from tests.support.stream_customer import customer_server
+from bridge.wire.stream.media_format import Encoding, MediaFormat
+from bridge.wire.stream.media_stream import WAVIX, Channel, StreamFacts, StreamType
+from bridge.wire.stream.protocols import stream_messages
+from tests.support.servers.stream_customer import customer_server
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.virtual_time

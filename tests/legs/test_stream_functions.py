@@ -9,7 +9,7 @@ from bridge.legs.stream_functions import (
     StreamFunctions,
     no_functions,
 )
-from bridge.wire.media_stream import FunctionCall, Reply
+from bridge.wire.stream.media_stream import FunctionCall, Reply
 
 
 class Model:

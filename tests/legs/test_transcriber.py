@@ -3,11 +3,11 @@
 import asyncio
 from contextlib import suppress
 
+from bridge.audio.detect.phrases import SpokenPhrase
 from bridge.audio.frame import SILENCE, Frame
-from bridge.audio.phrases import SpokenPhrase
 from bridge.call.model import LegId
 from bridge.legs.transcriber import TranscriberLeg
-from tests.support.agent_talk import VOICE
+from tests.support.sound.agent_talk import VOICE
 
 
 async def test_phrases_are_given_away_as_they_end_and_the_last_one_when_the_leg_leaves():

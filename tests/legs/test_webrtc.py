@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from bridge.call import events, silence_detector
+from bridge.call import events
+from bridge.call.bus import silence_detector
 from bridge.call.model import EndReason, LegId
 from bridge.errors import LimitExceeded, SdpError
 from bridge.legs import webrtc
@@ -15,10 +16,10 @@ from bridge.rtc.config import PeerConfig, Timeouts
 from bridge.rtc.dtls import Certificates
 from bridge.rtc.peer import Peer
 from bridge.rtc.ports import PortPool
-from tests.support.bridge_peer import RoamingPeer, opus, speech
-from tests.support.light_peer import LightPeer
 from tests.support.machine import free_ports
-from tests.support.offers import offer
+from tests.support.packets.offers import offer
+from tests.support.peers.bridge_peer import RoamingPeer, opus, speech
+from tests.support.peers.light_peer import LightPeer
 from tests.support.waiting import until
 
 LEG = LegId("leg_1")

@@ -6,6 +6,7 @@ import pytest
 
 from bridge.call.model import LineName
 from bridge.call.quota import Quota
+from bridge.db.database import Database
 from bridge.errors import (
     InvalidRequest,
     LimitExceeded,
@@ -16,13 +17,12 @@ from bridge.errors import (
 from bridge.media import assets as module
 from bridge.media.asset_cache import AssetCache
 from bridge.media.assets import AssetQuota, Assets
-from bridge.media.decoders import Decoders, InvalidMedia
-from bridge.media.files import Files
+from bridge.media.decoding.decoders import Decoders, InvalidMedia
 from bridge.media.machine_files import MachineFiles
+from bridge.media.recording.files import Files
 from bridge.media.share import only
-from bridge.net.database import Database
+from tests.support.sound.wav import wav_file
 from tests.support.waiting import until, until_answer
-from tests.support.wav import wav_file
 
 SALES, SUPPORT = LineName("sales"), LineName("support")
 SOUND = wav_file(bytes(32_000))

@@ -8,10 +8,10 @@ import pytest
 
 from bridge.call.model import LineName
 from bridge.errors import InvalidRequest, PayloadTooLarge
+from bridge.http.address_guard import Guard
+from bridge.http.client import Http
 from bridge.media import sounds as module
 from bridge.media.sounds import Sounds
-from bridge.net.guard import Guard
-from bridge.net.http import Http
 from tests.support.media_folder import shared
 
 LINE = LineName("main")

@@ -11,11 +11,11 @@ from aiohttp.test_utils import TestServer
 
 from bridge.call.model import LineName
 from bridge.errors import AddressBlocked, InvalidRequest, PayloadTooLarge
+from bridge.http.address_guard import Guard
+from bridge.http.client import Http
 from bridge.media import sounds as module
-from bridge.media.decoders import InvalidMedia
+from bridge.media.decoding.decoders import InvalidMedia
 from bridge.media.sounds import Sounds
-from bridge.net.guard import Guard
-from bridge.net.http import Http
 from tests.support.media_folder import shared
 from tests.support.names import Changing
 

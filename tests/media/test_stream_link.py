@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from bridge.call.model import EndReason, LineName
+from bridge.http.address_guard import Guard
+from bridge.http.client import Http
 from bridge.media import stream_link
 from bridge.media.stream_link import (
     BASE64,
@@ -17,12 +19,10 @@ from bridge.media.stream_link import (
     connect,
     stream_end,
 )
-from bridge.net.guard import Guard
-from bridge.net.http import Http
-from bridge.wire.media_stream import WAVIX, Channel, StreamEndReason, StreamFacts, StreamType
-from bridge.wire.stream_native import NativeMessages
-from tests.support.raw_socket import TEXT, frame_of, raw_server
-from tests.support.stream_customer import customer_server
+from bridge.wire.stream.media_stream import WAVIX, Channel, StreamEndReason, StreamFacts, StreamType
+from bridge.wire.stream.native import NativeMessages
+from tests.support.clients.raw_socket import TEXT, frame_of, raw_server
+from tests.support.servers.stream_customer import customer_server
 from tests.support.waiting import until
 
 MAX_MESSAGE = round(MESSAGE_SECONDS * WAVIX.second_bytes * BASE64)

@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from bridge.call.model import CallId, LineName
+from bridge.db.database import Database
 from bridge.errors import NotFound
-from bridge.media.recording_rows import Recording
+from bridge.media.recording.rows import Recording
 from bridge.media.voicemails import Voicemail, VoicemailStore
-from bridge.net.database import Database
 
 SALES, OTHER = LineName("sales"), LineName("other")
 FIRST, SECOND = CallId("00" + "A" * 30), CallId("00" + "B" * 30)

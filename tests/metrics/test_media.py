@@ -6,7 +6,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from bridge.call.model import LegKind, LegStatistics, ReceivedAudio, SentAudio
-from bridge.call.timeline import Sample
+from bridge.call.record.timeline import Sample
 from bridge.metrics.families import Families
 from bridge.metrics.media import MediaMetrics
 

@@ -5,7 +5,7 @@ from prometheus_client import CollectorRegistry, disable_created_metrics, genera
 from prometheus_client.core import GaugeMetricFamily
 
 from bridge.call.model import LegKind
-from bridge.call.timeline import Sample
+from bridge.call.record.timeline import Sample
 from bridge.metrics.families import STEP_WORK, Families
 from bridge.metrics.registry import Metrics
 

@@ -8,21 +8,21 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-from bridge.call.call_search import CallSearch
 from bridge.call.diagnosis.report import LOST
-from bridge.call.ended_call import CallReport
 from bridge.call.model import CallId, CallRecord, EndReason, LegStatistics, State
-from bridge.call.quality import LegQuality
+from bridge.call.record.ended_call import CallReport
+from bridge.call.record.quality import LegQuality
+from bridge.call.record.search import CallSearch
+from bridge.cluster.membership import Alone
+from bridge.cluster.recovery import end_calls
+from bridge.db.database import Database
 from bridge.metrics.registry import Metrics
-from bridge.net import call_store
-from bridge.net.database import Database
-from bridge.net.node_store import Member
 from bridge.node.call_history import CallHistory, report_now
-from bridge.node.events import EventLog
-from bridge.node.membership import Alone
-from bridge.node.recovery import end_calls
+from bridge.stores import calls as call_store
+from bridge.stores.event_log import EventLog
+from bridge.stores.nodes import Member
 from bridge.wire.call_event import CallEvent, CallSnapshot, EventType
-from tests.call.test_ended_call import LEG, RECORD, timeline
+from tests.call.record.test_ended_call import LEG, RECORD, timeline
 
 
 @asynccontextmanager

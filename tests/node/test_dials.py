@@ -9,7 +9,7 @@ from bridge.call.routing import LegRole
 from bridge.errors import Forbidden, TooManyTelephoneCalls
 from bridge.node.dial_rules import DialRules
 from bridge.node.dials import Dials
-from tests.node.test_holds import active
+from tests.node.calls.test_holds import active
 from tests.support.fake_leg import FakeLeg
 from tests.support.fake_node import ONE, Node
 

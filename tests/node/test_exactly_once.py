@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.call.model import EndReason
-from bridge.net import call_store, event_store, lost_nodes, node_store
-from bridge.net.node_store import Member
+from bridge.cluster.recovery import end_calls
 from bridge.node.call_history import CallHistory
-from bridge.node.recovery import end_calls
+from bridge.stores import calls, lost_nodes, nodes
+from bridge.stores import events as event_store
+from bridge.stores.nodes import Member
 from bridge.wire.call_event import CallEvent, CallSnapshot, EventType, end_id
 from tests.support.databases import in_memory
 from tests.support.examples import examples
@@ -59,7 +60,7 @@ class World:
     def start(self, node: int) -> Member:
         self.started += 1
         own = Member(node=node, boot=f"boot {self.started}")
-        node_store.register(self.connection, own, run="run", now=self.now)
+        nodes.register(self.connection, own, run="run", now=self.now)
         return own
 
     def perform(self, action: str, process: int, what: int) -> None:
@@ -80,7 +81,7 @@ class World:
                 self.write(process, what)
                 self.spools[process] = spooled
             case "lose" if what != process:
-                node_store.end(self.connection, [self.own[what].boot], now=self.now)
+                nodes.end(self.connection, [self.own[what].boot], now=self.now)
                 self.take_over(own)
             case "restart":
                 # The spool is left to the next process of the node.
@@ -113,7 +114,7 @@ class World:
             self.take_over(own)
 
     def take_over(self, own: Member) -> None:
-        if node_store.ended_at(self.connection, own.boot) is None:
+        if nodes.ended_at(self.connection, own.boot) is None:
             end_calls(self.connection, own, keep_lost=HISTORY.keep_lost)
             lost_nodes.assign(self.connection, own)
 
@@ -146,4 +147,4 @@ def test_each_call_ends_exactly_once(performed):
             for event in events
             if event.call and event.call.reason == EndReason.NODE_LOST
         }
-        assert call_store.known(connection, sorted(lost)) == lost
+        assert calls.known(connection, sorted(lost)) == lost

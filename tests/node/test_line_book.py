@@ -3,8 +3,8 @@
 import pytest
 
 from bridge.call.model import LineName
+from bridge.db.database import Database
 from bridge.errors import Forbidden, InvalidState, NotFound
-from bridge.net.database import Database
 from bridge.node.line_book import MAX_KEYS, LineBook, digest_of
 
 SALES = LineName("sales")

@@ -3,8 +3,8 @@
 import pytest
 
 from bridge.call.model import LineName
+from bridge.db.database import Database
 from bridge.errors import EngineOff
-from bridge.net.database import Database
 from bridge.node.lines import InboundAction, InboundMode, LineConfig, Lines, with_changes
 
 SALES, SUPPORT = LineName("sales"), LineName("support")

@@ -2,7 +2,7 @@ import logging
 
 import pytest
 
-from bridge.audio.encoder_level import EncoderBudget, EncoderLevel
+from bridge.audio.codec.encoder_level import EncoderBudget, EncoderLevel
 from bridge.metrics.registry import Metrics
 from bridge.node.load import Load, seconds_waited
 

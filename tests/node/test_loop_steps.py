@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 from typing_extensions import override
 
-from bridge.api.scrape import merge_slices
+from bridge.api.operations.scrape import merge_slices
 from bridge.call.events import LegConnected
 from bridge.call.model import LegKind, Party
 from bridge.call.routing import LegRole
 from bridge.legs.webrtc import WebRtcLeg, make_pulses
-from bridge.node.console import NodeFigures, NodeView
+from bridge.node.console.console import NodeFigures, NodeView
 from bridge.node.runner import CallRunner
 from bridge.rtc.config import PeerConfig
 from bridge.rtc.dtls import Certificates
@@ -27,10 +27,10 @@ from bridge.rtc.peer import Peer
 from bridge.rtc.ports import PortPool
 from bridge.settings.model import Limits
 from bridge.slices import in_steps
-from tests.support.bridge_peer import opus
 from tests.support.fake_node import ONE, Node
-from tests.support.offers import offer
-from tests.support.rtp_party import PAYLOADS, rtp
+from tests.support.packets.offers import offer
+from tests.support.packets.rtp_party import PAYLOADS, rtp
+from tests.support.peers.bridge_peer import opus
 
 MAX_CALLS = 2_500
 MAX_SAMPLE_CALLS = 400

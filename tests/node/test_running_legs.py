@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from bridge.call.bus import Bus
+from bridge.call.bus.bus import Bus
 from bridge.call.model import LegId, LegKind, LegOwner, Party
 from bridge.call.routing import LegRole
 from bridge.errors import LimitExceeded

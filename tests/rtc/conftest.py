@@ -1,6 +1,6 @@
 """Tests with a peer run on both packet paths."""
 
-from tests.support.packet_path import choose_path, needs_session, parametrize_paths
+from tests.support.packets.packet_path import choose_path, needs_session, parametrize_paths
 
 PEERS = ("BridgePeer", "RoamingPeer")
 """A module that has one of these names tests peers."""

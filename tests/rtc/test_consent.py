@@ -6,9 +6,9 @@ import math
 import pytest
 
 from bridge.rtc.config import Timeouts
-from tests.support.bridge_peer import BridgePeer, RoamingPeer, speech, talk
-from tests.support.impairment import impaired_path, without_candidates
-from tests.support.light_peer import LightPeer
+from tests.support.packets.impairment import impaired_path, without_candidates
+from tests.support.peers.bridge_peer import BridgePeer, RoamingPeer, speech, talk
+from tests.support.peers.light_peer import LightPeer
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.virtual_time

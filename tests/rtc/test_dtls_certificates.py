@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from OpenSSL import SSL
 from typing_extensions import override
 
-from tests.support.bridge_peer import BridgePeer, talk, value
-from tests.support.light_peer import LightPeer
+from tests.support.peers.bridge_peer import BridgePeer, talk, value
+from tests.support.peers.light_peer import LightPeer
 
 SETUPS = ("actpass", "active", "passive")
 """What the peer offers; it is the DTLS client where it says `active`, else the server."""
@@ -58,7 +58,7 @@ async def test_a_stock_peer_connects_with_either_certificate_in_either_role(make
 @pytest.mark.parametrize("setup", SETUPS)
 @pytest.mark.parametrize("certificate", ["ecdsa", "rsa"])
 async def test_libwebrtc_connects_with_either_certificate_in_either_role(certificate, setup):
-    from tests.support.libwebrtc_peer import LibwebrtcPeer, tone_level
+    from tests.support.peers.libwebrtc_peer import LibwebrtcPeer, tone_level
 
     async with BridgePeer() as bridge, LibwebrtcPeer.open(certificate) as browser:
 

@@ -2,13 +2,13 @@
 
 import pytest
 
-from tests.support.bridge_peer import BridgePeer
+from tests.support.peers.bridge_peer import BridgePeer
 
 
 @pytest.mark.libwebrtc
 @pytest.mark.parametrize("held", ["inactive", "sendonly"])
 async def test_a_native_sink_of_libwebrtc_gets_audio_again_after_hold(held):
-    from tests.support.libwebrtc_peer import LibwebrtcPeer, tone_level
+    from tests.support.peers.libwebrtc_peer import LibwebrtcPeer, tone_level
 
     async with BridgePeer() as bridge, LibwebrtcPeer.open() as browser:
         await browser.call(bridge.exchange)

@@ -4,14 +4,14 @@ import socket
 
 import pytest
 
-from bridge.audio.echo import NO_PACKETS
+from bridge.audio.detect.echo import NO_PACKETS
 from bridge.audio.frame import FRAME_BYTES
 from bridge.log import about, call_id
 from bridge.rtc.packet_leases import pack_address
 from bridge.rtc.packet_path import PacketPath
 from bridge.rtp.lease import Outputs, SinkMode
-from tests.support.bridge_peer import opus
-from tests.support.packet_path import library
+from tests.support.packets.packet_path import library
+from tests.support.peers.bridge_peer import opus
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from typing_extensions import override
 from bridge.errors import LegError
 from bridge.log import about, call_id
 from bridge.rtc.packet_path import PacketPath
-from tests.support.bridge_peer import opus
-from tests.support.packet_path import library
+from tests.support.packets.packet_path import library
+from tests.support.peers.bridge_peer import opus
 from tests.support.waiting import until
 
 

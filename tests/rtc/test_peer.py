@@ -7,10 +7,10 @@ import pytest
 
 from bridge.errors import LimitExceeded, NegotiationFailed, SdpError
 from bridge.rtc.config import Timeouts
-from tests.support.bridge_peer import BridgePeer, Prober, talk, value
-from tests.support.light_peer import LightPeer
-from tests.support.rtp_party import PAYLOADS, rtp
-from tests.support.stock_peer import StockPeer
+from tests.support.packets.rtp_party import PAYLOADS, rtp
+from tests.support.peers.bridge_peer import BridgePeer, Prober, talk, value
+from tests.support.peers.light_peer import LightPeer
+from tests.support.peers.stock_peer import StockPeer
 from tests.support.waiting import until
 
 RATE = 16_000

@@ -7,8 +7,8 @@ import pytest
 
 from bridge.errors import InvalidState, NegotiationFailed
 from bridge.rtc.config import Timeouts
-from tests.support.bridge_peer import BridgePeer, RoamingPeer, talk
-from tests.support.light_peer import LightPeer
+from tests.support.peers.bridge_peer import BridgePeer, RoamingPeer, talk
+from tests.support.peers.light_peer import LightPeer
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.virtual_time

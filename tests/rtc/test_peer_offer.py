@@ -7,10 +7,10 @@ from aiortc import RTCSessionDescription
 
 from bridge.errors import InvalidState, LimitExceeded, NegotiationFailed, SdpError
 from bridge.rtc.config import Timeouts
-from bridge.wire.sdp_dialect import WHATSAPP
-from tests.support.bridge_peer import BridgePeer, value
-from tests.support.meta_peer import ANSWER_FORMS, MetaPeer
-from tests.support.stock_peer import StockPeer
+from bridge.wire.sdp.dialect import WHATSAPP
+from tests.support.peers.bridge_peer import BridgePeer, value
+from tests.support.peers.meta_peer import ANSWER_FORMS, MetaPeer
+from tests.support.peers.stock_peer import StockPeer
 from tests.support.waiting import until
 
 SHORT = Timeouts(ice=0.5, dtls=0.5, setup=1.0)

@@ -6,8 +6,8 @@ import pytest
 
 from bridge.errors import LimitExceeded
 from bridge.rtc.config import Timeouts
-from tests.support.bridge_peer import BridgePeer, RoamingPeer, talk, value
-from tests.support.light_peer import LightPeer
+from tests.support.peers.bridge_peer import BridgePeer, RoamingPeer, talk, value
+from tests.support.peers.light_peer import LightPeer
 from tests.support.waiting import until
 
 SHORT = Timeouts(ice=0.8, dtls=0.8, setup=1.6)

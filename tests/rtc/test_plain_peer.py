@@ -11,17 +11,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bridge.audio.codec import CODECS, G722, OPUS, PCMA, PCMU, Codec
+from bridge.audio.codec.codec import CODECS, G722, OPUS, PCMA, PCMU, Codec
 from bridge.audio.frame import Frame
 from bridge.errors import InvalidState, LimitExceeded, SdpError
 from bridge.rtc.config import PeerConfig, Timeouts
 from bridge.rtc.plain_peer import RARE_REPORT_SECONDS, REPORT_SECONDS, PlainPeer
 from bridge.rtc.ports import PortPool
 from bridge.rtc.rtp_source import RtpSource
-from bridge.wire.sdp_rtp import Security
-from tests.support.bridge_peer import opus
+from bridge.wire.sdp.rtp import Security
 from tests.support.machine import free_port
-from tests.support.telephone import share
+from tests.support.peers.bridge_peer import opus
+from tests.support.sip.telephone import share
 from tests.support.virtual_time import monotonic
 from tests.support.waiting import until
 

@@ -5,8 +5,8 @@ import logging
 
 import pytest
 
-from tests.support.bridge_peer import BridgePeer, talk, value
-from tests.support.light_peer import LightPeer
+from tests.support.peers.bridge_peer import BridgePeer, talk, value
+from tests.support.peers.light_peer import LightPeer
 
 STEPS = [
     "peer.offer_received",

@@ -5,10 +5,10 @@ import json
 import aiohttp
 import pytest
 
-from tests.support.bridge_peer import talk_until_heard
-from tests.support.light_peer import LightPeer
+from tests.support.peers.bridge_peer import talk_until_heard
+from tests.support.peers.light_peer import LightPeer
+from tests.support.peers.signalling import HttpExchange
 from tests.support.server import running
-from tests.support.signalling import HttpExchange
 
 ECHO = "15550100001"
 

@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bridge.api.turn import timed_credentials
+from bridge.api.server.turn import timed_credentials
 from bridge.rtc import turn
 from bridge.rtc.turn import RelayStep, TurnAddress, send_through_relay, turn_address
-from tests.support.coturn import running_coturn
 from tests.support.machine import free_port, own_address
+from tests.support.servers.coturn import running_coturn
 
 SECRET = "a shared secret"
 SOON = int(datetime.now(UTC).timestamp()) + 3600

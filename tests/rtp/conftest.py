@@ -1,6 +1,6 @@
 """Tests with an RTP session run on both packet paths."""
 
-from tests.support.packet_path import choose_path, needs_session, parametrize_paths
+from tests.support.packets.packet_path import choose_path, needs_session, parametrize_paths
 
 SESSIONS = ("Party", "Talk")
 """A module that has one of these names tests sessions; `TwoPaths` has both paths at once."""

@@ -1,7 +1,7 @@
-from bridge.audio.reorder import ReorderBuffer
+from bridge.audio.buffer.reorder import ReorderBuffer
 from bridge.rtp.counters import ReceiveCounters
 from bridge.rtp.level_meter import LevelMeter
-from bridge.wire.reception import ReceptionStatistics
+from bridge.wire.rtp.reception import ReceptionStatistics
 
 
 def test_before_the_first_packet_everything_is_zero():

@@ -2,13 +2,13 @@
 
 import pytest
 
-from bridge.audio.level import SILENT
-from bridge.audio.opus import Decoder
+from bridge.audio.codec.opus import Decoder
+from bridge.audio.detect.level import SILENT
 from bridge.errors import RemoteProtocolError
 from bridge.rtp.decoder_warmup import REPORTED_EVERY, DecoderWarmup
 from bridge.rtp.level_meter import LevelMeter
-from bridge.wire.rtp import RtpPacket
-from tests.support.rtp_party import OPUS, PAYLOADS
+from bridge.wire.rtp.packet import RtpPacket
+from tests.support.packets.rtp_party import OPUS, PAYLOADS
 
 # RFC 6464 in the one-byte form of RFC 8285: id 1, one byte, -20 dBov without voice activity.
 LEVEL_20 = {"extension_profile": 0xBEDE, "extension": bytes([0x10, 20, 0, 0])}

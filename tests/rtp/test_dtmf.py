@@ -2,10 +2,10 @@ import dataclasses
 
 import pytest
 
-from bridge.wire.rtp_stream import OutgoingStream
-from bridge.wire.telephone_event import digit_packets
-from bridge.wire.telephone_event import parse as parse_event
-from tests.support.rtp_party import (
+from bridge.wire.rtp.stream import OutgoingStream
+from bridge.wire.rtp.telephone_event import digit_packets
+from bridge.wire.rtp.telephone_event import parse as parse_event
+from tests.support.packets.rtp_party import (
     AUDIO,
     EVENT_TYPE,
     OPUS_TYPE,

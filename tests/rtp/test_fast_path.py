@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.audio import codec
-from bridge.audio.level import LEVEL_EVERY
+from bridge.audio.codec import codec
+from bridge.audio.detect.level import LEVEL_EVERY
 from bridge.rtp.fast_path import MAX_RUN
 from bridge.rtp.receiver import RtpReceiver
-from bridge.wire.negotiated_audio import NegotiatedAudio
+from bridge.wire.sdp.negotiated_audio import NegotiatedAudio
 from tests.support.examples import examples
-from tests.support.rtp_party import AUDIO, OPUS, PAYLOADS, rtp
+from tests.support.packets.rtp_party import AUDIO, OPUS, PAYLOADS, rtp
 
 LEVELS = bytes([0xBE, 0xDE, 0, 1, 0x10, 20, 0, 0])
 """A header extension as browsers write it (RFC 8285)."""

@@ -7,10 +7,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.support.examples import examples
-from tests.support.odd_packets import EXTENSIONS, VOICES
-from tests.support.packet_peer import Peer
-from tests.support.packet_steps import AUDIOS, START, Driver, check, numbers, steps, worlds
-from tests.support.two_paths import PARTIES, TwoPaths
+from tests.support.packets.odd_packets import EXTENSIONS, VOICES
+from tests.support.packets.packet_peer import Peer
+from tests.support.packets.packet_steps import AUDIOS, START, Driver, check, numbers, steps, worlds
+from tests.support.packets.two_paths import PARTIES, TwoPaths
 
 pytestmark = pytest.mark.compiled
 

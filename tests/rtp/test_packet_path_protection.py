@@ -4,16 +4,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bridge.audio.encoder_level import EncoderBudget
+from bridge.audio.codec.encoder_level import EncoderBudget
 from bridge.audio.frame import Frame
 from bridge.rtp.lease import SinkMode
-from bridge.wire.rtp import parse_packet
+from bridge.wire.rtp.packet import parse_packet
 from tests.support.examples import examples
-from tests.support.packet_sockets import Sockets
-from tests.support.packet_steps import START, actions, drive, numbers, pairs_after
-from tests.support.rtp_party import AUDIO, OPUS, VOICE
-from tests.support.socket_party import SocketParty
-from tests.support.two_paths import PARTIES, TwoPaths
+from tests.support.packets.packet_sockets import Sockets
+from tests.support.packets.packet_steps import START, actions, drive, numbers, pairs_after
+from tests.support.packets.rtp_party import AUDIO, OPUS, VOICE
+from tests.support.packets.socket_party import SocketParty
+from tests.support.packets.two_paths import PARTIES, TwoPaths
 
 pytestmark = pytest.mark.compiled
 

@@ -6,15 +6,15 @@ import sys
 
 import pytest
 
-from bridge.audio.encoder_level import EncoderBudget
+from bridge.audio.codec.encoder_level import EncoderBudget
 from bridge.audio.frame import Frame
 from bridge.rtp.session import RtpSession
-from bridge.wire.rtp_stream import StreamStart
-from tests.support.rtp_party import AUDIO, OPUS, VOICE, WALL, correlation
+from bridge.wire.rtp.stream import StreamStart
+from tests.support.packets.rtp_party import AUDIO, OPUS, VOICE, WALL, correlation
 
 LOADED = """
 import sys
-import bridge.audio.opus, bridge.rtp.session
+import bridge.audio.codec.opus, bridge.rtp.session
 print([name for name in sys.modules if name.startswith(("aiortc", "aioice", "bridge.rtc"))])
 """
 

@@ -2,11 +2,11 @@ import dataclasses
 
 import pytest
 
-from bridge.audio.encoder_level import NORMAL
-from bridge.audio.opus import Application, Decoder, Encoder, EncoderSettings
-from bridge.audio.opus_packet import has_fec
-from bridge.wire.rtcp import Bye, serialize
-from tests.support.rtp_party import (
+from bridge.audio.codec.encoder_level import NORMAL
+from bridge.audio.codec.opus import Application, Decoder, Encoder, EncoderSettings
+from bridge.audio.codec.opus_packet import has_fec
+from bridge.wire.rtp.rtcp import Bye, serialize
+from tests.support.packets.rtp_party import (
     AUDIO,
     OPUS,
     PAYLOADS,

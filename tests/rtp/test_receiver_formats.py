@@ -4,16 +4,16 @@ import dataclasses
 
 import pytest
 
-from bridge.audio.codec import G722, PCMA, PCMU
-from bridge.audio.coders import make_encoder
-from bridge.audio.encoded_packet import EncodedPacket
-from bridge.call.bus import Bus
+from bridge.audio.codec.codec import G722, PCMA, PCMU
+from bridge.audio.codec.coders import make_encoder
+from bridge.audio.codec.encoded_packet import EncodedPacket
+from bridge.call.bus.bus import Bus
 from bridge.call.model import DeliveryPath, LegId
-from bridge.wire.negotiated_audio import NegotiatedAudio
-from bridge.wire.rtcp import ReceiverReport, SenderReport, serialize
-from bridge.wire.rtp_stream import StreamStart
-from tests.support.rtp_party import AUDIO, OPUS_TYPE, PAYLOADS, THEIRS, VOICE, Party, rtp
-from tests.support.two_paths import Recorder
+from bridge.wire.rtp.rtcp import ReceiverReport, SenderReport, serialize
+from bridge.wire.rtp.stream import StreamStart
+from bridge.wire.sdp.negotiated_audio import NegotiatedAudio
+from tests.support.packets.rtp_party import AUDIO, OPUS_TYPE, PAYLOADS, THEIRS, VOICE, Party, rtp
+from tests.support.packets.two_paths import Recorder
 
 VIDEO_TYPE, VIDEO, OTHER = 96, 0x44444444, 0x33333333
 ANN, BOB, TAPE = LegId("ann"), LegId("bob"), LegId("tape")

@@ -4,8 +4,8 @@ import dataclasses
 
 import pytest
 
-from bridge.audio.encoded_packet import EncodedPacket
-from tests.support.rtp_party import AUDIO, OPUS_TYPE, PAYLOADS, Party, rtp
+from bridge.audio.codec.encoded_packet import EncodedPacket
+from tests.support.packets.rtp_party import AUDIO, OPUS_TYPE, PAYLOADS, Party, rtp
 
 RED_TYPE = 63
 RED = dataclasses.replace(AUDIO, red_payload_type=RED_TYPE)

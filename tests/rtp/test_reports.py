@@ -1,6 +1,6 @@
 import pytest
 
-from bridge.wire.rtcp import (
+from bridge.wire.rtp.rtcp import (
     Bye,
     ReceiverReport,
     ReportBlock,
@@ -11,7 +11,7 @@ from bridge.wire.rtcp import (
     parse_compound,
     serialize,
 )
-from tests.support.rtp_party import (
+from tests.support.packets.rtp_party import (
     OURS,
     THEIRS,
     WALL,

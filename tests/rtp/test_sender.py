@@ -5,15 +5,21 @@ import dataclasses
 import numpy as np
 import pytest
 
-from bridge.audio.encoder_level import NORMAL
+from bridge.audio.codec.encoder_level import NORMAL
+from bridge.audio.codec.opus import Application, Decoder, EncoderSettings
 from bridge.audio.frame import Frame
-from bridge.audio.opus import Application, Decoder, EncoderSettings
-from bridge.call.bus import Bus
-from bridge.call.bus_party import PAUSE_SECONDS, RETURN_SECONDS
+from bridge.call.bus.bus import Bus
+from bridge.call.bus.party import PAUSE_SECONDS, RETURN_SECONDS
 from bridge.call.model import DeliveryPath, LegId
-from bridge.wire.rtcp import ReceiverReport, ReportBlock, SenderReport, parse_compound, serialize
-from bridge.wire.rtp_stream import StreamStart
-from tests.support.rtp_party import (
+from bridge.wire.rtp.rtcp import (
+    ReceiverReport,
+    ReportBlock,
+    SenderReport,
+    parse_compound,
+    serialize,
+)
+from bridge.wire.rtp.stream import StreamStart
+from tests.support.packets.rtp_party import (
     AUDIO,
     EVENT_TYPE,
     OPUS,
@@ -25,8 +31,8 @@ from tests.support.rtp_party import (
     encoded,
     rtp,
 )
-from tests.support.stock_peer import read_wav
-from tests.support.voices import SPEECH
+from tests.support.peers.stock_peer import read_wav
+from tests.support.sound.voices import SPEECH
 
 ANN, BOB, TAP = LegId("ann"), LegId("bob"), LegId("tap")
 SILK = EncoderSettings(Application.VOIP, bitrate=24_000, complexity=5)

@@ -4,15 +4,15 @@ import dataclasses
 
 import pytest
 
-from bridge.audio.encoder_level import EncoderBudget, EncoderLevel
+from bridge.audio.codec.encoder_level import EncoderBudget, EncoderLevel
+from bridge.audio.codec.opus_packet import has_fec
 from bridge.audio.frame import FRAME_BYTES, Frame
-from bridge.audio.opus_packet import has_fec
 from bridge.rtp.session import RtpSession
-from bridge.wire.rtcp import ReceiverReport, ReportBlock, serialize
-from bridge.wire.rtp_stream import StreamStart
-from tests.support.packet_sockets import Connected
-from tests.support.rtp_party import AUDIO, OPUS, OURS, THEIRS
-from tests.support.voices import words
+from bridge.wire.rtp.rtcp import ReceiverReport, ReportBlock, serialize
+from bridge.wire.rtp.stream import StreamStart
+from tests.support.packets.packet_sockets import Connected
+from tests.support.packets.rtp_party import AUDIO, OPUS, OURS, THEIRS
+from tests.support.sound.voices import words
 
 WANTS_FEC = dataclasses.replace(AUDIO, parameters={"useinbandfec": "1"})
 SPEECH = words(seconds=4.0).tobytes()

@@ -6,16 +6,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.audio import codec
-from bridge.audio.encoded_packet import EncodedPacket
-from bridge.audio.encoder_level import NORMAL
-from bridge.audio.encoding import Encoding
+from bridge.audio.codec import codec
+from bridge.audio.codec.encoded_packet import EncodedPacket
+from bridge.audio.codec.encoder_level import NORMAL
+from bridge.audio.codec.encoding import Encoding
+from bridge.audio.codec.opus import Application, Decoder, EncoderSettings
+from bridge.audio.codec.opus_packet import is_plain
 from bridge.audio.frame import Frame
-from bridge.audio.opus import Application, Decoder, EncoderSettings
-from bridge.audio.opus_packet import is_plain
-from bridge.wire.sdp_offer import EXPECTED
-from tests.support.opus_source import CELT_10, CELT_20, SILK_40, SILK_60
-from tests.support.rtp_party import (
+from bridge.wire.sdp.offer import EXPECTED
+from tests.support.packets.opus_source import CELT_10, CELT_20, SILK_40, SILK_60
+from tests.support.packets.rtp_party import (
     AUDIO,
     OPUS,
     OURS,

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.audio.opus import Decoder
-from bridge.wire.rtp_stream import StreamStart
-from tests.support.rtp_party import (
+from bridge.audio.codec.opus import Decoder
+from bridge.wire.rtp.stream import StreamStart
+from tests.support.packets.rtp_party import (
     AUDIO,
     EVENT_TYPE,
     OPUS,

@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bridge.audio.frame import FRAME_BYTES
-from bridge.wire.rtcp import (
+from bridge.wire.rtp.rtcp import (
     Bye,
     ReceiverReport,
     ReportBlock,
@@ -17,9 +17,9 @@ from bridge.wire.rtcp import (
     parse_compound,
     serialize,
 )
-from bridge.wire.rtp_stream import StreamStart
+from bridge.wire.rtp.stream import StreamStart
 from tests.support.examples import examples
-from tests.support.rtp_party import (
+from tests.support.packets.rtp_party import (
     AUDIO,
     EVENT_TYPE,
     OPUS_TYPE,

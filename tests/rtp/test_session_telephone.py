@@ -5,15 +5,21 @@ import dataclasses
 import numpy as np
 import pytest
 
-from bridge.audio.codec import G722, OPUS, PCMA, PCMU
-from bridge.audio.coders import make_decoder, make_encoder
+from bridge.audio.codec.codec import G722, OPUS, PCMA, PCMU
+from bridge.audio.codec.coders import make_decoder, make_encoder
 from bridge.audio.frame import Frame
-from bridge.call.bus import Bus
+from bridge.call.bus.bus import Bus
 from bridge.call.model import DeliveryPath, LegId
-from bridge.wire.negotiated_audio import NegotiatedAudio
-from bridge.wire.rtcp import ReceiverReport, ReportBlock, SenderReport, parse_compound, serialize
-from tests.support import rtp_party
-from tests.support.rtp_party import (
+from bridge.wire.rtp.rtcp import (
+    ReceiverReport,
+    ReportBlock,
+    SenderReport,
+    parse_compound,
+    serialize,
+)
+from bridge.wire.sdp.negotiated_audio import NegotiatedAudio
+from tests.support.packets import rtp_party
+from tests.support.packets.rtp_party import (
     AUDIO,
     FIRST_TIMESTAMP,
     OURS,

@@ -11,13 +11,13 @@ import pytest
 from av.audio.codeccontext import AudioCodecContext
 from scipy.signal import resample_poly
 
-from bridge.audio.codec import G722, PCMA, PCMU
-from bridge.audio.coders import make_decoder, make_encoder
+from bridge.audio.codec.codec import G722, PCMA, PCMU
+from bridge.audio.codec.coders import make_decoder, make_encoder
 from bridge.audio.frame import FRAME_SAMPLES, SILENCE, Frame
-from bridge.wire.negotiated_audio import NegotiatedAudio
-from tests.support import speech_compare
-from tests.support.rtp_party import OPUS, Party
-from tests.support.speech_compare import clearness, compare
+from bridge.wire.sdp.negotiated_audio import NegotiatedAudio
+from tests.support.packets.rtp_party import OPUS, Party
+from tests.support.sound import speech_compare
+from tests.support.sound.speech_compare import clearness, compare
 
 CODECS = pytest.mark.parametrize("codec", [PCMU, PCMA, G722], ids=lambda codec: codec.name)
 NAMES = {PCMU: "pcm_mulaw", PCMA: "pcm_alaw", G722: "g722"}

@@ -2,9 +2,9 @@ import dataclasses
 
 import pytest
 
-from bridge.audio.codec import PCMU
+from bridge.audio.codec.codec import PCMU
 from bridge.rtp.source_filter import SILENT_SECONDS, SourceFilter
-from tests.support.rtp_party import AUDIO, EVENT_TYPE, OPUS_TYPE, THEIRS, rtp
+from tests.support.packets.rtp_party import AUDIO, EVENT_TYPE, OPUS_TYPE, THEIRS, rtp
 
 OTHER = 0x33333333
 

@@ -3,18 +3,18 @@
 import asyncio
 
 from bridge.call.model import LegId
-from bridge.node import events
 from bridge.settings.model import Events
-from tests.support.event_stream import listening
+from bridge.stores import event_log
+from tests.support.clients.event_stream import listening
 from tests.support.inprocess import running, settings
-from tests.support.light_peer import LightPeer
+from tests.support.peers.light_peer import LightPeer
 from tests.support.waiting import until
 
 SILENT = "15550100008"
 
 
 async def test_digits_leave_the_event_log_after_the_call(monkeypatch):
-    monkeypatch.setattr(events, "DIGITS_SECONDS", 0.05)
+    monkeypatch.setattr(event_log, "DIGITS_SECONDS", 0.05)
     chosen = settings(events=Events(digits_seconds=1.0))
     async with running(chosen) as client, LightPeer() as browser:
         call_id = await client.dial(SILENT)

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.support.inprocess import running
-from tests.support.wav import wav_file
+from tests.support.sound.wav import wav_file
 
 KEY = {"Authorization": "Bearer demo"}
 PATH = "/api/v1/call-audio-assets"

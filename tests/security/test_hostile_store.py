@@ -6,11 +6,11 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 
 from bridge.errors import StoreFailed
-from bridge.media.files import parts_of
-from bridge.media.live_parts import assemble
-from bridge.net import storage
-from bridge.net.storage import PIECE_BYTES, Account, Bucket
-from tests.support.part_store import PartShelf
+from bridge.http import object_store
+from bridge.http.object_store import PIECE_BYTES, Account, Bucket
+from bridge.media.recording.files import parts_of
+from bridge.media.recording.live_parts import assemble
+from tests.support.servers.part_store import PartShelf
 
 HEAD = b'HTTP/1.1 200 OK\r\nLast-Modified: Tue, 21 Oct 2025 07:28:00 GMT\r\nETag: "x"\r\n'
 RANGE = HEAD.replace(b"200 OK", b"206 Partial Content")
@@ -106,7 +106,7 @@ def listing(inside: bytes, before: bytes = b"") -> bytes:
 
 
 async def test_a_list_without_an_end_is_an_error(monkeypatch):
-    monkeypatch.setattr(storage, "MAX_LISTED", 100)
+    monkeypatch.setattr(object_store, "MAX_LISTED", 100)
     more = b"<IsTruncated>true</IsTruncated><NextContinuationToken>t</NextContinuationToken>"
     async with bucket_of(Store(listing(more + ENTRY * 20))) as bucket:
         with pytest.raises(StoreFailed, match="too many objects"):

@@ -2,10 +2,10 @@
 
 import pytest
 
-from bridge.net import local_token
+from bridge.http import local_token
 from bridge.settings.model import Http, Line
+from tests.support.clients.raw_http import typed
 from tests.support.inprocess import KEY, running, settings
-from tests.support.raw_http import typed
 from tests.support.two_nodes import two_nodes
 
 PROXIED = [

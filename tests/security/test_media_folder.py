@@ -5,8 +5,8 @@ import pytest
 
 from bridge.settings.model import Data, Line
 from tests.support.inprocess import running, settings
+from tests.support.sound.wav import wav_file
 from tests.support.waiting import until
-from tests.support.wav import wav_file
 
 MINE, THEIRS = {"token": "mine"}, {"token": "theirs"}
 SILENT = "15550100008"

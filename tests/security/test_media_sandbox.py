@@ -17,10 +17,10 @@ import av.logging
 import numpy as np
 import pytest
 
-from bridge.audio.wav import make_header
-from bridge.media import decode, encode, sandbox, sandboxed
+from bridge.audio.file.wav import make_header
+from bridge.media.decoding import decode, encode, sandbox, sandboxed
+from tests.support.sound.wav import wav_file
 from tests.support.waiting import until
-from tests.support.wav import wav_file
 
 SECONDS = 20.0
 LANDLOCK = max(0, ctypes.CDLL(None).syscall(444, None, 0, 1))

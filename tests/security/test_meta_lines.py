@@ -8,10 +8,10 @@ import pytest
 from bridge.providers.cloud.inbox import HELD_CALLS
 from bridge.settings.model import Line, Net, WhatsApp
 from bridge.wire.cloud import SIGNATURE_HEADER, signature
-from tests.support.graph_double import TOKEN, USER, GraphDouble
-from tests.support.graph_webhooks import BUSINESS, NUMBER_ID, SECRET
 from tests.support.inprocess import running, settings
 from tests.support.waiting import until
+from tests.support.whatsapp.graph_double import TOKEN, USER, GraphDouble
+from tests.support.whatsapp.graph_webhooks import BUSINESS, NUMBER_ID, SECRET
 
 pytestmark = pytest.mark.call
 

@@ -7,11 +7,11 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from bridge.net import resolver
-from bridge.net.dns_limits import MAX_AT_ONCE
+from bridge.http import resolver
+from bridge.http.dns_limits import MAX_AT_ONCE
 from bridge.settings.model import Line, Net, WhatsApp
-from tests.support.dns_server import dns_server
 from tests.support.inprocess import running, settings
+from tests.support.servers.dns_server import dns_server
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.full

@@ -3,11 +3,11 @@
 import msgspec
 import pytest
 
-from bridge.net.directory import FOLDER
 from bridge.settings.model import Line
+from bridge.stores.directory import FOLDER
+from tests.support.clients.raw_http import typed
 from tests.support.forwarding import NEVER, dial
 from tests.support.inprocess import KEY, settings
-from tests.support.raw_http import typed
 from tests.support.two_nodes import two_nodes
 
 VICTIM = {"token": "the-victims-key"}

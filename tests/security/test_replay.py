@@ -5,12 +5,12 @@ from itertools import count
 
 import pytest
 
-from bridge.net import deliveries, endpoints, event_store
-from bridge.net.deliveries import REPLAY_PAGE
-from bridge.net.endpoints import Endpoint
-from bridge.net.node_store import Member
+from bridge.stores import deliveries, endpoints, events
+from bridge.stores.deliveries import REPLAY_PAGE
+from bridge.stores.endpoints import Endpoint
+from bridge.stores.nodes import Member
 from bridge.wire.call_event import CallEvent, CallSnapshot
-from bridge.wire.webhook import Style
+from bridge.wire.webhook.formats import Style
 from tests.support.inprocess import running
 
 MANY = 3 * REPLAY_PAGE + 1
@@ -33,7 +33,7 @@ def fill(connection, lanes: int) -> None:
             id=f"00{number:030X}", direction="outbound", state="ended", peer="1", started_at=at
         )
         event = CallEvent(id=f"evt_{number}", type="call.ended", line="demo", at=at, call=call)
-        event_store.insert(connection, event, own=OWN, callback=None)
+        events.insert(connection, event, own=OWN, callback=None)
 
 
 def give_up(connection) -> None:

@@ -10,12 +10,12 @@ import msgspec
 
 from bridge.call.model import LineName
 from bridge.settings.model import Limits, Line, Rtc
+from tests.support.clients.raw_http import typed
 from tests.support.inprocess import KEY, free_udp_ports, running, settings
-from tests.support.offers import offer as sdp_offer
-from tests.support.raw_http import typed
+from tests.support.packets.offers import offer as sdp_offer
+from tests.support.sound.wav import wav_file
 from tests.support.two_nodes import two_nodes
 from tests.support.waiting import until
-from tests.support.wav import wav_file
 
 OTHER = {"token": "another-lines-key"}
 LINES = {"demo": Line(keys=["demo"]), "other": Line(keys=[OTHER["token"]])}

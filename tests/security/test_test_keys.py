@@ -6,10 +6,10 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from bridge.settings.model import Line, Net, WhatsApp
-from tests.support.event_stream import EventStream
+from tests.support.clients.event_stream import EventStream
+from tests.support.clients.vendor import ECHO, NEVER, SALES, TEST, Vendor, two_lines
 from tests.support.inprocess import running
-from tests.support.receiver import receiving
-from tests.support.vendor import ECHO, NEVER, SALES, TEST, Vendor, two_lines
+from tests.support.servers.receiver import receiving
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.call

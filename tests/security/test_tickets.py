@@ -10,10 +10,10 @@ from bridge.call import events
 from bridge.call.model import LegId
 from bridge.node.publisher import new_event
 from bridge.wire.call_event import EventType
-from tests.support.bridge_peer import RoamingPeer
-from tests.support.event_stream import listening
+from tests.support.clients.event_stream import listening
 from tests.support.inprocess import KEY, running
-from tests.support.offers import ANSWERABLE, offer
+from tests.support.packets.offers import ANSWERABLE, offer
+from tests.support.peers.bridge_peer import RoamingPeer
 from tests.support.two_nodes import nodes as nodes
 from tests.support.waiting import until
 

@@ -6,12 +6,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
-from bridge.api import cloud, dropped_bodies
+from bridge.api.lines import cloud
+from bridge.api.server import dropped_bodies
 from bridge.settings.model import Limits
 from bridge.wire.cloud import SIGNATURE_HEADER, signature
-from tests.calls.test_cloud import world
-from tests.support.graph_double import SECRET
+from tests.calls.whatsapp.test_cloud import world
 from tests.support.waiting import until
+from tests.support.whatsapp.graph_double import SECRET
 
 PATH = "/whatsapp/webhook"
 SIGNED = {SIGNATURE_HEADER: "sha256=" + "0" * 64}

@@ -4,9 +4,9 @@ import pytest
 
 from bridge.sip.boundary import Credentials, Target
 from bridge.sip.events import Answered, Ended, Refused, Ringing
-from bridge.sip.values import ValueSyntaxError
-from tests.support.sip_pair import ANSWER, OFFER, Policy, established, pair
-from tests.support.sip_text import invite, party, request
+from bridge.sip.message.values import ValueSyntaxError
+from tests.support.sip.sip_pair import ANSWER, OFFER, Policy, established, pair
+from tests.support.sip.sip_text import invite, party, request
 
 
 def test_a_call_rings_is_answered_and_ends():

@@ -4,9 +4,9 @@ import pytest
 
 from bridge.sip.boundary import Target
 from bridge.sip.dialog import contact_uri, next_hop, record_route
-from bridge.sip.values import Uri
-from tests.support.sip_pair import established
-from tests.support.sip_text import invite, read, send
+from bridge.sip.message.values import Uri
+from tests.support.sip.sip_pair import established
+from tests.support.sip.sip_text import invite, read, send
 
 PUBLIC = Target("udp", "8.8.8.8", 40000, 2)
 PRIVATE = Target("udp", "10.0.0.5", 5060)

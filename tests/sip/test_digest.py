@@ -6,7 +6,7 @@ import pytest
 
 from bridge.sip.boundary import Credentials
 from bridge.sip.digest import DigestClient, digest_parameters, digest_response, hashed
-from tests.support.sip_text import read, request
+from tests.support.sip.sip_text import read, request
 
 
 def client(password="secret"):

@@ -7,7 +7,7 @@ import pytest
 from bridge.sip.boundary import Challenge, Credentials
 from bridge.sip.digest import DigestClient, digest_parameters, digest_response, hashed
 from bridge.sip.digest_server import MAX_FAILURES, DigestServer, Verdict
-from tests.support.sip_text import invite, read, request
+from tests.support.sip.sip_text import invite, read, request
 
 HOST = "198.51.100.7"
 TRUNK = Challenge("trunk")

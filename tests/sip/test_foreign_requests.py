@@ -6,9 +6,9 @@ import pytest
 
 from bridge.sip.boundary import Credentials, Target
 from bridge.sip.digest import DigestClient
-from bridge.sip.message import Request
-from tests.support.sip_pair import ANSWER, OFFER, Network, Party, Policy, established
-from tests.support.sip_text import STRANGER, answer_to, in_dialog, invite, party, read, request
+from bridge.sip.message.message import Request
+from tests.support.sip.sip_pair import ANSWER, OFFER, Network, Party, Policy, established
+from tests.support.sip.sip_text import STRANGER, answer_to, in_dialog, invite, party, read, request
 
 SECOND = replace(STRANGER, host="198.51.100.8")
 """Another address of the trunk that calls from `STRANGER`."""

@@ -2,8 +2,8 @@
 
 from bridge.sip.boundary import Target
 from bridge.sip.events import Ended, OfferAnswered
-from tests.support.sip_pair import ANSWER, OFFER, pair
-from tests.support.sip_text import STRANGER, invite, party, request
+from tests.support.sip.sip_pair import ANSWER, OFFER, pair
+from tests.support.sip.sip_text import STRANGER, invite, party, request
 
 
 def invited(**changed):

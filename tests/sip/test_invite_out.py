@@ -2,8 +2,8 @@
 
 from bridge.sip.boundary import Credentials, Target
 from bridge.sip.events import Answered, Refused, Ringing
-from tests.support.sip_pair import ANSWER, Network, Party, pair
-from tests.support.sip_text import answer_to
+from tests.support.sip.sip_pair import ANSWER, Network, Party, pair
+from tests.support.sip.sip_text import answer_to
 
 FAR = "192.0.2.9"
 CONTACT = {"Contact": f"<sip:far@{FAR}>"}

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bridge.sip.events import Offered, TransferRequested
 from tests.support.examples import examples
-from tests.support.sip_pair import ANSWER, OFFER, Network, Party
+from tests.support.sip.sip_pair import ANSWER, OFFER, Network, Party
 
 COMMANDS = ("ring", "progress", "answer", "refuse", "reoffer", "digit", "refer", "hang_up")
 

@@ -1,8 +1,8 @@
 """Offers in a dialog: re-INVITE and UPDATE, both ways, and when they cross."""
 
 from bridge.sip.events import Ended, OfferAnswered, Offered, OfferRefused
-from tests.support.sip_pair import ANSWER, OFFER, established, pair
-from tests.support.sip_text import send
+from tests.support.sip.sip_pair import ANSWER, OFFER, established, pair
+from tests.support.sip.sip_text import send
 
 HOLD = OFFER + "a=sendonly\r\n"
 HELD = ANSWER + "a=recvonly\r\n"

@@ -2,7 +2,7 @@
 
 from bridge.sip.events import Offered
 from tests.sip.test_invite_in import follow, invited
-from tests.support.sip_pair import ANSWER, OFFER
+from tests.support.sip.sip_pair import ANSWER, OFFER
 
 
 def prack(to, number=2, rseq=None, **given):

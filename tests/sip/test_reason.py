@@ -2,9 +2,9 @@
 
 import pytest
 
-from bridge.sip.message import Response
+from bridge.sip.message.message import Response
 from bridge.sip.reason import reasons, refused
-from tests.support.sip_text import read, request
+from tests.support.sip.sip_text import read, request
 
 
 @pytest.mark.parametrize(

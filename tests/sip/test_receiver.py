@@ -4,8 +4,8 @@ import pytest
 
 from bridge.sip.boundary import Credentials, Target
 from bridge.sip.digest_server import MAX_FAILURES
-from tests.support.sip_pair import ANSWER, Policy, established, pair
-from tests.support.sip_text import STRANGER, answer_to, invite, party, request
+from tests.support.sip.sip_pair import ANSWER, Policy, established, pair
+from tests.support.sip.sip_text import STRANGER, answer_to, invite, party, request
 
 
 @pytest.mark.parametrize("data", [b"", b"\r\n\r\n", b"\0\0", b"\r\n"])
@@ -123,7 +123,9 @@ def test_a_full_house_refuses_with_503(monkeypatch):
 
 def test_calls_go_on_when_the_table_of_transactions_is_full(monkeypatch):
     network, a, b, ours, _ = established()
-    monkeypatch.setattr("bridge.sip.transactions.Transactions.full", property(lambda _: True))
+    monkeypatch.setattr(
+        "bridge.sip.transaction.transactions.Transactions.full", property(lambda _: True)
+    )
     network.inject(invite(), STRANGER, b)
     assert b.methods()[-1] == 503
     a.say("hang_up", ours)

@@ -3,8 +3,8 @@
 from itertools import pairwise
 
 from bridge.sip.boundary import Credentials, Target
-from tests.support.sip_pair import Network, Party
-from tests.support.sip_text import answer_to
+from tests.support.sip.sip_pair import Network, Party
+from tests.support.sip.sip_text import answer_to
 
 FAR = "192.0.2.9"
 

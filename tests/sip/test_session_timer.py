@@ -3,8 +3,8 @@
 import pytest
 
 from bridge.sip.events import Ended, Refused
-from tests.support.sip_pair import ANSWER, established, pair
-from tests.support.sip_text import STRANGER, answer_to, invite, party, send
+from tests.support.sip.sip_pair import ANSWER, established, pair
+from tests.support.sip.sip_text import STRANGER, answer_to, invite, party, send
 
 
 def expires(message):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from bridge.sip.message import Response, SipError
-from tests.support.sip_text import STRANGER, codes, invite, party, read, request
+from bridge.sip.message.message import Response, SipError
+from tests.support.sip.sip_text import STRANGER, codes, invite, party, read, request
 
 SDP = b"v=0\r\no=- 1 1 IN IP4 192.0.2.3\r\ns=-\r\nc=IN IP4 192.0.2.3\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n"
 

@@ -3,8 +3,8 @@
 import pytest
 
 from bridge.sip.events import DigitSignalled, TransferProgressed, TransferRequested
-from tests.support.sip_pair import ANSWER, Party, established
-from tests.support.sip_text import send
+from tests.support.sip.sip_pair import ANSWER, Party, established
+from tests.support.sip.sip_text import send
 
 TO = "sip:+4930123@192.0.2.7"
 

@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from tests.stacks.sound import Heard, heard, recorded
-from tests.support.signalling import Exchange
+from tests.support.peers.signalling import Exchange
 
 Run: TypeAlias = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 

@@ -17,14 +17,14 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from OpenSSL import SSL
 
 from bridge.settings.model import Media
-from bridge.wire.red import unwrap
+from bridge.wire.rtp.red import unwrap
 from tests.stacks import checks_network
 from tests.stacks.caller import Caller, NotOffered
 from tests.stacks.certificates import pem
 from tests.stacks.sound import said
 from tests.stacks.stage import Call, Stage, calling, connected, until_heard, until_silent
-from tests.support.signalling import SignallingError
-from tests.support.speech_compare import level_db
+from tests.support.peers.signalling import SignallingError
+from tests.support.sound.speech_compare import level_db
 from tests.support.waiting import until
 
 Figures: TypeAlias = dict[str, float]

@@ -7,12 +7,12 @@ from contextlib import ExitStack
 
 from bridge.settings.model import Rtc
 from bridge.settings.rtc import Turn
-from tests.browser.network import Namespace, available, namespace
+from tests.browser.stage.network import Namespace, available, namespace
 from tests.stacks.caller import Caller, CallerError, NotOffered
 from tests.stacks.stage import Call, Stage, calling, until_heard
-from tests.support.coturn import running_coturn
 from tests.support.inprocess import free_udp_ports
 from tests.support.machine import own_address
+from tests.support.servers.coturn import running_coturn
 
 CANDIDATE = re.compile(r"a=candidate:\S+ \d+ (\S+) \d+ (\S+) (\d+) typ (\w+).*\r\n")
 """Transport, address, port and type."""

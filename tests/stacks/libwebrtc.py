@@ -11,7 +11,7 @@ import webrtc
 from scipy.signal import resample_poly
 
 from tests.stacks.program import pcm, serve, without_candidates
-from tests.support.libwebrtc_peer import RATE, LibwebrtcPeer
+from tests.support.peers.libwebrtc_peer import RATE, LibwebrtcPeer
 
 POLICIES = {"bundled": "max-bundle", "balanced": "balanced", "separate": "max-compat"}
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from bridge.audio.opus import Decoder
-from tests.support.bridge_peer import opus
-from tests.support.opus_packets import encode
-from tests.support.speech_compare import RATE, Pcm, level_db, longest_gap, tone
+from bridge.audio.codec.opus import Decoder
+from tests.support.packets.opus_packets import encode
+from tests.support.peers.bridge_peer import opus
+from tests.support.sound.speech_compare import RATE, Pcm, level_db, longest_gap, tone
 
 TONE, MARK = 440.0, 1000.0
 SECONDS = 1.0

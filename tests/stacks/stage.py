@@ -14,7 +14,7 @@ from tests.stacks.caller import Caller, program
 from tests.stacks.clients import CLIENTS
 from tests.stacks.sound import Heard
 from tests.support.inprocess import Client, free_udp_ports, running, settings
-from tests.support.signalling import HttpExchange
+from tests.support.peers.signalling import HttpExchange
 
 ECHO = "15550100001"
 """The contact that sends back what it hears."""

@@ -9,7 +9,7 @@ import numpy as np
 from aiortc import RTCBundlePolicy, RTCIceServer, RTCIceTransportPolicy, VideoStreamTrack
 
 from tests.stacks.program import pcm, serve, without_candidates
-from tests.support.stock_peer import RATE, StockPeer
+from tests.support.peers.stock_peer import RATE, StockPeer
 from tests.support.virtual_time import monotonic
 
 POLICIES = {

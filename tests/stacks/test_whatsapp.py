@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from scipy.signal import resample_poly
 
-from tests.calls.test_cloud import world
-from tests.support.graph_double import USER
-from tests.support.speech_compare import likeness
-from tests.support.voices import words
+from tests.calls.whatsapp.test_cloud import world
+from tests.support.sound.speech_compare import likeness
+from tests.support.sound.voices import words
+from tests.support.whatsapp.graph_double import USER
 
 SECONDS = 3.0
 
@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.full, pytest.mark.call]
 
 @pytest.mark.libwebrtc
 async def test_a_phone_and_a_whatsapp_user_understand_each_other():
-    from tests.support.libwebrtc_peer import LibwebrtcPeer
+    from tests.support.peers.libwebrtc_peer import LibwebrtcPeer
 
     phone_says, user_says = words(0, SECONDS), words(1, SECONDS)
     wide = np.clip(resample_poly(phone_says.astype(float), 3, 1), -32768, 32767).astype(np.int16)

@@ -14,10 +14,10 @@ import pytest
 from aiortc import RTCCertificate
 
 from tests.supervisor.test_main import PATIENCE, ready, until
-from tests.support.bridge_peer import speech
-from tests.support.light_peer import LightPeer
+from tests.support.peers.bridge_peer import speech
+from tests.support.peers.light_peer import LightPeer
+from tests.support.peers.signalling import HttpExchange
 from tests.support.server import Server, free_media_ports, running
-from tests.support.signalling import HttpExchange
 
 ECHO, NEVER = "15550100001", "15550100003"
 KEY = {"token": "demo"}

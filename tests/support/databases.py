@@ -9,9 +9,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from bridge.net import migrations
-from bridge.net.database import Connection, Engine, Found, Rows, Values
-from bridge.net.sqlite import FILE, Sqlite, SqliteSession
+from bridge.db import migrations
+from bridge.db.database import Connection, Engine, Found, Rows, Values
+from bridge.db.sqlite import FILE, Sqlite, SqliteSession
 
 
 @contextlib.contextmanager

@@ -12,8 +12,8 @@ from typing import Any
 from aiohttp import web
 from jsonschema_rs import Draft202012Validator
 
-from bridge.api.middleware import CLIENT_CLOSED_REQUEST, from_sibling
 from bridge.api.openapi import OPERATIONS, document
+from bridge.api.server.middleware import CLIENT_CLOSED_REQUEST, from_sibling
 from bridge.wire.node_signature import HEADER
 
 JSON = "application/json"

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from bridge.audio.frame import Frame, Push
-from bridge.call.ends import Relay
+from bridge.call.bus.ends import Relay
 from bridge.call.events import LegDialled, LegEnded, LegEvent
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics, SentAudio
 from bridge.errors import BridgeError

@@ -10,7 +10,7 @@ from bridge.call.quota import Quota
 from bridge.errors import SdpError, Unreachable
 from bridge.legs.base import new_leg_id
 from bridge.metrics.registry import Metrics
-from bridge.node.browsers import Browsers
+from bridge.node.calls.browsers import Browsers
 from bridge.node.clock import Clock
 from bridge.node.manager import Manager
 from bridge.settings.model import Limits

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from aiohttp import web
 
-from bridge.api.middleware import from_sibling
+from bridge.api.server.middleware import from_sibling
 from tests.support.inprocess import KEY
 
 ECHO, NEVER = "15550100001", "15550100003"

@@ -11,9 +11,9 @@ from typing import Any
 from aiohttp import web
 from aiohttp.test_utils import BaseTestServer, TestServer
 
-from bridge.api import page
-from bridge.api.page_files import PageFiles
-from bridge.api.services import SERVICES
+from bridge.api.operations import page
+from bridge.api.server.page_files import PageFiles
+from bridge.api.server.services import SERVICES
 
 PROJECT = Path(__file__).parents[2]
 

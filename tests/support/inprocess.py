@@ -14,15 +14,15 @@ from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
 from typing_extensions import override
 
-from bridge.api.services import PortUsage
+from bridge.api.server.services import PortUsage
 from bridge.app.build import Bridge, build
-from bridge.net import local_token
+from bridge.http import local_token
 from bridge.rtc.config import Timeouts
 from bridge.serve import CLOSE_SECONDS
 from bridge.settings.model import Data, Limits, Rtc, Settings, Simulator
 from tests.support.databases import write_empty_database
 from tests.support.described import Described
-from tests.support.signalling import HttpExchange
+from tests.support.peers.signalling import HttpExchange
 from tests.support.virtual_time import VirtualTimeLoop, monotonic
 from tests.support.waiting import until_answer
 

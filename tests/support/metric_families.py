@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from bridge.api.scrape import merge
+from bridge.api.operations.scrape import merge
 from bridge.call.model import LegKind
-from bridge.call.timeline import Sample
+from bridge.call.record.timeline import Sample
 from bridge.metrics.network import UNMATCHED
 from bridge.metrics.registry import Metrics
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from ipaddress import ip_address
 
-from bridge.net.resolver import Address, LookupFailed
+from bridge.http.resolver import Address, LookupFailed
 
 
 class Names(dict[str, list[str]]):

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bridge.net import local_token
+from bridge.http import local_token
 
 READY_SECONDS = 30.0
 """Generous: the machine may be busy with other tests."""

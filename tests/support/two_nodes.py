@@ -16,14 +16,14 @@ from aiohttp.test_utils import TestClient
 
 from bridge.app.build import Bridge
 from bridge.call.model import Direction
-from bridge.net import local_token
-from bridge.net.directory import FOLDER
-from bridge.net.listener import Listeners
-from bridge.net.node_sockets import listen, node_socket_path, socket_path
-from bridge.net.node_store import Member
-from bridge.node.membership import Supervised, new_boot
+from bridge.cluster.membership import Supervised, new_boot
+from bridge.cluster.sockets import listen, node_socket_path, socket_path
+from bridge.http import local_token
+from bridge.http.listener import Listeners
 from bridge.rtc.config import Timeouts
 from bridge.settings.model import Cluster, Data, Rtc, Settings
+from bridge.stores.directory import FOLDER
+from bridge.stores.nodes import Member
 from tests.support import inprocess
 from tests.support.databases import write_empty_database
 from tests.support.described import Described

@@ -3,7 +3,7 @@
 from collections import deque
 from typing import Final
 
-from bridge.audio.level import SILENT
+from bridge.audio.detect.level import SILENT
 from bridge.call.diagnosis.losses import IN_BURSTS, Losses
 from bridge.call.diagnosis.observation import LegObservation
 from bridge.call.model import LegStatistics, LevelCounts
@@ -11,7 +11,7 @@ from bridge.call.model import LegStatistics, LevelCounts
 MUTE_DBOV: Final = -70.0
 """Below this no microphone in a room is: even a quiet room's noise is louder."""
 SPEECH_DBOV: Final = -60.0
-"""At least this loud is speech (`audio.level.QUIET`)."""
+"""At least this loud is speech (`audio.detect.level.QUIET`)."""
 _RATES: Final = 3
 ALL_LOST: Final = 0.95
 _STEADY: Final = 0.05

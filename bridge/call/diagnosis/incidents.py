@@ -20,7 +20,7 @@ from bridge.errors import (
     WhatsAppRefused,
 )
 from bridge.wire.call_event import CallEvent, EventType
-from bridge.wire.media_stream import STREAM_FAILURES, StreamEndReason
+from bridge.wire.stream.media_stream import STREAM_FAILURES, StreamEndReason
 
 _RESOLVED_BY: Final[Mapping[str, Code]] = {
     EventType.STREAM_STARTED: Code.STREAM_UNREACHABLE,

@@ -7,9 +7,9 @@ from typing import Final
 from bridge.cli.doctor.findings import Finding, failed, ok, warning
 from bridge.cli.doctor.media_ports import media_addresses
 from bridge.cli.doctor.runner import Surroundings
+from bridge.cli.stun import Reflexive, ask_from_free_port, server_of
 from bridge.errors import SetupError
-from bridge.net.resolver import Dns
-from bridge.net.stun import Reflexive, ask_from_free_port, server_of
+from bridge.http.resolver import Dns
 from bridge.settings.model import Settings, port_range
 
 STUN: Final = "stun"

@@ -20,18 +20,18 @@ from typing import Final
 import numpy as np
 from pylibsrtp import Policy
 
-from bridge.audio import opus
-from bridge.audio.codec import OPUS
-from bridge.audio.encoder_level import NORMAL, EncoderBudget
+from bridge.audio.codec import opus
+from bridge.audio.codec.codec import OPUS
+from bridge.audio.codec.encoder_level import NORMAL, EncoderBudget
 from bridge.audio.frame import FRAME_BYTES, FRAME_SAMPLES, FRAME_SECONDS, SAMPLE_RATE
-from bridge.call.bus import Bus
+from bridge.call.bus.bus import Bus
 from bridge.call.model import LegId
 from bridge.cli.doctor.findings import Finding, ok, warning
 from bridge.cli.doctor.runner import Surroundings
 from bridge.rtc.srtp import Srtp
 from bridge.rtp.session import RtpSession
-from bridge.wire.negotiated_audio import NegotiatedAudio
-from bridge.wire.rtp_stream import StreamStart
+from bridge.wire.rtp.stream import StreamStart
+from bridge.wire.sdp.negotiated_audio import NegotiatedAudio
 
 CHECK: Final = "cpu"
 SECONDS: Final = 3.0

@@ -13,7 +13,7 @@ from yarl import URL
 
 from bridge.cli.doctor.findings import Finding, failed, ok, warning
 from bridge.cli.doctor.runner import Surroundings
-from bridge.net.http import Http
+from bridge.http.client import Http
 from bridge.settings.model import Settings
 
 CHECK: Final = "clock"

@@ -14,16 +14,16 @@ from yarl import URL
 from bridge.app.cluster import client_tls
 from bridge.cli.doctor.findings import Finding, failed, ok, warning
 from bridge.cli.doctor.runner import Surroundings
+from bridge.cluster.host import known_machine_id
+from bridge.cluster.siblings import IDENTITY_PATH, REFUSED, NodeIdentity
+from bridge.cluster.transports import NetworkTransport
+from bridge.db.database import wall_time
+from bridge.db.postgres import Postgres
 from bridge.errors import DatabaseFailed, SettingsError, SetupError
-from bridge.net.database import wall_time
-from bridge.net.listener import open_listeners
-from bridge.net.machine import known_machine_id
-from bridge.net.node_signature import NodeSigner, RowSigner
-from bridge.net.node_store import Lease, Member
-from bridge.net.postgres import Postgres
-from bridge.net.sibling_transports import NetworkTransport
-from bridge.net.siblings import IDENTITY_PATH, REFUSED, NodeIdentity
+from bridge.http.listener import open_listeners
+from bridge.http.node_signature import NodeSigner, RowSigner
 from bridge.settings.cluster import Cluster
+from bridge.stores.nodes import Lease, Member
 from bridge.wire.node_signature import HEADER, Request
 
 CHECK: Final = "cluster"

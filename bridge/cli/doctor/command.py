@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
         settings = model.load(os.environ, arguments.config)
         if arguments.lan:
             from bridge.cli.lan import on_lan
-            from bridge.net.interfaces import default_address
+            from bridge.http.interfaces import default_address
 
             settings = on_lan(settings, default_address())
     except SettingsError as error:
@@ -88,8 +88,8 @@ async def _check(settings: Settings, *, progress: bool) -> Report:
     from bridge.cli.doctor.checks import CHECKS
     from bridge.cli.doctor.runner import Surroundings, run_checks
     from bridge.cli.doctor.running import Occupant, occupant
-    from bridge.net.http import Http
-    from bridge.net.resolver import Dns
+    from bridge.http.client import Http
+    from bridge.http.resolver import Dns
 
     dns = Dns(settings.net.nameservers)
     http = Http(guard_of(settings), resolver=dns)

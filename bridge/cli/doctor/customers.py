@@ -15,9 +15,9 @@ from bridge.cli.doctor import stored
 from bridge.cli.doctor.findings import Finding, failed, ok, warning
 from bridge.cli.doctor.runner import Surroundings
 from bridge.errors import AddressBlocked, BridgeError
-from bridge.net import endpoints
-from bridge.net.http import Http, origin_of
+from bridge.http.client import Http, origin_of
 from bridge.node import lines
+from bridge.stores import endpoints
 
 WEBHOOKS: Final = "webhooks"
 AGENTS: Final = "agents"

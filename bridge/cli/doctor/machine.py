@@ -10,13 +10,13 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
-from bridge.audio import opus
+from bridge.audio.codec import opus
 from bridge.cli.doctor.findings import Finding, failed, ok, warning
 from bridge.cli.doctor.postgres import check_postgres
 from bridge.cli.doctor.runner import Surroundings
+from bridge.db import sqlite
+from bridge.http.listener import raise_descriptor_limit
 from bridge.media.disk_space import DiskSpace
-from bridge.net import sqlite
-from bridge.net.listener import raise_descriptor_limit
 from bridge.settings.model import Settings
 
 OPUS: Final = "opus"

@@ -8,7 +8,7 @@ from bridge.call.model import LineName
 from bridge.cli.doctor.findings import Finding, ok, warning
 from bridge.cli.doctor.runner import Surroundings
 from bridge.media.folder import own_folder
-from bridge.node.greetings import ASSET, URLS
+from bridge.node.voicemail.greetings import ASSET, URLS
 from bridge.settings.model import Settings
 
 CHECK: Final = "media"

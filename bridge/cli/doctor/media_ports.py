@@ -8,7 +8,7 @@ from typing import Final
 
 from bridge.cli.doctor.findings import Finding, failed, ok, warning
 from bridge.cli.doctor.runner import Surroundings
-from bridge.net.interfaces import default_address
+from bridge.http.interfaces import default_address
 from bridge.settings.model import Settings, port_range
 
 CHECK: Final = "media_ports"

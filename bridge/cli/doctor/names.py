@@ -7,7 +7,7 @@ from typing import Final
 
 from bridge.cli.doctor.findings import Finding, failed, ok
 from bridge.cli.doctor.runner import Surroundings
-from bridge.net.resolver import Dns, LookupFailed
+from bridge.http.resolver import Dns, LookupFailed
 from bridge.rtc.turn import turn_address
 from bridge.settings.http import host_of
 from bridge.settings.model import Settings

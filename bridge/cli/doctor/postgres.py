@@ -8,11 +8,11 @@ from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
 from bridge.cli.doctor.findings import Finding, failed, ok, warning
+from bridge.db import migrations, postgres_setup
+from bridge.db.database import wall_time
+from bridge.db.postgres import Postgres, PostgresSession
+from bridge.db.schema import MIGRATIONS
 from bridge.errors import DatabaseFailed, DatabaseLost, SetupError
-from bridge.net import migrations, postgres_setup
-from bridge.net.database import wall_time
-from bridge.net.postgres import Postgres, PostgresSession
-from bridge.net.schema import MIGRATIONS
 from bridge.settings.http import is_loopback
 
 CHECK: Final = "database"

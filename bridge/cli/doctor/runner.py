@@ -7,8 +7,8 @@ from typing import Final
 
 from bridge.cli.doctor.findings import Finding, failed
 from bridge.errors import BridgeError
-from bridge.net.http import Http
-from bridge.net.resolver import Dns
+from bridge.http.client import Http
+from bridge.http.resolver import Dns
 from bridge.settings.model import Settings
 
 CHECK_SECONDS: Final = 20.0

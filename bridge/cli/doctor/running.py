@@ -8,13 +8,13 @@ from typing import Final
 import aiohttp
 import msgspec
 
-from bridge.api.health import Health, Readiness
+from bridge.api.operations.health import Health, Readiness
 from bridge.cli.doctor.findings import Finding, failed, ok
 from bridge.cli.doctor.runner import Surroundings
 from bridge.cli.doctor.stored import known_identity
 from bridge.errors import SettingsError
-from bridge.net.http import Http
-from bridge.net.listener import open_listeners
+from bridge.http.client import Http
+from bridge.http.listener import open_listeners
 from bridge.settings.model import Settings
 
 CHECK: Final = "http"

@@ -12,10 +12,10 @@ from bridge.cli.doctor.runner import Surroundings
 from bridge.cli.doctor.running import trunks_down
 from bridge.errors import SettingsError
 from bridge.metrics.registry import Metrics
-from bridge.net.sip_trunks import TrunkHealth
 from bridge.providers.sip.trunks import Trunk
 from bridge.settings.model import LineSip, Settings
 from bridge.tasks import Tasks
+from bridge.trunk.trunks import TrunkHealth
 
 SIP: Final = "sip"
 ANSWER_SECONDS: Final = 12.0

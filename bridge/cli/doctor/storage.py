@@ -9,7 +9,7 @@ from typing import Final
 from bridge.cli.doctor.findings import Finding, failed, ok
 from bridge.cli.doctor.runner import Surroundings
 from bridge.errors import NotFound, StoreFailed
-from bridge.net.storage import Account, Bucket
+from bridge.http.object_store import Account, Bucket
 from bridge.settings.model import S3
 
 CHECK: Final = "s3"

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Final, TypeVar
 from urllib.parse import quote
 
+from bridge.db.database import Connection, Session
+from bridge.db.postgres import Postgres
+from bridge.db.sqlite import FILE, SqliteSession
 from bridge.errors import DatabaseFailed, SetupError
-from bridge.net import secret
-from bridge.net.database import Connection, Session
-from bridge.net.postgres import Postgres
-from bridge.net.sqlite import FILE, SqliteSession
 from bridge.settings.model import Data
+from bridge.stores import secret
 
 SECONDS: Final = 5.0
 

@@ -12,7 +12,7 @@ from bridge.cli.doctor.findings import Finding, failed, ok, warning
 from bridge.cli.doctor.runner import Surroundings
 from bridge.cli.doctor.running import Occupant, ask
 from bridge.cli.doctor.stored import known_identity
-from bridge.net.http import Http as HttpClient
+from bridge.http.client import Http as HttpClient
 from bridge.settings.http import host_of
 from bridge.settings.model import Data, Http, is_loopback
 

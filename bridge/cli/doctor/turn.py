@@ -4,7 +4,7 @@ import asyncio
 from datetime import UTC, datetime
 from typing import Final
 
-from bridge.api.turn import IceServer, ice_configuration
+from bridge.api.server.turn import IceServer, ice_configuration
 from bridge.cli.doctor.findings import Finding, failed, ok, warning
 from bridge.cli.doctor.media_ports import media_addresses
 from bridge.cli.doctor.runner import Surroundings

@@ -10,8 +10,8 @@ from bridge.cli.doctor.findings import Finding, failed, ok, warning
 from bridge.cli.doctor.runner import Surroundings
 from bridge.cli.whatsapp_check import Check, Outcome, Step, webhook_url
 from bridge.errors import BridgeError
-from bridge.net.gateway import engine
 from bridge.settings.model import WhatsApp
+from bridge.whatsapp.gateway import engine
 
 CLOUD: Final = "whatsapp"
 GATEWAY: Final = "gateway"

@@ -8,9 +8,9 @@ from bridge.call.model import CallDetails, LineName, Parties
 from bridge.errors import BridgeError
 from bridge.legs.base import new_leg_id
 from bridge.legs.cloud import InboundCall
-from bridge.net.graph import mask
 from bridge.providers.base import CallReceiver
 from bridge.providers.cloud.live import LineSignalling, LiveCalls, key_of_call
+from bridge.whatsapp.graph import mask
 from bridge.wire.cloud import Connected
 from bridge.wire.metadata import pack
 

@@ -9,11 +9,11 @@ from typing import Final, Protocol, TypeVar
 from bridge.call.model import EndReason, LegId, LineName
 from bridge.errors import WhatsAppError, WhatsAppRefused
 from bridge.legs.cloud import CloudLeg, Connect, InboundCall, Signalling
-from bridge.net.cloud_store import CloudStore
-from bridge.net.graph import Graph, mask
-from bridge.net.graph_errors import ended_by
 from bridge.providers.cloud.inbox import Inbox
+from bridge.stores.cloud import CloudStore
 from bridge.tasks import Tasks
+from bridge.whatsapp.graph import Graph, mask
+from bridge.whatsapp.graph_errors import ended_by
 from bridge.wire.cloud import (
     MEDIA_TIMEOUT_CODES,
     CallWebhook,

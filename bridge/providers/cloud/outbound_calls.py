@@ -10,8 +10,8 @@ from bridge.call.model import CallFacts, LineName
 from bridge.errors import WhatsAppRefused
 from bridge.legs.base import new_leg_id
 from bridge.legs.cloud import CloudLeg
-from bridge.net.graph import mask
 from bridge.providers.cloud.live import LineSignalling, LiveCalls, key_of_call
+from bridge.whatsapp.graph import mask
 from bridge.wire import metadata
 from bridge.wire.cloud import CallWebhook, Connected, Terminated
 

@@ -11,14 +11,14 @@ from typing import TypeAlias
 
 from bridge.call.model import CallFacts, LineName
 from bridge.errors import InvalidState
+from bridge.http.service_health import ServiceHealth
 from bridge.legs.base import DialledLeg
-from bridge.net.cloud_store import CloudStore
-from bridge.net.graph import Graph, mask
-from bridge.net.service_health import ServiceHealth
 from bridge.providers.base import CallReceiver
 from bridge.providers.cloud.inbound_calls import take_call
 from bridge.providers.cloud.live import CloudLine, LiveCalls, MakeLeg, ends_last, key_of_call
 from bridge.providers.cloud.outbound_calls import OutboundCalls
+from bridge.stores.cloud import CloudStore
+from bridge.whatsapp.graph import Graph, mask
 from bridge.wire.cloud import (
     CallWebhook,
     Connected,

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from bridge.errors import BridgeError, CallNotFound
+from bridge.http.service_health import ServiceHealth
 from bridge.legs.gateway import GatewayLeg
-from bridge.net.gateway import GatewayEngine
-from bridge.net.service_health import ServiceHealth
 from bridge.providers.gateway.memory import LineMemory
+from bridge.whatsapp.gateway import GatewayEngine
 from bridge.wire.gateway import EngineCall, Webhook
 
 log = logging.getLogger(__name__)

@@ -13,8 +13,8 @@ from typing import Final
 
 from bridge.call.model import LineName
 from bridge.errors import BridgeError, InvalidRequest, InvalidState, LimitExceeded, NotFound
-from bridge.net.cloud_store import CloudStore
-from bridge.net.gateway import GatewayEngine
+from bridge.stores.cloud import CloudStore
+from bridge.whatsapp.gateway import GatewayEngine
 from bridge.wire.gateway import EngineCall
 
 log = logging.getLogger(__name__)

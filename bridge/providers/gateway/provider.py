@@ -6,15 +6,15 @@ from functools import partial
 
 from bridge.call.model import CallDetails, CallFacts, LineName, Parties
 from bridge.errors import BridgeError, InvalidState
+from bridge.http.service_health import ServiceHealth
 from bridge.legs.base import DialledLeg, new_leg_id
 from bridge.legs.gateway import Dial, GatewayLeg, RetryPolicy
-from bridge.net.cloud_store import CloudStore
-from bridge.net.gateway import GatewayEngine
-from bridge.net.service_health import ServiceHealth
 from bridge.providers.base import CallReceiver
 from bridge.providers.gateway.follower import POLL_SECONDS, GatewayFollower
 from bridge.providers.gateway.memory import LineMemory, key_of
+from bridge.stores.cloud import CloudStore
 from bridge.tasks import Tasks
+from bridge.whatsapp.gateway import GatewayEngine
 from bridge.wire.gateway import EngineCall, Webhook
 
 log = logging.getLogger(__name__)

@@ -10,10 +10,10 @@ from bridge.call.parties import PSTN
 from bridge.errors import BridgeError, LimitExceeded
 from bridge.legs.base import new_leg_id
 from bridge.legs.sip_reasons import refusal_code
-from bridge.net.sip_agent import IncomingInvite
 from bridge.providers.base import CallReceiver
 from bridge.providers.sip.legs import MakeLeg
 from bridge.providers.sip.trunks import Trunk
+from bridge.trunk.agent import IncomingInvite
 from bridge.wire.metadata import pack
 
 log = logging.getLogger(__name__)

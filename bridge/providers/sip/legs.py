@@ -5,8 +5,8 @@ from typing import Protocol
 from bridge.call.model import LegId
 from bridge.legs.base import DialledLeg
 from bridge.legs.sip_signalling import SipDialog
-from bridge.net.sip_agent import IncomingInvite
 from bridge.providers.sip.trunks import Trunk
+from bridge.trunk.agent import IncomingInvite
 
 
 class MakeLeg(Protocol):

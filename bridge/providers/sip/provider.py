@@ -5,16 +5,16 @@ from collections.abc import Mapping
 from typing import Final, Protocol
 
 from bridge.call.model import CallFacts, LineName
+from bridge.http.service_health import ServiceHealth
 from bridge.legs.base import DialledLeg, new_leg_id
 from bridge.legs.sip_signalling import SipDialog
-from bridge.net.service_health import ServiceHealth
-from bridge.net.sip_agent import IncomingInvite
-from bridge.net.sip_trunk import OutboundCall, TrunkAddress
 from bridge.providers.base import CallReceiver
 from bridge.providers.sip.inbound_calls import take_call
 from bridge.providers.sip.legs import MakeLeg
 from bridge.providers.sip.trunks import Trunk, TrunkStates
 from bridge.tasks import Tasks
+from bridge.trunk.agent import IncomingInvite
+from bridge.trunk.trunk import OutboundCall, TrunkAddress
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ MAX_RINGING: Final = 200
 
 
 class Dialler(Protocol):
-    """Makes dialogs (`net.sip_agent.SipAgent`)."""
+    """Makes dialogs (`trunk.agent.SipAgent`)."""
 
     def dialog(self, trunk: TrunkAddress, call: OutboundCall) -> SipDialog:
         """Return a dialog for a call over a trunk; its `invite` dials."""

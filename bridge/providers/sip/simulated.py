@@ -12,12 +12,13 @@ from contextvars import copy_context
 from ipaddress import ip_address
 from typing import Final, NamedTuple, Protocol
 
-from bridge.audio.codec import PCMA, PCMU
+from bridge.audio.codec.codec import PCMA, PCMU
 from bridge.call import events
-from bridge.call.bus import Bus
+from bridge.call.bus.bus import Bus
 from bridge.call.model import CallFacts, LineName
 from bridge.call.policy import SIMULATED_CONTACTS, SIMULATED_TELEPHONES
 from bridge.errors import BridgeError, LegError, LimitExceeded
+from bridge.http.resolver import Address, LookupFailed, Service
 from bridge.legs.base import (
     DialledLeg,
     DigitSender,
@@ -27,12 +28,11 @@ from bridge.legs.base import (
 )
 from bridge.legs.sip_reasons import refusal_code
 from bridge.log import request_id
-from bridge.net.resolver import Address, LookupFailed, Service
-from bridge.net.sip_agent import IncomingInvite, SipAgent
-from bridge.net.sip_trunk import OutboundCall, TrunkAddress
 from bridge.providers.sip.legs import MakeLeg
 from bridge.providers.sip.trunks import Trunk, TrunkMedia
 from bridge.tasks import Tasks
+from bridge.trunk.agent import IncomingInvite, SipAgent
+from bridge.trunk.trunk import OutboundCall, TrunkAddress
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ EXCHANGE: Final = Trunk(
 
 
 class SimulatedNames:
-    """Finds the simulated network once it listens (`net.sip_targets.SipResolver`)."""
+    """Finds the simulated network once it listens (`trunk.targets.SipResolver`)."""
 
     def __init__(self) -> None:
         self._port: asyncio.Future[int] = asyncio.get_running_loop().create_future()

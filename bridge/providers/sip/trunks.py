@@ -5,15 +5,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from bridge.audio.codec import G722, PCMA, PCMU, Codec
+from bridge.audio.codec.codec import G722, PCMA, PCMU, Codec
 from bridge.call.model import LineName
 from bridge.errors import TrunkUnreachable
+from bridge.http.service_health import ServiceHealth
 from bridge.metrics.sip import SipMetrics
-from bridge.net.service_health import ServiceHealth
-from bridge.net.sip_trunk import TrunkAddress
-from bridge.net.sip_trunks import TrunkHealth
 from bridge.rtc.rtp_source import SourcePolicy
-from bridge.wire.sdp_rtp import Security
+from bridge.trunk.trunk import TrunkAddress
+from bridge.trunk.trunks import TrunkHealth
+from bridge.wire.sdp.rtp import Security
 
 log = logging.getLogger(__name__)
 

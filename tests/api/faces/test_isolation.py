@@ -7,8 +7,8 @@ import pytest
 
 from bridge.api.openapi import OPERATIONS, document
 from bridge.wire import call_id as forms
+from tests.support.clients.vendor import NEVER, OTHER, SALES, TEST, two_lines
 from tests.support.inprocess import running
-from tests.support.vendor import NEVER, OTHER, SALES, TEST, two_lines
 
 pytestmark = pytest.mark.usefixtures("nodes")
 

@@ -5,9 +5,9 @@ from contextlib import asynccontextmanager
 
 from bridge.cli.doctor.findings import Finding, Status
 from bridge.cli.doctor.runner import Surroundings
-from bridge.net.guard import Guard
-from bridge.net.http import Http
-from bridge.net.resolver import Dns
+from bridge.http.address_guard import Guard
+from bridge.http.client import Http
+from bridge.http.resolver import Dns
 from bridge.settings.model import Settings
 from bridge.settings.net import networks
 

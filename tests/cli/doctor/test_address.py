@@ -6,12 +6,12 @@ import msgspec
 import pytest
 
 from bridge.cli.doctor.address import check_address, judge_external
-from bridge.net.stun import Reflexive
+from bridge.cli.stun import Reflexive
 from bridge.settings.model import Http, Line, Rtc, Settings
 from tests.cli.doctor.surroundings import assert_fails, assert_ok, assert_warns, surroundings
-from tests.net.test_stun import server as stun_server
-from tests.support.authority import Authority, tls_server
+from tests.cli.test_stun import server as stun_server
 from tests.support.inprocess import free_udp_ports
+from tests.support.servers.authority import Authority, tls_server
 
 EXPOSED = Http(host="0.0.0.0")
 PRIVATE, PUBLIC, OTHER = "10.0.0.5", "203.0.113.7", "198.51.100.9"
@@ -78,7 +78,7 @@ async def test_a_stun_server_that_is_not_there_is_told(url):
 
 
 async def test_a_stun_server_that_is_silent_is_told(monkeypatch):
-    monkeypatch.setattr("bridge.net.stun.reflexive_address.__kwdefaults__", {"tries": (0.01,)})
+    monkeypatch.setattr("bridge.cli.stun.reflexive_address.__kwdefaults__", {"tries": (0.01,)})
     async with stun_server(loses=99) as (host, port):
         assert_warns((await look(f"stun:{host}:{port}"))[0], "no answer", setting="rtc.stun_urls")
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.audio import opus
+from bridge.audio.codec import opus
 from bridge.cli.doctor import capacity
 from bridge.cli.doctor.capacity import (
     Cost,

@@ -4,11 +4,11 @@ import pytest
 
 from bridge.cli.doctor import cluster
 from bridge.cli.doctor.cluster import Answer, ask, check_cluster, judge, judge_url, registered
-from bridge.net.database import wall_time
-from bridge.net.node_signature import NodeSigner, RowSigner
-from bridge.net.node_store import Member
-from bridge.net.sibling_transports import NetworkTransport
+from bridge.cluster.transports import NetworkTransport
+from bridge.db.database import wall_time
+from bridge.http.node_signature import NodeSigner, RowSigner
 from bridge.settings.model import Cluster, Data, Settings
+from bridge.stores.nodes import Member
 from tests.cli.doctor.surroundings import assert_fails, assert_ok, assert_warns, only, surroundings
 from tests.support.machine import free_port
 from tests.support.two_nodes import SECRET, two_nodes

@@ -10,13 +10,14 @@ from aiohttp.test_utils import TestServer
 from bridge.call.model import LineName
 from bridge.cli.doctor import customers
 from bridge.cli.doctor.customers import check_agents, check_webhooks
-from bridge.net import endpoints, sqlite
-from bridge.net.database import Database
-from bridge.net.endpoints import Endpoint
-from bridge.net.sqlite import Sqlite
+from bridge.db import sqlite
+from bridge.db.database import Database
+from bridge.db.sqlite import Sqlite
 from bridge.node.lines import LineConfig, Lines
 from bridge.settings.model import Data, Settings
-from bridge.wire.webhook import Style
+from bridge.stores import endpoints
+from bridge.stores.endpoints import Endpoint
+from bridge.wire.webhook.formats import Style
 from tests.cli.doctor.surroundings import (
     assert_fails,
     assert_ok,

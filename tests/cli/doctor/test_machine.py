@@ -16,8 +16,8 @@ from bridge.cli.doctor.machine import (
     judge_sync,
     try_database,
 )
+from bridge.db import sqlite
 from bridge.errors import OpusMissing
-from bridge.net import sqlite
 from bridge.settings.model import Data, Limits, Settings
 from tests.cli.doctor.surroundings import (
     assert_fails,

@@ -8,7 +8,7 @@ from tests.cli.doctor.surroundings import (
     only,
     surroundings,
 )
-from tests.support.dns_server import dns_server
+from tests.support.servers.dns_server import dns_server
 
 
 async def look(chosen: Settings, nameserver: str):

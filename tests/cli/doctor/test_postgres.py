@@ -5,10 +5,10 @@ import asyncio
 import pytest
 
 from bridge.cli.doctor.postgres import Seen, check_postgres, judge, judge_encryption, look
-from bridge.net.schema import MIGRATIONS
+from bridge.db.schema import MIGRATIONS
 from tests.cli.doctor.surroundings import assert_fails, assert_ok, assert_warns, only
 from tests.support.machine import free_port
-from tests.support.postgres import PASSWORD
+from tests.support.servers.postgres import PASSWORD
 
 needs_server = pytest.mark.postgresql
 SEEN = Seen(

@@ -7,8 +7,8 @@ from aiohttp.test_utils import TestServer
 
 from bridge.app.databases import engine_of
 from bridge.cli.doctor.running import Occupant, check_http, judge, local_url, occupant, trunks_down
-from bridge.net.secret import identity, shared_secret
 from bridge.settings.model import Data, Http, Settings
+from bridge.stores.secret import identity, shared_secret
 from tests.cli.doctor.surroundings import assert_fails, assert_ok, only, surroundings
 from tests.support.inprocess import running, settings
 from tests.support.machine import free_port

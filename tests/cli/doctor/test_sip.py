@@ -3,8 +3,8 @@
 import pytest
 
 from bridge.cli.doctor.sip import check_sip, judge, judge_health, judge_running
-from bridge.net.sip_trunks import TrunkHealth
 from bridge.settings.model import Line, LineSip, Rtc, Settings, Sip
+from bridge.trunk.trunks import TrunkHealth
 from tests.cli.doctor.surroundings import assert_fails, assert_ok, only, surroundings
 
 NONE = Rtc(stun_urls=[])

@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from bridge.cli.doctor.storage import check_s3, judge, try_bucket
 from bridge.errors import StoreFailed
-from bridge.net.storage import Bucket
+from bridge.http.object_store import Bucket
 from bridge.settings.model import S3, Settings
 from tests.cli.doctor.surroundings import assert_fails, assert_ok, only, surroundings
 from tests.support.machine import free_port

@@ -4,8 +4,8 @@ import pytest
 
 from bridge.app.databases import engine_of
 from bridge.cli.doctor import stored
-from bridge.net.secret import FILE, identity, shared_secret
 from bridge.settings.model import Data
+from bridge.stores.secret import FILE, identity, shared_secret
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])

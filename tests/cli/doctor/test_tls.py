@@ -16,8 +16,8 @@ from bridge.cli.doctor.tls import (
     names_of,
 )
 from bridge.cli.lan import on_lan
-from bridge.net.secret import shared_secret
 from bridge.settings.model import Data, Http, Settings
+from bridge.stores.secret import shared_secret
 from tests.cli.doctor.surroundings import (
     assert_fails,
     assert_ok,
@@ -25,9 +25,9 @@ from tests.cli.doctor.surroundings import (
     only,
     surroundings,
 )
-from tests.support.authority import HOST, Authority, tls_server
 from tests.support.inprocess import running, settings
 from tests.support.machine import free_port
+from tests.support.servers.authority import HOST, Authority, tls_server
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SETTING = "http.tls_cert"

@@ -13,9 +13,9 @@ from tests.cli.doctor.surroundings import (
     only,
     surroundings,
 )
-from tests.support.coturn import running_coturn
 from tests.support.inprocess import free_udp_ports
 from tests.support.machine import free_port, own_address
+from tests.support.servers.coturn import running_coturn
 
 URL = "turn:t.example"
 

@@ -6,7 +6,7 @@ import pytest
 from bridge.cli.doctor.whatsapp import check_cloud, check_gateways, judge_step
 from bridge.cli.whatsapp_check import Outcome, Step
 from bridge.settings.model import Http, Line, Rtc, Settings, WhatsApp
-from tests.calls.test_cloud import cloud_line, world
+from tests.calls.whatsapp.test_cloud import cloud_line, world
 from tests.cli.doctor.surroundings import (
     assert_fails,
     assert_ok,
@@ -14,10 +14,10 @@ from tests.cli.doctor.surroundings import (
     only,
     surroundings,
 )
-from tests.support.gateway_double import WaDialDouble, ZuckZapGoDouble
-from tests.support.gateway_engine import SESSION, TOKEN
-from tests.support.graph_double import GraphDouble
 from tests.support.machine import free_port
+from tests.support.whatsapp.gateway_double import WaDialDouble, ZuckZapGoDouble
+from tests.support.whatsapp.gateway_engine import SESSION, TOKEN
+from tests.support.whatsapp.graph_double import GraphDouble
 
 NONE = Rtc(stun_urls=[])
 

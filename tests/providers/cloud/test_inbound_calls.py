@@ -9,7 +9,7 @@ from bridge.errors import LimitExceeded, SdpError
 from bridge.providers.cloud.inbound_calls import STALE_SECONDS
 from bridge.providers.cloud.live import key_of_call
 from bridge.wire.cloud import Caller
-from tests.support.cloud_bench import LINE, USER, cloud_bench, now, over, ring
+from tests.support.whatsapp.cloud_bench import LINE, USER, cloud_bench, now, over, ring
 
 
 @pytest.fixture

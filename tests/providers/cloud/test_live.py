@@ -7,8 +7,16 @@ import pytest
 from bridge.call.model import EndReason
 from bridge.errors import WhatsAppError, WhatsAppRefused
 from bridge.wire.cloud import Terminated
-from tests.support.cloud_bench import LINE, NUMBER_ID, answer, cloud_bench, over, ring, status
-from tests.support.left_behind import member, take_over
+from tests.support.whatsapp.cloud_bench import (
+    LINE,
+    NUMBER_ID,
+    answer,
+    cloud_bench,
+    over,
+    ring,
+    status,
+)
+from tests.support.whatsapp.left_behind import member, take_over
 
 
 @pytest.fixture

@@ -6,11 +6,19 @@ import sqlite3
 import pytest
 
 from bridge.errors import PermissionRequired, WhatsAppError, WhatsAppRefused
-from bridge.net.cloud_store import CloudStore
 from bridge.providers.cloud import outbound_calls
 from bridge.providers.cloud.live import key_of_call
-from tests.support.cloud_bench import LINE, USER, CloudBench, answer, cloud_bench, over, status
-from tests.support.left_behind import dials, member, take_over
+from bridge.stores.cloud import CloudStore
+from tests.support.whatsapp.cloud_bench import (
+    LINE,
+    USER,
+    CloudBench,
+    answer,
+    cloud_bench,
+    over,
+    status,
+)
+from tests.support.whatsapp.left_behind import dials, member, take_over
 
 TIMEOUT = WhatsAppError("Meta did not answer in time")
 

@@ -6,13 +6,22 @@ import pytest
 
 from bridge.call.model import LineName
 from bridge.errors import InvalidState
-from bridge.net import node_store
-from bridge.net.cloud_store import CloudStore
 from bridge.providers.cloud import inbox, live
 from bridge.providers.cloud.live import key_of_call
+from bridge.stores import nodes
+from bridge.stores.cloud import CloudStore
 from bridge.wire.cloud import PermissionReplied
-from tests.support.cloud_bench import LINE, NUMBER_ID, OURS, USER, answer, cloud_bench, over, ring
-from tests.support.left_behind import member, take_over
+from tests.support.whatsapp.cloud_bench import (
+    LINE,
+    NUMBER_ID,
+    OURS,
+    USER,
+    answer,
+    cloud_bench,
+    over,
+    ring,
+)
+from tests.support.whatsapp.left_behind import member, take_over
 
 
 @pytest.fixture
@@ -82,7 +91,7 @@ async def test_calls_that_a_forerunner_left_are_ended_and_those_of_others_are_no
     await bench.store.claim(key_of_call(LINE, "wacid.left"), LINE)
     await bench.store.claim("wacid.gone", LineName("a line that is no more"))
     await CloudStore(bench.database, own=member(1)).claim("wacid.of_node_1", LINE)
-    await bench.database.run(node_store.register, member(1), run="run", now=0.0)
+    await bench.database.run(nodes.register, member(1), run="run", now=0.0)
     await take_over(bench.database, member())
     await bench.provider.recover()
     await bench.settled()

@@ -8,8 +8,15 @@ from bridge.errors import LegError
 from bridge.providers.gateway.follower import GatewayFollower
 from bridge.tasks import Tasks
 from bridge.wire.gateway import Webhook
-from tests.support.gateway_lists import ACTIVE, RINGS, ListingEngine, Notes, ToldLeg, more_polls
 from tests.support.waiting import until
+from tests.support.whatsapp.gateway_lists import (
+    ACTIVE,
+    RINGS,
+    ListingEngine,
+    Notes,
+    ToldLeg,
+    more_polls,
+)
 
 
 @asynccontextmanager

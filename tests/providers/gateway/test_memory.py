@@ -3,14 +3,14 @@ import asyncio
 import pytest
 
 from bridge.call.model import LineName
+from bridge.db.database import Database
 from bridge.errors import DatabaseFailed, InvalidState, LegError, Unreachable
-from bridge.net.cloud_store import CloudStore
-from bridge.net.database import Database
 from bridge.providers.gateway import memory as gateway_memory
 from bridge.providers.gateway.memory import LineMemory
+from bridge.stores.cloud import CloudStore
 from bridge.wire.gateway import EngineCall, Phase
-from tests.support.gateway_lists import ACTIVE, ListingEngine
-from tests.support.left_behind import dials, live_calls, member
+from tests.support.whatsapp.gateway_lists import ACTIVE, ListingEngine
+from tests.support.whatsapp.left_behind import dials, live_calls, member
 
 LINE = LineName("main")
 NUMBER = ACTIVE.peer

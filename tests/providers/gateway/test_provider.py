@@ -5,18 +5,18 @@ import pytest
 
 from bridge.call.events import LegDialled, LegEnded
 from bridge.call.model import LineName
+from bridge.db.database import Database
+from bridge.db.sqlite import Sqlite
 from bridge.errors import InvalidState, LegError, LimitExceeded
-from bridge.net.cloud_store import CloudStore
-from bridge.net.database import Database
-from bridge.net.sqlite import Sqlite
 from bridge.providers.gateway import follower
 from bridge.providers.gateway.provider import GatewayProvider
+from bridge.stores.cloud import CloudStore
 from bridge.tasks import Tasks
 from bridge.wire.gateway import EngineCall, Phase, Webhook
-from tests.support.gateway_lists import ACTIVE, RINGS, ListingEngine, more_polls
-from tests.support.left_behind import live_calls, member, take_over
 from tests.support.published import call_facts
 from tests.support.waiting import until, until_answer
+from tests.support.whatsapp.gateway_lists import ACTIVE, RINGS, ListingEngine, more_polls
+from tests.support.whatsapp.left_behind import live_calls, member, take_over
 
 LINE = LineName("main")
 

@@ -6,11 +6,11 @@ import pytest
 
 from bridge.call.model import LineName
 from bridge.errors import LegError, LimitExceeded, SdpError
-from bridge.net.sip_trunk import TrunkAddress
 from bridge.providers.sip.inbound_calls import ANONYMOUS, details_of, line_of, number_of, take_call
 from bridge.providers.sip.trunks import Trunk
+from bridge.trunk.trunk import TrunkAddress
 from tests.support.fake_leg import FakeLeg
-from tests.support.sip_invites import asked, invite
+from tests.support.sip.sip_invites import asked, invite
 
 OFFICE, SHOP, OPEN = LineName("office"), LineName("shop"), LineName("open")
 

@@ -7,14 +7,14 @@ import pytest
 
 from bridge.call.model import CallDetails, LineName, Parties
 from bridge.metrics.registry import Metrics
-from bridge.net.sip_trunk import TrunkAddress
-from bridge.net.sip_trunks import TrunkHealth
 from bridge.providers.sip.provider import MAX_RINGING, SipProvider, caller_of
 from bridge.providers.sip.trunks import Trunk, TrunkStates
+from bridge.trunk.trunk import TrunkAddress
+from bridge.trunk.trunks import TrunkHealth
 from tests.support.fake_leg import FakeLeg
 from tests.support.published import call_facts
-from tests.support.sip_invites import asked, invite
-from tests.support.telephone import ScriptedDialog
+from tests.support.sip.sip_invites import asked, invite
+from tests.support.sip.telephone import ScriptedDialog
 from tests.support.waiting import until
 
 LINE = LineName("office")

@@ -6,9 +6,9 @@ import pytest
 
 from bridge.call.model import LineName
 from bridge.metrics.registry import Metrics
-from bridge.net.sip_trunk import TrunkAddress
-from bridge.net.sip_trunks import TrunkHealth
 from bridge.providers.sip.trunks import Trunk, TrunkStates
+from bridge.trunk.trunk import TrunkAddress
+from bridge.trunk.trunks import TrunkHealth
 
 LINE = LineName("office")
 UP = TrunkHealth(reachable=True, registered=True)

@@ -7,14 +7,14 @@ from msgspec import Struct
 from bridge.api.faces.chirp import words
 from bridge.api.faces.chirp.parties import NewCall, encoded_metadata, parties_of
 from bridge.api.faces.chirp.words import CHIRP, ChirpCall
-from bridge.api.fields import Count, Page, field
-from bridge.api.listing import find_call, known_calls
-from bridge.api.operation import CALL as OF_CALL
-from bridge.api.operation import Context
-from bridge.api.tickets import Identity
+from bridge.api.media.tickets import Identity
+from bridge.api.server.fields import Count, Page, field
+from bridge.api.server.listing import find_call, known_calls
+from bridge.api.server.operation import CALL as OF_CALL
+from bridge.api.server.operation import Context
 from bridge.call.model import CallDetails
 from bridge.call.parties import PSTN, WEBRTC
-from bridge.node.participants import call_from_telephone
+from bridge.node.calls.participants import call_from_telephone
 from bridge.node.runner import CallRunner
 from bridge.wire.call_id import native
 

@@ -5,17 +5,17 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from msgspec import UNSET, Struct, UnsetType
 
+from bridge.api.calls.ringing import ringing_call
 from bridge.api.faces.chirp.parties import Channel, check_address
 from bridge.api.faces.chirp.words import CHIRP
-from bridge.api.fields import Digits, Url, field
-from bridge.api.operation import CALL, Context
-from bridge.api.ringing import ringing_call
+from bridge.api.server.fields import Digits, Url, field
+from bridge.api.server.operation import CALL, Context
 from bridge.call import events
 from bridge.call.model import LegId
 from bridge.call.parties import WEBRTC
 from bridge.errors import InvalidRequest
-from bridge.media.files import MP4, OGG, WAV, WEBM
-from bridge.node.participants import add_participant, remove_participant
+from bridge.media.recording.files import MP4, OGG, WAV, WEBM
+from bridge.node.calls.participants import add_participant, remove_participant
 from bridge.wire.call_id import chirp
 
 MAX_REASON: Final = 500

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from msgspec import Struct
 
-from bridge.api.fields import Json, field
+from bridge.api.server.fields import Json, field
 from bridge.call.model import Parties
 from bridge.call.parties import PSTN, WEBRTC
 from bridge.call.policy import LinePolicy, check_emergency

@@ -6,14 +6,14 @@ from msgspec import Meta, Struct
 
 from bridge.api.faces.chirp.commands import FORMATS
 from bridge.api.faces.chirp.words import CHIRP
-from bridge.api.fields import Count
-from bridge.api.listing import find_call
-from bridge.api.operation import Context
-from bridge.api.recording_files import LINK_SECONDS, link
+from bridge.api.media.recording_files import LINK_SECONDS, link
+from bridge.api.server.fields import Count
+from bridge.api.server.listing import find_call
+from bridge.api.server.operation import Context
 from bridge.call.model import CallId
 from bridge.call.transcript import Transcript, TranscriptStatus
-from bridge.media.files import CONTENT_TYPES, File
-from bridge.media.recording_rows import Recording
+from bridge.media.recording.files import CONTENT_TYPES, File
+from bridge.media.recording.rows import Recording
 from bridge.wire.call_id import chirp
 
 Format: TypeAlias = Annotated[

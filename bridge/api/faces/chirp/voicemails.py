@@ -5,9 +5,9 @@ from typing import Annotated, Final
 from msgspec import Meta, Struct
 
 from bridge.api.faces.chirp.words import CHIRP
-from bridge.api.fields import Count, Page
-from bridge.api.operation import Context
-from bridge.api.voicemails import ReadMark, file_url_of, voicemail_id
+from bridge.api.media.voicemails import ReadMark, file_url_of, voicemail_id
+from bridge.api.server.fields import Count, Page
+from bridge.api.server.operation import Context
 from bridge.media.voicemails import Voicemail
 from bridge.wire import call_id
 

@@ -4,12 +4,12 @@ from typing import Final
 
 from msgspec import Struct
 
-from bridge.api import webhook_endpoints
+from bridge.api.events import webhook_endpoints
+from bridge.api.events.webhook_endpoints import NewWebhook, WebhookEndpoint
 from bridge.api.faces.chirp.words import CHIRP
-from bridge.api.fields import Count, Page
-from bridge.api.operation import Context
-from bridge.api.webhook_endpoints import NewWebhook, WebhookEndpoint
-from bridge.wire.webhook import Style
+from bridge.api.server.fields import Count, Page
+from bridge.api.server.operation import Context
+from bridge.wire.webhook.formats import Style
 
 PATH: Final = "/v1/webhooks"
 

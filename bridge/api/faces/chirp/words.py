@@ -5,13 +5,14 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from msgspec import Meta, Struct
 
-from bridge.api.fields import Count, Timestamp
-from bridge.api.operation import BARE, Group
+from bridge.api.server.fields import Count, Timestamp
+from bridge.api.server.operation import BARE, Group
 from bridge.call.model import CallRecord, Direction, EndReason, State
 from bridge.call.published import snapshot
 from bridge.errors import BridgeError
-from bridge.wire import call_id, webhook_chirp
+from bridge.wire import call_id
 from bridge.wire.iso8601 import iso8601
+from bridge.wire.webhook import chirp
 
 CHIRP: Final = Group(name="Chirp", envelope=BARE, is_vendors=True)
 Status: TypeAlias = Literal[
@@ -96,7 +97,7 @@ def call(record: CallRecord, *, test: bool = False) -> ChirpCall:
     The metadata stays encoded.
     """
     facts = record.facts
-    shown = webhook_chirp.call_object(snapshot(record), call_id.chirp(facts.call_id, test=test))
+    shown = chirp.call_object(snapshot(record), call_id.chirp(facts.call_id, test=test))
     began = iso8601(facts.started_at)
     return ChirpCall(
         id=shown["id"],

@@ -8,13 +8,13 @@ from aiohttp import BodyPartReader, web
 from aiohttp.http import HttpProcessingError
 from msgspec import Struct
 
-from bridge.api.agent import Stopped
 from bridge.api.faces.wadial.calls import CALL, line_of
 from bridge.api.faces.wadial.words import WADIAL
-from bridge.api.fields import Count
-from bridge.api.operation import CALL as OF_CALL
-from bridge.api.operation import Context
-from bridge.api.reads import BODY_SECONDS
+from bridge.api.media.agent import Stopped
+from bridge.api.server.fields import Count
+from bridge.api.server.operation import CALL as OF_CALL
+from bridge.api.server.operation import Context
+from bridge.api.server.reads import BODY_SECONDS
 from bridge.errors import InvalidRequest, RequestTimeout, about_field
 from bridge.media.assets import Asset
 

@@ -4,12 +4,12 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Struct
 
+from bridge.api.calls.ringing import ringing_call
 from bridge.api.faces.wadial.words import WADIAL, WadialCall, call_object
-from bridge.api.fields import Peer, field
-from bridge.api.listing import find_call, known_calls
-from bridge.api.operation import CALL as OF_CALL
-from bridge.api.operation import Context
-from bridge.api.ringing import ringing_call
+from bridge.api.server.fields import Peer, field
+from bridge.api.server.listing import find_call, known_calls
+from bridge.api.server.operation import CALL as OF_CALL
+from bridge.api.server.operation import Context
 from bridge.call import events
 from bridge.call.model import LineName
 from bridge.errors import NotFound

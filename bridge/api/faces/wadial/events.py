@@ -2,11 +2,11 @@
 
 from aiohttp import web
 
-from bridge.api.events import STREAM, After, stream_events
+from bridge.api.events.events import STREAM, After, stream_events
 from bridge.api.faces.wadial.calls import SESSION, line_of
 from bridge.api.faces.wadial.words import WADIAL
-from bridge.api.operation import QUERY, Context
-from bridge.wire import webhook_wadial
+from bridge.api.server.operation import QUERY, Context
+from bridge.wire.webhook import wadial
 
 
 @WADIAL.get(
@@ -19,4 +19,4 @@ from bridge.wire import webhook_wadial
 async def events(context: Context, query: After) -> web.StreamResponse:
     """Stream what happens on a session."""
     line_of(context)
-    return await stream_events(context, query, webhook_wadial.body)
+    return await stream_events(context, query, wadial.body)

@@ -11,15 +11,15 @@ from aiohttp import web
 
 from bridge.api.faces.wadial.calls import CALL
 from bridge.api.faces.wadial.words import WADIAL, call_object
-from bridge.api.media_socket import SOCKET, AudioForm, live_call, serve
-from bridge.api.operation import QUERY_TICKET, Context
+from bridge.api.media.media_socket import SOCKET, AudioForm, live_call, serve
+from bridge.api.server.operation import QUERY_TICKET, Context
+from bridge.audio.buffer.paced import PAUSE_SECONDS, RESUME_SECONDS, Watermarks
 from bridge.audio.frame import FRAME_SECONDS
-from bridge.audio.paced import PAUSE_SECONDS, RESUME_SECONDS, Watermarks
 from bridge.call.model import EndReason, State
 from bridge.errors import NotFound
 from bridge.node.runner import CallRunner
-from bridge.wire import media_format
-from bridge.wire.media_format import Encoding, MediaFormat
+from bridge.wire.stream import media_format
+from bridge.wire.stream.media_format import Encoding, MediaFormat
 
 BUFFER_INTERVAL_SECONDS: Final = 0.2
 """Interval of buffer reports while anything is buffered."""

@@ -5,14 +5,14 @@ from msgspec import Struct
 
 from bridge.api.faces.wadial.calls import CALL, line_of
 from bridge.api.faces.wadial.words import WADIAL
-from bridge.api.fields import Count
-from bridge.api.listing import find_call
-from bridge.api.operation import Context
-from bridge.api.recording_files import PARTS, send_file
+from bridge.api.media.recording_files import PARTS, send_file
+from bridge.api.server.fields import Count
+from bridge.api.server.listing import find_call
+from bridge.api.server.operation import Context
 from bridge.call.model import CallId
 from bridge.errors import NotFound
-from bridge.media.files import CONTENT_TYPES
-from bridge.media.recording_rows import Recording
+from bridge.media.recording.files import CONTENT_TYPES
+from bridge.media.recording.rows import Recording
 
 PATH = CALL + "/recordings"
 

@@ -2,11 +2,11 @@
 
 from typing import Final
 
-from bridge.api import webhook_endpoints
+from bridge.api.events import webhook_endpoints
+from bridge.api.events.webhook_endpoints import NewWebhook, WebhookEndpoint
 from bridge.api.faces.wadial.words import WADIAL
-from bridge.api.operation import Context
-from bridge.api.webhook_endpoints import NewWebhook, WebhookEndpoint
-from bridge.wire.webhook import Style
+from bridge.api.server.operation import Context
+from bridge.wire.webhook.formats import Style
 
 PATH: Final = "/api/v1/webhooks"
 

@@ -5,12 +5,12 @@ from typing import Any, Final, Literal, TypeAlias
 import msgspec
 from msgspec import Struct
 
-from bridge.api.fields import Timestamp
-from bridge.api.operation import Envelope, Group
+from bridge.api.server.fields import Timestamp
+from bridge.api.server.operation import Envelope, Group
 from bridge.call.model import CallRecord
 from bridge.call.published import snapshot
 from bridge.errors import BridgeError
-from bridge.wire import webhook_wadial
+from bridge.wire.webhook import wadial
 
 StateWord: TypeAlias = Literal["initiating", "ringing", "connecting", "active", "ended"]
 
@@ -53,6 +53,6 @@ class WadialCall(Struct, rename="camel"):
 
 def call_object(record: CallRecord) -> WadialCall:
     """Return a call as WADial shows it."""
-    shown = webhook_wadial.snapshot(snapshot(record))
+    shown = wadial.snapshot(snapshot(record))
     session = {"sessionId": record.facts.line, "createdAt": shown["startedAt"]}
     return msgspec.convert(shown | session, WadialCall)

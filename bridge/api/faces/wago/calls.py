@@ -1,8 +1,8 @@
 """WaGo's call control: `callID` for ids, and the payload both in `data` and beside it.
 
 Its documents name no fields for these routes and few paths; `Phone`, `callID`, `details`, `call` and
-`calls` are its usual spellings, the rest is our definition. WebRTC is in `api.webrtc`. `/call/accept`
-and `/call/reject` are in `api.ringing`: ZuckZapGo's clients use them too.
+`calls` are its usual spellings, the rest is our definition. WebRTC is in `api.media.webrtc`. `/call/accept`
+and `/call/reject` are in `api.calls.ringing`: ZuckZapGo's clients use them too.
 """
 
 from typing import Annotated, Any, Final
@@ -10,11 +10,11 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Struct
 
-from bridge.api import render
-from bridge.api.fields import Peer, field
-from bridge.api.listing import recorded_calls
-from bridge.api.operation import CALL, Context, Envelope, Group, Schema
-from bridge.api.ringing import WagoBody, WagoDone
+from bridge.api.calls import render
+from bridge.api.calls.ringing import WagoBody, WagoDone
+from bridge.api.server.fields import Peer, field
+from bridge.api.server.listing import recorded_calls
+from bridge.api.server.operation import CALL, Context, Envelope, Group, Schema
 from bridge.call import events
 from bridge.call.model import CallRecord
 

@@ -4,11 +4,11 @@ from typing import Annotated, Final, TypeAlias
 
 from msgspec import Struct
 
+from bridge.api.events.webhook_endpoints import checked
 from bridge.api.faces.wavix.words import CALL, NEWER, WAVIX, Success
-from bridge.api.fields import Json, Url, field
-from bridge.api.operation import CALL as OF_CALL
-from bridge.api.operation import Context
-from bridge.api.webhook_endpoints import checked
+from bridge.api.server.fields import Json, Url, field
+from bridge.api.server.operation import CALL as OF_CALL
+from bridge.api.server.operation import Context
 from bridge.call.digits import DigitRules
 from bridge.errors import InvalidRequest
 from bridge.legs.playback import MAX_REPEATS, PlaybackOptions

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final, TypeAlias
 
 from msgspec import UNSET, Struct, UnsetType
 
+from bridge.api.events.webhook_endpoints import checked
 from bridge.api.faces.wavix.words import (
     CALL,
     CALLS,
@@ -14,11 +15,7 @@ from bridge.api.faces.wavix.words import (
     WavixCall,
     call_object,
 )
-from bridge.api.fields import Phone, Url, field
-from bridge.api.listing import find_call
-from bridge.api.operation import CALL as OF_CALL
-from bridge.api.operation import Context
-from bridge.api.streams import (
+from bridge.api.media.streams import (
     AudioEncoding,
     FrameMs,
     Parameters,
@@ -29,14 +26,17 @@ from bridge.api.streams import (
     checked_url,
     media_format,
 )
-from bridge.api.webhook_endpoints import checked
+from bridge.api.server.fields import Phone, Url, field
+from bridge.api.server.listing import find_call
+from bridge.api.server.operation import CALL as OF_CALL
+from bridge.api.server.operation import Context
 from bridge.call import events
 from bridge.call.model import CallDetails, MachineDetection, Parties
 from bridge.call.transcript import Transcribe
 from bridge.errors import about_field
-from bridge.node.streams import StreamOrder
+from bridge.node.streams.streams import StreamOrder
 from bridge.wire import call_id as forms
-from bridge.wire.media_stream import Channel, StreamProtocol, StreamType
+from bridge.wire.stream.media_stream import Channel, StreamProtocol, StreamType
 
 MAX_SECONDS: Final = 86_400
 """That a call may be asked to ring, or to last; the operator's limits hold all the same."""

@@ -4,13 +4,13 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 from msgspec import Meta, Struct
 
+from bridge.api.events.webhook_endpoints import of_line, register
 from bridge.api.faces.wavix.words import CALLS, WAVIX, Success
-from bridge.api.fields import Url
-from bridge.api.operation import Context
-from bridge.api.webhook_endpoints import of_line, register
+from bridge.api.server.fields import Url
+from bridge.api.server.operation import Context
 from bridge.errors import NotFound
-from bridge.net import endpoints
-from bridge.wire.webhook import Style
+from bridge.stores import endpoints
+from bridge.wire.webhook.formats import Style
 
 HookType: TypeAlias = Literal["on-call", "post-call"]
 STYLES: Final[dict[HookType, Style]] = {

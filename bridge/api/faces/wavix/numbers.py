@@ -10,14 +10,14 @@ from typing import Annotated, Any, Final, TypeAlias
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from bridge.api.events.webhook_endpoints import of_line, register
 from bridge.api.faces.wavix.pages import PageQuery, Pagination, pagination
 from bridge.api.faces.wavix.words import WAVIX
-from bridge.api.fields import Count, Url, field
-from bridge.api.operation import BARE, Context
-from bridge.api.webhook_endpoints import of_line, register
+from bridge.api.server.fields import Count, Url, field
+from bridge.api.server.operation import BARE, Context
 from bridge.errors import InvalidRequest, NotFound, Unsupported
-from bridge.net import endpoints
-from bridge.wire.webhook import Style
+from bridge.stores import endpoints
+from bridge.wire.webhook.formats import Style
 
 NUMBERS: Final = "/v1/mydids"
 NUMBER: Final = NUMBERS + "/{number}"

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from bridge.api.fields import Count
+from bridge.api.server.fields import Count
 
 
 class PageQuery(Struct):

@@ -12,11 +12,11 @@ from msgspec import Meta, Struct
 
 from bridge.api.faces.wavix.pages import PageQuery, Pagination, pagination
 from bridge.api.faces.wavix.words import WAVIX, Success
-from bridge.api.fields import Count, Json, Timestamp, field
-from bridge.api.operation import BARE, JSON, Context
-from bridge.api.recording_files import LINK_SECONDS, link, wav_of
+from bridge.api.media.recording_files import LINK_SECONDS, link, wav_of
+from bridge.api.server.fields import Count, Json, Timestamp, field
+from bridge.api.server.operation import BARE, JSON, Context
 from bridge.errors import InvalidRequest, NotFound
-from bridge.media.recording_search import Found, Search
+from bridge.media.recording.search import Found, Search
 from bridge.wire import call_id as forms
 
 RECORDINGS_PATH: Final = "/v1/recordings"

@@ -9,11 +9,11 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
+from bridge.api.events.webhook_endpoints import checked
 from bridge.api.faces.wavix.words import WAVIX, Success
-from bridge.api.fields import Count, Timestamp, Url, field
-from bridge.api.listing import find_call
-from bridge.api.operation import BARE, CALL, Context
-from bridge.api.webhook_endpoints import checked
+from bridge.api.server.fields import Count, Timestamp, Url, field
+from bridge.api.server.listing import find_call
+from bridge.api.server.operation import BARE, CALL, Context
 from bridge.call.model import CallRecord, Direction
 from bridge.call.parties import parties_of
 from bridge.call.transcript import UNFINISHED, Transcript, TranscriptStatus

@@ -6,13 +6,14 @@ from typing import Any, Final, Literal
 import msgspec
 from msgspec import Struct
 
-from bridge.api.fields import Timestamp, WrongFields
-from bridge.api.operation import APPID, Envelope, Group, Schema
+from bridge.api.server.fields import Timestamp, WrongFields
+from bridge.api.server.operation import APPID, Envelope, Group, Schema
 from bridge.call.model import CallRecord, State
 from bridge.call.published import snapshot
 from bridge.errors import BridgeError
-from bridge.wire import call_id, webhook_wavix
+from bridge.wire import call_id
 from bridge.wire.call_event import CallEvent, EventType
+from bridge.wire.webhook import wavix
 
 CALLS: Final = "/v1/call"
 CALL: Final = CALLS + "/{call_id}"
@@ -73,7 +74,7 @@ def call_object(record: CallRecord) -> WavixCall:
     at = record.ended_at or record.answered_at or record.facts.started_at
     kind = LAST_EVENTS.get(record.state, EventType.CALL_ANSWERED)
     event = CallEvent(id="", type=kind, line=record.facts.line, at=at, call=snapshot(record))
-    return msgspec.convert(webhook_wavix.body(event), WavixCall)
+    return msgspec.convert(wavix.body(event), WavixCall)
 
 
 def failure(error: BridgeError) -> dict[str, Any]:

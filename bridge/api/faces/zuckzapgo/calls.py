@@ -1,16 +1,16 @@
 """ZuckZapGo's older call signalling: `call_id` with `call_from`, and bare answers.
 
-It controls calls but carries no audio; its newer routes are the native ones (`api.calls`). `/call/accept`
-and `/call/reject` are in `api.ringing`.
+It controls calls but carries no audio; its newer routes are the native ones (`api.calls.calls`). `/call/accept`
+and `/call/reject` are in `api.calls.ringing`.
 """
 
 from typing import Annotated, Final, Literal
 
 from msgspec import UNSET, Struct
 
-from bridge.api.fields import field
-from bridge.api.operation import BARE, CALL, Context, Group
-from bridge.api.ringing import Signal, Signalled, ringing_call, signalled
+from bridge.api.calls.ringing import Signal, Signalled, ringing_call, signalled
+from bridge.api.server.fields import field
+from bridge.api.server.operation import BARE, CALL, Context, Group
 from bridge.call import events
 from bridge.errors import BridgeError
 from bridge.legs.gateway import GatewayLeg

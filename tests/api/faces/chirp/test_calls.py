@@ -7,10 +7,7 @@ from typing import Any
 import pytest
 
 from bridge.settings.model import Limits, Line, WhatsApp
-from tests.support.inprocess import running
-from tests.support.speech_compare import tone
-from tests.support.stock_peer import StockPeer
-from tests.support.vendor import (
+from tests.support.clients.vendor import (
     BUSY,
     ECHO,
     HANGS_UP,
@@ -24,6 +21,9 @@ from tests.support.vendor import (
     Vendor,
     two_lines,
 )
+from tests.support.inprocess import running
+from tests.support.peers.stock_peer import StockPeer
+from tests.support.sound.speech_compare import tone
 from tests.support.waiting import until, until_answer
 
 pytestmark = [pytest.mark.usefixtures("nodes"), pytest.mark.virtual_time]

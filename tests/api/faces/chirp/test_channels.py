@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from tests.api.faces.chirp.test_calls import bridge, chirp, created, exchange, reached, ticket
-from tests.support.speech_compare import tone
-from tests.support.stock_peer import StockPeer
+from tests.support.clients.vendor import ECHO, NUMBER, SALES, TALKS, UNREACHABLE
+from tests.support.peers.stock_peer import StockPeer
+from tests.support.sound.speech_compare import tone
 from tests.support.two_nodes import one_node_only
-from tests.support.vendor import ECHO, NUMBER, SALES, TALKS, UNREACHABLE
 from tests.support.waiting import until, until_answer
 
 __all__ = ["bridge", "chirp"]

@@ -8,11 +8,7 @@ from aiohttp.test_utils import TestServer
 
 from bridge.call.model import State
 from bridge.settings.model import Net
-from tests.support.inprocess import running
-from tests.support.offers import offer
-from tests.support.speech_compare import tone
-from tests.support.stock_peer import StockPeer
-from tests.support.vendor import (
+from tests.support.clients.vendor import (
     ECHO,
     NEVER,
     OTHER,
@@ -23,8 +19,12 @@ from tests.support.vendor import (
     Vendor,
     two_lines,
 )
+from tests.support.inprocess import running
+from tests.support.packets.offers import offer
+from tests.support.peers.stock_peer import StockPeer
+from tests.support.sound.speech_compare import tone
+from tests.support.sound.wav import wav_file
 from tests.support.waiting import until, until_answer
-from tests.support.wav import wav_file
 
 pytestmark = pytest.mark.usefixtures("nodes")
 

@@ -5,12 +5,12 @@ import base64
 import pytest
 
 from bridge.settings.model import Net
+from tests.support.clients.vendor import ECHO, SALES, Vendor, two_lines
 from tests.support.inprocess import running
-from tests.support.receiver import receiving
-from tests.support.signalling import HttpExchange
-from tests.support.sound_files import wav_claiming
-from tests.support.stock_peer import StockPeer
-from tests.support.vendor import ECHO, SALES, Vendor, two_lines
+from tests.support.peers.signalling import HttpExchange
+from tests.support.peers.stock_peer import StockPeer
+from tests.support.servers.receiver import receiving
+from tests.support.sound.sound_files import wav_claiming
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.usefixtures("nodes")

@@ -3,7 +3,7 @@
 import pytest
 
 from bridge.api.faces.chirp.parties import NewCall, encoded_metadata, parties_of
-from bridge.api.fields import read
+from bridge.api.server.fields import read
 from bridge.call.model import Parties
 from bridge.call.policy import LinePolicy
 from bridge.errors import Forbidden, InvalidRequest, Unsupported

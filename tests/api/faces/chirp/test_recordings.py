@@ -6,13 +6,13 @@ from urllib.parse import urlsplit
 import av
 import pytest
 
-from bridge.api.recording_files import LINK_SECONDS
-from bridge.audio.wav import parse_wav
+from bridge.api.media.recording_files import LINK_SECONDS
+from bridge.audio.file.wav import parse_wav
 from bridge.settings.model import Data, Http, Net
+from tests.support.clients.vendor import OTHER, SALES, TALKS, TEST, Vendor, two_lines
 from tests.support.inprocess import running
-from tests.support.receiver import receiving
-from tests.support.transcribing import finished, hang_up, talk, transcribing
-from tests.support.vendor import OTHER, SALES, TALKS, TEST, Vendor, two_lines
+from tests.support.servers.receiver import receiving
+from tests.support.sound.transcribing import finished, hang_up, talk, transcribing
 from tests.support.waiting import until, until_answer
 
 FIELDS = {

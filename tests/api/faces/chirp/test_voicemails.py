@@ -6,11 +6,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from bridge.audio.wav import parse_wav
+from bridge.audio.file.wav import parse_wav
 from bridge.settings.model import Voicemail
 from tests.api.faces.chirp.test_commands import accepted, command, reached
+from tests.support.clients.vendor import OTHER, SALES, TALKS, Vendor, two_lines
 from tests.support.inprocess import running
-from tests.support.vendor import OTHER, SALES, TALKS, Vendor, two_lines
 from tests.support.waiting import until_answer
 
 pytestmark = [pytest.mark.usefixtures("nodes"), pytest.mark.virtual_time]

@@ -5,9 +5,7 @@ import re
 import pytest
 
 from bridge.settings.model import Limits
-from tests.support.inprocess import running
-from tests.support.stock_peer import StockPeer
-from tests.support.vendor import (
+from tests.support.clients.vendor import (
     BUSY,
     ECHO,
     NEVER,
@@ -17,6 +15,8 @@ from tests.support.vendor import (
     Vendor,
     two_lines,
 )
+from tests.support.inprocess import running
+from tests.support.peers.stock_peer import StockPeer
 from tests.support.waiting import until_answer
 
 pytestmark = pytest.mark.usefixtures("nodes")

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.support.event_stream import listening
-from tests.support.vendor import ECHO
+from tests.support.clients.event_stream import listening
+from tests.support.clients.vendor import ECHO
 
 pytestmark = pytest.mark.usefixtures("nodes")
 

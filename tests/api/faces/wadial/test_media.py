@@ -1,12 +1,12 @@
-"""Refusals of the media socket; `tests/calls/test_sockets.py` is about its audio and texts."""
+"""Refusals of the media socket; `tests/calls/streams/test_sockets.py` is about its audio and texts."""
 
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from tests.support.clients.pcm_client import url_of
+from tests.support.clients.vendor import ECHO
 from tests.support.inprocess import KEY
-from tests.support.pcm_client import url_of
-from tests.support.vendor import ECHO
 
 pytestmark = pytest.mark.usefixtures("nodes")
 

@@ -8,7 +8,7 @@ import pytest
 
 from bridge.api.faces.wadial.media import CallTexts
 from bridge.call.model import CallFacts, CallId, CallRecord, Direction, EndReason, LineName, State
-from bridge.wire.media_format import WADIAL
+from bridge.wire.stream.media_format import WADIAL
 
 AT = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
 FACTS = CallFacts(CallId("0" * 32), LineName("sales"), "15550100001", AT)

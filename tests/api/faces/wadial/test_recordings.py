@@ -3,13 +3,13 @@
 import pytest
 from aiohttp import FormData
 
-from bridge.audio.wav import parse_wav
+from bridge.audio.file.wav import parse_wav
 from bridge.settings.model import Data, Line, Recording
-from tests.support.event_stream import listening
+from tests.support.clients.event_stream import listening
+from tests.support.clients.pcm_client import pcm_client
 from tests.support.inprocess import KEY, running, settings
-from tests.support.pcm_client import pcm_client
+from tests.support.sound.wav import wav_file
 from tests.support.waiting import until
-from tests.support.wav import wav_file
 
 TALKS = "15550100002"
 CALLS = "/api/v1/sessions/demo/calls"

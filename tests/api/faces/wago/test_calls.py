@@ -4,7 +4,7 @@ import pytest
 
 from bridge.settings.model import Line
 from tests.support.inprocess import running, settings
-from tests.support.offers import ANSWERABLE, offer
+from tests.support.packets.offers import ANSWERABLE, offer
 from tests.support.two_nodes import nodes as nodes
 
 pytestmark = pytest.mark.usefixtures("nodes")

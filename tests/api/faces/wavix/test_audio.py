@@ -9,9 +9,9 @@ from aiohttp.test_utils import TestServer
 
 from bridge.settings.model import Net
 from tests.support.inprocess import running, settings
-from tests.support.speech_compare import tone
+from tests.support.sound.speech_compare import tone
+from tests.support.sound.wav import wav_file
 from tests.support.waiting import until
-from tests.support.wav import wav_file
 
 pytestmark = pytest.mark.usefixtures("nodes")
 

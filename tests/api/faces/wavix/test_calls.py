@@ -6,9 +6,9 @@ import uuid
 import pytest
 
 from bridge.settings.model import Limits, Net
+from tests.support.clients.vendor import two_lines
 from tests.support.inprocess import running, settings
-from tests.support.stream_customer import customer_server
-from tests.support.vendor import two_lines
+from tests.support.servers.stream_customer import customer_server
 from tests.support.waiting import until
 
 ECHO, NEVER, BUSY, UNREACHABLE = "15550100001", "15550100003", "15550100004", "15550100006"

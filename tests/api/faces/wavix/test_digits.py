@@ -8,10 +8,10 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from bridge.settings.model import Net
+from tests.support.clients.vendor import ECHO, NEVER, Vendor, two_lines
 from tests.support.inprocess import running, settings
-from tests.support.provider_double import tone_wav
-from tests.support.receiver import receiving
-from tests.support.vendor import ECHO, NEVER, Vendor, two_lines
+from tests.support.servers.provider_double import tone_wav
+from tests.support.servers.receiver import receiving
 from tests.support.waiting import until
 
 KEY = "?appid=demo"

@@ -3,9 +3,9 @@
 import pytest
 
 from bridge.settings.model import Net
+from tests.support.clients.vendor import ECHO, OTHER, SALES, two_lines
 from tests.support.inprocess import running
-from tests.support.receiver import receiving
-from tests.support.vendor import ECHO, OTHER, SALES, two_lines
+from tests.support.servers.receiver import receiving
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.usefixtures("nodes")

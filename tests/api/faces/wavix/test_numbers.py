@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from bridge.settings.model import Line, Net
+from tests.support.clients.vendor import ECHO, NUMBER, OTHER, SALES, Vendor, two_lines
 from tests.support.inprocess import running
-from tests.support.receiver import receiving
-from tests.support.vendor import ECHO, NUMBER, OTHER, SALES, Vendor, two_lines
+from tests.support.servers.receiver import receiving
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.usefixtures("nodes")

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from bridge.api.faces.wavix.pages import PageQuery, pagination
-from bridge.api.fields import read
+from bridge.api.server.fields import read
 from bridge.errors import InvalidRequest
 
 

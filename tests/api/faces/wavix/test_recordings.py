@@ -4,10 +4,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from bridge.audio.wav import parse_wav
+from bridge.audio.file.wav import parse_wav
 from bridge.settings.model import Data
+from tests.support.clients.vendor import NUMBER, OTHER, SALES, TALKS, two_lines
 from tests.support.inprocess import running
-from tests.support.vendor import NUMBER, OTHER, SALES, TALKS, two_lines
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.call, pytest.mark.usefixtures("nodes")]

@@ -7,12 +7,12 @@ import pytest
 
 from bridge.media import stream_link
 from bridge.settings.model import Net
-from tests.support.event_stream import EventStream
+from tests.support.clients.event_stream import EventStream
+from tests.support.clients.vendor import ECHO, NUMBER, SALES, Vendor, two_lines
 from tests.support.inprocess import running
 from tests.support.machine import free_port
-from tests.support.receiver import receiving
-from tests.support.stream_customer import customer_server
-from tests.support.vendor import ECHO, NUMBER, SALES, Vendor, two_lines
+from tests.support.servers.receiver import receiving
+from tests.support.servers.stream_customer import customer_server
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.usefixtures("nodes"), pytest.mark.virtual_time]

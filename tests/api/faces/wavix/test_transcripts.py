@@ -6,8 +6,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from tests.support.transcribing import TALKS, transcribing
-from tests.support.transcribing import wall_clock as wall_clock
+from tests.support.sound.transcribing import TALKS, transcribing
+from tests.support.sound.transcribing import wall_clock as wall_clock
 from tests.support.waiting import until_answer
 
 pytestmark = [

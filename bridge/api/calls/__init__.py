@@ -1,0 +1,1 @@
+"""Routes of calls: dialling, answering, parties, list, history, diagnosis, reports."""

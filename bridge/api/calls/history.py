@@ -1,0 +1,332 @@
+"""The calls that a line has and had: `GET /calls`, one call with everything known of it, and erasing one."""
+
+from collections.abc import AsyncIterator
+from dataclasses import asdict
+from typing import Annotated, Any, Final
+
+import msgspec
+from aiohttp import web
+from msgspec import Struct
+
+from bridge.api.calls import render, spreadsheet
+from bridge.api.calls.diagnosis import DiagnosedHop, DiagnosedProblem, hops_of, problems_of
+from bridge.api.calls.query import MAX_PAGE, CallsQuery, cursor_of
+from bridge.api.media.recording import Recording, recording_of
+from bridge.api.media.voicemails import Voicemail, voicemail_of
+from bridge.api.server.fields import Timestamp, field
+from bridge.api.server.listing import find_call, timelines_of
+from bridge.api.server.operation import CALL, Context, Done, Group
+from bridge.call.diagnosis.diagnosis import Verdict
+from bridge.call.model import CallId, Direction, EndReason, LegFigures, LineName, Party, State
+from bridge.call.record.ended_call import DirectionQuality, EndedBy, LegSummary
+from bridge.call.record.search import CallEntry, CallSearch, entry_of
+from bridge.call.transcript import TranscriptStatus
+from bridge.errors import InvalidState
+from bridge.node.manager import Manager
+from bridge.stores.calls import Place
+from bridge.wire.iso8601 import iso8601
+
+GROUP: Final = Group(name="Native")
+ENTRIES_PATH: Final = "/node/call-entries"
+"""Where siblings list their live calls."""
+CALLS: Final = "/calls"
+CALL_PATH: Final = "/calls/{callId}"
+
+
+def camel(name: str) -> str:
+    """Return a field's name in camel case, with `legID` as elsewhere."""
+    head, *rest = name.rstrip("_").split("_")
+    return "legID" if name == "leg_id" else head + "".join(part.capitalize() for part in rest)
+
+
+class HistoryCall(Struct, rename=camel):
+    """A call, live or ended."""
+
+    call_id: str
+    line: str
+    state: State
+    direction: Direction
+    from_: str
+    to: str
+    from_channel: str
+    to_channel: str
+    identities: list[str]
+    started_at: Timestamp
+    answered_at: Timestamp | None
+    ended_at: Timestamp | None
+    ring_seconds: float
+    talk_seconds: float
+    ended_by: EndedBy | None
+    reason: EndReason | None
+    mos: Annotated[float, field("the worst mean of all legs and directions")] | None
+    verdict: Verdict
+    tag: str
+    sent_to_voicemail: bool
+
+
+class CallItem(HistoryCall, rename=camel):
+    """A call in a list."""
+
+    problems: Annotated[list[str], field("codes, each once")]
+
+
+class CallPage(Struct, rename="camel"):
+    """A page of calls, newest first."""
+
+    calls: list[CallItem]
+    next_cursor: Annotated[str, field("null on the last page")] | None
+
+
+class HistoryDirection(Struct, rename=camel):
+    """One direction of a leg, over its whole time."""
+
+    packets: int
+    lost: int
+    loss_ratio: float | None
+    jitter_ms: float | None
+    mos: Annotated[float, field("mean")] | None
+    worst_mos: float | None
+
+
+class HistoryLeg(Struct, rename=camel):
+    """A leg of a call, and its quality."""
+
+    leg_id: str
+    kind: str
+    party: Party
+    identity: str
+    joined_at: Annotated[float, field("seconds of the call")]
+    left_at: Annotated[float, field("seconds of the call")] | None
+    setup_ms: Annotated[
+        dict[str, float], field("when each step of its set-up was done, from `joinedAt` on")
+    ]
+    round_trip_ms: float | None
+    received: Annotated[HistoryDirection, field("what was heard from it")]
+    sent: HistoryDirection
+
+
+class CallDetail(HistoryCall, rename=camel):
+    """Everything known of a call."""
+
+    summary: str
+    hops: list[DiagnosedHop]
+    problems: list[DiagnosedProblem]
+    metadata: dict[str, Any] | None
+    answered_by: Annotated[str, field("where machine detection was asked for")] | None
+    legs: list[HistoryLeg]
+    recordings: list[Recording]
+    voicemail: Annotated[Voicemail, field("the message that its caller left")] | None
+    transcript: TranscriptStatus | None
+    timeline: list[render.LegTimeline]
+
+
+@GROUP.get(CALLS, other_content=spreadsheet.CONTENT_TYPE)
+async def list_calls(context: Context, query: CallsQuery) -> CallPage | web.StreamResponse:
+    """List the line's calls, live and ended, newest first.
+
+    The cursor stays good while calls come and end; a page may have fewer calls than `limit`. In CSV, numbers
+    are without `+`, all cells in quotation marks, and an apostrophe stands before what a spreadsheet would take for a formula.
+    """
+    return await calls_of(context, query, context.line)
+
+
+async def calls_of(
+    context: Context, query: CallsQuery, line: LineName | None
+) -> CallPage | web.StreamResponse:
+    """Return the calls of a line, or of all, that a query asks for, as a page or in CSV."""
+    search, after = query.search(line), query.after
+    if query.format == "csv":
+        return await _write_csv(context, search, after, query.limit)
+    entries, following = await find_calls(context, search, after, query.limit or 50)
+    cursor = None if following is None else cursor_of(following)
+    return CallPage([_item(entry) for entry in entries], cursor)
+
+
+@GROUP.get(CALL_PATH, errors=(404, 502))
+async def call(context: Context) -> CallDetail:
+    """Return everything known of a call, live or ended, its timeline included."""
+    services, report = context.services, await find_call(context)
+    record, found = report.record, report.diagnosis
+    stored = services.recordings.archive
+    figures = {leg.leg_id: leg for leg in record.legs}
+    said = await services.transcripts.find(record.facts.line, record.facts.call_id)
+    metadata = record.facts.details.metadata
+    return CallDetail(
+        **fields_of(entry_of(report)),
+        summary=found.summary,
+        hops=hops_of(found),
+        problems=problems_of(found),
+        metadata=msgspec.json.decode(metadata) if metadata else None,
+        answered_by=record.answered_by or None,
+        legs=[_leg(leg, figures[leg.leg_id]) for leg in report.legs],
+        recordings=[
+            recording_of(context, track, await stored.files.of(track.recording_id))
+            for track in await stored.of_call(record.facts.line, record.facts.call_id)
+        ],
+        voicemail=await _voicemail(context, record.facts.call_id),
+        transcript=said.status if said else None,
+        timeline=[render.leg_timeline(leg) for leg in await timelines_of(services, record)],
+    )
+
+
+@GROUP.delete(CALL_PATH, errors=(*CALL, 503))
+async def erase(context: Context) -> Done:
+    """Erase what is stored of a call that has ended.
+
+    Its record, its events, webhooks of it that have not been delivered, its voicemail, and its recordings with
+    their copies in the store are deleted.
+    """
+    services, line = context.services, context.line
+    report = await find_call(context)
+    call_id = report.record.facts.call_id
+    if report.record.reason is None:
+        raise InvalidState("the call has not ended; hang up first")
+    archive = services.recordings.archive
+    tracks = await archive.of_call(line, call_id)
+    if any(track.status == "recording" for track in tracks):
+        raise InvalidState("a recording of the call is still being finished; try again")
+    for track in tracks:
+        await archive.delete(track)
+    services.recordings.uploader.wake()
+    await services.voicemails.store.delete(line, call_id)
+    await services.manager.forget(line, call_id)
+    await services.history.erase(line, call_id)
+    return Done()
+
+
+async def _voicemail(context: Context, call_id: CallId) -> Voicemail | None:
+    store = context.services.voicemails.store
+    found = await store.of_call(context.line, call_id)
+    return await voicemail_of(context, found) if found else None
+
+
+async def live_entries(manager: Manager, line: LineName | None) -> list[CallEntry]:
+    """Return the live calls of this node, of a line or of all, without test calls."""
+    return await manager.describe(
+        line, lambda runner: entry_of(manager.report_now(runner.record()))
+    )
+
+
+async def find_calls(
+    context: Context, search: CallSearch, after: Place | None, limit: int
+) -> tuple[list[CallEntry], Place | None]:
+    """Return a page of calls of all nodes, live and ended, newest first, and where the next one begins."""
+    # The live ones first: one that ends meanwhile is then in the history.
+    live = [entry for entry in await _live(context, search.line) if search.matches(entry)]
+    found = await context.services.history.search(search, after=after, limit=limit)
+    calls = {entry.call_id: entry for entry in live if after is None or entry.key < after}
+    if found.next is not None:
+        calls = {call_id: entry for call_id, entry in calls.items() if entry.key >= found.next}
+    calls |= {entry.call_id: entry for entry in found.entries}
+    page = sorted(calls.values(), key=lambda entry: entry.key, reverse=True)
+    if len(page) > limit:
+        return page[:limit], Place(*page[limit - 1].key)
+    return page, found.next
+
+
+async def _live(context: Context, line: LineName | None) -> list[CallEntry]:
+    live = await live_entries(context.services.manager, line)
+    if context.services.siblings is not None:
+        wanted = {} if line is None else {"line": line}
+        answers = await context.services.siblings.request_all(ENTRIES_PATH, **wanted)
+        for answer in answers.values():
+            if answer is not None:
+                live += msgspec.json.decode(answer, type=list[CallEntry])
+    return live
+
+
+async def _write_csv(
+    context: Context, search: CallSearch, after: Place | None, limit: int | None
+) -> web.StreamResponse:
+    headers = {"Content-Disposition": 'attachment; filename="calls.csv"'}
+    response = web.StreamResponse(headers=headers)
+    response.content_type, response.charset = spreadsheet.CONTENT_TYPE, "utf-8"
+    await response.prepare(context.http)
+    columns = msgspec.structs.fields(CallItem)
+    await response.write(spreadsheet.encode([[one.encode_name for one in columns]]))
+    async for entries in _pages(context, search, after, limit):
+        await response.write(spreadsheet.encode(map(msgspec.structs.astuple, map(_item, entries))))
+    await response.write_eof()
+    return response
+
+
+async def _pages(
+    context: Context, search: CallSearch, after: Place | None, limit: int | None
+) -> AsyncIterator[list[CallEntry]]:
+    left = limit
+    while left is None or left > 0:
+        wanted = MAX_PAGE if left is None else left
+        entries, after = await find_calls(context, search, after, wanted)
+        yield entries
+        left = None if left is None else left - len(entries)
+        if after is None:
+            return
+
+
+def _item(entry: CallEntry) -> CallItem:
+    return CallItem(**fields_of(entry), problems=list(entry.problems))
+
+
+def fields_of(entry: CallEntry) -> dict[str, Any]:
+    """Return the fields of `HistoryCall`."""
+    return {
+        "call_id": entry.call_id,
+        "line": entry.line,
+        "state": entry.state,
+        "direction": entry.direction,
+        "from_": entry.from_,
+        "to": entry.to,
+        "from_channel": entry.from_channel,
+        "to_channel": entry.to_channel,
+        "identities": list(entry.identities),
+        "started_at": iso8601(entry.started_at),
+        "answered_at": iso8601(entry.answered_at),
+        "ended_at": iso8601(entry.ended_at),
+        "ring_seconds": round(entry.ring_seconds, 3),
+        "talk_seconds": round(entry.talk_seconds, 3),
+        "ended_by": entry.ended_by,
+        "reason": entry.reason,
+        "mos": _rounded(entry.mos, 2),
+        "verdict": entry.verdict,
+        "tag": entry.tag,
+        "sent_to_voicemail": entry.sent_to_voicemail,
+    }
+
+
+def _leg(leg: LegSummary, figures: LegFigures) -> HistoryLeg:
+    setup = figures.statistics.setup
+    return HistoryLeg(
+        leg.leg_id,
+        leg.kind.value,
+        leg.party,
+        figures.identity,
+        round(figures.joined, 3),
+        _rounded(figures.left, 3),
+        {
+            step: round(at * 1000, 1)
+            for step, at in (asdict(setup) if setup else {}).items()
+            if at is not None
+        },
+        _milliseconds(leg.round_trip),
+        _direction(leg.received),
+        _direction(leg.sent),
+    )
+
+
+def _direction(part: DirectionQuality) -> HistoryDirection:
+    return HistoryDirection(
+        part.packets,
+        part.lost,
+        _rounded(part.loss, 4),
+        _milliseconds(part.jitter),
+        _rounded(part.mos, 2),
+        _rounded(part.worst_mos, 2),
+    )
+
+
+def _milliseconds(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds * 1000, 1)
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(value, digits)

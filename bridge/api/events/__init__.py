@@ -1,0 +1,1 @@
+"""Routes of events: the stream, and webhook endpoints."""

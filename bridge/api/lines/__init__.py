@@ -1,0 +1,1 @@
+"""Routes of lines: settings, keys, WhatsApp's webhooks, gateways' webhooks, simulated contacts."""

@@ -1,0 +1,232 @@
+"""The PCM socket: a call's audio over a WebSocket."""
+
+import asyncio
+import socket
+from contextlib import suppress
+from typing import Annotated, Final, Literal, TypeAlias
+
+from aiohttp import WSMsgType, web
+from msgspec import Meta, Struct, UnsetType
+
+from bridge.api.media.webrtc import NEAR
+from bridge.api.server.fields import field
+from bridge.api.server.operation import QUERY_TICKET, Context, Group, Schema
+from bridge.call.model import CallId, LegKind, Party, State
+from bridge.call.routing import Hears, LegRole
+from bridge.errors import BridgeError, CallEnded, CallNotFound, InvalidRequest
+from bridge.legs.base import new_leg_id
+from bridge.legs.socket import KERNEL_SECONDS, SocketLeg, TextMessages
+from bridge.node.runner import CallRunner
+from bridge.wire.stream.media_format import (
+    MAX_FRAME_MS,
+    MIN_FRAME_MS,
+    ZUCKZAPGO,
+    Encoding,
+    MediaFormat,
+)
+
+MESSAGE_BYTES: Final = 12 * 1024 * 1024
+"""One message holds a minute in the largest format."""
+CLOSE_SECONDS: Final = 0.5
+"""How long to wait for the answer to our close frame."""
+MIN_KERNEL_BYTES: Final = 4096
+MIN_BUFFER_MS: Final = 40
+MAX_BUFFER_MS: Final = 60_000
+AUDIBLE: Final = frozenset({State.ACTIVE, State.HELD})
+"""States in which audio is sent; before them not even silent frames are."""
+
+
+SOCKET: Final[Schema] = {
+    "type": "string",
+    "description": "no body: the connection becomes a WebSocket",
+}
+GROUP: Final = Group(name="ZuckZapGo", auth=QUERY_TICKET)
+
+
+StreamUrl: TypeAlias = Annotated[
+    str,
+    Meta(
+        description="the call's media socket on the machine that has the call, where clients reach that itself "
+        "(`cluster.public_url`); every other machine passes it on",
+        extra_json_schema={"format": "uri"},
+    ),
+]
+
+
+class AudioForm(Struct, rename="camel"):
+    """How the audio is sent; the operation's own form by default."""
+
+    encoding: Encoding | None = None
+    sample_rate: Literal[8000, 16000, 24000, 48000] | None = None
+    frame_ms: Annotated[int, Meta(ge=MIN_FRAME_MS, le=MAX_FRAME_MS)] | None = None
+    buffer_ms: Annotated[
+        int,
+        field(
+            "how much received audio may wait to be played",
+            ge=MIN_BUFFER_MS,
+            le=MAX_BUFFER_MS,
+        ),
+    ] = MAX_BUFFER_MS
+
+    def media(self, default: MediaFormat) -> MediaFormat:
+        """Return the format, completed from a default."""
+        return MediaFormat(
+            self.encoding or default.encoding,
+            self.sample_rate or default.sample_rate,
+            self.frame_ms or default.frame_milliseconds,
+        )
+
+
+@GROUP.get("/call/{callId}/stream", status=101, gives=SOCKET, errors=(404, 409, 502))
+async def stream(context: Context, query: AudioForm) -> web.StreamResponse:
+    """Open the PCM socket: a call's audio over a WebSocket, s16le at 16 kHz by default.
+
+    Text is ignored; messages of audio may have any length.
+    """
+    runner = live_call(context)
+    return await serve(context, runner, query.media(ZUCKZAPGO), query.buffer_ms / 1000)
+
+
+def own_stream_url(context: Context, call_id: CallId) -> str | UnsetType:
+    """Return the URL of a call's socket on this node's machine, where clients reach that itself."""
+    return context.services.site.socket_url(f"/call/{call_id}/stream")
+
+
+def live_call(context: Context) -> CallRunner:
+    """Return the live call that the path names.
+
+    Raises:
+        Forbidden: the ticket is for another call or party; a socket is a near party.
+        EngineOff: the line makes no calls now.
+        CallNotFound: the line never had such a call, or it has ended.
+    """
+    line = context.access.line_for(context.call_id)
+    context.access.party(NEAR)
+    context.services.lines.check_on(line)
+    try:
+        return context.services.manager.live(line, context.call_id)
+    except CallEnded as error:
+        raise CallNotFound("the call has ended") from error
+
+
+async def serve(
+    context: Context,
+    runner: CallRunner,
+    media: MediaFormat,
+    buffer_seconds: float,
+    *,
+    texts: TextMessages | None = None,
+) -> web.StreamResponse:
+    """Make the connection a leg of the call, until either ends.
+
+    With `texts` there is JSON text beside the audio.
+
+    Raises:
+        InvalidRequest: the request is no WebSocket upgrade.
+        LimitExceeded: the call is at its limit of sockets.
+    """
+    request, services = context.http, context.services
+    ws = web.WebSocketResponse(
+        timeout=CLOSE_SECONDS,
+        autoping=False,
+        compress=False,
+        max_msg_size=MESSAGE_BYTES,
+        writer_limit=0,
+    )
+    if not ws.can_prepare(request).ok:
+        raise InvalidRequest("this is a WebSocket: send an upgrade")
+    runner.machine.check_kind(LegKind.SOCKET)
+    await ws.prepare(request)
+    _bound_buffers(request, media)
+    wire = _ServerWire(request, ws)
+    leg = SocketLeg(
+        new_leg_id(),
+        wire,
+        media=media,
+        counters=services.metrics.sockets,
+        answered=lambda: runner.machine.state in AUDIBLE,
+        limit_seconds=buffer_seconds,
+        texts=texts,
+    )
+    try:
+        runner.add_leg(leg, LegRole(Party.NEAR, Hears.INBOUND, owner=context.access.owner))
+    except BridgeError:
+        # After the upgrade the call ended or reached its limit of legs.
+        await ws.close()
+        return ws
+    if texts is not None:
+        services.recordings.automatic.capture(runner)
+    await wire.read(leg)
+    return ws
+
+
+def _bound_buffers(request: web.Request, media: MediaFormat) -> None:
+    """Buffer little of what is sent in the kernel, and nothing in the process."""
+    if request.transport is None:
+        return
+    request.transport.set_write_buffer_limits(high=0)
+    carrier = request.transport.get_extra_info("socket")
+    if carrier is not None:
+        size = max(MIN_KERNEL_BYTES, round(media.second_bytes * KERNEL_SECONDS))
+        carrier.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
+
+
+class _ServerWire:
+    """The server side of a WebSocket (`legs.socket.Wire`); the task that reads also closes it."""
+
+    def __init__(self, request: web.Request, ws: web.WebSocketResponse) -> None:
+        self._request = request
+        self._ws = ws
+        self._reading: asyncio.Timeout | None = None
+        self._read = asyncio.Event()
+
+    async def read(self, leg: SocketLeg) -> None:
+        """Pass what arrives to the leg, until the party has gone or `close` is called."""
+        try:
+            async with asyncio.timeout(None) as self._reading:
+                await self._pass_on(leg)
+        except TimeoutError:
+            await self._ws.close()
+        finally:
+            self._reading = None
+            leg.disconnected()
+            self._read.set()
+
+    async def send(self, message: bytes | str) -> None:
+        """Send a message (`legs.socket.Wire`)."""
+        if isinstance(message, str):
+            await self._ws.send_str(message)
+        else:
+            await self._ws.send_bytes(message)
+
+    async def ping(self, payload: bytes) -> None:
+        """Send a ping (`legs.socket.Wire`)."""
+        await self._ws.ping(payload)
+
+    async def close(self) -> None:
+        """Stop reading and close with 1000 (`legs.socket.Wire`)."""
+        if self._reading is not None:
+            self._reading.reschedule(0.0)
+            await self._read.wait()
+
+    def abort(self) -> None:
+        """Drop the connection at once (`legs.socket.Wire`)."""
+        if self._request.transport is not None:
+            self._request.transport.abort()
+
+    async def _pass_on(self, leg: SocketLeg) -> None:
+        while True:
+            message = await self._ws.receive()
+            match message.type:
+                case WSMsgType.BINARY:
+                    await leg.receive_audio(message.data)
+                case WSMsgType.PING:
+                    # If the party has gone, the next message says so.
+                    with suppress(ConnectionError):
+                        await self._ws.pong(message.data)
+                case WSMsgType.PONG:
+                    leg.receive_pong(bytes(message.data))
+                case WSMsgType.TEXT:
+                    leg.receive_text(message.data)
+                case _:
+                    return

@@ -1,0 +1,1 @@
+"""Routes for operators and their programs: probes, metrics, nodes, drain, console, and the page."""

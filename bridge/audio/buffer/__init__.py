@@ -1,0 +1,1 @@
+"""Buffers on the way of the audio: reordering, jitter buffer (`playout`), pacing, framing, packetizing."""

@@ -1,0 +1,55 @@
+"""Which sample encoding raw audio is in: in the right one neighbouring samples are alike, in any other it is noise."""
+
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bridge.audio.codec.g711 import MULAW
+
+MIN_BYTES: Final = 3200
+"""Less audio than this, 0.1 s at 16 kHz and 16 bits, says nothing."""
+
+_MIN_POWER: Final = 100.0**2
+"""Of 16-bit samples; quieter audio may be noise in any encoding."""
+_SMOOTH: Final = 0.5
+_CLEARLY: Final = 0.6
+"""The best reading has at most this share of the next one's roughness."""
+_MAX_FLOAT: Final = 4.0
+"""Float samples beyond this are no audio."""
+
+
+def guess_encoding(data: bytes) -> str | None:
+    """Return `s16le`, `s16be`, `f32le` or `mulaw`; None if the audio is too short, quiet or noisy to tell.
+
+    Args:
+        data: Whole samples of mono audio at any rate.
+    """
+    if len(data) < MIN_BYTES:
+        return None
+    data = data[: len(data) // 4 * 4]
+    found = {name: _roughness(samples) for name, samples in _readings(data).items()}
+    best, second = sorted(found, key=lambda name: found[name])[:2]
+    clear = found[best] < _SMOOTH and found[best] < _CLEARLY * found[second]
+    return best if clear else None
+
+
+def _readings(data: bytes) -> Mapping[str, NDArray[np.float64]]:
+    with np.errstate(invalid="ignore"):
+        floats = np.frombuffer(data, "<f4").astype(np.float64)
+    sane = bool(np.isfinite(floats).all()) and float(np.abs(floats).max()) <= _MAX_FLOAT
+    return {
+        "s16le": np.frombuffer(data, "<i2").astype(np.float64),
+        "s16be": np.frombuffer(data, ">i2").astype(np.float64),
+        "mulaw": np.frombuffer(MULAW.decode(data), "<i2").astype(np.float64),
+        "f32le": floats * 32767.0 if sane else np.zeros(2),
+    }
+
+
+def _roughness(samples: NDArray[np.float64]) -> float:
+    """Return the power of the differences by that of uncorrelated samples: 1 for white noise, near 0 for speech."""
+    power = float(samples.var())
+    if power < _MIN_POWER:
+        return 1.0
+    return float(np.square(np.diff(samples)).mean()) / (2.0 * power)

@@ -1,0 +1,1 @@
+"""What can be heard in audio: level, voice, phrases, tones, answering machines, echo, quality."""

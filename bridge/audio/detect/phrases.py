@@ -1,0 +1,86 @@
+"""Splits the audio of one party at its pauses, so that each phrase can be transcribed by itself."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from bridge.audio.detect.vad import Vad
+from bridge.audio.frame import FRAME_BYTES, FRAME_SECONDS
+
+PAUSE_SECONDS: Final = 0.7
+"""Silence that ends a phrase."""
+MARGIN_SECONDS: Final = 0.3
+"""Audio before the first and after the last loud frame that belongs to a phrase."""
+MIN_LOUD_SECONDS: Final = 0.1
+"""Shorter noises are no phrase."""
+_PAUSE: Final = round(PAUSE_SECONDS / FRAME_SECONDS)
+_MARGIN: Final = round(MARGIN_SECONDS / FRAME_SECONDS)
+_MIN_LOUD: Final = round(MIN_LOUD_SECONDS / FRAME_SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class SpokenPhrase:
+    """The audio of a phrase, 16 kHz mono."""
+
+    start: float
+    """Seconds since the beginning of the audio."""
+    pcm: bytes
+
+    @property
+    def end(self) -> float:
+        """Seconds since the beginning of the audio."""
+        return self.start + len(self.pcm) / FRAME_BYTES * FRAME_SECONDS
+
+
+class PhraseSplitter:
+    """Finds the phrases of one track."""
+
+    def __init__(self, *, max_seconds: float) -> None:
+        """Make it; a phrase that is longer than `max_seconds` is cut."""
+        self._max_frames = max(_PAUSE + _MARGIN, round(max_seconds / FRAME_SECONDS))
+        self._vad = Vad()
+        self._frames: list[bytes] = []
+        """Of the current phrase, or the last ones before the next."""
+        self._loud = 0
+        self._quiet = 0
+        """Frames since the last loud one."""
+        self._count = 0
+
+    def push(self, pcm: bytes) -> list[SpokenPhrase]:
+        """Process whole frames; return the phrases that end in them."""
+        found = []
+        for at in range(0, len(pcm) - FRAME_BYTES + 1, FRAME_BYTES):
+            phrase = self._push(pcm[at : at + FRAME_BYTES])
+            if phrase is not None:
+                found.append(phrase)
+        return found
+
+    def flush(self) -> list[SpokenPhrase]:
+        """Return the phrase that the end of the audio cuts, if there is one."""
+        phrase = self._end() if self._loud else None
+        return [] if phrase is None else [phrase]
+
+    def _push(self, frame: bytes) -> SpokenPhrase | None:
+        loud = self._vad.push(frame)
+        self._count += 1
+        self._frames.append(frame)
+        if loud:
+            self._loud += 1
+            self._quiet = 0
+        else:
+            self._quiet += 1
+        if not self._loud:
+            del self._frames[:-_MARGIN]
+            return None
+        if self._quiet >= _PAUSE or len(self._frames) >= self._max_frames:
+            return self._end()
+        return None
+
+    def _end(self) -> SpokenPhrase | None:
+        first = self._count - len(self._frames)
+        spare = max(0, self._quiet - _MARGIN)
+        said = self._frames[: len(self._frames) - spare]
+        enough = self._loud >= _MIN_LOUD
+        # The pause is also what comes before the next phrase.
+        self._frames = self._frames[len(said) :][-_MARGIN:]
+        self._loud = self._quiet = 0
+        return SpokenPhrase(first * FRAME_SECONDS, b"".join(said)) if enough else None

@@ -1,0 +1,57 @@
+"""Voice activity detection by energy above the background noise."""
+
+from collections import deque
+from typing import Final
+
+from bridge.audio.detect.level import level
+from bridge.audio.frame import FRAME_SECONDS
+
+_WINDOW_FRAMES: Final = 100
+"""2 s: speech falls to the background level many times within it, steady noise never."""
+_INITIAL_FLOOR: Final = -60.0
+_MIN_FLOOR: Final = -70.0
+_MAX_FLOOR: Final = -35.0
+"""So that anything above -26 dBov is voice, even a steady tone."""
+_MARGIN: Final = 9.0
+"""dB above the noise floor that count as voice."""
+_MIN_VOICE: Final = -55.0
+
+
+class Vad:
+    """Voice activity of one source of 20 ms frames.
+
+    The noise floor is the quietest frame of the last 2 s. A voice counts as speaking for `hangover`
+    seconds after its last loud frame, so that soft endings and gaps between words are kept.
+    """
+
+    def __init__(self, *, hangover: float = 0.2) -> None:
+        self._hangover = hangover
+        self._levels: deque[float] = deque([_INITIAL_FLOOR] * _WINDOW_FRAMES, _WINDOW_FRAMES)
+        self._spoken = False
+        self.seconds = 0.0
+        """Audio processed so far."""
+        self.silence_seconds = 0.0
+        """Time since the last loud frame, or since the start."""
+
+    @property
+    def noise_dbov(self) -> float:
+        """The estimated level of the background noise."""
+        return min(max(min(self._levels), _MIN_FLOOR), _MAX_FLOOR)
+
+    @property
+    def speaking(self) -> bool:
+        """Whether there was a loud frame within the hangover."""
+        return self._spoken and self.silence_seconds <= self._hangover + 1e-9
+
+    def push(self, pcm: bytes) -> bool:
+        """Process a frame; return whether it is loud enough to be voice."""
+        loudness = level(pcm)
+        self._levels.append(loudness)
+        loud = loudness > max(self.noise_dbov + _MARGIN, _MIN_VOICE)
+        self.seconds += FRAME_SECONDS
+        if loud:
+            self._spoken = True
+            self.silence_seconds = 0.0
+        else:
+            self.silence_seconds += FRAME_SECONDS
+        return loud

@@ -1,0 +1,217 @@
+"""What is written to the file of a recorded track: 16 kHz WAV, or Ogg/Opus of packets as they came.
+
+All times are seconds since the track began. `writes` may run in another thread than the rest, but not twice
+at once, nor while `collect` or `written` run.
+"""
+
+from collections.abc import Sequence
+from typing import Final, Protocol, TypeAlias
+
+from bridge.audio.codec.codec import OPUS, Codec
+from bridge.audio.codec.encoded_packet import EncodedPacket
+from bridge.audio.codec.opus import Opus
+from bridge.audio.file.ogg import PRE_SKIP, RATE, OggWriter
+from bridge.audio.file.packet_track import PacketTrack
+from bridge.audio.file.track_assembler import MAX_BUFFERED, TrackAssembler
+from bridge.audio.file.wav import make_header
+from bridge.audio.frame import FRAME_BYTES, FRAME_SECONDS, SILENCE, Frame
+
+Write: TypeAlias = tuple[int, bytes]
+"""An offset in the file, and what to write there."""
+
+_MILLISECOND: Final = RATE // 1000
+
+
+class TrackFile(Protocol):
+    """The file of one track, as it is to be."""
+
+    @property
+    def write_seconds(self) -> float:
+        """How often to write."""
+
+    @property
+    def codec(self) -> Codec | None:
+        """Of packets that are taken undecoded."""
+
+    @property
+    def steady(self) -> bool:
+        """Whether the clock must feed it."""
+
+    @property
+    def overrun(self) -> bool:
+        """Whether more came than is kept for a disk that stalls; the track ends there."""
+
+    @property
+    def taken(self) -> int:
+        """Frames and packets taken."""
+
+    @property
+    def dropped(self) -> int:
+        """Packets dropped: duplicates, too late, or of a source whose clock is ahead."""
+
+    @property
+    def audio_bytes(self) -> int:
+        """Bytes of audio that were written."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of the file; 0 as long as it has no audio."""
+
+    @property
+    def seconds(self) -> float:
+        """Duration of the audio that was written."""
+
+    def push(self, frame: Frame, at: float, *, silent: bool) -> None:
+        """Take a frame, or silence in its place."""
+
+    def take(self, packet: EncodedPacket, at: float) -> None:
+        """Take a packet."""
+
+    def collect(self, *, over: bool) -> bool:
+        """Set apart what was taken, for `writes`; return whether there is anything to write."""
+
+    def writes(self, at: float, *, over: bool) -> Sequence[Write]:
+        """Return what to write; with `over` the file ends there."""
+
+    def written(self) -> None:
+        """Record that it has been written."""
+
+
+class WavFile:
+    """Frames of the clock; what it skipped is silence."""
+
+    write_seconds = 0.5
+    codec = None
+    steady = True
+    dropped = 0
+
+    def __init__(self) -> None:
+        self._track = TrackAssembler()
+        self._due = b""
+        self.audio_bytes = 0
+        """See `TrackFile`."""
+
+    @property
+    def overrun(self) -> bool:
+        """See `TrackFile`."""
+        return self._track.overrun
+
+    @property
+    def taken(self) -> int:
+        """See `TrackFile`."""
+        return self._track.frames
+
+    @property
+    def size_bytes(self) -> int:
+        """See `TrackFile`."""
+        return self.audio_bytes + len(make_header(0))
+
+    @property
+    def seconds(self) -> float:
+        """See `TrackFile`."""
+        return self.audio_bytes / FRAME_BYTES * FRAME_SECONDS
+
+    def push(self, frame: Frame, at: float, *, silent: bool) -> None:
+        """Take a frame, or silence in its place."""
+        self._track.push(SILENCE if silent else frame.pcm, at)
+
+    def take(self, packet: EncodedPacket, at: float) -> None:
+        """Take no packet: there is no codec."""
+
+    def collect(self, *, over: bool) -> bool:
+        """Set apart the samples to write."""
+        if over:
+            self._track.fill()
+        self._due = self._track.drain()
+        return bool(self._due or not self.audio_bytes)
+
+    def writes(self, at: float, *, over: bool) -> Sequence[Write]:
+        """Return the samples, then the header that includes them."""
+        header = make_header(self.audio_bytes + len(self._due))
+        return (self.audio_bytes + len(header), self._due), (0, header)
+
+    def written(self) -> None:
+        """Count the samples."""
+        self.audio_bytes += len(self._due)
+
+
+class OggFile:
+    """Opus packets as they came, and frames that are encoded; as long as the track."""
+
+    write_seconds = 2.0
+    codec = OPUS
+    steady = False
+
+    def __init__(self, opus: Opus, serial: int) -> None:
+        """Make it; `serial` is any 32-bit number."""
+        self._track = PacketTrack(opus)
+        self._pages = OggWriter(serial)
+        self._taken: list[tuple[float, EncodedPacket | Frame]] = []
+        self._due: list[tuple[float, EncodedPacket | Frame]] = []
+        self._begun = False
+        self._made_bytes = 0
+        self._made_end = 0
+        self._end = 0
+        self.taken = 0
+        """See `TrackFile`."""
+        self.overrun = False
+        """See `TrackFile`."""
+        self.audio_bytes = 0
+        """See `TrackFile`."""
+
+    @property
+    def dropped(self) -> int:
+        """See `TrackFile`."""
+        return self._track.late
+
+    @property
+    def size_bytes(self) -> int:
+        """See `TrackFile`."""
+        return self.audio_bytes
+
+    @property
+    def seconds(self) -> float:
+        """See `TrackFile`."""
+        return max(0, self._end - PRE_SKIP) / RATE
+
+    def push(self, frame: Frame, at: float, *, silent: bool) -> None:
+        """Take a frame; in place of one that is silent, the gap is filled."""
+        if not silent:
+            self._append(frame, at)
+
+    def take(self, packet: EncodedPacket, at: float) -> None:
+        """Take a packet."""
+        self._append(packet, at)
+
+    def collect(self, *, over: bool) -> bool:
+        """Set apart what was taken."""
+        self._due, self._taken = self._taken, []
+        return True
+
+    def writes(self, at: float, *, over: bool) -> Sequence[Write]:
+        """Return the pages that follow."""
+        self._track.add(self._due)
+        self._due = []
+        head = b"" if self._begun else self._pages.head()
+        self._begun = True
+        if over:
+            end = round(at * 1000) * _MILLISECOND + PRE_SKIP
+            pages = self._pages.pages(self._track.finish(end), end=end)
+            self._made_end = end
+        else:
+            pages = self._pages.pages(self._track.until(at))
+            self._made_end = self._pages.granule
+        start = self._made_bytes
+        self._made_bytes += len(head) + len(pages)
+        return ((start, head + pages),)
+
+    def written(self) -> None:
+        """Count the pages."""
+        self.audio_bytes, self._end = self._made_bytes, self._made_end
+
+    def _append(self, one: EncodedPacket | Frame, at: float) -> None:
+        if len(self._taken) >= MAX_BUFFERED:
+            self.overrun = True
+        if not self.overrun:
+            self._taken.append((at, one))
+            self.taken += 1

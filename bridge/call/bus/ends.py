@@ -1,0 +1,96 @@
+"""The two ends of a leg's media path, as the bus sees them.
+
+A source either pushes frames as they arrive or is pulled by the clock; a leg that says nothing has
+none, and a leg that hears nothing has no sink.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
+
+from bridge.audio.codec.codec import Codec
+from bridge.audio.codec.encoded_packet import EncodedPacket
+from bridge.audio.frame import Frame, Push
+
+Take: TypeAlias = Callable[[EncodedPacket, float], bool]
+"""`PacketSink.take`."""
+
+
+class Takers(NamedTuple):
+    """The sinks of a relay, while packets do nothing but pass to them."""
+
+    sink: Take | None
+    """Takes each packet when it comes; None if only taps do."""
+    taps: tuple[Take, ...]
+    """Take every packet, possibly late, but then with the time at which it came."""
+
+
+class Relay(Protocol):
+    """Where a source sends its packets undecoded."""
+
+    def __call__(self, packet: EncodedPacket, now: float) -> None:
+        """Pass a packet on; may call the source's `attach`, when frames are needed from now on."""
+
+    @property
+    def loss_ratio(self) -> float:
+        """The greatest share of packets that a receiver of the relay reports lost, 0 to 1."""
+
+    @property
+    def takers(self) -> Takers | None:
+        """Who takes the packets; None with several sinks beside taps, or while one of all takes frames."""
+
+
+@runtime_checkable
+class TimedSource(Protocol):
+    """Pushes frames as they arrive, with the timing of RTP."""
+
+    @property
+    def relay_codec(self) -> Codec | None:
+        """The codec of packets that can also be passed on undecoded; None if none can."""
+
+    def attach(self, push: Push | None, relay: Relay | None = None) -> None:
+        """Set where audio goes as it arrives.
+
+        Args:
+            push: takes each frame; None: nobody wants frames.
+            relay: takes each packet, before `push` takes its frames; None without a `relay_codec`.
+        """
+
+    def flush(self) -> None:
+        """Deliver what has come to taps that take it late; `attach` does that too, before anything else."""
+
+
+class PulledSource(Protocol):
+    """Asked for a frame by the clock."""
+
+    def pull(self) -> bytes | None:
+        """Return the next 640 bytes, called once every 20 ms; None is silence."""
+
+
+Source: TypeAlias = TimedSource | PulledSource
+
+
+class Sink(Protocol):
+    """Takes the frames that one party hears."""
+
+    @property
+    def steady(self) -> bool:
+        """Whether the clock must feed the sink even when it hears one source only."""
+
+    def push(self, frame: Frame, now: float) -> None:
+        """Take a frame; never waits, never raises."""
+
+
+@runtime_checkable
+class PacketSink(Protocol):
+    """A sink that also takes packets undecoded."""
+
+    @property
+    def relay_codec(self) -> Codec | None:
+        """The codec of packets that it takes; None if it takes none."""
+
+    def take(self, packet: EncodedPacket, now: float) -> bool:
+        """Take a packet; False when it does not fit and its frames are needed instead."""
+
+    @property
+    def loss_ratio(self) -> float:
+        """The share of packets that the leg's peer reports lost, 0 to 1."""

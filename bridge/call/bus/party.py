@@ -1,0 +1,117 @@
+"""One leg on the bus, and the relay of its packets to others."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from bridge.audio.buffer.backlog import FrameBacklog
+from bridge.audio.buffer.playout import Playout
+from bridge.audio.codec.encoded_packet import EncodedPacket
+from bridge.audio.detect.level import QUIET
+from bridge.audio.ducking import Ducking
+from bridge.audio.frame import Frame, Push
+from bridge.call.bus.ends import PacketSink, Takers, TimedSource
+from bridge.call.model import DeliveryPath, LegId
+
+RETURN_SECONDS: Final = 5.0
+"""For how long a sink must have needed no frames before packets are relayed to it again."""
+PAUSE_SECONDS: Final = 2.0
+"""How much longer to wait for a pause of speech."""
+
+_RELAY: Final = DeliveryPath.RELAY  # bound once: compared for every packet
+
+
+@dataclass(slots=True, eq=False)
+class BusParty:
+    """One leg on the bus; what its ends can do is looked up once, when it joins."""
+
+    timed: TimedSource | None
+    pull: Callable[[], bytes | None] | None
+    push: Push | None
+    packets: PacketSink | None
+    steady: bool
+    batched: bool
+    """Whether the sink can be served by `catch_up`, and be a tap of packets (`call.bus.ends.Takers`)."""
+    ducking_gain: float
+    """Applied to voices beside the source."""
+    duckable: bool
+    """Whether the source is such a voice."""
+    hears: tuple[LegId, ...] = ()
+    path: DeliveryPath = DeliveryPath.PCM
+    relay_at: float = -math.inf
+    """When packets may be relayed to the sink again."""
+    epoch: int = 0
+    """Counts the sink's spells on the clock, each of which is a timeline of its own."""
+    playout: Playout | None = None
+    """The source's buffer, while a clocked sink hears it."""
+    backlog: FrameBacklog = field(default_factory=FrameBacklog)
+    """Frames for the buffer, while the bus is batched."""
+    ducking: Ducking | None = None
+    """The gain of voices for the sink, while it may be below 1."""
+
+    @property
+    def clocked(self) -> bool:
+        """Whether the sink is served by `tick`."""
+        return self.path is DeliveryPath.CLOCK
+
+
+class PacketRelay:
+    """Passes one source's packets on, and switches sinks between packets and frames."""
+
+    __slots__ = ("_packets", "_sinks", "_switched")
+
+    def __init__(self, parties: list[BusParty], switched: Callable[[], None]) -> None:
+        self._packets = [(party, party.packets) for party in parties if party.packets is not None]
+        # Bound once: called for every packet.
+        self._sinks = [(party, packets.take) for party, packets in self._packets]
+        self._switched = switched
+
+    def __call__(self, packet: EncodedPacket, now: float) -> None:
+        """Pass a packet on (`call.bus.ends.Relay`)."""
+        switched = False
+        for party, take in self._sinks:
+            relayed = party.path is _RELAY
+            if not relayed and (party.relay_at > now or self._speaks(packet, party, now)):
+                continue
+            taken = take(packet, now)
+            if not taken:
+                party.relay_at = now + RETURN_SECONDS
+            if taken is not relayed:
+                party.path = DeliveryPath.RELAY if taken else DeliveryPath.PCM
+                switched = True
+        if switched:
+            self._switched()
+
+    @staticmethod
+    def _speaks(packet: EncodedPacket, party: BusParty, now: float) -> bool:
+        """Whether to wait for a pause before packets are relayed again."""
+        return packet.level_dbov >= QUIET and now < party.relay_at + PAUSE_SECONDS
+
+    @property
+    def loss_ratio(self) -> float:
+        """The greatest loss that a sink served by the relay reports, 0 to 1."""
+        relayed = [packets for party, packets in self._packets if party.path is DeliveryPath.RELAY]
+        return max((packets.loss_ratio for packets in relayed), default=0.0)
+
+    @property
+    def takers(self) -> Takers | None:
+        """Who takes the packets (`call.bus.ends.Relay`)."""
+        sinks = [take for party, take in self._sinks if not party.batched]
+        if len(sinks) > 1 or any(party.path is not _RELAY for party, _ in self._sinks):
+            return None
+        taps = tuple(take for party, take in self._sinks if party.batched)
+        return Takers(sinks[0] if sinks else None, taps)
+
+
+def fan_out(takers: list[Push]) -> Push | None:
+    """Return one function that pushes to all of them; None for none."""
+    if len(takers) <= 1:
+        return takers[0] if takers else None
+    several: tuple[Callable[[Frame, float], None], ...] = tuple(takers)
+
+    def push(frame: Frame, now: float) -> None:
+        for take in several:
+            take(frame, now)
+
+    return push

@@ -1,0 +1,164 @@
+"""The calls of all nodes: limits over all of them, and the calls of the others.
+
+A call lives in the node that owns it, which its id names. What the nodes must agree on is in the database
+(`stores.directory`); siblings are asked only for the present state of their calls.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+from typing import Final
+
+import msgspec
+
+from bridge.call.model import CallFacts, CallId, CallRecord, Direction, EndReason, LineName
+from bridge.call.quota import Quota
+from bridge.cluster.siblings import Siblings
+from bridge.db.database import Connection, Database
+from bridge.errors import DatabaseLost
+from bridge.settings.model import Limits
+from bridge.stores import directory
+from bridge.stores.directory import Spend
+from bridge.wire.call_id import native
+
+CALLS_PATH = "/node/calls"
+"""Where siblings list a line's calls."""
+_ENDED: Final = "call_over"
+_DELETED: Final = "call_uncounted"
+"""Kinds of what must not be lost (`Database.append`): calls would count against the limits for ever."""
+
+
+def owner_of(call_id: str) -> int | None:
+    """Return the node that owns a call, from its id in any form; None for what is no call id."""
+    known = native(call_id)
+    return int(known[:2], 16) if known else None
+
+
+class SharedDirectory:
+    """The directory of one of several nodes."""
+
+    def __init__(
+        self,
+        database: Database,
+        siblings: Siblings,
+        *,
+        counters: Database,
+        boot: str,
+        quota: Quota,
+        limits: Limits,
+    ) -> None:
+        """Make the directory of the process `boot`; `quota` limits the calls of all nodes and of each line.
+
+        `counters` has the rate buckets, which a power cut may set back.
+        """
+        self.node = siblings.own
+        self._counters = counters
+        self._own_buckets: dict[bytes, tuple[float, float]] = {}
+        """What stands for the buckets of all nodes while the database cannot be reached."""
+        self._boot = boot
+        self._database = database
+        self.siblings = siblings
+        self._quota = quota
+        self._limits = limits
+        database.handle(_ENDED, self._write_ends)
+        database.handle(_DELETED, _delete)
+
+    async def ended(self) -> list[CallRecord]:
+        """Return the ended calls of earlier processes with this node's number."""
+        return await self._database.run(directory.ended, self.node)
+
+    async def insert(self, facts: CallFacts, direction: Direction) -> None:
+        """Count a new call.
+
+        Raises:
+            LimitExceeded: the limit of all nodes, or the line's share of it, is reached.
+            DatabaseLost: it cannot be counted; then it is not.
+        """
+        try:
+            await self._database.run(
+                directory.insert,
+                facts,
+                direction,
+                node=self.node,
+                boot=self._boot,
+                quota=self._quota,
+            )
+        except (asyncio.CancelledError, DatabaseLost):
+            # It may be inserted all the same; the deletion is queued behind.
+            self.delete(facts.call_id)
+            raise
+
+    def delete(self, call_id: CallId) -> None:
+        """Uncount a call that never started."""
+        self._database.append(_DELETED, msgspec.json.encode(call_id))
+
+    def end(self, call_id: CallId, reason: EndReason) -> None:
+        """Uncount a call that has ended."""
+        self._database.append(_ENDED, msgspec.json.encode((call_id, reason)))
+
+    async def erase(self, call_id: CallId) -> None:
+        """Delete an ended call, and its bytes."""
+        await self._database.run(directory.delete, call_id)
+        await self._database.checkpoint()
+
+    async def elsewhere(self, line: LineName) -> list[CallRecord]:
+        """Return a line's live calls on the other nodes, as far as these answer."""
+        answers = await self.siblings.request_all(CALLS_PATH, line=line)
+        return [
+            record
+            for answer in answers.values()
+            if answer is not None
+            for record in msgspec.json.decode(answer, type=list[CallRecord])
+        ]
+
+    async def find(self, call_id: str) -> CallRecord | None:
+        """Return a call of any node (`stores.directory.find`)."""
+        return await self._database.read(directory.find, call_id)
+
+    async def live_calls(self) -> dict[int, int]:
+        """Count the live calls of each node that has any (`stores.directory.live_calls`)."""
+        return await self._database.read(directory.live_calls)
+
+    async def spend(self, key: bytes, spend: Spend) -> float:
+        """Update a key's bucket over all nodes (`stores.directory.spend`).
+
+        While the database cannot be reached, each node counts alone.
+        """
+        # Keys are secrets: the database holds only their digests.
+        digest = hashlib.sha256(key).digest()
+        if self._counters.reachable:
+            with contextlib.suppress(DatabaseLost):
+                return await self._counters.run(directory.spend, digest, spend)
+        now = asyncio.get_running_loop().time()
+        bucket = self._own_buckets[digest] = spend(self._own_buckets.get(digest), now)
+        return bucket[0]
+
+    @property
+    def busy(self) -> bool:
+        """Whether requests are being counted."""
+        return self._counters.busy
+
+    async def settled(self) -> None:
+        """Wait until everything so far is in the database."""
+        await self._database.settled()
+
+    async def aclose(self) -> None:
+        """Close the connections to the siblings, and to the counters."""
+        await self.siblings.aclose()
+        await self._counters.aclose()
+
+    def _write_ends(self, connection: Connection, payloads: list[bytes]) -> None:
+        for payload in payloads:
+            call_id, reason = msgspec.json.decode(payload, type=tuple[str, EndReason])
+            directory.end(
+                connection,
+                call_id,
+                reason,
+                kept_seconds=self._limits.kept_seconds,
+                per_line=self._limits.ended_per_line,
+            )
+
+
+def _delete(connection: Connection, payloads: list[bytes]) -> None:
+    for payload in payloads:
+        directory.delete(connection, msgspec.json.decode(payload, type=str))

@@ -1,0 +1,318 @@
+"""The nodes of several machines, by leases in the database that they share.
+
+A node renews its lease every 2 s, on a connection of its own: the commits of events may take long. The
+database's clock is the only one that counts. A lease that ran out can be renewed as long as nobody has declared
+its node dead; afterwards the node finds itself fenced.
+"""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Awaitable, Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
+from typing import Final, Self, TypeVar
+
+from bridge.cluster.membership import Ended
+from bridge.cluster.reaping import CleanLease, Verdict, expired, judge
+from bridge.db.database import Connection, Engine, Session
+from bridge.errors import BridgeError
+from bridge.http.node_signature import RowSigner
+from bridge.stores import nodes
+from bridge.stores.nodes import Lease, Member, NodeLoad
+from bridge.tasks import Tasks
+
+log = logging.getLogger(__name__)
+
+BEAT_SECONDS: Final = 2.0
+READ_SECONDS: Final = 1.0
+"""Between two looks at the nodes."""
+JUDGE_SECONDS: Final = 0.5
+"""Between two judgements of the others, and a random part of `JITTER` more, so that not all do it at once."""
+JITTER: Final = 0.3
+ANSWER_SECONDS: Final = 1.0
+"""How long a node whose lease has run out may take to say that it is alive."""
+UNSIGNED: Final = (
+    "its row in the database is signed by neither cluster.secret nor cluster.former_secret of this machine: set "
+    "the same cluster.secret on both, and the same version; where they are, somebody else has changed the row"
+)
+
+Result = TypeVar("Result")
+
+
+async def _unknown(_: Member) -> str | None:
+    return None
+
+
+class Leased:
+    """The nodes that share a database (`cluster.recovery.Membership`)."""
+
+    def __init__(
+        self,
+        own: Member,
+        session: Session,
+        connect: Callable[[], Session],
+        thread: ThreadPoolExecutor,
+        signer: RowSigner,
+    ) -> None:
+        """Use `join` instead."""
+        self.own = own
+        self.several = True
+        self.fenced = asyncio.Event()
+        self.boot_of: Callable[[Member], Awaitable[str | None]] = _unknown
+        """Asks a node, at its address, for its boot id; None: it does not answer."""
+        self.describe: Callable[[], tuple[NodeLoad, bool]] = lambda: (NodeLoad(), False)
+        """Returns this node's load, and whether it is draining."""
+        self.observe: Callable[[float, bool], None] = lambda *_: None
+        """Called at each judgement with the seconds that the lease still lasts, and whether reaping is newly refused."""
+        self._connect = connect
+        self._signer = signer
+        self._unsigned: set[str] = set()
+        """Processes whose rows were found unsigned; by boot id."""
+        self._session: Session | None = session
+        self._thread = thread
+        self._loop = asyncio.get_running_loop()
+        self._clean = CleanLease()
+        self._found: list[Lease] = []
+        self._shared_time = 0.0
+        self._read_at = self._loop.time()
+        self._renewed_at = -BEAT_SECONDS
+        self._reachable = True
+        self._followers: list[Callable[[Member], None]] = []
+        self._ended: list[Ended] = []
+        self._known: set[str] = set()
+        """Processes that the supervisor saw end."""
+        self._tasks = Tasks()
+        self._closed = False
+
+    @classmethod
+    async def join(
+        cls,
+        engine: Engine,
+        connect: Callable[[], Session],
+        own: Member,
+        *,
+        run: str = "",
+        signer: RowSigner | None = None,
+    ) -> Self:
+        """Register this process, and keep its lease until `aclose`; `connect` opens a session of the database.
+
+        Its number is given to it here. `signer` signs its row, and says whose `cluster.url` may be used; without
+        one all are.
+
+        Raises:
+            SetupError: the database cannot be used, or has 256 nodes.
+        """
+        signer = signer or RowSigner()
+
+        def register() -> tuple[Member, Session]:
+            session = engine.open()
+            try:
+                session.begin()
+                joined = nodes.join(
+                    session, own, run=run or own.boot, now=session.now(), signer=signer
+                )
+                session.commit()
+            finally:
+                session.close()
+            return joined, connect()
+
+        thread = ThreadPoolExecutor(1, thread_name_prefix="lease")
+        try:
+            joined, session = await asyncio.get_running_loop().run_in_executor(thread, register)
+        except BaseException:
+            thread.shutdown(wait=False)
+            raise
+        made = cls(joined, session, connect, thread, signer)
+        await made.look()
+        made._tasks.spawn(made._beat(), name="lease")
+        made._tasks.spawn(made._reap(), name="reaper")
+        return made
+
+    def now(self) -> float:
+        """Return the database's time."""
+        return self._shared_time + self._loop.time() - self._read_at
+
+    def others(self) -> list[Member]:
+        """Return the other nodes whose leases had not run out when they were read last."""
+        return [
+            one.member
+            for one in self._found
+            if one.member.boot != self.own.boot
+            and (one.until is None or one.until >= self._shared_time)
+        ]
+
+    def find(self, node: int) -> Member | None:
+        """Return a node that nobody has declared dead, this one too."""
+        if node == self.own.node:
+            return self.own
+        return next((one.member for one in self._found if one.member.node == node), None)
+
+    def update(self, living: Collection[Member], ended: Collection[Member]) -> None:
+        """Note which processes of this machine the supervisor saw end; their numbers are not those of nodes."""
+        new = {one.boot for one in ended} - self._known
+        self._known |= new
+        lost = [one.member for one in self._found if one.member.boot in new]
+        if lost:
+            self._report(lost, certain=True)
+
+    def follow_lost(self, follower: Callable[[Member], None]) -> None:
+        """Call a function for each lost node that this one has taken over."""
+        self._followers.append(follower)
+
+    def follow_ended(self, follower: Ended) -> None:
+        """Call a function with nodes that have ended, or whose leases have run out."""
+        self._ended.append(follower)
+
+    def taken_over(self, lost: Member) -> None:
+        """Report a node that was taken over."""
+        for follower in self._followers:
+            follower(lost)
+
+    def register(self, connection: Connection) -> None:
+        """Do nothing: this process has joined."""
+
+    async def look(self) -> None:
+        """Renew the lease if it is time, and read who else is there.
+
+        Raises:
+            BridgeError: the database cannot be reached.
+        """
+        renew = self._loop.time() - self._renewed_at >= BEAT_SECONDS - READ_SECONDS / 2
+        load, draining = self.describe()
+        own = replace(self.own, load=load, draining=draining)
+
+        def work(session: Session) -> tuple[bool, float, list[Lease]]:
+            now = session.now()
+            alive = not renew or nodes.renew(session, own, now=now, signer=self._signer)
+            return alive, now, nodes.leases(session)
+
+        asked_at = self._loop.time()
+        alive, self._shared_time, found = await self._in_thread(work)
+        self._read_at = self._loop.time()
+        self.own = own
+        if renew:
+            self._renewed_at = asked_at
+            self._clean.renewed(self._read_at)
+        if not alive or own.boot not in {one.member.boot for one in found}:
+            if not self.fenced.is_set():
+                log.error("node.fenced", extra={"node": own.node, "boot": own.boot})
+            self.fenced.set()
+            return
+        gone = {one.member.boot for one in found}
+        lost = [one.member for one in self._found if one.member.boot not in gone]
+        self._found = self._checked(found)
+        if lost:
+            # Ended by another node, or by themselves: what they left may be anybody's.
+            self._report(lost, certain=True)
+
+    def _checked(self, found: Collection[Lease]) -> list[Lease]:
+        """Return leases without the URLs that no machine has signed: customers' keys would be sent there."""
+        unsigned = {
+            one.member.boot
+            for one in found
+            if one.member.machine != self.own.machine and not one.signed(self._signer)
+        }
+        for one in found:
+            if one.member.boot in unsigned - self._unsigned:
+                log.error("sibling.unsigned", extra={"sibling": one.member.node, "why": UNSIGNED})
+        self._unsigned = unsigned
+        return [one.without_url() if one.member.boot in unsigned else one for one in found]
+
+    async def aclose(self) -> None:
+        """Release the lease, and close the connection."""
+        if self._closed:
+            return
+        self._closed = True
+        await self._tasks.aclose()
+        try:
+            boots = [self.own.boot]
+            await self._in_thread(lambda it: nodes.end(it, boots, now=it.now()))
+        except BridgeError as error:
+            log.warning("lease.kept", extra={"error": error.code})
+        await self._loop.run_in_executor(self._thread, self._close)
+        self._thread.shutdown()
+
+    async def _beat(self) -> None:
+        while not self.fenced.is_set():
+            began = self._loop.time()
+            try:
+                await self.look()
+            except BridgeError as error:
+                self._clean.failed()
+                if self._reachable:
+                    log.warning(
+                        "lease.unreachable", extra={"node": self.own.node, "error": error.code}
+                    )
+                self._reachable = False
+            except Exception:  # must not end the loop
+                self._clean.failed()
+                log.exception("lease.failed")
+            else:
+                if not self._reachable:
+                    log.info("lease.reachable", extra={"node": self.own.node})
+                self._reachable = True
+            await asyncio.sleep(max(0.1, began + READ_SECONDS - self._loop.time()))
+
+    async def _reap(self) -> None:
+        refused: set[str] = set()
+        while not self.fenced.is_set():
+            await asyncio.sleep(JUDGE_SECONDS + JITTER * secrets.randbelow(1000) / 1000)
+            try:
+                verdict = await self.decide()
+            except Exception:  # must not end the loop
+                log.exception("reaper.failed")
+                continue
+            if verdict.dead:
+                self._report(verdict.dead, certain=False)
+            new = {one.boot for one in verdict.refused}
+            if new - refused:
+                log.error(
+                    "reaper.refused",
+                    extra={"node": self.own.node, "nodes": len(new), "of": len(self._found)},
+                )
+            self.observe(self._lease_left(), bool(new - refused))
+            refused = new
+
+    def _lease_left(self) -> float:
+        untils = (one.until for one in self._found if one.member.boot == self.own.boot)
+        return max(0.0, (next(untils, None) or 0.0) - self.now())
+
+    async def decide(self) -> Verdict:
+        """Return which nodes are dead, having asked those whose leases have run out."""
+        suspects = expired(self._found, own=self.own, now=self.now())
+        if not suspects or not self._clean.armed(self._loop.time()):
+            return Verdict()
+        boots = await asyncio.gather(*(self._ask(one) for one in suspects))
+        answering = [
+            one.boot for one, boot in zip(suspects, boots, strict=True) if boot == one.boot
+        ]
+        return judge(self._found, suspects, answering)
+
+    async def _ask(self, suspect: Member) -> str | None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await self.boot_of(suspect)
+        return None
+
+    def _report(self, ended: Collection[Member], *, certain: bool) -> None:
+        for follower in self._ended:
+            follower(ended, certain)
+
+    async def _in_thread(self, work: Callable[[Session], Result]) -> Result:
+        def run() -> Result:
+            if self._session is None:
+                self._session = self._connect()
+            try:
+                return work(self._session)
+            except BaseException:
+                self._close()
+                raise
+
+        return await self._loop.run_in_executor(self._thread, run)
+
+    def _close(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            session.close()

@@ -1,0 +1,66 @@
+"""When a node may declare others dead: decisions from what it has read, without a database or a clock.
+
+After an outage of the database all leases have run out at once; a node that was paused sees the same. So only a
+node with a clean lease of its own judges others, and none judges more than half of them.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from bridge.stores.nodes import LEASE_SECONDS, Lease, Member
+
+MAX_GAP: Final = 4.0
+"""Seconds between two heartbeats after which a lease is no longer a clean one."""
+
+
+class CleanLease:
+    """For how long a node has renewed its lease without a gap; times are of any steady clock."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+        self._last = 0.0
+
+    def renewed(self, now: float) -> None:
+        """Note a heartbeat that the database has taken."""
+        if self._since is None or now - self._last > MAX_GAP:
+            self._since = now
+        self._last = now
+
+    def failed(self) -> None:
+        """Note a heartbeat that it has not."""
+        self._since = None
+
+    def armed(self, now: float) -> bool:
+        """Return whether this node may judge others: for one lease there was no gap."""
+        clean = self._since is not None and now - self._last <= MAX_GAP
+        return clean and self._last - (self._since or 0.0) >= LEASE_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is to be done about nodes whose leases have run out."""
+
+    dead: Sequence[Member] = ()
+    """They are to be declared dead."""
+    refused: Sequence[Member] = ()
+    """They look dead, but are too many: rather the database or the network is at fault."""
+
+
+def expired(found: Collection[Lease], *, own: Member, now: float) -> list[Member]:
+    """Return the other nodes whose leases have run out; `now` is the database's time."""
+    return [
+        one.member
+        for one in found
+        if one.until is not None and one.until < now and one.member.boot != own.boot
+    ]
+
+
+def judge(
+    found: Collection[Lease], suspects: Collection[Member], answering: Collection[str]
+) -> Verdict:
+    """Judge the nodes whose leases have run out, given the boot ids of those that answer all the same."""
+    silent = [one for one in suspects if one.boot not in answering]
+    if len(silent) >= 2 and 2 * len(silent) > len(found):
+        return Verdict(refused=silent)
+    return Verdict(dead=silent)

@@ -1,0 +1,207 @@
+"""Takes over what lost nodes left: ends their calls, delivers their webhooks, has their providers hang up.
+
+Each loss is taken over in one transaction, by whichever node is first; for the others nothing is left.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final, Protocol, TypeAlias
+
+import msgspec
+
+from bridge.call.model import CallRecord, EndReason, State
+from bridge.cluster.membership import is_first
+from bridge.db.database import Connection, Database
+from bridge.stores import events as event_store
+from bridge.stores import lost_nodes
+from bridge.stores import nodes as node_store
+from bridge.stores.event_log import EventLog, callback_of
+from bridge.stores.nodes import Member, Members
+from bridge.tasks import Tasks
+from bridge.wire.call_event import CallEvent, CallSnapshot, EventType, end_id
+
+log = logging.getLogger(__name__)
+
+RETRY_SECONDS: Final = 1.0
+SWEEP_SECONDS: Final = 60.0
+"""Between two looks for what a node wrote after others had taken over from it."""
+
+KeepLost: TypeAlias = Callable[[Connection, str, CallSnapshot], CallRecord]
+"""Writes the record of a call that was cut off, in the transaction of its end, and returns it."""
+
+
+class Membership(Members, Protocol):
+    """The nodes of a bridge, and which of them were lost (`cluster.membership`, `cluster.leases`)."""
+
+    def register(self, connection: Connection) -> None:
+        """Register this process, and record which earlier ones have ended."""
+
+    def follow_ended(self, follower: Callable[[Collection[Member], bool], None]) -> None:
+        """Call a function with nodes that have ended; False: whose leases have run out."""
+
+    def taken_over(self, lost: Member) -> None:
+        """Report to those who follow lost nodes that this one was taken over here."""
+
+
+class Recovery:
+    """Takes over what lost nodes left, and what earlier processes of the bridge did."""
+
+    def __init__(
+        self,
+        database: Database,
+        members: Membership,
+        *,
+        keep_lost: KeepLost,
+        events: EventLog,
+        count_lost: Callable[[CallRecord], None],
+        tasks: Tasks,
+    ) -> None:
+        """Register this process, before it writes anything.
+
+        `count_lost` is called for each call that was cut off.
+        """
+        self._database = database
+        self._members = members
+        self._keep_lost = keep_lost
+        self._events = events
+        events.on_late = self._attempt
+        self._count_lost = count_lost
+        self._registered = False
+        self._ended: dict[str, Member] = {}
+        """Nodes that have certainly ended, by their boot ids."""
+        self._expired: dict[str, Member] = {}
+        """Nodes whose leases have run out."""
+        self._woken = asyncio.Event()
+        self._busy = False
+        self._again = False
+        members.follow_ended(self._note)
+        self._attempt()
+        tasks.spawn(self._retry(), name="recovery")
+
+    async def _retry(self) -> None:
+        """Try again what the database could not do, and look for what was written late, until cancelled."""
+        while True:
+            try:
+                async with asyncio.timeout(SWEEP_SECONDS if self._members.several else None):
+                    await self._woken.wait()
+            except TimeoutError:
+                if is_first(self._members):
+                    self._attempt()
+                continue
+            self._woken.clear()
+            await asyncio.sleep(RETRY_SECONDS)
+            self._attempt()
+
+    def _note(self, ended: Collection[Member], certain: bool) -> None:  # noqa: FBT001 - a callback
+        (self._ended if certain else self._expired).update((one.boot, one) for one in ended)
+        self._attempt()
+
+    def _attempt(self) -> None:
+        """Take over what is known to be lost, unless that is under way: then once more afterwards."""
+        if self._busy:
+            self._again = True
+            return
+        self._busy, self._again = True, False
+        attempt = _Attempt(dict(self._ended), dict(self._expired), register=not self._registered)
+        self._database.post(
+            lambda connection: self._take_over(connection, attempt),
+            then=lambda: self._taken_over(attempt),
+            failed=self._failed,
+        )
+
+    def _take_over(self, connection: Connection, attempt: "_Attempt") -> None:
+        attempt.taken.clear()
+        attempt.lost.clear()
+        own = self._members.own
+        if attempt.register:
+            self._members.register(connection)
+        elif node_store.ended_at(connection, own.boot) is not None:
+            return  # this node is lost itself
+        now = connection.now()
+        attempt.taken.update(node_store.end(connection, attempt.ended, now=now))
+        attempt.taken.update(node_store.end_expired(connection, attempt.expired, now=now))
+        attempt.lost.extend(end_calls(connection, own, keep_lost=self._keep_lost))
+        if lost_nodes.assign(connection, own):
+            # Somebody else found that they had ended, or they said so, and have left this.
+            attempt.taken.update(attempt.ended)
+
+    def _taken_over(self, attempt: "_Attempt") -> None:
+        self._registered, self._busy = True, False
+        nodes = attempt.ended | attempt.expired
+        for boot in nodes:
+            self._ended.pop(boot, None)
+            self._expired.pop(boot, None)
+        for record in attempt.lost:
+            self._count_lost(record)
+        self._events.written()
+        for boot in attempt.taken:
+            lost = nodes[boot]
+            log.warning(
+                "node.taken_over",
+                extra={
+                    "node": self._members.own.node,
+                    "lost": lost.node,
+                    "url": lost.url,
+                    "calls": len(attempt.lost),
+                },
+            )
+            self._members.taken_over(lost)
+        if self._again:
+            self._attempt()
+
+    def _failed(self) -> None:
+        self._busy = False
+        self._woken.set()
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """What one transaction is to take over, and what it has."""
+
+    ended: dict[str, Member]
+    expired: dict[str, Member]
+    register: bool
+    taken: set[str] = field(default_factory=set)
+    """Boot ids of the nodes that it has taken over."""
+    lost: list[CallRecord] = field(default_factory=list)
+
+
+def end_calls(connection: Connection, own: Member, *, keep_lost: KeepLost) -> list[CallRecord]:
+    """End the calls of processes that have ended, as node `own`; return their records.
+
+    One whose end was written before is not among them.
+    """
+    now = datetime.now(UTC)
+    lost = []
+    for last in lost_nodes.open_calls(connection):
+        if last.call is not None:
+            event = _node_lost(last.line, last.call, now)
+            if event_store.insert(connection, event, own=own, callback=callback_of(event)):
+                assert event.call is not None
+                lost.append(keep_lost(connection, event.line, event.call))
+            lost_nodes.close(connection, last.call.id)
+    lost_nodes.uncount(connection, now=now.timestamp())
+    return lost
+
+
+def _node_lost(line: str, call: CallSnapshot, now: datetime) -> CallEvent:
+    """Return the end of a call that was cut off with its node."""
+    reason = EndReason.NODE_LOST.value
+    ended = msgspec.structs.replace(
+        call,
+        state=State.ENDED.value,
+        reason=reason,
+        ended_at=now,
+        seconds=max(0.0, (now - call.started_at).total_seconds()),
+    )
+    return CallEvent(
+        id=end_id(call.id),
+        type=EventType.CALL_ENDED,
+        line=line,
+        at=now,
+        call=ended,
+        data={"reason": reason},
+    )

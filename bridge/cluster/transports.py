@@ -1,0 +1,171 @@
+"""How a node reaches another: by Unix sockets on one machine, by its `cluster.url` on another."""
+
+import asyncio
+import os
+import socket
+import ssl
+from pathlib import Path
+from typing import Final, Protocol, TypeAlias
+
+import aiohttp
+from yarl import URL
+
+from bridge.cluster.sockets import narrow_socket, node_socket_path, socket_path
+from bridge.http.listener import watch_peer
+from bridge.http.node_signature import NodeSigner
+from bridge.stores.nodes import Member
+from bridge.wire.node_signature import HEADER, Request
+
+Streams: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+UNIX_BASE: Final = "http://localhost"
+"""Any host works for the connection; this one passes the Host check of a node on loopback."""
+CONNECT_SECONDS: Final = 1.0
+KEPT_SECONDS: Final = 15.0
+"""How long an idle connection to another machine is kept; the listener keeps it longer."""
+BUFFER: Final = 16 * 1024
+"""Bytes that a tunnel buffers in each direction."""
+
+
+class Transport(Protocol):
+    """A way to the other nodes."""
+
+    def session(self, member: Member, *, own: bool) -> aiohttp.ClientSession:
+        """Return the client for forwarded requests, or with `own` for a node's own requests."""
+
+    def base(self, member: Member) -> str:
+        """Return what the URLs of requests to a node begin with.
+
+        Raises:
+            ConnectionRefusedError: none is known that is the node's own.
+        """
+
+    def headers(self, member: Member, request: Request) -> dict[str, str]:
+        """Return what proves that a request is from a sibling."""
+
+    async def open_tunnel(self, member: Member) -> Streams:
+        """Connect to where a node takes forwarded requests.
+
+        Raises:
+            OSError, TimeoutError: it does not answer.
+        """
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+
+
+class UnixTransport:
+    """The way to the nodes of this machine."""
+
+    def __init__(self, folder: Path) -> None:
+        """Use the sockets in a folder (`cluster.sockets`)."""
+        self._folder = folder
+        self._sessions: dict[Path, aiohttp.ClientSession] = {}
+
+    def session(self, member: Member, *, own: bool) -> aiohttp.ClientSession:
+        """Return the client of one of a node's two sockets."""
+        path = (node_socket_path if own else socket_path)(self._folder, member.node)
+        if path not in self._sessions:
+            self._sessions[path] = _session(aiohttp.UnixConnector(os.fspath(path), limit=0))
+        return self._sessions[path]
+
+    def base(self, member: Member) -> str:
+        """Return the same for every node."""
+        return UNIX_BASE
+
+    def headers(self, member: Member, request: Request) -> dict[str, str]:
+        """Return none: only this machine's own user can open the sockets."""
+        return {}
+
+    async def open_tunnel(self, member: Member) -> Streams:
+        """Connect to a node's socket for forwarded requests."""
+        path = socket_path(self._folder, member.node)
+        async with asyncio.timeout(CONNECT_SECONDS):
+            return await asyncio.open_unix_connection(path, limit=BUFFER)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        for session in self._sessions.values():
+            await session.close()
+
+
+class NetworkTransport:
+    """The way to the nodes of other machines; every request is signed."""
+
+    def __init__(self, signer: NodeSigner, tls: ssl.SSLContext | None = None) -> None:
+        """Sign by `signer`; `tls` has this machine's certificate, and verifies those of the others."""
+        self._signer = signer
+        self._tls = tls
+        # Other machines of the operator: their addresses come from rows of the database that they have signed.
+        self._session = _session(
+            aiohttp.TCPConnector(
+                limit=0,
+                ssl=tls or True,
+                keepalive_timeout=KEPT_SECONDS,
+                socket_factory=_socket,
+            )
+        )
+
+    def session(self, member: Member, *, own: bool) -> aiohttp.ClientSession:
+        """Return the client of all machines."""
+        return self._session
+
+    def base(self, member: Member) -> str:
+        """Return the node's machine's URL."""
+        return _url(member).rstrip("/")
+
+    def headers(self, member: Member, request: Request) -> dict[str, str]:
+        """Return the signature of a request."""
+        return {HEADER: self._signer.sign(request, target=member.node, boot=member.boot)}
+
+    async def open_tunnel(self, member: Member) -> Streams:
+        """Connect to the node's machine."""
+        url = URL(_url(member))
+        tls = self._tls if url.scheme == "https" else None
+        async with asyncio.timeout(CONNECT_SECONDS):
+            connected = await _connect(url)
+            return await asyncio.open_connection(
+                sock=connected, limit=BUFFER, ssl=tls, server_hostname=url.host if tls else None
+            )
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._session.close()
+
+
+def _url(member: Member) -> str:
+    if not member.url:
+        raise ConnectionRefusedError("its row in the database has no cluster.url that is signed")
+    return member.url
+
+
+def _socket(found: aiohttp.AddrInfoType) -> socket.socket:
+    """Make a socket for an address that `getaddrinfo` has found."""
+    family, kind, protocol, *_ = found
+    connection = socket.socket(family, kind, protocol)
+    watch_peer(connection)
+    return connection
+
+
+async def _connect(url: URL) -> socket.socket:
+    """Connect with small buffers in the kernel: once connected they no longer limit what is under way."""
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(url.host, url.port, type=socket.SOCK_STREAM)
+    connection = _socket(found[0])
+    try:
+        connection.settimeout(0)
+        narrow_socket(connection)
+        await loop.sock_connect(connection, found[0][4])
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _session(connector: aiohttp.BaseConnector) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        connector=connector,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
+        auto_decompress=False,
+    )

@@ -1,0 +1,204 @@
+"""Copies all tables from one database to another, which may be of another engine.
+
+Both have the tables of this version, and no bridge uses them meanwhile.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+from bridge.db import migrations
+from bridge.db.database import Session
+from bridge.db.migrations import Dialect
+from bridge.db.schema import MIGRATIONS
+from bridge.errors import DatabaseFailed, SetupError
+
+PAGE: Final = 500
+"""Rows of one transaction."""
+_CREATED: Final = re.compile(r"CREATE TABLE (?:IF NOT EXISTS )?(\w+)")
+_NUMBERED: Final = re.compile(r"CREATE TABLE (?:IF NOT EXISTS )?(\w+) \(\s*(\w+) \{serial\}")
+_COLUMNS: Final[dict[Dialect, str]] = {
+    "sqlite": "SELECT name, pk FROM pragma_table_info(?) ORDER BY cid",
+    "postgresql": """
+        SELECT a.attname, coalesce(array_position(CAST(i.indkey AS smallint[]), a.attnum) + 1, 0)
+        FROM pg_attribute a LEFT JOIN pg_index i ON i.indrelid = a.attrelid AND i.indisprimary
+        WHERE a.attrelid = to_regclass(?) AND a.attnum > 0 AND NOT a.attisdropped
+        ORDER BY a.attnum
+    """,
+}
+"""The columns of a table, and the place of each in its primary key, from 1; 0 for none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An open database."""
+
+    session: Session
+    dialect: Dialect
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    name: str
+    columns: tuple[str, ...]
+    key: tuple[str, ...]
+    """The columns of its primary key, in order."""
+
+    def next_page(self, after: tuple[Any, ...] | None) -> tuple[str, tuple[Any, ...]]:
+        """Return the query of the rows after a key, and its values."""
+        key = ", ".join(self.key)
+        where = f"WHERE ({key}) > ({', '.join('?' * len(self.key))}) " if after else ""
+        query = (
+            f"SELECT {', '.join(self.columns)} FROM {self.name} {where}ORDER BY {key} LIMIT {PAGE}"  # noqa: S608
+        )
+        return query, after or ()
+
+    def key_of(self, row: tuple[Any, ...]) -> tuple[Any, ...]:
+        return tuple(row[self.columns.index(column)] for column in self.key)
+
+    @property
+    def insertion(self) -> str:
+        places = ", ".join("?" * len(self.columns))
+        return f"INSERT INTO {self.name} ({', '.join(self.columns)}) VALUES ({places})"  # noqa: S608
+
+
+def names() -> list[str]:
+    """Return the names of all tables with data."""
+    return [name for script in MIGRATIONS for name in _CREATED.findall(script)]
+
+
+def version(session: Session) -> int | None:
+    """Return the version of a database's tables; None if it has none of the bridge's.
+
+    Raises:
+        SetupError: a newer bridge has used it.
+    """
+    session.begin_reading()
+    try:
+        return migrations.version(session)
+    except DatabaseFailed:
+        return None
+    finally:
+        session.rollback()
+
+
+def check_idle(place: Place) -> None:
+    """Check that no node of another machine uses a database.
+
+    Raises:
+        SetupError: one does.
+    """
+    alive = place.session.execute(
+        "SELECT count(*) FROM nodes WHERE ended_at IS NULL AND lease_until > ?",
+        (place.session.now(),),
+    ).fetchone()[0]
+    if alive:
+        nodes = "1 node of a bridge uses" if alive == 1 else f"{alive} nodes of a bridge use"
+        raise SetupError(f"{nodes} the database; stop the bridge on all machines")
+
+
+def counts(place: Place) -> dict[str, int]:
+    """Return the number of rows by table."""
+    return {name: _count(place.session, name) for name in names()}
+
+
+def copy(source: Place, target: Place, progress: Callable[[str, int], None]) -> dict[str, int]:
+    """Copy every row; return how many by table. `progress` gets a table, and how many so far.
+
+    Raises:
+        SetupError: not everything has arrived.
+        DatabaseFailed: a database does not do it.
+    """
+    copied = {}
+    for name in names():
+        table = _table(source, name)
+        done = 0
+        progress(name, done)
+        for rows in _pages(source, table):
+            with_commit(target.session, partial(target.session.executemany, table.insertion, rows))
+            done += len(rows)
+            progress(name, done)
+        copied[name] = done
+    for name, column in (found for script in MIGRATIONS for found in _NUMBERED.findall(script)):
+        last = _last_number(source, name, column)
+        with_commit(target.session, partial(_continue_after, target, name, column, last))
+    # All processes of the source have ended: whichever starts next takes over what they left.
+    ended = "UPDATE nodes SET ended_at = ? WHERE ended_at IS NULL"
+    with_commit(target.session, lambda: target.session.execute(ended, (target.session.now(),)))
+    found = counts(target)
+    for name, count in counts(source).items():
+        if not count == copied[name] == found[name]:
+            raise SetupError(f"{name} has {count} rows, but {found[name]} have arrived")
+    return copied
+
+
+def empty(target: Place) -> None:
+    """Delete every row that was copied."""
+
+    def work() -> None:
+        for name in names():
+            target.session.execute(f"DELETE FROM {name}")  # noqa: S608
+
+    with_commit(target.session, work)
+
+
+def with_commit(session: Session, work: Callable[[], object]) -> None:
+    """Run `work` in a transaction."""
+    session.begin()
+    try:
+        work()
+        session.commit()
+    except BaseException:
+        session.rollback()
+        raise
+
+
+def _pages(source: Place, table: _Table) -> Iterator[list[tuple[Any, ...]]]:
+    after = None
+    while True:
+        rows = source.session.execute(*table.next_page(after)).fetchall()
+        if rows:
+            yield rows
+        if len(rows) < PAGE:
+            return
+        after = table.key_of(rows[-1])
+
+
+def _table(place: Place, name: str) -> _Table:
+    found = place.session.execute(_COLUMNS[place.dialect], (name,)).fetchall()
+    key = [column for part, column in sorted((part, column) for column, part in found) if part]
+    return _Table(name, tuple(column for column, _ in found), tuple(key))
+
+
+def _count(session: Session, name: str) -> int:
+    return int(session.execute(f"SELECT count(*) FROM {name}").fetchone()[0])  # noqa: S608
+
+
+def _last_number(source: Place, name: str, column: str) -> int:
+    """Return the greatest number that was ever given, also to rows that are deleted."""
+    if source.dialect == "sqlite":
+        row = source.session.execute(
+            "SELECT seq FROM sqlite_sequence WHERE name = ?", (name,)
+        ).fetchone()
+        return int(row[0]) if row else 0
+    [sequence] = source.session.execute(
+        "SELECT pg_get_serial_sequence(?, ?)", (name, column)
+    ).fetchone()
+    [last, given] = source.session.execute(
+        f"SELECT last_value, is_called FROM {sequence}"  # noqa: S608
+    ).fetchone()
+    return int(last) if given else 0
+
+
+def _continue_after(target: Place, name: str, column: str, last: int) -> None:
+    """Have the next row get a greater number than the last one of the source."""
+    session = target.session
+    if target.dialect == "sqlite":
+        session.execute("DELETE FROM sqlite_sequence WHERE name = ?", (name,))
+        session.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", (name, last))
+    elif last:
+        session.execute(
+            "SELECT setval(CAST(pg_get_serial_sequence(?, ?) AS regclass), ?)", (name, column, last)
+        )

@@ -1,0 +1,86 @@
+"""Reads the audio of a recording, wherever its file is."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from bridge.errors import NotFound
+from bridge.media.machine_files import node_path
+from bridge.media.recording.archive import Archive
+from bridge.media.recording.files import OGG, WAV, WAV_HEADER, File, FileLocation
+from bridge.media.recording.repair import BYTES_PER_SECOND
+from bridge.media.recording.rows import Recording
+from bridge.media.recording.uploader import RecordingUploader
+
+BLOCK_BYTES: Final = BYTES_PER_SECOND
+"""A second at a time, so that whoever processes it does not hold up calls."""
+
+
+async def read_audio(
+    archive: Archive, uploader: RecordingUploader, recording: Recording
+) -> AsyncGenerator[bytes, None]:
+    """Yield the samples of a finished recording in blocks of whole frames; the last one may be short.
+
+    Raises:
+        NotFound: it has no file any more.
+        FileUnavailable: the machine that has it is gone.
+        StoreFailed: the store that has it failed.
+        OSError: the disk failed.
+    """
+    files = await archive.files.of(recording.recording_id)
+    file = next((one for one in files if one.format == WAV), None)
+    if file is None and recording.file_format == OGG:
+        async with uploader.copies.temporary_wav(recording) as converted:
+            async for block in _read_local(converted):
+                yield block
+        return
+    if file is None:
+        raise NotFound("the recording's file no longer exists")
+    path = archive.folder / file.key
+    if archive.is_here(file.machine) and path.is_file():
+        blocks = _read_local(path)
+    else:
+        blocks = _in_blocks(_read_remote(archive, uploader, file))
+    async for block in blocks:
+        yield block
+
+
+def _read_remote(archive: Archive, uploader: RecordingUploader, file: File) -> AsyncIterator[bytes]:
+    """Return the samples of a file that is in the store or on another machine, in pieces."""
+    if archive.is_here(file.machine) and file.place == FileLocation.KEPT:
+        raise NotFound("the recording's file no longer exists")
+    if archive.is_here(file.machine) or file.place == FileLocation.STORE:
+        return uploader.store.read(file.key, WAV_HEADER, file.size_bytes)
+    return archive.elsewhere.read(
+        file.machine,
+        node_path(file.recording_id, file.format),
+        headers={"Range": f"bytes={WAV_HEADER}-"},
+    )
+
+
+async def _in_blocks(pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+    rest = b""
+    async for piece in pieces:
+        rest += piece
+        while len(rest) >= BLOCK_BYTES:
+            yield rest[:BLOCK_BYTES]
+            rest = rest[BLOCK_BYTES:]
+            await asyncio.sleep(0)
+    if rest:
+        yield rest
+
+
+async def _read_local(path: Path) -> AsyncGenerator[bytes, None]:
+    file = await asyncio.to_thread(_open, path)
+    try:
+        while block := await asyncio.to_thread(file.read, BLOCK_BYTES):
+            yield block
+    finally:
+        file.close()
+
+
+def _open(path: Path) -> BinaryIO:
+    file = path.open("rb")
+    file.seek(WAV_HEADER)
+    return file

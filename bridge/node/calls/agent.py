@@ -1,0 +1,200 @@
+"""Adds agents to calls: to inbound ones of lines in such a mode, and to any on request."""
+
+import logging
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, Protocol
+
+from bridge.agent import answers
+from bridge.agent.answers import CallSituation
+from bridge.agent.demonstration import GREETING, demonstration_providers
+from bridge.agent.http_providers import http_providers
+from bridge.agent.phrase_recognizer import PhraseRecognizer
+from bridge.agent.providers import ProviderFailed, Providers
+from bridge.agent.script import AgentCounters, AgentMode, Script
+from bridge.agent.sentences import clean
+from bridge.agent.voice_detector import VoiceDetectors, silero
+from bridge.audio.file.wav import make_header
+from bridge.call import events
+from bridge.call.model import CallId, Direction, LineName, Party
+from bridge.call.routing import Hears, LegRole
+from bridge.errors import BridgeError, InvalidState, Unsupported
+from bridge.http.client import Http
+from bridge.legs.agent import AgentLeg
+from bridge.legs.base import new_leg_id
+from bridge.node.lines import InboundMode, LineConfig, Lines
+from bridge.node.manager import Manager
+from bridge.node.runner import CallRunner
+from bridge.settings.line import Agent
+from bridge.wire.call_event import CallEvent, EventType
+
+log = logging.getLogger(__name__)
+
+MODES: Final = {
+    InboundMode.BOT: AgentMode.BOT,
+    InboundMode.IVR: AgentMode.IVR,
+    InboundMode.AI: AgentMode.AI,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AgentProfile:
+    """The providers and settings of a line's agents."""
+
+    providers: Providers
+    greeting: str
+    settings: Agent
+
+
+class ProfileOf(Protocol):
+    """Makes the profile of a line's agents."""
+
+    def __call__(
+        self, line: LineName, config: LineConfig, runner: CallRunner | None = None
+    ) -> AgentProfile:
+        """Return it for the agent of a call, or for speech without one."""
+
+
+class Agents:
+    """The agents of this node's calls."""
+
+    def __init__(
+        self,
+        manager: Manager,
+        lines: Lines,
+        *,
+        profile_of: ProfileOf,
+        max_voice_detectors: int,
+        counters: AgentCounters,
+    ) -> None:
+        self._manager = manager
+        self._lines = lines
+        self._profile_of = profile_of
+        self._voices = VoiceDetectors(silero(), maximum=max_voice_detectors)
+        self._counters = counters
+
+    def on_event(self, event: CallEvent) -> None:
+        """Add an agent to an inbound call of a line in such a mode, once its media is up."""
+        call = event.call
+        if event.type != EventType.CALL_ACTIVE or not call or call.direction != Direction.INBOUND:
+            return
+        line = LineName(event.line)
+        if (mode := MODES.get(self._lines.config(line).mode)) is not None:
+            self._start_quietly(line, CallId(call.id), mode)
+
+    def start(self, runner: CallRunner, mode: AgentMode | None = None) -> AgentLeg:
+        """Add an agent to an answered call.
+
+        `mode` is what it does; None for the line's mode, or `ai`.
+
+        Raises:
+            InvalidState: the call is not answered, or has an agent.
+            LimitExceeded: it has all its legs.
+        """
+        runner.machine.check_answered("an agent needs")
+        if _agents(runner):
+            raise InvalidState("the call has an agent already")
+        line = runner.facts.line
+        config = self._lines.config(line)
+        profile = self._profile_of(line, config, runner)
+        chosen = mode or MODES.get(config.mode, AgentMode.AI)
+        script = Script(
+            chosen,
+            greeting=profile.greeting,
+            system_prompt=config.system_prompt,
+            settings=profile.settings,
+        )
+        leg = AgentLeg(
+            new_leg_id(),
+            script,
+            profile.providers,
+            voices=self._voices,
+            counters=self._counters,
+            hang_up=lambda: _hang_up(runner),
+        )
+        runner.add_leg(leg, LegRole(Party.SERVICE, Hears.INBOUND))
+        return leg
+
+    async def speak(self, line: LineName, text: str) -> bytes:
+        """Return a text as a WAV file, spoken by the line's provider.
+
+        Raises:
+            Unsupported: the line has none.
+            ProviderFailed: it failed.
+        """
+        try:
+            tts = self._profile_of(line, self._lines.config(line)).providers.tts
+            pcm = b"".join([piece async for piece in tts.speak(text)])
+            return make_header(len(pcm)) + pcm
+        except ProviderFailed as error:
+            if error.reason != "missing":
+                raise
+            raise Unsupported(
+                "speech needs a provider: set callTtsUrl (PUT /call/config), then reconnect"
+            ) from None
+
+    def stop(self, runner: CallRunner) -> int:
+        """Remove the agents from a call; return how many there were."""
+        agents = _agents(runner)
+        for leg in agents:
+            runner.dispatch(events.CloseRequested(leg.leg_id))
+        return len(agents)
+
+    def _start_quietly(self, line: LineName, call_id: CallId, mode: AgentMode) -> None:
+        try:
+            self.start(self._manager.live(line, call_id), mode)
+        except BridgeError as error:
+            log.warning("agent.not_started", extra={"call": call_id, "code": error.code})
+            # Nobody else would speak to the caller.
+            with suppress(BridgeError):
+                self._manager.request(line, call_id, events.HangupRequested())
+
+
+def agent_profiles(
+    http: Http,
+    *,
+    settings_of: Callable[[LineName], Agent],
+    demos: Collection[LineName],
+    phrases: PhraseRecognizer | None = None,
+    situation_of: Callable[[CallRunner], CallSituation],
+) -> ProfileOf:
+    """Return a function that makes the profile of a line's agents.
+
+    On the lines in `demos` the demonstration provides what has no URL; with `phrases` it answers questions about the
+    call, of which `situation_of` tells it.
+    """
+
+    def profile_of(
+        line: LineName, config: LineConfig, runner: CallRunner | None = None
+    ) -> AgentProfile:
+        urls, settings = (config.stt_url, config.llm_url, config.tts_url), settings_of(line)
+        providers = http_providers(http.of(line), urls, config.provider_token, settings)
+        greeting = clean(config.greeting)
+        if line in demos:
+            if not (config.greeting or config.stt_url):
+                greeting = GREETING if phrases is None else answers.GREETING
+            demonstration = demonstration_providers(
+                phrases, CallSituation if runner is None else partial(situation_of, runner)
+            )
+            providers = Providers(
+                providers.stt if config.stt_url else demonstration.stt,
+                providers.llm if config.llm_url else demonstration.llm,
+                providers.tts if config.tts_url else demonstration.tts,
+            )
+        return AgentProfile(providers, greeting, settings)
+
+    return profile_of
+
+
+def _agents(runner: CallRunner) -> list[AgentLeg]:
+    return [leg for leg in runner.legs() if isinstance(leg, AgentLeg)]
+
+
+def _hang_up(runner: CallRunner) -> None:
+    """End a call whose agent has finished, unless another near party is there."""
+    if runner.machine.near():
+        return
+    with suppress(BridgeError):
+        runner.dispatch(events.HangupRequested())

@@ -1,0 +1,168 @@
+"""Collects digits from far parties: plays prompts and publishes what was pressed.
+
+Published are `digits.started` and then one of `digits.collected` and `digits.failed`, each with the
+digits; of a call that ends meanwhile only its end.
+"""
+
+import asyncio
+import logging
+from contextlib import suppress
+from dataclasses import dataclass
+
+from bridge.call.digits import DigitCollection, DigitRules, Step
+from bridge.call.model import CallId, Party
+from bridge.errors import BridgeError, InvalidState
+from bridge.media.sounds import Sound
+from bridge.node.calls.playback import Playbacks
+from bridge.node.runner import CallRunner
+from bridge.tasks import Tasks
+from bridge.wire.call_event import CallEvent, EventType
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Running:
+    runner: CallRunner
+    collection: DigitCollection
+    prompt: Sound | None
+    callback_url: str
+    playback: str | None = None
+    timer: asyncio.TimerHandle | None = None
+
+    @property
+    def call_id(self) -> CallId:
+        return self.runner.facts.call_id
+
+
+class Digits:
+    """The collections of this node's calls, at most one per call."""
+
+    def __init__(self, playbacks: Playbacks) -> None:
+        self._playbacks = playbacks
+        self._running: dict[CallId, _Running] = {}
+        self._tasks = Tasks()
+        self._loop = asyncio.get_running_loop()
+
+    async def collect(
+        self,
+        runner: CallRunner,
+        wanted: DigitRules,
+        *,
+        prompt: Sound | None = None,
+        callback_url: str = "",
+    ) -> None:
+        """Start to collect; return when the prompt is about to be played.
+
+        The prompt is played at each attempt, and released when no longer needed. `callback_url` gets the
+        events of this collection instead of the call's own.
+
+        Raises:
+            InvalidState: the call is not answered, or has a collection.
+            InvalidMedia, LimitExceeded: as `Playbacks.play`.
+        """
+        try:
+            runner.machine.check_answered("digits need")
+            if runner.facts.call_id in self._running:
+                raise InvalidState("digits of this call are being collected already")
+        except BridgeError:
+            if prompt is not None:
+                prompt.release()
+            raise
+        running = _Running(runner, DigitCollection(wanted), prompt, callback_url)
+        self._running[running.call_id] = running
+        try:
+            await self._begin(running)
+        except BaseException:
+            self._release(running)
+            raise
+        self._publish(EventType.DIGITS_STARTED, running)
+
+    def on_event(self, event: CallEvent) -> None:
+        """Take the digits of far parties, and the ends of prompts and calls."""
+        running = self._running.get(CallId(event.call.id)) if event.call else None
+        if running is None:
+            return
+        now, data = self._loop.time(), event.data
+        if event.type == EventType.CALL_ENDED:
+            self._release(running)
+        elif event.type == EventType.PLAYBACK_COMPLETED:
+            if data.get("playbackId") == running.playback:
+                running.playback = None
+                running.collection.prompt_ended(now)
+                self._arm(running)
+        elif event.type == EventType.DIGIT_RECEIVED and data.get("party") == Party.FAR:
+            self._take(running, running.collection.pressed(str(data.get("digit")), now))
+
+    async def aclose(self) -> None:
+        """Cancel all collections."""
+        for running in list(self._running.values()):
+            self._release(running)
+        await self._tasks.aclose()
+
+    async def _begin(self, running: _Running) -> None:
+        """Start an attempt with its prompt."""
+        if running.prompt is not None:
+            again = Sound(running.prompt.path)
+            running.playback = await self._playbacks.play(running.runner, again)
+        running.collection.begin(self._loop.time(), prompting=running.playback is not None)
+        self._arm(running)
+
+    def _take(self, running: _Running, step: Step) -> None:
+        if self._running.get(running.call_id) is not running:
+            return
+        match step:
+            case Step.WAIT:
+                self._arm(running)
+            case Step.STOP_PROMPT:
+                self._stop_prompt(running)
+                self._arm(running)
+            case Step.RETRY:
+                self._stop_prompt(running)
+                self._tasks.spawn(self._again(running), name=f"prompt {running.call_id}")
+            case Step.COLLECTED | Step.FAILED:
+                self._stop_prompt(running)
+                self._release(running)
+                collected = step is Step.COLLECTED
+                self._publish(
+                    EventType.DIGITS_COLLECTED if collected else EventType.DIGITS_FAILED, running
+                )
+
+    async def _again(self, running: _Running) -> None:
+        try:
+            await self._begin(running)
+        except (BridgeError, OSError):
+            log.warning("digits.prompt_failed", extra={"call": running.call_id})
+            self._release(running)
+            self._publish(EventType.DIGITS_FAILED, running)
+
+    def _stop_prompt(self, running: _Running) -> None:
+        playback, running.playback = running.playback, None
+        if playback is not None:
+            with suppress(BridgeError):
+                self._playbacks.stop(running.runner, playback)
+
+    def _release(self, running: _Running) -> None:
+        if self._running.get(running.call_id) is running:
+            del self._running[running.call_id]
+        if running.timer is not None:
+            running.timer.cancel()
+        prompt, running.prompt = running.prompt, None
+        if prompt is not None:
+            prompt.release()
+
+    def _arm(self, running: _Running) -> None:
+        if running.timer is not None:
+            running.timer.cancel()
+            running.timer = None
+        if running.collection.deadline is not None:
+            running.timer = self._loop.call_at(
+                running.collection.deadline, self._time_passed, running
+            )
+
+    def _time_passed(self, running: _Running) -> None:
+        self._take(running, running.collection.time_passed(self._loop.time()))
+
+    def _publish(self, kind: EventType, running: _Running) -> None:
+        data = {"digits": running.collection.digits}
+        running.runner.publish(kind, data, callback_url=running.callback_url)

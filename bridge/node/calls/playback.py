@@ -1,0 +1,97 @@
+"""Plays sounds into calls."""
+
+from bridge.audio.ducking import attenuation
+from bridge.call import events
+from bridge.call.model import LegId, Party
+from bridge.call.routing import Heard, Hears, LegRole
+from bridge.errors import NotFound
+from bridge.legs.base import new_leg_id
+from bridge.legs.playback import PlaybackLeg, PlaybackOptions
+from bridge.media.decoding.decoders import Decoders, InvalidMedia
+from bridge.media.sounds import Sound
+from bridge.node.runner import CallRunner
+
+
+class Playbacks:
+    """The playbacks of this node's calls."""
+
+    def __init__(self, decoders: Decoders) -> None:
+        self._decoders = decoders
+
+    async def play(
+        self,
+        runner: CallRunner,
+        sound: Sound,
+        options: PlaybackOptions | None = None,
+        *,
+        heard: Heard = Heard.FAR,
+    ) -> LegId:
+        """Play a sound into a live call; returns once its first frame is decoded.
+
+        The sound is released once it has been played or has failed.
+
+        Raises:
+            InvalidState: the call has ended.
+            InvalidMedia: the sound cannot be played.
+            LimitExceeded: the call has all its legs, or too many sounds are being played.
+        """
+        try:
+            first = await self._decoders.open(sound.path, runner.facts.line)
+        except BaseException as error:
+            sound.release()
+            if isinstance(error, InvalidMedia):
+                error.field = error.field or sound.field or None
+            raise
+        options = options or PlaybackOptions()
+        leg = PlaybackLeg(
+            new_leg_id(),
+            first=first,
+            reopen=lambda skip: self._decoders.open(sound.path, runner.facts.line, skip=skip),
+            release=sound.release,
+            options=options,
+        )
+        try:
+            runner.add_leg(
+                leg,
+                LegRole(
+                    Party.SERVICE,
+                    Hears.NOBODY,
+                    heard,
+                    ducking_gain=attenuation(options.duck_decibels),
+                ),
+            )
+        except BaseException:
+            await leg.aclose()
+            raise
+        return leg.leg_id
+
+    def stop(self, runner: CallRunner, playback_id: str | None = None) -> int:
+        """Stop a playback of a call, or all; return how many there were.
+
+        Raises:
+            NotFound: the call has no such playback.
+        """
+        chosen = _find(runner, playback_id)
+        for leg in chosen:
+            leg.note_stopped()
+            runner.dispatch(events.CloseRequested(leg.leg_id))
+        return len(chosen)
+
+    def pause(self, runner: CallRunner, playback_id: str | None = None, *, paused: bool) -> int:
+        """Pause or resume a playback of a call, or all; return how many there were.
+
+        Raises:
+            NotFound: the call has no such playback.
+        """
+        chosen = _find(runner, playback_id)
+        for leg in chosen:
+            leg.pause(paused=paused)
+        return len(chosen)
+
+
+def _find(runner: CallRunner, playback_id: str | None) -> list[PlaybackLeg]:
+    playbacks = [leg for leg in runner.legs() if isinstance(leg, PlaybackLeg)]
+    chosen = [leg for leg in playbacks if playback_id in (None, leg.leg_id)]
+    if playback_id is not None and not chosen:
+        raise NotFound("the call has no such playback", field="playbackId")
+    return chosen

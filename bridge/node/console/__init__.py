@@ -1,0 +1,1 @@
+"""What operators see of all nodes: live calls, lines, services, and how it is gathered."""

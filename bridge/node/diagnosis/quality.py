@@ -1,0 +1,126 @@
+"""Samples live calls: metrics, problems, and each leg's quality."""
+
+from collections.abc import Callable, Iterable, Mapping
+
+from bridge.call.bus.bus import Bus
+from bridge.call.bus.mute_detector import MuteDetector
+from bridge.call.model import CallId, LegFigures, LegId, Party, State
+from bridge.call.record.quality import LegQuality, take_sample
+from bridge.metrics.registry import Metrics
+from bridge.node.diagnosis.diagnosis import DiagnosisLog
+from bridge.node.runner import CallRunner
+from bridge.periodic import Periodic
+from bridge.wire.call_event import EventType
+
+SAMPLE_SECONDS = 1.0
+SAMPLE_SLOTS = 50
+SAMPLED_AT_ONCE = 1
+"""Calls sampled before the event loop does something else."""
+KEPT_LEGS = 32
+"""Legs of a call that are kept; the oldest are dropped."""
+
+
+class QualityLog:
+    """The timelines of live calls, by call and leg."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._calls: dict[CallId, dict[LegId, LegQuality]] = {}
+
+    def observe(
+        self,
+        runner: CallRunner,
+        figures: Iterable[LegFigures],
+        now: float,
+        delays: Mapping[LegId, float],
+    ) -> None:
+        """Sample a call's legs, each from its second report on; to be called once a second.
+
+        `delays` are those of the playout buffers through which legs are heard, in seconds.
+        """
+        legs = self._calls.setdefault(runner.facts.call_id, {})
+        for leg in figures:
+            known = legs.get(leg.leg_id)
+            if known is None:
+                if len(legs) >= KEPT_LEGS:
+                    del legs[next(iter(legs))]
+                legs[leg.leg_id] = LegQuality(leg, now, runner.machine.started_at)
+                continue
+            sample = take_sample(
+                leg.kind,
+                known.last.statistics,
+                leg.statistics,
+                seconds=now - known.last_at,
+                playout_delay=delays.get(leg.leg_id),
+            )
+            known.timeline.add(sample, known.last_at - known.call_began)
+            known.last, known.last_at = leg, now
+            self._metrics.media.observe_quality(leg.kind, sample)
+
+    def legs(self, call_id: CallId) -> tuple[LegQuality, ...]:
+        """Return the quality of a live call's legs, those that left included."""
+        return tuple(self._calls.get(call_id, {}).values())
+
+    def forget(self, call_id: CallId) -> None:
+        """Delete a call."""
+        self._calls.pop(call_id, None)
+
+
+class CallSampler:
+    """Samples calls until they end."""
+
+    def __init__(self, metrics: Metrics, quality: QualityLog, diagnoses: DiagnosisLog) -> None:
+        self._metrics = metrics
+        self._quality = quality
+        self._diagnoses = diagnoses
+        self._mutes: dict[CallId, MuteDetector] = {}
+        """Of the far parties of live calls."""
+
+    def spread(self, took: Callable[[float], None]) -> Periodic[CallRunner]:
+        """Return what samples calls once a second, each at a moment of its own; `took` takes the seconds of each step."""
+        return Periodic(
+            self.sample,
+            period=SAMPLE_SECONDS,
+            slots=SAMPLE_SLOTS,
+            at_once=SAMPLED_AT_ONCE,
+            took=took,
+        )
+
+    def sample(self, runner: CallRunner, now: float) -> None:
+        """Take the figures of a call's legs and bus; to be called once a second."""
+        figures = runner.figures()
+        self._metrics.media.observe_legs([(leg.leg_id, leg.statistics) for leg in figures])
+        delays = runner.bus.delays()
+        self._quality.observe(runner, figures, now, delays)
+        self._observe_bus(runner.bus, delays.values())
+        self._watch_mute(runner, figures, now)
+        self._diagnoses.observe(runner, figures, now)
+
+    def end(self, runner: CallRunner, now: float) -> None:
+        """Count what is left of a call that has ended."""
+        self._mutes.pop(runner.facts.call_id, None)
+        self._observe_bus(runner.bus, ())
+        self._diagnoses.end(runner, now)
+
+    def _watch_mute(self, runner: CallRunner, figures: Iterable[LegFigures], now: float) -> None:
+        """Publish that the far party muted itself, or unmuted, where its RTP shows it."""
+        if runner.machine.state is not State.ACTIVE:
+            return
+        for leg in figures:
+            if leg.party is Party.FAR and leg.kind.traits.carries_rtp:
+                self._watch_party(runner, leg, now)
+                return
+
+    def _watch_party(self, runner: CallRunner, far: LegFigures, now: float) -> None:
+        watch = self._mutes.get(runner.facts.call_id)
+        if watch is None:
+            watch = self._mutes[runner.facts.call_id] = MuteDetector()
+        muted = watch.update(far.statistics.received, now)
+        if muted is not None:
+            data = {"legID": far.leg_id, "party": far.party, "muted": muted}
+            runner.publish(EventType.PARTY_MUTED, data)
+
+    def _observe_bus(self, bus: Bus, delays: Iterable[float]) -> None:
+        self._metrics.media.observe_bus(
+            bus, delays=delays, dropped=bus.dropped, concealed=bus.concealed
+        )

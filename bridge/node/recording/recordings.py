@@ -1,0 +1,377 @@
+"""Records calls: starts, pauses and stops tracks, and publishes what becomes of them."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from bridge.audio.file.track_file import OggFile, WavFile
+from bridge.call.model import CallId, LineName, Party
+from bridge.call.parties import parties_of
+from bridge.call.routing import Heard, LegRole
+from bridge.errors import (
+    BridgeError,
+    CallEnded,
+    InvalidState,
+    StorageFull,
+)
+from bridge.http.object_store import Bucket
+from bridge.legs.base import new_leg_id
+from bridge.legs.recording import DISK_FULL, RecorderLeg, Span
+from bridge.media.recording.archive import Archive, key_of
+from bridge.media.recording.audio import read_audio
+from bridge.media.recording.files import OGG, WAV
+from bridge.media.recording.live_parts import LiveParts
+from bridge.media.recording.rows import Recording
+from bridge.media.recording.uploader import RecordingUploader
+from bridge.metrics.recording import RecordingMetrics
+from bridge.node.calls.announcement import Announcement
+from bridge.node.manager import Manager
+from bridge.node.recording.events import RecordingEvents
+from bridge.node.recording.paths import RecordingPaths
+from bridge.node.recording.recovery import RecordingRecovery
+from bridge.node.recording.rules import AutomaticRecording, RecordingRules
+from bridge.node.recording.tracks import (
+    KINDS,
+    RecordedTrack,
+    Side,
+    close,
+    legs_of,
+    new_serial,
+    passes_packets,
+    sides,
+)
+from bridge.node.runner import CallRunner
+from bridge.tasks import Tasks
+from bridge.wire.call_event import CallEvent, EventType
+
+log = logging.getLogger(__name__)
+
+NOT_ANNOUNCED: Final = "not_announced"
+"""The announcement of the recording could not be played."""
+THREADS: Final = 2
+
+
+class Recordings:
+    """The recordings of this node's calls."""
+
+    def __init__(
+        self,
+        manager: Manager,
+        archive: Archive,
+        rules: RecordingRules,
+        *,
+        store: Bucket | None,
+        metrics: RecordingMetrics,
+    ) -> None:
+        """Make it; recordings that processes left which are no more are finished.
+
+        Files are uploaded to `store`; None leaves them in the folder.
+        """
+        self.archive = archive
+        self._manager = manager
+        self.rules = rules
+        self.paths = RecordingPaths(rules.files, archive)
+        self._events = RecordingEvents(manager, metrics, self.paths.media_key)
+        self._tracks: dict[CallId, list[RecordedTrack]] = {}
+        self._written: dict[CallId, list[RecordedTrack]] = {}
+        """Ended tracks whose files are being finished."""
+        self._starting = asyncio.Lock()
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="recording")
+        self._tasks = Tasks()
+        self.uploader = RecordingUploader(
+            archive,
+            store=store,
+            space=rules.disk_space,
+            counters=metrics,
+            on_file=self._events.moved,
+        )
+        """Copies, uploads and deletes recordings that have ended."""
+        self.recovery = RecordingRecovery(archive, store=store, on_ended=self._ended)
+        """Finishes recordings of processes that are no more."""
+        self._parts = LiveParts(store, count=metrics.part) if store and archive.live else None
+        self.automatic = AutomaticRecording(
+            manager, rules, lambda runner, asked_for: self.start(runner, asked_for=asked_for)
+        )
+        """Starts recordings that no request asks for."""
+        self._housekeeping = Tasks()
+        self._housekeeping.spawn(self.recovery.run(), name="recordings recovery")
+        self._housekeeping.spawn(self.uploader.run(), name="recordings uploader")
+        if self._parts is not None:
+            self._housekeeping.spawn(self._parts.run(), name="recordings parts")
+
+    def on_event(self, event: CallEvent) -> None:
+        """Record some calls from their answer on; observe when an announcement has been played."""
+        if self.rules.announcement is not None:
+            self.rules.announcement.on_event(event)
+        self.automatic.on_event(event)
+
+    def active(self, call_id: CallId) -> bool:
+        """Whether a call is being recorded."""
+        return call_id in self._tracks
+
+    async def start(
+        self,
+        runner: CallRunner,
+        *,
+        kinds: Sequence[str] = tuple(KINDS),
+        path: str | None = None,
+        asked_for: bool = True,
+        form: str = WAV,
+    ) -> list[Recording]:
+        """Record a live call; a recording that is under way continues unchanged.
+
+        Args:
+            runner: of the call.
+            kinds: of `KINDS`.
+            path: of the inbound track in the line's media folder, "" to choose a name; None for the
+                archive. A number is added to a name that is taken.
+            asked_for: whether a request asks for it, not the line's settings.
+            form: of `media.recording.files.CONTENT_TYPES`, the format that tracks are also wanted in.
+
+        Raises:
+            InvalidState: the call has ended, or is recorded to another path.
+            InvalidRequest: the path is invalid, or leads out of the line's media folder.
+            LimitExceeded: the call has all its legs.
+            StorageFull: the disk is full.
+        """
+        call = runner.facts.call_id
+        async with self._starting:
+            if call not in self._tracks:
+                await self._begin(runner, kinds, path, asked_for=asked_for, form=form)
+            elif path:
+                self.paths.check_same(
+                    runner.facts.line, call, [track.recording for track in self._tracks[call]], path
+                )
+            elif form != WAV:
+                await self._request_copies(call, kinds, form)
+            return [track.recording for track in self._tracks[call]]
+
+    async def _request_copies(self, call: CallId, kinds: Sequence[str], form: str) -> None:
+        """Request copies of the current tracks of these kinds for when they have ended."""
+        tracks = [track for track in self._tracks[call] if track.recording.kind in kinds]
+        if not tracks or not all(track.recording.is_ours for track in tracks):
+            raise InvalidState(f"the call is being recorded already, and not as {form}")
+        for track in tracks:
+            await self.archive.request_format(track.recording.recording_id, form)
+
+    async def stop(self, line: LineName, call_id: str) -> list[Recording]:
+        """Stop a call's recording; return its tracks once the files are written.
+
+        A recording that has failed is returned as such, and of a call that has ended its last recording,
+        because either side may hang up before anybody stops it.
+
+        Raises:
+            CallNotFound: the line never had such a call.
+            CallEnded: it has ended, and was not recorded.
+            InvalidState: it is not being recorded.
+        """
+        record = self._manager.record(line, call_id)
+        call, ended = record.facts.call_id, record.reason is not None
+        if ended:
+            unfinished = [*self._tracks.get(call, ()), *self._written.get(call, ())]
+            await asyncio.gather(*(track.over for track in unfinished))
+        tracks = self._tracks.get(call)
+        if not tracks or ended:
+            known = await self.archive.of_call(line, call)
+            began = max((track.started_at for track in known), default="")
+            last = [track for track in known if track.started_at == began]
+            if found := [track for track in last if ended or track.status == "failed"]:
+                return found
+            if ended:
+                raise CallEnded("the call has ended, and was not recorded")
+            raise InvalidState("the call is not being recorded")
+        over = asyncio.get_running_loop().time()
+        for track in tracks:
+            track.span.over = over
+        close(tracks[0].runner, legs_of(tracks))
+        self._manager.publish(EventType.RECORDING_STOPPED, line, call)
+        return list(await asyncio.gather(*(track.over for track in list(tracks))))
+
+    def pause(self, runner: CallRunner, *, paused: bool) -> None:
+        """Pause or resume a recording; silence is written while it is paused.
+
+        Raises:
+            InvalidState: the call is not being recorded.
+        """
+        tracks = self._tracks.get(runner.facts.call_id)
+        if not tracks:
+            raise InvalidState("the call is not being recorded")
+        runner.flush()
+        for leg in legs_of(tracks):
+            leg.paused = paused
+        runner.publish(EventType.RECORDING_PAUSED if paused else EventType.RECORDING_RESUMED)
+
+    def read_audio(self, recording: Recording) -> AsyncGenerator[bytes, None]:
+        """Yield the samples of a finished recording (`media.recording.audio`)."""
+        return read_audio(self.archive, self.uploader, recording)
+
+    async def aclose(self) -> None:
+        """Wait until all files are written; to be called when all calls have ended."""
+        await self._housekeeping.aclose()
+        await self.automatic.wait()
+        await self._tasks.wait()
+        await self.uploader.copies.aclose()
+        self._threads.shutdown()
+
+    async def _begin(
+        self,
+        runner: CallRunner,
+        kinds: Sequence[str],
+        path: str | None,
+        *,
+        asked_for: bool,
+        form: str,
+    ) -> None:
+        line, call = runner.facts.line, runner.facts.call_id
+        self._check_space(runner)
+        keys: dict[str, str | None] = dict.fromkeys(kinds)
+        reserved = None
+        if path is not None:
+            reserved = self.paths.reserve(line, call, path)
+            keys["inbound"] = key_of(self.archive.folder, reserved)
+        parties = parties_of(runner.record())
+        packets = path is None and self.rules.packets is not None and passes_packets(runner)
+        suffix = OGG if packets else WAV
+        try:
+            recordings = await self.archive.begin(line, call, keys, form, parties, suffix=suffix)
+        except BaseException:
+            if reserved is not None:
+                reserved.unlink(missing_ok=True)
+                self.paths.forget(call)
+            raise
+        self._tracks[call] = []
+        try:
+            self._attach(runner, recordings, asked_for=asked_for)
+        finally:
+            self._drop_if_over(call)
+        announcement = self._announcement(runner)
+        if announcement is None:
+            runner.publish(EventType.RECORDING_STARTED)
+        else:
+            announced = self._announce(announcement, runner)
+            self._tasks.spawn(announced, name=f"announce {call}")
+
+    def _announcement(self, runner: CallRunner) -> Announcement | None:
+        """Return what is to be announced; nothing to a caller who leaves a message after a tone."""
+        return None if runner.record().at_voicemail else self.rules.announcement
+
+    async def _announce(self, announcement: Announcement, runner: CallRunner) -> None:
+        """Start the tracks of a recording once it has been announced to everybody."""
+        tracks = self._tracks[runner.facts.call_id]
+        try:
+            heard = await announcement.play(runner)
+        except (BridgeError, OSError):
+            heard = False
+        runner.flush()
+        for leg in legs_of(tracks):
+            if heard:
+                leg.awaiting_consent = False
+            else:
+                leg.give_up(NOT_ANNOUNCED)
+        if heard and tracks:
+            runner.publish(EventType.RECORDING_STARTED)
+
+    def _check_space(self, runner: CallRunner) -> None:
+        try:
+            self.rules.disk_space.check()
+        except OSError:
+            runner.publish(EventType.RECORDING_FAILED, {"reason": DISK_FULL})
+            raise StorageFull("the disk has no room for recordings") from None
+
+    def _attach(
+        self, runner: CallRunner, recordings: Sequence[Recording], *, asked_for: bool
+    ) -> None:
+        """Start all tracks in the same tick of the clock, so that they share one timeline."""
+        span = Span()
+        tracks = {one.recording_id: RecordedTrack(runner, one, span) for one in recordings}
+        begun = self._tracks[runner.facts.call_id]
+        begun += tracks.values()
+        try:
+            for side in sides(recordings, self.archive.folder):
+                of = [tracks[one.recording_id] for one in side.recordings]
+                role = LegRole(Party.SERVICE, side.hears, Heard.NOBODY, asked_for=asked_for)
+                leg = self._leg(runner, side, span, of)
+                runner.add_leg(leg, role)
+                for track in of:
+                    track.legs.append(leg)
+                    track.running.add(leg)
+        except BaseException:
+            legs = legs_of(begun)
+            for track in [one for one in begun if not one.is_complete]:
+                begun.remove(track)
+                self._forget(track.recording)
+            close(runner, legs)
+            raise
+        span.began = asyncio.get_running_loop().time()
+
+    def _leg(
+        self, runner: CallRunner, side: Side, span: Span, tracks: Sequence[RecordedTrack]
+    ) -> RecorderLeg:
+        opus, ogg = self.rules.packets, side.recordings[0].file_format == OGG
+        leg = RecorderLeg(
+            new_leg_id(),
+            side.path,
+            span=span,
+            threads=self._threads,
+            space=self.rules.disk_space,
+            on_over=lambda: self._leg_over(leg, tracks),
+            file=OggFile(opus, new_serial()) if ogg and opus is not None else WavFile(),
+        )
+        leg.awaiting_consent = self._announcement(runner) is not None
+        for recording in side.recordings:
+            if self._parts is not None and recording.live:
+                self._parts.follow(recording.recording_id, leg)
+        return leg
+
+    def _forget(self, recording: Recording) -> None:
+        """Delete a recording that could not begin."""
+        self._tasks.spawn(self.archive.delete(recording), name="recording not begun")
+
+    def _drop_if_over(self, call: CallId) -> None:
+        if not self._tracks[call]:
+            del self._tracks[call]
+            self.paths.forget(call)
+
+    def _leg_over(self, leg: RecorderLeg, tracks: Sequence[RecordedTrack]) -> None:
+        for track in tracks:
+            track.running.discard(leg)
+            if not track.running and track in self._tracks.get(track.recording.call_id, ()):
+                self._over(track)
+
+    def _over(self, track: RecordedTrack) -> None:
+        call = track.recording.call_id
+        if self._parts is not None:
+            self._parts.leave(track.recording.recording_id)
+        self._tracks[call].remove(track)
+        self._drop_if_over(call)
+        self._written.setdefault(call, []).append(track)
+        self._tasks.spawn(self._finish(track), name=f"recorded {track.recording.recording_id}")
+
+    async def _finish(self, track: RecordedTrack) -> None:
+        try:
+            recording = await self.archive.finish(
+                track.recording,
+                seconds=track.seconds,
+                size_bytes=track.size_bytes,
+                failed=bool(track.failure),
+            )
+        except BaseException as error:
+            if not track.over.done():
+                track.over.set_exception(error)
+                track.over.exception()  # retrieved: nobody may be waiting for it
+            raise
+        finally:
+            written = self._written[track.recording.call_id]
+            written.remove(track)
+            if not written:
+                del self._written[track.recording.call_id]
+        if not track.over.done():
+            track.over.set_result(recording or track.recording)
+        if recording is not None:
+            self._ended(recording, track.failure)
+
+    def _ended(self, recording: Recording, reason: str) -> None:
+        self._events.ended(recording, reason)
+        self.uploader.wake()

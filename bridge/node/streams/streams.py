@@ -1,0 +1,196 @@
+"""Starts and stops streams of calls to customers' WebSockets, within the limits."""
+
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from typing import Final
+
+from bridge.call import events
+from bridge.call.model import CallId, LegId, LineName, Party
+from bridge.call.routing import Heard, Hears, LegRole
+from bridge.errors import NotFound, TooManyStreams
+from bridge.http.client import Http
+from bridge.legs.base import new_leg_id
+from bridge.legs.outbound import SocketCounters
+from bridge.legs.stream import StreamLeg, TrackLeg
+from bridge.media.stream_link import StreamTarget
+from bridge.node.manager import Manager
+from bridge.node.runner import CallRunner
+from bridge.node.streams.realtime import SCHEMES as SCHEMES
+from bridge.node.streams.realtime import RealtimeStreams
+from bridge.wire import signature
+from bridge.wire.call_event import CallEvent, EventType
+from bridge.wire.stream.media_format import MediaFormat
+from bridge.wire.stream.media_stream import Channel, StreamFacts, StreamProtocol, StreamType
+from bridge.wire.stream.protocols import stream_messages
+
+MAX_STREAMS: Final = {StreamType.TWOWAY: 1, StreamType.ONEWAY: 5}
+"""Streams of a call at once, by type."""
+
+_HEARS: Final = {Channel.INBOUND: Hears.INBOUND, Channel.OUTBOUND: Hears.OUTBOUND}
+
+
+@dataclass(frozen=True, slots=True)
+class StreamOrder:
+    """What a customer requests."""
+
+    url: str
+    type: StreamType
+    channel: Channel
+    media: MediaFormat
+    """The audio's encoding."""
+    protocol: StreamProtocol = StreamProtocol.NATIVE
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    """Sent to the server when the stream starts, where the protocol has a place for it."""
+
+
+class Streams:
+    """The streams of this node's calls."""
+
+    def __init__(
+        self,
+        manager: Manager,
+        *,
+        http: Http,
+        counters: SocketCounters,
+        per_line: int = 0,
+        secrets_of: Callable[[LineName], Sequence[str]] = lambda _: (),
+        realtime: RealtimeStreams,
+    ) -> None:
+        """Make it; a line may have `per_line` streams at once, 0 for only each call's own limit.
+
+        `secrets_of` returns what signs a line's handshakes, the newest first; nothing: they are not signed.
+        """
+        self._realtime = realtime
+        self._manager = manager
+        self._secrets_of = secrets_of
+        self._http = http
+        self._counters = counters
+        self._per_line = per_line
+
+    async def check(self, line: LineName, order: StreamOrder) -> None:
+        """Check the URL of a stream.
+
+        Raises:
+            InvalidRequest: it is not a `ws` or `wss` URL; or as `RealtimeStreams.check`.
+            AddressBlocked: customers' URLs may not lead there.
+        """
+        if order.protocol is StreamProtocol.OPENAI_REALTIME:
+            await self._realtime.check(line, order.url)
+        else:
+            await self._http.of(line).check(order.url, schemes=SCHEMES)
+
+    async def start(self, runner: CallRunner, order: StreamOrder, shown_id: str) -> str:
+        """Start to connect; return the stream's id without waiting for the connection.
+
+        `shown_id` is the call's id in the form that the customer knows.
+
+        Raises:
+            InvalidState: the call is not answered.
+            InvalidRequest, AddressBlocked: as `check`.
+            TooManyStreams, LimitExceeded: the call or its line has all it may have.
+        """
+        line = runner.facts.line
+        _check_call(runner, order.type)
+        await self.check(line, order)
+        # Meanwhile the call may have ended, or other streams may have started.
+        _check_call(runner, order.type)
+        self._check_line(line)
+        facts = StreamFacts(
+            str(uuid.uuid4()),
+            shown_id,
+            order.type,
+            order.channel,
+            order.media,
+            order.protocol,
+            order.parameters,
+            line,
+        )
+        leg = self._leg(runner, facts, order.url)
+        twoway = order.type is StreamType.TWOWAY
+        first, *others = facts.tracks
+        heard = Heard.ALL if twoway else Heard.NOBODY
+        runner.add_leg(leg, LegRole(Party.SERVICE, _HEARS[first], heard))
+        for track in others:
+            role = LegRole(Party.SERVICE, _HEARS[track], Heard.NOBODY)
+            runner.add_leg(TrackLeg(new_leg_id(), leg, track), role)
+        return facts.stream_id
+
+    def stop(self, runner: CallRunner, stream_id: str) -> None:
+        """Stop a stream; it closes its connection by itself.
+
+        Raises:
+            NotFound: the call has no such stream.
+        """
+        leg = runner.leg(LegId(stream_id.lower()))
+        if not isinstance(leg, StreamLeg):
+            raise NotFound("the call has no such stream")
+        runner.dispatch(events.CloseRequested(leg.leg_id))
+
+    def on_event(self, event: CallEvent) -> None:
+        """Tell a call's streams of the digits of its far parties."""
+        if event.type != EventType.DIGIT_RECEIVED or event.data.get("party") != Party.FAR:
+            return
+        runner = self._manager.running(CallId(event.call.id)) if event.call else None
+        for leg in runner.legs() if runner else ():
+            if isinstance(leg, StreamLeg):
+                leg.press(str(event.data["digit"]))
+
+    def _leg(self, runner: CallRunner, facts: StreamFacts, url: str) -> StreamLeg:
+        leg_id = LegId(facts.stream_id)
+        if facts.protocol is not StreamProtocol.OPENAI_REALTIME:
+            target, messages = self._target(runner.facts.line, facts, url), stream_messages(facts)
+            return StreamLeg(leg_id, facts, target, messages=messages, counters=self._counters)
+        realtime = self._realtime.stream(runner, facts, url)
+        return StreamLeg(
+            leg_id,
+            facts,
+            realtime.target,
+            messages=stream_messages(facts, realtime.session),
+            counters=self._counters,
+            call_function=realtime.call_function,
+        )
+
+    def _target(self, line: LineName, facts: StreamFacts, url: str) -> StreamTarget:
+        session, secrets = self._http.of(line).streams, self._secrets_of(line)
+        if not secrets:
+            return StreamTarget(url, session)
+        return StreamTarget(url, session, partial(signed_headers, secrets, facts, url))
+
+    def _check_line(self, line: LineName) -> None:
+        if not self._per_line:
+            return
+        calls = (runner for runner in self._manager.calls() if runner.facts.line == line)
+        kept = sum(isinstance(leg, StreamLeg) for runner in calls for leg in runner.legs())
+        if kept >= self._per_line:
+            raise TooManyStreams(
+                f"the line has its {self._per_line} streams already (limits.streams_per_line)"
+            )
+
+
+def signed_headers(
+    secrets: Sequence[str], facts: StreamFacts, url: str, now: datetime
+) -> dict[str, str]:
+    """Return the headers that prove to a server that a handshake is ours.
+
+    Those of Standard Webhooks, with the stream's id and the URL as the content, signed by each secret; to a
+    `twilio` server also its own, by the first secret.
+    """
+    newest, *former = secrets
+    headers = signature.standard(
+        newest, facts.stream_id, url.encode(), now=now.timestamp(), former=former
+    )
+    if facts.protocol is StreamProtocol.TWILIO:
+        headers |= {"X-Twilio-Signature": signature.twilio(newest, url)}
+    return headers
+
+
+def _check_call(runner: CallRunner, wanted: StreamType) -> None:
+    runner.machine.check_answered("a stream needs")
+    streams = [leg for leg in runner.legs() if isinstance(leg, StreamLeg)]
+    if sum(leg.facts.type is wanted for leg in streams) >= MAX_STREAMS[wanted]:
+        raise TooManyStreams(
+            f"the call has its {MAX_STREAMS[wanted]} {wanted.value} stream(s) already"
+        )

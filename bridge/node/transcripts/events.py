@@ -1,0 +1,95 @@
+"""Publishes and counts phrases and transcripts, and finishes transcripts."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from bridge.call.model import CallId, CallRecord, LineName
+from bridge.call.transcript import Phrase, Transcript, TranscriptStatus
+from bridge.db.database import Database, wall_time
+from bridge.errors import CallNotFound
+from bridge.metrics.transcription import TranscriptionMetrics
+from bridge.node.call_history import CallHistory
+from bridge.node.manager import Manager
+from bridge.node.publisher import new_event
+from bridge.stores import transcripts
+from bridge.wire.call_event import EventType
+
+log = logging.getLogger(__name__)
+
+
+class TranscriptEvents:
+    """The events of one node's transcripts."""
+
+    def __init__(
+        self,
+        manager: Manager,
+        history: CallHistory,
+        database: Database,
+        metrics: TranscriptionMetrics,
+    ) -> None:
+        self._manager = manager
+        self._history = history
+        self._database = database
+        self._metrics = metrics
+
+    def phrase(self, line: LineName, call_id: CallId, phrase: Phrase) -> None:
+        """Publish a phrase of a live call."""
+        self._manager.publish(EventType.TRANSCRIPT, line, call_id, shown_phrase(phrase))
+
+    async def finish(
+        self, call_id: CallId, *, failure: str = "", callback_url: str = ""
+    ) -> Transcript | None:
+        """Finish a transcript and publish that; None if it has been erased."""
+        found = await self._database.run(
+            transcripts.finish, call_id, now=wall_time(), failure=failure
+        )
+        if found is None:
+            return None
+        failed = found.status is TranscriptStatus.FAILED
+        self._metrics.finished("failed" if failed else "completed")
+        data: dict[str, Any] = {
+            "mode": found.mode,
+            "phrases": len(found.phrases),
+            "missing": found.missing,
+            "url": f"/call/{call_id}/transcript",
+        }
+        if failed:
+            data["reason"] = failure
+            log.warning("transcript.failed", extra={"call": call_id, "reason": failure})
+        kind = EventType.TRANSCRIPT_FAILED if failed else EventType.TRANSCRIPT_READY
+        line = LineName(found.line)
+        record = await self.record(line, call_id)
+        event = new_event(kind, line, record, data, callback_url=callback_url)
+        self._manager.publisher.publish(event)
+        return found
+
+    async def record(self, line: LineName, call_id: CallId) -> CallRecord | None:
+        """Return a call, live or ended however long ago; None if it is not known any more."""
+        try:
+            return self._manager.record(line, call_id)
+        except CallNotFound:
+            report = await self._history.find(line, call_id)
+            return report.record if report else None
+
+
+def shown_phrase(phrase: Phrase) -> Mapping[str, Any]:
+    """Return a phrase as events and the API show it."""
+    shown: dict[str, Any] = {
+        "track": phrase.track,
+        "startMs": round(phrase.start * 1000),
+        "endMs": round(phrase.end * 1000),
+        "text": phrase.text,
+    }
+    if phrase.language:
+        shown["language"] = phrase.language
+    if phrase.words:
+        shown["words"] = [
+            {
+                "word": word.text,
+                "startMs": round(word.start * 1000),
+                "endMs": round(word.end * 1000),
+            }
+            for word in phrase.words
+        ]
+    return shown

@@ -1,0 +1,1 @@
+"""Voicemail: greetings, the call that records a message, its transcript, the mailbox."""

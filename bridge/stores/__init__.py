@@ -1,0 +1,4 @@
+"""What is kept in the database, one file for the rows of each subject: statements and the records they return.
+
+It decides nothing about calls, and opens no connection of its own: `db` runs what is here.
+"""

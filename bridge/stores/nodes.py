@@ -1,0 +1,222 @@
+"""The nodes of a bridge: what each is, and the table in which they are registered.
+
+Every process registers before it writes anything that names its node; every function runs in a
+transaction of `Database`.
+"""
+
+import asyncio
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
+
+from bridge.db.database import Connection
+from bridge.errors import SetupError
+from bridge.http.node_signature import RowSigner
+from bridge.wire.node_signature import NodeRow
+
+MAX_NODES: Final = 256
+"""A call's id has one byte for its node."""
+LEASE_SECONDS: Final = 8.0
+KEPT_SECONDS: Final = 30 * 86400.0
+"""How long a process that has ended stays registered, so that nothing more is accepted from it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeLoad:
+    """How much a node has to do."""
+
+    calls: int = 0
+    capacity: int = 0
+    """Calls that it takes at most."""
+    cpu: float = 0.0
+    """Share of a core."""
+    lag: float = 0.0
+    """Seconds by which its event loop is late."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """One process of a bridge."""
+
+    node: int
+    """0 to 255: the first byte of the ids of its calls."""
+    boot: str
+    """16 hex digits, different for every process."""
+    machine: str = ""
+    """Of the machine that it runs on (`cluster.host`)."""
+    url: str = ""
+    """Its machine's `cluster.url`; "" where there is none, or none that is signed."""
+    draining: bool = False
+    load: NodeLoad = NodeLoad()
+
+
+class Members(Protocol):
+    """The nodes of a bridge, as one of them knows them."""
+
+    @property
+    def own(self) -> Member:
+        """This process."""
+
+    @property
+    def several(self) -> bool:
+        """Whether there may be others, now or later."""
+
+    @property
+    def fenced(self) -> asyncio.Event:
+        """Set when this process was declared dead: its calls end without events, and it exits."""
+
+    def others(self) -> list[Member]:
+        """Return the other nodes that are alive, by number; at most a second old."""
+
+    def find(self, node: int) -> Member | None:
+        """Return a node that is alive, this one too."""
+
+    def now(self) -> float:
+        """Return the time on the clock that all nodes share, in Unix seconds."""
+
+    def follow_lost(self, follower: Callable[[Member], None]) -> None:
+        """Call a function for each lost node once this one has taken over what it left."""
+
+
+def register(connection: Connection, own: Member, *, run: str, now: float) -> None:
+    """Register a process without a lease: those of other runs, and an earlier one of its number, have ended.
+
+    `run` names what has started it: its supervisor, or itself.
+    """
+    connection.execute(
+        "UPDATE nodes SET ended_at = ?1 WHERE ended_at IS NULL AND lease_until IS NULL "
+        "AND boot <> ?2 AND (run <> ?3 OR node = ?4)",
+        (now, own.boot, run, own.node),
+    )
+    connection.execute(
+        "INSERT INTO nodes (boot, node, run, machine, url, started_at) VALUES (?, ?, ?, ?, ?, ?)",
+        (own.boot, own.node, run, own.machine, own.url, now),
+    )
+    connection.execute("DELETE FROM nodes WHERE ended_at < ?", (now - KEPT_SECONDS,))
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A node that has not been found to have ended."""
+
+    member: Member
+    until: float | None
+    """On the database's clock; None for a process whose supervisor says when it ends."""
+    signature: str = ""
+
+    def signed(self, signer: RowSigner) -> bool:
+        """Return whether a machine with our secret has written the machine, boot id and URL, for this lease."""
+        return signer.accepts(_row(self.member, self.until or 0.0), self.signature)
+
+    def without_url(self) -> "Lease":
+        """Return it as that of a node to which nothing is sent."""
+        return replace(self, member=replace(self.member, url=""))
+
+
+def join(connection: Connection, own: Member, *, run: str, now: float, signer: RowSigner) -> Member:
+    """Register a process with a lease; returns it under the least number that no other has.
+
+    Raises:
+        SetupError: there are 256 nodes.
+    """
+    rows = connection.execute("SELECT node FROM nodes WHERE ended_at IS NULL").fetchall()
+    free = set(range(MAX_NODES)).difference(node for (node,) in rows)
+    if not free:
+        raise SetupError(
+            f"data.url: {MAX_NODES} nodes use this database, more than there can be; stop some of them"
+        )
+    own, until = replace(own, node=min(free)), now + LEASE_SECONDS
+    connection.execute(
+        "INSERT INTO nodes (boot, node, run, machine, url, started_at, lease_until, signature) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            own.boot,
+            own.node,
+            run,
+            own.machine,
+            own.url,
+            now,
+            until,
+            signer.sign(_row(own, until)),
+        ),
+    )
+    connection.execute("DELETE FROM nodes WHERE ended_at < ?", (now - KEPT_SECONDS,))
+    return own
+
+
+def renew(connection: Connection, own: Member, *, now: float, signer: RowSigner) -> bool:
+    """Renew a node's lease, also one that has run out; return False if the node was declared dead.
+
+    What others send requests by is written again too: another's changes do not last.
+    """
+    load, until = own.load, now + LEASE_SECONDS
+    renewed = connection.execute(
+        "UPDATE nodes SET machine = ?, url = ?, lease_until = ?, signature = ?, draining = ?, "
+        "calls = ?, capacity = ?, cpu = ?, lag = ? WHERE boot = ? AND ended_at IS NULL",
+        (
+            own.machine,
+            own.url,
+            until,
+            signer.sign(_row(own, until)),
+            int(own.draining),
+            load.calls,
+            load.capacity,
+            load.cpu,
+            load.lag,
+            own.boot,
+        ),
+    )
+    return renewed.rowcount > 0
+
+
+def leases(connection: Connection) -> list[Lease]:
+    """Return all nodes that have not been found to have ended, by number."""
+    rows = connection.execute(
+        "SELECT node, boot, machine, url, draining, calls, capacity, cpu, lag, lease_until, signature "
+        "FROM nodes WHERE ended_at IS NULL ORDER BY node"
+    )
+    return [
+        Lease(
+            Member(
+                node=node,
+                boot=boot,
+                machine=machine,
+                url=url,
+                draining=bool(draining),
+                load=NodeLoad(calls=calls, capacity=capacity, cpu=cpu, lag=lag),
+            ),
+            *signed,
+        )
+        for node, boot, machine, url, draining, calls, capacity, cpu, lag, *signed in rows.fetchall()
+    ]
+
+
+def end(connection: Connection, boots: Collection[str], *, now: float) -> list[str]:
+    """Record that processes have ended; return those of which that was not known."""
+    return _end(connection, boots, "", now)
+
+
+def end_expired(connection: Connection, boots: Collection[str], *, now: float) -> list[str]:
+    """Record that processes have ended, unless they have renewed their leases; return which."""
+    return _end(connection, boots, "AND lease_until < ?1", now)
+
+
+def ended_at(connection: Connection, boot: str) -> float | None:
+    """Return when a process was found to have ended, on the database's clock; None while it is alive."""
+    row = connection.execute("SELECT ended_at FROM nodes WHERE boot = ?", (boot,)).fetchone()
+    return row[0] if row else None
+
+
+def _row(member: Member, until: float) -> NodeRow:
+    return NodeRow(member.machine, member.boot, member.url, until)
+
+
+def _end(connection: Connection, boots: Collection[str], unless: str, now: float) -> list[str]:
+    return [
+        boot
+        for boot in boots
+        if connection.execute(
+            f"UPDATE nodes SET ended_at = ?1 WHERE boot = ?2 AND ended_at IS NULL {unless}",  # noqa: S608
+            (now, boot),
+        ).rowcount
+    ]

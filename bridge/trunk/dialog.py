@@ -1,0 +1,130 @@
+"""One call's signalling over the SIP core, as its leg uses it (`bridge.legs.sip_signalling.SipDialog`)."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from bridge.sip.boundary import DialogId
+from bridge.sip.core import SipCore
+from bridge.sip.events import DialogEvent, Refused, TransferProgressed
+from bridge.sip.message.values import ValueSyntaxError
+from bridge.trunk.interfaces import Agent
+from bridge.trunk.trace import trace_id
+
+CLOSE_SECONDS: Final = 33.0
+"""The core gives up after 32 s."""
+
+
+class AgentDialog:
+    """An INVITE dialog, ours or the far side's; after a failover an outbound one has another id in the core."""
+
+    def __init__(
+        self,
+        agent: Agent,
+        *,
+        dialog: DialogId | None = None,
+        dial: Callable[["AgentDialog", str], None] | None = None,
+        uri_of: Callable[[str], str] = str,
+    ) -> None:
+        """Make one for an inbound call (`dialog`) or for an outbound one, which `dial` dials.
+
+        `uri_of` returns the URI of a number for REFER.
+        """
+        self.on_event: Callable[[DialogEvent], None] = lambda _event: None
+        """Set by the leg before its first method; must not raise."""
+        self.current = dialog
+        """The dialog in the core; None before it dials, and between two attempts."""
+        self.gone = False
+        """Whether the call has ended, so that no further address is tried."""
+        self._agent = agent
+        self._uri_of = uri_of
+        self._dial = dial
+        self._closed = asyncio.Event()
+
+    @property
+    def trace_id(self) -> str:
+        """The `sip_call` of its messages in the log; empty while there is no dialog."""
+        known = self.current and self._agent.core.dialog_name(self.current)
+        return trace_id(known.partition(";")[0].encode("utf-8", "replace")) if known else ""
+
+    @property
+    def signalling_host(self) -> str:
+        """The IP address that the far side signals from; empty while there is no dialog."""
+        return self._agent.core.signalling_host(self.current) if self.current else ""
+
+    def invite(self, sdp: str) -> None:
+        """Send our INVITE with an offer; once."""
+        dial, self._dial = self._dial, None
+        if dial is not None and not self.gone:
+            dial(self, sdp)
+
+    def ring(self, sdp: str = "") -> None:
+        """Send 180 to the INVITE, or 183 with early media."""
+        self._do(lambda core, dialog, now: core.ring(dialog, now, sdp))
+
+    def answer(self, sdp: str) -> None:
+        """Answer the pending INVITE, re-INVITE or UPDATE with 200."""
+        self._do(lambda core, dialog, now: core.answer(dialog, sdp, now))
+
+    def refuse(self, code: int) -> None:
+        """Answer the pending INVITE, re-INVITE or UPDATE with a final error."""
+        self._do(lambda core, dialog, now: core.refuse(dialog, code, now))
+
+    def reoffer(self, sdp: str) -> None:
+        """Send a re-INVITE; one that crosses another is retried (RFC 3261 section 14.1)."""
+        self._do(lambda core, dialog, now: core.reoffer(dialog, sdp, now))
+
+    def send_digit(self, digit: str, seconds: float) -> None:
+        """Send a digit by INFO (application/dtmf-relay)."""
+        self._do(lambda core, dialog, now: core.send_digit(dialog, digit, seconds, now))
+
+    def refer(self, target: str, replaces: object | None = None) -> None:
+        """Ask the far side to call a number or SIP URI instead; with `replaces`, to take over that dialog."""
+        other = replaces.current if isinstance(replaces, AgentDialog) else None
+        uri = self._uri_of(target)
+        try:
+            self._do(lambda core, dialog, now: core.refer(dialog, uri, now, other))
+        except ValueSyntaxError:
+            refused = TransferProgressed(400, final=True)
+            asyncio.get_running_loop().call_soon(self.report, refused)
+
+    def notify_transfer(self, code: int) -> None:
+        """Report the progress of the call that their REFER asked for (NOTIFY, RFC 3515)."""
+        self._do(lambda core, dialog, now: core.notify_transfer(dialog, code, now))
+
+    def hang_up(self, code: int = 0) -> None:
+        """End it by CANCEL, BYE, or the final response `code` (0: 480) to its INVITE."""
+        self.gone = True
+        if self.current is None:
+            self._closed.set()
+        self._do(lambda core, dialog, now: core.hang_up(dialog, now, code))
+
+    async def wait_closed(self) -> None:
+        """Wait until the far side has acknowledged the end, 32 s at most (RFC 3261 timer F)."""
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self._closed.wait()
+        except TimeoutError:
+            pass
+
+    # For the agent
+
+    def report(self, event: DialogEvent) -> None:
+        """Report an event to the leg."""
+        self.on_event(event)
+
+    def fail(self, refused: Refused) -> None:
+        """Report that it could not be dialled."""
+        self.gone, self.current = True, None
+        self._closed.set()
+        self.on_event(refused)
+
+    def close(self) -> None:
+        """Note that the core has freed the dialog."""
+        self.gone = True
+        self._closed.set()
+
+    def _do(self, command: Callable[[SipCore, DialogId, float], None]) -> None:
+        if self.current is not None and not self._closed.is_set():
+            command(self._agent.core, self.current, self._agent.now())
+            self._agent.changed()

@@ -1,0 +1,1 @@
+"""RTP and RTCP: packets, reports, redundancy, telephone events, and the numbering of an outgoing stream."""

@@ -1,0 +1,1 @@
+"""Events as each vendor's webhooks have them."""

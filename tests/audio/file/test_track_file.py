@@ -1,0 +1,89 @@
+"""Files of tracks: what is written in which order, and what they say of themselves."""
+
+import pytest
+
+from bridge.audio.codec.codec import OPUS
+from bridge.audio.codec.encoded_packet import EncodedPacket
+from bridge.audio.codec.opus import candidates, load
+from bridge.audio.file.ogg import PRE_SKIP
+from bridge.audio.file.track_assembler import MAX_BUFFERED
+from bridge.audio.file.track_file import OggFile, WavFile
+from bridge.audio.file.wav import parse_wav
+from bridge.audio.frame import Frame
+from tests.support.packets.ogg_packets import packets_of, pages_of
+from tests.support.packets.opus_packets import encode
+from tests.support.sound.speech_compare import tone
+
+PACKETS = encode(tone(2))
+SOUND = b"\x10\x20" * 320
+
+
+class Disk:
+    """What a file would hold."""
+
+    def __init__(self, file):
+        self.file = file
+        self.content = bytearray()
+
+    def write(self, at, *, over=False):
+        self.file.collect(over=over)
+        for offset, content in self.file.writes(at, over=over):
+            self.content.extend(bytes(max(0, offset - len(self.content))))
+            self.content[offset : offset + len(content)] = content
+        self.file.written()
+
+
+def ogg():
+    return OggFile(load(candidates()), 7)
+
+
+def packet(number):
+    return EncodedPacket(PACKETS[number], 960, number, number * 960, "line", -20.0, OPUS)
+
+
+def test_a_wav_file_is_whole_after_every_write():
+    file = WavFile()
+    disk = Disk(file)
+    for number in range(4):
+        file.push(Frame(SOUND, number * 320, 0), number * 0.02, silent=number == 2)
+        disk.write(number * 0.02)
+        assert len(parse_wav(bytes(disk.content)).pcm) == 640 * (number + 1)
+    assert parse_wav(bytes(disk.content)).pcm == SOUND * 2 + bytes(640) + SOUND
+    assert (file.taken, file.audio_bytes, file.size_bytes) == (4, 2560, 2604)
+    assert file.seconds == pytest.approx(0.08)
+
+
+def test_an_ogg_file_is_whole_after_every_write_and_ends_with_its_track():
+    file = ogg()
+    disk = Disk(file)
+    for number in range(100):
+        file.take(packet(number), number * 0.02)
+        if number % 10 == 9:
+            disk.write(number * 0.02)
+            assert pages_of(bytes(disk.content))[-1].kind != 4
+    disk.write(1.9876, over=True)
+    pages = pages_of(bytes(disk.content))
+    assert [page.kind for page in pages[:2]] == [2, 0]
+    assert (pages[-1].kind, pages[-1].granule) == (4, 1988 * 48 + PRE_SKIP)
+    assert packets_of(bytes(disk.content))[:99] == PACKETS[:99]
+    assert file.seconds == pytest.approx(1.988)
+    assert file.size_bytes == len(disk.content)
+    assert file.taken == 100
+
+
+def test_silent_frames_leave_a_gap_in_an_ogg_file_which_is_filled():
+    file = ogg()
+    disk = Disk(file)
+    for number in range(50):
+        file.push(Frame(SOUND, number * 320, 0), number * 0.02, silent=True)
+    disk.write(1.0, over=True)
+    assert pages_of(bytes(disk.content))[-1].granule == 48_000 + PRE_SKIP
+    assert file.taken == 0
+
+
+@pytest.mark.parametrize("file", [WavFile(), ogg()])
+def test_a_disk_that_stalls_for_too_long_ends_the_track(file):
+    for number in range(MAX_BUFFERED + 10):
+        file.push(Frame(SOUND, number * 320, 0), number * 0.02, silent=False)
+    assert file.overrun
+    assert file.taken == MAX_BUFFERED

@@ -1,0 +1,65 @@
+"""When a node may declare others dead, and which."""
+
+from bridge.cluster.reaping import CleanLease, Verdict, expired, judge
+from bridge.stores.nodes import Lease, Member
+
+
+def member(node: int) -> Member:
+    return Member(node=node, boot=f"boot {node}")
+
+
+def leases(*untils: float | None) -> list[Lease]:
+    return [Lease(member(node), until) for node, until in enumerate(untils)]
+
+
+def armed_after(*events: float) -> bool:
+    """Beat at these times (a negative one fails), and say whether the node is armed at the last."""
+    clean = CleanLease()
+    for at in events:
+        if at < 0:
+            clean.failed()
+        else:
+            clean.renewed(at)
+    return clean.armed(abs(events[-1]))
+
+
+def test_a_node_judges_others_after_a_lease_without_a_gap():
+    assert not armed_after(0.0)
+    assert not armed_after(0.0, 2.0, 4.0, 6.0)
+    assert armed_after(0.0, 2.0, 4.0, 6.0, 8.0)
+
+
+def test_a_failed_heartbeat_or_a_pause_begins_anew():
+    assert not armed_after(0.0, 2.0, 4.0, 6.0, 8.0, -10.0)
+    assert not armed_after(0.0, 2.0, 4.0, -6.0, 8.0, 10.0, 12.0, 14.0)
+    assert armed_after(0.0, -2.0, 4.0, 6.0, 8.0, 10.0, 12.0)
+    # Stopped for a minute, it would find all others expired.
+    assert not armed_after(0.0, 2.0, 4.0, 6.0, 8.0, 68.0)
+
+
+def test_a_node_whose_last_heartbeat_is_long_ago_judges_nobody():
+    clean = CleanLease()
+    for at in range(10):
+        clean.renewed(float(at))
+    assert clean.armed(10.0)
+    assert not clean.armed(20.0)
+
+
+def test_a_lease_that_ran_out_makes_others_suspects_but_not_oneself():
+    found = leases(5.0, 5.0, 15.0, None)
+    assert expired(found, own=member(0), now=10.0) == [member(1)]
+
+
+def test_a_silent_node_is_dead_and_one_that_answers_as_itself_is_not():
+    found = leases(15.0, 5.0, 5.0)
+    assert judge(found, [member(1), member(2)], ["boot 2"]) == Verdict(dead=[member(1)])
+
+
+def test_of_two_nodes_one_may_declare_the_other_dead():
+    assert judge(leases(15.0, 5.0), [member(1)], []) == Verdict(dead=[member(1)])
+
+
+def test_more_than_half_of_the_nodes_are_not_declared_dead():
+    three = [member(1), member(2)]
+    assert judge(leases(15.0, 5.0, 5.0), three, []) == Verdict(refused=three)
+    assert judge(leases(15.0, 15.0, 5.0, 5.0), three, []) == Verdict(dead=three)

@@ -1,0 +1,245 @@
+"""Calls of a node that was lost end once, whoever notices it, and whatever the node says later."""
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from bridge.call.model import CallRecord, LineName
+from bridge.cluster.membership import Alone, Supervised, new_boot
+from bridge.cluster.recovery import Membership, Recovery
+from bridge.db.database import Connection, Database
+from bridge.db.sqlite import Sqlite
+from bridge.metrics.registry import Metrics
+from bridge.node.call_history import CallHistory
+from bridge.stores import deliveries, endpoints
+from bridge.stores import events as event_store
+from bridge.stores.endpoints import Endpoint
+from bridge.stores.event_log import EVENT, EventLog
+from bridge.stores.nodes import Member
+from bridge.tasks import Tasks
+from bridge.wire.call_event import CallEvent, CallSnapshot, EventType, end_id
+from bridge.wire.webhook.formats import Style
+
+SALES = LineName("sales")
+CALL, OTHER_CALL = "00" + "AB" * 15, "00" + "CD" * 15
+
+
+def event(kind: EventType, call: str = CALL, *, callback_url: str = "", reason: str = ""):
+    now = datetime.now(UTC)
+    snapshot = CallSnapshot(
+        id=call,
+        direction="outbound",
+        state="ended" if reason else "active",
+        peer="1",
+        started_at=now,
+        reason=reason,
+        callback_url=callback_url,
+    )
+    identity = end_id(call) if kind is EventType.CALL_ENDED else f"evt_{new_boot()}"
+    return CallEvent(id=identity, type=kind, line=SALES, at=now, call=snapshot)
+
+
+class Node:
+    """A process of a bridge: its connection to the database, and what it writes."""
+
+    def __init__(self, folder: Path, members: Membership) -> None:
+        self.members = members
+        self.database = Database(Sqlite(folder / "bridge.sqlite3"))
+        self.log = EventLog(self.database, members=members, metrics=Metrics(version="0").events)
+        self.tasks = Tasks()
+        self.counted: list[CallRecord] = []
+        self.history = CallHistory(self.database, kept_seconds=1e9, count_failure=lambda _: None)
+        self.recovery = Recovery(
+            self.database,
+            members,
+            keep_lost=self.history.keep_lost,
+            events=self.log,
+            count_lost=self.counted.append,
+            tasks=self.tasks,
+        )
+
+    async def settled(self) -> None:
+        """Wait until what is lost so far has been taken over."""
+        while self.recovery._busy:
+            await asyncio.sleep(0.001)
+        await self.database.settled()
+
+    async def events(self) -> list[CallEvent]:
+        await self.settled()
+        return [found for _, found in await self.log.read(0, SALES)]
+
+    async def aclose(self) -> None:
+        await self.tasks.aclose()
+        await self.database.aclose()
+
+
+@pytest.fixture
+async def start(tmp_path):
+    """Starts nodes on one database; without members, a bridge of one node."""
+    started: list[Node] = []
+
+    def begin(members: Membership | None = None) -> Node:
+        started.append(Node(tmp_path, members or Alone()))
+        return started[-1]
+
+    yield begin
+    for node in started:
+        await node.aclose()
+
+
+def supervised(node: int, *others: int, run: str = "run") -> Supervised:
+    return Supervised(
+        Member(node=node, boot=new_boot()),
+        [Member(node=one, boot=new_boot()) for one in others],
+        run=run,
+    )
+
+
+def reasons(events: list[CallEvent]) -> list[str]:
+    return [one.call.reason for one in events if one.call and one.type == EventType.CALL_ENDED]
+
+
+async def test_calls_without_an_end_are_ended_by_the_next_process(start):
+    first = start()
+    first.log.append(event(EventType.CALL_INITIATED))
+    first.log.append(event(EventType.CALL_INITIATED, OTHER_CALL))
+    first.log.append(event(EventType.CALL_ENDED, OTHER_CALL, reason="hangup"))
+    await first.settled()
+    second = start()
+    lost = (await second.events())[-1]
+    assert (lost.type, lost.call.id, lost.call.reason) == ("call.ended", CALL, "node_lost")
+    assert [record.facts.call_id for record in second.counted] == [CALL]
+    assert (await second.history.find(None, CALL)) is not None
+    assert len(await start().events()) == 4
+
+
+async def test_the_callback_of_a_call_gets_its_end(start):
+    first = start()
+    first.log.append(event(EventType.CALL_INITIATED, callback_url="https://example.com/status"))
+    prompt = event(EventType.DIGITS_STARTED, callback_url="https://example.com/status")
+    first.log.append(msgspec.structs.replace(prompt, callback_url="https://example.com/digits"))
+    await first.settled()
+    second = start()
+    await second.settled()
+
+    def callbacks(connection: Connection) -> list[tuple[str, int]]:
+        rows = connection.execute("SELECT url, node FROM deliveries ORDER BY seq").fetchall()
+        return list(rows)
+
+    assert (await second.database.run(callbacks))[-1] == ("https://example.com/status", 0)
+
+
+async def test_calls_of_nodes_that_run_are_left_alone(start):
+    first = start(supervised(1, 0))
+    first.log.append(event(EventType.CALL_INITIATED))
+    await first.settled()
+    assert reasons(await start(supervised(0, 1)).events()) == []
+    assert reasons(await start(supervised(0, run="another")).events()) == ["node_lost"]
+
+
+async def test_a_sibling_ends_the_calls_of_a_node_that_its_supervisor_saw_end(start):
+    lost, sibling = start(supervised(1, 0)), start(supervised(0, 1))
+    told: list[Member] = []
+    sibling.members.follow_lost(told.append)
+    lost.log.append(event(EventType.CALL_INITIATED))
+    await lost.settled()
+    sibling.members.update([sibling.members.own], [lost.members.own])
+    assert reasons(await sibling.events()) == ["node_lost"]
+    assert told == [lost.members.own]
+    # Whoever hears of it later finds nothing left.
+    other = start(supervised(2, 0))
+    other.members.update([other.members.own], [lost.members.own])
+    assert reasons(await other.events()) == ["node_lost"]
+    assert other.counted == []
+
+
+async def test_a_sibling_delivers_the_webhooks_of_a_lost_node(start):
+    lost, sibling = start(supervised(1, 0)), start(supervised(0, 1))
+
+    def endpoint(connection: Connection) -> None:
+        endpoints.put(
+            connection,
+            Endpoint(
+                id="wh",
+                line=SALES,
+                url="http://127.0.0.1:9",
+                style=Style.NATIVE,
+                created_at=0.0,
+            ),
+        )
+
+    await lost.database.run(endpoint)
+    lost.log.append(event(EventType.CALL_INITIATED))
+    await lost.settled()
+    assert await sibling.database.run(deliveries.waiting, 0) == 0
+    sibling.members.update([sibling.members.own], [lost.members.own])
+    await sibling.settled()
+    assert await sibling.database.run(deliveries.waiting, 0) == 2
+
+
+async def test_a_node_that_was_declared_dead_says_nothing_more(start):
+    zombie, sibling = start(supervised(1, 0)), start(supervised(0, 1))
+    zombie.log.append(event(EventType.CALL_INITIATED))
+    await zombie.settled()
+    sibling.members.update([sibling.members.own], [zombie.members.own])
+    await sibling.settled()
+    zombie.log.append(event(EventType.CALL_ENDED, reason="hangup"))
+    zombie.log.append(event(EventType.LEG_LEFT))
+    await zombie.settled()
+    assert reasons(await sibling.events()) == ["node_lost"]
+    assert len(await sibling.events()) == 2
+    assert zombie.members.fenced.is_set()
+    # What happened while it was alive, and was only written late, is no news of a dead node.
+    late = event_store.entry_of(event(EventType.CALL_ACTIVE), zombie.members.own, None)
+    zombie.database.append(EVENT, msgspec.msgpack.encode(late))
+    await zombie.settled()
+    assert len(await sibling.events()) == 3
+
+
+async def test_a_call_whose_beginning_is_written_by_the_next_process_gets_its_end_too(start):
+    first = start()
+    await first.settled()
+    second = start()
+    await second.settled()
+    late = event_store.entry_of(event(EventType.CALL_INITIATED), first.members.own, None)
+    second.database.append(EVENT, msgspec.msgpack.encode(late))
+    async with asyncio.timeout(5):
+        while not second.counted:
+            await asyncio.sleep(0.01)
+    assert reasons(await second.events()) == ["node_lost"]
+
+
+async def test_what_the_database_could_not_do_is_tried_again(start, monkeypatch):
+    monkeypatch.setattr("bridge.cluster.recovery.RETRY_SECONDS", 0.01)
+    first = start()
+    first.log.append(event(EventType.CALL_INITIATED))
+    await first.settled()
+    fails = iter([True])
+
+    def insert(*args: object, **more: object) -> bool:
+        if next(fails, False):
+            raise RuntimeError("not now")
+        return real(*args, **more)  # type: ignore[arg-type]
+
+    real = event_store.insert
+    monkeypatch.setattr(event_store, "insert", insert)
+    second = start()
+    async with asyncio.timeout(5):
+        while not second.counted:
+            await asyncio.sleep(0.01)
+    assert reasons(await second.events()) == ["node_lost"]
+
+
+async def test_what_a_lost_node_writes_after_others_took_over_is_found_in_time(start, monkeypatch):
+    monkeypatch.setattr("bridge.cluster.recovery.SWEEP_SECONDS", 0.02)
+    node = start(supervised(0))
+    await node.settled()
+    late = event_store.entry_of(event(EventType.CALL_INITIATED), Member(node=1, boot="x"), None)
+    await node.database.run(event_store.insert_all, [late])
+    async with asyncio.timeout(5):
+        while not node.counted:
+            await asyncio.sleep(0.01)
+    assert reasons(await node.events()) == ["node_lost"]

@@ -1,0 +1,76 @@
+"""Files of killed processes: whole up to the last page or sample that was written."""
+
+from dataclasses import replace
+
+import pytest
+
+from bridge.audio.file.ogg import PRE_SKIP, OggWriter
+from bridge.audio.file.wav import make_header, parse_wav
+from bridge.call.model import CallId, LineName
+from bridge.media.recording.repair import Repaired, repair, repair_ogg
+from bridge.media.recording.rows import Recording
+from tests.support.packets.ogg_packets import pages_of
+
+SILENCE = (b"\xf8\xff\xfe", 960)
+RECORDING = Recording(
+    recording_id="rec_1",
+    call_id=CallId("00" + "A" * 30),
+    line=LineName("sales"),
+    kind="inbound",
+    key="recordings/a.ogg",
+    status="recording",
+    started_at="",
+    ended_at=None,
+    seconds=0.0,
+    size_bytes=0,
+    expires_at="",
+)
+
+
+def cut_off(packets=50, rest=20):
+    writer = OggWriter(1)
+    whole = writer.head() + writer.pages([SILENCE] * packets)
+    return whole, whole + writer.pages([SILENCE] * 50)[:rest]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "recordings").mkdir()
+    return tmp_path
+
+
+@pytest.mark.parametrize("rest", [0, 20, 40])
+def test_an_ogg_file_ends_with_its_last_complete_page(folder, rest):
+    whole, found = cut_off(rest=rest)
+    path = folder / RECORDING.key
+    path.write_bytes(found)
+    assert repair(folder, RECORDING) == Repaired(len(whole), (50 * 960 - PRE_SKIP) / 48_000)
+    pages = pages_of(path.read_bytes())
+    assert (len(path.read_bytes()), pages[-1].kind) == (len(whole), 4)
+    assert repair(folder, RECORDING).size_bytes == len(whole)
+
+
+def test_a_file_without_audio_is_nothing(folder):
+    assert repair(folder, RECORDING) == Repaired()
+    (folder / RECORDING.key).write_bytes(OggWriter(1).head())
+    assert repair(folder, RECORDING) == Repaired()
+    (folder / RECORDING.key).write_bytes(b"no Ogg")
+    assert repair_ogg(folder / RECORDING.key) == Repaired()
+
+
+def test_of_a_mix_both_sides_are_repaired(folder):
+    mix = replace(RECORDING, kind="mixed", key="recordings/a.mixed.ogg")
+    first, second = cut_off(50), cut_off(100)
+    for key, (_, found) in zip(mix.mixed_from, (first, second), strict=True):
+        (folder / key).write_bytes(found)
+    found = repair(folder, mix)
+    assert found.size_bytes == len(first[0]) + len(second[0])
+    assert found.seconds == (100 * 960 - PRE_SKIP) / 48_000
+
+
+def test_a_wav_is_as_long_as_its_file(folder):
+    recording = replace(RECORDING, key="recordings/a.wav")
+    path = folder / recording.key
+    path.write_bytes(make_header(0) + bytes(3200))
+    assert repair(folder, recording) == Repaired(3244, 0.1)
+    assert len(parse_wav(path.read_bytes()).pcm) == 3200

@@ -1,0 +1,342 @@
+"""The same packets through the compiled packet path and Python's, step by step, and what differs.
+
+`TwoPaths` has a `World` for each path: three sessions on a bus. Each step happens in both at the same `now`;
+afterwards both must have sent the same bytes. At settlements, and at the end, everything else is compared.
+"""
+
+from collections import deque
+from collections.abc import Callable, Hashable
+from enum import Enum
+from typing import Any
+
+from bridge.audio.codec.codec import OPUS as OPUS_CODEC
+from bridge.audio.codec.encoded_packet import EncodedPacket
+from bridge.audio.codec.encoder_level import EncoderBudget
+from bridge.audio.frame import Frame
+from bridge.call.bus.bus import Bus
+from bridge.call.model import LegId
+from bridge.rtc.srtp import Srtp
+from bridge.wire.rtp.stream import StreamStart
+from bridge.wire.sdp.negotiated_audio import NegotiatedAudio
+from tests.support.packets.packet_sockets import Sockets
+from tests.support.packets.rtp_party import OPUS, VOICE, WALL
+from tests.support.packets.socket_party import OUR_KEY, PROFILE, THEIR_KEY, SocketParty
+
+PARTIES = 3
+LEGS = tuple(LegId(name) for name in "ABC")
+TAP, CLOCK, RECORDER = LegId("tap"), LegId("clock"), LegId("recorder")
+
+# What differs between the paths without a difference to anybody: callables, where a run stands, and which of
+# two totals has counted a payload that was refused, as only their sum is told.
+LEFT_OUT = {
+    "_fast_path", "_lease", "_malformed", "malformed", "_opus", "receive", "receive_rtp", "push", "take", "attach",
+    "transmit", "_transmit_rtcp", "_discarded", "_encoder_budget", "_budget", "_on_encoder", "_on_digit",
+    "_schedule_tick", "start_sending", "send_digits", "_timeline_begins", "_relay",
+}  # fmt: skip
+
+
+class Sink:
+    """Takes the frames of the bus: a tap, or on the clock what needs every frame."""
+
+    def __init__(self, world: "World", name: str, *, steady: bool) -> None:
+        self.world = world
+        self.name = name
+        self.steady = steady
+
+    def push(self, frame: Frame, now: float) -> None:
+        self.world.record(self.name, frame, now)
+
+
+class Recorder:
+    """Takes packets and frames of the bus, and may take them late, as the recorder of a relayed call."""
+
+    steady = False
+    relay_codec = OPUS_CODEC
+    loss_ratio = 0.0
+
+    def __init__(self) -> None:
+        self.taken: list[tuple[Any, ...]] = []
+        self._timelines: list[Hashable] = []
+
+    def push(self, frame: Frame, now: float) -> None:
+        self.taken.append((frame.pcm, frame.pts, _number(frame.timeline, self._timelines), now))
+
+    def take(self, packet: EncodedPacket, now: float) -> bool:
+        if packet.codec is not self.relay_codec:
+            return False
+        timeline = _number(packet.timeline, self._timelines)
+        self.taken.append((packet._replace(timeline=timeline), now))
+        return True
+
+
+class World:
+    """Three sessions of one path on a bus, with everything that they gave."""
+
+    def __init__(
+        self, *, compiled: bool, secured: bool, steady: bool, relays: int, limit: int, start: StreamStart,
+        audio: NegotiatedAudio,
+    ) -> None:  # fmt: skip
+        self.sockets = Sockets(OPUS, compiled=compiled)
+        self.budget = EncoderBudget()
+        self.bus = Bus()
+        self.heard: list[tuple[Any, ...]] = []
+        self.recorder = Recorder()
+        self._timelines: list[Hashable] = []
+        self.parties = [
+            SocketParty(
+                self.sockets,
+                audio,
+                start=start._replace(ssrc=start.ssrc + number),
+                budget=self.budget,
+                secured=secured,
+                limit=limit,
+                relays=number < relays,
+                steady=steady and number == 1,
+            )
+            for number in range(PARTIES)
+        ]
+        for leg, party in zip(LEGS, self.parties, strict=True):
+            self.bus.join(leg, party.session, party.session)
+        self.bus.join(TAP, None, Sink(self, "tap", steady=False))
+        self.bus.join(CLOCK, None, Sink(self, "clock", steady=True))
+        self.bus.join(RECORDER, None, self.recorder, batched=True)
+
+    def record(self, name: str, frame: Frame, now: float) -> None:
+        """Note a frame; timelines are numbered in the order in which they are first seen."""
+        timeline = _number(frame.timeline, self._timelines)
+        self.heard.append((name, frame.pcm, frame.pts, timeline, now))
+
+    def given(self) -> dict[str, Any]:
+        """Return what has come out since this was last called."""
+        heard, self.heard = self.heard, []
+        given: dict[str, Any] = {"frames": heard}
+        for number, party in enumerate(self.parties):
+            given[f"sent by {number}"] = party.sent()
+            given[f"digits of {number}"] = list(party.digits)
+            given[f"ticks wanted by {number}"] = list(party.wakes)
+            given[f"encoders of {number}"] = list(party.encoders)
+        return given
+
+    def release(self) -> None:
+        """End all leases."""
+        for party in self.parties:
+            party.release()
+
+    def close(self) -> None:
+        """Close all sockets."""
+        for party in self.parties:
+            party.close()
+        self.sockets.close()
+
+
+class TwoPaths:
+    """Both worlds, and the peers of their sessions."""
+
+    def __init__(
+        self,
+        *,
+        audio: NegotiatedAudio,
+        start: StreamStart,
+        secured: bool = False,
+        steady: bool = False,
+        relays: int = PARTIES,
+        limit: int = 500,
+    ) -> None:
+        """Make them; `relays` is the number of sessions, the first ones, whose packets may pass undecoded."""
+        self.audio = audio
+        self.secured = secured
+        self.now = 100.0
+        self.sent: list[list[bytes]] = [[] for _ in range(PARTIES)]
+        """Of each session, unprotected RTP packets."""
+        # To be replaced where a session's stream begins anew under the same keys.
+        self._senders = [
+            Srtp(PROFILE, send_key=THEIR_KEY, receive_key=OUR_KEY) for _ in range(PARTIES)
+        ]
+        self.worlds = [
+            World(
+                compiled=compiled, secured=secured, steady=steady, relays=relays, limit=limit, start=start,
+                audio=audio,
+            )
+            for compiled in (True, False)
+        ]  # fmt: skip
+
+    def __enter__(self) -> "TwoPaths":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for world in self.worlds:
+            world.close()
+
+    def do(self, step: Callable[[World, float], Any]) -> Any:
+        """Take a step in both worlds, which must come to the same."""
+        results = []
+        for world in self.worlds:
+            world.sockets.now = self.now
+            results.append(step(world, self.now))
+        assert results[0] == results[1]
+        self._compare_given()
+        return results[0]
+
+    def deliver(self, number: int, *datagrams: bytes, former: bool = False) -> None:
+        """Let datagrams arrive at once, as they are; `former` as in `SocketParty.deliver`."""
+        self.do(lambda world, now: world.parties[number].deliver(datagrams, now, former=former))
+
+    def protect(self, number: int, packet: bytes) -> bytes | None:
+        """Protect a packet of a peer; None if its number was used, or there is no header to protect."""
+        if not self.secured:
+            return packet
+        return self._senders[number].protect(packet)
+
+    def protect_rtcp(self, number: int, packet: bytes) -> bytes | None:
+        """Protect a compound RTCP packet of a peer."""
+        return self._senders[number].protect_rtcp(packet) if self.secured else packet
+
+    def push(self, number: int, frame: int, timeline: str) -> None:
+        """Push a frame of the bridge's own, such as of a playback."""
+        pcm = VOICE[frame % len(VOICE)]
+        self.do(
+            lambda world, now: world.parties[number].session.push(
+                Frame(pcm, 320 * frame, timeline), now
+            )
+        )
+
+    def tick(self) -> None:
+        """Serve the clock of the bus, and the sessions that need it."""
+
+        def step(world: World, now: float) -> None:
+            world.bus.tick(now)
+            for party in world.parties:
+                if party.steady or party.session.needs_tick:
+                    party.session.tick(now)
+
+        self.do(step)
+
+    def settle(self, what: str, number: int) -> None:
+        """Read something that settles what is leased, and compare it."""
+        self.do(lambda world, now: SETTLEMENTS[what](world.parties[number], now))
+
+    def flush(self) -> None:
+        """Let the recorders take all until now, and compare it."""
+        self.do(lambda world, now: world.bus.flush(now))
+        [left] = {len(world.recorder.taken) for world in self.worlds}
+        assert not left
+
+    def finish(self) -> None:
+        """Compare everything that is to be seen, end all leases, and compare the state that is left."""
+        self.flush()
+        for number in range(PARTIES):
+            for what in SETTLEMENTS:
+                self.settle(what, number)
+        self.do(lambda world, _: world.release())
+        for number in range(PARTIES):
+            states = [state_of(world.parties[number].session) for world in self.worlds]
+            differences = list(compare(*states))
+            assert not differences, f"party {number}: {differences}"
+
+    def _compare_given(self) -> None:
+        given, expected = (world.given() for world in self.worlds)
+        for name, value in given.items():
+            if value != expected[name]:
+                raise AssertionError(f"{name}: {_first_difference(value, expected[name])}")
+        self._compare_recorded()
+        for number in range(PARTIES):
+            for datagram in given[f"sent by {number}"]:
+                self._note_sent(number, datagram)
+
+    def _compare_recorded(self) -> None:
+        """Compare what the recorders have taken, of which the compiled path's may not have all."""
+        taken, expected = (world.recorder.taken for world in self.worlds)
+        due, expected[:] = expected[: len(taken)], expected[len(taken) :]
+        assert taken == due, f"recorded: {_first_difference(taken, due)}"
+        taken.clear()
+
+    def _note_sent(self, number: int, datagram: bytes) -> None:
+        rtcp = 191 < datagram[1] < 224
+        if self.secured:
+            sender = self._senders[number]
+            plain = sender.unprotect_rtcp(datagram) if rtcp else sender.unprotect(datagram)
+            assert isinstance(plain, bytes), f"the peer refuses what was sent: {plain}"
+            datagram = plain
+        if not rtcp:
+            self.sent[number].append(datagram)
+
+
+def _arrivals(party: SocketParty, _now: float) -> Any:
+    arrivals = party.arrivals
+    return arrivals.alive_at, arrivals.second_ends, arrivals.allowed
+
+
+SETTLEMENTS: dict[str, Callable[[SocketParty, float], Any]] = {
+    "statistics": lambda party, _: (party.totals(), party.session.statistics()),
+    "report": lambda party, now: party.session.report(now, WALL + now),
+    "numbering": lambda party, _: party.session.numbering,
+    "last received": lambda party, _: party.session.last_received(),
+    "next tick": lambda party, now: party.session.next_tick(now),
+    "malformed": lambda party, _: party.session.malformed,
+    "arrivals": _arrivals,
+}
+"""By name: what reads a session, and so settles its leases."""
+
+
+def state_of(
+    thing: Any, seen: dict[int, object] | None = None, timelines: list[object] | None = None
+) -> Any:
+    """Return the state of an object with all it holds, as something that can be compared."""
+    seen, timelines = seen or {}, [] if timelines is None else timelines
+    if thing is None or isinstance(thing, bool | int | float | str | bytes | Enum):
+        return thing
+    if type(thing) is object:
+        if not any(known is thing for known in timelines):
+            timelines.append(thing)
+        return "timeline", next(index for index, known in enumerate(timelines) if known is thing)
+    if isinstance(thing, dict):
+        return {str(key): state_of(value, seen, timelines) for key, value in thing.items()}
+    if isinstance(thing, list | tuple | deque):
+        return [state_of(one, seen, timelines) for one in thing]
+    if isinstance(thing, set | frozenset):
+        return sorted(thing)
+    if id(thing) in seen or not type(thing).__module__.startswith("bridge."):
+        return type(thing).__name__
+    seen = {**seen, id(thing): thing}
+    if type(thing).__name__ in ("Encoder", "Decoder"):
+        return state_of(getattr(thing, "settings", None), seen, timelines)
+    names = sorted(
+        {*getattr(thing, "__slots__", ()), *vars(thing)}
+        if hasattr(thing, "__dict__")
+        else thing.__slots__
+    )
+    values = {name: getattr(thing, name, None) for name in names if name not in LEFT_OUT}
+    return {
+        name: state_of(value, seen, timelines)
+        for name, value in values.items()
+        if not callable(value)
+    }
+
+
+def compare(one: Any, other: Any, where: str = "") -> Any:
+    """Yield where two states differ, and how."""
+    if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
+        for name in one:
+            yield from compare(one[name], other[name], f"{where}.{name}")
+    elif one != other and not (one != one and other != other):
+        yield f"{where}: {one!r:.200} is {other!r:.200} by Python"
+
+
+def _number(timeline: Hashable, known: list[Hashable]) -> object:
+    """Return a timeline's place among those that are known, to which it is added."""
+    if isinstance(timeline, tuple):
+        return timeline
+    for index, one in enumerate(known):
+        if one is timeline:
+            return index
+    known.append(timeline)
+    return len(known) - 1
+
+
+def _first_difference(one: Any, other: Any) -> str:
+    if isinstance(one, list) and isinstance(other, list):
+        for index, (first, second) in enumerate(zip(one, other, strict=False)):
+            if first != second:
+                return f"[{index}] {first!r:.300} is {second!r:.300} by Python"
+        return f"{len(one)} are {len(other)} by Python: {(one + other)[min(len(one), len(other)) :]!r:.300}"
+    return f"{one!r:.300} is {other!r:.300} by Python"

@@ -1,0 +1,67 @@
+"""What a SIP dialler and the keeper of trunks need of an agent, with a core that only notes what it is told."""
+
+import asyncio
+from typing import Any, cast
+
+from bridge.sip.boundary import Dial, DialogId, Registration, Target
+from bridge.sip.core import SipCore
+from bridge.trunk.targets import SipTargets
+
+
+class CoreDouble:
+    """Notes commands, in order."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[Any, ...]] = []
+        self.dialled: list[Dial] = []
+        self.registered: list[Registration] = []
+        self.on_options: Any = None
+        """Takes the questions of OPTIONS, if set."""
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *args, **kwargs: self.told.append((name, *args))
+
+    def dial(self, request: Dial, now: float) -> DialogId:
+        self.dialled.append(request)
+        return DialogId(f"00-{len(self.dialled)}")
+
+    def options(self, name: str, target: Target, uri: str, now: float) -> None:
+        self.told.append(("options", name, target))
+        if self.on_options is not None:
+            self.on_options(name, target)
+
+    def register(self, registration: Registration, now: float) -> None:
+        self.registered.append(registration)
+
+    def dialog_name(self, dialog: DialogId) -> str:
+        return f"call;{dialog}"
+
+    def names(self) -> list[str]:
+        return [each[0] for each in self.told]
+
+
+class AgentDouble:
+    """An agent without sockets; `refusing` hosts cannot be connected to."""
+
+    def __init__(self, targets: SipTargets | None = None) -> None:
+        self.targets = targets
+        self.notes = CoreDouble()
+        self.core = cast("SipCore", self.notes)
+        self.refusing: set[str] = set()
+        self.connected: list[str] = []
+
+    def now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def changed(self) -> None:
+        pass
+
+    async def find(self, trunk: Any) -> list[Target]:
+        assert self.targets is not None
+        return await self.targets.find(trunk.transport, trunk.host, trunk.port)
+
+    async def connect(self, trunk: Any, target: Target) -> Target:
+        self.connected.append(target.host)
+        if target.host in self.refusing:
+            raise OSError(None, "refused")
+        return target

@@ -1,0 +1,38 @@
+"""Meta's codes: which answer of ours each becomes."""
+
+import pytest
+
+from bridge.errors import PermissionRequired, WhatsAppError, WhatsAppRefused
+from bridge.whatsapp.graph_errors import error_of
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "ours"),
+    [
+        (401, 138006, 403), (401, 138000, 409), (401, 190, 409), (400, 100, 400), (400, 131030, 400),
+        (429, 138002, 429), (400, 138012, 429), (400, 138013, 409), (400, 130497, 409),
+        (400, 999999, 400), (401, 999999, 409), (500, 138004, 502), (500, 138007, 502),
+        (400, 2, 502), (503, 0, 502), (302, 0, 502), (200, 0, 502),
+    ],
+)  # fmt: skip
+def test_each_code_has_its_status(status, code, ours):
+    error = error_of(status, {"error": {"code": code, "message": "m"}})
+    assert error.status == ours
+    assert error.meta_code == code
+    assert (f"Meta code {code}" in str(error)) == bool(code)
+
+
+def test_a_refusal_and_a_failure_are_told_apart():
+    assert type(error_of(400, {"error": {"code": 138006}})) is PermissionRequired
+    assert type(error_of(400, {"error": {"code": 131044}})) is WhatsAppRefused
+    assert type(error_of(500, None)) is WhatsAppError
+
+
+@pytest.mark.parametrize("answer", [None, [], "text", {"error": "x"}, {"error": {"code": "1"}}])
+def test_an_answer_of_any_shape_is_an_error(answer):
+    assert error_of(400, answer).status == 400
+
+
+def test_a_limit_says_when_to_try_again():
+    assert error_of(429, {"error": {"code": 613}}, retry_after=7).retry_after == 7
+    assert error_of(429, {"error": {"code": 613}}).retry_after == 60
