@@ -132,7 +132,7 @@ def child(module, environment=None, **plan):
         whole = {"url": server.url, **plan}
         if "talks" not in module:
             whole["pid"] = server.pid
-        return jobs.child(f"tests.load.{module}", whole, core=None, seconds=60)
+        return jobs.child(f"tests.bench.generators.{module}", whole, core=None, seconds=60)
 
 
 LOCAL = {"BRIDGE_NET__ALLOW": '["127.0.0.0/8"]'}

@@ -32,8 +32,7 @@ from tests.support.packets.two_paths import (
 
 A, B, C = LEGS
 RED_TYPE = 63
-_MULAW = make_encoder(PCMU)
-MULAW = [_MULAW.encode(frame) for frame in VOICE[:20]]
+MULAW = list(map(make_encoder(PCMU).encode, VOICE[:20]))
 START = StreamStart(ssrc=0x11111111, sequence=30_000, timestamp=5000)
 WITH_LEVELS = dataclasses.replace(AUDIO, audio_level_id=LEVEL_ID, parameters={"useinbandfec": "1"})
 AUDIOS = {
