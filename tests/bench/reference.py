@@ -34,7 +34,7 @@ from tests.bench import servers
 from tests.bench.reports.reading import Reading, Sample, reading
 
 SOURCE = Path(__file__).with_name("reference.c")
-SPEECH = Path(__file__).parents[1] / "support" / "speech" / "female_us.wav"
+SPEECH = Path(__file__).parents[1] / "support" / "sound" / "speech" / "female_us.wav"
 CHUNKS, CHUNK = 9, 400
 """Of a sample: its median chunk is not the one in which somebody else had the core for a moment."""
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.support.metric_families import families
 
 PROJECT = Path(__file__).parents[2]
-MERGED = PROJECT / "bridge" / "api" / "scrape.py"
+MERGED = PROJECT / "bridge" / "api" / "operations" / "scrape.py"
 """Adds `bridge_node_up` to the metrics of all nodes."""
 
 PAGE = """# Metrics

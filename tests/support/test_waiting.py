@@ -23,7 +23,9 @@ async def test_the_last_answer_is_shown():
         await until_answer(asked, timeout=0)
 
 
-@pytest.mark.parametrize("name", ["support.wav", "cli.doctor.surroundings", "examples.program"])
+@pytest.mark.parametrize(
+    "name", ["support.sound.wav", "cli.doctor.surroundings", "examples.program"]
+)
 def test_an_assert_of_a_module_that_helps_tests_says_what_it_saw(name):
     spec = importlib.import_module(f"tests.{name}").__spec__
     assert spec is not None

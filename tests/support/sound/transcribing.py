@@ -12,7 +12,7 @@ from tests.support.servers.provider_double import providing
 from tests.support.waiting import until_answer
 
 TALKS = "15550100002"
-MODULES = ("transcription", "transcripts", "transcript_events")
+MODULES = ("transcription", "transcripts", "events")
 
 
 @pytest.fixture
@@ -20,7 +20,8 @@ def wall_clock(monkeypatch):
     """Let attempts be due by the test's clock, which later bridges of a test continue."""
     for module in MODULES:
         monkeypatch.setattr(
-            f"bridge.node.{module}.wall_time", lambda: 1.7e9 + asyncio.get_running_loop().time()
+            f"bridge.node.transcripts.{module}.wall_time",
+            lambda: 1.7e9 + asyncio.get_running_loop().time(),
         )
 
 
