@@ -70,6 +70,13 @@ class Scene:
         ]
         assert not cut, f"cut: {cut}"
 
+    async def hang_up_strays(self) -> None:
+        """End calls that no caller has: the request that made them failed, or their offer did."""
+        listed = await asyncio.to_thread(self.cluster.machines[0].get, "/call/status")
+        known = {one.call_id for one in self.callers.live + self.callers.ended}
+        for stray in {call["callId"] for call in listed["calls"]} - known:
+            await self.callers.request("POST", "/call/hangup", {"callId": stray})
+
     async def finish(self, *, lost: Sequence[Caller] = (), seconds: float = SETTLE_SECONDS) -> None:
         """Hang up whatever is left and check every event against what the callers did."""
         for caller in lost:

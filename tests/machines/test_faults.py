@@ -222,6 +222,7 @@ async def test_a_slow_database_costs_no_call_and_no_event(scene):
         at.callers.failures.clear()
         at.cluster.database_delay.write_text("0")
         await asyncio.sleep(LEASE_SECONDS)
+        await at.hang_up_strays()
         at.check_gaps()
         assert set(at.ends().values()) <= {"hangup"}
         await at.begin(3)
