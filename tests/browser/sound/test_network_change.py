@@ -12,6 +12,8 @@ pytestmark = pytest.mark.skipif(
     not available(), reason="network namespaces cannot be made (as root, with iproute2)"
 )
 
+BUSY_FACTOR = 3
+
 
 @pytest.mark.full
 @pytest.mark.parametrize("engine", FIREFOX_IN_LONG)
@@ -21,6 +23,7 @@ async def test_sound_comes_back_soon_after_a_change_of_network(engine: str, tmp_
         moved = await browser.change("move")
         states = await browser.states()
 
-    assert lost < LIMITS["hole"]
-    assert moved < LIMITS["move"]
+    # What an idle machine reaches is measured by `make outages`; here it has to come back at all.
+    assert lost < BUSY_FACTOR * LIMITS["hole"]
+    assert moved < BUSY_FACTOR * LIMITS["move"]
     assert states == ["connecting", "connected", *(["reconnecting", "connected"] * 2)]
