@@ -1,4 +1,4 @@
-"""A media bridge: connects browsers, bots on sockets and WhatsApp calls through a PCM bus.
+"""A media bridge: connects browsers, bots on sockets, WhatsApp calls and telephones through a PCM bus.
 
 Control: everything becomes an event, `call.machine` returns commands, `node.runner` performs them.
 Audio: leg -> source -> bus -> sink -> leg, without awaiting. Imports go down only; the import

@@ -1,5 +1,6 @@
 """What the documents say of the tests is so."""
 
+import ast
 import re
 from collections import Counter
 from pathlib import Path
@@ -10,6 +11,8 @@ from bridge.wire.stream.media_stream import StreamEndReason
 
 PROJECT = Path(__file__).parents[1]
 LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
+NAMED = re.compile(r"\]\(\.\./([^)\s]+\.(?:py|c))\)((?:,? `\w+`)*)")
+"""A link to a file of code, and the names beside it."""
 
 
 def linked(document):
@@ -27,6 +30,34 @@ def test_every_link_within_the_project_leads_to_a_file():
         if not path.exists()
     ]
     assert dead == []
+
+
+def defined(path):
+    """Return the names that a file of Python defines, or the functions of one of C."""
+    text = path.read_text()
+    if path.suffix != ".py":
+        return set(re.findall(r"^static \w+ (\w+)\(", text, re.MULTILINE))
+    nodes = list(ast.walk(ast.parse(text)))
+    made = {
+        node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    }
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    return made | {node.name for node in nodes if isinstance(node, functions)}
+
+
+def test_each_file_in_where_to_look_has_what_is_named_beside_it():
+    page = (PROJECT / "docs" / "architecture.md").read_text()
+    table = page.partition("## Where to look")[2].partition("\n## ")[0]
+    links = NAMED.findall(table)
+    assert [path for path, names in links if not names] == []
+    wrong = [
+        f"{path}: {each}"
+        for path, names in links
+        for each in re.findall(r"\w+", names)
+        if each not in defined(PROJECT / path)
+    ]
+    assert wrong == []
+    assert len(links) > 50
 
 
 def test_every_attack_that_is_tried_is_in_the_security_page():

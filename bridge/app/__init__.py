@@ -1,1 +1,4 @@
-"""The composition root: the one place where every object is made and joined to the others."""
+"""The composition root: the one place where objects are made out of the settings, and joined to each other.
+
+What is made here is started and stopped by `serve`.
+"""

@@ -1,1 +1,4 @@
-"""Audio processing: codecs, levels, buffers, mixing, quality. Pure: no clock, no I/O."""
+"""Audio in memory: frames, mixing, tones, and in the folders codecs, buffers, detectors, file formats. Pure: no clock, no I/O.
+
+Packets are in `wire.rtp` and `rtp`; who hears whom is decided in `call.routing`.
+"""

@@ -1,1 +1,4 @@
-"""Commands of `python -m bridge` beside serving."""
+"""Subcommands of `python -m bridge`: settings, control of a running bridge, data, WhatsApp; the doctor has a folder.
+
+Serving is `serve` and `supervisor`.
+"""

@@ -1,1 +1,4 @@
-"""Audio files, recordings and their storage, and streams to customers' servers."""
+"""Files and their storage: sounds, assets, disk space, folders of machines, voicemail's rows, and connections of streams.
+
+Recordings and decoding have folders of their own; what a live call does with files is in `node`.
+"""

@@ -3,7 +3,7 @@
  * A datagram is taken only if it is the expected one, by its sender and its header, and if the stream that its
  * audio goes to is continued by it. Whatever needs a decision is left to Python, before anything has changed.
  * So each function below repeats the common case of one method of the Python code, which its comment names;
- * tests/rtp/test_packet_path.py drives both with the same packets.
+ * tests/rtp/test_lease_packet_path.py drives both with the same packets.
  */
 
 #define _GNU_SOURCE

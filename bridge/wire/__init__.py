@@ -1,1 +1,4 @@
-"""Parsers and serializers of the wire formats: SDP, RTP, RTCP, vendor messages. Pure."""
+"""Parsers and serializers of wire formats: RTP, SDP, messages of streams, webhooks, WhatsApp's servers, nodes. Pure.
+
+Nothing is sent or received here. SIP has a package of its own.
+"""

@@ -1,1 +1,4 @@
-"""Routes of events: the stream, and webhook endpoints."""
+"""Routes of events: the event stream, and webhook endpoints with what they did not take.
+
+How events are delivered is in `webhooks`, how they are kept in `stores`.
+"""

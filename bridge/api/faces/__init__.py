@@ -1,1 +1,4 @@
-"""Faces: one documented HTTP surface of a vendor each, a thin presenter over the call service."""
+"""Faces: one vendor's documented HTTP surface in each folder, a thin presenter over the services that all share.
+
+A face knows no other face; what several of them stand on is in `api.server`, or beside the native routes.
+"""

@@ -1,1 +1,4 @@
-"""Routes of lines: settings, keys, WhatsApp's webhooks, gateways' webhooks, simulated contacts."""
+"""Routes of lines: settings, keys, simulated contacts, and what WhatsApp's servers and gateways send.
+
+What follows from a line's settings is in `node.lines`.
+"""

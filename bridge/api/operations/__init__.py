@@ -1,1 +1,4 @@
-"""Routes for operators and their programs: probes, metrics, nodes, drain, console, and the page."""
+"""Routes for operators and their programs: health, metrics, nodes, drain, console, the page, and SIP between nodes.
+
+Commands of the command line are in `cli`.
+"""

@@ -1,4 +1,4 @@
 """What every route stands on: operations, fields, keys, limits, middleware, pages.
 
-No route is declared here.
+No route of the API is declared here.
 """

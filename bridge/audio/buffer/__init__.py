@@ -1,1 +1,4 @@
-"""Buffers on the way of the audio: reordering, jitter buffer (`playout`), pacing, framing, packetizing."""
+"""Buffers on the way of the audio: reordering, jitter buffer (`playout`), pacing, framing, packetizing.
+
+Queues of WebSockets are in `legs`.
+"""

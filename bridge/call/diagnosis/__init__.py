@@ -1,1 +1,4 @@
-"""Why a call has no audio: observations of its legs in, problems with their mend out."""
+"""Why a call has no audio: observations of its legs in, problems with their mend out.
+
+The samples are taken in `node.diagnosis`.
+"""

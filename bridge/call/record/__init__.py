@@ -1,1 +1,4 @@
-"""What is kept of a call once it has ended, and its quality over time."""
+"""What is kept of a call: its quality over time, and once it has ended its report and what is searched.
+
+The tables are in `stores.calls`.
+"""

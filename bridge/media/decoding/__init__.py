@@ -1,1 +1,4 @@
-"""Decoding and encoding of files in a child process with limits of memory and CPU time."""
+"""Decoding and encoding of audio files in a child process with limits of memory and CPU time.
+
+Codecs of packets are in `audio.codec`.
+"""

@@ -1,1 +1,4 @@
-"""The provider that calls over a WhatsApp engine with a REST API and a PCM WebSocket."""
+"""The provider that calls over a WhatsApp gateway with a REST API and a PCM WebSocket, and follows its events.
+
+The client is in `whatsapp`, the messages are in `wire.gateway`.
+"""

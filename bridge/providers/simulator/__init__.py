@@ -1,1 +1,4 @@
-"""The provider whose contacts live inside the process."""
+"""The provider whose contacts live inside the process.
+
+What a contact does is in `legs.simulator`; simulated telephones are in `providers.sip`.
+"""

@@ -1,1 +1,4 @@
-"""Reaching telephones over the lines' SIP trunks."""
+"""The provider that reaches telephones over the lines' SIP trunks, and the simulated telephone network.
+
+Sockets and trunks are in `trunk`, SIP itself in `sip`.
+"""

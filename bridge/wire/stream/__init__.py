@@ -1,1 +1,4 @@
-"""The protocols of media streams and sockets: a message of a customer's server, and one to it."""
+"""The protocols of media streams and media sockets: messages to a customer's server, and from it.
+
+The connection is `media.stream_link`, the leg `legs.stream`.
+"""

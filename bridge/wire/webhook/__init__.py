@@ -1,1 +1,4 @@
-"""Events as each vendor's webhooks have them."""
+"""Events as each vendor's webhooks have them.
+
+Their delivery is in `webhooks`.
+"""

@@ -12,8 +12,8 @@ from tests.fuzz.run import SANITIZERS
 from tests.support.packets.packet_path import FOLDER
 
 TESTS = (
-    "tests/rtp/test_packet_path.py",
-    "tests/rtp/test_packet_path_protection.py",
+    "tests/rtp/test_lease_packet_path.py",
+    "tests/rtp/test_lease_protection.py",
     "tests/rtp/test_session_fuzz.py",
     "tests/rtc/test_packet_path.py",
     "tests/rtc/test_peer_end.py",

@@ -1,1 +1,4 @@
-"""The face of one vendor: zuckzapgo."""
+"""ZuckZapGo's older call signalling, which carries no audio.
+
+Its newer routes are the native ones.
+"""

@@ -6,8 +6,8 @@ import pytest
 
 from bridge.sip.boundary import Target
 from bridge.sip.core import SipCore
-from tests.sip.test_lossy_network import COMMANDS, answer_offers, command
-from tests.sip.test_torture import ODD_INVITE
+from tests.sip.test_core_lossy_network import COMMANDS, answer_offers, command
+from tests.sip.test_core_torture import ODD_INVITE
 from tests.support.sip.sip_pair import Network, Party, pair
 from tests.support.sip.sip_text import STRANGER, invite, request
 
