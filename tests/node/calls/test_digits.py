@@ -42,7 +42,7 @@ async def active(node):
 
 async def test_what_the_far_party_presses_is_collected_and_published_once(node, digits):
     runner, far = await active(node)
-    published = []
+    published: list[Any] = []
     node.manager.publisher.subscribe(published.append)
     await digits.collect(runner, DigitRules(max_digits=2))
     with pytest.raises(InvalidState, match="already"):
