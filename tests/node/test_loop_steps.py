@@ -170,7 +170,7 @@ async def test_a_call_of_two_legs_is_sampled_in_few_function_calls(node):
     await join(node, 1)
     await talk(node)
     [runner] = node.manager.calls()
-    sampler, counted = node.manager._sampler, []
+    sampler, counted = node.manager.sampler, []
     for number in range(3, 6):
         for leg in runner.legs():
             leg.speak(number, asyncio.get_running_loop().time())
