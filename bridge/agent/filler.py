@@ -6,9 +6,9 @@ from typing import Final
 import numpy as np
 
 from bridge.agent.providers import ProviderFailed, TextToSpeech
-from bridge.agent.script import AgentCounters
 from bridge.agent.speech_queue import SpeechQueue
 from bridge.audio.frame import FRAME_SECONDS, SAMPLE_RATE
+from bridge.metrics.agent import AgentMetrics
 from bridge.settings.line import Agent
 
 FAILURE_TONE: Final = (440.0, 330.0)
@@ -29,7 +29,7 @@ class Filler:
         settings: Agent,
         speech: SpeechQueue,
         tts: TextToSpeech,
-        counters: AgentCounters,
+        counters: AgentMetrics,
     ) -> None:
         self._settings = settings
         self._speech = speech

@@ -1,8 +1,7 @@
-"""What an agent does, and what counts it."""
+"""What an agent does and says."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
 
 from bridge.settings.line import Agent
 
@@ -26,19 +25,3 @@ class Script:
     greeting: str = ""
     system_prompt: str = ""
     settings: Agent = field(default_factory=Agent)
-
-
-class AgentCounters(Protocol):
-    """Counts what agents do; `metrics.agent.AgentMetrics` is one."""
-
-    def step_took(self, step: str, seconds: float) -> None:
-        """Observe the time to a step's first result (`stt`, `llm`, `tts`), or of all (`total`)."""
-
-    def step_failed(self, step: str, reason: str) -> None:
-        """Count a failed step."""
-
-    def interrupted(self) -> None:
-        """Count an interruption."""
-
-    def filler_played(self) -> None:
-        """Count a filler."""

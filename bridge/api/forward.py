@@ -5,7 +5,6 @@ a WebSocket through a tunnel of bytes. A request from a sibling is never forward
 """
 
 import asyncio
-import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from http import HTTPStatus
@@ -40,7 +39,6 @@ from bridge.wire.node_signature import HEADER
 if TYPE_CHECKING:
     from aiohttp.http_websocket import WebSocketReader
 
-log = logging.getLogger(__name__)
 
 POLLS = 5
 POLL_SECONDS = 0.1

@@ -8,7 +8,6 @@ from ipaddress import ip_network
 from bridge.app.foundation import Foundation
 from bridge.call.model import LegId
 from bridge.legs.sip import InboundInvite, SipLeg, SipOptions
-from bridge.legs.sip_signalling import SipDialog
 from bridge.node.bus_clock import BusClock
 from bridge.providers.sip.simulated import (
     EXCHANGE,
@@ -21,6 +20,7 @@ from bridge.providers.sip.trunks import Trunk
 from bridge.sip.boundary import Target
 from bridge.trunk.admission import InboundTrunk, SipAdmission
 from bridge.trunk.agent import IncomingInvite, SipAgent
+from bridge.trunk.dialog import AgentDialog
 from bridge.trunk.rate import SipRate
 from bridge.trunk.sockets import Listen, SipSockets
 from bridge.trunk.targets import SipTargets
@@ -33,12 +33,12 @@ def make_telephone_leg(
     base: Foundation,
     leg_id: LegId,
     *,
-    dialog: SipDialog,
+    dialog: AgentDialog,
     trunk: Trunk,
     inbound: IncomingInvite | None = None,
     bind: Sequence[str] = (),
 ) -> SipLeg:
-    """Return the leg of a telephone call (`providers.sip.legs.MakeLeg`)."""
+    """Return the leg of a telephone call (`providers.sip.trunks.MakeLeg`)."""
     media = trunk.media
     return SipLeg(
         leg_id,

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from bridge.agent.filler import Filler, tone
 from bridge.agent.providers import HangUp, Message, ProviderFailed, Providers
-from bridge.agent.script import AgentCounters, AgentMode, Script
+from bridge.agent.script import AgentMode, Script
 from bridge.agent.sentences import Sentences
 from bridge.agent.speech_queue import SpeechQueue
 from bridge.agent.turns import TurnDetector, TurnEvent
@@ -24,6 +24,7 @@ from bridge.call.bus.frame_counter import FrameCounter
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics, ReplyTiming
 from bridge.legs.agent_timing import Stopwatch, in_milliseconds
 from bridge.legs.base import Emit
+from bridge.metrics.agent import AgentMetrics
 from bridge.wire.call_event import EventType
 
 AHEAD_SECONDS: Final = 5.0
@@ -51,7 +52,7 @@ class AgentLeg:
         providers: Providers,
         *,
         voices: VoiceDetectors,
-        counters: AgentCounters,
+        counters: AgentMetrics,
         hang_up: Callable[[], None],
     ) -> None:
         """Make an agent; it calls `hang_up` when it is done, just before the leg ends."""

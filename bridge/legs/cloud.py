@@ -17,8 +17,9 @@ from bridge.call.model import EndReason, LegId, LegKind, LegStatistics
 from bridge.call.setup_timings import SetupStep
 from bridge.errors import BridgeError
 from bridge.legs.base import Emit, refusal_reason
-from bridge.legs.peer_media import PeerFactory, PeerMedia, SetupCounters
+from bridge.legs.peer_media import PeerFactory, PeerMedia
 from bridge.legs.provider_requests import ProviderRequests
+from bridge.metrics.calls import SetupMetrics
 from bridge.wire.call_event import EventType
 
 log = logging.getLogger(__name__)
@@ -79,7 +80,7 @@ class CloudLeg:
         *,
         signalling: Signalling,
         peer: PeerFactory,
-        counters: SetupCounters,
+        counters: SetupMetrics,
         inbound: InboundCall | None = None,
         connect: Connect | None = None,
     ) -> None:

@@ -2,7 +2,7 @@
 
 from collections import deque
 from contextlib import suppress
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Final, Generic, TypeVar
 
 QUEUE_SECONDS: Final = 0.8
 """Audio queued here for a slow reader; beyond that the oldest is dropped, and counted."""
@@ -19,16 +19,6 @@ STUCK_SECONDS: Final = 10.0
 
 Message = TypeVar("Message")
 Text = TypeVar("Text")
-
-
-class SocketCounters(Protocol):
-    """Counts what sockets lose; `metrics.network.SocketMetrics` is one."""
-
-    def dropped(self, direction: str, seconds: float) -> None:
-        """Audio was dropped: `in`, the party's above the limit; `out`, for a slow reader."""
-
-    def cut_off(self) -> None:
-        """A stuck reader's connection was dropped."""
 
 
 class OutboundQueue(Generic[Message, Text]):

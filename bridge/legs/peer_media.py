@@ -4,12 +4,13 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 from bridge.call.bus.silence_detector import SilenceDetector
 from bridge.call.events import DigitReceived, LegEvent, LegReported, LegSilent
 from bridge.call.model import EndReason, LegId, LegKind
 from bridge.errors import NegotiationFailed
+from bridge.metrics.calls import SetupMetrics
 from bridge.rtc.peer import Peer
 from bridge.wire.call_event import EventType
 
@@ -19,27 +20,11 @@ PeerFactory: TypeAlias = Callable[[Callable[[str], None], Callable[[bool], None]
 """Makes a leg's peer, given callbacks for each digit it sends and for how an ICE restart ended."""
 
 
-class SetupCounters(Protocol):
-    """Counts set-ups and ICE restarts; `metrics.calls.SetupMetrics` is one."""
-
-    def leg_setup(self, kind: LegKind, outcome: str, seconds: float) -> None:
-        """A leg's set-up ended (`metrics.calls.SETUP_OUTCOMES`)."""
-
-    def setup_stage(self, stage: str, seconds: float) -> None:
-        """`answer`, `ice` or `dtls` is done."""
-
-    def transport_failed(self, stage: str, reason: str) -> None:
-        """`ice` or `dtls` did not come up, or went down."""
-
-    def ice_restart(self, outcome: str) -> None:
-        """A leg changes its network: `started`, `succeeded` or `failed`."""
-
-
 class PeerMedia:
     """A leg's peer: brings it up, watches it, and says why it closed."""
 
     def __init__(
-        self, leg_id: LegId, kind: LegKind, *, peer: PeerFactory, counters: SetupCounters
+        self, leg_id: LegId, kind: LegKind, *, peer: PeerFactory, counters: SetupMetrics
     ) -> None:
         self.peer = peer(self._digit_received, self._restarted)
         self.emit: Callable[[LegEvent], None] | None = None

@@ -13,11 +13,11 @@ from bridge.call.model import EndReason, LegId, LegKind, LegStatistics
 from bridge.errors import BridgeError, LimitExceeded, SdpError
 from bridge.legs import sip_reasons
 from bridge.legs.base import Emit, Transferable, refusal_reason
-from bridge.legs.peer_media import SetupCounters
 from bridge.legs.sip_media import SipMedia
-from bridge.legs.sip_signalling import SipDialog
+from bridge.metrics.calls import SetupMetrics
 from bridge.rtc.plain_peer import PlainPeer
 from bridge.sip import events as sip
+from bridge.trunk.dialog import AgentDialog
 from bridge.wire.rtp.telephone_event import DIGIT_SECONDS
 
 log = logging.getLogger(__name__)
@@ -67,9 +67,9 @@ class SipLeg:
         self,
         leg_id: LegId,
         *,
-        dialog: SipDialog,
+        dialog: AgentDialog,
         media: PlainPeerFactory,
-        counters: SetupCounters,
+        counters: SetupMetrics,
         inbound: InboundInvite | None = None,
         options: SipOptions = SipOptions(),
     ) -> None:

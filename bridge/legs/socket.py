@@ -19,7 +19,8 @@ from bridge.call.leg_state import SocketState
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics, SentAudio
 from bridge.legs.base import Emit
 from bridge.legs.inbound import InboundAudio
-from bridge.legs.outbound import STUCK_SECONDS, OutboundQueue, SocketCounters
+from bridge.legs.outbound import STUCK_SECONDS, OutboundQueue
+from bridge.metrics.network import SocketMetrics
 from bridge.wire.stream.media_format import MediaEncoder, MediaFormat
 
 KERNEL_SECONDS: Final = 0.5
@@ -57,7 +58,7 @@ class TextMessages(Protocol):
         """Return the messages due now; called every 20 ms."""
 
     def note_loss(self, direction: str) -> None:
-        """Note that audio was dropped, as `SocketCounters.dropped` counts it."""
+        """Note that audio was dropped, as `SocketMetrics.dropped` counts it."""
 
     def is_clear(self, text: str) -> bool:
         """Whether this text asks to drop the audio that is still to be played."""
@@ -85,7 +86,7 @@ class SocketLeg:
         wire: Wire,
         *,
         media: MediaFormat,
-        counters: SocketCounters,
+        counters: SocketMetrics,
         answered: Callable[[], bool],
         limit_seconds: float = LIMIT_SECONDS,
         texts: TextMessages | None = None,

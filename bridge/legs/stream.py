@@ -16,7 +16,7 @@ from bridge.call.events import LegConnected, LegEnded, LegEvent, LegReported
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics, SentAudio
 from bridge.legs.base import Emit
 from bridge.legs.inbound import InboundAudio
-from bridge.legs.outbound import OutboundQueue, SocketCounters
+from bridge.legs.outbound import OutboundQueue
 from bridge.legs.stream_functions import CallFunction, StreamFunctions, no_functions
 from bridge.media.stream_link import (
     CLOSE_SECONDS,
@@ -27,6 +27,7 @@ from bridge.media.stream_link import (
     connect,
     stream_end,
 )
+from bridge.metrics.network import SocketMetrics
 from bridge.wire.call_event import EventType
 from bridge.wire.stream.media_format import MediaEncoder
 from bridge.wire.stream.media_stream import (
@@ -95,7 +96,7 @@ class StreamLeg:
         target: StreamTarget,
         *,
         messages: StreamMessages,
-        counters: SocketCounters,
+        counters: SocketMetrics,
         call_function: CallFunction = no_functions,
     ) -> None:
         """Make a stream that `run` connects to its target.

@@ -12,7 +12,8 @@ from bridge.call.events import LegConnected, LegEnded
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics
 from bridge.errors import BridgeError
 from bridge.legs.base import Emit
-from bridge.legs.peer_media import PeerFactory, PeerMedia, SetupCounters
+from bridge.legs.peer_media import PeerFactory, PeerMedia
+from bridge.metrics.calls import SetupMetrics
 from bridge.periodic import Periodic
 from bridge.rtp.report_pacing import ReportPacing
 
@@ -40,7 +41,7 @@ class WebRtcLeg:
         leg_id: LegId,
         *,
         peer: PeerFactory,
-        counters: SetupCounters,
+        counters: SetupMetrics,
         pulses: Pulses | None = None,
     ) -> None:
         """Make it; `pulses` are those that it shares with other legs, None for its own."""

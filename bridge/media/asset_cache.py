@@ -8,26 +8,17 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 from weakref import WeakValueDictionary
 
 from bridge.errors import FileUnavailable, NotFound, StoreFailed
+from bridge.http.object_store import Bucket
 from bridge.media.machine_files import MachineFiles
 
 MAX_BYTES: Final = 512 * 1024 * 1024
 """Of all copies; those that were not played for longest are deleted."""
 FETCH_SECONDS: Final = 15.0
 TYPE: Final = "application/octet-stream"
-
-
-class Store(Protocol):
-    """Object storage; `http.object_store.Bucket` is one."""
-
-    async def put(self, key: str, path: Path, content_type: str) -> None:
-        """Store a file."""
-
-    def read(self, key: str, start: int, end: int) -> AsyncIterator[bytes]:
-        """Return a part of an object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +42,7 @@ class AssetCache:
         folder: Path,
         elsewhere: MachineFiles,
         *,
-        store: Store | None = None,
+        store: Bucket | None = None,
         count: Callable[[str], None] = lambda _: None,
         max_bytes: int = MAX_BYTES,
     ) -> None:

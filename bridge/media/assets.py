@@ -22,7 +22,8 @@ from bridge.errors import (
     PayloadTooLarge,
     StoreFailed,
 )
-from bridge.media.asset_cache import TYPE, AssetCache, KeptFile, Store, store_key
+from bridge.http.object_store import Bucket
+from bridge.media.asset_cache import TYPE, AssetCache, KeptFile, store_key
 from bridge.media.decoding.decoders import Decoders
 from bridge.media.recording import files
 from bridge.media.share import Share, only
@@ -197,7 +198,7 @@ class Assets:
                 async with asyncio.timeout(UPLOAD_SECONDS):
                     await self._uploads_due.wait()
 
-    async def _upload(self, store: Store) -> None:
+    async def _upload(self, store: Bucket) -> None:
         waiting = "SELECT asset_id FROM assets WHERE stored = 0 AND machine = ?"
         machine = self._share.machine
         rows = await self._database.read(lambda db: db.execute(waiting, (machine,)).fetchall())

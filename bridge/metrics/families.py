@@ -6,12 +6,12 @@ Any other value is counted as `OTHER`; a label declared without values takes any
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import product
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.registry import Collector
 
-from bridge.metrics.series import AnySeries, Described, Series, Text, header, written
+from bridge.metrics.series import AnySeries, Series, Text, header, written
 from bridge.metrics.values import Counter, Description, Gauge, Histogram, Labelled
 
 OTHER: Final = "other"
@@ -30,7 +30,7 @@ class _Family(Generic[AnySeries]):
 
     def __init__(
         self,
-        metric: Described,
+        metric: Labelled[Any],
         labelled: Callable[..., AnySeries],
         labels: dict[str, Iterable[str]],
     ) -> None:
@@ -102,13 +102,6 @@ class Distribution(_Family[Histogram]):
         self.series(labels).observe(value)
 
 
-class _Incomplete(Protocol):
-    """What has series that wait for the first scrape."""
-
-    def complete(self) -> Iterator[object]:
-        """Create them, some a step."""
-
-
 class Families:
     """Creates metrics in one registry, and writes them as Prometheus reads them."""
 
@@ -116,7 +109,8 @@ class Families:
         """Create them; their hundreds of series wait for the first scrape, which has all of them."""
         self._registry = registry
         self._listed: list[_Family[Any] | Collector] = []
-        self._incomplete: list[_Family[Any] | _Incomplete] = []
+        self._incomplete: list[Callable[[], Iterator[object]]] = []
+        """Each creates series that wait for the first scrape, some a step."""
         registry.register(self)
 
     def collect(self) -> Iterable[Metric]:
@@ -147,9 +141,9 @@ class Families:
         """Write what this collector of the registry collects, too."""
         self._listed.append(collector)
 
-    def complete_at_scrape(self, incomplete: _Incomplete) -> None:
-        """Complete it at the first scrape, as the metrics themselves."""
-        self._incomplete.append(incomplete)
+    def complete_at_scrape(self, complete: Callable[[], Iterator[object]]) -> None:
+        """Have it create its series at the first scrape, some a step, as the metrics themselves."""
+        self._incomplete.append(complete)
 
     def counter(self, name: str, text: str, **labels: Iterable[str]) -> Count:
         """Create a counter."""
@@ -175,16 +169,16 @@ class Families:
 
     def _list(self, family: _Listed) -> _Listed:
         self._listed.append(family)
-        self._incomplete.append(family)
+        self._incomplete.append(family.complete)
         return family
 
     def _complete(self) -> Iterator[object]:
         while self._incomplete:
-            # A family stays listed until it is complete: two scrapes may be at it.
-            family = self._incomplete[-1]
-            yield from family.complete()
-            if family in self._incomplete:
-                self._incomplete.remove(family)
+            # It stays listed until all are created: two scrapes may be at it.
+            complete = self._incomplete[-1]
+            yield from complete()
+            if complete in self._incomplete:
+                self._incomplete.remove(complete)
 
     def _texts(self) -> Iterator[Text]:
         for listed in tuple(self._listed):

@@ -70,7 +70,7 @@ class MediaMetrics:
     def __init__(self, create: Families) -> None:
         self._live: dict[Hashable, _Leg] = {}
         self._kinds = _Kinds(_LegFamilies(create))
-        create.complete_at_scrape(self._kinds)
+        create.complete_at_scrape(self._kinds.complete)
         self._buses: WeakKeyDictionary[object, tuple[int, int]] = WeakKeyDictionary()
         self._drops = create.counter(
             "bridge_drops_total", "Items dropped by full queues.", queue=QUEUES

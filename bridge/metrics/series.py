@@ -6,13 +6,13 @@ at all for a series that has never been counted.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, Generic, Protocol, TypeAlias, TypeVar
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from prometheus_client import Metric, generate_latest
 from prometheus_client.samples import Sample
 from prometheus_client.utils import floatToGoString
 
-from bridge.metrics.values import Counter, Gauge, Histogram
+from bridge.metrics.values import Counter, Gauge, Histogram, Labelled
 
 FIRST_WORK: Final = 3
 """Times as long as later ones the library takes to write a sample."""
@@ -23,14 +23,6 @@ Text: TypeAlias = tuple[int, str]
 """Lines, and the work it took to write them: 1 a sample, `FIRST_WORK` where the library wrote it."""
 
 AnySeries = TypeVar("AnySeries", Counter, Gauge, Histogram)
-
-
-class Described(Protocol):
-    """A metric that can be described."""
-
-    def describe(self) -> Iterable[Metric]:
-        """Return it without samples."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +72,7 @@ class Series(Generic[AnySeries]):
         return FIRST_WORK * len(found.samples), text
 
 
-def header(metric: Described) -> str:
+def header(metric: Labelled[Any]) -> str:
     """Return the lines that describe a metric."""
     return "".join(_write(found, []) for found in metric.describe())
 

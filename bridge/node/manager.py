@@ -100,14 +100,15 @@ class Manager:
         """The quality of live calls over time."""
         self.diagnoses = diagnoses or DiagnosisLog(metrics.problems)
         """What is wrong with live calls."""
-        self._sampler = CallSampler(metrics, self.quality, self.diagnoses)
+        self.sampler = CallSampler(metrics, self.quality, self.diagnoses)
+        """Takes the figures of live calls once a second."""
         self.legs_ended = 0
         """How many legs have ended so far."""
         self.publisher.subscribe(self._count_leg, self._diagnose)
         self._history = history
         self._calls: dict[CallId, CallRunner] = {}
         self._of_line: Counter[LineName] = Counter()
-        self._sampling = self._sampler.spread(partial(metrics.steps.took, "sample"))
+        self._sampling = self.sampler.spread(partial(metrics.steps.took, "sample"))
         self.dials = Dials(dialer, dial_rules, self.calls)
         """Parties that are rung, for new calls and live ones."""
         self._ended = EndedCalls(limits)
@@ -278,12 +279,6 @@ class Manager:
         """All live calls."""
         return self._calls.values()
 
-    def pulse(self, now: float) -> None:
-        """Sample all calls at once, besides the moments that each has of its own, and forget old ended ones."""
-        for runner in self._calls.values():
-            self._sampler.sample(runner, now)
-        self.forget_ended(now)
-
     def forget_ended(self, now: float) -> None:
         """Forget the ended calls whose time has expired; to be called once a second."""
         self._ended.forget(now)
@@ -365,7 +360,7 @@ class Manager:
         reason = record.reason or EndReason.FAILED
         if self._directory is not None:
             self._directory.end(runner.facts.call_id, reason)
-        self._sampler.end(runner, self._loop.time())
+        self.sampler.end(runner, self._loop.time())
         if self._history is not None:
             # Before the event, so that whoever hears of the end finds the record.
             self._history.keep(self.report_now(record), self.quality.legs(record.facts.call_id))
@@ -379,7 +374,7 @@ class Manager:
 
     def _forget_test(self, runner: CallRunner) -> None:
         self.admission.uncount(runner.facts)
-        self._sampler.end(runner, self._loop.time())
+        self.sampler.end(runner, self._loop.time())
         log.info("call.test_ended", extra={"seconds": round(runner.record().seconds, 1)})
 
     def _diagnose(self, event: CallEvent) -> None:

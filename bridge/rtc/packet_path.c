@@ -36,7 +36,6 @@ enum {
     REPORTED_EVERY = 22,
     LEVEL_EVERY = 22, /* bridge.audio.detect.level */
     MAX_DTX = 2, /* bridge.audio.codec.opus_packet */
-    MAX_SAMPLES = 1920, /* of an Opus packet at 16 kHz */
 };
 
 static const double FRAME_SECONDS = 0.02;
@@ -61,7 +60,7 @@ struct packet_poller {
     int interrupted; /* whether Python looks at something before the batch goes on */
     struct epoll_event events[BATCH];
     packet_socket *sockets;
-    _Alignas(8) uint8_t protected[2048]; /* a packet to send, with room for its tag */
+    _Alignas(8) uint8_t protected[PACKET_BUFFER]; /* a packet to send, with room for its tag */
 };
 
 static uint32_t read16(const uint8_t *at) { return (uint32_t)at[0] << 8 | at[1]; }
@@ -282,7 +281,7 @@ static void keep_payload(packet_source *source, const uint8_t *payload, int size
     int64_t phase = count % MEASURED_EVERY;
     if (source->reported || (phase > 0 && phase <= MEASURED_EVERY - MEASURE_PACKETS))
         return;
-    int samples = source->transport->libraries->opus_decode(source->decoder, payload, size, pcm, MAX_SAMPLES, 0);
+    int samples = source->transport->libraries->opus_decode(source->decoder, payload, size, pcm, PACKET_SAMPLES, 0);
     if (samples < 0)
         source->unmeasured++;
     else if (phase == 0)
@@ -293,7 +292,7 @@ static void keep_payload(packet_source *source, const uint8_t *payload, int size
 static void decode_frame(packet_source *source, const uint8_t *payload, int size, int16_t *pcm, double now)
 {
     const packet_libraries *libraries = source->transport->libraries;
-    int samples = libraries->opus_decode(source->decoder, payload, size, pcm, MAX_SAMPLES, 0);
+    int samples = libraries->opus_decode(source->decoder, payload, size, pcm, PACKET_SAMPLES, 0);
     if (samples < 0) {
         source->refused++;
         source->concealed_samples += PACKET_FRAME;
@@ -505,6 +504,6 @@ PUBLIC int packet_poll(packet_poller *poller, double now, packet_event *event)
 
 PUBLIC int packet_push(packet_sink *sink, const int16_t *pcm, int64_t pts, double now)
 {
-    _Alignas(8) uint8_t packet[2048];
+    _Alignas(8) uint8_t packet[PACKET_BUFFER];
     return push_frame(sink, pcm, pts, now, packet);
 }

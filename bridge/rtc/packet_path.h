@@ -12,6 +12,9 @@
 #define PACKET_PAYLOAD 1275 /* of a payload that is sent */
 #define PACKET_COPIES 16384 /* bytes of payloads copied for taps between two settlements, at most */
 #define PACKET_FRAME 320    /* samples of a frame, at 16 kHz */
+#define PACKET_SAMPLES 1920 /* of a decoded Opus packet, at 16 kHz */
+#define PACKET_BUFFER 2048  /* bytes for a datagram, or for a packet and the tag behind it */
+#define PACKET_ADDRESS 28   /* bytes of a `struct sockaddr_in6` */
 
 /* What `packet_poll` found. */
 #define PACKET_NONE 0     /* nothing is left to do */
@@ -57,11 +60,10 @@ typedef struct {
     void *receive;         /* libsrtp's contexts; NULL before there are keys */
     void *send;
     int32_t secured; /* 0: packets are plain RTP, and need no keys */
-    int32_t tag;     /* bytes that protection adds */
     int32_t id;
     int32_t fd; /* of the socket in use; -1 without a route */
     int32_t address_size;
-    uint8_t address[28]; /* of the peer; without one, the socket is connected */
+    uint8_t address[PACKET_ADDRESS]; /* of the peer; without one, the socket is connected */
 } packet_transport;
 
 /* One outgoing stream: bridge.wire.rtp.stream, and of bridge.rtp.sender what changes with a packet. */
@@ -85,13 +87,13 @@ typedef struct {
     int32_t relayed; /* the source's sequence number of the newest packet */
     int32_t payload_type;
     packet_meter meter;
-    int32_t kept;     /* payloads or frames of this lease; from 5 on, modulo 5 */
+    int32_t kept;     /* payloads or frames of this lease; from PACKET_WARMUP on, modulo it */
     int32_t recorded; /* packets relayed since it was settled */
-    double times[128];
-    uint16_t sizes[128];
-    uint16_t kept_sizes[5];
-    uint8_t payloads[5][1275];
-    int16_t frames[5][320];
+    double times[PACKET_RECORDED];
+    uint16_t sizes[PACKET_RECORDED];
+    uint16_t kept_sizes[PACKET_WARMUP];
+    uint8_t payloads[PACKET_WARMUP][PACKET_PAYLOAD];
+    int16_t frames[PACKET_WARMUP][PACKET_FRAME];
 } packet_sink;
 
 /* One incoming stream: the next packet of bridge.rtp.fast_path, and what happened to the ones before. */
@@ -129,13 +131,13 @@ struct packet_source {
     int64_t concealed_samples;
     int64_t refused;    /* payloads that the decoder refused, of frames */
     int64_t unmeasured; /* the same, of payloads decoded for their level */
-    int32_t kept;       /* payloads of this lease that were not decoded; from 5 on, modulo 5 */
-    double times[128];
-    uint16_t sizes[128];
-    uint16_t kept_sizes[5];
-    uint8_t payloads[5][1500];
-    double levels[128];    /* for taps: of the source before each packet recorded */
-    uint8_t copies[16384]; /* for taps: the payloads of those packets, one after the other */
+    int32_t kept;       /* payloads of this lease that were not decoded; from PACKET_WARMUP on, modulo it */
+    double times[PACKET_RECORDED];
+    uint16_t sizes[PACKET_RECORDED];
+    uint16_t kept_sizes[PACKET_WARMUP];
+    uint8_t payloads[PACKET_WARMUP][PACKET_MAX];
+    double levels[PACKET_RECORDED]; /* for taps: of the source before each packet recorded */
+    uint8_t copies[PACKET_COPIES];  /* for taps: the payloads of those packets, one after the other */
 };
 
 /* What Python has to look at. */
@@ -145,10 +147,10 @@ typedef struct {
     int32_t size;      /* bytes of the datagram (which may exceed its buffer), packet or payload */
     int64_t position;
     int32_t address_size;
-    uint8_t address[28];
-    uint8_t datagram[2048];
-    uint8_t plain[2048];
-    int16_t pcm[1920];
+    uint8_t address[PACKET_ADDRESS];
+    uint8_t datagram[PACKET_BUFFER];
+    uint8_t plain[PACKET_BUFFER];
+    int16_t pcm[PACKET_SAMPLES];
 } packet_event;
 
 typedef struct packet_poller packet_poller;

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, Final, TypeAlias, TypeVar, cast
+from typing import Any, Final, TypeAlias, cast
 
 import msgspec
 from msgspec.inspect import DictType, Field, LiteralType, StructType, Type, UnionType, type_info
@@ -11,7 +11,6 @@ from typing_extensions import override
 
 KeyPath: TypeAlias = tuple[str, ...]
 """The names of the tables around a setting, and its own."""
-Kind = TypeVar("Kind", bound=msgspec.Struct)
 
 _ALIKE: Final = 0.6
 _VERY_ALIKE: Final = 0.75

@@ -43,6 +43,5 @@ class Answer:
             self._on_timeout(now)
             return
         self._transaction.respond(self._response, now)
-        self._session.stack.counters.retransmissions += 1
         self._interval = min(2 * self._interval, T2, max(TIMEOUT - self._waited, T1))
         self._session.after(self._interval, self._again, now)

@@ -94,14 +94,11 @@ class Registration:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """An inbound request outside a dialog, for the policy to judge. The strings are untrusted."""
+    """An inbound request outside a dialog, for the policy to judge."""
 
     source: Target
     method: str
     """Empty if it could not be parsed."""
-    uri: str = ""
-    to_uri: str = ""
-    from_uri: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,11 +151,8 @@ class Invitation:
     source: Target
     sdp: str
     """Their offer; empty if our 200 is to hold it (a late offer): the answer in the ACK then comes as `OfferAnswered`."""
-    request_uri: str
-    to_uri: str
     to_user: str
     """User part of the Request-URI: the number that was dialled."""
-    from_uri: str
     from_user: str
     from_name: str
     asserted_user: str = ""
@@ -216,8 +210,6 @@ class RegistrationChanged:
     """Of the response; 408 for none, 503 for no connection."""
     expires: float = 0.0
     """Seconds the binding was granted for."""
-    retry_in: float = 0.0
-    """Seconds until the next attempt after a failure."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,6 @@ class Admittance:
         if isinstance(admission, Allow):
             return ""
         if isinstance(admission, Refuse):
-            self._counters.refused += 1
             return StatelessReply(admission.code)
         return self._authenticate(request, source, admission, now)
 
@@ -95,16 +94,11 @@ class Admittance:
 
     def no_dialog(self, request: Request, source: Target) -> StatelessReply:
         """Return the reply to a request of an unknown dialog: 481, to strangers what any request gets."""
-        self._counters.unknown_dialog += 1
         admission = self._admission(request, source)
         return StatelessReply(admission.code if isinstance(admission, Refuse) else 481)
 
     def _admission(self, request: Request, source: Target) -> Admission:
-        headers = request.headers
-        arrival = Arrival(
-            source, request.method, request.uri, headers.to.uri.text, headers.from_.uri.text
-        )
-        return self._policy.admit(arrival)
+        return self._policy.admit(Arrival(source, request.method))
 
     def _authenticate(
         self, request: Request, source: Target, challenge: Challenge, now: float
@@ -121,7 +115,6 @@ class Admittance:
             verdict = Verdict.WRONG
         if verdict is Verdict.WRONG:
             self._counters.authentication_failures += 1
-        self._counters.challenged += 1
         stale = verdict is Verdict.STALE
         return StatelessReply(401, self._digest.challenges(challenge, host, now, stale=stale))
 
@@ -145,10 +138,7 @@ def read_invitation(
     return Invitation(
         source=source,
         sdp=sdp_of(request),
-        request_uri=readable(request.uri),
-        to_uri=readable(headers.to.uri.text),
         to_user=readable(Uri.parse(request.uri).user),
-        from_uri=readable(caller.uri.text),
         from_user=readable(caller.uri.user),
         from_name=readable(caller.name)[:200],
         asserted_user=_asserted(headers),

@@ -101,7 +101,6 @@ class Provisionals:
             self._on_timeout(now)
             return
         self._transaction.respond(self._waiting, now)
-        self._session.stack.counters.retransmissions += 1
         self._interval = min(2 * self._interval, max(TIMEOUT - self._waited, T1))
         self._session.after(self._interval, lambda now: self._again(number, now), now)
 

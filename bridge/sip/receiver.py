@@ -42,7 +42,6 @@ class Receiver:
         """Handle one message."""
         if not data.strip(b"\r\n\0"):
             return  # a keep-alive
-        self._stack.counters.received += 1
         try:
             message = parse(data, datagram=source.transport == "udp")
         except SipError as error:

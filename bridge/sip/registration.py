@@ -94,9 +94,7 @@ class Registrar:
             pause = self._pause(response)
             self._failures += 1
             self._timer = self._stack.timers.at(now + pause, self.start)
-            self._stack.emit(
-                RegistrationChanged(name, registered=False, code=response.code, retry_in=pause)
-            )
+            self._stack.emit(RegistrationChanged(name, registered=False, code=response.code))
 
     def _granted(self, response: Response, now: float) -> None:
         self._failures = self._too_brief = 0

@@ -10,8 +10,9 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
+from bridge.metrics.sip import SipMetrics
 from bridge.sip.boundary import (
     Closed,
     DialogId,
@@ -39,18 +40,6 @@ from bridge.trunk.trunks import SipTrunks
 USER_AGENT: Final = "webrtc-media-bridge"
 HANG_UP_SECONDS: Final = 2.0
 """At shutdown, for the responses to BYE and to the REGISTER that remove the bindings."""
-
-
-class SipCounters(Protocol):
-    """Counts messages (`bridge.metrics`)."""
-
-    def message(self, direction: str, method: str, code: int) -> None:
-        """Count a message, `in` or `out`; `code` is 0 for a request."""
-        ...
-
-    def dropped(self, reason: str, /, *, amount: int = 1) -> None:
-        """Count messages that were dropped."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +76,7 @@ class SipAgent:
         *,
         targets: SipTargets,
         admission: SipAdmission,
-        counters: SipCounters,
+        counters: SipMetrics,
         node: int = 0,
     ) -> None:
         """`node` is the number of this process on its machine: ids of its dialogs begin with it."""

@@ -1,4 +1,4 @@
-"""One call's signalling over the SIP core, as its leg uses it (`bridge.legs.sip_signalling.SipDialog`)."""
+"""One call's signalling over the SIP core, as its leg uses it."""
 
 import asyncio
 from collections.abc import Callable
@@ -16,7 +16,11 @@ CLOSE_SECONDS: Final = 33.0
 
 
 class AgentDialog:
-    """An INVITE dialog, ours or the far side's; after a failover an outbound one has another id in the core."""
+    """An INVITE dialog, ours or the far side's; after a failover an outbound one has another id in the core.
+
+    No method but `wait_closed` waits, and none raises: `on_event` is called later, in order. A method that
+    does not fit the dialog's state (`answer` after its end) does nothing.
+    """
 
     def __init__(
         self,
@@ -43,7 +47,7 @@ class AgentDialog:
 
     @property
     def trace_id(self) -> str:
-        """The `sip_call` of its messages in the log; empty while there is no dialog."""
+        """The `sip_call` of its messages in the log (`sip.sent`, `sip.received`); empty while there is no dialog."""
         known = self.current and self._agent.core.dialog_name(self.current)
         return trace_id(known.partition(";")[0].encode("utf-8", "replace")) if known else ""
 
@@ -78,9 +82,9 @@ class AgentDialog:
         """Send a digit by INFO (application/dtmf-relay)."""
         self._do(lambda core, dialog, now: core.send_digit(dialog, digit, seconds, now))
 
-    def refer(self, target: str, replaces: object | None = None) -> None:
+    def refer(self, target: str, replaces: "AgentDialog | None" = None) -> None:
         """Ask the far side to call a number or SIP URI instead; with `replaces`, to take over that dialog."""
-        other = replaces.current if isinstance(replaces, AgentDialog) else None
+        other = None if replaces is None else replaces.current
         uri = self._uri_of(target)
         try:
             self._do(lambda core, dialog, now: core.refer(dialog, uri, now, other))

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Container
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 import aiohttp
 import msgspec
@@ -21,6 +21,7 @@ from bridge.call.model import LineName
 from bridge.db.database import Connection, Database, wall_time
 from bridge.errors import AddressBlocked, BridgeError, DatabaseFailed, DatabaseLost
 from bridge.http.client import Http
+from bridge.metrics.events import EventMetrics
 from bridge.stores import deliveries
 from bridge.stores.deliveries import Job, Outcome
 from bridge.stores.endpoints import Endpoint
@@ -38,16 +39,6 @@ COUNT_SECONDS: Final = 1.0
 INACTIVE: Final = "the webhook is not active"
 READ_BYTES: Final = 64 * 1024
 """Of a response; a longer one closes the connection."""
-
-
-class WebhookCounters(Protocol):
-    """Counts deliveries; `metrics.events.EventMetrics` is one."""
-
-    def webhook_attempt(self, outcome: str) -> None:
-        """Count an attempt: `delivered`, `failed`, or `dead` when it was the last one."""
-
-    def set_webhooks_waiting(self, count: int) -> None:
-        """Set how many deliveries wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +71,7 @@ class Webhooks:
         http: Http,
         *,
         node: int,
-        counters: WebhookCounters,
+        counters: EventMetrics,
         link: Callable[[str, str], str] = lambda *_: "",
         retry_policy: RetryPolicy = RetryPolicy(),
     ) -> None:

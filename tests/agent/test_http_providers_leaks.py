@@ -5,6 +5,7 @@ import gc
 import ipaddress
 import os
 from itertools import cycle
+from typing import cast
 
 import pytest
 
@@ -16,6 +17,7 @@ from bridge.call.model import LegId, LineName
 from bridge.http.address_guard import Guard
 from bridge.http.client import Http
 from bridge.legs.agent import AgentLeg
+from bridge.metrics.agent import AgentMetrics
 from bridge.settings.line import Agent
 from tests.support.servers.provider_double import ProviderDouble, providing
 from tests.support.sound.agent_talk import VOICE, Counts
@@ -54,7 +56,7 @@ async def talk(
         Script(AgentMode.AI, greeting="Good day." if number % 2 else "", settings=SETTINGS),
         http_providers(http.of(LineName("main")), urls, "", SETTINGS),
         voices=voices,
-        counters=Counts(),
+        counters=cast("AgentMetrics", Counts()),
         hang_up=lambda: None,
     )
     running = asyncio.get_running_loop().create_task(leg.run(lambda event: None))

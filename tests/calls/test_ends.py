@@ -23,6 +23,7 @@ from tests.support.peers.bridge_peer import RoamingPeer, speech, talk, talk_unti
 from tests.support.peers.light_peer import LightPeer
 from tests.support.peers.signalling import HttpExchange, SignallingError
 from tests.support.peers.stock_peer import StockPeer
+from tests.support.sampling import sample_calls
 from tests.support.two_nodes import one_node_only
 from tests.support.waiting import until
 
@@ -75,13 +76,13 @@ async def test_a_browser_that_vanishes_is_noticed_and_ended_while_the_call_goes_
         call_id = await client.dial(ECHO)
         await join(client, call_id, browser)
         await talk(browser)
-        client.bridge.manager.pulse(0.0)
+        sample_calls(client.bridge.manager, 0.0)
         [leg] = browsers(client, call_id)
         record = runner_of(client, call_id).machine
         browser.leave()
         await until(lambda: record.legs[leg.leg_id].silent)
         for _ in range(2):
-            client.bridge.manager.pulse(0.0)
+            sample_calls(client.bridge.manager, 0.0)
         assert await figure(client, "bridge_legs_stalled", kind="webrtc") == 1
         await until(lambda: browsers(client, call_id) == [])
         await until(lambda: client.ports.used == 0)
@@ -337,7 +338,7 @@ async def test_calls_leave_no_task_timer_socket_or_port_behind(count):
         await until(lambda: client.ports.used == 0)
         await until(lambda: len(asyncio.all_tasks()) <= tasks)
         await until(lambda: sockets() <= open_before)
-        client.bridge.manager.pulse(asyncio.get_running_loop().time() + 1)
+        sample_calls(client.bridge.manager, asyncio.get_running_loop().time() + 1)
         assert client.ports.free == 40
         assert bridge_timers() == []
         await until(lambda: alive(CallRunner) <= others[0])

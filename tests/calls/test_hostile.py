@@ -13,6 +13,7 @@ from tests.support.packets.hostile_datagrams import DTLS, EVERYTHING, MEDIA, por
 from tests.support.packets.rtp_party import rtp
 from tests.support.peers.bridge_peer import Prober, Stranger, speech, talk
 from tests.support.peers.light_peer import LightPeer
+from tests.support.sampling import sample_calls
 from tests.support.two_nodes import one_node_only
 from tests.support.waiting import until
 
@@ -43,7 +44,7 @@ async def talking(phone=ECHO):
 
 async def discarded(client) -> dict[str, float]:
     """What the bridge has counted as of no consequence, by reason."""
-    client.bridge.manager.pulse(0.0)
+    sample_calls(client.bridge.manager, 0.0)
     text = await (await client.get("/metrics")).text()
     counts = {}
     for line in text.splitlines():

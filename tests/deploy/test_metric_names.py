@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bridge.api.operations.scrape import merge
 from bridge.metrics.registry import Metrics
 from tests.docs.blocks import runnable
-from tests.support.metric_families import families
+from tests.support.metric_families import families, merge
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 PROMETHEUS = DEPLOY / "prometheus"

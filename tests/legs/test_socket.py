@@ -1,6 +1,7 @@
 """A WebSocket as a leg: pacing, slow readers, ends."""
 
 import asyncio
+from typing import cast
 
 import pytest
 from typing_extensions import override
@@ -9,6 +10,7 @@ from bridge.audio.frame import SILENCE, Frame
 from bridge.call.events import LegConnected, LegEnded, LegEvent
 from bridge.call.model import EndReason, LegId
 from bridge.legs.socket import SocketLeg
+from bridge.metrics.network import SocketMetrics
 from bridge.wire.stream.media_format import WADIAL, ZUCKZAPGO, MediaFormat
 from tests.support.waiting import until
 
@@ -45,8 +47,6 @@ class FakeWire:
 
 
 class Losses:
-    """A `SocketCounters`."""
-
     def __init__(self) -> None:
         self.seconds = {"in": 0.0, "out": 0.0}
         self.cut_offs = 0
@@ -85,7 +85,8 @@ class Texts:
 
 def leg_with(media=ZUCKZAPGO, answered=lambda: True, **more):
     wire, losses = FakeWire(), Losses()
-    leg = SocketLeg(LegId("leg"), wire, media=media, counters=losses, answered=answered, **more)
+    counters = cast("SocketMetrics", losses)
+    leg = SocketLeg(LegId("leg"), wire, media=media, counters=counters, answered=answered, **more)
     return leg, wire, losses
 
 

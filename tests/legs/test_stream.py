@@ -4,7 +4,7 @@ import asyncio
 from base64 import b64decode
 from contextlib import asynccontextmanager
 from ipaddress import ip_network
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -18,6 +18,7 @@ from bridge.legs.outbound import QUEUE_SECONDS
 from bridge.legs.stream import StreamLeg, TrackLeg
 from bridge.media import stream_link
 from bridge.media.stream_link import StreamTarget
+from bridge.metrics.network import SocketMetrics
 from bridge.wire.stream.media_format import Encoding, MediaFormat
 from bridge.wire.stream.media_stream import WAVIX, Channel, StreamFacts, StreamType
 from bridge.wire.stream.protocols import stream_messages
@@ -56,7 +57,7 @@ class Run:
             facts,
             StreamTarget(url, http.of(LINE).streams),
             messages=stream_messages(facts),
-            counters=self.losses,
+            counters=cast("SocketMetrics", self.losses),
         )
         self.events: list[Any] = []
         self.task = asyncio.get_running_loop().create_task(self.leg.run(self.events.append))

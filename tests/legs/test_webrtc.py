@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from contextlib import asynccontextmanager
+from typing import cast
 
 import pytest
 
@@ -12,6 +13,7 @@ from bridge.call.model import EndReason, LegId
 from bridge.errors import LimitExceeded, SdpError
 from bridge.legs import webrtc
 from bridge.legs.webrtc import WebRtcLeg
+from bridge.metrics.calls import SetupMetrics
 from bridge.rtc.config import PeerConfig, Timeouts
 from bridge.rtc.dtls import Certificates
 from bridge.rtc.peer import Peer
@@ -73,7 +75,7 @@ class Party:
                 on_digit=on_digit,
                 on_restart=on_restart,
             ),
-            counters=self.observed,
+            counters=cast("SetupMetrics", self.observed),
             pulses=pulses,
         )
         self.running: asyncio.Task[None] | None = None

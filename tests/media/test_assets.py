@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from typing_extensions import override
 
 from bridge.call.model import LineName
 from bridge.call.quota import Quota
@@ -14,6 +15,7 @@ from bridge.errors import (
     PayloadTooLarge,
     StoreFailed,
 )
+from bridge.http.object_store import Bucket
 from bridge.media import assets as module
 from bridge.media.asset_cache import AssetCache
 from bridge.media.assets import AssetQuota, Assets
@@ -193,18 +195,20 @@ async def test_uploads_at_the_same_time_do_not_get_round_the_limit(house):
     assert len(house.files()) == 1
 
 
-class Shelf:
+class Shelf(Bucket):
     """A store in memory."""
 
     def __init__(self):
         self.objects: dict[str, bytes] = {}
         self.fails = True
 
+    @override
     async def put(self, key, path, content_type):
         if self.fails:
             raise StoreFailed("down", reason="unreachable")
         self.objects[key] = path.read_bytes()
 
+    @override
     async def read(self, key, start, end):
         yield self.objects[key][start:end]
 

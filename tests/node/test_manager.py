@@ -18,6 +18,7 @@ from bridge.errors import (
 )
 from tests.support.fake_leg import FakeLeg
 from tests.support.fake_node import LIMITS, NUMBER, ONE, TWO, Node, dial
+from tests.support.sampling import sample_calls
 from tests.support.waiting import until
 
 
@@ -173,9 +174,9 @@ async def test_an_ended_call_is_known_until_its_retention_is_over(node):
     with pytest.raises(InvalidState):
         node.manager.live(ONE, call_id)
     now = asyncio.get_running_loop().time()
-    node.manager.pulse(now + 59)
+    sample_calls(node.manager, now + 59)
     node.manager.record(ONE, call_id)
-    node.manager.pulse(now + 61)
+    sample_calls(node.manager, now + 61)
     with pytest.raises(CallNotFound):
         node.manager.record(ONE, call_id)
 
@@ -248,7 +249,7 @@ async def test_shutting_down_waits_for_a_leg_that_takes_its_time(node):
 async def test_the_metrics_hear_of_every_call_and_leg(node):
     call_id = await dial(node)
     assert node.figure("bridge_legs") == 1
-    node.manager.pulse(0.0)
+    sample_calls(node.manager, 0.0)
     node.manager.request(ONE, call_id, events.HangupRequested())
     assert node.figure("bridge_legs") == 0
     assert node.figure("bridge_calls_started_total") == 1

@@ -13,6 +13,7 @@ from bridge.node.clock import Clock
 from bridge.node.manager import Manager
 from bridge.settings.model import Limits
 from tests.support.fake_leg import FakeLeg
+from tests.support.sampling import sample_calls
 
 LINE, NUMBER = LineName("one"), "15550100001"
 
@@ -66,7 +67,7 @@ async def test_an_overloaded_node_takes_no_new_calls_and_says_when_to_try_again(
 async def test_an_overloaded_node_keeps_the_calls_it_has(node):
     runner = await node.manager.dial(LINE, NUMBER)
     node.busy = "too much to do"
-    node.manager.pulse(asyncio.get_running_loop().time())
+    sample_calls(node.manager, asyncio.get_running_loop().time())
     assert runner.live
 
 
@@ -88,8 +89,8 @@ async def test_refusals_are_counted_by_their_reason(node):
 async def test_the_quality_of_a_call_is_in_memory_as_long_as_the_call_lives(node):
     runner = await node.manager.dial(LINE, NUMBER)
     call_id, now = runner.facts.call_id, asyncio.get_running_loop().time()
-    node.manager.pulse(now)
-    node.manager.pulse(now + 1.0)
+    sample_calls(node.manager, now)
+    sample_calls(node.manager, now + 1.0)
     assert [len(leg.timeline) for leg in node.manager.quality.legs(call_id)] == [1]
     await node.manager.aclose()
     assert node.manager.quality.legs(call_id) == ()

@@ -9,7 +9,7 @@ import sys
 from collections import Counter
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from typing_extensions import override
@@ -19,6 +19,7 @@ from bridge.call.events import LegConnected
 from bridge.call.model import LegKind, Party
 from bridge.call.routing import LegRole
 from bridge.legs.webrtc import WebRtcLeg, make_pulses
+from bridge.metrics.calls import SetupMetrics
 from bridge.node.console.console import NodeFigures, NodeView
 from bridge.node.runner import CallRunner
 from bridge.rtc.config import PeerConfig
@@ -54,7 +55,7 @@ class Browser(WebRtcLeg):
             peer=lambda on_digit, on_restart: Peer(
                 config=config, certificates=CERTIFICATES, opus=opus(), on_digit=on_digit
             ),
-            counters=NoSetup(),
+            counters=cast("SetupMetrics", NoSetup()),
             pulses=pulses,
         )
         peer = self._media.peer
@@ -170,7 +171,7 @@ async def test_a_call_of_two_legs_is_sampled_in_few_function_calls(node):
     await join(node, 1)
     await talk(node)
     [runner] = node.manager.calls()
-    sampler, counted = node.manager._sampler, []
+    sampler, counted = node.manager.sampler, []
     for number in range(3, 6):
         for leg in runner.legs():
             leg.speak(number, asyncio.get_running_loop().time())

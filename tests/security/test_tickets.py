@@ -14,6 +14,7 @@ from tests.support.clients.event_stream import listening
 from tests.support.inprocess import KEY, running
 from tests.support.packets.offers import ANSWERABLE, offer
 from tests.support.peers.bridge_peer import RoamingPeer
+from tests.support.sampling import sample_calls
 from tests.support.two_nodes import nodes as nodes
 from tests.support.waiting import until
 
@@ -229,8 +230,8 @@ async def test_a_ticket_shows_the_figures_of_its_own_partys_legs(client, call_id
     guest = await as_party(client, call_id, "guest")
     own = await joined(client, call_id, guest)
     agents = await joined(client, call_id, await as_party(client, call_id, "agent-1"))
-    client.bridge.manager.pulse(0.0)
-    client.bridge.manager.pulse(1.0)
+    sample_calls(client.bridge.manager, 0.0)
+    sample_calls(client.bridge.manager, 1.0)
     response = await client.get(f"/call/{call_id}/quality", headers=guest)
     text = await response.text()
     assert own in text

@@ -12,7 +12,7 @@ from tests.support.sip.sip_text import STRANGER, answer_to, invite, party, reque
 def test_keep_alives_are_no_messages(data):
     to = party()
     to.network.inject(data, STRANGER, to)
-    assert to.core.counters.received == 0
+    assert (to.core.counters.malformed, to.sent) == (0, [])
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,6 @@ def test_a_request_of_a_dialog_needs_both_tags_and_the_call_id():
         assert a.methods()[-1] == 481
     network.inject(request("BYE", **right), b.source, a)
     assert a.methods()[-1] == 200
-    assert a.core.counters.unknown_dialog == 3
 
 
 def test_a_full_house_refuses_with_503(monkeypatch):

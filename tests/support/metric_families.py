@@ -1,11 +1,11 @@
 """The metrics of a bridge that has served a request and carried a call, so that all have their labels."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from bridge.api.operations.scrape import merge
+from bridge.api.operations.scrape import merge_slices
 from bridge.call.model import LegKind
 from bridge.call.record.timeline import Sample
 from bridge.metrics.network import UNMATCHED
@@ -19,3 +19,8 @@ def families() -> Iterator[Metric]:
     metrics.node.set_packet_path(1, "python")
     metrics.media.observe_quality(LegKind.WEBRTC, Sample())
     yield from text_string_to_metric_families(merge({0: metrics.render()}).decode())
+
+
+def merge(texts: Mapping[int, bytes | None]) -> bytes:
+    """Return the merged text of several nodes at once."""
+    return "".join(merge_slices(texts)).encode()

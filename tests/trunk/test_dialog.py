@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from bridge.legs.sip_signalling import SipDialog
 from bridge.sip.boundary import DialogId
 from bridge.sip.events import Refused
 from bridge.trunk.dialog import CLOSE_SECONDS, AgentDialog
@@ -25,9 +24,8 @@ async def dialog(agent):
     return AgentDialog(agent, dialog=INBOUND, uri_of=lambda number: f"sip:{number}@trunk.test")
 
 
-async def test_it_is_what_a_leg_needs(dialog):
-    needed: SipDialog = dialog
-    assert needed.trace_id == trace_id(b"call")
+async def test_its_messages_have_the_trace_id_of_its_call(dialog):
+    assert dialog.trace_id == trace_id(b"call")
 
 
 async def test_each_command_reaches_the_core_for_this_dialog(agent, dialog):

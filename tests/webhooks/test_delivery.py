@@ -3,7 +3,7 @@
 import asyncio
 from datetime import UTC, datetime
 from ipaddress import ip_network
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -11,6 +11,7 @@ from bridge.db.database import Database
 from bridge.errors import NotFound
 from bridge.http.address_guard import Guard
 from bridge.http.client import Http
+from bridge.metrics.events import EventMetrics
 from bridge.stores import deliveries, endpoints, events, lost_nodes, nodes
 from bridge.stores.endpoints import Endpoint
 from bridge.stores.nodes import Member
@@ -51,7 +52,11 @@ class World:
 
     def start(self, retry_policy=QUICK):
         self.webhooks = Webhooks(
-            self.database, self.http, node=0, counters=self.counted, retry_policy=retry_policy
+            self.database,
+            self.http,
+            node=0,
+            counters=cast("EventMetrics", self.counted),
+            retry_policy=retry_policy,
         )
         self.running = asyncio.get_running_loop().create_task(self.webhooks.run())
 

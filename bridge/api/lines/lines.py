@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Final
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from bridge.api.media.streams import Protocol
+from bridge.api.media.streams import ProtocolName
 from bridge.api.server.fields import Json, field
 from bridge.api.server.operation import NOBODY, Context, Done, Group
 from bridge.errors import InvalidRequest, about_field
@@ -109,7 +109,7 @@ class LineConfigChanges(Struct, rename=NAMES):
     llm_url: ServiceUrl = UNSET
     tts_url: ServiceUrl = UNSET
     stream_url: StreamUrl = UNSET
-    stream_protocol: Protocol | UnsetType | None = UNSET
+    stream_protocol: ProtocolName | UnsetType | None = UNSET
     system_prompt: Text = UNSET
     greeting: Text = UNSET
     provider_token: Annotated[str, field("write-only", max_length=MAX_TEXT)] | UnsetType | None = (

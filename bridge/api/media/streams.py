@@ -1,7 +1,8 @@
 """Streams of calls to customers' WebSockets: the native routes, and the fields that Wavix's bodies share with them."""
 
+from collections.abc import Sequence
 from dataclasses import astuple
-from typing import Annotated, Final, Literal, TypeAlias
+from typing import Annotated, Final, Literal, Protocol, TypeAlias
 
 from msgspec import Struct
 
@@ -16,6 +17,9 @@ from bridge.wire.stream.protocols import ONLY_FORMATS, default_format
 MAX_PARAMETERS: Final = 50
 MAX_PARAMETER_BYTES: Final = 500
 """Of a parameter's name and value together, as in Twilio's `<Parameter>`."""
+
+NAMES: Final = ("streamUrl", "streamType", "streamEncoding", "streamSampleRate", "streamFrameMs")
+"""Of the fields that an order can be refused for."""
 
 GROUP: Final = Group(name="Native")
 
@@ -53,7 +57,7 @@ WebSocketUrl: TypeAlias = Annotated[
         read=_read_url,
     ),
 ]
-Protocol: TypeAlias = Annotated[
+ProtocolName: TypeAlias = Annotated[
     StreamProtocol,
     field(
         "what the messages look like: `native`, as Wavix documents them; `twilio`, Twilio Media Streams; "
@@ -96,35 +100,24 @@ class NewStream(Struct, rename="camel"):
         Channel,
         field("`inbound` is the far party; a two-way stream is sent this whatever is asked for"),
     ] = Channel.INBOUND
-    stream_protocol: Protocol = StreamProtocol.NATIVE
+    stream_protocol: ProtocolName = StreamProtocol.NATIVE
     stream_parameters: Parameters = {}
     stream_encoding: AudioEncoding | None = None
     stream_sample_rate: SampleRate | None = None
     stream_frame_ms: FrameMs | None = None
 
-    @property
-    def order(self) -> StreamOrder:
-        """The stream to begin.
 
-        Raises:
-            InvalidRequest: as `checked_url`, `check_type` and `media_format`.
-        """
-        check_type(self.stream_protocol, self.stream_type, "streamType")
-        media = media_format(
-            self.stream_protocol,
-            self.stream_encoding,
-            self.stream_sample_rate,
-            self.stream_frame_ms,
-            names=("streamEncoding", "streamSampleRate", "streamFrameMs"),
-        )
-        return StreamOrder(
-            checked_url(self.stream_protocol, self.stream_url, "streamUrl"),
-            self.stream_type,
-            self.stream_channel,
-            media,
-            self.stream_protocol,
-            self.stream_parameters,
-        )
+class StreamBody(Protocol):
+    """The fields of a stream, whatever their names in JSON."""
+
+    stream_url: str
+    stream_type: StreamType
+    stream_channel: Channel
+    stream_protocol: StreamProtocol
+    stream_parameters: dict[str, str]
+    stream_encoding: Encoding | None
+    stream_sample_rate: SampleRate | None
+    stream_frame_ms: int | None
 
 
 class StreamStarted(Struct, rename="camel"):
@@ -141,8 +134,9 @@ async def start(context: Context, body: NewStream) -> StreamStarted:
     `stream.ended` say whether the connection succeeded.
     """
     runner = context.live_call()
+    order = order_of(body, NAMES)
     with about_field("streamUrl"):
-        stream_id = await context.services.streams.start(runner, body.order, context.call_id)
+        stream_id = await context.services.streams.start(runner, order, context.call_id)
     return StreamStarted(stream_id)
 
 
@@ -153,28 +147,37 @@ async def stop(context: Context) -> Done:
     return Done()
 
 
-def checked_url(protocol: StreamProtocol, url: str, name: str) -> str:
-    """Return the URL of a stream; an empty one is the line's own realtime server. `name` is its field.
+def order_of(body: StreamBody, names: Sequence[str]) -> StreamOrder:
+    """Return the stream to begin; an empty URL is the line's own realtime server. `names` are as `NAMES`.
 
     Raises:
-        InvalidRequest: it is missing.
+        InvalidRequest: the URL is missing, a stream to a model is one-way, or as `media_format`.
     """
-    if not url and protocol is not StreamProtocol.OPENAI_REALTIME:
-        raise InvalidRequest(f"missing {name} in payload", field=name)
-    return url
-
-
-def check_type(protocol: StreamProtocol, kind: StreamType, name: str) -> None:
-    """Check that a stream to a model is two-way; `name` is the field.
-
-    Raises:
-        InvalidRequest: it is not.
-    """
-    if protocol is StreamProtocol.OPENAI_REALTIME and kind is not StreamType.TWOWAY:
+    url, kind, *formats = names
+    protocol = body.stream_protocol
+    realtime = protocol is StreamProtocol.OPENAI_REALTIME
+    if realtime and body.stream_type is not StreamType.TWOWAY:
         raise InvalidRequest(
-            f"{name}: streams of the protocol openai-realtime are twoway: the model answers the caller",
-            field=name,
+            f"{kind}: streams of the protocol openai-realtime are twoway: the model answers the caller",
+            field=kind,
         )
+    media = media_format(
+        protocol,
+        body.stream_encoding,
+        body.stream_sample_rate,
+        body.stream_frame_ms,
+        names=formats,
+    )
+    if not body.stream_url and not realtime:
+        raise InvalidRequest(f"missing {url} in payload", field=url)
+    return StreamOrder(
+        body.stream_url,
+        body.stream_type,
+        body.stream_channel,
+        media,
+        protocol,
+        body.stream_parameters,
+    )
 
 
 def media_format(
@@ -183,7 +186,7 @@ def media_format(
     sample_rate: int | None,
     frame_ms: int | None,
     *,
-    names: tuple[str, str, str],
+    names: Sequence[str],
 ) -> MediaFormat:
     """Return the format of a stream's audio: what was asked for, else the protocol's own.
 

@@ -55,13 +55,11 @@ async def own(services: Services) -> bytes:
     return await _joined(services, figures.slices())
 
 
-def merge(texts: Mapping[int, bytes | None]) -> bytes:
-    """Merge the nodes' texts, grouped by metric; None stands for a node that did not answer."""
-    return "".join(merge_slices(texts)).encode()
-
-
 def merge_slices(texts: Mapping[int, bytes | None]) -> Iterator[str]:
-    """Yield the merged text in parts, `LINES_AT_ONCE` lines at a time."""
+    """Yield the nodes' texts, grouped by metric, `LINES_AT_ONCE` lines at a time.
+
+    None stands for a node that did not answer.
+    """
     families: dict[str, list[str]] = {}
     for node, text in sorted(texts.items()):
         up = f"{UP}{float(text is not None)}\n"

@@ -8,8 +8,6 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-DELAY_SECONDS: Final = 0.002
-
 Samples: TypeAlias = NDArray[np.float32]
 """In the range of 16 bits."""
 

@@ -49,7 +49,6 @@ _SET_COMPLEXITY = 4010
 _SET_INBAND_FEC = 4012
 _SET_PACKET_LOSS_PERC = 4014
 _SET_SIGNAL = 4024
-_GET_LOOKAHEAD = 4027
 _RESET_STATE = 4028
 _SET_PREDICTION_DISABLED = 4042
 _SIGNAL_VOICE = 3001
@@ -204,7 +203,7 @@ class Decoder:
 class Encoder:
     """Encodes frames of 20 ms, 16-bit mono at 16 kHz, to Opus."""
 
-    __slots__ = ("_encode", "_handle", "_opus", "_packet", "_view", "lookahead", "settings")
+    __slots__ = ("_encode", "_handle", "_opus", "_packet", "_view", "settings")
 
     def __init__(self, opus: Opus, settings: EncoderSettings) -> None:
         lib = opus.lib
@@ -221,10 +220,6 @@ class Encoder:
         self.reconfigure(settings)
         if settings.application is Application.VOIP:
             self._set(_SET_SIGNAL, _SIGNAL_VOICE)
-        answer = _ffi.new("int32_t *")
-        lib.opus_encoder_ctl(self._handle, _GET_LOOKAHEAD, answer)
-        self.lookahead: int = answer[0]
-        """Algorithmic delay in samples at 16 kHz."""
 
     @property
     def handle(self) -> object:

@@ -34,7 +34,6 @@ class LegHistory:
     """Follows one leg; `now` is in monotonic seconds, and never goes back."""
 
     def __init__(self, now: float) -> None:
-        self.joined_at = now
         self.connected_at: float | None = None
         self.last_packet_at: float | None = None
         self.last_frame_at: float | None = None

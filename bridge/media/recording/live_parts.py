@@ -15,6 +15,7 @@ from typing import Final, Protocol
 from bridge.audio.file.wav import make_header
 from bridge.audio.frame import SAMPLE_RATE
 from bridge.errors import StoreFailed
+from bridge.http.object_store import Bucket
 from bridge.media.recording.files import parts_of
 
 PART_BYTES: Final = 5 * 2 * SAMPLE_RATE
@@ -42,22 +43,6 @@ class Track(Protocol):
         """Bytes of audio in the file."""
 
 
-class PartStore(Protocol):
-    """Where parts are; `http.object_store.Bucket` is one."""
-
-    async def put_bytes(self, key: str, content: bytes) -> None:
-        """Store an object."""
-
-    async def list(self, prefix: str) -> list[tuple[str, int]]:
-        """Return the keys with a prefix, and the objects' sizes."""
-
-    async def get(self, key: str) -> bytes:
-        """Return a small object."""
-
-    async def delete(self, key: str) -> None:
-        """Delete an object, if it exists."""
-
-
 @dataclass(slots=True, eq=False)
 class _Followed:
     recording_id: str
@@ -76,7 +61,7 @@ class _Followed:
 class LiveParts:
     """The parts of the recordings of one process."""
 
-    def __init__(self, store: PartStore, *, count: Callable[[str], None]) -> None:
+    def __init__(self, store: Bucket, *, count: Callable[[str], None]) -> None:
         """Make it; `count` is told of each part's outcome (`metrics.recording.PARTS`)."""
         self._store = store
         self._count = count
@@ -144,7 +129,7 @@ class LiveParts:
         return True
 
 
-async def assemble(store: PartStore, recording_id: str, path: Path) -> int:
+async def assemble(store: Bucket, recording_id: str, path: Path) -> int:
     """Make a WAV of a recording's parts; return the bytes of its audio, 0 for none and no file.
 
     Parts that were skipped are silence.

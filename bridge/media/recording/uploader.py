@@ -11,7 +11,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Protocol
 from weakref import WeakValueDictionary
 
 from bridge.errors import DatabaseLost, StoreFailed
@@ -21,6 +20,7 @@ from bridge.media.recording.archive import Archive
 from bridge.media.recording.copies import RecordingCopies
 from bridge.media.recording.files import CONTENT_TYPES, File, FileLocation
 from bridge.media.recording.rows import Recording
+from bridge.metrics.recording import RecordingMetrics
 
 log = logging.getLogger(__name__)
 
@@ -41,24 +41,6 @@ class Intervals:
         return min(self.min_backoff * 2.0 ** min(failures - 1, 30), self.max_backoff)
 
 
-class UploadCounters(Protocol):
-    """Counts uploads and copies; `metrics.recording.RecordingMetrics` is one."""
-
-    def upload(self, outcome: str) -> None:
-        """Count an attempt to upload or delete."""
-
-    def copy(self, outcome: str) -> None:
-        """Count a copy."""
-
-    def set_spool(
-        self, *, files: int, size_bytes: int, oldest_seconds: float, deletions: int
-    ) -> None:
-        """Set what waits for upload or deletion."""
-
-    def set_free_bytes(self, free: int) -> None:
-        """Set the free disk space."""
-
-
 class RecordingUploader:
     """Processes one node's finished recordings."""
 
@@ -68,7 +50,7 @@ class RecordingUploader:
         *,
         store: Bucket | None,
         space: DiskSpace,
-        counters: UploadCounters,
+        counters: RecordingMetrics,
         on_file: Callable[[File, Recording], None] = lambda file, recording: None,
         intervals: Intervals = Intervals(),
     ) -> None:

@@ -13,7 +13,7 @@ from bridge.agent.demonstration import GREETING, demonstration_providers
 from bridge.agent.http_providers import http_providers
 from bridge.agent.phrase_recognizer import PhraseRecognizer
 from bridge.agent.providers import ProviderFailed, Providers
-from bridge.agent.script import AgentCounters, AgentMode, Script
+from bridge.agent.script import AgentMode, Script
 from bridge.agent.sentences import clean
 from bridge.agent.voice_detector import VoiceDetectors, silero
 from bridge.audio.file.wav import make_header
@@ -24,6 +24,7 @@ from bridge.errors import BridgeError, InvalidState, Unsupported
 from bridge.http.client import Http
 from bridge.legs.agent import AgentLeg
 from bridge.legs.base import new_leg_id
+from bridge.metrics.agent import AgentMetrics
 from bridge.node.lines import InboundMode, LineConfig, Lines
 from bridge.node.manager import Manager
 from bridge.node.runner import CallRunner
@@ -67,7 +68,7 @@ class Agents:
         *,
         profile_of: ProfileOf,
         max_voice_detectors: int,
-        counters: AgentCounters,
+        counters: AgentMetrics,
     ) -> None:
         self._manager = manager
         self._lines = lines

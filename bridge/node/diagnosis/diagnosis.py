@@ -4,7 +4,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final
 
 from bridge.call.diagnosis.diagnosis import Change, Diagnosis, Problem
 from bridge.call.diagnosis.incidents import failure_of, incident_of, refusal, resolved_by
@@ -16,6 +16,7 @@ from bridge.call.diagnosis.observation import (
 from bridge.call.diagnosis.problems import Code, Severity
 from bridge.call.model import CallId, LegFigures, LegId
 from bridge.errors import LegNotFound, RateLimited
+from bridge.metrics.problems import ProblemMetrics
 from bridge.node.runner import CallRunner
 from bridge.wire.call_event import CallEvent, EventType
 
@@ -25,22 +26,6 @@ REPORTS_PER_SECOND: Final = 2
 """Of the client of one leg that are taken."""
 HINT_SECONDS: Final = 15.0
 """For which a report counts: clients repeat theirs every 5 s."""
-
-
-class ProblemCounters(Protocol):
-    """Counts problems; `metrics.problems.ProblemMetrics` is one."""
-
-    def raised(self, problem: Problem) -> None:
-        """A problem began."""
-        ...
-
-    def worsened(self, problem: Problem, before: Severity) -> None:
-        """A problem that was raised is now more severe."""
-        ...
-
-    def cleared(self, problem: Problem) -> None:
-        """A problem that was raised has ended."""
-        ...
 
 
 @dataclass(slots=True)
@@ -68,7 +53,7 @@ class DiagnosisLog:
 
     def __init__(
         self,
-        counters: ProblemCounters,
+        counters: ProblemMetrics,
         *,
         turn: bool = False,
         lag: Callable[[], float] = lambda: 0.0,

@@ -1,7 +1,6 @@
 """Records calls: starts, pauses and stops tracks, and publishes what becomes of them."""
 
 import asyncio
-import logging
 from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
@@ -45,8 +44,6 @@ from bridge.node.recording.tracks import (
 from bridge.node.runner import CallRunner
 from bridge.tasks import Tasks
 from bridge.wire.call_event import CallEvent, EventType
-
-log = logging.getLogger(__name__)
 
 NOT_ANNOUNCED: Final = "not_announced"
 """The announcement of the recording could not be played."""

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from bridge.errors import DatabaseLost, NotFound, StoreFailed
+from bridge.http.object_store import Bucket
 from bridge.media.recording.archive import Archive
 from bridge.media.recording.files import WAV_HEADER
-from bridge.media.recording.live_parts import PartStore, assemble
+from bridge.media.recording.live_parts import assemble
 from bridge.media.recording.repair import BYTES_PER_SECOND
 from bridge.media.recording.rows import Recording
 
@@ -44,7 +45,7 @@ class RecordingRecovery:
         self,
         archive: Archive,
         *,
-        store: PartStore | None,
+        store: Bucket | None,
         on_ended: Callable[[Recording, str], None],
         intervals: RecoveryIntervals = RecoveryIntervals(),
     ) -> None:
@@ -97,7 +98,7 @@ class RecordingRecovery:
                     log.warning("recording.not_assembled", extra={"reason": error.reason})
                     return  # the next look tries again; what is on the disk does not wait for it
 
-    async def _assemble(self, store: PartStore, recording: Recording) -> None:
+    async def _assemble(self, store: Bucket, recording: Recording) -> None:
         path = self._archive.path(recording)
         try:
             written = await assemble(store, recording.recording_id, path)

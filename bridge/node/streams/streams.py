@@ -13,9 +13,9 @@ from bridge.call.routing import Heard, Hears, LegRole
 from bridge.errors import NotFound, TooManyStreams
 from bridge.http.client import Http
 from bridge.legs.base import new_leg_id
-from bridge.legs.outbound import SocketCounters
 from bridge.legs.stream import StreamLeg, TrackLeg
 from bridge.media.stream_link import StreamTarget
+from bridge.metrics.network import SocketMetrics
 from bridge.node.manager import Manager
 from bridge.node.runner import CallRunner
 from bridge.node.streams.realtime import SCHEMES as SCHEMES
@@ -54,7 +54,7 @@ class Streams:
         manager: Manager,
         *,
         http: Http,
-        counters: SocketCounters,
+        counters: SocketMetrics,
         per_line: int = 0,
         secrets_of: Callable[[LineName], Sequence[str]] = lambda _: (),
         realtime: RealtimeStreams,

@@ -4,21 +4,15 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from bridge.agent.providers import ProviderFailed, Recognized, Recognizer
 from bridge.audio.detect.phrases import SpokenPhrase
 from bridge.call.transcript import Phrase, Word
+from bridge.metrics.transcription import TranscriptionMetrics
 
 RETRIES: Final = (1.0, 4.0)
 """Seconds until a phrase is tried again."""
-
-
-class PhraseCounters(Protocol):
-    """Counts phrases; `metrics.transcription.TranscriptionMetrics` is one."""
-
-    def phrase(self, outcome: str, /) -> None:
-        """Count an attempt to transcribe a phrase, or one that was left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +41,7 @@ class LiveTranscript:
         recognizer: Recognizer,
         *,
         max_queued: int,
-        counters: PhraseCounters,
+        counters: TranscriptionMetrics,
         on_phrase: Callable[[Phrase], Awaitable[None]],
         on_missing: Callable[[], None],
     ) -> None:

@@ -11,8 +11,7 @@ from bridge.errors import BridgeError, LimitExceeded
 from bridge.legs.base import new_leg_id
 from bridge.legs.sip_reasons import refusal_code
 from bridge.providers.base import CallReceiver
-from bridge.providers.sip.legs import MakeLeg
-from bridge.providers.sip.trunks import Trunk
+from bridge.providers.sip.trunks import MakeLeg, Trunk
 from bridge.trunk.agent import IncomingInvite
 from bridge.wire.metadata import pack
 

@@ -2,32 +2,22 @@
 
 import logging
 from collections.abc import Mapping
-from typing import Final, Protocol
+from typing import Final
 
 from bridge.call.model import CallFacts, LineName
 from bridge.http.service_health import ServiceHealth
 from bridge.legs.base import DialledLeg, new_leg_id
-from bridge.legs.sip_signalling import SipDialog
 from bridge.providers.base import CallReceiver
 from bridge.providers.sip.inbound_calls import take_call
-from bridge.providers.sip.legs import MakeLeg
-from bridge.providers.sip.trunks import Trunk, TrunkStates
+from bridge.providers.sip.trunks import MakeLeg, Trunk, TrunkStates
 from bridge.tasks import Tasks
-from bridge.trunk.agent import IncomingInvite
-from bridge.trunk.trunk import OutboundCall, TrunkAddress
+from bridge.trunk.agent import IncomingInvite, SipAgent
+from bridge.trunk.trunk import OutboundCall
 
 log = logging.getLogger(__name__)
 
 MAX_RINGING: Final = 200
 """Inbound calls that are being set up at once; more get 503."""
-
-
-class Dialler(Protocol):
-    """Makes dialogs (`trunk.agent.SipAgent`)."""
-
-    def dialog(self, trunk: TrunkAddress, call: OutboundCall) -> SipDialog:
-        """Return a dialog for a call over a trunk; its `invite` dials."""
-        ...
 
 
 class SipProvider:
@@ -37,7 +27,7 @@ class SipProvider:
         self,
         trunks: Mapping[LineName, Trunk],
         *,
-        dialler: Dialler,
+        dialler: SipAgent,
         make_leg: MakeLeg,
         states: TrunkStates,
     ) -> None:

@@ -28,8 +28,7 @@ from bridge.legs.base import (
 )
 from bridge.legs.sip_reasons import refusal_code
 from bridge.log import request_id
-from bridge.providers.sip.legs import MakeLeg
-from bridge.providers.sip.trunks import Trunk, TrunkMedia
+from bridge.providers.sip.trunks import MakeLeg, Trunk, TrunkMedia
 from bridge.tasks import Tasks
 from bridge.trunk.agent import IncomingInvite, SipAgent
 from bridge.trunk.trunk import OutboundCall, TrunkAddress

@@ -1,16 +1,19 @@
-"""The trunks of the lines, and how each answered last."""
+"""The trunks of the lines, how their legs are made, and how each answered last."""
 
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol
 
 from bridge.audio.codec.codec import G722, PCMA, PCMU, Codec
-from bridge.call.model import LineName
+from bridge.call.model import LegId, LineName
 from bridge.errors import TrunkUnreachable
 from bridge.http.service_health import ServiceHealth
+from bridge.legs.base import DialledLeg
 from bridge.metrics.sip import SipMetrics
 from bridge.rtc.rtp_source import SourcePolicy
+from bridge.trunk.agent import IncomingInvite
+from bridge.trunk.dialog import AgentDialog
 from bridge.trunk.trunk import TrunkAddress
 from bridge.trunk.trunks import TrunkHealth
 from bridge.wire.sdp.rtp import Security
@@ -43,6 +46,20 @@ class Trunk:
     transfer: bool = False
     """Whether the other party may transfer a call."""
     media: TrunkMedia = TrunkMedia()
+
+
+class MakeLeg(Protocol):
+    """Makes the leg of one telephone call."""
+
+    def __call__(
+        self,
+        leg_id: LegId,
+        *,
+        dialog: AgentDialog,
+        trunk: Trunk,
+        inbound: IncomingInvite | None = None,
+    ) -> DialledLeg:
+        """Return the leg; raises `SdpError` for an offer that cannot be answered."""
 
 
 @dataclass(slots=True)

@@ -27,8 +27,6 @@ class Wire:
 
     timers: Timers
     send: Callable[[bytes, Target], None]
-    retransmitted: Callable[[], None]
-    """Counts a retransmission."""
 
 
 class State(Enum):
@@ -123,7 +121,6 @@ class ClientTransaction:
 
     def _retransmit(self, now: float) -> None:
         self._wire.send(self._data, self.target)
-        self._wire.retransmitted()
         self._interval *= 2
         if not self._invite:
             self._interval = T2 if self.state is State.PROCEEDING else min(self._interval, T2)

@@ -75,7 +75,6 @@ class ServerTransaction:
         """Answer a retransmission of the request; its dialog retransmits a 2xx to an INVITE."""
         if self._last and self.state not in (State.ACCEPTED, State.CONFIRMED, State.TERMINATED):
             self._wire.send(self._last, self._to)
-            self._wire.retransmitted()
 
     def acknowledged(self, now: float) -> None:
         """Take the ACK of a final error."""
@@ -112,7 +111,6 @@ class ServerTransaction:
 
     def _retransmit(self, now: float) -> None:
         self._wire.send(self._last, self._to)
-        self._wire.retransmitted()
         self._interval = min(2 * self._interval, T2)
         self._resend = self._wire.timers.at(now + self._interval, self._retransmit)
 

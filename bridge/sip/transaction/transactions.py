@@ -26,7 +26,7 @@ class Transactions:
     ) -> None:
         self._timers = timers
         self._counters = counters
-        self._wire = Wire(timers, send, self._count_retransmission)
+        self._wire = Wire(timers, send)
         self._clients: dict[_Key, ClientTransaction] = {}
         self._servers: dict[_Key, ServerTransaction] = {}
         self._requests: dict[_Key, _Key] = {}
@@ -67,12 +67,10 @@ class Transactions:
         self._wire.send(data, target)
 
     def receive(self, response: Response, now: float) -> None:
-        """Hand a response to its request; one to no request of ours is counted."""
+        """Hand a response to its request; one to no request of ours is dropped."""
         headers = response.headers
         transaction = self._clients.get((headers.top_via.branch, headers.cseq.method))
-        if transaction is None:
-            self._counters.stray_responses += 1
-        else:
+        if transaction is not None:
             transaction.receive(response, now)
 
     def find(self, request: Request, method: str = "") -> ServerTransaction | None:
@@ -109,9 +107,6 @@ class Transactions:
 
     def _drop_client(self, key: _Key) -> None:
         self._clients.pop(key, None)
-
-    def _count_retransmission(self) -> None:
-        self._counters.retransmissions += 1
 
 
 def _same_path(one: Target, other: Target) -> bool:

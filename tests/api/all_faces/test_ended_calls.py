@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.inprocess import KEY
 from tests.support.packets.offers import ANSWERABLE, offer
+from tests.support.sampling import sample_calls
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.usefixtures("nodes")
@@ -100,6 +101,6 @@ async def test_what_is_left_of_a_recording_is_told_for_as_long_as_the_call_is_kn
     await client.data("/call/record/stop", {"callId": call_id})
     manager = client.bridge.manager
     await until(lambda: not list(manager.calls()))
-    manager.pulse(asyncio.get_running_loop().time() + 3601)
+    sample_calls(manager, asyncio.get_running_loop().time() + 3601)
     response = await client.post("/call/record/stop", {"callId": call_id})
     assert response.status == 404

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from tests.support.inprocess import running, with_limits
+from tests.support.sampling import sample_calls
 
 pytestmark = pytest.mark.usefixtures("nodes")
 
@@ -199,5 +200,5 @@ async def test_an_ended_call_is_forgotten_after_its_retention():
     async with running(with_limits(kept_seconds=0.0)) as client:
         call_id = await client.dial(ECHO)
         await client.data("/call/hangup", {"callId": call_id})
-        client.bridge.manager.pulse(asyncio.get_running_loop().time() + 1)
+        sample_calls(client.bridge.manager, asyncio.get_running_loop().time() + 1)
         assert (await client.post("/call/hangup", {"callId": call_id})).status == 404

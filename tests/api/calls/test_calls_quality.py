@@ -4,6 +4,8 @@ import asyncio
 
 import pytest
 
+from tests.support.sampling import sample_calls
+
 ECHO = "15550100001"
 
 
@@ -11,7 +13,7 @@ async def pulses(client, count, *, first=0):
     """Let seconds pass for the figures, in no time."""
     now = asyncio.get_running_loop().time()
     for second in range(first, first + count):
-        client.bridge.manager.pulse(now + second)
+        sample_calls(client.bridge.manager, now + second)
 
 
 async def test_a_new_call_has_an_empty_timeline(client):

@@ -11,6 +11,7 @@ from bridge.settings.model import Line
 from bridge.wire.call_event import CallEvent
 from bridge.wire.call_id import chirp, wavix
 from tests.support.inprocess import running, settings, with_limits
+from tests.support.sampling import sample_calls
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.usefixtures("nodes")
@@ -22,7 +23,7 @@ async def pulses(client, count, *, first=0):
     """Let seconds pass for the figures, in no time."""
     now = asyncio.get_running_loop().time()
     for second in range(first, first + count):
-        client.bridge.manager.pulse(now + second)
+        sample_calls(client.bridge.manager, now + second)
 
 
 async def diagnosis(client, call_id, *, ticket="demo"):
@@ -121,7 +122,7 @@ async def test_the_diagnosis_of_a_call_goes_with_its_record(client):
     call_id = await answered(client, ECHO)
     await client.data("/call/hangup", {"callId": call_id})
     later = asyncio.get_running_loop().time() + 1e6
-    client.bridge.manager.pulse(later)
+    sample_calls(client.bridge.manager, later)
     assert client.bridge.manager.diagnoses.find(CallId(call_id)) is None
 
 

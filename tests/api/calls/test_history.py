@@ -14,6 +14,7 @@ from bridge.settings.model import Data, Net
 from bridge.wire.call_id import native
 from tests.call.record.test_ended_call import RECORD
 from tests.support.inprocess import KEY, running, settings
+from tests.support.sampling import sample_calls
 from tests.support.servers.receiver import receiving
 from tests.support.waiting import until
 
@@ -96,7 +97,7 @@ async def test_calls_are_found_by_their_problem(client):
     await ended(client)
     now = asyncio.get_running_loop().time()
     for second in range(7):
-        client.bridge.manager.pulse(now + second)
+        sample_calls(client.bridge.manager, now + second)
     assert await listed(client, problem="nobody_joined") == [call_id]
     await client.data("/call/hangup", {"callId": call_id})
     assert await listed(client, problem="nobody_joined") == [call_id]
@@ -144,7 +145,7 @@ async def test_a_call_is_shown_with_everything_known_of_it(client):
     call_id = await answered(client, TALKS)
     now = asyncio.get_running_loop().time()
     for second in range(7):
-        client.bridge.manager.pulse(now + second)
+        sample_calls(client.bridge.manager, now + second)
     await client.data("/call/record/start", {"callId": call_id})
     live = await detail(client, call_id)
     assert (live["state"], live["verdict"]) == ("active", "problem")
@@ -171,9 +172,9 @@ async def test_diagnosis_and_quality_come_from_the_record_once_the_memory_has_fo
     call_id = await answered(client)
     now = asyncio.get_running_loop().time()
     for second in range(7):
-        client.bridge.manager.pulse(now + second)
+        sample_calls(client.bridge.manager, now + second)
     await client.data("/call/hangup", {"callId": call_id})
-    client.bridge.manager.pulse(now + 4000)
+    sample_calls(client.bridge.manager, now + 4000)
     quality = await client.quality(call_id)
     assert (quality["endReason"], len(quality["timeline"][0]["at"])) == ("hangup", 6)
     found = await (await client.get(f"/call/{call_id}/diagnosis")).json()

@@ -10,6 +10,7 @@ from bridge.settings.model import Line
 from tests.support.forwarding import data, dial, post
 from tests.support.inprocess import running, settings, with_limits
 from tests.support.packets.offers import ANSWERABLE, offer
+from tests.support.sampling import sample_calls
 from tests.support.two_nodes import two_nodes
 from tests.support.waiting import until
 
@@ -66,7 +67,7 @@ async def leg_id(client, call_id):
 
 
 def pulse(client):
-    client.bridge.manager.pulse(asyncio.get_running_loop().time())
+    sample_calls(client.bridge.manager, asyncio.get_running_loop().time())
 
 
 async def codes(client, call_id):
@@ -104,7 +105,7 @@ async def test_a_report_that_is_not_repeated_is_forgotten(client, call_id, leg_i
     await report(client, call_id, leg_id, {"microphone": {"state": "live"}, "turnError": 401})
     found = client.bridge.manager.diagnoses.find(call_id)
     later = asyncio.get_running_loop().time() + 16
-    client.bridge.manager.pulse(later)
+    sample_calls(client.bridge.manager, later)
     assert "turn_refused" not in [problem.code for problem in found.diagnosis.open]
 
 
@@ -226,7 +227,7 @@ async def test_a_report_reaches_its_call_through_another_node():
         response = await post(first, "/call/webrtc/offer", {"callID": call_id, "sdp": OFFER})
         leg_id = (await response.json())["legID"]
         await data(first, f"/call/{call_id}/report", {"legID": leg_id} | FULL)
-        second.bridge.manager.pulse(asyncio.get_running_loop().time())
+        sample_calls(second.bridge.manager, asyncio.get_running_loop().time())
         found = second.bridge.manager.diagnoses.find(CallId(call_id))
         assert found is not None
         assert [problem.code for problem in found.diagnosis.open] == ["turn_refused"]

@@ -3,8 +3,8 @@
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from bridge.api.operations.scrape import merge
 from bridge.metrics.registry import Metrics
+from tests.support.metric_families import merge
 from tests.support.two_nodes import two_nodes
 
 

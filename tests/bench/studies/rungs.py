@@ -32,6 +32,7 @@ from bridge.audio.codec.opus import (
 from bridge.audio.codec.opus_packet import has_fec
 from bridge.audio.frame import FRAME_BYTES, FRAME_SAMPLES
 from tests.support.peers.stock_peer import read_wav
+from tests.support.sound.lookahead import lookahead
 from tests.support.sound.speech_compare import RATE, Pcm, align, overlap
 from tests.support.sound.voices import SPEECH, TALKING
 
@@ -150,7 +151,7 @@ def judge(settings: EncoderSettings) -> Row:
         microseconds=0.0,
         bitrate=octets * 8 / (0.02 * count),
         with_fec=carrying / count,
-        lookahead=encoder.lookahead / 16_000,
+        lookahead=lookahead(opus, encoder) / 16_000,
         sounds=tuple(mean(sounds[loss]) for loss in LOSSES),
     )
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from contextlib import asynccontextmanager
+from typing import cast
 
 import pytest
 from typing_extensions import override
@@ -16,6 +17,7 @@ from bridge.media.disk_space import DiskSpace
 from bridge.media.recording.archive import Archive, RetentionRules
 from bridge.media.recording.files import OGG, WAV, FileLocation
 from bridge.media.recording.uploader import Intervals, RecordingUploader
+from bridge.metrics.recording import RecordingMetrics
 from tests.support.waiting import until, until_answer
 
 SALES, CALL = LineName("sales"), CallId("00" + "A" * 30)
@@ -87,7 +89,7 @@ class House:
             self.archive,
             store=shelf,
             space=DiskSpace(folder, 0),
-            counters=self.metrics,
+            counters=cast("RecordingMetrics", self.metrics),
             on_file=lambda file, recording: self.told.append((file.format, file.place)),
             intervals=Intervals(metrics=0.01, poll=0.01, min_backoff=0.01),
         )

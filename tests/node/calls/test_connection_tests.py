@@ -6,6 +6,7 @@ from bridge.call import events
 from bridge.errors import CallNotFound, LimitExceeded, TooManyTests
 from bridge.node.calls.connection_tests import TEST_SECONDS, ConnectionTests
 from tests.support.fake_node import ONE, TWO, Node, dial
+from tests.support.sampling import sample_calls
 
 NOW = 0.0
 
@@ -23,7 +24,7 @@ async def answered(node: Node):
 async def test_a_test_call_has_no_events_and_is_neither_listed_nor_kept():
     node = Node()
     runner = await answered(node)
-    node.manager.pulse(NOW)
+    sample_calls(node.manager, NOW)
     assert await node.manager.list(ONE) == []
     runner.dispatch(events.HangupRequested())
     with pytest.raises(CallNotFound):

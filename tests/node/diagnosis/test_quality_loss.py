@@ -1,5 +1,7 @@
 """Every kind of leg that carries RTP is rated: packets and reports are fed by hand, on the test's clock."""
 
+from typing import cast
+
 import pytest
 
 from bridge.api.calls import render
@@ -11,6 +13,7 @@ from bridge.legs.base import Leg
 from bridge.legs.cloud import CloudLeg, InboundCall
 from bridge.legs.sip import InboundInvite, SipLeg
 from bridge.legs.webrtc import WebRtcLeg
+from bridge.metrics.registry import Metrics
 from bridge.rtc.config import PeerConfig
 from bridge.rtc.dtls import Certificates
 from bridge.rtc.peer import Peer
@@ -18,6 +21,7 @@ from bridge.rtc.plain_peer import PlainPeer
 from bridge.rtc.ports import PortPool
 from bridge.rtc.rtp_source import RtpSource
 from bridge.rtp.session import RtpSession
+from bridge.trunk.dialog import AgentDialog
 from bridge.wire.rtp.rtcp import ReceiverReport, ReportBlock, SenderReport, ntp_middle
 from bridge.wire.rtp.rtcp import parse_compound as parse_rtcp
 from bridge.wire.rtp.rtcp import serialize as serialize_rtcp
@@ -29,7 +33,7 @@ from tests.support.packets.rtp_party import PAYLOADS, THEIRS, VOICE, WALL, rtp
 from tests.support.peers.bridge_peer import opus
 from tests.support.peers.meta_sdp import MediaEnd, Writer
 from tests.support.sip.telephone import ScriptedDialog
-from tests.support.whatsapp.cloud_call import FakeMeta, Observed
+from tests.support.whatsapp.cloud_call import FakeMeta
 
 META = MediaEnd(
     "203.0.113.1", (("203.0.113.1", 3480),), "ufrag", "p" * 24, ":".join(["AB"] * 32), THEIRS
@@ -38,6 +42,7 @@ TELEPHONE = (
     "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
     "m=audio 40000 RTP/AVP 111\r\na=rtpmap:111 opus/48000/2\r\n"
 )
+SETUP = Metrics(version="1").setup
 LOST = 20
 """Every twentieth packet: 5 %."""
 
@@ -57,7 +62,7 @@ def peer_of(dialect: SdpDialect):
 
 
 def browser() -> Leg:
-    leg = WebRtcLeg(LegId("browser"), peer=peer_of(BROWSER), counters=Observed())
+    leg = WebRtcLeg(LegId("browser"), peer=peer_of(BROWSER), counters=SETUP)
     leg._media.peer.set_remote(offer("minimal"))
     leg.source = leg.sink = leg._media.peer.session
     return leg
@@ -68,7 +73,7 @@ def whatsapp_user() -> Leg:
         LegId("user"),
         signalling=NoMeta(),
         peer=peer_of(WHATSAPP),
-        counters=Observed(),
+        counters=SETUP,
         inbound=InboundCall("wacid.1", Writer().offer(META)),
     )
 
@@ -78,7 +83,7 @@ def telephone() -> Leg:
     config = PeerConfig(bind=("127.0.0.1",), ports=ports)
     leg = SipLeg(
         LegId("telephone"),
-        dialog=ScriptedDialog(),
+        dialog=cast("AgentDialog", ScriptedDialog()),
         media=lambda on_digit, signaller: PlainPeer(
             config=config,
             opus=opus(),
@@ -87,7 +92,7 @@ def telephone() -> Leg:
             on_digit=on_digit,
             source=RtpSource(signaller=signaller),
         ),
-        counters=Observed(),
+        counters=SETUP,
         inbound=InboundInvite(TELEPHONE),
     )
     peer = leg._peer

@@ -1,12 +1,14 @@
 """The phrases of a live call and their provider."""
 
 import asyncio
+from typing import cast
 
 import pytest
 
 from bridge.agent.providers import ProviderFailed, Recognized
 from bridge.audio.detect.phrases import SpokenPhrase
 from bridge.call.transcript import Phrase, Word
+from bridge.metrics.transcription import TranscriptionMetrics
 from bridge.node.transcripts.live import LiveTranscript, phrase_of
 
 pytestmark = pytest.mark.virtual_time
@@ -44,7 +46,7 @@ class Run:
         self.live = LiveTranscript(
             provider,
             max_queued=most,
-            counters=self.counts,
+            counters=cast("TranscriptionMetrics", self.counts),
             on_phrase=self._keep,
             on_missing=self._missed,
         )

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from typing import cast
 
 import pytest
 
@@ -9,6 +10,7 @@ from bridge.call.model import CallDetails, LineName, Parties
 from bridge.metrics.registry import Metrics
 from bridge.providers.sip.provider import MAX_RINGING, SipProvider, caller_of
 from bridge.providers.sip.trunks import Trunk, TrunkStates
+from bridge.trunk.agent import SipAgent
 from bridge.trunk.trunk import TrunkAddress
 from bridge.trunk.trunks import TrunkHealth
 from tests.support.fake_leg import FakeLeg
@@ -55,7 +57,7 @@ async def made():
     states = TrunkStates(trunks, lambda name: TrunkHealth(), Metrics(version="0").sip)
     provider = SipProvider(
         trunks,
-        dialler=dialler,
+        dialler=cast("SipAgent", dialler),
         make_leg=lambda leg_id, **_: FakeLeg(leg_id),
         states=states,
     )

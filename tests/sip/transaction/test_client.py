@@ -20,7 +20,7 @@ class Line:
         self.responses: list[Any] = []
         self.ended = 0
         self.timers, self.now = Timers(), 0.0
-        wire = Wire(self.timers, lambda d, t: self.sent.append((self.now, read(d))), lambda: None)
+        wire = Wire(self.timers, lambda d, t: self.sent.append((self.now, read(d))))
         self.request = read(data)
         self.transaction = ClientTransaction(
             wire, self.request, target, lambda r, now: self.responses.append(r), self.end

@@ -5,9 +5,10 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from ipaddress import ip_network
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from bridge.http.resolver import Dns
+from bridge.metrics.sip import SipMetrics
 from bridge.sip.events import DialogEvent
 from bridge.trunk.admission import InboundTrunk, SipAdmission
 from bridge.trunk.agent import IncomingInvite, SipAgent
@@ -92,7 +93,7 @@ class AgentUnderTest:
             self.sockets,
             targets=self.targets,
             admission=self.admission,
-            counters=self.counted,
+            counters=cast("SipMetrics", self.counted),
             node=more.get("node", 0),
         )
         if more.get("takes_calls", True):

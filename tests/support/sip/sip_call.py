@@ -3,18 +3,20 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import Any
+from typing import Any, cast
 
 from bridge.audio.codec.codec import PCMA, PCMU, Codec
 from bridge.audio.frame import Frame
 from bridge.call import events
 from bridge.call.model import EndReason, LegId
 from bridge.legs.sip import InboundInvite, SipLeg, SipOptions
+from bridge.metrics.calls import SetupMetrics
 from bridge.rtc.config import PeerConfig, Timeouts
 from bridge.rtc.plain_peer import PlainPeer
 from bridge.rtc.ports import PortPool
 from bridge.rtc.rtp_source import RtpSource, SourcePolicy
 from bridge.sip import events as sip
+from bridge.trunk.dialog import AgentDialog
 from bridge.wire.sdp.rtp import Security
 from tests.support.machine import free_port
 from tests.support.peers.bridge_peer import opus
@@ -99,9 +101,9 @@ class Call:
 
         self.leg = SipLeg(
             LEG,
-            dialog=self.dialog,
+            dialog=cast("AgentDialog", self.dialog),
             media=media,
-            counters=self.observed,
+            counters=cast("SetupMetrics", self.observed),
             inbound=inbound,
             options=SipOptions(**options),
         )

@@ -12,10 +12,7 @@ def invite(to: str, *, trunks: frozenset[str], **said: Any) -> IncomingInvite:
     known: dict[str, Any] = {
         "source": Target("udp", "203.0.113.7", 5060),
         "sdp": "v=0",
-        "request_uri": f"sip:{to}@bridge.example",
-        "to_uri": f"sip:{to}@bridge.example",
         "to_user": to,
-        "from_uri": "sip:+4915112345@trunk.example",
         "from_user": "+4915112345",
         "from_name": "",
     }

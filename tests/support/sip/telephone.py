@@ -208,7 +208,7 @@ class Telephone:
 
 
 class ScriptedDialog:
-    """The signalling of one call (`legs.sip_signalling.SipDialog`): keeps what the leg asks for, and says what the test says."""
+    """The signalling of one call (`trunk.dialog.AgentDialog`): keeps what the leg asks for, and says what the test says."""
 
     def __init__(self) -> None:
         self.on_event: Callable[[sip.DialogEvent], None] = lambda _: None

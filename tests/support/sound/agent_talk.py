@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import asynccontextmanager
+from typing import cast
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from bridge.agent.voice_detector import VoiceDetectors
 from bridge.audio.frame import SILENCE, Frame
 from bridge.call.model import LegId
 from bridge.legs.agent import AgentLeg
+from bridge.metrics.agent import AgentMetrics
 from bridge.settings.line import Agent
 
 VOICE = (8000 * np.sin(np.arange(320) * 0.2)).astype("<i2").tobytes()
@@ -139,7 +141,7 @@ async def talking(mode=AgentMode.AI, *, greeting="Good day.", model=None, **sett
         told,
         Providers(minds, minds, minds),
         voices=VoiceDetectors(model and (lambda: model), maximum=1),
-        counters=counts,
+        counters=cast("AgentMetrics", counts),
         hang_up=hang_up,
     )
     talk = Talk(leg, minds, counts)

@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from bridge.call import events
 from bridge.call.model import EndReason, LegId
 from bridge.errors import BridgeError, LegError
 from bridge.legs.cloud import CloudLeg, InboundCall
+from bridge.metrics.calls import SetupMetrics
 from bridge.rtc.config import PeerConfig, Timeouts
 from bridge.rtc.dtls import Certificates
 from bridge.rtc.peer import Peer
@@ -117,7 +119,7 @@ class Call:
                 on_digit=on_digit,
                 on_restart=on_restart,
             ),
-            counters=self.observed,
+            counters=cast("SetupMetrics", self.observed),
             inbound=inbound,
             connect=None if inbound else self.connect,
         )

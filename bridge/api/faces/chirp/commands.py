@@ -19,7 +19,6 @@ from bridge.node.calls.participants import add_participant, remove_participant
 from bridge.wire.call_id import chirp
 
 MAX_REASON: Final = 500
-ACCEPTED: Final = "accepted"
 QUEUED: Final = "queued"
 
 FORMATS: Final = (MP4, OGG, WEBM, WAV)

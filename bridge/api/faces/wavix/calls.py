@@ -19,12 +19,10 @@ from bridge.api.media.streams import (
     AudioEncoding,
     FrameMs,
     Parameters,
-    Protocol,
+    ProtocolName,
     SampleRate,
     WebSocketUrl,
-    check_type,
-    checked_url,
-    media_format,
+    order_of,
 )
 from bridge.api.server.fields import Phone, Url, field
 from bridge.api.server.listing import find_call
@@ -40,6 +38,11 @@ from bridge.wire.stream.media_stream import Channel, StreamProtocol, StreamType
 
 MAX_SECONDS: Final = 86_400
 """That a call may be asked to ring, or to last; the operator's limits hold all the same."""
+NAMES: Final = (
+    *("stream_url", "stream_type"),
+    *("stream_encoding", "stream_sample_rate", "stream_frame_ms"),
+)
+"""As `streams.NAMES`."""
 
 
 Tag: TypeAlias = Annotated[str, field(min_length=0, max_length=1024)]
@@ -120,35 +123,11 @@ class NewStream(Struct):
     stream_type: StreamType
     stream_channel: Channel
     stream_url: WebSocketUrl = ""
-    stream_protocol: Protocol = StreamProtocol.NATIVE
+    stream_protocol: ProtocolName = StreamProtocol.NATIVE
     stream_parameters: Parameters = {}
     stream_encoding: AudioEncoding | None = None
     stream_sample_rate: SampleRate | None = None
     stream_frame_ms: FrameMs | None = None
-
-    @property
-    def order(self) -> StreamOrder:
-        """The stream to begin.
-
-        Raises:
-            InvalidRequest: as `checked_url`, `check_type` and `media_format`.
-        """
-        check_type(self.stream_protocol, self.stream_type, "stream_type")
-        media = media_format(
-            self.stream_protocol,
-            self.stream_encoding,
-            self.stream_sample_rate,
-            self.stream_frame_ms,
-            names=("stream_encoding", "stream_sample_rate", "stream_frame_ms"),
-        )
-        return StreamOrder(
-            checked_url(self.stream_protocol, self.stream_url, "stream_url"),
-            self.stream_type,
-            self.stream_channel,
-            media,
-            self.stream_protocol,
-            self.stream_parameters,
-        )
 
 
 class StreamedAnswer(NewStream):
@@ -250,7 +229,7 @@ async def answer(context: Context, body: StreamedAnswer | PlainAnswer) -> Answer
     services, call_id = context.services, context.call_id
     if body.call_transcription:
         services.transcripts.check(context.line)
-    order = body.order if isinstance(body, StreamedAnswer) else None
+    order = order_of(body, NAMES) if isinstance(body, StreamedAnswer) else None
     # A call whose stream cannot begin is not answered.
     if order is not None:
         context.live_call()
@@ -272,7 +251,7 @@ async def answer(context: Context, body: StreamedAnswer | PlainAnswer) -> Answer
 )
 async def start_stream(context: Context, body: NewStream) -> StreamStarted:
     """Stream an answered call: one two-way and five one-way streams at most."""
-    return StreamStarted(await _start(context, body.order))
+    return StreamStarted(await _start(context, order_of(body, NAMES)))
 
 
 @WAVIX.delete(
