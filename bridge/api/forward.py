@@ -40,12 +40,7 @@ if TYPE_CHECKING:
     from aiohttp.http_websocket import WebSocketReader
 
 
-POLLS = 5
 POLL_SECONDS = 0.1
-JOIN_POLLS = 20
-"""Twice the time between two looks of a node at the others."""
-ANSWER_SECONDS = 20.0
-"""How long the owner may take to begin its answer."""
 HOP_BY_HOP = frozenset(
     {
         "connection",
@@ -175,7 +170,7 @@ async def _wait_until_known(
     request: web.Request, siblings: Siblings, owner: int, call_id: str
 ) -> None:
     """Wait for a node that has a live call and has joined too lately to be known here, if it is one."""
-    for _ in range(JOIN_POLLS):
+    for _ in range(round(siblings.timing.join / POLL_SECONDS)):
         if siblings.members.find(owner) is not None:
             return
         record = await _directory(request).find(call_id)
@@ -186,8 +181,9 @@ async def _wait_until_known(
 
 async def _recover_ended(request: web.Request, call_id: str) -> None:
     """Take over the record of a call whose owner does not answer, if it has ended."""
-    for _ in range(POLLS):
-        record = await _directory(request).find(call_id)
+    directory = _directory(request)
+    for _ in range(round(directory.siblings.timing.recorded / POLL_SECONDS)):
+        record = await directory.find(call_id)
         if record is None:
             return
         if record.reason is not None:
@@ -229,7 +225,7 @@ async def _proxy(
     request: web.Request, siblings: Siblings, owner: int, headers: CIMultiDict[str]
 ) -> web.StreamResponse:
     body = await read_bytes(request) if request.body_exists else None
-    async with asyncio.timeout(ANSWER_SECONDS) as deadline:
+    async with asyncio.timeout(siblings.timing.forwarded) as deadline:
         upstream = await siblings.send(
             owner,
             request.method,
@@ -271,7 +267,7 @@ async def _tunnel(
     headers.update(proof)
     try:
         narrow(writer.transport)
-        async with asyncio.timeout(ANSWER_SECONDS):
+        async with asyncio.timeout(siblings.timing.forwarded):
             writer.write(_head(request.method, target, headers))
             status, headers = _read_head(await reader.readuntil(b"\r\n\r\n"))
         if HEADER in headers:  # other requests are told why (`Siblings.request`)

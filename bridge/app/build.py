@@ -37,9 +37,8 @@ from bridge.call.policy import kinds_on
 from bridge.call.quota import Quota
 from bridge.cluster.directory import SharedDirectory
 from bridge.cluster.host import machine_id
-from bridge.cluster.leases import Leased
-from bridge.cluster.membership import Alone, is_first
-from bridge.cluster.recovery import Membership, Recovery
+from bridge.cluster.membership import Alone, Membership, is_first
+from bridge.cluster.recovery import Recovery
 from bridge.db.database import Database
 from bridge.http import local_token
 from bridge.http.listener import MAX_DESCRIPTORS
@@ -51,7 +50,7 @@ from bridge.node.calls.machine_detection import MachineDetectors
 from bridge.node.clock import Clock
 from bridge.node.diagnosis.diagnosis import DiagnosisLog
 from bridge.node.dial_rules import DialRules
-from bridge.node.drain import FINISH_SECONDS, FINISH_SECONDS_LEASED, Drain
+from bridge.node.drain import Drain
 from bridge.node.load import Load
 from bridge.node.manager import Manager
 from bridge.node.pulse import pulse
@@ -217,7 +216,7 @@ def build(
             manager,
             usual_seconds=limits.drain_seconds,
             others=lambda: any(not one.draining for one in members.others()),
-            finish_seconds=FINISH_SECONDS_LEASED if isinstance(members, Leased) else FINISH_SECONDS,
+            finish_seconds=members.finish_seconds,
         ),
         history=history,
         http=build_http(application, settings, metrics),

@@ -9,6 +9,7 @@ from pathlib import Path
 from bridge.api.server.sibling_gate import SiblingGate
 from bridge.app.foundation import Foundation
 from bridge.cluster.leases import Leased
+from bridge.cluster.membership import Membership
 from bridge.cluster.placement import Placement
 from bridge.cluster.siblings import Siblings
 from bridge.cluster.transports import NetworkTransport, UnixTransport
@@ -19,13 +20,13 @@ from bridge.metrics.registry import Metrics
 from bridge.settings.cluster import Cluster
 from bridge.settings.model import Settings
 from bridge.stores.directory import FOLDER
-from bridge.stores.nodes import Members, NodeLoad
+from bridge.stores.nodes import NodeLoad
 
 SETTINGS = "cluster.tls_cert, cluster.tls_key, cluster.tls_ca"
 
 
 def build_siblings(
-    settings: Settings, members: Members, metrics: Metrics
+    settings: Settings, members: Membership, metrics: Metrics
 ) -> tuple[Siblings, SiblingGate | None]:
     """Make the clients of the other nodes within the running loop, and what admits those of other machines.
 
@@ -34,8 +35,8 @@ def build_siblings(
     Raises:
         SettingsError: a certificate of `cluster` cannot be used.
     """
-    cluster = settings.cluster
-    unix = UnixTransport(Path(settings.data.dir) / FOLDER)
+    cluster, timing = settings.cluster, members.timing
+    unix = UnixTransport(Path(settings.data.dir) / FOLDER, timing)
     if not cluster.url:
         return Siblings(members, unix=unix), None
     signer = NodeSigner(
@@ -45,7 +46,8 @@ def build_siblings(
         former_secret=cluster.former_secret,
         now=members.now,
     )
-    siblings = Siblings(members, unix=unix, network=NetworkTransport(signer, client_tls(cluster)))
+    network = NetworkTransport(signer, client_tls(cluster), timing)
+    siblings = Siblings(members, unix=unix, network=network)
     connections = Connections(
         limit=settings.limits.connections,
         set_open=lambda _: None,

@@ -6,6 +6,7 @@ from aiohttp import web
 
 from bridge.app.peers import Peers
 from bridge.cluster.directory import SharedDirectory
+from bridge.cluster.membership import Membership
 from bridge.db.database import Database
 from bridge.http.client import Http
 from bridge.metrics.registry import Metrics
@@ -20,7 +21,6 @@ from bridge.providers.simulator.provider import SimulatorProvider
 from bridge.rtc.ports import PortPool
 from bridge.settings.model import Settings
 from bridge.stores.event_log import EventLog
-from bridge.stores.nodes import Members
 from bridge.tasks import Tasks
 
 
@@ -38,7 +38,7 @@ class Foundation:
     lines: Lines
     line_book: LineBook
     manager: Manager
-    members: Members
+    members: Membership
     drain: Drain
     history: CallHistory
     http: Http

@@ -2,24 +2,26 @@
 
 import asyncio
 from dataclasses import replace
-from typing import Final
 
 from bridge.app.build import Bridge
 from bridge.cluster.leases import Leased
 from bridge.cluster.membership import new_boot
 from bridge.cluster.siblings import IDENTITY_PATH
+from bridge.cluster.timing import DEFAULT, ClusterTiming
 from bridge.db.postgres import Postgres
 from bridge.http.node_signature import RowSigner
 from bridge.settings.model import Settings
 from bridge.stores.nodes import Member
 
-LEASE_STATEMENT_SECONDS: Final = 2.0
-"""A heartbeat that takes longer has failed."""
-ASK_SECONDS: Final = 5.0
-"""After the start: siblings that start at the same time may answer later than they are registered."""
 
-
-async def join(settings: Settings, *, machine: str, boot: str = "", run: str = "") -> Leased:
+async def join(
+    settings: Settings,
+    *,
+    machine: str,
+    boot: str = "",
+    run: str = "",
+    timing: ClusterTiming = DEFAULT,
+) -> Leased:
     """Join the nodes that share the settings' PostgreSQL database; a supervisor sets `boot` and `run`.
 
     Raises:
@@ -27,10 +29,10 @@ async def join(settings: Settings, *, machine: str, boot: str = "", run: str = "
     """
     data, cluster = settings.data, settings.cluster
     engine = Postgres(data.url, statement_seconds=data.statement_seconds)
-    quick = replace(engine, statement_seconds=LEASE_STATEMENT_SECONDS)
+    quick = replace(engine, statement_seconds=timing.statement)
     own = Member(node=0, boot=boot or new_boot(), machine=machine, url=cluster.url)
     signer = RowSigner(cluster.secret, cluster.former_secret)
-    return await Leased.join(engine, quick.connect, own, run=run, signer=signer)
+    return await Leased.join(engine, quick.connect, own, run=run, signer=signer, timing=timing)
 
 
 def attach(members: Leased, bridge: Bridge) -> None:
@@ -55,7 +57,7 @@ def attach(members: Leased, bridge: Bridge) -> None:
         members.boot_of = siblings.boot_of
 
         async def ask_all() -> None:
-            await asyncio.sleep(ASK_SECONDS)
+            await asyncio.sleep(members.timing.introduce)
             await siblings.request_all(IDENTITY_PATH)  # who refuses our signature is logged
 
         bridge.background.spawn(ask_all(), name="ask the siblings")

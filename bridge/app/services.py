@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Final
 
 from aiohttp import web
 
@@ -72,9 +71,6 @@ from bridge.stores.cloud import CloudStore
 from bridge.stores.secret import identity, shared_secret
 from bridge.webhooks.delivery import Webhooks
 from bridge.whatsapp.gateway import engine as gateway_engine
-
-RECOVER_AGAIN_SECONDS: Final = 1.0
-"""After an outage of the database."""
 
 
 def build_services(
@@ -303,19 +299,24 @@ def build_gateway_provider(base: Foundation) -> GatewayProvider:
 
 
 def _spawn(base: Foundation, recover: Callable[[], Awaitable[None]]) -> None:
-    work = recover_insistently(base.database, recover)
+    work = recover_insistently(base.database, recover, retry=base.members.timing.retry)
     base.background.spawn(work, name="recover the calls of a lost node")
 
 
-async def recover_insistently(database: Database, recover: Callable[[], Awaitable[None]]) -> None:
-    """Have a provider end the calls of a lost node, also where the database is lost meanwhile."""
+async def recover_insistently(
+    database: Database, recover: Callable[[], Awaitable[None]], *, retry: float
+) -> None:
+    """Have a provider end the calls of a lost node, also where the database is lost meanwhile.
+
+    `retry` is after how many seconds it is tried again then.
+    """
     while True:
         try:
             await recover()
             return
         except DatabaseLost:
             await database.available()
-            await asyncio.sleep(RECOVER_AGAIN_SECONDS)
+            await asyncio.sleep(retry)
 
 
 def build_events(base: Foundation, tickets: Tickets) -> Webhooks:

@@ -1,6 +1,6 @@
 """The nodes of several machines, by leases in the database that they share.
 
-A node renews its lease every 2 s, on a connection of its own: the commits of events may take long. The
+A node renews its lease each heartbeat (`cluster.timing`), on a connection of its own: the commits of events may take long. The
 database's clock is the only one that counts. A lease that ran out can be renewed as long as nobody has declared
 its node dead; afterwards the node finds itself fenced.
 """
@@ -14,8 +14,11 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Final, Self, TypeVar
 
-from bridge.cluster.membership import Ended
+from typing_extensions import override
+
+from bridge.cluster.membership import Membership
 from bridge.cluster.reaping import CleanLease, Verdict, expired, judge
+from bridge.cluster.timing import DEFAULT, ClusterTiming
 from bridge.db.database import Connection, Engine, Session
 from bridge.errors import BridgeError
 from bridge.http.node_signature import RowSigner
@@ -25,14 +28,6 @@ from bridge.tasks import Tasks
 
 log = logging.getLogger(__name__)
 
-BEAT_SECONDS: Final = 2.0
-READ_SECONDS: Final = 1.0
-"""Between two looks at the nodes."""
-JUDGE_SECONDS: Final = 0.5
-"""Between two judgements of the others, and a random part of `JITTER` more, so that not all do it at once."""
-JITTER: Final = 0.3
-ANSWER_SECONDS: Final = 1.0
-"""How long a node whose lease has run out may take to say that it is alive."""
 UNSIGNED: Final = (
     "its row in the database is signed by neither cluster.secret nor cluster.former_secret of this machine: set "
     "the same cluster.secret on both, and the same version; where they are, somebody else has changed the row"
@@ -45,8 +40,8 @@ async def _unknown(_: Member) -> str | None:
     return None
 
 
-class Leased:
-    """The nodes that share a database (`cluster.recovery.Membership`)."""
+class Leased(Membership):
+    """The nodes that share a database."""
 
     def __init__(
         self,
@@ -55,11 +50,12 @@ class Leased:
         connect: Callable[[], Session],
         thread: ThreadPoolExecutor,
         signer: RowSigner,
+        *,
+        timing: ClusterTiming,
     ) -> None:
         """Use `join` instead."""
-        self.own = own
-        self.several = True
-        self.fenced = asyncio.Event()
+        super().__init__(own, run="", timing=timing)
+        self.finish_seconds = timing.finish_leased
         self.boot_of: Callable[[Member], Awaitable[str | None]] = _unknown
         """Asks a node, at its address, for its boot id; None: it does not answer."""
         self.describe: Callable[[], tuple[NodeLoad, bool]] = lambda: (NodeLoad(), False)
@@ -73,16 +69,12 @@ class Leased:
         self._session: Session | None = session
         self._thread = thread
         self._loop = asyncio.get_running_loop()
-        self._clean = CleanLease()
+        self._clean = CleanLease(timing)
         self._found: list[Lease] = []
         self._shared_time = 0.0
         self._read_at = self._loop.time()
-        self._renewed_at = -BEAT_SECONDS
+        self._renewed_at = -timing.heartbeat
         self._reachable = True
-        self._followers: list[Callable[[Member], None]] = []
-        self._ended: list[Ended] = []
-        self._known: set[str] = set()
-        """Processes that the supervisor saw end."""
         self._tasks = Tasks()
         self._closed = False
 
@@ -95,6 +87,7 @@ class Leased:
         *,
         run: str = "",
         signer: RowSigner | None = None,
+        timing: ClusterTiming = DEFAULT,
     ) -> Self:
         """Register this process, and keep its lease until `aclose`; `connect` opens a session of the database.
 
@@ -111,7 +104,12 @@ class Leased:
             try:
                 session.begin()
                 joined = nodes.join(
-                    session, own, run=run or own.boot, now=session.now(), signer=signer
+                    session,
+                    own,
+                    run=run or own.boot,
+                    now=session.now(),
+                    lease=timing.lease,
+                    signer=signer,
                 )
                 session.commit()
             finally:
@@ -124,16 +122,18 @@ class Leased:
         except BaseException:
             thread.shutdown(wait=False)
             raise
-        made = cls(joined, session, connect, thread, signer)
+        made = cls(joined, session, connect, thread, signer, timing=timing)
         await made.look()
         made._tasks.spawn(made._beat(), name="lease")
         made._tasks.spawn(made._reap(), name="reaper")
         return made
 
+    @override
     def now(self) -> float:
         """Return the database's time."""
         return self._shared_time + self._loop.time() - self._read_at
 
+    @override
     def others(self) -> list[Member]:
         """Return the other nodes whose leases had not run out when they were read last."""
         return [
@@ -143,33 +143,13 @@ class Leased:
             and (one.until is None or one.until >= self._shared_time)
         ]
 
-    def find(self, node: int) -> Member | None:
-        """Return a node that nobody has declared dead, this one too."""
-        if node == self.own.node:
-            return self.own
-        return next((one.member for one in self._found if one.member.node == node), None)
-
     def update(self, living: Collection[Member], ended: Collection[Member]) -> None:
         """Note which processes of this machine the supervisor saw end; their numbers are not those of nodes."""
         new = {one.boot for one in ended} - self._known
         self._known |= new
-        lost = [one.member for one in self._found if one.member.boot in new]
-        if lost:
-            self._report(lost, certain=True)
+        self._report([one for one in self._members.values() if one.boot in new], certain=True)
 
-    def follow_lost(self, follower: Callable[[Member], None]) -> None:
-        """Call a function for each lost node that this one has taken over."""
-        self._followers.append(follower)
-
-    def follow_ended(self, follower: Ended) -> None:
-        """Call a function with nodes that have ended, or whose leases have run out."""
-        self._ended.append(follower)
-
-    def taken_over(self, lost: Member) -> None:
-        """Report a node that was taken over."""
-        for follower in self._followers:
-            follower(lost)
-
+    @override
     def register(self, connection: Connection) -> None:
         """Do nothing: this process has joined."""
 
@@ -179,13 +159,15 @@ class Leased:
         Raises:
             BridgeError: the database cannot be reached.
         """
-        renew = self._loop.time() - self._renewed_at >= BEAT_SECONDS - READ_SECONDS / 2
+        renew = self._loop.time() - self._renewed_at >= self.timing.heartbeat - self.timing.look / 2
         load, draining = self.describe()
         own = replace(self.own, load=load, draining=draining)
 
         def work(session: Session) -> tuple[bool, float, list[Lease]]:
             now = session.now()
-            alive = not renew or nodes.renew(session, own, now=now, signer=self._signer)
+            alive = not renew or nodes.renew(
+                session, own, now=now, lease=self.timing.lease, signer=self._signer
+            )
             return alive, now, nodes.leases(session)
 
         asked_at = self._loop.time()
@@ -201,11 +183,11 @@ class Leased:
             self.fenced.set()
             return
         gone = {one.member.boot for one in found}
-        lost = [one.member for one in self._found if one.member.boot not in gone]
+        lost = [one for one in self._members.values() if one.boot not in gone]
         self._found = self._checked(found)
-        if lost:
-            # Ended by another node, or by themselves: what they left may be anybody's.
-            self._report(lost, certain=True)
+        self._members = {one.member.node: one.member for one in self._found}
+        # Ended by another node, or by themselves: what they left may be anybody's.
+        self._report(lost, certain=True)
 
     def _checked(self, found: Collection[Lease]) -> list[Lease]:
         """Return leases without the URLs that no machine has signed: customers' keys would be sent there."""
@@ -253,19 +235,19 @@ class Leased:
                 if not self._reachable:
                     log.info("lease.reachable", extra={"node": self.own.node})
                 self._reachable = True
-            await asyncio.sleep(max(0.1, began + READ_SECONDS - self._loop.time()))
+            await asyncio.sleep(max(0.1, began + self.timing.look - self._loop.time()))
 
     async def _reap(self) -> None:
         refused: set[str] = set()
         while not self.fenced.is_set():
-            await asyncio.sleep(JUDGE_SECONDS + JITTER * secrets.randbelow(1000) / 1000)
+            jitter = self.timing.judge_jitter * secrets.randbelow(1000) / 1000
+            await asyncio.sleep(self.timing.judge + jitter)
             try:
                 verdict = await self.decide()
             except Exception:  # must not end the loop
                 log.exception("reaper.failed")
                 continue
-            if verdict.dead:
-                self._report(verdict.dead, certain=False)
+            self._report(verdict.dead, certain=False)
             new = {one.boot for one in verdict.refused}
             if new - refused:
                 log.error(
@@ -292,13 +274,9 @@ class Leased:
 
     async def _ask(self, suspect: Member) -> str | None:
         with suppress(TimeoutError):
-            async with asyncio.timeout(ANSWER_SECONDS):
+            async with asyncio.timeout(self.timing.answer):
                 return await self.boot_of(suspect)
         return None
-
-    def _report(self, ended: Collection[Member], *, certain: bool) -> None:
-        for follower in self._ended:
-            follower(ended, certain)
 
     async def _in_thread(self, work: Callable[[Session], Result]) -> Result:
         def run() -> Result:

@@ -1,10 +1,11 @@
-"""The nodes of a bridge where no lease is needed: one process, or the processes of one machine."""
+"""The nodes of a bridge, as one of them knows them: what all kinds of membership share, and those that need no lease."""
 
 import asyncio
 import secrets
 from collections.abc import Callable, Collection
 from typing import TypeAlias
 
+from bridge.cluster.timing import DEFAULT, ClusterTiming
 from bridge.db.database import Connection, wall_time
 from bridge.stores import nodes
 from bridge.stores.nodes import Member, Members
@@ -24,91 +25,89 @@ def is_first(members: Members) -> bool:
     return members.own.node < min(others, default=members.own.node + 1)
 
 
-class Alone:
-    """The only node of a bridge (`stores.nodes.Members`)."""
+class Membership:
+    """The nodes of a bridge (`stores.nodes.Members`), and who is told of those that end."""
 
-    def __init__(self, *, boot: str = "", machine: str = "") -> None:
-        self.own = Member(node=0, boot=boot or new_boot(), machine=machine)
-        self.several = False
-        self.fenced = asyncio.Event()
-
-    def others(self) -> list[Member]:
-        """There are none."""
-        return []
-
-    def find(self, node: int) -> Member | None:
-        """Return this node for its number."""
-        return self.own if node == self.own.node else None
-
-    def now(self) -> float:
-        """Return the machine's time."""
-        return wall_time()
-
-    def follow_lost(self, follower: Callable[[Member], None]) -> None:
-        """Nobody is lost while this node runs."""
-
-    def follow_ended(self, follower: Ended) -> None:
-        """Nobody ends while this node runs."""
-
-    def taken_over(self, lost: Member) -> None:
-        """Nobody is taken over while this node runs."""
-
-    def register(self, connection: Connection) -> None:
-        """Register this process; all others have ended."""
-        nodes.register(connection, self.own, run=self.own.boot, now=connection.now())
-
-
-class Supervised:
-    """The nodes of one machine, as their supervisor reports them (`stores.nodes.Members`)."""
-
-    def __init__(self, own: Member, others: Collection[Member] = (), *, run: str) -> None:
-        """Set this node, the others that its supervisor has named so far, and the supervisor's run."""
+    def __init__(self, own: Member, *, run: str, timing: ClusterTiming) -> None:
+        """Set this node, and what has started it: its supervisor's run, or its own boot id."""
         self.own = own
+        self.run = run
+        self.timing = timing
         self.several = True
         self.fenced = asyncio.Event()
-        self.run = run
+        self.finish_seconds = timing.finish_supervised
+        """How long requests that came before a drain may begin their calls."""
         self._followers: list[Callable[[Member], None]] = []
         self._ended: list[Ended] = []
         self._known: set[str] = set()
         """Processes that are known to have ended."""
         self._members: dict[int, Member] = {}
-        self.update([own, *others], ())
 
     def others(self) -> list[Member]:
-        """Return the other nodes that the supervisor runs."""
+        """Return the other nodes, by number."""
         return [one for node, one in sorted(self._members.items()) if node != self.own.node]
 
     def find(self, node: int) -> Member | None:
-        """Return a node that the supervisor runs, this one too."""
-        return self._members.get(node)
+        """Return a node that has not been found to have ended, this one too."""
+        return self.own if node == self.own.node else self._members.get(node)
 
     def now(self) -> float:
         """Return the machine's time."""
         return wall_time()
 
-    def update(self, living: Collection[Member], ended: Collection[Member]) -> None:
-        """Note which processes run, and which have ended, as of now."""
-        self.own = next((one for one in living if one.boot == self.own.boot), self.own)
-        self._members = {one.node: one for one in living} | {self.own.node: self.own}
-        new = [one for one in ended if one.boot not in self._known]
-        self._known.update(one.boot for one in new)
-        if new:
-            for follower in self._ended:
-                follower(new, True)  # noqa: FBT003
-
     def follow_lost(self, follower: Callable[[Member], None]) -> None:
-        """Call a function for each process that has ended, once this node has taken over what it left."""
+        """Call a function for each node that has ended, once this one has taken over what it left."""
         self._followers.append(follower)
 
     def follow_ended(self, follower: Ended) -> None:
-        """Call a function with processes that have ended."""
+        """Call a function with nodes that have ended, or whose leases have run out."""
         self._ended.append(follower)
 
     def taken_over(self, lost: Member) -> None:
-        """Report a process that was taken over."""
+        """Report a node that was taken over."""
         for follower in self._followers:
             follower(lost)
 
     def register(self, connection: Connection) -> None:
-        """Register this process; those of an earlier supervisor have ended."""
+        """Register this process; those of another run have ended."""
         nodes.register(connection, self.own, run=self.run, now=connection.now())
+
+    def _report(self, ended: Collection[Member], *, certain: bool) -> None:
+        if ended:
+            for follower in self._ended:
+                follower(ended, certain)
+
+
+class Alone(Membership):
+    """The only node of a bridge."""
+
+    def __init__(
+        self, *, boot: str = "", machine: str = "", timing: ClusterTiming = DEFAULT
+    ) -> None:
+        own = Member(node=0, boot=boot or new_boot(), machine=machine)
+        super().__init__(own, run=own.boot, timing=timing)
+        self.several = False
+
+
+class Supervised(Membership):
+    """The nodes of one machine, as their supervisor reports them."""
+
+    def __init__(
+        self,
+        own: Member,
+        others: Collection[Member] = (),
+        *,
+        run: str,
+        timing: ClusterTiming = DEFAULT,
+    ) -> None:
+        """Set this node, the others that its supervisor has named so far, and the supervisor's run."""
+        super().__init__(own, run=run, timing=timing)
+        self.update([own, *others], ())
+
+    def update(self, living: Collection[Member], ended: Collection[Member]) -> None:
+        """Note which processes run, and which have ended, as of now."""
+        self.own = next((one for one in living if one.boot == self.own.boot), self.own)
+        self._members = {one.node: one for one in living}
+        new = [one for one in ended if one.boot not in self._known]
+        self._known.update(one.boot for one in new)
+        self._report(new, certain=True)

@@ -18,7 +18,6 @@ ENOUGH_ROOM: Final = 0.8
 FULL: Final = 1.0
 OVERLOADED_LAG: Final = 0.5
 """Seconds by which the event loop of a node is late that gets calls only after all others."""
-RECENT_SECONDS: Final = 10.0
 MAX_RECENT: Final = 10_000
 """Placements remembered; older ones are forgotten first."""
 
@@ -99,7 +98,7 @@ class Placement:
             for one in self._siblings.members.others()
             if one.node in responsive and not one.draining
         ]
-        since = self._now() - RECENT_SECONDS
+        since = self._now() - self._siblings.timing.recent
         while self._recent and self._recent[0][0] < since:
             self._recent.popleft()
         if any(one.load.capacity == 0 for one in members):

@@ -6,24 +6,22 @@ node with a clean lease of its own judges others, and none judges more than half
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Final
 
-from bridge.stores.nodes import LEASE_SECONDS, Lease, Member
-
-MAX_GAP: Final = 4.0
-"""Seconds between two heartbeats after which a lease is no longer a clean one."""
+from bridge.cluster.timing import ClusterTiming
+from bridge.stores.nodes import Lease, Member
 
 
 class CleanLease:
     """For how long a node has renewed its lease without a gap; times are of any steady clock."""
 
-    def __init__(self) -> None:
+    def __init__(self, timing: ClusterTiming) -> None:
+        self._timing = timing
         self._since: float | None = None
         self._last = 0.0
 
     def renewed(self, now: float) -> None:
         """Note a heartbeat that the database has taken."""
-        if self._since is None or now - self._last > MAX_GAP:
+        if self._since is None or now - self._last > self._timing.max_gap:
             self._since = now
         self._last = now
 
@@ -33,8 +31,8 @@ class CleanLease:
 
     def armed(self, now: float) -> bool:
         """Return whether this node may judge others: for one lease there was no gap."""
-        clean = self._since is not None and now - self._last <= MAX_GAP
-        return clean and self._last - (self._since or 0.0) >= LEASE_SECONDS
+        clean = self._since is not None and now - self._last <= self._timing.max_gap
+        return clean and self._last - (self._since or 0.0) >= self._timing.lease
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,42 +8,25 @@ import logging
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final, Protocol, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 
 from bridge.call.model import CallRecord, EndReason, State
-from bridge.cluster.membership import is_first
+from bridge.cluster.membership import Membership, is_first
 from bridge.db.database import Connection, Database
 from bridge.stores import events as event_store
 from bridge.stores import lost_nodes
 from bridge.stores import nodes as node_store
 from bridge.stores.event_log import EventLog, callback_of
-from bridge.stores.nodes import Member, Members
+from bridge.stores.nodes import Member
 from bridge.tasks import Tasks
 from bridge.wire.call_event import CallEvent, CallSnapshot, EventType, end_id
 
 log = logging.getLogger(__name__)
 
-RETRY_SECONDS: Final = 1.0
-SWEEP_SECONDS: Final = 60.0
-"""Between two looks for what a node wrote after others had taken over from it."""
-
 KeepLost: TypeAlias = Callable[[Connection, str, CallSnapshot], CallRecord]
 """Writes the record of a call that was cut off, in the transaction of its end, and returns it."""
-
-
-class Membership(Members, Protocol):
-    """The nodes of a bridge, and which of them were lost (`cluster.membership`, `cluster.leases`)."""
-
-    def register(self, connection: Connection) -> None:
-        """Register this process, and record which earlier ones have ended."""
-
-    def follow_ended(self, follower: Callable[[Collection[Member], bool], None]) -> None:
-        """Call a function with nodes that have ended; False: whose leases have run out."""
-
-    def taken_over(self, lost: Member) -> None:
-        """Report to those who follow lost nodes that this one was taken over here."""
 
 
 class Recovery:
@@ -83,16 +66,17 @@ class Recovery:
 
     async def _retry(self) -> None:
         """Try again what the database could not do, and look for what was written late, until cancelled."""
+        timing = self._members.timing
         while True:
             try:
-                async with asyncio.timeout(SWEEP_SECONDS if self._members.several else None):
+                async with asyncio.timeout(timing.sweep if self._members.several else None):
                     await self._woken.wait()
             except TimeoutError:
                 if is_first(self._members):
                     self._attempt()
                 continue
             self._woken.clear()
-            await asyncio.sleep(RETRY_SECONDS)
+            await asyncio.sleep(timing.retry)
             self._attempt()
 
     def _note(self, ended: Collection[Member], certain: bool) -> None:  # noqa: FBT001 - a callback

@@ -11,8 +11,9 @@ from aiohttp import hdrs
 from multidict import CIMultiDict
 from yarl import URL
 
+from bridge.cluster.membership import Membership
 from bridge.cluster.transports import Streams, Transport
-from bridge.stores.nodes import Member, Members
+from bridge.stores.nodes import Member
 from bridge.wire.node_signature import HEADER, Request
 
 log = logging.getLogger(__name__)
@@ -23,12 +24,8 @@ NODE_PREFIX: Final = "/node/"
 """What the paths of the nodes' own requests begin with."""
 IDENTITY_PATH: Final = "/node/identity"
 """Where a node says which process it is."""
-REQUEST_SECONDS: Final = 2.0
 MAX_REFUSAL: Final = 1024
 """Bytes of a refusal that are logged."""
-SILENT_SECONDS: Final = 5.0
-"""How long a sibling that did not answer gets no new calls from here."""
-TOLD_SECONDS: Final = 10.0
 REFUSED: Final = 403
 """The status of a request whose signature is not accepted; the body says why, and the answer has the header
 of signatures."""
@@ -49,10 +46,11 @@ class Siblings:
     """HTTP clients of the other nodes."""
 
     def __init__(
-        self, members: Members, *, unix: Transport, network: Transport | None = None
+        self, members: Membership, *, unix: Transport, network: Transport | None = None
     ) -> None:
         """Reach nodes of this machine by `unix`, others by `network`; both are closed with this."""
         self.members = members
+        self.timing = members.timing
         self._unix = unix
         self._network = network
         self._told_until: dict[str, float] = {}
@@ -84,15 +82,15 @@ class Siblings:
         return [one.node for one in others if self._silent_until.get(one.boot, 0.0) <= now]
 
     def note_silence(self, node: int, error: Exception) -> None:
-        """Note that a sibling did not answer; it is logged once in `TOLD_SECONDS`."""
+        """Note that a sibling did not answer; it is logged once in `timing.told` seconds."""
         now = asyncio.get_running_loop().time()
         self._silent_until = _later(self._silent_until, now)
         self._told_until = _later(self._told_until, now)
         if (member := self.members.find(node)) is not None:
-            self._silent_until[member.boot] = now + SILENT_SECONDS
+            self._silent_until[member.boot] = now + self.timing.silent
             if member.boot in self._told_until:
                 return
-            self._told_until[member.boot] = now + TOLD_SECONDS
+            self._told_until[member.boot] = now + self.timing.told
         if isinstance(error, SignatureRefused):
             url = member.url if member is not None else ""
             log.error("sibling.refuses", extra={"sibling": node, "url": url, "why": str(error)})
@@ -147,7 +145,7 @@ class Siblings:
         """GET a node path of a sibling, or POST `body`; None when it does not answer with 200 in time."""
         try:
             member, transport = self._way(node)
-            async with asyncio.timeout(REQUEST_SECONDS):
+            async with asyncio.timeout(self.timing.request):
                 return await _ask(member, transport, path, headers, body, query)
         except (aiohttp.ClientError, OSError) as error:  # a TimeoutError is one too
             self.note_silence(node, error)
@@ -183,7 +181,7 @@ class Siblings:
         """Return the boot id of a process that is thought to be gone; None when it does not answer as that."""
         transport = self._transport(member)
         try:
-            async with asyncio.timeout(REQUEST_SECONDS):
+            async with asyncio.timeout(self.timing.request):
                 answer = await _ask(member, transport, IDENTITY_PATH, None, None, {})
                 return msgspec.json.decode(answer, type=NodeIdentity).boot
         except (aiohttp.ClientError, OSError, msgspec.DecodeError):

@@ -11,6 +11,7 @@ import aiohttp
 from yarl import URL
 
 from bridge.cluster.sockets import narrow_socket, node_socket_path, socket_path
+from bridge.cluster.timing import DEFAULT, ClusterTiming
 from bridge.http.listener import watch_peer
 from bridge.http.node_signature import NodeSigner
 from bridge.stores.nodes import Member
@@ -20,9 +21,6 @@ Streams: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 UNIX_BASE: Final = "http://localhost"
 """Any host works for the connection; this one passes the Host check of a node on loopback."""
-CONNECT_SECONDS: Final = 1.0
-KEPT_SECONDS: Final = 15.0
-"""How long an idle connection to another machine is kept; the listener keeps it longer."""
 BUFFER: Final = 16 * 1024
 """Bytes that a tunnel buffers in each direction."""
 
@@ -57,16 +55,19 @@ class Transport(Protocol):
 class UnixTransport:
     """The way to the nodes of this machine."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, timing: ClusterTiming = DEFAULT) -> None:
         """Use the sockets in a folder (`cluster.sockets`)."""
         self._folder = folder
+        self._timing = timing
         self._sessions: dict[Path, aiohttp.ClientSession] = {}
 
     def session(self, member: Member, *, own: bool) -> aiohttp.ClientSession:
         """Return the client of one of a node's two sockets."""
         path = (node_socket_path if own else socket_path)(self._folder, member.node)
         if path not in self._sessions:
-            self._sessions[path] = _session(aiohttp.UnixConnector(os.fspath(path), limit=0))
+            self._sessions[path] = _session(
+                aiohttp.UnixConnector(os.fspath(path), limit=0), self._timing
+            )
         return self._sessions[path]
 
     def base(self, member: Member) -> str:
@@ -80,7 +81,7 @@ class UnixTransport:
     async def open_tunnel(self, member: Member) -> Streams:
         """Connect to a node's socket for forwarded requests."""
         path = socket_path(self._folder, member.node)
-        async with asyncio.timeout(CONNECT_SECONDS):
+        async with asyncio.timeout(self._timing.connect):
             return await asyncio.open_unix_connection(path, limit=BUFFER)
 
     async def aclose(self) -> None:
@@ -92,18 +93,22 @@ class UnixTransport:
 class NetworkTransport:
     """The way to the nodes of other machines; every request is signed."""
 
-    def __init__(self, signer: NodeSigner, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, signer: NodeSigner, tls: ssl.SSLContext | None = None, timing: ClusterTiming = DEFAULT
+    ) -> None:
         """Sign by `signer`; `tls` has this machine's certificate, and verifies those of the others."""
         self._signer = signer
         self._tls = tls
+        self._timing = timing
         # Other machines of the operator: their addresses come from rows of the database that they have signed.
         self._session = _session(
             aiohttp.TCPConnector(
                 limit=0,
                 ssl=tls or True,
-                keepalive_timeout=KEPT_SECONDS,
+                keepalive_timeout=timing.kept,
                 socket_factory=_socket,
-            )
+            ),
+            timing,
         )
 
     def session(self, member: Member, *, own: bool) -> aiohttp.ClientSession:
@@ -122,7 +127,7 @@ class NetworkTransport:
         """Connect to the node's machine."""
         url = URL(_url(member))
         tls = self._tls if url.scheme == "https" else None
-        async with asyncio.timeout(CONNECT_SECONDS):
+        async with asyncio.timeout(self._timing.connect):
             connected = await _connect(url)
             return await asyncio.open_connection(
                 sock=connected, limit=BUFFER, ssl=tls, server_hostname=url.host if tls else None
@@ -162,10 +167,10 @@ async def _connect(url: URL) -> socket.socket:
     return connection
 
 
-def _session(connector: aiohttp.BaseConnector) -> aiohttp.ClientSession:
+def _session(connector: aiohttp.BaseConnector, timing: ClusterTiming) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),
-        timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=timing.connect),
         auto_decompress=False,
     )

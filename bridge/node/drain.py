@@ -16,10 +16,6 @@ from bridge.tasks import Tasks
 log = logging.getLogger(__name__)
 
 POLL_SECONDS: Final = 0.1
-FINISH_SECONDS: Final = 1.0
-"""Requests that came before the drain may begin their calls this long, where other nodes take the new ones."""
-FINISH_SECONDS_LEASED: Final = 4.0
-"""The same where nodes learn of a drain with its next heartbeat: until then they leave new calls to it."""
 TELL_SECONDS: Final = 10.0
 """How long the parties of the calls that are to be ended are told so."""
 
@@ -37,11 +33,12 @@ class Drain:
         *,
         usual_seconds: float = 0.0,
         others: Callable[[], bool] = lambda: False,
-        finish_seconds: float = FINISH_SECONDS,
+        finish_seconds: float = 0.0,
     ) -> None:
         """Make it within the running loop.
 
-        `usual_seconds` is `limits.drain_seconds`; `others` says whether other nodes take new calls.
+        `usual_seconds` is `limits.drain_seconds`; `others` says whether other nodes take new calls; then
+        requests that came before the drain may begin their calls for `finish_seconds`.
         """
         self._manager = manager
         self._usual_seconds = usual_seconds

@@ -16,7 +16,6 @@ from bridge.wire.node_signature import NodeRow
 
 MAX_NODES: Final = 256
 """A call's id has one byte for its node."""
-LEASE_SECONDS: Final = 8.0
 KEPT_SECONDS: Final = 30 * 86400.0
 """How long a process that has ended stays registered, so that nothing more is accepted from it."""
 
@@ -113,8 +112,10 @@ class Lease:
         return replace(self, member=replace(self.member, url=""))
 
 
-def join(connection: Connection, own: Member, *, run: str, now: float, signer: RowSigner) -> Member:
-    """Register a process with a lease; returns it under the least number that no other has.
+def join(
+    connection: Connection, own: Member, *, run: str, now: float, lease: float, signer: RowSigner
+) -> Member:
+    """Register a process with a lease of so many seconds; returns it under the least number that no other has.
 
     Raises:
         SetupError: there are 256 nodes.
@@ -125,7 +126,7 @@ def join(connection: Connection, own: Member, *, run: str, now: float, signer: R
         raise SetupError(
             f"data.url: {MAX_NODES} nodes use this database, more than there can be; stop some of them"
         )
-    own, until = replace(own, node=min(free)), now + LEASE_SECONDS
+    own, until = replace(own, node=min(free)), now + lease
     connection.execute(
         "INSERT INTO nodes (boot, node, run, machine, url, started_at, lease_until, signature) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -144,12 +145,14 @@ def join(connection: Connection, own: Member, *, run: str, now: float, signer: R
     return own
 
 
-def renew(connection: Connection, own: Member, *, now: float, signer: RowSigner) -> bool:
-    """Renew a node's lease, also one that has run out; return False if the node was declared dead.
+def renew(
+    connection: Connection, own: Member, *, now: float, lease: float, signer: RowSigner
+) -> bool:
+    """Renew a node's lease for so many seconds, also one that has run out; return False if the node was declared dead.
 
     What others send requests by is written again too: another's changes do not last.
     """
-    load, until = own.load, now + LEASE_SECONDS
+    load, until = own.load, now + lease
     renewed = connection.execute(
         "UPDATE nodes SET machine = ?, url = ?, lease_until = ?, signature = ?, draining = ?, "
         "calls = ?, capacity = ?, cpu = ?, lag = ? WHERE boot = ? AND ended_at IS NULL",

@@ -10,11 +10,10 @@ import pytest
 from bridge.app import membership
 from bridge.app.build import Bridge
 from bridge.call.model import LineName
-from bridge.cluster import leases
 from bridge.cluster.leases import Leased
 from bridge.cluster.siblings import IDENTITY_PATH, Siblings
+from bridge.cluster.timing import ClusterTiming
 from bridge.settings.model import Data
-from bridge.stores import nodes
 from bridge.wire.call_event import EventType
 from tests.support.inprocess import built, settings
 
@@ -34,21 +33,12 @@ class Node(NamedTuple):
         return [event for _, event in await log.read(0, DEMO) if event.type == kind]
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    """Let leases last a second."""
-    monkeypatch.setattr(nodes, "LEASE_SECONDS", 1.0)
-    monkeypatch.setattr("bridge.cluster.reaping.LEASE_SECONDS", 1.0)
-    monkeypatch.setattr("bridge.cluster.reaping.MAX_GAP", 0.5)
-    monkeypatch.setattr(leases, "BEAT_SECONDS", 0.2)
-    monkeypatch.setattr(leases, "READ_SECONDS", 0.2)
-
-
 @asynccontextmanager
-async def node(url, folder):
+async def node(url, folder, *, answer=1.0):
     folder.mkdir()
     chosen = msgspec.structs.replace(settings(), data=Data(dir=str(folder), url=url))
-    members = await membership.join(chosen, machine=folder.name)
+    timing = ClusterTiming(heartbeat=0.25, answer=answer)
+    members = await membership.join(chosen, machine=folder.name, timing=timing)
     bridge = built(chosen, None, members=members)
     membership.attach(members, bridge)
     try:
@@ -103,7 +93,6 @@ async def test_the_calls_of_a_node_that_stops_end_once_and_it_says_nothing_when_
 
 
 async def test_a_node_asks_the_others_once_it_has_started(url, tmp_path, monkeypatch):
-    monkeypatch.setattr(membership, "ASK_SECONDS", 0.0)
     asked = []
 
     async def ask(_, path, *__):
@@ -111,7 +100,9 @@ async def test_a_node_asks_the_others_once_it_has_started(url, tmp_path, monkeyp
         return {}
 
     monkeypatch.setattr(Siblings, "request_all", ask)
-    async with node(url, tmp_path / "a"):
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-    assert IDENTITY_PATH in asked
+
+    async def identity_asked():
+        return IDENTITY_PATH in asked
+
+    async with node(url, tmp_path / "a", answer=0.01):
+        await until(identity_asked)

@@ -26,5 +26,5 @@ async def test_the_calls_of_a_lost_node_are_recovered_though_the_database_is_los
         if (outcome := outcomes.pop(0)) is not None:
             raise outcome
 
-    await recover_insistently(cast("Any", database), recover)
+    await recover_insistently(cast("Any", database), recover, retry=1.0)
     assert (outcomes, database.waited) == ([], 2)

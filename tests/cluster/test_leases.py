@@ -6,27 +6,17 @@ from typing import Any
 
 import pytest
 
-from bridge.cluster import leases
 from bridge.cluster.leases import Leased
 from bridge.cluster.membership import new_boot
 from bridge.cluster.reaping import CleanLease
+from bridge.cluster.timing import ClusterTiming
 from bridge.db.database import Database
 from bridge.errors import DatabaseLost
 from bridge.http.node_signature import RowSigner
 from bridge.stores import nodes as node_store
 from bridge.stores.nodes import Member
 
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    """Let leases last a fraction of a second."""
-    monkeypatch.setattr(node_store, "LEASE_SECONDS", 0.6)
-    monkeypatch.setattr("bridge.cluster.reaping.LEASE_SECONDS", 0.6)
-    monkeypatch.setattr("bridge.cluster.reaping.MAX_GAP", 0.3)
-    monkeypatch.setattr(leases, "BEAT_SECONDS", 0.1)
-    monkeypatch.setattr(leases, "READ_SECONDS", 0.1)
-    monkeypatch.setattr(leases, "JUDGE_SECONDS", 0.1)
-    monkeypatch.setattr(leases, "JITTER", 0.0)
+QUICK = ClusterTiming(heartbeat=0.2)
 
 
 @pytest.fixture
@@ -38,7 +28,7 @@ async def join(engine):
 
         async def one(*, url="", machine="m", **more):
             own = Member(node=0, boot=new_boot(), machine=machine, url=url)
-            made: Any = await Leased.join(engine, engine.open, own, **more)
+            made: Any = await Leased.join(engine, engine.open, own, timing=QUICK, **more)
             stack.push_async_callback(made.aclose)
             made.ended = []
 
@@ -221,4 +211,4 @@ async def test_two_of_three_are_not_declared_dead(join):
 
 
 def test_a_node_that_has_just_started_judges_nobody():
-    assert not CleanLease().armed(0.0)
+    assert not CleanLease(QUICK).armed(0.0)

@@ -8,6 +8,7 @@ import pytest
 from bridge.cluster.membership import Supervised
 from bridge.cluster.placement import Placement, Room, choose, room_of
 from bridge.cluster.siblings import Siblings
+from bridge.cluster.timing import ClusterTiming
 from bridge.cluster.transports import UnixTransport
 from bridge.stores.nodes import Member, NodeLoad
 
@@ -76,7 +77,10 @@ class World:
             for node, load in loads.items()
         ]
         self.siblings = Siblings(
-            Supervised(Member(node=0, boot="0"), members, run="1"), unix=UnixTransport(folder)
+            Supervised(
+                Member(node=0, boot="0"), members, run="1", timing=ClusterTiming(heartbeat=2.0)
+            ),
+            unix=UnixTransport(folder),
         )
         self.now = 100.0
         self.live: dict[int, int] = {}

@@ -1,7 +1,10 @@
 """When a node may declare others dead, and which."""
 
 from bridge.cluster.reaping import CleanLease, Verdict, expired, judge
+from bridge.cluster.timing import ClusterTiming
 from bridge.stores.nodes import Lease, Member
+
+TIMING = ClusterTiming(heartbeat=2.0)
 
 
 def member(node: int) -> Member:
@@ -14,7 +17,7 @@ def leases(*untils: float | None) -> list[Lease]:
 
 def armed_after(*events: float) -> bool:
     """Beat at these times (a negative one fails), and say whether the node is armed at the last."""
-    clean = CleanLease()
+    clean = CleanLease(TIMING)
     for at in events:
         if at < 0:
             clean.failed()
@@ -38,7 +41,7 @@ def test_a_failed_heartbeat_or_a_pause_begins_anew():
 
 
 def test_a_node_whose_last_heartbeat_is_long_ago_judges_nobody():
-    clean = CleanLease()
+    clean = CleanLease(TIMING)
     for at in range(10):
         clean.renewed(float(at))
     assert clean.armed(10.0)

@@ -8,8 +8,9 @@ import msgspec
 import pytest
 
 from bridge.call.model import CallRecord, LineName
-from bridge.cluster.membership import Alone, Supervised, new_boot
-from bridge.cluster.recovery import Membership, Recovery
+from bridge.cluster.membership import Alone, Membership, Supervised, new_boot
+from bridge.cluster.recovery import Recovery
+from bridge.cluster.timing import DEFAULT, ClusterTiming
 from bridge.db.database import Connection, Database
 from bridge.db.sqlite import Sqlite
 from bridge.metrics.registry import Metrics
@@ -90,11 +91,14 @@ async def start(tmp_path):
         await node.aclose()
 
 
-def supervised(node: int, *others: int, run: str = "run") -> Supervised:
+def supervised(
+    node: int, *others: int, run: str = "run", timing: ClusterTiming = DEFAULT
+) -> Supervised:
     return Supervised(
         Member(node=node, boot=new_boot()),
         [Member(node=one, boot=new_boot()) for one in others],
         run=run,
+        timing=timing,
     )
 
 
@@ -213,7 +217,6 @@ async def test_a_call_whose_beginning_is_written_by_the_next_process_gets_its_en
 
 
 async def test_what_the_database_could_not_do_is_tried_again(start, monkeypatch):
-    monkeypatch.setattr("bridge.cluster.recovery.RETRY_SECONDS", 0.01)
     first = start()
     first.log.append(event(EventType.CALL_INITIATED))
     await first.settled()
@@ -226,16 +229,15 @@ async def test_what_the_database_could_not_do_is_tried_again(start, monkeypatch)
 
     real = event_store.insert
     monkeypatch.setattr(event_store, "insert", insert)
-    second = start()
+    second = start(Alone(timing=ClusterTiming(heartbeat=0.02)))
     async with asyncio.timeout(5):
         while not second.counted:
             await asyncio.sleep(0.01)
     assert reasons(await second.events()) == ["node_lost"]
 
 
-async def test_what_a_lost_node_writes_after_others_took_over_is_found_in_time(start, monkeypatch):
-    monkeypatch.setattr("bridge.cluster.recovery.SWEEP_SECONDS", 0.02)
-    node = start(supervised(0))
+async def test_what_a_lost_node_writes_after_others_took_over_is_found_in_time(start):
+    node = start(supervised(0, timing=ClusterTiming(heartbeat=0.001)))
     await node.settled()
     late = event_store.entry_of(event(EventType.CALL_INITIATED), Member(node=1, boot="x"), None)
     await node.database.run(event_store.insert_all, [late])

@@ -7,13 +7,14 @@ import time
 import aiohttp
 import pytest
 
+from bridge.cluster.timing import DEFAULT
 from tests.machines import small_disk, wrong_clock
 from tests.machines.cluster import NODE_LOST_SECONDS
 
 pytestmark = [pytest.mark.cluster, pytest.mark.call, pytest.mark.real_time, pytest.mark.nginx]
 
 CALLS = 20
-LEASE_SECONDS = 8.0
+LEASE_SECONDS = DEFAULT.lease
 DELIVERY_SECONDS = 2.5
 """The receiver refuses some webhooks, which come again after a second."""
 ANY_SPACE = {"RECORDING__LEAST_FREE_MB": "0"}

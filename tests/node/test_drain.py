@@ -6,7 +6,7 @@ import pytest
 
 from bridge.call import events
 from bridge.errors import LimitExceeded
-from bridge.node.drain import FINISH_SECONDS, TELL_SECONDS, Drain
+from bridge.node.drain import TELL_SECONDS, Drain
 from tests.support.fake_node import ONE, Node, dial
 
 pytestmark = pytest.mark.virtual_time
@@ -111,11 +111,11 @@ async def test_it_can_be_ended_at_any_time(node):
 
 
 async def test_where_others_take_the_new_calls_those_being_begun_are_finished(node):
-    drain = Drain(node.manager, others=lambda: True)
+    drain = Drain(node.manager, others=lambda: True, finish_seconds=1.0)
     drain.begin(None, "upgrade")
     assert node.manager.admission.draining
     await dial(node)
-    await asyncio.sleep(FINISH_SECONDS + 0.1)
+    await asyncio.sleep(1.1)
     with pytest.raises(LimitExceeded, match="shutting down"):
         await dial(node)
     assert not drain.done.is_set()

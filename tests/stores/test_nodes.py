@@ -7,7 +7,7 @@ import pytest
 from bridge.errors import SetupError
 from bridge.http.node_signature import RowSigner
 from bridge.stores import nodes
-from bridge.stores.nodes import LEASE_SECONDS, Member, NodeLoad
+from bridge.stores.nodes import Member, NodeLoad
 from tests.support.databases import connected
 
 
@@ -63,16 +63,17 @@ def test_a_process_that_ended_long_ago_is_forgotten(connection):
 
 
 URL = "http://10.0.0.5:8081"
+LEASE = 8.0
 SIGNER = RowSigner("the secret of all machines of this test")
 
 
 def join(connection, boot, *, now=10.0):
     own = Member(node=0, boot=boot, machine="m", url=URL)
-    return nodes.join(connection, own, run=boot, now=now, signer=SIGNER)
+    return nodes.join(connection, own, run=boot, now=now, lease=LEASE, signer=SIGNER)
 
 
 def renew(connection, own, *, now):
-    return nodes.renew(connection, own, now=now, signer=SIGNER)
+    return nodes.renew(connection, own, now=now, lease=LEASE, signer=SIGNER)
 
 
 def test_a_process_joins_under_the_least_free_number(connection):
@@ -95,7 +96,7 @@ def test_a_lease_is_renewed_until_its_node_is_declared_dead(connection):
     busy = replace(own, draining=True, load=NodeLoad(calls=3, capacity=10, cpu=0.5, lag=0.25))
     assert renew(connection, busy, now=100.0)
     [found] = nodes.leases(connection)
-    assert (found.member, found.until) == (busy, 100.0 + LEASE_SECONDS)
+    assert (found.member, found.until) == (busy, 100.0 + LEASE)
     assert nodes.end_expired(connection, ["one"], now=101.0) == []
     assert nodes.end_expired(connection, ["one"], now=109.0) == ["one"]
     assert not renew(connection, busy, now=109.0)

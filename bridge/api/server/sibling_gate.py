@@ -25,8 +25,6 @@ log = logging.getLogger(__name__)
 
 MAX_READING: Final = 4 * MAX_BYTES
 """Bytes of bodies that are being read at once, before it is known whose they are."""
-LOG_SECONDS: Final = 10.0
-"""At most one line of the log for each reason in this time."""
 
 
 class SiblingGate:
@@ -101,8 +99,8 @@ class SiblingGate:
     def _refuse(self, reason: Refusal, found: NodeSignature | None) -> web.Response:
         sentence = _sentence(reason, found)
         self._count_refused(reason)
-        now = asyncio.get_running_loop().time()
-        if now - self._logged.get(reason, -LOG_SECONDS) >= LOG_SECONDS:
+        now, told = asyncio.get_running_loop().time(), self.siblings.timing.told
+        if now - self._logged.get(reason, -told) >= told:
             self._logged[reason] = now
             log.warning("sibling.refused", extra={"reason": reason.value, "why": sentence})
         answer = web.json_response({"error": sentence, "reason": reason}, status=REFUSED)
