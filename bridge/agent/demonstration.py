@@ -14,9 +14,9 @@ from typing import Final
 
 from bridge.agent.answers import CallSituation
 from bridge.agent.audio_converter import to_call_audio
-from bridge.agent.endpoint import TimeBudget
 from bridge.agent.filler import tone
 from bridge.agent.phrase_recognizer import PhraseRecognizer
+from bridge.agent.provider_client import TimeBudget
 from bridge.agent.providers import Message, ProviderFailed, Providers, Recognized
 from bridge.agent.question_model import QuestionModel
 from bridge.audio.frame import SAMPLE_RATE

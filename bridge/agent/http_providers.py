@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from bridge.agent.audio_converter import to_call_audio
-from bridge.agent.endpoint import Endpoint
 from bridge.agent.http_recognizer import HttpRecognizer
+from bridge.agent.provider_client import Endpoint
 from bridge.agent.providers import Message, Providers
 from bridge.agent.sentences import clean
 from bridge.errors import RemoteProtocolError

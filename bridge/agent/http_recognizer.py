@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import aiohttp
 
-from bridge.agent.endpoint import Endpoint
+from bridge.agent.provider_client import Endpoint
 from bridge.agent.providers import Recognized
 from bridge.agent.sentences import clean
 from bridge.audio.file.wav import make_header

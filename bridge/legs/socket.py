@@ -1,7 +1,7 @@
 """A party at a WebSocket: raw audio both ways, paced towards the call, never late towards the party.
 
 Nobody is asked to send more slowly: what comes faster than it is played is buffered (`audio.buffer.paced`).
-What a slow reader does not take is dropped, oldest first (`legs.outbound`). Audio of a muted party
+What a slow reader does not take is dropped, oldest first (`legs.send_queue`). Audio of a muted party
 passes in real time: nothing of it is left when the party is unmuted. No audio is sent before the
 call is answered, not even silence: clients take the first frame for the answer.
 """
@@ -18,8 +18,8 @@ from bridge.call.events import LegConnected, LegEnded
 from bridge.call.leg_state import SocketState
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics, SentAudio
 from bridge.legs.base import Emit
-from bridge.legs.inbound import InboundAudio
-from bridge.legs.outbound import STUCK_SECONDS, OutboundQueue
+from bridge.legs.receive_buffer import InboundAudio
+from bridge.legs.send_queue import STUCK_SECONDS, OutboundQueue
 from bridge.metrics.network import SocketMetrics
 from bridge.wire.stream.media_format import MediaEncoder, MediaFormat
 

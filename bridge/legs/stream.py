@@ -15,8 +15,8 @@ from bridge.audio.frame import FRAME_SECONDS, SAMPLE_RATE, SILENCE, Frame
 from bridge.call.events import LegConnected, LegEnded, LegEvent, LegReported
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics, SentAudio
 from bridge.legs.base import Emit
-from bridge.legs.inbound import InboundAudio
-from bridge.legs.outbound import OutboundQueue
+from bridge.legs.receive_buffer import InboundAudio
+from bridge.legs.send_queue import OutboundQueue
 from bridge.legs.stream_functions import CallFunction, StreamFunctions, no_functions
 from bridge.media.stream_link import (
     CLOSE_SECONDS,

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bridge.audio.codec.encoder_level import EncoderBudget
-from bridge.rtc.guard import CheckBudget
+from bridge.rtc.limits import CheckBudget
 from bridge.rtc.packet_path import PacketPath
 from bridge.rtc.ports import PortPool
 from bridge.wire.sdp.dialect import BROWSER, SdpDialect

@@ -11,7 +11,7 @@ from aioice import Candidate, Connection
 from aioice.ice import StunProtocol
 from typing_extensions import override
 
-from bridge.rtc.guard import MAX_CHECKS, MAX_DATAGRAM, Address, CheckBudget
+from bridge.rtc.limits import MAX_CHECKS, MAX_DATAGRAM, Address, CheckBudget
 from bridge.rtc.packet_leases import TransportLeases
 
 MAX_STUN: Final = 600

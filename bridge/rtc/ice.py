@@ -20,7 +20,7 @@ from typing_extensions import override
 from bridge.rtc import private_api, trace
 from bridge.rtc.config import Timeouts
 from bridge.rtc.demux import Inbound, MediaSocket
-from bridge.rtc.guard import (
+from bridge.rtc.limits import (
     MAX_LITE_CANDIDATES,
     MAX_PAIRS,
     Address,

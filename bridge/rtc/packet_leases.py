@@ -12,7 +12,7 @@ from bridge.audio.codec.encoded_packet import EncodedPacket
 from bridge.audio.codec.opus_packet import BUS_RATIO
 from bridge.audio.detect.echo import NO_PACKETS, Run
 from bridge.audio.frame import FRAME_BYTES, Frame
-from bridge.rtc.guard import Address
+from bridge.rtc.limits import Address
 from bridge.rtc.srtp import Srtp
 from bridge.rtp.lease import Outputs, SinkMode
 

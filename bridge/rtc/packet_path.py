@@ -15,7 +15,7 @@ from typing import Any, Final
 from bridge.audio.codec.opus import Opus
 from bridge.errors import LegError
 from bridge.rtc import private_api
-from bridge.rtc.guard import Address
+from bridge.rtc.limits import Address
 from bridge.rtc.packet_leases import TransportLeases
 from bridge.rtc.packet_path_library import Library
 from bridge.rtc.packet_socket import PacketSocket

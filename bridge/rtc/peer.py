@@ -20,7 +20,7 @@ from bridge.errors import InvalidState
 from bridge.rtc import trace
 from bridge.rtc.config import PeerConfig
 from bridge.rtc.dtls import Certificates
-from bridge.rtc.guard import DISCARD_REASONS
+from bridge.rtc.limits import DISCARD_REASONS
 from bridge.rtc.switchover import Switchover
 from bridge.rtc.transport import Timings, Transport
 from bridge.rtp.session import RtpSession

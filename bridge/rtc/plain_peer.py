@@ -19,7 +19,7 @@ from bridge.call.setup_timings import SetupClock
 from bridge.errors import InvalidState, SdpError
 from bridge.rtc import trace
 from bridge.rtc.config import PeerConfig
-from bridge.rtc.guard import DISCARD_REASONS
+from bridge.rtc.limits import DISCARD_REASONS
 from bridge.rtc.plain_transport import PlainTransport
 from bridge.rtc.rtp_socket import RtpSockets
 from bridge.rtc.rtp_source import RtpSource

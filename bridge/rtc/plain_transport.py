@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
-from bridge.rtc.guard import MAX_PACKETS, Address
+from bridge.rtc.limits import MAX_PACKETS, Address
 from bridge.rtc.ports import PortPool
 from bridge.rtc.rtp_socket import RtpSockets
 from bridge.rtc.rtp_source import RtpSource

@@ -7,7 +7,7 @@ from typing import Any
 
 from typing_extensions import override
 
-from bridge.rtc.guard import MAX_DATAGRAM, Address
+from bridge.rtc.limits import MAX_DATAGRAM, Address
 from bridge.rtc.ports import PortPool
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Final, NamedTuple
 
-from bridge.rtc.guard import Address, is_public
+from bridge.rtc.limits import Address, is_public
 
 SILENT_SECONDS: Final = 1.0
 """Silence of the address in use before another one is followed."""

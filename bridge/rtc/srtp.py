@@ -10,7 +10,7 @@ from typing import Final
 from pylibsrtp import Policy, Session
 
 from bridge.errors import LocalProtocolError
-from bridge.rtc.guard import MAX_SOURCES
+from bridge.rtc.limits import MAX_SOURCES
 from bridge.rtc.private_api import srtp_ffi as ffi
 from bridge.rtc.private_api import srtp_handle
 from bridge.rtc.private_api import srtp_lib as lib

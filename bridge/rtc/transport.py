@@ -11,8 +11,8 @@ from bridge.errors import NegotiationFailed
 from bridge.rtc import trace
 from bridge.rtc.config import PeerConfig
 from bridge.rtc.dtls import Certificate, Dtls
-from bridge.rtc.guard import MAX_PACKETS
 from bridge.rtc.ice import IceConnection
+from bridge.rtc.limits import MAX_PACKETS
 from bridge.rtc.link import IceLink
 from bridge.rtp.session import RtpSession
 from bridge.wire.sdp.description import RemoteAudio, answer_setup

@@ -4,8 +4,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from bridge.agent.endpoint import Endpoint
 from bridge.agent.http_recognizer import MAX_WORDS, HttpRecognizer
+from bridge.agent.provider_client import Endpoint
 from bridge.agent.providers import ProviderFailed, Recognized
 from bridge.audio.file.wav import parse_wav
 from bridge.call.model import LineName

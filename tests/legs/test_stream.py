@@ -14,7 +14,7 @@ from bridge.call.events import LegConnected, LegEnded, LegReported
 from bridge.call.model import EndReason, LegId, LegKind, LineName
 from bridge.http.address_guard import Guard
 from bridge.http.client import Http
-from bridge.legs.outbound import QUEUE_SECONDS
+from bridge.legs.send_queue import QUEUE_SECONDS
 from bridge.legs.stream import StreamLeg, TrackLeg
 from bridge.media import stream_link
 from bridge.media.stream_link import StreamTarget

@@ -15,7 +15,7 @@ from bridge.call.model import (
 from bridge.metrics.media import DISCARD_REASONS, QUEUES
 from bridge.metrics.network import UNMATCHED
 from bridge.metrics.registry import Metrics
-from bridge.rtc import guard
+from bridge.rtc import limits
 
 
 @pytest.fixture
@@ -146,7 +146,7 @@ def test_counters_are_there_before_anything_happened(metrics):
 
 
 def test_every_discard_reason_of_a_peer_is_a_label():
-    assert set(guard.DISCARD_REASONS) <= set(DISCARD_REASONS)
+    assert set(limits.DISCARD_REASONS) <= set(DISCARD_REASONS)
 
 
 def test_a_thousand_calls_add_no_series(metrics):

@@ -3,7 +3,7 @@
 import pytest
 
 from bridge.rtc.demux import MAX_STUN, StunFilter
-from bridge.rtc.guard import MAX_CHECKS, MAX_UNVERIFIED_CHECKS, CheckBudget
+from bridge.rtc.limits import MAX_CHECKS, MAX_UNVERIFIED_CHECKS, CheckBudget
 
 COOKIE = b"\x21\x12\xa4\x42"
 ASKED, UNASKED = b"asked-by-us!", b"by-a-strange"

@@ -6,7 +6,7 @@ import pytest
 from pylibsrtp import Policy, Session
 
 from bridge.errors import LocalProtocolError
-from bridge.rtc.guard import MAX_SOURCES
+from bridge.rtc.limits import MAX_SOURCES
 from bridge.rtc.srtp import Refusal, Srtp
 
 PROFILES = {

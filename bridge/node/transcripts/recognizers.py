@@ -3,8 +3,8 @@
 from collections.abc import Callable, Collection
 
 from bridge.agent.demonstration import Demonstration
-from bridge.agent.endpoint import Endpoint
 from bridge.agent.http_recognizer import HttpRecognizer
+from bridge.agent.provider_client import Endpoint
 from bridge.agent.providers import Recognizer
 from bridge.call.model import LineName
 from bridge.errors import Unsupported

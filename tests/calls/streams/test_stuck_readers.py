@@ -13,7 +13,7 @@ from statistics import median
 import numpy as np
 import pytest
 
-from bridge.legs import outbound, socket
+from bridge.legs import send_queue, socket
 from bridge.settings.model import Net
 from tests.support.clients.pcm_client import PcmClient, pcm_client, url_of
 from tests.support.clients.raw_socket import BINARY, TEXT, RawSocket, raw_client, raw_server
@@ -148,7 +148,7 @@ async def waiting_messages(reader: Reader) -> int:
 
 async def test_readers_that_never_read_are_cut_off_and_counted(monkeypatch):
     monkeypatch.setattr(socket, "STUCK_SECONDS", 1.0)
-    monkeypatch.setattr(outbound, "STUCK_SECONDS", 1.0)
+    monkeypatch.setattr(send_queue, "STUCK_SECONDS", 1.0)
     async with everybody() as (client, _speaker, readers):
         async with asyncio.timeout(10):
             while await client.total("bridge_socket_cut_offs_total") < len(readers):

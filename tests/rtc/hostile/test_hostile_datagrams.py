@@ -7,7 +7,7 @@ import pytest
 from aioice import stun
 
 from bridge.rtc.config import Timeouts
-from bridge.rtc.guard import MAX_ADDRESSES, MAX_PAIRS
+from bridge.rtc.limits import MAX_ADDRESSES, MAX_PAIRS
 from tests.support.packets.hostile_datagrams import DTLS, EVERYTHING, MEDIA, ODD, STUN, port_of
 from tests.support.peers.bridge_peer import BridgePeer, Prober, RoamingPeer, Stranger, speech, talk
 from tests.support.peers.light_peer import LightPeer

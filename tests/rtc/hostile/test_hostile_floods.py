@@ -8,7 +8,7 @@ from pathlib import Path
 import pylibsrtp
 import pytest
 
-from bridge.rtc.guard import MAX_PACKETS, MAX_SOURCES
+from bridge.rtc.limits import MAX_PACKETS, MAX_SOURCES
 from tests.support.packets.hostile_datagrams import EVERYTHING, port_of
 from tests.support.packets.rtp_party import PAYLOADS, rtp
 from tests.support.peers.bridge_peer import BridgePeer, Stranger, speech, talk

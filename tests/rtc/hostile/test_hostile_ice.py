@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from bridge.errors import NegotiationFailed
 from bridge.rtc.config import Timeouts
-from bridge.rtc.guard import MAX_ADDRESSES, MAX_PAIRS
+from bridge.rtc.limits import MAX_ADDRESSES, MAX_PAIRS
 from tests.support.peers.bridge_peer import BridgePeer, Prober, RoamingPeer, Stranger, talk
 from tests.support.peers.light_peer import LightPeer
 from tests.support.waiting import until

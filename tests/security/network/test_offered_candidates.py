@@ -10,7 +10,7 @@ import pytest
 
 from bridge.rtc import ice
 from bridge.rtc.config import Timeouts
-from bridge.rtc.guard import MAX_LITE_CANDIDATES, MAX_PAIRS
+from bridge.rtc.limits import MAX_LITE_CANDIDATES, MAX_PAIRS
 from tests.support.peers.bridge_peer import BridgePeer, Prober, Stranger, talk
 from tests.support.peers.light_peer import LightPeer
 from tests.support.waiting import until

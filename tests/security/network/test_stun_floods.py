@@ -7,7 +7,7 @@ from contextlib import closing
 import pytest
 from aioice import stun
 
-from bridge.rtc.guard import MAX_CHECKS, CheckBudget
+from bridge.rtc.limits import MAX_CHECKS, CheckBudget
 from tests.support.peers.bridge_peer import BridgePeer, Prober, Stranger, talk
 from tests.support.peers.light_peer import LightPeer
 from tests.support.waiting import until

@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from bridge.audio.codec.encoder_level import EncoderBudget
 from bridge.rtc.demux import PythonArrivals
-from bridge.rtc.guard import MAX_DATAGRAM
+from bridge.rtc.limits import MAX_DATAGRAM
 from bridge.rtc.srtp import Srtp
 from bridge.rtp.session import RtpSession
 from bridge.wire.rtp.stream import StreamStart

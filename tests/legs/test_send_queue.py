@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.legs.outbound import (
+from bridge.legs.send_queue import (
     PING_SECONDS,
     QUEUE_SECONDS,
     STUCK_SECONDS,

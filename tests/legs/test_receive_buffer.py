@@ -14,7 +14,7 @@ from _pytest.mark import ParameterSet
 
 from bridge.audio.frame import FRAME_SECONDS, SILENCE
 from bridge.legs.gateway_media import GatewayMedia
-from bridge.legs.inbound import InboundAudio
+from bridge.legs.receive_buffer import InboundAudio
 from bridge.wire.stream.media_format import WADIAL, ZUCKZAPGO, MediaFormat, encode_samples
 from bridge.wire.stream.media_stream import (
     WAVIX,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.rtc.guard import MAX_ADDRESSES, Address, VerifiedAddresses, may_probe
+from bridge.rtc.limits import MAX_ADDRESSES, Address, VerifiedAddresses, may_probe
 
 
 @pytest.mark.parametrize(
