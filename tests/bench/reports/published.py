@@ -86,7 +86,22 @@ def summary(results: Results, rows: Sequence[Row]) -> str:
     for told, _, p50, p95, *_ in service_report.times(results):
         if told in _NOTICED:
             lines.append((told, "", "", "", p50 if p50 == BUSY else f"{p50} / {p95} ms"))
-    return ruled(_SUMMARY_HEADS, lines)
+    return ruled(*measured(_SUMMARY_HEADS, lines))
+
+
+def measured(
+    heads: Sequence[str], lines: Sequence[tuple[str, ...]]
+) -> tuple[list[str], list[tuple[str, ...]]]:
+    """Leave out columns for which the machine was busy more often than not, and lines with nothing left."""
+    columns = [[line[i] for line in lines] for i in range(len(heads))]
+    kept = [
+        i
+        for i, cells in enumerate(columns)
+        if cells.count(BUSY) <= len(cells) - cells.count(BUSY) - cells.count("")
+    ]
+    left = [tuple(line[i] for i in kept) for line in lines]
+    told = [line for line in left if set(line[1:]) - {"", BUSY}]
+    return [heads[i] for i in kept], told
 
 
 def machine() -> str:
