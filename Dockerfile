@@ -10,9 +10,9 @@ FROM python:3.11-slim-bookworm AS wheel
 WORKDIR /app
 # For the compiled packet path; the image itself has no compiler.
 RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends gcc libc6-dev
-COPY requirements-build.lock .
+COPY locks/build.lock locks/build.lock
 RUN python -m venv /app/.build
-RUN /app/.build/bin/python -m pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements-build.lock
+RUN /app/.build/bin/python -m pip install --no-cache-dir --disable-pip-version-check --require-hashes -r locks/build.lock
 COPY LICENSE README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md pyproject.toml ./
 COPY .ci .ci
 COPY bridge bridge
@@ -24,9 +24,9 @@ RUN /app/.build/bin/python -m pip wheel --no-cache-dir --disable-pip-version-che
 
 FROM python:3.11-slim-bookworm AS packages
 WORKDIR /app
-COPY requirements.lock .
+COPY locks/run.lock locks/run.lock
 RUN python -m venv /app/.venv
-RUN /app/.venv/bin/python -m pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.lock
+RUN /app/.venv/bin/python -m pip install --no-cache-dir --disable-pip-version-check --require-hashes -r locks/run.lock
 COPY --from=wheel /app/dist /app/dist
 RUN /app/.venv/bin/python -m pip install --no-cache-dir --disable-pip-version-check --no-deps --no-index --find-links /app/dist webrtc-media-bridge
 RUN mkdir -p /app/data

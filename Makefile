@@ -139,13 +139,13 @@ package: $(DEV) $(NODE)  ## the wheel and the npm package of the browser client,
 
 lock:  ## rewrite the lock files from pyproject.toml and package.json
 	@test -x .venv-lock/bin/uv || { $(PYTHON) -m venv .venv-lock && .venv-lock/bin/python -m pip install --quiet uv; }
-	$(COMPILE) -o requirements.lock pyproject.toml
-	$(COMPILE) -o requirements-dev.lock -c requirements.lock --group dev pyproject.toml
-	$(COMPILE) -o requirements-guide.lock -c requirements-dev.lock --group guide
-	$(COMPILE) -o requirements-build.lock -c requirements-dev.lock --group build
-	$(COMPILE) -o requirements-pesq.lock --no-deps --group pesq
-	$(COMPILE) -o requirements-demo.lock -c requirements.lock --extra demo pyproject.toml
-	$(COMPILE) -o requirements-examples.lock -c requirements-dev.lock --group examples
+	$(COMPILE) -o locks/run.lock pyproject.toml
+	$(COMPILE) -o locks/dev.lock -c locks/run.lock --group dev pyproject.toml
+	$(COMPILE) -o locks/guide.lock -c locks/dev.lock --group guide
+	$(COMPILE) -o locks/build.lock -c locks/dev.lock --group build
+	$(COMPILE) -o locks/pesq.lock --no-deps --group pesq
+	$(COMPILE) -o locks/demo.lock -c locks/run.lock --extra demo pyproject.toml
+	$(COMPILE) -o locks/examples.lock -c locks/dev.lock --group examples
 	npm install --package-lock-only --ignore-scripts
 	npm install --prefix tests/stacks --package-lock-only --ignore-scripts
 
@@ -163,27 +163,27 @@ $(BIN)/python -m pip --version >/dev/null 2>&1 || { \
     || { echo "make: no virtual environment; on Debian: apt-get install python3-venv" >&2; exit 1; }; }
 endef
 
-$(RUN): requirements.lock requirements-guide.lock
+$(RUN): locks/run.lock locks/guide.lock
 	@$(venv)
 	@echo "make: installing the bridge's packages into $(VENV) (the first time takes a minute)"
-	@$(PIP) -r requirements.lock -r requirements-guide.lock
+	@$(PIP) -r locks/run.lock -r locks/guide.lock
 	@touch $@
 	@echo "make: packages are ready"
 
-$(EXAMPLES): requirements-examples.lock $(RUN)
+$(EXAMPLES): locks/examples.lock $(RUN)
 	@echo "make: installing the examples' packages into $(VENV) (half a gigabyte: Pipecat brings numba and onnxruntime)"
-	@$(PIP) -r requirements-examples.lock
+	@$(PIP) -r locks/examples.lock
 	@touch $@
 
-$(DEMO): requirements-demo.lock $(RUN)
+$(DEMO): locks/demo.lock $(RUN)
 	@echo "make: installing pocketsphinx and its model (40 MB)"
-	@$(PIP) -r requirements-demo.lock
+	@$(PIP) -r locks/demo.lock
 	@touch $@
 
-$(DEV): requirements-dev.lock
+$(DEV): locks/dev.lock
 	@$(venv)
 	@echo "make: installing the packages for tests into $(VENV) (the first time takes two minutes)"
-	@$(PIP) -r requirements-dev.lock
+	@$(PIP) -r locks/dev.lock
 	@touch $@
 	@echo "make: packages for tests are ready"
 

@@ -23,7 +23,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 PROJECT = Path(__file__).parents[1]
-PYTHON_LOCKS = "requirements*.lock"
+PYTHON_LOCKS = "locks/*.lock"
 NPM_LOCK = "package-lock.json"
 API = "https://api.osv.dev/v1/querybatch"
 SECONDS = 30.0

@@ -37,10 +37,10 @@ NEEDS = {
     "postgresql": ("postgresql", "apt-get install postgresql"),
     "pesq": ("pesq", "make test-tools, which compiles it"),
     "espeak": ("espeak-ng", "apt-get install espeak-ng"),
-    "pocketsphinx": ("pocketsphinx", "make test-tools, which installs requirements-demo.lock"),
+    "pocketsphinx": ("pocketsphinx", "make test-tools, which installs locks/demo.lock"),
     "compiler": ("cc", packet_path_build.COMPILER_PACKAGES),
     "compiled": ("the compiled packet path", packet_path_build.COMPILER_PACKAGES),
-    "examples": ("pipecat", "make test-tools, which installs requirements-examples.lock"),
+    "examples": ("pipecat", "make test-tools, which installs locks/examples.lock"),
     "libwebrtc": ("webrtc", "pip install wrtc"),
 }
 """By marker: what its tests need, and how to get it."""

@@ -35,7 +35,7 @@ def test_the_guide_is_written_with_the_packages_of_a_start():
     others = (
         set(re.findall(r"^(?:import|from) (\w+)", code, re.MULTILINE)) - sys.stdlib_module_names
     )
-    lock = (PROJECT / "requirements-guide.lock").read_text().splitlines()
+    lock = (PROJECT / "locks/guide.lock").read_text().splitlines()
     assert others == {line.partition("==")[0] for line in lock if "==" in line}
 
 
