@@ -70,10 +70,13 @@ def insert(connection: Connection, row: Row) -> None:
 def insert_all(connection: Connection, rows: Iterable[Row]) -> None:
     """Insert ended calls, but for those that are there; the number of statements does not grow with theirs."""
     by_id = {row.entry.call_id: row for row in rows}
+    columns = [_columns(row.entry) for row in by_id.values()]
+    if not columns:
+        return
     added = connection.executemany(
-        "INSERT INTO call_records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING "
-        "RETURNING call_id",
-        [_values(row.entry) for row in by_id.values()],
+        f"INSERT INTO call_records ({', '.join(columns[0])}) VALUES {marks(columns[0])} "  # noqa: S608
+        "ON CONFLICT DO NOTHING RETURNING call_id",
+        [tuple(each.values()) for each in columns],
     )
     new = [by_id[call_id] for (call_id,) in added]
     problems = [
@@ -99,22 +102,22 @@ def insert_all(connection: Connection, rows: Iterable[Row]) -> None:
         )
 
 
-def _values(entry: CallEntry) -> tuple[object, ...]:
+def _columns(entry: CallEntry) -> dict[str, object]:
     at, call_id = entry.key
     over = entry.ended_at or entry.started_at
-    return (
-        call_id,
-        entry.line,
-        at,
-        over.timestamp(),
-        entry.direction.value,
-        entry.reason.value if entry.reason else "",
-        party_key(entry.from_),
-        party_key(entry.to),
-        entry.mos,
-        entry.words,
-        msgspec.json.encode(entry),
-    )
+    return {
+        "call_id": call_id,
+        "line": entry.line,
+        "started_at": at,
+        "ended_at": over.timestamp(),
+        "direction": entry.direction.value,
+        "reason": entry.reason.value if entry.reason else "",
+        "from_party": party_key(entry.from_),
+        "to_party": party_key(entry.to),
+        "mos": entry.mos,
+        "words": entry.words,
+        "entry": msgspec.json.encode(entry),
+    }
 
 
 def page(connection: Connection, search: CallSearch, *, after: Place | None, limit: int) -> Page:
@@ -154,34 +157,13 @@ def page_query(
         "text": search.wanted_text,
     }
     table = "p" if search.problem else "r"
-    indexed = {
-        f"({table}.started_at, {table}.call_id) < (:at, :id)": True,
-        f"{table}.line = :line": search.line is not None,
-        f"{table}.started_at >= :since": search.since is not None,
-        f"{table}.started_at < :until": search.until is not None,
-        "p.code = :code": bool(search.problem),
-    }
-    equal = [
-        condition
-        for condition, used in (
-            ("from_party = :from", search.from_),
-            ("to_party = :to", search.to),
-            ("reason = :reason", search.reason),
-        )
-        if used
-    ]
-    others = {
-        "direction = :direction": search.direction is not None,
-        "mos <= :mos": search.max_mos is not None,
-        "instr(words, :text) > 0": bool(search.text),
-    }
+    equal = _equal(search)
+    examined = _examined(search, table)
     if equal and not search.problem and search.line is not None:
         # The first has an index; with a second one the calls examined would not be bounded.
-        indexed[f"r.{equal.pop(0)}"] = True
-    others |= dict.fromkeys(equal, True)
-    wanted = _conjunction(others)
-    values["examined"] = limit if not any(others.values()) else max(limit, EXAMINED)
-    examined = _conjunction(indexed)
+        examined.append(f"r.{equal.pop(0)}")
+    wanted = equal + _without_index(search)
+    values["examined"] = max(limit, EXAMINED) if wanted else limit
     # Of a left join SQLite reads the left table first; each of its rows has one on the right.
     tables = (
         "call_problems p LEFT JOIN call_records r ON r.call_id = p.call_id"
@@ -189,11 +171,49 @@ def page_query(
         else "call_records r"
     )
     return (
-        f"SELECT {table}.started_at, {table}.call_id, CASE WHEN {wanted} THEN r.entry END "  # noqa: S608
-        f"FROM {tables} WHERE {examined} "
+        f"SELECT {table}.started_at, {table}.call_id, "  # noqa: S608
+        f"CASE WHEN {' AND '.join(wanted) or '1 = 1'} THEN r.entry END "
+        f"FROM {tables} WHERE {' AND '.join(examined)} "
         f"ORDER BY {table}.started_at DESC, {table}.call_id DESC LIMIT :examined",
         values,
     )
+
+
+def _examined(search: CallSearch, table: str) -> list[str]:
+    """Return the conditions that the indexes by age of a table have."""
+    conditions = [f"({table}.started_at, {table}.call_id) < (:at, :id)"]
+    if search.line is not None:
+        conditions.append(f"{table}.line = :line")
+    if search.since is not None:
+        conditions.append(f"{table}.started_at >= :since")
+    if search.until is not None:
+        conditions.append(f"{table}.started_at < :until")
+    if search.problem:
+        conditions.append("p.code = :code")
+    return conditions
+
+
+def _equal(search: CallSearch) -> list[str]:
+    """Return the conditions that have an index of their own each, of which one can be used."""
+    conditions = []
+    if search.from_:
+        conditions.append("from_party = :from")
+    if search.to:
+        conditions.append("to_party = :to")
+    if search.reason:
+        conditions.append("reason = :reason")
+    return conditions
+
+
+def _without_index(search: CallSearch) -> list[str]:
+    conditions = []
+    if search.direction is not None:
+        conditions.append("direction = :direction")
+    if search.max_mos is not None:
+        conditions.append("mos <= :mos")
+    if search.text:
+        conditions.append("instr(words, :text) > 0")
+    return conditions
 
 
 def read_entry(stored: bytes) -> CallEntry:
@@ -281,7 +301,3 @@ def _without_figures(record: CallRecord) -> CallRecord:
     browsers = [leg for leg in record.legs if leg.kind.traits.browser]
     legs = tuple(replace(leg, statistics=LegStatistics()) for leg in browsers[:1])
     return replace(record, legs=legs)
-
-
-def _conjunction(conditions: dict[str, bool]) -> str:
-    return " AND ".join(condition for condition, used in conditions.items() if used) or "1 = 1"

@@ -16,7 +16,7 @@ from tests.call.record.test_ended_call import RECORD
 from tests.support.inprocess import KEY, running, settings
 from tests.support.sampling import sample_calls
 from tests.support.servers.receiver import receiving
-from tests.support.waiting import until
+from tests.support.waiting import until, until_answer
 
 pytestmark = pytest.mark.usefixtures("nodes")
 
@@ -176,7 +176,8 @@ async def test_diagnosis_and_quality_come_from_the_record_once_the_memory_has_fo
     await client.data("/call/hangup", {"callId": call_id})
     sample_calls(client.bridge.manager, now + 4000)
     quality = await client.quality(call_id)
-    assert (quality["endReason"], len(quality["timeline"][0]["at"])) == ("hangup", 6)
+    assert quality["endReason"] == "hangup"
+    assert len(quality["timeline"][0]["at"]) >= 6  # the bridge samples once a second by itself, too
     found = await (await client.get(f"/call/{call_id}/diagnosis")).json()
     assert [problem["code"] for problem in found["data"]["problems"]] == ["nobody_joined"]
 
@@ -196,7 +197,7 @@ async def test_any_node_answers_for_calls_of_one_that_is_gone(client):
     call_id = "7F" + "0" * 30
     facts = replace(RECORD.facts, call_id=CallId(call_id), line=LineName("demo"))
     client.bridge.services.history.keep(CallReport(replace(RECORD, facts=facts)), ())
-    assert await listed(client) == [call_id]
+    assert await until_answer(lambda: listed(client)) == [call_id]  # once it is written
     assert (await detail(client, call_id))["reason"] == "hangup"
     chirp = await (await client.get("/v1/calls")).json()
     assert (chirp["totalCount"], chirp["data"][0]["status"]) == (1, "completed")
