@@ -20,7 +20,7 @@ PACKET_PATH := $(BIN)/python -m bridge.rtc.packet_path_build
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help ready packet-path byte-code run run-lan demo doctor example-pipecat example-twilio example-openai node-modules test test-all test-long test-tools check check-web audit bench profile soak flood fuzz outages rungs vads compatibility docs pictures package lock clean
+.PHONY: help ready packet-path byte-code run run-lan demo doctor example-pipecat example-twilio example-openai node-modules test test-all test-long test-tools check check-web audit bench profile soak flood fuzz handover outages encoder-levels vads compatibility docs pictures package lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -90,11 +90,11 @@ check: $(DEV) check-web  ## formatting, lint, types, import rules
 audit: $(DEV)  ## known vulnerabilities in the locked packages, by OSV (ARGS="PyPI.zip npm.zip": its dumps, offline)
 	@exec $(BIN)/python .ci/audit.py $(ARGS)
 
-bench: $(DEV)  ## capacity, delay and loss, beside stock aiortc, libwebrtc and Janus (BENCH="--quick", "--only echo,relay", "--against REF")
+bench: $(DEV)  ## capacity, delay and loss, beside stock aiortc, libwebrtc and Janus (BENCH="--quick", "--only echo,passthrough", "--against REF")
 	@$(PACKET_PATH)
 	@exec $(BIN)/python -m tests.bench.bench $(BENCH)
 
-profile: $(DEV)  ## where a packet's time goes: flame graphs and shares of a loaded bridge, into build/; as root (ARGS="--only relay")
+profile: $(DEV)  ## where a packet's time goes: flame graphs and shares of a loaded bridge, into build/; as root (ARGS="--only passthrough")
 	@$(PACKET_PATH)
 	@exec $(BIN)/python -m tests.bench.studies.profile $(ARGS)
 
@@ -109,11 +109,14 @@ flood: $(DEV)  ## foreign STUN at ten media ports: what do other calls lose? (AR
 fuzz: $(DEV)  ## hostile datagrams for the compiled packet path, under sanitizers (ARGS="--datagrams 100000 --corpus build/fuzz")
 	@exec $(BIN)/python -m tests.fuzz.run $(ARGS)
 
+handover: $(DEV)  ## packets between the media thread and Python, under ThreadSanitizer (ARGS="--packets 1000000 --seed 8")
+	@exec $(BIN)/python -m tests.fuzz.handover $(ARGS)
+
 outages: $(DEV)  ## how soon audio is back in Chromium and Firefox after a change of network; as root (ARGS="--rounds 5")
 	@exec $(BIN)/python -m tests.bench.studies.outages $(ARGS)
 
-rungs: $(DEV)  ## what each encoder setting costs and how it sounds, into docs/encoder-rungs.md
-	@exec $(BIN)/python -m tests.bench.studies.rungs $(ARGS)
+encoder-levels: $(DEV)  ## what each encoder setting costs and how it sounds, into docs/encoder-levels.md
+	@exec $(BIN)/python -m tests.bench.studies.encoder_levels $(ARGS)
 
 vads: $(DEV)  ## what voice detection costs and achieves, into docs/voice-activity.md
 	@exec $(BIN)/python -m tests.bench.studies.vads $(ARGS)

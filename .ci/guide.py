@@ -59,7 +59,7 @@ PAGES = {
         "Architecture": "architecture",
         "Performance": "performance",
         "Compared with others": "compare",
-        "Encoder levels": "encoder-rungs",
+        "Encoder levels": "encoder-levels",
         "Voice activity": "voice-activity",
         "Contributing": "contributing",
         "Security policy": "security-policy",

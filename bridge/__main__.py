@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from bridge import __version__, log
-from bridge.cli import config, control, link, migrate_data, whatsapp
+from bridge.cli import config, control, migrate_data, whatsapp
 from bridge.cli.doctor import command as doctor
 from bridge.cluster.supervision import read_slot
 from bridge.errors import Fenced, SettingsError, SetupError
@@ -62,8 +62,11 @@ def main() -> int:
 
 
 def _serve(arguments: argparse.Namespace) -> None:
-    chosen = model.load(os.environ, arguments.config)
+    reading = model.read(os.environ, arguments.config)
+    chosen = model.accepted(reading)
     log.setup(chosen.log.level, chosen.log.format)
+    for former, write in reading.renamed:
+        logger.warning("settings.renamed", extra={"setting": former, "write": write})
     if arguments.lan:
         from bridge.cli import lan
 
@@ -96,7 +99,7 @@ def _of_running(arguments: argparse.Namespace) -> int:
     """Perform a command for a bridge that runs."""
     chosen = model.load(os.environ, arguments.config)
     if arguments.command == "link":
-        return link.run(chosen)
+        return control.link(chosen)
     order = control.drain if arguments.command == "drain" else control.upgrade
     return order(chosen.data.dir, arguments)
 

@@ -76,7 +76,7 @@ class CallEnded(InvalidState):
     """The call has ended; some faces report `CallNotFound` instead."""
 
 
-class EngineOff(InvalidState, code="engine_off"):
+class LineDisabled(InvalidState, code="engine_off"):
     """Calls of the line are disabled, or it is not connected."""
 
 

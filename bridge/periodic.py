@@ -85,11 +85,10 @@ class Periodic(Generic[Member]):
         """Whether a member has joined."""
         return member in self._slot_of
 
-    def _preference(self, slot: _Slot[Member]) -> tuple[int, int]:
+    def _preference(self, slot: _Slot[Member]) -> tuple[int, bool]:
         """Return what is least for the slot that the next member joins."""
-        members = len(slot.members)
-        begun = members % self._at_once > 0
-        return members // self._at_once, 0 if begun else 1
+        steps, begun = divmod(len(slot.members), self._at_once)
+        return steps, not begun
 
     def _arm(self, slot: _Slot[Member]) -> None:
         loop = asyncio.get_running_loop()

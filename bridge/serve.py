@@ -15,13 +15,13 @@ from pathlib import Path
 import uvloop
 from aiohttp import web, web_response
 
-from bridge.app import membership
-from bridge.app.build import Bridge, build
-from bridge.app.cluster import server_tls
+from bridge.app import cluster
+from bridge.app.bridge import Bridge
+from bridge.app.build import build
 from bridge.call.model import EndReason
 from bridge.cluster.host import machine_id
 from bridge.cluster.leases import Leased
-from bridge.cluster.membership import Alone, Supervised
+from bridge.cluster.membership import SingleNode, Supervised
 from bridge.cluster.sockets import listen, node_socket_path, socket_path
 from bridge.cluster.supervision import Supervision
 from bridge.db import folder_lock
@@ -40,15 +40,9 @@ from bridge.settings.model import DEMO_KEY, Settings
 from bridge.stores.directory import FOLDER
 from bridge.stores.nodes import Member
 from bridge.supervisor import signals
-from bridge.supervisor.control import (
-    Report,
-    control_path,
-    refuse_upgrade,
-    report_calls,
-    serving,
-)
+from bridge.supervisor.control import Report, control_path, refuse_upgrade, report_calls, serving
 from bridge.tasks import Tasks
-from bridge.wire.supervision import Calls, Drained, Process, Ready, Request, Roster, Slot
+from bridge.wire.supervision import Accept, Calls, Drained, Process, Ready, Request, Roster, Slot
 
 log = logging.getLogger(__name__)
 
@@ -81,8 +75,8 @@ async def _serve(chosen: Settings, slot: Slot | None) -> None:
     if not chosen.data.url:
         await _serve_as(_members(slot, machine), chosen, slot)
         return
-    boot, run = (slot.boot, slot.run) if slot is not None else ("", "")
-    members = await membership.join(chosen, machine=machine, boot=boot, run=run)
+    boot, launch_id = (slot.boot, slot.run) if slot is not None else ("", "")
+    members = await cluster.join(chosen, machine=machine, boot=boot, launch_id=launch_id)
     log_node.set(str(members.own.node))
     try:
         await _serve_as(members, chosen, slot)
@@ -93,12 +87,12 @@ async def _serve(chosen: Settings, slot: Slot | None) -> None:
 
 
 async def _serve_as(
-    members: Alone | Supervised | Leased, chosen: Settings, slot: Slot | None
+    members: SingleNode | Supervised | Leased, chosen: Settings, slot: Slot | None
 ) -> None:
     token = local_token.make() if slot is None else ""
     bridge = build(chosen, members=members, descriptors=raise_descriptor_limit(), token=token)
     if isinstance(members, Leased):
-        membership.attach(members, bridge)
+        cluster.attach(members, bridge)
     # No access log: paths may contain keys, and metrics count requests.
     runner = web.AppRunner(
         bridge.application,
@@ -111,25 +105,25 @@ async def _serve_as(
     # aiohttp answers malformed HTTP itself, with a header that reveals its version.
     vars(web_response)["SERVER_SOFTWARE"] = "bridge"
     _tune_garbage_collector()
-    _measure_collections(partial(bridge.services.metrics.steps.took, "garbage"))
+    _measure_collections(partial(bridge.node.metrics.steps.took, "garbage"))
     bridge.background.spawn(_sweep(lambda: bridge.manager.legs_ended), name="sweep")
     link = None
-    if slot is not None and not isinstance(members, Alone):
+    if slot is not None and not isinstance(members, SingleNode):
         link = _link(bridge, slot, members)
     runners = [runner]
-    doors: list[Listeners] = []
+    listeners: list[Listeners] = []
     links, admission = Tasks(), bridge.manager.admission
     try:
         if bridge.node_application is not None:
             runners.append(await _answer_siblings(bridge, runner, chosen, members.own.node))
-        doors = _listen(bridge, runner, chosen, slot)
+        listeners = _listen(bridge, runner, chosen, slot)
         if link is not None and slot is not None:
             admission.held = not slot.accepts
-            link.on_accept = partial(_accept, admission, doors)
+            link.on_accept = partial(_accept, admission, listeners)
             links.spawn(link.run(), name="watch the supervisor")
             link.report(Ready(node=members.own.node))
         _announce(chosen, members.own.boot, token)
-        await _run_until_drained(bridge.drain, chosen, doors, supervised=slot is not None)
+        await _run_until_drained(bridge.drain, chosen, listeners, supervised=slot is not None)
     finally:
         if members.fenced.is_set():
             await bridge.aclose(reason=EndReason.NODE_LOST)
@@ -137,8 +131,8 @@ async def _serve_as(
             await bridge.aclose(flush_seconds=FLUSH_SECONDS)
         if link and bridge.drain.done.is_set() and not members.fenced.is_set():
             link.report(Drained())
-        for door in doors:
-            await door.aclose()
+        for one in listeners:
+            await one.aclose()
         for each in runners:
             await each.cleanup()
         await bridge.release()
@@ -146,7 +140,7 @@ async def _serve_as(
 
 
 async def _run_until_drained(
-    drain: Drain, chosen: Settings, doors: Iterable[Listeners], *, supervised: bool
+    drain: Drain, chosen: Settings, listeners: Iterable[Listeners], *, supervised: bool
 ) -> None:
     async def perform(request: Request, report: Report) -> None:
         drain.request(refuse_upgrade(request).seconds)
@@ -164,14 +158,14 @@ async def _run_until_drained(
     log.info("node.stopping", extra={"reason": drain.reason, "calls": drain.calls})
     if not drain.calls:
         # Before idle connections are closed: a client that is refused here tries another node.
-        for door in doors:
-            door.close()
+        for one in listeners:
+            one.close()
         await asyncio.sleep(ANSWER_SECONDS)
 
 
 def _link(bridge: Bridge, slot: Slot, members: Supervised | Leased) -> Supervision:
     """Return the link to the supervisor, with heartbeats that begin now."""
-    restarted = bridge.services.metrics.node.restarted
+    restarted = bridge.node.metrics.node.restarted
     restarted("stuck", amount=slot.stuck)
     restarted("lost", amount=slot.lost)
     drain = bridge.drain
@@ -179,18 +173,18 @@ def _link(bridge: Bridge, slot: Slot, members: Supervised | Leased) -> Supervisi
     link.on_roster = partial(_update, members)
     link.on_drain = drain.begin
     link.on_stop = lambda: drain.end("stop")
-    beats = link.beat(
+    heartbeats = link.send_heartbeats(
         lambda: Calls(calls=drain.calls, draining=drain.active, seconds=drain.seconds_left)
     )
-    bridge.background.spawn(beats, name="beat")
+    bridge.background.spawn(heartbeats, name="heartbeats")
     return link
 
 
-def _members(slot: Slot | None, machine: str) -> Alone | Supervised:
+def _members(slot: Slot | None, machine: str) -> SingleNode | Supervised:
     if slot is None:
-        return Alone(machine=machine)
+        return SingleNode(machine=machine)
     own = Member(node=slot.node, boot=slot.boot, machine=machine)
-    members = Supervised(own, run=slot.run)
+    members = Supervised(own, launch_id=slot.run)
     _update(members, slot.roster)
     return members
 
@@ -275,23 +269,23 @@ def _listen(
         opened = [socket.socket(fileno=descriptor) for descriptor in slot.listeners]
     port = chosen.cluster.port
     accepts = slot is None or slot.accepts
-    clients = Listeners(runner.server, connections=bridge.services.connections, tls=_tls(chosen))
+    clients = Listeners(runner.server, connections=bridge.access.connections, tls=_tls(chosen))
     clients.start((one for one in opened if one.getsockname()[1] != port), accept=accepts)
-    if (gate := bridge.services.sibling_gate) is None:
+    if (gate := bridge.cluster.sibling_gate) is None:
         return [clients]
     inside = [one for one in opened if one.getsockname()[1] == port]
     gate.open(inside)
     siblings = Listeners(
-        runner.server, connections=gate.connections, tls=server_tls(chosen.cluster)
+        runner.server, connections=gate.connections, tls=cluster.server_tls(chosen.cluster)
     )
     siblings.start(inside, accept=accepts)
     return [clients, siblings]
 
 
-def _accept(admission: Admission, doors: list[Listeners], *, on: bool) -> None:
-    admission.held = not on
-    for door in doors:
-        door.accept(on=on)
+def _accept(admission: Admission, listeners: list[Listeners], accept: Accept) -> None:
+    admission.held = not accept.on
+    for one in listeners:
+        one.accept(on=accept.on)
 
 
 def _tls(chosen: Settings) -> ssl.SSLContext | None:
@@ -312,10 +306,5 @@ def _announce(chosen: Settings, boot: str, token: str) -> None:
     demo = {} if chosen.lines else {"demo_key": DEMO_KEY}
     log.info(
         "node.ready",
-        extra={
-            "url": chosen.http.url,
-            "pid": os.getpid(),
-            "boot": boot,
-            **demo,
-        },
+        extra={"url": chosen.http.url, "pid": os.getpid(), "boot": boot, **demo},
     )

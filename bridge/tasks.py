@@ -3,9 +3,18 @@
 import asyncio
 import logging
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any
 
 log = logging.getLogger(__name__)
+
+
+async def wait_set(event: asyncio.Event, seconds: float | None) -> bool:
+    """Wait until an event is set, for at most so long (None: for ever); return whether it is set."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    return event.is_set()
 
 
 class Tasks:

@@ -36,7 +36,7 @@ def defined(path):
     """Return the names that a file of Python defines, or the functions of one of C."""
     text = path.read_text()
     if path.suffix != ".py":
-        return set(re.findall(r"^static \w+ (\w+)\(", text, re.MULTILINE))
+        return set(re.findall(r"^(?:static |PUBLIC )?\w+ \*?(\w+)\(", text, re.MULTILINE))
     nodes = list(ast.walk(ast.parse(text)))
     made = {
         node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)

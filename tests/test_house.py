@@ -4,28 +4,43 @@ import ast
 import re
 import subprocess
 from pathlib import Path
+from typing import cast
 
 import pytest
+from msgspec.inspect import StructType, type_info
 
 from bridge.api.routes import ROUTES
 from bridge.call.diagnosis.problems import Code
 from bridge.metrics.registry import Metrics
+from bridge.settings.model import Settings
+from bridge.settings.tree import names as setting_names
 
 PROJECT = Path(__file__).parents[1]
 README = PROJECT / "README.md"
 PURE = ("audio", "wire", "rtp", "call", "sip")
 LONGEST = 400
 LONGEST_EXAMPLE = 80
+MAX_PARAMETERS = 7
 MAX_README_LINES = 150
 
 MAX_FILES = 25
 VAGUE_NAMES = {"utils", "util", "helpers", "helper", "common", "misc", "base_classes", "stuff"}
 
+LEVELS = {"debug", "info", "warning", "error", "exception", "log"}
+
 DROPPED_WORDS = {
-    "casting", "disown", "effort", "farewell", "forerunner", "goodbye", "hush", "manners", "mouth", "patience", "rung",
-    "seat", "stillborn", "stranger", "strangers", "tally", "tape", "undecoded",
+    "admittance", "casting", "disown", "effort", "farewell", "forerunner", "goodbye", "hush", "judge", "keeper", "leasable",
+    "lend", "manners", "mouth", "nudge", "nudges", "pulse", "pulses", "settle", "settled",
+    "patience", "rung", "seat", "stillborn", "stranger", "strangers", "tally", "tape", "undecoded",
 }  # fmt: skip
 """Private words that the field's own have replaced, none of which means anything else."""
+DROPPED_PUBLIC_WORDS = DROPPED_WORDS | {
+    "alone", "complains", "consent", "engine", "least", "longest", "operator", "refuses", "relay",
+    "relayed", "reaper", "undeleted", "unread", "unreadable", "untold", "unwritable",
+}  # fmt: skip
+"""Words that mean something else in the code, or in prose, but name no setting, metric or log event."""
+SPOKEN = {"agent.goodbye", "lines.NAME.agent.goodbye"}
+"""What an agent says."""
 
 
 def modules(folder):
@@ -142,6 +157,17 @@ def test_no_module_is_too_long_to_be_read(folder):
     assert {path: lines for path, lines in lengths.items() if lines > LONGEST} == {}
 
 
+def test_no_constructor_takes_more_than_a_reader_can_hold():
+    taken = {
+        f"{name(path)}:{node.lineno}": len(arguments) - 1
+        for path in modules("bridge")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef) and node.name == "__init__"
+        for arguments in [[*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]]
+    }
+    assert {place: count for place, count in taken.items() if count > MAX_PARAMETERS} == {}
+
+
 def test_every_example_is_read_in_a_minute():
     lengths = {name(module): len(module.read_text().splitlines()) for module in modules("examples")}
     assert {path: lines for path, lines in lengths.items() if lines >= LONGEST_EXAMPLE} == {}
@@ -151,20 +177,45 @@ def test_file_names_say_what_is_inside():
     assert [name(path) for path in tracked() if path.stem in VAGUE_NAMES] == []
 
 
-def test_no_dropped_word_comes_back_in_the_name_of_a_module_or_a_class():
+def words(text):
+    return {word.lower() for word in re.findall(r"[A-Z]?[a-z]+", text)}
+
+
+def test_no_dropped_word_comes_back_in_the_name_of_a_module_a_class_or_a_function():
+    named = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     names = [(module, part) for module in modules("bridge") for part in module.parts[-2:]]
     names += [
         (module, node.name)
         for module in modules("bridge")
         for node in ast.walk(ast.parse(module.read_text()))
-        if isinstance(node, ast.ClassDef)
+        if isinstance(node, named)
     ]
-    back = [
-        f"{name(module)}: {each}"
-        for module, each in names
-        if DROPPED_WORDS & {word.lower() for word in re.findall(r"[A-Z]?[a-z]+", each)}
-    ]
+    back = [f"{name(module)}: {each}" for module, each in names if DROPPED_WORDS & words(each)]
     assert back == []
+
+
+def log_events():
+    """Yield the name of every event that a method of a logger is called with."""
+    for module in modules("bridge"):
+        for call in ast.walk(ast.parse(module.read_text())):
+            if not isinstance(call, ast.Call) or getattr(call.func, "attr", "") not in LEVELS:
+                continue
+            parts = [part for argument in call.args for part in ast.walk(argument)]
+            texts = [str(part.value) for part in parts if isinstance(part, ast.Constant)]
+            yield from (text for text in texts if re.fullmatch(r"[a-z_]+\.[a-z_]+", text))
+
+
+def test_no_dropped_word_names_a_log_event():
+    found = set(log_events())
+    assert {"call.ended", "leg.silent", "packet_path.chosen"} <= found
+    assert sorted(event for event in found if DROPPED_PUBLIC_WORDS & words(event)) == []
+
+
+def test_no_dropped_word_names_a_metric_or_a_setting():
+    metrics = re.findall(r"^# TYPE (\w+)", Metrics(version="0").render().decode(), re.MULTILINE)
+    settings = [".".join(path) for path in setting_names(cast("StructType", type_info(Settings)))]
+    back = [each for each in metrics + settings if DROPPED_PUBLIC_WORDS & words(each)]
+    assert sorted(set(back) - SPOKEN) == []
 
 
 @pytest.mark.parametrize("package", PURE)
@@ -217,6 +268,47 @@ def test_every_way_to_count_is_used():
     parts = [part for name, part in vars(Metrics(version="0")).items() if not name.startswith("_")]
     public = {name for part in parts for name in dir(part) if not name.startswith("_")}
     assert sorted(public - used) == []
+
+
+# What tests reach into
+
+MAX_PATCHED = 35
+MAX_REACHES = 110
+PASS_IT = f"at most {MAX_PATCHED} constants are patched: pass the value, or let virtual time pass"
+LOOK_ON = f"at most {MAX_REACHES} reaches into private names: let the test see it from outside"
+PATCH = re.compile(r'\.setattr\(\s*(?:[\w.]+,\s*)?"(?:[\w.]+\.)?(_?[A-Z][A-Z0-9_]*)"')
+REACH = re.compile(r"(?<!\bself)(?<!\bcls)(?<!super\(\))\.(_[a-zA-Z]\w*)\b")
+PRIVATE = re.compile(
+    r"\b(?:def|class) (_[a-zA-Z]\w*)|\b(?:self|cls)\.(_[a-zA-Z]\w*)[^=\n()]*=|^(_[a-zA-Z]\w*)\b",
+    re.MULTILINE,
+)
+
+
+def in_tests(pattern):
+    """Return what a pattern finds in all tests, each with its place."""
+    texts = {name(module): module.read_text() for module in modules("tests")}
+    return [
+        (f"{place}:{len(text[: match.end()].splitlines())}", match[1])
+        for place, text in texts.items()
+        for match in pattern.finditer(text)
+    ]
+
+
+def test_tests_patch_no_more_constants_of_modules():
+    patched = in_tests(PATCH)
+    assert len(patched) <= MAX_PATCHED, "\n".join([PASS_IT, *map(" ".join, patched)])
+
+
+def test_tests_reach_into_no_more_private_names_of_the_bridge():
+    private = {
+        each
+        for module in modules("bridge")
+        for found in PRIVATE.findall(module.read_text())
+        for each in found
+    }
+    private -= {"_fields", "_udp"}  # of named tuples, and of the DNS
+    reaches = [one for one in in_tests(REACH) if one[1] in private]
+    assert len(reaches) <= MAX_REACHES, "\n".join([LOOK_ON, *map(" ".join, reaches)])
 
 
 # What must not be in it

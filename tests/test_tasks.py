@@ -3,7 +3,7 @@
 import asyncio
 import logging
 
-from bridge.tasks import Tasks
+from bridge.tasks import Tasks, wait_set
 
 
 async def forever() -> None:
@@ -51,3 +51,10 @@ async def test_a_task_may_close_its_own_owner():
     tasks = Tasks()
     await tasks.spawn(tasks.aclose(), name="self")
     assert len(tasks) == 0
+
+
+async def test_a_wait_ends_when_its_event_is_set_or_its_time_is_over():
+    event = asyncio.Event()
+    assert not await wait_set(event, 0.001)
+    asyncio.get_running_loop().call_soon(event.set)
+    assert await wait_set(event, None)

@@ -1,7 +1,7 @@
 /** What the pages store in their tab's session across reloads: the keys, and the page its call. */
 
-/** Where the console's key is: one of operator.keys, or the token in the link that the bridge prints. */
-export const OPERATOR_KEY = "operator-key";
+/** Where the console's key is: one of console.keys, or the token in the link that the bridge prints. */
+export const CONSOLE_KEY = "console-key";
 
 /**
  * @typedef {object} Kept
@@ -29,7 +29,7 @@ export function givenKey(name = "key", kept = "key") {
 
 /** Take the token of this start from the fragment, for the console. */
 export function takeToken() {
-  givenKey("token", OPERATOR_KEY);
+  givenKey("token", CONSOLE_KEY);
 }
 
 /** @param {Kept | null} call  null: there is nothing to come back to. */

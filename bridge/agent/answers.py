@@ -162,9 +162,10 @@ def _problems(call: CallSituation) -> str:
     found = [one for one in call.problems if one.severity > Severity.NOTICE]
     if not found:
         return ""
-    count = "one problem" if len(found) == 1 else f"{len(found)} problems"
-    first = found[0]
-    return f"There is {count}. {first.summary} {first.fix}" if len(found) == 1 else f"There are {count}. The worst: {first.summary} {first.fix}"  # fmt: skip
+    worst = f"{found[0].summary} {found[0].fix}"
+    if len(found) == 1:
+        return f"There is one problem. {worst}"
+    return f"There are {len(found)} problems. The worst: {worst}"
 
 
 def _percent(share: float) -> str:

@@ -12,13 +12,13 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Final
 
-from bridge.agent.answers import CallSituation
+from bridge.agent.answers import NOT_UNDERSTOOD, CallSituation, answer
 from bridge.agent.audio_converter import to_call_audio
 from bridge.agent.filler import tone
 from bridge.agent.phrase_recognizer import PhraseRecognizer
 from bridge.agent.provider_client import TimeBudget
-from bridge.agent.providers import Message, ProviderFailed, Providers, Recognized
-from bridge.agent.question_model import QuestionModel
+from bridge.agent.providers import HangUp, Message, ProviderFailed, Providers, Recognized
+from bridge.agent.questions import Question, question_of
 from bridge.audio.frame import SAMPLE_RATE
 from bridge.errors import BridgeError
 
@@ -44,13 +44,9 @@ class Demonstration:
     espeak: str | None
     """Path of espeak-ng; None if not installed."""
 
-    async def transcribe(self, pcm: bytes) -> str:
-        """Return the duration as text."""
-        return duration(pcm)
-
     async def recognize(self, pcm: bytes) -> Recognized:
         """Return the duration as text."""
-        return Recognized(await self.transcribe(pcm), language="en")
+        return Recognized(duration(pcm), language="en")
 
     async def reply(self, system: str, messages: Sequence[Message]) -> AsyncGenerator[str, None]:
         """Return the next reply."""
@@ -87,13 +83,37 @@ class QuestionRecognizer:
 
     phrases: PhraseRecognizer
 
-    async def transcribe(self, pcm: bytes) -> str:
+    async def recognize(self, pcm: bytes) -> Recognized:
         """Return the phrase, or the duration as text if there is none.
 
         Raises:
             ProviderFailed: The recogniser failed.
         """
-        return await self.phrases.recognize(pcm) or duration(pcm)
+        return Recognized(await self.phrases.recognize(pcm) or duration(pcm), language="en")
+
+
+class QuestionModel:
+    """Answers questions about one call; implements `providers.LanguageModel`."""
+
+    def __init__(self, situation: Callable[[], CallSituation]) -> None:
+        """`situation` returns how the call stands now."""
+        self._situation = situation
+
+    async def reply(
+        self, system: str, messages: Sequence[Message]
+    ) -> AsyncGenerator[str | HangUp, None]:
+        """Answer the last message; after a goodbye, hang up."""
+        said = [message.content for message in messages if message.role == "assistant"]
+        asked = [message.content for message in messages if message.role == "user"]
+        question = question_of(asked[-1]) if asked else None
+        if question is None:
+            yield NOT_UNDERSTOOD
+        elif question is Question.REPEAT and said:
+            yield said[-1]
+        else:
+            yield answer(question, self._situation())
+        if question is Question.GOODBYE:
+            yield HangUp()
 
 
 def demonstration_providers(
@@ -115,11 +135,7 @@ def duration(pcm: bytes) -> str:
 async def _run(program: str, text: str) -> AsyncGenerator[bytes, None]:
     # The text goes to stdin, because arguments are visible in the process list.
     process = await asyncio.create_subprocess_exec(
-        program,
-        "--stdin",
-        "--stdout",
-        "-v",
-        "en",
+        *(program, "--stdin", "--stdout", "-v", "en"),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
@@ -140,6 +156,5 @@ async def _run(program: str, text: str) -> AsyncGenerator[bytes, None]:
     finally:
         with suppress(ProcessLookupError):
             process.kill()
-        await (
-            process.communicate()
-        )  # to the pipe's end, without which asyncio does not notice the exit
+        # To the pipe's end, without which asyncio does not notice the exit.
+        await process.communicate()

@@ -1,7 +1,9 @@
 """Providers over HTTP, each at a customer's URL.
 
-ZuckZapGo's contracts: STT is as in `http_recognizer`; LLM is `POST {"system", "messages"}`, response
-`{"reply"}`; TTS is `POST {"text"}`, response WAV of any rate or raw 16 kHz samples. URLs that end like OpenAI's use OpenAI's API; `model` and `voice` may be in the query.
+ZuckZapGo's contracts: STT is `POST` of a WAV file, response `{"text"}`; LLM is `POST {"system", "messages"}`, response
+`{"reply"}`; TTS is `POST {"text"}`, response WAV of any rate or raw 16 kHz samples. Our additions to the response of STT
+are `words`, each `{"word", "start", "end"}` in seconds, and `language`. URLs that end like OpenAI's use OpenAI's API;
+`model` and `voice` may be in the query; with `words=true` STT is asked for the times of words, which not every model has.
 """
 
 import json
@@ -10,17 +12,25 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Final
 
+import aiohttp
+
 from bridge.agent.audio_converter import to_call_audio
-from bridge.agent.http_recognizer import HttpRecognizer
 from bridge.agent.provider_client import Endpoint
-from bridge.agent.providers import Message, Providers
+from bridge.agent.providers import Message, Providers, Recognized
 from bridge.agent.sentences import clean
+from bridge.audio.file.wav import make_header
+from bridge.call.transcript import Word
 from bridge.errors import RemoteProtocolError
 from bridge.http.client import LineHttp
 from bridge.settings.line import Agent
 
+MAX_TRANSCRIPT_CHARACTERS: Final = 10_000
+MAX_WORDS: Final = 2_000
 MAX_REPLY_CHARACTERS: Final = 20_000
-"""A longer reply is cut, since it goes into events and further requests."""
+"""Longer texts are cut, since they go into events and further requests."""
+MAX_WORD: Final = 100
+MAX_LANGUAGE: Final = 35
+"""Characters of a language tag (RFC 5646 §4.4.1)."""
 
 
 def http_providers(
@@ -29,26 +39,57 @@ def http_providers(
     """Return the providers at a line's three URLs: STT, LLM and TTS."""
     stt, llm, tts = urls
     made = _HttpProviders(
-        Endpoint(http, "stt", stt, token, settings.stt_seconds),
         Endpoint(http, "llm", llm, token, settings.llm_seconds),
         Endpoint(http, "tts", tts, token, settings.tts_seconds),
         settings,
     )
-    return Providers(made, made, made)
+    recognizer = HttpRecognizer(Endpoint(http, "stt", stt, token, settings.stt_seconds), settings)
+    return Providers(recognizer, made, made)
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRecognizer:
+    """The speech recognition of a line; implements `providers.Recognizer`."""
+
+    at: Endpoint
+    settings: Agent
+
+    async def recognize(self, pcm: bytes) -> Recognized:
+        """Post a WAV file."""
+        at, wav = self.at, make_header(len(pcm)) + pcm
+        if at.is_openai("/audio/transcriptions"):
+            body = await at.post(self.settings.text_bytes, data=self._form(wav))
+        else:
+            wanted = {"Content-Type": "audio/wav", "Accept": "application/json"}
+            body = await at.post(self.settings.text_bytes, data=wav, headers=wanted)
+        text = clean(at.member(body, "text")[:MAX_TRANSCRIPT_CHARACTERS]).strip()
+        fields = json.loads(body)
+        language = fields.get("language")
+        return Recognized(
+            text,
+            _words(fields.get("words")),
+            clean(language[:MAX_LANGUAGE]) if isinstance(language, str) else "",
+        )
+
+    def _form(self, wav: bytes) -> aiohttp.FormData:
+        form = aiohttp.FormData()
+        form.add_field("model", self.at.query_value("model", self.settings.stt_model))
+        if self.at.query_value("words", "") == "true":
+            form.add_field("response_format", "verbose_json")
+            form.add_field("timestamp_granularities[]", "word")
+        else:
+            form.add_field("response_format", "json")
+        form.add_field("file", wav, filename="speech.wav", content_type="audio/wav")
+        return form
 
 
 @dataclass(frozen=True, slots=True)
 class _HttpProviders:
-    """STT, LLM and TTS over HTTP."""
+    """LLM and TTS over HTTP."""
 
-    stt: Endpoint
     llm: Endpoint
     tts: Endpoint
     settings: Agent
-
-    async def transcribe(self, pcm: bytes) -> str:
-        """Post a WAV file."""
-        return (await HttpRecognizer(self.stt, self.settings).recognize(pcm)).text
 
     async def reply(self, system: str, messages: Sequence[Message]) -> AsyncGenerator[str, None]:
         """Post the conversation."""
@@ -127,3 +168,19 @@ class _HttpProviders:
                     yield pcm
         except RemoteProtocolError as error:
             raise at.failed("garbage", str(error)) from None
+
+
+def _words(sent: Any) -> tuple[Word, ...]:  # noqa: ANN401 - whatever the provider sends
+    """Return the words of a response; none where one of them is malformed."""
+    if not isinstance(sent, list):
+        return ()
+    found = []
+    for each in sent[:MAX_WORDS]:
+        try:
+            text, start, end = each["word"], float(each["start"]), float(each["end"])
+        except (TypeError, KeyError, ValueError):
+            return ()
+        if not isinstance(text, str) or not 0 <= start <= end < 1e6:
+            return ()
+        found.append(Word(clean(text[:MAX_WORD]).strip(), start, end))
+    return tuple(found)

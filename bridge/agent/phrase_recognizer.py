@@ -6,12 +6,12 @@ holds the interpreter meanwhile.
 
 import asyncio
 import json
-from asyncio.subprocess import PIPE, Process
-from collections.abc import Awaitable, Mapping
+from asyncio.subprocess import Process
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, TypeAlias
 
 from bridge.agent.providers import ProviderFailed
 from bridge.audio.frame import SAMPLE_RATE
@@ -26,16 +26,8 @@ MAX_SECONDS: Final = 10.0
 MAX_WAITING: Final = 8
 """Utterances; further ones fail at once, which `bridge_agent_failures_total` counts as timeouts."""
 
-
-class StartProcess(Protocol):
-    """Starts a sandboxed child process; `media.decoding.sandboxed.start` is one."""
-
-    def __call__(self, *command: str, stdin: int, stdout: int) -> Awaitable[Process]:
-        """Start a script with the arguments of its command line.
-
-        Raises:
-            OSError: The process cannot be started.
-        """
+StartProcess: TypeAlias = Callable[[str], Awaitable[Process]]
+"""Starts a script in a sandboxed child process with pipes to its standard input and output, or raises `OSError`."""
 
 
 def has_recognizer() -> bool:
@@ -49,7 +41,7 @@ class PhraseRecognizer:
     def __init__(
         self, start: StartProcess, *, grammar: str, pronunciations: Mapping[str, str]
     ) -> None:
-        """Make it for a JSGF grammar and the phones of those words that the CMU dictionary lacks."""
+        """Recognizes by a JSGF grammar, with the phones of those words that the CMU dictionary lacks."""
         self._start = start
         self._chosen = {"grammar": grammar, "words": dict(pronunciations)}
         self._process: Process | None = None
@@ -104,17 +96,14 @@ class PhraseRecognizer:
         return str(response["text"])
 
     async def _launch(self) -> None:
-        process = await self._start(WORKER, stdin=PIPE, stdout=PIPE)
+        self._process = await self._start(WORKER)
         try:
             async with asyncio.timeout(START_SECONDS):
-                await _send(process, self._chosen)
-                await _receive(process)
-            self._process = process
-        finally:
-            if self._process is None:
-                with suppress(ProcessLookupError):
-                    process.kill()
-                await process.wait()
+                await _send(self._process, self._chosen)
+                await _receive(self._process)
+        except BaseException:
+            await self.aclose()
+            raise
 
 
 async def _send(process: Process, head: Mapping[str, object], body: bytes = b"") -> None:

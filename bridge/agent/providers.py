@@ -26,17 +26,6 @@ class Message:
     content: str
 
 
-class SpeechToText(Protocol):
-    """Speech recognition."""
-
-    async def transcribe(self, pcm: bytes) -> str:
-        """Transcribe 16 kHz samples; empty if nothing was said.
-
-        Raises:
-            ProviderFailed: The provider failed.
-        """
-
-
 @dataclass(frozen=True, slots=True)
 class Recognized:
     """What was said in a piece of audio; the times of words are seconds since its beginning."""
@@ -47,7 +36,7 @@ class Recognized:
 
 
 class Recognizer(Protocol):
-    """Speech recognition for transcripts, with what the provider tells besides the text."""
+    """Speech recognition, for agents and transcripts."""
 
     async def recognize(self, pcm: bytes) -> Recognized:
         """Transcribe 16 kHz samples; the text is empty if nothing was said.
@@ -88,6 +77,6 @@ class TextToSpeech(Protocol):
 class Providers:
     """The providers of an agent."""
 
-    stt: SpeechToText
+    stt: Recognizer
     llm: LanguageModel
     tts: TextToSpeech

@@ -57,7 +57,8 @@ class SpeechQueue:
         """Return the next 20 ms; None while silent."""
         frame = None if self.held else self._queue.pull()
         self._pulled.set()
-        self._played += frame is not None
+        if frame is not None:
+            self._played += 1
         return frame
 
     def begin(self, text: str) -> None:

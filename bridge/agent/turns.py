@@ -67,7 +67,7 @@ class TurnDetector:
     ) -> None:
         """Create it; without a detector, every noise longer than the onset counts as a voice."""
         self._settings = settings or Agent()
-        self._detector = detector
+        self.detector = detector
         self._vad = Vad()
         self._before: deque[bytes] = deque(maxlen=self._history_frames)
         self._loud = 0
@@ -82,24 +82,19 @@ class TurnDetector:
         self._utterance: list[bytes] | None = None
         self._ended = b""
 
-    @property
-    def detector(self) -> VoiceDetector | None:
-        """The voice detector; may be set later."""
-        return self._detector
-
-    @detector.setter
-    def detector(self, detector: VoiceDetector) -> None:
-        self._detector = detector
+    def use(self, detector: VoiceDetector) -> None:
+        """Distinguish voices from noise by a detector from here on."""
+        self.detector = detector
         self._before = deque(self._before, maxlen=self._history_frames)
 
     @property
     def _history_frames(self) -> int:
-        decision = DECISION_SECONDS if self._detector is not None else 0.0
+        decision = DECISION_SECONDS if self.detector is not None else 0.0
         return _frames(BEFORE_SECONDS + self._needed + decision)
 
     @property
     def _needed(self) -> float:
-        return ONSET_SECONDS if self._detector is None else NOTICE_SECONDS
+        return ONSET_SECONDS if self.detector is None else NOTICE_SECONDS
 
     def push(self, pcm: bytes, *, busy: bool, speaking: bool) -> TurnEvent | None:
         """Process the next 20 ms of the caller.
@@ -127,12 +122,12 @@ class TurnDetector:
         if self._loud < max(1, _frames(self._needed)):
             return None
         self._loud = 0
-        if self._detector is None:
+        if self.detector is None:
             return self._start()
-        self._detector.reset()
+        self.detector.reset()
         recent = _frames(BEFORE_SECONDS + self._needed)
-        judged = [self._detector.push(pcm) for pcm in list(self._before)[-recent:]]
-        if any(judged):
+        voices = [self.detector.push(pcm) for pcm in list(self._before)[-recent:]]
+        if any(voices):
             return self._start()
         self._undecided, self._quiet = 1, 0
         self._noticed = not self._hold_off
@@ -140,7 +135,7 @@ class TurnDetector:
 
     def _decide(self, pcm: bytes, *, loud: bool) -> TurnEvent | None:
         """Check a noise until it is confirmed as a voice, dismissed or over."""
-        if self._detector is not None and self._detector.push(pcm):
+        if self.detector is not None and self.detector.push(pcm):
             return self._start()
         self._undecided += 1
         self._quiet = 0 if loud else self._quiet + 1
@@ -170,13 +165,13 @@ class TurnDetector:
 
     def _continue(self, utterance: list[bytes], pcm: bytes, *, loud: bool) -> TurnEvent | None:
         utterance.append(pcm)
-        voice = self._detector.push(pcm) if self._detector is not None else loud
+        voice = self.detector.push(pcm) if self.detector is not None else loud
         self._below_level = 0 if loud else self._below_level + 1
         self._quiet = 0 if voice else self._quiet + 1
         lag = _frames(LAG_SECONDS) if self._quiet else 0
         quiet = max(self._quiet, min(self._below_level, self._quiet + lag))
         ended = quiet >= _frames(self._settings.end_seconds)
-        if not ended and len(utterance) < _frames(self._settings.longest_seconds):
+        if not ended and len(utterance) < _frames(self._settings.max_utterance_seconds):
             return None
         spare = max(0, quiet - _frames(AFTER_SECONDS))
         self._ended = b"".join(utterance[: len(utterance) - spare])

@@ -94,7 +94,7 @@ class VoiceDetectors:
             try:
                 return await asyncio.to_thread(make)
             except (RuntimeError, OSError, ValueError):
-                log.warning("agent.no_voice_model")
+                log.warning("agent.voice_detector_unavailable")
                 self._make = None
                 return None
 

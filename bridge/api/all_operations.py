@@ -16,7 +16,6 @@ from bridge.api.faces.chirp import webhooks as chirp_webhooks
 from bridge.api.faces.chirp import words as chirp_words
 from bridge.api.faces.wadial import audio as wadial_audio
 from bridge.api.faces.wadial import calls as wadial
-from bridge.api.faces.wadial import events as wadial_events
 from bridge.api.faces.wadial import media as wadial_media
 from bridge.api.faces.wadial import recordings as wadial_recordings
 from bridge.api.faces.wadial import webhooks as wadial_webhooks
@@ -83,7 +82,6 @@ MODULES: Final = (
     wago,
     zuckzapgo,
     wadial,
-    wadial_events,
     wadial_media,
     wadial_audio,
     wadial_recordings,

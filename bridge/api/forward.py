@@ -25,7 +25,7 @@ from bridge.api.server.middleware import (
     from_sibling,
     has_left,
 )
-from bridge.api.server.services import SERVICES
+from bridge.api.server.services import ACCESS, CLUSTER, CONTROL
 from bridge.cluster.directory import SharedDirectory, owner_of
 from bridge.cluster.siblings import Siblings
 from bridge.cluster.sockets import KERNEL_BUFFER, narrow
@@ -69,7 +69,7 @@ NOT_PASSED_ON = frozenset({"content-length", "expect"})
 @web.middleware
 async def receive(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Admit a request that has come to `cluster.url`, and answer it or pass it on within the machine."""
-    gate = request.app[SERVICES].sibling_gate
+    gate = request.app[CLUSTER].sibling_gate
     if gate is None or not gate.arrived(request):
         return await handler(request)
     try:
@@ -87,8 +87,7 @@ async def receive(request: web.Request, handler: Handler) -> web.StreamResponse:
 @web.middleware
 async def limit_rate(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Count a request against its key's limit, which holds over all nodes."""
-    services = request.app[SERVICES]
-    rate, key = services.rate, services.keys.rate_key(request)
+    rate, key = request.app[ACCESS].rate, request.app[ACCESS].keys.rate_key(request)
     counted = request.match_info.handler not in UNCOUNTED and not from_sibling(request)
     if rate.limited and key is not None and counted:
         left = 0.0
@@ -144,10 +143,9 @@ def _upgrades(request: web.Request) -> bool:
 
 async def _chosen_node(request: web.Request) -> int | None:
     """Return the node for the call that a request begins; None when it begins none."""
-    services = request.app[SERVICES]
-    if request.match_info.handler in STARTS_CALLS and services.keys.admits(request):
-        admission, placement = services.manager.admission, services.placement
-        if placement is not None:
+    if request.match_info.handler in STARTS_CALLS and request.app[ACCESS].keys.admits(request):
+        admission = request.app[CONTROL].manager.admission
+        if (placement := request.app[CLUSTER].placement) is not None:
             return await placement.choose(
                 overloaded=bool(admission.overloaded()), draining=admission.draining
             )
@@ -156,7 +154,7 @@ async def _chosen_node(request: web.Request) -> int | None:
 
 async def _call_id(request: web.Request) -> str | None:
     """Return the native id of the call that a request is about."""
-    keys = request.app[SERVICES].keys
+    keys = request.app[ACCESS].keys
     access = keys.find(request)
     ticket = access.ticket if access else None
     found = named_call(request.match_info) or (ticket.call_id if ticket else None)
@@ -187,7 +185,7 @@ async def _recover_ended(request: web.Request, call_id: str) -> None:
         if record is None:
             return
         if record.reason is not None:
-            request.app[SERVICES].manager.remember(record)
+            request.app[CONTROL].manager.remember(record)
             return
         # The supervisor soon records the calls of a killed node as ended.
         await asyncio.sleep(POLL_SECONDS)
@@ -195,7 +193,7 @@ async def _recover_ended(request: web.Request, call_id: str) -> None:
 
 
 def _directory(request: web.Request) -> SharedDirectory:
-    directory = request.app[SERVICES].directory
+    directory = request.app[CLUSTER].directory
     assert directory is not None, "a bridge of one node has nothing to forward"
     return directory
 

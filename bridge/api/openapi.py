@@ -29,6 +29,10 @@ def _error(*optional: str, about: str = "", **fields: Schema) -> Schema:
     return schema | ({"description": about} if about else {})
 
 
+def _api_key(place: str, name: str = "token", **more: str) -> Schema:
+    return {"type": "apiKey", "in": place, "name": name, **more}
+
+
 _TEXT: Final = {"type": "string"}
 ERRORS: Final = {
     "NativeError": _error(
@@ -60,37 +64,26 @@ ERRORS: Final = {
     ),
 }
 SECURITY: Final[Mapping[str, Schema]] = {
-    "token": {"type": "apiKey", "in": "header", "name": "token"},
+    "token": _api_key("header"),
     "bearer": {"type": "http", "scheme": "bearer"},
-    "admin": {"type": "apiKey", "in": "header", "name": "token", "description": "admin.keys"},
+    "admin": _api_key("header", description="admin.keys"),
     "adminBearer": {"type": "http", "scheme": "bearer", "description": "admin.keys"},
-    "adminHeader": {
-        "type": "apiKey",
-        "in": "header",
-        "name": "Authorization",
-        "description": "admin.keys, without `Bearer`, as ZuckZapGo's clients send it",
-    },
-    "operator": {
-        "type": "apiKey",
-        "in": "header",
-        "name": "token",
-        "description": "operator.keys; in the demonstration the token of the start",
-    },
-    "operatorBearer": {"type": "http", "scheme": "bearer", "description": "operator.keys"},
-    "query": {"type": "apiKey", "in": "query", "name": "token"},
-    "appid": {"type": "apiKey", "in": "query", "name": "appid"},
-    "ticket": {
-        "type": "apiKey",
-        "in": "header",
-        "name": "token",
-        "description": "a ticket from POST /call/{callId}/ticket; good for one party of one call",
-    },
-    "ticketQuery": {
-        "type": "apiKey",
-        "in": "query",
-        "name": "token",
-        "description": "a ticket, on WebSockets and event streams",
-    },
+    "adminHeader": _api_key(
+        "header",
+        "Authorization",
+        description="admin.keys, without `Bearer`, as ZuckZapGo's clients send it",
+    ),
+    "console": _api_key(
+        "header", description="console.keys; in the demonstration the token of the start"
+    ),
+    "consoleBearer": {"type": "http", "scheme": "bearer", "description": "console.keys"},
+    "query": _api_key("query"),
+    "appid": _api_key("query", "appid"),
+    "ticket": _api_key(
+        "header",
+        description="a ticket from POST /call/{callId}/ticket; good for one party of one call",
+    ),
+    "ticketQuery": _api_key("query", description="a ticket, on WebSockets and event streams"),
 }
 _PARAMETER: Final = re.compile(r"\{(\w+)\}")
 
@@ -99,9 +92,9 @@ FACES: Final = {
     "Native": "Call control. Successes are `{code, data, success}`.",
     "WebRTC": "A browser's media, for the clients of every face. Successes are bare.",
     "Lines": "How a line takes calls, and whether it does.",
-    "Admin": "Lines and their keys, changed while the bridge runs with the operator's own key.",
-    "Nodes": "The processes of the bridge, with the operator's own key.",
-    "Console": "What an operator sees of all lines; opened by the console's own key.",
+    "Admin": "Lines and their keys, changed while the bridge runs; opened by an admin key (`admin.keys`).",
+    "Nodes": "The processes of the bridge; opened by an admin key (`admin.keys`).",
+    "Console": "What an operator sees of all lines; opened by a console key (`console.keys`).",
     "Playback": "Sound into calls.",
     "Recording": "Sound out of calls, kept as WAV, and transcripts of it.",
     "Voicemail": "Messages that callers leave.",
@@ -112,7 +105,7 @@ FACES: Final = {
     "WADial": "Sessions and calls, `{data}`; a line is one session.",
     "Chirp": "Calls between channels, bare bodies.",
     "Wavix": "Calls and streams to your WebSocket, `{success, …}`.",
-    "WhatsApp and gateways": "What providers of WhatsApp calls tell, and permissions.",
+    "WhatsApp and gateways": "What providers of WhatsApp calls report, and permissions.",
     "Service": "Pages, health, metrics, and the simulated contacts.",
 }
 STATUS_WORDS: Final = {
@@ -121,7 +114,7 @@ STATUS_WORDS: Final = {
     403: "not allowed with this key, from this origin, or at this host name",
     404: "unknown, or another line's",
     408: "the body did not arrive in time",
-    409: "not in this state, or the line's engine is off",
+    409: "not in this state, or the line is disabled",
     413: "too large",
     422: "the address guard refuses the URL",
     429: "too many requests with this key or without a right one, or too many streams",

@@ -1,112 +1,62 @@
 """Every object of a bridge, made and joined to the others."""
 
-import asyncio
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from aiohttp import web
 
 from bridge import __version__
 from bridge.api import forward
+from bridge.api.media.recording_files import LINK_SECONDS, path_of
 from bridge.api.operations.drain import close_connection
 from bridge.api.routes import resources
+from bridge.api.server import services
+from bridge.api.server.auth import Tickets
 from bridge.api.server.middleware import IN_ORDER, note_use, protect
 from bridge.api.server.reads import MAX_BYTES
-from bridge.api.server.services import SERVICES, Services
 from bridge.api.server.sibling_gate import SiblingGate
 from bridge.api.siblings import node_application
-from bridge.app.cluster import build_siblings
-from bridge.app.databases import build_database, engine_of
-from bridge.app.foundation import Foundation
-from bridge.app.lines import (
-    MadeLines,
-    build_lines,
-    decisions_of,
-    line_count,
-    with_test_lines,
+from bridge.app.access import build_access, build_site
+from bridge.app.bridge import Bridge
+from bridge.app.calls import (
+    Core,
+    build_agents,
+    build_announcement,
+    build_browsers,
+    build_inbound_policy,
+    build_manager,
 )
-from bridge.app.peers import make_peers
-from bridge.app.services import build_http, build_services
-from bridge.app.voicemail import transcribe_voicemails
-from bridge.audio.codec.encoder_level import EncoderBudget
-from bridge.audio.ringback import TONES
-from bridge.call.limits import CallLimits
-from bridge.call.model import EndReason
-from bridge.call.policy import kinds_on
-from bridge.call.quota import Quota
-from bridge.cluster.directory import SharedDirectory
+from bridge.app.cluster import build_directory, build_placement
+from bridge.app.console import build_console
+from bridge.app.databases import build_database, engine_of
+from bridge.app.foundation import Foundation, build_http
+from bridge.app.lifecycle import Workers, add, connect, parts_of
+from bridge.app.lines import MadeLines, hold_music_of, with_test_lines
+from bridge.app.media import build_decoders, build_media
+from bridge.app.peers import build_media_plane
+from bridge.app.providers import build_line_services
+from bridge.app.records import build_records, build_voicemail_calls, build_voicemail_transcripts
+from bridge.app.sip import build_sip
 from bridge.cluster.host import machine_id
-from bridge.cluster.membership import Alone, Membership, is_first
+from bridge.cluster.membership import Membership, SingleNode
 from bridge.cluster.recovery import Recovery
-from bridge.db.database import Database
 from bridge.http import local_token
 from bridge.http.listener import MAX_DESCRIPTORS
-from bridge.legs.simulator import parse_speech
+from bridge.metrics.media_thread import PathFigures
 from bridge.metrics.registry import Metrics
 from bridge.node.call_history import CallHistory
-from bridge.node.calls.inbound_policy import InboundPolicy
-from bridge.node.calls.machine_detection import MachineDetectors
-from bridge.node.clock import Clock
-from bridge.node.diagnosis.diagnosis import DiagnosisLog
-from bridge.node.dial_rules import DialRules
+from bridge.node.calls.agent import Agents
+from bridge.node.calls.connection_tests import ConnectionTests
+from bridge.node.calls.digits import Digits
+from bridge.node.calls.holds import Holds
+from bridge.node.calls.transfers import Transfers
 from bridge.node.drain import Drain
-from bridge.node.load import Load
-from bridge.node.manager import Manager
-from bridge.node.pulse import pulse
-from bridge.providers.base import Providers
-from bridge.providers.simulator.provider import SPEECH, SimulatorProvider
+from bridge.node.lines import Lines
 from bridge.rtc.config import Timeouts
-from bridge.rtc.packet_path import PacketPath
-from bridge.rtc.ports import PortPool
-from bridge.settings.model import Settings, port_range
+from bridge.settings.model import Settings
 from bridge.stores.event_log import EventLog
+from bridge.stores.secret import identity, shared_secret
 from bridge.tasks import Tasks
-
-
-@dataclass(frozen=True, slots=True)
-class Bridge:
-    """A built bridge: the web applications, and what must be closed before and after them."""
-
-    application: web.Application
-    node_application: web.Application | None
-    """For requests of the other nodes; None for the only node."""
-    services: Services
-    background: Tasks
-    packet_path: PacketPath | None
-
-    @property
-    def drain(self) -> Drain:
-        """The end of this node, once it begins."""
-        return self.services.drain
-
-    @property
-    def manager(self) -> Manager:
-        """The calls."""
-        return self.services.manager
-
-    async def aclose(
-        self, *, flush_seconds: float = 0.0, reason: EndReason = EndReason.DRAINED
-    ) -> None:
-        """End all calls and stop the background work; the HTTP side may still answer meanwhile.
-
-        Webhooks that are due are waited for, at most `flush_seconds`.
-        """
-        await self.drain.aclose()
-        await self.manager.aclose(reason)
-        await self.services.recordings.aclose()
-        await self.services.voicemail_calls.aclose()
-        if flush_seconds:
-            await self.services.webhooks.flush(flush_seconds)
-        await self.background.aclose()
-        if self.packet_path is not None:
-            self.packet_path.close()
-
-    async def release(self) -> None:
-        """Close what is shared with other nodes; the bridge must not be used any more."""
-        if self.services.directory is not None:
-            await self.services.directory.aclose()
-        await self.services.database.aclose()
+from bridge.webhooks.delivery import Webhooks
 
 
 def build(
@@ -128,185 +78,142 @@ def build(
         OpusMissing: there is no libopus.
     """
     settings = with_test_lines(settings)
-    metrics = Metrics(version=__version__)
-    clock = Clock(asyncio.get_running_loop(), partial(metrics.steps.took, "clock"))
-    ports, made_lines = PortPool(port_range(settings.rtc.ports)), MadeLines(settings)
-    simulator = SimulatorProvider(
-        made_lines.simulated,
-        speech=parse_speech(SPEECH.read_bytes()),
-        ring_seconds=settings.simulator.ring_seconds,
+    base, gate = _foundation(settings, members)
+    data = Path(settings.data.dir)
+    secret = shared_secret(engine_of(settings.data), data)
+    tickets = Tickets(secret)
+    core = _core(base, tickets, timeouts or Timeouts())
+    agents, phrases = build_agents(base, core)
+    decoders = build_decoders(settings)
+    media = build_media(base, core, agents, decoders)
+    records, jobs = build_records(base, core, media.playbacks)
+    bridge = Bridge(
+        application=_application(several=base.members.several),
+        node_application=node_application() if base.members.several else None,
+        control=_control(base, core, media, records, agents),
+        media=media,
+        records=records,
+        lines=core.lines,
+        events=core.events,
+        node=_node(base, core),
+        cluster=services.ClusterServices(
+            base.directory, base.members, build_placement(base, core), gate
+        ),
+        access=build_access(
+            base,
+            core.lines.line_book,
+            tickets,
+            local_token=token or local_token.find(data),
+            descriptors=descriptors,
+        ),
+        site=build_site(settings, identity(secret)),
+        background=Tasks(),
+        packet_path=core.plane.peers.packet_path,
     )
-    providers = Providers([simulator])
-    limits = settings.limits
-    members = members or Alone(machine=machine_id(Path(settings.data.dir)))
-    encoder_budget = EncoderBudget()
-    load = Load(
-        encoder_budget=encoder_budget, metrics=metrics, overload_seconds=limits.overload_seconds
+    workers = Workers(
+        base=base,
+        core=core,
+        announcement=build_announcement(settings, core.manager, media.playbacks),
+        decoders=decoders,
+        jobs=jobs,
+        phrases=phrases,
+        policy=build_inbound_policy(settings, core, bridge.control.voicemail_calls),
+        voicemail_transcripts=build_voicemail_transcripts(settings, records),
     )
+    connect(bridge, workers)
+    add(parts_of(bridge, workers, warm_decoder=warm_decoder), bridge)
+    return bridge
+
+
+def _foundation(
+    settings: Settings, members: Membership | None
+) -> tuple[Foundation, SiblingGate | None]:
+    """Return what all subjects stand on, and what admits nodes of other machines."""
+    metrics = Metrics(version=__version__, old_names=settings.metrics.old_names)
+    members = members or SingleNode(machine=machine_id(Path(settings.data.dir)))
     database = build_database(settings.data, metrics)
-    directory, gate = _directory(settings, database, members, metrics)
-    lines, book = build_lines(settings, database, directory, made_lines)
-    history = CallHistory(
-        database,
-        kept_seconds=max(settings.calls.kept_days * 86_400, limits.kept_seconds),
-        count_failure=metrics.calls.record_failed,
-    )
-    events = EventLog(
-        database,
-        members=members,
-        metrics=metrics.events,
-        subscribes=lines.subscribes_to_calls,
-    )
-    peers = make_peers(
-        settings,
-        ports,
-        metrics,
-        encoder_budget=encoder_budget,
-        timeouts=timeouts or Timeouts(),
-    )
-    manager = Manager(
-        dialer=providers,
-        clock=clock,
-        metrics=metrics,
-        limits=limits,
-        quota=_call_quota(settings),
-        call_limits=CallLimits(
-            limits.ring_seconds,
-            limits.call_seconds,
-            limits.alone_seconds,
-            exclusive=settings.recording.exclusive,
-            rings_back=kinds_on(settings.calls.ringback),
-            ring_tone=TONES[settings.calls.ringback_tone],
-        ),
-        directory=directory,
-        check_on=lines.check_on,
-        number_of=made_lines.number_of,
-        overloaded=lambda: load.refusal,
-        database_lost=lambda: database.refuses,
-        dial_rules=DialRules(made_lines.policies, directory=directory),
-        diagnoses=DiagnosisLog(
-            metrics.problems, turn=settings.turn.mode != "none", lag=lambda: load.lag
-        ),
-        history=history,
-    )
-    manager.publisher.subscribe(events.append)
-    application = _application(several=directory is not None)
-    application.on_startup.extend([lambda _: lines.reload(), lambda _: book.reload()])
-    background = Tasks()
-    Recovery(
-        database,
-        members,
-        keep_lost=history.keep_lost,
-        events=events,
-        count_lost=manager.count_lost,
-        tasks=background,
-    )
+    directory, gate = build_directory(settings, database, members, metrics)
     base = Foundation(
         settings=settings,
-        application=application,
         metrics=metrics,
+        members=members,
         database=database,
         directory=directory,
-        events=events,
-        lines=lines,
-        line_book=book,
+        http=build_http(settings, metrics),
+    )
+    return base, gate
+
+
+def _core(base: Foundation, tickets: Tickets, timeouts: Timeouts) -> Core:
+    settings = base.settings
+    plane, made = build_media_plane(settings, base.metrics, timeouts), MadeLines(settings)
+    sip = build_sip(base, plane.peers)
+    lines = build_line_services(base, plane, made, sip)
+    events = _events(base, lines.lines, tickets)
+    history = CallHistory(
+        base.database,
+        kept_seconds=max(settings.calls.kept_days * 86_400, settings.limits.kept_seconds),
+        count_failure=base.metrics.calls.record_failed,
+    )
+    manager = build_manager(base, plane, lines, history)
+    recovery = Recovery(
+        base.database,
+        base.members,
+        keep_lost=history.keep_lost,
+        events=events.log,
+        count_lost=manager.count_lost,
+    )
+    return Core(plane, made, sip, lines, events, history, manager, recovery)
+
+
+def _events(base: Foundation, lines: Lines, tickets: Tickets) -> services.EventServices:
+    metrics, subscribes = base.metrics.events, lines.subscribes_to_calls
+    log = EventLog(base.database, members=base.members, metrics=metrics, subscribes=subscribes)
+    webhooks = Webhooks(
+        base.database,
+        base.http,
+        node=base.members.own.node,
+        counters=metrics,
+        link=lambda recording_id, file_format: tickets.link(
+            path_of(recording_id, file_format), LINK_SECONDS
+        ),
+    )
+    return services.EventServices(base.database, base.http, log, webhooks)
+
+
+def _control(
+    base: Foundation, core: Core, media: services.Media, records: services.Records, agents: Agents
+) -> services.CallControl:
+    settings, manager, playbacks = base.settings, core.manager, media.playbacks
+    return services.CallControl(
+        agents=agents,
+        browsers=build_browsers(base, core),
+        connection_tests=ConnectionTests(manager, per_line=settings.limits.tests_per_line),
+        digits=Digits(playbacks),
+        holds=Holds(playbacks, hold_music_of(settings)),
         manager=manager,
-        members=members,
+        transfers=Transfers(manager, playbacks, core.lines.policies),
+        voicemail_calls=build_voicemail_calls(settings, media, records, agents),
+    )
+
+
+def _node(base: Foundation, core: Core) -> services.NodeServices:
+    view, table = build_console(base, core)
+    members, ports, path = base.members, core.plane.ports, core.plane.peers.packet_path
+    return services.NodeServices(
         drain=Drain(
-            manager,
-            usual_seconds=limits.drain_seconds,
+            core.manager,
+            usual_seconds=base.settings.limits.drain_seconds,
             others=lambda: any(not one.draining for one in members.others()),
             finish_seconds=members.finish_seconds,
         ),
-        history=history,
-        http=build_http(application, settings, metrics),
-        clock=clock,
-        peers=peers,
-        ports=ports,
-        simulator=simulator,
-        load=load,
-        background=background,
-        local_token=token or local_token.find(Path(settings.data.dir)),
-        warm_decoder=warm_decoder,
+        live_table=table,
+        media_ports=lambda: services.PortUsage(ports.used, ports.free),
+        media_thread=PathFigures if path is None else path.figures,
+        metrics=base.metrics,
+        sip_sockets=core.sip.shared,
+        view=view,
     )
-    services = build_services(
-        base,
-        made_lines.policies,
-        descriptors=descriptors,
-        gate=gate,
-    )
-    application[SERVICES] = services
-    policy = InboundPolicy(
-        manager,
-        lines,
-        book,
-        decisions_of(settings),
-        send_to_voicemail=services.voicemail_calls.send,
-    )
-    providers.add(services.gateways)
-    providers.add(services.cloud)
-    for telephones in (services.sip, services.telephones):
-        providers.add_telephones(telephones)
-    manager.publisher.subscribe(
-        services.recordings.on_event,
-        services.agents.on_event,
-        services.inbound_streams.on_event,
-        services.digits.on_event,
-        services.streams.on_event,
-        services.transcripts.on_event,
-        MachineDetectors(manager, count=metrics.calls.machine_detected).on_event,
-        services.voicemail_calls.on_event,
-    )
-    transcribe_voicemails(base, services.voicemails, services.transcripts)
-    background.spawn(services.voicemails.run(), name="voicemails")
-    background.spawn(services.connections.run(), name="slow readers")
-    background.spawn(history.run(partial(is_first, members)), name="call records")
-    services.gateways.start(manager, background, first=partial(is_first, members))
-    if directory:
-        application.on_startup.append(lambda _: _recover(directory, manager))
-        background.spawn(policy.follow(), name="follow the lines")
-    background.spawn(pulse(manager, metrics, clock, load), name="pulse")
-    return Bridge(
-        application,
-        node_application(application) if directory else None,
-        services,
-        background,
-        peers.packet_path,
-    )
-
-
-def _call_quota(settings: Settings) -> Quota:
-    return Quota(
-        "calls",
-        "limits.calls",
-        settings.limits.calls,
-        settings.limits.calls_per_line,
-        line_count(settings),
-        line_setting="limits.calls_per_line",
-    )
-
-
-def _directory(
-    settings: Settings, database: Database, members: Membership, metrics: Metrics
-) -> tuple[SharedDirectory | None, SiblingGate | None]:
-    """Return what a node of several knows of the others, and what admits those of other machines."""
-    if not members.several:
-        return None, None
-    limits = settings.limits
-    siblings, gate = build_siblings(settings, members, metrics)
-    counters = database
-    if limits.requests_per_minute:
-        # Requests do not wait until their count is on disk.
-        counters = Database(engine_of(settings.data, durable=False))
-    directory = SharedDirectory(
-        database,
-        siblings,
-        counters=counters,
-        boot=members.own.boot,
-        quota=_call_quota(settings),
-        limits=limits,
-    )
-    return directory, gate
 
 
 def _application(*, several: bool) -> web.Application:
@@ -319,9 +226,3 @@ def _application(*, several: bool) -> web.Application:
         application.router.register_resource(resource)
     application.on_response_prepare.extend((protect, close_connection))
     return application
-
-
-async def _recover(directory: SharedDirectory, manager: Manager) -> None:
-    """Remember the ended calls of earlier processes with this node's number."""
-    for record in await directory.ended():
-        manager.remember(record)

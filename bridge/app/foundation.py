@@ -1,55 +1,56 @@
-"""What the services of a bridge are made from."""
+"""What nearly every part of a node is made from."""
 
 from dataclasses import dataclass
+from ipaddress import ip_network
 
-from aiohttp import web
-
-from bridge.app.peers import Peers
 from bridge.cluster.directory import SharedDirectory
 from bridge.cluster.membership import Membership
+from bridge.cluster.siblings import Siblings
 from bridge.db.database import Database
+from bridge.http.address_guard import Guard, read_address
 from bridge.http.client import Http
+from bridge.http.interfaces import Interfaces
+from bridge.http.resolver import Dns
 from bridge.metrics.registry import Metrics
-from bridge.node.call_history import CallHistory
-from bridge.node.clock import Clock
-from bridge.node.drain import Drain
-from bridge.node.line_book import LineBook
-from bridge.node.lines import Lines
-from bridge.node.load import Load
-from bridge.node.manager import Manager
-from bridge.providers.simulator.provider import SimulatorProvider
-from bridge.rtc.ports import PortPool
 from bridge.settings.model import Settings
-from bridge.stores.event_log import EventLog
-from bridge.tasks import Tasks
+from bridge.settings.net import networks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Foundation:
-    """The objects that every service of a bridge is made from."""
+    """The settings, and what stands below all subjects."""
 
     settings: Settings
-    application: web.Application
-    """For what must start and end with it."""
     metrics: Metrics
+    members: Membership
     database: Database
     directory: SharedDirectory | None
-    events: EventLog
-    lines: Lines
-    line_book: LineBook
-    manager: Manager
-    members: Membership
-    drain: Drain
-    history: CallHistory
+    """None for a single node."""
     http: Http
-    clock: Clock
-    peers: Peers
-    ports: PortPool
-    simulator: SimulatorProvider
-    load: Load
-    background: Tasks
-    """Work until the calls have ended."""
-    local_token: str
-    """What programs on this machine send instead of a key (`http.local_token`)."""
-    warm_decoder: bool
-    """Whether an idle process is kept for the next sound file."""
+
+    @property
+    def siblings(self) -> Siblings | None:
+        """The other nodes; None for a single node."""
+        return self.directory.siblings if self.directory else None
+
+
+def build_http(settings: Settings, metrics: Metrics) -> Http:
+    """Return the HTTP client for other servers."""
+    return Http(
+        guard_of(settings),
+        resolver=Dns(settings.net.nameservers),
+        count_lookup=metrics.http.looked_up,
+    )
+
+
+def guard_of(settings: Settings) -> Guard:
+    """Return what checks customers' URLs."""
+    net = settings.net
+    addresses = [settings.http.host, settings.rtc.external_address, *settings.rtc.bind]
+    own = Interfaces([ip_network(found) for text in addresses if (found := read_address(text))])
+    return Guard(
+        allow=networks("net.allow", net.allow),
+        deny=networks("net.deny", net.deny),
+        require_tls=net.require_tls,
+        own=own.networks,
+    )

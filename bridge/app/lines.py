@@ -5,13 +5,15 @@ from pathlib import Path
 
 import msgspec
 
+from bridge.app.foundation import Foundation
 from bridge.call.model import LineName
 from bridge.call.policy import LinePolicy, TrunkPolicy
-from bridge.cluster.directory import SharedDirectory
-from bridge.db.database import Database
+from bridge.call.quota import Quota
+from bridge.http.client import Http
 from bridge.node.calls.inbound_policy import DecisionRule
 from bridge.node.line_book import KnownLine, LineBook
 from bridge.node.lines import InboundAction, InboundMode, LineConfig, Lines
+from bridge.providers.cloud.live import CloudLine
 from bridge.settings.line import TEST_KEY, TEST_LINE, Line
 from bridge.settings.model import (
     DEMO_AI_KEY,
@@ -25,6 +27,7 @@ from bridge.settings.model import (
     Settings,
     WhatsApp,
 )
+from bridge.whatsapp.graph import Graph, GraphAccess
 
 
 def with_test_lines(settings: Settings) -> Settings:
@@ -118,6 +121,18 @@ def line_count(settings: Settings) -> int:
     return max(2, lines) if settings.admin.keys else lines
 
 
+def call_quota(settings: Settings) -> Quota:
+    """Return how many calls a node takes, and each line of them."""
+    return Quota(
+        "calls",
+        "limits.calls",
+        settings.limits.calls,
+        settings.limits.calls_per_line,
+        line_count(settings),
+        line_setting="limits.calls_per_line",
+    )
+
+
 def only_line(settings: Settings) -> LineName | None:
     """Return the line of a bridge that has one, and gets no other; that of the demonstration is `demo`."""
     names = [name for name in settings.lines or (DEMO_LINE,) if not name.endswith(TEST_LINE)]
@@ -133,11 +148,6 @@ class MadeLines:
         simulated = lines_of(settings, "simulator") if settings.lines else self.policies
         self.simulated = set(simulated)
         """Lines whose contacts are simulated."""
-
-    def number_of(self, line: LineName) -> str:
-        """Return the number that a line calls from where nobody chose one, with `+`."""
-        policy = self.policies.get(line)
-        return policy.number if policy else ""
 
     def changed(self, known: KnownLine | None, line: LineName) -> None:
         """Add a line that was made; one that was removed stays until the end."""
@@ -174,14 +184,11 @@ def lines_of(settings: Settings, provider: str) -> dict[LineName, WhatsApp]:
     }
 
 
-def build_lines(
-    settings: Settings, database: Database, directory: SharedDirectory | None, made: MadeLines
-) -> tuple[Lines, LineBook]:
+def build_lines(base: Foundation, made: MadeLines) -> tuple[Lines, LineBook]:
     """Make the lines' call settings, and the book of the lines and their keys."""
-    siblings = directory.siblings if directory else None
+    settings, database, siblings = base.settings, base.database, base.siblings
     numbers = {line: policy.numbers for line, policy in made.policies.items()}
     book = LineBook(database, keys_of(settings), numbers, siblings=siblings)
-    book.follow_changes(made.changed)
     lines = Lines(
         database,
         {LineName(name): line.numbers for name, line in settings.lines.items()},
@@ -190,3 +197,46 @@ def build_lines(
         siblings=siblings,
     )
     return lines, book
+
+
+def graph_of(whatsapp: WhatsApp, http: Http) -> Graph:
+    """Return the Graph client of a line."""
+    access = GraphAccess(
+        phone_number_id=whatsapp.phone_number_id,
+        access_token=whatsapp.access_token,
+        base_url=whatsapp.base_url,
+        version=whatsapp.version,
+        announcements=announcements(whatsapp),
+    )
+    return Graph(access, http)
+
+
+def announcements(whatsapp: WhatsApp) -> dict[str, dict[str, str]]:
+    """Return what Meta announces to the other party: that the call is recorded, or transcribed."""
+    purposes = {
+        "recording": whatsapp.recording_purpose,
+        "transcription": whatsapp.transcription_purpose,
+    }
+    return {
+        name: {
+            "status": "ENABLED",
+            "purpose": purpose,
+            "announcement_language": whatsapp.announcement_language,
+        }
+        for name, purpose in purposes.items()
+        if purpose
+    }
+
+
+def cloud_lines(settings: Settings, http: Http) -> dict[LineName, CloudLine]:
+    """Return the lines that use Meta's Cloud API, as their provider takes them."""
+    return {
+        name: CloudLine(
+            phone_number_id=whatsapp.phone_number_id,
+            app_secret=whatsapp.app_secret,
+            verify_token=whatsapp.verify_token,
+            pre_accept=whatsapp.pre_accept,
+            graph=graph_of(whatsapp, http),
+        )
+        for name, whatsapp in lines_of(settings, "cloud").items()
+    }

@@ -1,27 +1,38 @@
 """The factories of the peers of all legs that carry RTP."""
 
+import asyncio
 import logging
 import os
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import NamedTuple
 
-from bridge.app.packet_path import choose_packet_path
 from bridge.audio.codec import opus
 from bridge.audio.codec.encoder_level import EncoderBudget
 from bridge.http.interfaces import default_address
 from bridge.legs.peer_media import PeerFactory
 from bridge.legs.sip import PlainPeerFactory
+from bridge.media.stream_frames import compiled_conversion
+from bridge.metrics.node import NodeMetrics
 from bridge.metrics.registry import Metrics
+from bridge.node.clock import Clock
+from bridge.node.load import Load
 from bridge.providers.sip.trunks import TrunkMedia
 from bridge.rtc.config import PeerConfig, Timeouts
 from bridge.rtc.dtls import Certificates
 from bridge.rtc.packet_path import PacketPath
+from bridge.rtc.packet_path_library import Library, load
+from bridge.rtc.packet_poller import Scheduling
 from bridge.rtc.peer import Peer
 from bridge.rtc.plain_peer import PlainPeer
 from bridge.rtc.ports import PortPool
 from bridge.rtc.rtp_source import RtpSource
-from bridge.settings.model import Settings
+from bridge.settings.model import Settings, port_range
+from bridge.settings.rtc import Rtc
 from bridge.wire.sdp.dialect import BROWSER, BROWSER_WITH_RED, WHATSAPP
+from bridge.wire.stream.media_format import IN_PYTHON, Conversion
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +47,31 @@ class Peers:
     """Makes peers of a trunk, which bind the addresses given instead of `rtc.bind`, if any."""
     opus: opus.Opus
     """The library that all of them use."""
+    conversion: Conversion
+    """Converts the audio of media sockets and streams."""
     packet_path: PacketPath | None
     """What the peers receive by, to be closed after them; None: the event loop."""
+
+
+class MediaPlane(NamedTuple):
+    """What carries the audio of all calls."""
+
+    clock: Clock
+    load: Load
+    peers: Peers
+    ports: PortPool
+
+
+def build_media_plane(settings: Settings, metrics: Metrics, timeouts: Timeouts) -> MediaPlane:
+    """Make the clock, the peers and their ports within the running loop; raises as `make_peers`."""
+    budget, ports = EncoderBudget(), PortPool(port_range(settings.rtc.ports))
+    overload_seconds = settings.limits.overload_seconds
+    return MediaPlane(
+        Clock(asyncio.get_running_loop(), partial(metrics.steps.took, "clock")),
+        Load(encoder_budget=budget, metrics=metrics, overload_seconds=overload_seconds),
+        make_peers(settings, ports, metrics, encoder_budget=budget, timeouts=timeouts),
+        ports,
+    )
 
 
 def make_peers(
@@ -63,12 +97,17 @@ def make_peers(
         ports=ports,
         probe_private=settings.rtc.probe_private,
         timeouts=timeouts,
-        relay=settings.media.relay,
+        passthrough=settings.media.passthrough,
         dialect=BROWSER_WITH_RED if settings.media.red else BROWSER,
         encoder_budget=encoder_budget,
         packet_path=None
         if compiled is None
-        else PacketPath(compiled, library, clock=timeouts.clock),
+        else PacketPath(
+            compiled,
+            library,
+            clock=timeouts.clock,
+            scheduling=scheduling(settings.rtc, timeouts.clock),
+        ),
     )
 
     def factory(config: PeerConfig) -> PeerFactory:
@@ -99,4 +138,24 @@ def make_peers(
         )
 
     whatsapp = factory(replace(config, dialect=WHATSAPP))
-    return Peers(factory(config), whatsapp, telephone, library, config.packet_path)
+    conversion = IN_PYTHON if compiled is None else compiled_conversion(compiled)
+    return Peers(factory(config), whatsapp, telephone, library, conversion, config.packet_path)
+
+
+def scheduling(rtc: Rtc, clock: Callable[[], float]) -> Scheduling:
+    """Return who polls the media sockets; a thread knows the machine's clock alone."""
+    thread = rtc.media_thread and clock is time.monotonic
+    return Scheduling(thread, rtc.tick_ms, rtc.realtime)
+
+
+def choose_packet_path(rtc: Rtc, metrics: NodeMetrics) -> Library | None:
+    """Return the compiled packet path, or None for Python; log which it is and why, and say it in the metrics."""
+    found = load(compiled=rtc.compiled)
+    if isinstance(found, Library):
+        log.info("packet_path.chosen", extra={"path": "compiled"})
+        metrics.set_packet_path(1, "compiled")
+        return found
+    level = logging.INFO if found.expected else logging.WARNING
+    log.log(level, "packet_path.chosen", extra={"path": "python", "reason": found.reason})
+    metrics.set_packet_path(1, "python")
+    return None

@@ -2,18 +2,21 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 from bridge.app.foundation import Foundation
-from bridge.app.telephones import build_telephones, make_telephone_leg
+from bridge.app.peers import Peers
+from bridge.app.telephones import make_sip_leg
 from bridge.audio.codec.codec import G722, OPUS, PCMA, PCMU
 from bridge.call.model import LineName
+from bridge.cluster.membership import Membership
 from bridge.http.resolver import Dns
 from bridge.metrics.sip import SipMetrics
+from bridge.node.drain import Drain
+from bridge.node.manager import Manager
 from bridge.providers.sip.provider import SipProvider
-from bridge.providers.sip.simulated import SimulatedTelephones
 from bridge.providers.sip.trunks import Trunk, TrunkMedia, TrunkStates
 from bridge.rtc.rtp_source import SourcePolicy
 from bridge.settings.model import LineSip, Settings, Sip
@@ -78,28 +81,56 @@ def _trunk(name: str, sip: LineSip, numbers: list[str], shared: Sip, *, register
     )
 
 
-class SipServices(NamedTuple):
-    """What the application uses of SIP."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SipServices:
+    """SIP of a node: the user agent of its trunks, and who takes their calls."""
 
+    agent: SipAgent
     provider: SipProvider
     """Of the lines with trunks."""
-    telephones: SimulatedTelephones
     shared: SharedSockets | None
     """For the other nodes of the machine; None where there are none, or no trunks."""
 
+    def receive(self, manager: Manager) -> None:
+        """Take inbound calls; leave them to other nodes or machines while this one drains."""
+        admission = manager.admission
 
-def build_sip(base: Foundation) -> SipServices:
-    """Return the providers of telephone calls; without a line that has a trunk there is no socket."""
-    trunks, metrics = trunks_of(base.settings), base.metrics.sip
+        def take(invite: IncomingInvite) -> None:
+            if admission.draining and not admission.finishing:
+                invite.dialog.refuse(503)
+            else:
+                self.provider.take(invite)
+
+        self.agent.on_invite = take
+        self.provider.start(manager)
+
+    async def start(self, tasks: Tasks, drain: Drain) -> None:
+        """Open the sockets, unless there are no trunks; raises as `run`."""
+        if trunks := self.provider.trunks:
+            await run(self.agent, trunks, tasks, self.shared, may_keep=lambda: not drain.active)
+
+    def leave(self, members: Membership) -> None:
+        """Have another node of the machine take the sockets, or another machine the registrations."""
+        near = (one for one in members.others() if one.machine == members.own.machine)
+        if self.shared is not None and any(not one.draining for one in near):
+            self.agent.trunks.leave()
+            self.shared.leave()
+        else:
+            self.agent.trunks.drop_all()
+
+
+def build_sip(base: Foundation, peers: Peers) -> SipServices:
+    """Return what makes and takes telephone calls; without a line that has a trunk there is no socket."""
+    trunks, metrics, siblings = trunks_of(base.settings), base.metrics.sip, base.siblings
     shared: SharedSockets | None = None
 
     def share(sockets: SipSockets, known: Callable[[str], bool]) -> SipTransport:
         nonlocal shared
-        if base.directory is None or not trunks:
+        if siblings is None or not trunks:
             return sockets
         shared = SharedSockets(
             sockets,
-            nodes=base.directory.siblings,
+            nodes=siblings,
             folder=Path(base.settings.data.dir) / FOLDER,
             known=known,
             count_drop=metrics.dropped,
@@ -116,44 +147,12 @@ def build_sip(base: Foundation) -> SipServices:
         failures=lambda: agent.core.counters.authentication_failures,
         owned=lambda: shared is None or shared.owns,
     )
-    provider = SipProvider(
-        trunks, dialler=agent, make_leg=partial(make_telephone_leg, base), states=states
-    )
     agent.trunks.on_change = states.changed
-
-    def take(invite: IncomingInvite) -> None:
-        """Leave inbound calls to other nodes or machines while this one drains."""
-        if base.manager.admission.draining and not base.manager.admission.finishing:
-            invite.dialog.refuse(503)
-        else:
-            provider.take(invite)
-
-    def leave() -> None:
-        """Have another node of the machine take the sockets, or another machine the registrations."""
-        own = base.members.own
-        near = (one for one in base.members.others() if one.machine == own.machine)
-        if shared is not None and any(not one.draining for one in near):
-            agent.trunks.leave()
-            shared.leave()
-        else:
-            agent.trunks.drop_all()
-
-    agent.on_invite = take
-    base.drain.on_begin.append(leave)
     if trunks:
-        base.application.on_startup.append(
-            lambda _: run(
-                agent,
-                trunks,
-                base.background,
-                shared,
-                may_keep=lambda: not base.drain.active,
-            )
-        )
-        provider.start(base.manager)
-        base.application.on_shutdown.append(lambda _: provider.aclose())
         states.measure()
-    return SipServices(provider, build_telephones(base), shared)
+    make_leg = partial(make_sip_leg, lambda media: peers.telephone(media, ()), base.metrics.setup)
+    provider = SipProvider(trunks, dialler=agent, make_leg=make_leg, states=states)
+    return SipServices(agent=agent, provider=provider, shared=shared)
 
 
 def make_agent(
@@ -184,9 +183,15 @@ def make_agent(
         realm=REALM,
         algorithms=[name.upper() for name in settings.sip.digest],
     )
+    files, secure = settings.sip, any(one.address.transport == "tls" for one in trunks.values())
+    chain = {"cert": files.tls_cert, "key": files.tls_key}
+    tls = Tls(
+        client=client_context(ca=files.tls_ca, **chain) if secure else None,
+        server=server_context(**chain) if files.tls_cert else None,
+    )
     sockets = SipSockets(
         [Listen(*read_listen(text)) for text in settings.sip.listen if listens],
-        tls=_tls(settings.sip, secure=any(t.address.transport == "tls" for t in trunks.values())),
+        tls=tls,
         external=settings.sip.external_address or settings.rtc.external_address,
         rate=SipRate(settings.sip.calls_per_second, known=admission.knows),
         count_drop=metrics.dropped,
@@ -232,12 +237,3 @@ async def run(
         await running
     if shared is None:
         keep()
-
-
-def _tls(sip: Sip, *, secure: bool) -> Tls:
-    return Tls(
-        client=client_context(ca=sip.tls_ca, cert=sip.tls_cert, key=sip.tls_key)
-        if secure
-        else None,
-        server=server_context(cert=sip.tls_cert, key=sip.tls_key) if sip.tls_cert else None,
-    )

@@ -1,14 +1,17 @@
 """The legs of telephone calls, and the simulated telephones, which are reached over SIP within the process."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable
 from functools import partial
 from ipaddress import ip_network
 
 from bridge.app.foundation import Foundation
+from bridge.app.peers import MediaPlane
 from bridge.call.model import LegId
-from bridge.legs.sip import InboundInvite, SipLeg, SipOptions
-from bridge.node.bus_clock import BusClock
+from bridge.legs.sip import InboundInvite, PlainPeerFactory, SipLeg, SipOptions
+from bridge.metrics.calls import SetupMetrics
+from bridge.node.clock import BusClock
+from bridge.providers.simulator.provider import SimulatorProvider
 from bridge.providers.sip.simulated import (
     EXCHANGE,
     LOOPBACK,
@@ -16,7 +19,7 @@ from bridge.providers.sip.simulated import (
     SimulatedNames,
     SimulatedTelephones,
 )
-from bridge.providers.sip.trunks import Trunk
+from bridge.providers.sip.trunks import Trunk, TrunkMedia
 from bridge.sip.boundary import Target
 from bridge.trunk.admission import InboundTrunk, SipAdmission
 from bridge.trunk.agent import IncomingInvite, SipAgent
@@ -29,38 +32,42 @@ SIMULATED_PER_SECOND = 1000.0
 """Requests that the simulated network takes; its only caller is this bridge."""
 
 
-def make_telephone_leg(
-    base: Foundation,
+def make_sip_leg(
+    peer: Callable[[TrunkMedia], PlainPeerFactory],
+    counters: SetupMetrics,
     leg_id: LegId,
     *,
     dialog: AgentDialog,
     trunk: Trunk,
     inbound: IncomingInvite | None = None,
-    bind: Sequence[str] = (),
 ) -> SipLeg:
-    """Return the leg of a telephone call (`providers.sip.trunks.MakeLeg`)."""
+    """Return the leg of a telephone call (`providers.sip.trunks.MakeSipLeg`)."""
     media = trunk.media
     return SipLeg(
         leg_id,
         dialog=dialog,
-        media=base.peers.telephone(media, bind),
-        counters=base.metrics.setup,
+        media=peer(media),
+        counters=counters,
         inbound=InboundInvite(inbound.sdp) if inbound is not None else None,
         options=SipOptions(media.dtmf, media.early_media),
     )
 
 
-def build_telephones(base: Foundation) -> SimulatedTelephones:
+def build_telephones(
+    base: Foundation, plane: MediaPlane, simulator: SimulatorProvider
+) -> SimulatedTelephones:
     """Return the provider of the simulated telephones; it opens no socket before the first call."""
-    telephones = SimulatedTelephones(
-        base.simulator.has,
+    peers = plane.peers
+    return SimulatedTelephones(
+        simulator,
         make_agents=partial(_make_agents, base),
-        make_leg=partial(make_telephone_leg, base, bind=(LOOPBACK,)),
-        make_contact=base.simulator.leg,
-        make_bus=lambda: BusClock(base.clock),
+        make_leg=partial(
+            make_sip_leg,
+            lambda media: peers.telephone(media, (LOOPBACK,)),
+            base.metrics.setup,
+        ),
+        make_bus=lambda: BusClock(plane.clock),
     )
-    base.application.on_shutdown.append(lambda _: telephones.aclose())
-    return telephones
 
 
 def _make_agents(base: Foundation, here: SimulatedNames, there: SimulatedNames) -> SimulatedAgents:

@@ -25,9 +25,9 @@ class Frame(NamedTuple):
     pts: int
     """Position of the first sample on the source's timeline, in samples at 16 kHz."""
 
-    timeline: Hashable
-    """Identifies the timeline of `pts`. A source changes it whenever its count restarts (new SSRC,
-    reload, resumption); positions of different timelines cannot be compared."""
+    epoch: Hashable
+    """Identifies the media epoch of `pts`. A source changes it whenever its count restarts (new SSRC,
+    reload, resumption); positions of different epochs cannot be compared."""
 
 
 Push: TypeAlias = Callable[[Frame, float], None]

@@ -1,7 +1,7 @@
-"""The legs that a call has, and those that may come back; pure."""
+"""The legs that a call has, those that may come back, and whether anybody on our side uses it; pure."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -9,16 +9,47 @@ from bridge.call import events
 from bridge.call.commands import EndLeg, HoldLeg, RouteAudio
 from bridge.call.leg_record import DepartedLegs, LegRecord
 from bridge.call.model import EndReason, LegId, LegKind, Party
-from bridge.call.routing import TONE, Heard, Standing, routing_table
-from bridge.call.usage import CallUsage
+from bridge.call.routing import TONE, Audience, Participant, ParticipantState, routing_table
 from bridge.errors import InvalidState, LegNotFound
+
+
+class CallUsage:
+    """Tracks the legs on our side of a call, and the requests that name it.
+
+    A call is abandoned when its last browser has left and nothing else uses it. One that never had a
+    browser is not: an API client need not open a socket.
+    """
+
+    def __init__(self) -> None:
+        self.abandoned_since: float | None = None
+        """Monotonic seconds; None while the call is in use, or has been used since."""
+        self._had_browser = False
+
+    def joined(self, leg: LegRecord) -> None:
+        """Note a leg that joined."""
+        self._had_browser = self._had_browser or leg.may_return
+        if leg.uses_call:
+            self.abandoned_since = None
+
+    def left(self, leg: LegRecord, others: Iterable[LegRecord], now: float) -> None:
+        """Note a leg that left, and those that remain; far parties that talk with each other use the call."""
+        remain = list(others)
+        far = [other for other in remain if other.role.party is Party.FAR and other.talks]
+        used = any(other.uses_call for other in remain) or len(far) > 1
+        person = leg.is_person or leg.role.party is Party.FAR
+        if person and self._had_browser and not used:
+            self.abandoned_since = now
+
+    def used(self) -> None:
+        """Note a request of the line that named the call."""
+        self.abandoned_since = None
 
 
 class CallLegs:
     """The records of a call's legs, which of them are muted, and whether our side uses the call."""
 
-    def __init__(self, *, exclusive: bool, alone_seconds: float) -> None:
-        """Begin with no leg; `alone_seconds` is for how long a browser that left may come back."""
+    def __init__(self, *, exclusive: bool, abandoned_seconds: float) -> None:
+        """Begin with no leg; `abandoned_seconds` is for how long a browser that left may come back."""
         self.records: dict[LegId, LegRecord] = {}
         self.departed = DepartedLegs()
         """Near browsers that may come back after a reload of their page."""
@@ -30,15 +61,16 @@ class CallLegs:
         self._signalled: frozenset[LegId] = frozenset()
         """The legs whose parties have been told in signalling that they are held."""
         self._exclusive = exclusive
-        self._alone_seconds = alone_seconds
+        self._abandoned_seconds = abandoned_seconds
 
     @property
     def far(self) -> LegRecord | None:
         """The far party whose progress is the call's; when it has left, the next one that talks."""
         found = self.far_parties()
-        return next((leg for leg in found if leg.talks or leg.leg_id == self._first), None) or next(
-            iter(found), None
-        )
+        for leg in found:
+            if leg.talks or leg.leg_id == self._first:
+                return leg
+        return found[0] if found else None
 
     def far_parties(self) -> list[LegRecord]:
         """Return the far parties, also those that ring."""
@@ -78,7 +110,7 @@ class CallLegs:
     def let_return(self, leg: LegRecord, now: float) -> None:
         """Let a near browser that leaves come back for a while."""
         if leg.may_return:
-            self.departed.keep(leg, now + self._alone_seconds)
+            self.departed.keep(leg, now + self._abandoned_seconds)
 
     def drop(self, leg: LegRecord, reason: EndReason, now: float) -> EndLeg:
         """Remove a leg; return the command that ends it."""
@@ -107,9 +139,9 @@ class CallLegs:
             or any(other.talks for other in self.far_parties() if other is not leg)
         )
 
-    def heard(self, heard: Heard) -> list[LegRecord]:
-        """Return the legs that are heard by the same."""
-        return [leg for leg in self.records.values() if leg.role.heard is heard]
+    def played_to(self, audience: Audience) -> list[LegRecord]:
+        """Return the legs that have this audience."""
+        return [leg for leg in self.records.values() if leg.role.audience is audience]
 
     def parties(self) -> int:
         """Return how many could talk with each other: persons, sockets, agents, those that ring too."""
@@ -162,11 +194,11 @@ class CallLegs:
             return frozenset({far.leg_id})
         return frozenset({TONE}) if far is not None and far.kind in tone else frozenset()
 
-    def waiting_for_caller(self) -> dict[LegId, Standing]:
+    def waiting_for_caller(self) -> dict[LegId, ParticipantState]:
         """Return the far parties that have answered before the telephone that the call is made from."""
         if not any(leg.role.caller and leg.ringing for leg in self.records.values()):
             return {}
-        return {leg.leg_id: Standing.WAITS for leg in self.far_parties() if leg.talks}
+        return {leg.leg_id: ParticipantState.WAITING for leg in self.far_parties() if leg.talks}
 
     def hold(self, leg_id: LegId, *, held: bool) -> None:
         """Hold a party, or no longer.
@@ -190,32 +222,26 @@ class CallLegs:
         answered: bool,
         held: bool,
         waiting: frozenset[LegId] = frozenset(),
-        standings: Mapping[LegId, Standing] = MappingProxyType({}),
+        states: Mapping[LegId, ParticipantState] = MappingProxyType({}),
         ringing: frozenset[LegId] = frozenset(),
     ) -> RouteAudio:
         """Return who hears whom; the first far party takes part once the call is answered.
 
-        `waiting`, `standings` and `ringing` are as in `routing_table`.
+        `states` are of those whom a transfer concerns, `waiting` and `ringing` as in `routing_table`.
         """
-        stand = {leg.leg_id: Standing.HELD for leg in self.records.values() if leg.held}
-        stand |= standings
-        roles = {
-            leg.leg_id: leg.role
+        participants = [
+            Participant(leg.leg_id, leg.role, leg.role.party is Party.FAR, state, leg.muted)
             for leg in self.records.values()
-            if leg.leg_id in standings or self._takes_part(leg, answered=answered)
-        }
-        muted = {leg.leg_id for leg in self.records.values() if leg.muted}
-        rows = routing_table(
-            roles, muted=muted, held=held, standings=stand, waiting=waiting, ringing=ringing
-        )
-        return RouteAudio(rows)
+            if (state := states.get(leg.leg_id) or self._state(leg, answered=answered, held=held))
+        ]
+        return RouteAudio(routing_table(participants, waiting=waiting, ringing=ringing))
 
     def signal_holds(self, *, held: bool) -> list[HoldLeg]:
         """Return which far parties are to be told that they are held, or no longer.
 
         Where music is played to them they have to be sent to, and are not told.
         """
-        silent = not self.heard(Heard.HELD)
+        silent = not self.played_to(Audience.HELD)
         far = self.far_parties()
         wanted = frozenset(leg.leg_id for leg in far if silent and (leg.held or held) and leg.talks)
         before, self._signalled = self._signalled, wanted
@@ -225,7 +251,12 @@ class CallLegs:
             if (leg.leg_id in wanted) is not (leg.leg_id in before)
         ]
 
-    def _takes_part(self, leg: LegRecord, *, answered: bool) -> bool:
-        if leg.role.party is not Party.FAR:
-            return not leg.ringing
-        return answered if leg.leg_id == self._first else leg.talks
+    def _state(self, leg: LegRecord, *, answered: bool, held: bool) -> ParticipantState | None:
+        """Return the state of a leg; None while it takes no part."""
+        is_far = leg.role.party is Party.FAR
+        is_up = not leg.ringing
+        if is_far:
+            is_up = answered if leg.leg_id == self._first else leg.talks
+        if not is_up:
+            return None
+        return ParticipantState.HELD if leg.held or (held and is_far) else ParticipantState.TALKING

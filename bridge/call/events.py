@@ -142,7 +142,7 @@ class LegEnded:
 
 @dataclass(frozen=True, slots=True)
 class AnswerRequested:
-    """Our side accepts the call that rings us."""
+    """Our side accepts an inbound call."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,7 +97,9 @@ class DepartedLegs:
 
     def mute(self, leg_id: LegId | None, now: float, *, muted: bool) -> bool:
         """Mute or unmute a leg, or all, for when they come back; return whether any is known."""
-        chosen = list(self._legs) if leg_id is None else [leg_id] * bool(self.find(leg_id, now))
+        chosen = list(self._legs)
+        if leg_id is not None:
+            chosen = [leg_id] if self.find(leg_id, now) else []
         for one in chosen:
             leg, until = self._legs[one]
             self._legs[one] = replace(leg, muted=muted), until

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, replace
 
-from bridge.audio.ringback import EUROPE, RingTone
+from bridge.audio.tone import EUROPE, RingTone
 from bridge.call.model import LegKind
 
 
@@ -13,7 +13,7 @@ class CallLimits:
 
     ring_seconds: float
     call_seconds: float
-    alone_seconds: float
+    abandoned_seconds: float
     talk_seconds: float = math.inf
     """From the answer on; `call_seconds` is from the beginning on."""
     exclusive: bool = False

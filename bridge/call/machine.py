@@ -15,31 +15,21 @@ already up when it answers goes from `connecting` to `active` in the same step, 
 until it is answered, whatever its media does; a far party in a browser answers by connecting. Far
 parties that join an answered call leave it without ending it, as long as one is left that talks.
 Deadlines run beside the table: ringing, the call's length, the time since its answer, and the time a
-call may be abandoned (`call.usage`). `ended` is final: later events are ignored, so that both sides may
+call may be abandoned (`call.call_legs.CallUsage`). `ended` is final: later events are ignored, so that both sides may
 hang up at once, twice and in any order; a leg that is added too late is refused, so that its owner
 frees it. Transfers have a module of their own (`call.transfers`).
 """
 
 import math
-from collections.abc import Mapping
 
 from bridge.call import events
 from bridge.call.call_legs import CallLegs
-from bridge.call.commands import (
-    AnswerLeg,
-    Command,
-    EndCall,
-    ReportState,
-    RouteAudio,
-    SendDigits,
-)
-from bridge.call.leg_record import DepartedLegs, LegRecord, progressed
+from bridge.call.commands import AnswerLeg, Command, EndCall, ReportState, RouteAudio, SendDigits
+from bridge.call.leg_record import LegRecord, progressed
 from bridge.call.limits import CallLimits
-from bridge.call.model import Direction, EndReason, LegId, LegKind, Party, State
-from bridge.call.routing import TONE
-from bridge.call.transfers import Transfers
+from bridge.call.model import Direction, EndReason, LegKind, Party, State
+from bridge.call.transfers import Invitation, Step, Transfers
 from bridge.call.transitions import UNANSWERED, far_reason, hangup_reason, next_state
-from bridge.call.usage import CallUsage
 from bridge.errors import CallEnded, InvalidState, Unsupported
 
 
@@ -68,14 +58,14 @@ class CallMachine:
         self.direction = direction
         self.state = State.RINGING if rings else State.INITIATED
         self.reason: EndReason | None = None
-        self._legs = CallLegs(exclusive=limits.exclusive, alone_seconds=limits.alone_seconds)
+        self.legs = CallLegs(exclusive=limits.exclusive, abandoned_seconds=limits.abandoned_seconds)
         self.answered_at: float | None = None
         self.answered_by = ""
         """Who answered, where that is detected: `person`, `machine` or `unknown`."""
         self.ended_at: float | None = None
         self.started_at = now
         self._rings_since = math.inf if dialling else now
-        self._transfers = Transfers(self._legs)
+        self.transfers = Transfers(self.legs)
         self.limits = limits
 
     def deadline(self) -> float | None:
@@ -85,12 +75,13 @@ class CallMachine:
         deadlines = [self.started_at + self.limits.call_seconds]
         if self.state in UNANSWERED:
             deadlines.append(self._rings_since + self.limits.ring_seconds)
-        if self._legs.usage.abandoned_since is not None:
-            deadlines.append(self._legs.usage.abandoned_since + self.limits.alone_seconds)
+        if self.legs.usage.abandoned_since is not None:
+            deadlines.append(self.legs.usage.abandoned_since + self.limits.abandoned_seconds)
         if self.answered_at is not None:
             deadlines.append(self.answered_at + self.limits.talk_seconds)
-        deadlines.append(self._transfers.invited_until)
-        return min(deadlines + [leg.due for leg in self.legs.values()])
+        if self.transfers.invitation is not None:
+            deadlines.append(self.transfers.invitation.until)
+        return min(deadlines + [leg.due for leg in self.legs.records.values()])
 
     def handle(self, event: events.Event, now: float) -> list[Command]:
         """Take an event; return the commands to perform, in order.
@@ -103,7 +94,7 @@ class CallMachine:
             return self._refuse(event)
         done = self._handle(event, now)
         if self.ended_at is None:
-            done += self._legs.signal_holds(held=self.state is State.HELD)
+            done += self.legs.signal_holds(held=self.state is State.HELD)
         return done
 
     def _handle(self, event: events.Event, now: float) -> list[Command]:
@@ -118,14 +109,14 @@ class CallMachine:
                 return self._digit(event)
             case events.LegTransferRequested():
                 talks = self.state in (State.ACTIVE, State.HELD)
-                return self._transfers.requested(event, talks=talks)
+                return self.transfers.requested(event, talks=talks)
             case events.LegTransferProgressed():
                 return self._referred(event, now)
             case events.AnswererDetected():
                 self.answered_by = event.detection.answerer.value
                 return []
             case events.CallUsed():
-                self._legs.usage.used()
+                self.legs.usage.used()
                 return []
             case events.TimePassed():
                 return self._time_passed(now)
@@ -139,21 +130,22 @@ class CallMachine:
             case events.CloseRequested():
                 return self._close(request, now)
             case events.MuteRequested():
-                self._legs.mute(request, now)
+                self.legs.mute(request, now)
                 return [self._routes()]
             case events.HoldRequested():
                 return self._hold(request)
             case events.LeaveRequested():
-                return self._leave(request, now)
+                return self._follow(self.transfers.leave(request.leg_id, now))
             case events.ReferRequested():
                 self.check_answered("a transfer needs")
-                return self._transfers.refer(request.target)
+                return self.transfers.refer(request.target)
             case events.DigitsRequested():
                 return self._send_digits(request.digits)
             case events.AnswerRequested():
                 return self._answer(request, now)
             case events.InviteRequested():
-                self._transfers.invite(request.identity, now + self.limits.ring_seconds)
+                until = now + self.limits.ring_seconds
+                self.transfers.invitation = Invitation(request.identity, until)
                 return []
 
     @property
@@ -161,58 +153,11 @@ class CallMachine:
         """Whether the far party's provider has yet to accept the dial; the call only ends meanwhile."""
         return self._rings_since == math.inf
 
-    @property
-    def legs(self) -> Mapping[LegId, LegRecord]:
-        """The legs in the call."""
-        return self._legs.records
-
-    @property
-    def routes(self) -> Mapping[LegId, frozenset[LegId]]:
-        """The sources that each sink hears now."""
-        return self._routes().rows
-
-    @property
-    def departed(self) -> DepartedLegs:
-        """Near browsers that may come back after a reload of their page."""
-        return self._legs.departed
-
-    @property
-    def invited(self) -> str | None:
-        """The party in a browser that is invited to take the near legs' place."""
-        return self._transfers.invited
-
-    @property
-    def usage(self) -> CallUsage:
-        """Whether our side uses the call."""
-        return self._legs.usage
-
-    @property
-    def muted(self) -> bool:
-        """Whether all near legs are muted, later ones too."""
-        return self._legs.muted
-
-    @property
-    def far(self) -> LegRecord | None:
-        """The far party whose progress is the call's, while there is one."""
-        return self._legs.far
-
-    def far_parties(self) -> list[LegRecord]:
-        """Return all far parties, also those that ring."""
-        return self._legs.far_parties()
-
-    def near(self) -> list[LegRecord]:
-        """Return all near legs."""
-        return self._legs.near()
-
     def _refuse(self, event: events.Event) -> list[Command]:
         wanted = isinstance(event, events.LegAdded | events.Request)
         if wanted and not isinstance(event, events.CloseRequested):
             raise CallEnded("the call has ended")
         return []
-
-    def check_kind(self, kind: LegKind) -> None:
-        """Raise `InvalidState` if the call cannot have a leg of this kind beside those it has."""
-        self._legs.check_kind(kind)
 
     def check_answered(self, who: str) -> None:
         """Refuse something that only an answered call can have; `who` begins the error's text.
@@ -226,41 +171,41 @@ class CallMachine:
             raise InvalidState(f"{who} an answered call; this one still rings")
 
     def _add(self, event: events.LegAdded, now: float) -> list[Command]:
-        joins = event.role.party is Party.FAR and self.far is not None
+        joins = event.role.party is Party.FAR and self.legs.far is not None
         if joins and (event.kind.traits.browser or self.answered_at is None):
             raise InvalidState("the call already has its far party")
-        self._legs.check_kind(event.kind)
-        self._transfers.check(event)
+        self.legs.check_kind(event.kind)
+        self.transfers.join(event)
         rung = joins or event.role.replaces or event.role.caller
-        self._legs.add(event, now, due=now + self.limits.ring_seconds if rung else math.inf)
-        self._transfers.joined(event)
+        self.legs.add(event, now, due=now + self.limits.ring_seconds if rung else math.inf)
         return [self._routes()]
 
     def _progress(self, event: events.LegEvent, now: float) -> list[Command]:
-        before, first = self.legs.get(event.leg_id), self.far
+        before, first = self.legs.records.get(event.leg_id), self.legs.far
         if before is None:
             return []
         leg = progressed(before, event, now, ring_seconds=self.limits.ring_seconds)
-        self._legs.set(leg)
+        self.legs.set(leg)
         if leg.role.replaces:
-            return [*self._transfers.progressed(leg, event, now), *self._resume(), self._routes()]
+            return self._follow(self.transfers.progressed(leg, event, now))
         if first is None or leg.leg_id != first.leg_id:
             dialled = leg.role.party is Party.FAR or leg.ringing is not before.ringing
-            return [self._routes()] * (dialled and leg != before)
+            return [self._routes()] if dialled and leg != before else []
         if isinstance(event, events.LegDialled):
             self._rings_since = min(self._rings_since, now)
         answers_by_connecting = leg.kind.traits.browser and self.state in UNANSWERED
         if isinstance(event, events.LegConnected) and answers_by_connecting:
             return self._move(State.CONNECTING, now)
-        moved = self._follow_table(event, now)
-        return moved or [self._routes()] * isinstance(event, events.LegEarlyMedia)
+        if isinstance(event, events.LegEarlyMedia):
+            return [self._routes()]
+        return self._follow_table(event, now)
 
     def _follow_table(self, event: events.Event, now: float) -> list[Command]:
         state = next_state(self.state, event)
         return [] if state is None else self._move(state, now)
 
     def _move(self, state: State, now: float) -> list[Command]:
-        far = self.far
+        far = self.legs.far
         if state is State.CONNECTING:
             self.answered_at = now
             if far is not None and far.connected:
@@ -269,59 +214,56 @@ class CallMachine:
         return [ReportState(state), self._routes()]
 
     def _answer(self, event: events.AnswerRequested, now: float) -> list[Command]:
-        far = self.far
+        far = self.legs.far
         if self.direction is not Direction.INBOUND or self.state is not State.RINGING or not far:
             raise InvalidState(f"nothing to answer: the {self.direction} call is {self.state}")
         return [AnswerLeg(far.leg_id), *self._follow_table(event, now)]
 
     def _lose(self, event: events.LegEnded, now: float) -> list[Command]:
-        leg = self.legs.get(event.leg_id)
+        leg = self.legs.records.get(event.leg_id)
         if leg is None:
             return []
-        self._legs.let_return(leg, now)
+        self.legs.let_return(leg, now)
         return self._remove([leg], event.reason, now)
 
     def _close(self, request: events.CloseRequested, now: float) -> list[Command]:
-        chosen = self._legs.closable(request)
+        chosen = self.legs.closable(request)
         if not chosen:
             return []
         for leg in chosen:
             if request.may_return and leg.role.owner == request.owner:
-                self._legs.let_return(leg, now)
-        if self._legs.end_without(chosen, replaced=self._transfers.replaces(chosen)):
+                self.legs.let_return(leg, now)
+        if self.legs.end_without(chosen, replaced=self.transfers.replaces(chosen)):
             return self._end(far_reason(EndReason.REMOTE_HANGUP, self.direction, self.state), now)
         return self._remove(chosen, EndReason.HANGUP, now)
 
     def _remove(self, legs: list[LegRecord], reason: EndReason, now: float) -> list[Command]:
         """Remove legs, and with the last far party, or the last but one of a call we left, the call."""
-        if self._legs.end_without(legs, replaced=self._transfers.replaces(legs)):
+        if self.legs.end_without(legs, replaced=self.transfers.replaces(legs)):
             return self._end(far_reason(reason, self.direction, self.state), now)
         if caller := next((leg for leg in legs if leg.role.caller), None):
             left = hangup_reason(EndReason.HANGUP, self.direction, self.state)
             return self._end(left if caller.talks else reason, now)
-        had_far = self.far is not None
-        done: list[Command] = [self._legs.drop(leg, reason, now) for leg in legs]
-        done += self._transfers.removed(legs, reason, now)
-        deserted = self._transfers.left and self._legs.parties() < 2
-        if deserted or (had_far and self.far is None):
-            return [*done, *self._end(reason, now)]
-        return [*done, *self._resume(), self._routes()]
+        had_far = self.legs.far is not None
+        done: list[Command] = [self.legs.drop(leg, reason, now) for leg in legs]
+        step = self.transfers.removed(legs, reason, now)
+        deserted = self.transfers.left and self.legs.parties() < 2
+        if deserted or (had_far and self.legs.far is None):
+            return [*done, *step.commands, *self._end(reason, now)]
+        return [*done, *self._follow(step)]
 
-    def _leave(self, request: events.LeaveRequested, now: float) -> list[Command]:
-        return [*self._transfers.leave(request.leg_id, now), *self._resume(), self._routes()]
-
-    def _resume(self) -> list[Command]:
-        """Hold nobody any longer when our side has left the call."""
-        if not self._transfers.take_resumption():
-            return []
-        self._legs.unhold_all()
-        if self.state is not State.HELD:
-            return []
-        self.state = State.ACTIVE
-        return [ReportState(self.state)]
+    def _follow(self, step: Step) -> list[Command]:
+        """Go on with a transfer; when our side has left the call by it, nobody is held any longer."""
+        done = step.commands
+        if step.our_side_left:
+            self.legs.unhold_all()
+            if self.state is State.HELD:
+                self.state = State.ACTIVE
+                done.append(ReportState(self.state))
+        return [*done, self._routes()]
 
     def _referred(self, event: events.LegTransferProgressed, now: float) -> list[Command]:
-        gone, done = self._transfers.referred(event)
+        gone, done = self.transfers.referred(event)
         return [*done, *self._end(EndReason.HANGUP, now)] if gone else done
 
     def _hold(self, request: events.HoldRequested) -> list[Command]:
@@ -329,27 +271,27 @@ class CallMachine:
         if self.state not in (State.ACTIVE, State.HELD):
             raise InvalidState(f"only an active call can be held; this one is {self.state}")
         if request.leg_id is not None:
-            self._legs.hold(request.leg_id, held=request.held)
+            self.legs.hold(request.leg_id, held=request.held)
             return [self._routes()]
         if not request.held:
-            self._legs.unhold_all()
+            self.legs.unhold_all()
         if self.state is state:
-            return [self._routes()] * (not request.held)
+            return [] if request.held else [self._routes()]
         self.state = state
         return [ReportState(state), self._routes()]
 
     def _digit(self, event: events.DigitReceived) -> list[Command]:
-        leg = self.legs.get(event.leg_id)
+        leg = self.legs.records.get(event.leg_id)
         if leg is None or leg.role.party is Party.FAR or self.answered_at is None:
             return []
-        return [SendDigits(far.leg_id, event.digit) for far in self._legs.takers_of_digits()]
+        return [SendDigits(far.leg_id, event.digit) for far in self.legs.takers_of_digits()]
 
     def _send_digits(self, digits: str) -> list[Command]:
-        if self.far is None or self.answered_at is None:
+        if self.legs.far is None or self.answered_at is None:
             raise InvalidState(f"digits need an answered call; this one is {self.state}")
-        takers = self._legs.takers_of_digits()
+        takers = self.legs.takers_of_digits()
         if not takers:
-            raise Unsupported("digits cannot be sent on this line: gateway engines take none")
+            raise Unsupported("digits cannot be sent on this line: gateways take none")
         return [SendDigits(far.leg_id, digits) for far in takers]
 
     def _time_passed(self, now: float) -> list[Command]:
@@ -359,9 +301,9 @@ class CallMachine:
         rang_out = now >= self._rings_since + self.limits.ring_seconds
         if self.state in UNANSWERED and rang_out:
             return self._end(EndReason.NO_ANSWER, now)
-        if missed := self._transfers.miss(now):
+        if missed := self.transfers.miss(now):
             return missed
-        if late := [leg for leg in self.legs.values() if leg.due <= now]:
+        if late := [leg for leg in self.legs.records.values() if leg.due <= now]:
             talked = all(leg.talks for leg in late)
             return self._remove(late, EndReason.HANGUP if talked else EndReason.NO_ANSWER, now)
         return self._end(hangup_reason(EndReason.HANGUP, self.direction, self.state), now)
@@ -370,16 +312,16 @@ class CallMachine:
         self.state = State.ENDED
         self.reason = reason
         self.ended_at = now
-        self._legs.usage.used()
+        self.legs.usage.used()
         return [ReportState(State.ENDED), EndCall(reason)]
 
     def _routes(self) -> RouteAudio:
         rings = self.direction is Direction.OUTBOUND and self.state in UNANSWERED
         tone = self.limits.rings_back if self.state is State.RINGING else frozenset[LegKind]()
-        return self._legs.routes(
+        return self.legs.routes(
             answered=self.answered_at is not None,
             held=self.state is State.HELD,
-            waiting=self._transfers.heard_waiting() or frozenset({TONE}),
-            standings=self._transfers.standings() or self._legs.waiting_for_caller(),
-            ringing=self._legs.ringing(tone=tone) if rings else frozenset(),
+            waiting=self.transfers.heard_waiting(),
+            states=self.transfers.states() or self.legs.waiting_for_caller(),
+            ringing=self.legs.ringing(tone=tone) if rings else frozenset(),
         )

@@ -103,6 +103,12 @@ class LegTraits:
     """Answers by connecting, sends further offers, and may come back after it has left."""
     person: bool = False
     """Somebody who talks: in a browser, or at a telephone."""
+    channel: str = ""
+    """Of a far party, the channel that it is reached over: `whatsapp` or `pstn`."""
+    simulated: bool = False
+    """Stands for a party on its channel; nobody is reached."""
+    hop: str = ""
+    """Of a service, the station of the audio that it is (`call.diagnosis.problems.Hop`); empty for none."""
     takes_digits: bool = False
     batched: bool = False
     """Can be served many frames late and at once."""
@@ -117,15 +123,19 @@ class LegTraits:
 
 LEG_TRAITS: Final[Mapping[LegKind, LegTraits]] = {
     LegKind.WEBRTC: LegTraits(carries_rtp=True, browser=True, person=True, takes_digits=True),
-    LegKind.SIMULATOR: LegTraits(person=True, takes_digits=True),
-    LegKind.WHATSAPP: LegTraits(carries_rtp=True, person=True, takes_digits=True),
-    LegKind.GATEWAY: LegTraits(person=True),
-    LegKind.SIP: LegTraits(carries_rtp=True, person=True, takes_digits=True),
-    LegKind.SOCKET: LegTraits(exclusive="streaming"),
-    LegKind.STREAM: LegTraits(exclusive="streaming"),
+    LegKind.SIMULATOR: LegTraits(
+        person=True, channel="whatsapp", simulated=True, takes_digits=True
+    ),
+    LegKind.WHATSAPP: LegTraits(
+        carries_rtp=True, person=True, channel="whatsapp", takes_digits=True
+    ),
+    LegKind.GATEWAY: LegTraits(person=True, channel="whatsapp"),
+    LegKind.SIP: LegTraits(carries_rtp=True, person=True, channel="pstn", takes_digits=True),
+    LegKind.SOCKET: LegTraits(hop="socket", exclusive="streaming"),
+    LegKind.STREAM: LegTraits(hop="stream", exclusive="streaming"),
     LegKind.PLAYBACK: LegTraits(),
-    LegKind.RECORDER: LegTraits(batched=True, exclusive="recording"),
-    LegKind.AGENT: LegTraits(),
+    LegKind.RECORDER: LegTraits(hop="recording", batched=True, exclusive="recording"),
+    LegKind.AGENT: LegTraits(hop="agent"),
     LegKind.MACHINE_DETECTOR: LegTraits(),
     LegKind.VOICEMAIL: LegTraits(),
     LegKind.TRANSCRIBER: LegTraits(),
@@ -135,7 +145,7 @@ LEG_TRAITS: Final[Mapping[LegKind, LegTraits]] = {
 class DeliveryPath(StrEnum):
     """How a sink is served what it hears."""
 
-    RELAY = "relay"
+    PASSTHROUGH = "relay"
     """Packets, undecoded."""
     PCM = "pcm"
     """Frames, each as it arrives."""
@@ -203,7 +213,7 @@ class SentAudio:
 
     packets: int = 0
     bytes: int = 0
-    relayed_packets: int = 0
+    forwarded_packets: int = 0
     """Of `packets`, those relayed undecoded."""
     dropped_frames: int = 0
     """Frames and packets whose timestamp or number had already been sent."""

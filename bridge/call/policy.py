@@ -1,7 +1,7 @@
 """What a line may call, from which number and over which channels: its trunk's limits, its provider's terms."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -27,18 +27,11 @@ EMERGENCY: Final = frozenset(
 """Numbers of the police, the fire brigade, ambulances and helplines; they need the caller's place, which no
 bridge knows."""
 
-_LONG_CODES: Final = frozenset(
-    {
-        *("20", "27", "30", "31", "32", "33", "34", "36", "39", "40", "41", "43", "44", "45", "46"),
-        *("47", "48", "49", "51", "52", "53", "54", "55", "56", "57", "58", "60", "61", "62", "63"),
-        *("64", "65", "66", "81", "82", "84", "86", "90", "91", "92", "93", "94", "95", "98"),
-    }
+_COUNTRY_CODE: Final = re.compile(
+    "[17]|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|[^0].?.?"
 )
-"""Country codes of two digits (ITU-T E.164); 1 and 7 have one, all others three."""
+"""ITU-T E.164: of one digit, of two, and all others of three."""
 _DIALLED: Final = re.compile(r"[1-9][0-9]{0,14}")
-
-CHANNELS: Final[Mapping[LegKind, str]] = {LegKind.WHATSAPP: WHATSAPP, LegKind.SIP: PSTN}
-"""Channels that terms speak of, by the legs that are on them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +62,7 @@ SIMULATED_TRUNK: Final = TrunkPolicy(
 
 @dataclass(frozen=True, slots=True)
 class LinePolicy:
-    """One line's."""
+    """What one line may call, and over which channels."""
 
     numbers: tuple[str, ...]
     """In E.164, with `+`."""
@@ -173,7 +166,8 @@ class LinePolicy:
     def _need_trunk(self, number: str) -> TrunkPolicy:
         trunk = self.trunk_to(number)
         if trunk is None:
-            simulated = f", or the numbers {SIMULATED_TELEPHONES}00001 to 9" * self.simulated
+            numbers = f"{SIMULATED_TELEPHONES}00001 to 9"
+            simulated = f", or the numbers {numbers}" if self.simulated else ""
             raise Unsupported(
                 "the channel pstn needs a SIP trunk, which this line does not have "
                 f"(lines.NAME.sip); choose the channel webrtc or whatsapp{simulated}"
@@ -184,7 +178,7 @@ class LinePolicy:
 def check_emergency(number: str) -> None:
     """Refuse emergency numbers, also with a country code before them.
 
-    One with an area code before it looks like a subscriber's number.
+    An emergency number behind an area code cannot be told from a subscriber's number.
 
     Raises:
         Forbidden: such a number.
@@ -200,20 +194,15 @@ def check_emergency(number: str) -> None:
 
 def _national(digits: str) -> str:
     """Return a number without its country code; empty if it has none."""
-    if digits.startswith("0"):
-        return ""
-    return digits[1 if digits[:1] in "17" else 2 if digits[:2] in _LONG_CODES else 3 :]
+    code = _COUNTRY_CODE.match(digits)
+    return digits[code.end() :] if code else ""
 
 
 def channels_of(kinds: Iterable[LegKind]) -> set[str]:
-    """Return the channels that terms speak of among those of a call's legs."""
-    return {CHANNELS[kind] for kind in kinds if kind in CHANNELS}
+    """Return the channels on which a call's far parties are reached; simulated ones are on none."""
+    return {kind.traits.channel for kind in kinds if not kind.traits.simulated} - {""}
 
 
-def kinds_on(channels: Iterable[str]) -> frozenset[LegKind]:
-    """Return the kinds of far party that are on these channels, simulated and gateways' ones included."""
-    on = {
-        PSTN: {LegKind.SIP},
-        WHATSAPP: {LegKind.WHATSAPP, LegKind.GATEWAY, LegKind.SIMULATOR},
-    }
-    return frozenset(kind for channel in channels for kind in on[channel])
+def kinds_on(channels: Collection[str]) -> frozenset[LegKind]:
+    """Return the kinds of far party that are on these channels, those of simulated parties and of gateways included."""
+    return frozenset(kind for kind in LegKind if kind.traits.channel in channels)

@@ -1,13 +1,11 @@
-"""What is published of a call: its states, the machine's inputs that change no state, and how it stands."""
+"""What is published of a call: its states, and the machine's inputs that change no state."""
 
 from collections.abc import Mapping
 from typing import Any, Final
 
 from bridge.call import events
-from bridge.call.model import CallRecord, LegId, Party, State
-from bridge.call.parties import parties_of
-from bridge.wire import metadata
-from bridge.wire.call_event import CallSnapshot, EventType
+from bridge.call.model import LegId, Party, State
+from bridge.wire.call_event import EventType
 
 STATE_EVENTS: Final[Mapping[State, EventType]] = {
     State.RINGING: EventType.CALL_RINGING,
@@ -43,47 +41,11 @@ def published(
         case events.MuteRequested(muted, leg_id) if leg_id is None or leg_id in parties:
             return EventType.CALL_MUTED, {"legID": leg_id, "muted": muted}
         case events.HoldRequested(held, leg_id) if leg_id is not None and leg_id in parties:
-            return EventType.PARTY_HELD, {
-                "legID": leg_id,
-                "party": parties[leg_id],
-                "held": held,
-            }
+            return EventType.PARTY_HELD, {"legID": leg_id, "party": parties[leg_id], "held": held}
         case events.DigitReceived(leg_id, digit) if leg_id in parties:
             data = {"legID": leg_id, "party": parties[leg_id], "digit": digit}
             return EventType.DIGIT_RECEIVED, data
-        case (
-            events.LegConnected()
-            | events.LegSilent()
-            | events.LegResumed()
-            | events.LegHeld()
-            | events.LegUnheld()
-        ) if event.leg_id in parties:
-            data = {"legID": event.leg_id, "party": parties[event.leg_id]}
-            return LEG_EVENTS[type(event)], data
-    return None
-
-
-def snapshot(record: CallRecord) -> CallSnapshot:
-    """Return the part of a record that is stored and sent with an event."""
-    facts, parties = record.facts, parties_of(record)
-    return CallSnapshot(
-        id=facts.call_id,
-        direction=record.direction.value,
-        state=record.state.value,
-        peer=facts.peer,
-        started_at=facts.started_at,
-        reason=record.reason.value if record.reason else "",
-        from_=parties.from_,
-        to=parties.to,
-        from_channel=parties.from_channel,
-        to_channel=parties.to_channel,
-        metadata=metadata.raw(facts.details.metadata),
-        tag=facts.details.tag,
-        callback_url=facts.details.callback_url,
-        answered_at=record.answered_at,
-        ended_at=record.ended_at,
-        seconds=record.seconds,
-        muted=record.muted,
-        browser=record.has_browser,
-        answered_by=record.answered_by,
-    )
+    changed, leg = LEG_EVENTS.get(type(event)), getattr(event, "leg_id", LegId(""))
+    if changed is None or leg not in parties:
+        return None
+    return changed, {"legID": leg, "party": parties[leg]}

@@ -38,18 +38,20 @@ class Quota:
         """
         if of_all >= self.total:
             raise LimitExceeded(
-                f"the bridge has its {self.total} {self.things} ({self.setting})", limit="calls"
+                f"the bridge has reached its limit of {self.total} {self.things} ({self.setting})",
+                limit="calls",
             )
         if self.per_line:
             if of_line >= self.per_line:
                 raise LimitExceeded(
-                    f"the line has all its {self.things} ({self.line_setting})", limit="line"
+                    f"the line has reached its limit of {self.things} ({self.line_setting})",
+                    limit="line",
                 )
             return
         reserved = self.total // RESERVED_PARTS if self.lines > 1 else 0
         if of_all >= self.total - reserved and of_line >= max(1, reserved // self.lines):
             raise LimitExceeded(
-                f"the last {reserved} of the {self.total} {self.things} are kept for lines that have "
+                f"the last {reserved} of the {self.total} {self.things} are reserved for lines that have "
                 f"fewer ({self.line_setting or self.setting})",
                 limit="share",
             )

@@ -1,16 +1,24 @@
 """Who hears whom: the default rows of the routing table.
 
-The role of each leg says what it hears and who hears it. A far party hears every leg meant for it that is
-not muted, and the other far parties; while it is held, only what is meant for that. Mute, hold and the
-wait for a transfer are nothing but other rows.
+Among those who talk, the role of a sink says which sources it hears:
+
+    sink                      hears
+    far party                 the other far parties, and every leg whose audience is `FAR` or `ALL`
+    subscription `OTHERS`     the far parties, and every leg whose audience is `ALL`
+    subscription `INBOUND`    the far parties
+    subscription `OUTBOUND`   what any far party hears, but no far party
+    subscription `BOTH`       the far parties, and as `OUTBOUND`
+
+A muted far party is in no row, a muted leg of ours in that of no far party. Who is held, waits for a
+transfer or arrives by one hears only what is played for that, and is heard by nobody, except that what
+only listens (audience `NOBODY`: a recorder, a stream) hears far parties that are held or wait, too.
 """
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from bridge.call.model import LegId, LegOwner, Party
 
@@ -18,28 +26,22 @@ TONE: Final = LegId("tone")
 """The ring-back tone, a source that belongs to no leg."""
 
 
-class Hears(StrEnum):
-    """What a leg hears; a far party's row follows from `Heard` of the others."""
+class Subscription(StrEnum):
+    """What a leg hears; a far party's row follows from the audiences of the others."""
 
     NOBODY = "nobody"
     OTHERS = "others"
-    """Every other party's voice; no playback."""
     INBOUND = "inbound"
-    """The far parties."""
     OUTBOUND = "outbound"
-    """Exactly what the far parties are sent, without each other's voices."""
     BOTH = "both"
-    """The far parties, and what they are sent."""
 
 
-class Heard(StrEnum):
+class Audience(StrEnum):
     """Who hears a leg."""
 
     NOBODY = "nobody"
     FAR = "far"
-    """The far party alone."""
     ALL = "all"
-    """The far party, and all who hear `Hears.OTHERS`."""
     HELD = "held"
     """Parties that are held."""
     WAITING = "waiting"
@@ -53,9 +55,9 @@ class LegRole:
     """What a leg is to its call; fixed when it is added."""
 
     party: Party
-    hears: Hears = Hears.OTHERS
+    subscription: Subscription = Subscription.OTHERS
     """Ignored for the far party."""
-    heard: Heard = Heard.ALL
+    audience: Audience = Audience.ALL
     replaces: bool = False
     """Whether the other near legs, or the leg `in_place_of`, leave once this one is connected."""
     in_place_of: LegId | None = None
@@ -73,78 +75,79 @@ class LegRole:
     """Whether somebody asked for it; not for a recorder that the line starts by itself."""
 
 
-class Standing(StrEnum):
-    """How a party stands to the conversation of its call."""
+class ParticipantState(StrEnum):
+    """Whether a party takes part in the conversation, or hears only what is played for its state."""
 
-    TALKS = "talks"
+    TALKING = "talking"
     HELD = "held"
-    """Hears `Heard.HELD`, and nobody hears it."""
-    WAITS = "waits"
-    """For the party it is transferred to; hears what `routing_table` is given for it."""
-    ARRIVES = "arrives"
-    """Has been rung and does not talk yet: hears `Heard.ARRIVING`."""
+    WAITING = "waiting"
+    """For the party that it is transferred to."""
+    ARRIVING = "arriving"
+    """Has been rung for a transfer, and does not talk yet."""
 
 
-APART: Final = frozenset({Standing.HELD, Standing.WAITS, Standing.ARRIVES})
-"""Of these the conversation hears nothing; what listens only (a recorder, a stream) hears the first two."""
+TALKING, HELD, WAITING, ARRIVING = ParticipantState
+OTHERS, BOTH, FAR, ALL = Subscription.OTHERS, Subscription.BOTH, Audience.FAR, Audience.ALL
+_PLAYED_FOR: Final = {HELD: Audience.HELD, ARRIVING: Audience.ARRIVING}
+_HEAR_INBOUND: Final = (Subscription.INBOUND, BOTH)
+
+
+class Participant(NamedTuple):
+    """A leg that takes part in a call."""
+
+    leg_id: LegId
+    role: LegRole
+    is_far: bool
+    state: ParticipantState = TALKING
+    muted: bool = False
 
 
 def routing_table(
-    legs: Mapping[LegId, LegRole],
+    participants: Iterable[Participant],
     *,
-    muted: Collection[LegId] = (),
-    held: bool = False,
-    standings: Mapping[LegId, Standing] = MappingProxyType({}),
     waiting: frozenset[LegId] = frozenset(),
     ringing: frozenset[LegId] = frozenset(),
 ) -> dict[LegId, frozenset[LegId]]:
     """Return the sources that each sink hears.
 
     Args:
-        legs: those that take part, and what each is.
-        muted: near legs that no far party hears, and far parties that nobody hears.
-        held: whether every far party is held.
-        standings: of those that do not just talk.
+        participants: those that take part.
         waiting: what those hear that wait for a transfer.
         ringing: what near persons hear beside each other, before the far party answers.
     """
-    far = {leg_id for leg_id, role in legs.items() if role.party is Party.FAR}
-    stand = dict.fromkeys(far, Standing.HELD) | dict(standings) if held else standings
-    apart = {leg_id for leg_id in legs if stand.get(leg_id) in APART}
-    audible = far - set(muted)
-    talking = audible - apart
-    to_far = {
-        leg_id
-        for leg_id, role in legs.items()
-        if role.heard in (Heard.FAR, Heard.ALL) and leg_id not in {*far, *apart, *muted}
-    }
-    near = {leg_id for leg_id, role in legs.items() if role.heard is Heard.ALL} - far - apart
-    given = {
-        Standing.HELD: _meant_for(legs, Heard.HELD),
-        Standing.WAITS: waiting,
-        Standing.ARRIVES: _meant_for(legs, Heard.ARRIVING),
-    }
-    sent: set[LegId] = set()
+    # The far parties first: others hear what they are sent.
+    legs = sorted(participants, key=lambda leg: not leg.is_far)
+    far = {leg.leg_id for leg in legs if leg.is_far}
+    sent = set[LegId]()
     rows: dict[LegId, frozenset[LegId]] = {}
-    for sink in far:
-        row = given.get(stand.get(sink, Standing.TALKS), frozenset(to_far | talking))
-        rows[sink] = row - {sink}
-        sent |= row - far
-    tapped = audible - {leg_id for leg_id in apart if stand.get(leg_id) is Standing.ARRIVES}
-    for sink, role in legs.items():
-        if sink in far:
-            continue
-        heard_far = tapped if role.heard is Heard.NOBODY else talking
-        hears = {
-            Hears.NOBODY: set[LegId](),
-            Hears.OTHERS: near | talking | ringing,
-            Hears.INBOUND: heard_far,
-            Hears.OUTBOUND: sent,
-            Hears.BOTH: heard_far | sent,
-        }[role.hears]
-        rows[sink] = given.get(stand.get(sink, Standing.TALKS), frozenset(hears)) - {sink}
+    for sink in legs:
+        row = {source.leg_id for source in legs if _hears(sink, source)}
+        if sink.state is WAITING:
+            row |= waiting
+        if sink.is_far:
+            sent |= row - far
+        elif sink.state is TALKING:
+            if sink.role.subscription in (Subscription.OUTBOUND, BOTH):
+                row |= sent
+            elif sink.role.subscription is OTHERS:
+                row |= ringing
+        rows[sink.leg_id] = frozenset(row - {sink.leg_id})
     return rows
 
 
-def _meant_for(legs: Mapping[LegId, LegRole], heard: Heard) -> frozenset[LegId]:
-    return frozenset(leg_id for leg_id, role in legs.items() if role.heard is heard)
+def _hears(sink: Participant, source: Participant) -> bool:
+    """Whether a sink hears a source by the roles of both."""
+    subscription, audience = sink.role.subscription, source.role.audience
+    if sink.state is not TALKING:
+        return audience is _PLAYED_FOR.get(sink.state)
+    if source.is_far and source.muted:
+        return False
+    if source.state is not TALKING:
+        only_listens = not sink.is_far and sink.role.audience is Audience.NOBODY
+        recorded = only_listens and subscription in _HEAR_INBOUND
+        return source.is_far and source.state is not ARRIVING and recorded
+    if source.is_far:
+        return sink.is_far or subscription is OTHERS or subscription in _HEAR_INBOUND
+    if sink.is_far:
+        return not source.muted and (audience is ALL or audience is FAR)
+    return audience is ALL and subscription is OTHERS

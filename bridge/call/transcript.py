@@ -56,7 +56,7 @@ class Phrase:
     text: str
     """Empty if the provider found no words."""
     words: tuple[Word, ...] = ()
-    """Empty where the provider tells no times of words."""
+    """Empty where the provider returns no times of words."""
     language: str = ""
     """As the provider names it; empty if it does not."""
 

@@ -1,22 +1,35 @@
 """Transfers of a call: who is rung for it, who waits meanwhile, who leaves once the new party talks; pure.
 
-Four ways, one at a time:
+Theory of operation. There is one transfer at a time:
 
-* our side has somebody rung who takes the place of all near legs; the far parties wait;
-* a far party asks to be replaced by somebody (SIP's REFER); the near persons wait if it is the only one;
-* our side leaves the call to its far parties, after it has talked with the new one;
-* our side asks the far party to call somebody else (REFER, ours), and the call ends once it has.
+    event                          idle         referring   ringing                   announcing
+    LegAdded (`replaces`)          ringing      refused     refused                   refused
+    ReferRequested                 referring    refused     refused                   refused
+    LegTransferRequested           CallInstead  declined    declined                  declined
+    LeaveRequested                 completed    refused     refused                   refused
+    LegTransferProgressed, final   -            idle        -                         -
+    the new party talks            -            -           announcing or completed   -
+    its announcement has ended     -            -           -                         completed
+    the new party has left         -            -           failed                    failed
+
+*Referring*: our side has asked the far party to call somebody else (SIP's REFER); the call ends once it
+has. *Ringing*: somebody is rung who takes the place of our side, or, after `CallInstead`, of the far
+party that has asked for it by a REFER. *Announcing*: it has answered, and hears what is to be played to it
+before it talks.
+
+    who asks       who waits                               who leaves at the end
+    our side       the far parties                         the near legs, and agents
+    a far party    near persons, if it is the only one     that far party
 
 A party that waits hears what is played for that, else the early media of the one that is rung, else a
-ring-back tone. The new party may be played something before it talks. When it does not answer
-everything is as before. A browser that is invited takes the near legs' place as soon as it has come,
-and nobody waits.
+ring-back tone. When the new party does not answer everything is as before. `LeaveRequested` ends an attended
+transfer: our side leaves the call to its far parties. A browser that is invited takes the near legs'
+place as soon as it has come, and nobody waits.
 """
 
-import math
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple
 
 from bridge.call import events
 from bridge.call.call_legs import CallLegs
@@ -31,7 +44,7 @@ from bridge.call.commands import (
 )
 from bridge.call.leg_record import LegRecord
 from bridge.call.model import EndReason, LegId, LegKind
-from bridge.call.routing import TONE, Heard, Standing
+from bridge.call.routing import TONE, Audience, ParticipantState
 from bridge.errors import InvalidState
 from bridge.wire.call_event import EventType
 
@@ -47,39 +60,63 @@ SIP_CODES: Final[Mapping[EndReason, int]] = {
 """What a party that asked for a transfer is told; 480 for every other end."""
 
 
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """A party in a browser is invited to take the near legs' place."""
+
+    identity: str
+    until: float
+    """In monotonic seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Referring:
+    """A far party was asked to call somebody else."""
+
+    leg_id: LegId
+
+
+@dataclass(frozen=True, slots=True)
+class Ringing:
+    """A new party is rung, or has answered and hears its announcement."""
+
+    target: LegId
+    asker: LegId | None
+    """The far party that asked to be replaced; None if our side did."""
+    dialled: bool = False
+    """Whether its provider has accepted the dial, which is reported."""
+    announcements: frozenset[LegId] = frozenset()
+    """What is played to it before it talks; empty until it has answered."""
+
+
+class Step(NamedTuple):
+    """What follows from an event."""
+
+    commands: list[Command]
+    our_side_left: bool = False
+    """Whether our side has left the call by it, and holds nobody any longer."""
+
+
 class Transfers:
     """The transfer that a call is in, if any."""
 
     def __init__(self, legs: CallLegs) -> None:
         self._legs = legs
-        self.invited: str | None = None
-        """The party in a browser that is invited to take the near legs' place."""
-        self.invited_until = math.inf
-        self.target: LegId | None = None
-        """Who is rung, or has answered and does not talk yet."""
-        self._in_place_of: LegId | None = None
-        self._dialled = False
-        self._referred: LegId | None = None
-        """Who was asked to call somebody else."""
-        self._played: frozenset[LegId] = frozenset()
-        """What is played to the new party before it talks."""
+        self._stage: Referring | Ringing | None = None
+        self.invitation: Invitation | None = None
         self.left = False
         """Whether our side has left the call to parties that were transferred to each other."""
-        self._resumes = False
-
-    def invite(self, identity: str, until: float) -> None:
-        """Invite a party in a browser."""
-        self.invited, self.invited_until = identity, until
 
     def miss(self, now: float) -> list[Command]:
         """Return the report of an invited party that has not come in time."""
-        if self.invited is None or self.invited_until > now:
+        missed = self.invitation
+        if missed is None or missed.until > now:
             return []
-        missed, self.invited, self.invited_until = self.invited, None, math.inf
-        return [ReportMissed(missed)]
+        self.invitation = None
+        return [ReportMissed(missed.identity)]
 
-    def check(self, event: events.LegAdded) -> None:
-        """Refuse a leg that takes others' place and may not.
+    def join(self, event: events.LegAdded) -> None:
+        """Begin a transfer, or accept an invitation, if the leg that joins is to take others' place.
 
         Raises:
             InvalidState: nobody was invited, or somebody else; or a transfer is under way.
@@ -89,19 +126,13 @@ class Transfers:
             return
         if not event.kind.traits.browser:
             self._check_idle()
+            self._stage = Ringing(event.leg_id, role.in_place_of)
             return
-        if self.invited is None:
+        if self.invitation is None:
             raise InvalidState("the call is not being transferred to a browser")
-        if role.owner is not None and role.owner.identity != self.invited:
+        if role.owner is not None and role.owner.identity != self.invitation.identity:
             raise InvalidState("the call is being transferred to somebody else")
-        self.invited, self.invited_until = None, math.inf
-
-    def joined(self, event: events.LegAdded) -> None:
-        """Begin a transfer, if the leg that has joined is to take others' place."""
-        if event.role.replaces and not event.kind.traits.browser:
-            self.target, self._in_place_of = event.leg_id, event.role.in_place_of
-            self._dialled = False
-            self._played = frozenset()
+        self.invitation = None
 
     def refer(self, target: str) -> list[Command]:
         """Ask the far party to call somebody else.
@@ -115,58 +146,61 @@ class Transfers:
             raise InvalidState(
                 "only the one far party of a call can be asked to call somebody else"
             )
-        self._referred = far[0].leg_id
-        started = Report(EventType.TRANSFER_STARTED, {"legID": self._referred})
-        return [ReferLeg(self._referred, target), started]
+        leg_id = far[0].leg_id
+        self._stage = Referring(leg_id)
+        return [ReferLeg(leg_id, target), Report(EventType.TRANSFER_STARTED, {"legID": leg_id})]
 
     def requested(self, event: events.LegTransferRequested, *, talks: bool) -> list[Command]:
         """Handle a far party's request to call somebody in its place (REFER)."""
         far = [leg.leg_id for leg in self._legs.far_parties()]
-        busy = self.target is not None or self._referred is not None
-        if not talks or busy or event.leg_id not in far:
+        if not talks or self._stage is not None or event.leg_id not in far:
             return [ReportTransfer(event.leg_id, DECLINED)]
         return [CallInstead(event)]
 
     def referred(self, event: events.LegTransferProgressed) -> tuple[bool, list[Command]]:
         """Note how far the party that we asked is; return whether it has left us for somebody else."""
-        if event.leg_id != self._referred or not event.final:
+        if self._stage != Referring(event.leg_id) or not event.final:
             return False, []
-        self._referred = None
+        self._stage = None
         done = OK <= event.code < OK + 100
         what = EventType.TRANSFER_COMPLETED if done else EventType.TRANSFER_FAILED
         return done, [Report(what, {"legID": event.leg_id, "code": event.code})]
 
-    def progressed(self, leg: LegRecord, event: events.LegEvent, now: float) -> list[Command]:
+    def progressed(self, leg: LegRecord, event: events.LegEvent, now: float) -> Step:
         """Note what has happened to a leg that takes others' place."""
-        done: list[Command] = []
-        if leg.leg_id == self.target:
-            if isinstance(event, events.LegDialled):
-                self._dialled = True
-                done.append(Report(EventType.TRANSFER_STARTED, {"legID": leg.leg_id}))
-            if isinstance(event, events.LegRinging):
-                done += self._to_asker(RINGING)
+        stage = self._stage
+        if not isinstance(stage, Ringing) or leg.leg_id != stage.target:  # a browser
+            done = self._take_place(leg, now) if leg.talks else []
+            if isinstance(stage, Ringing) and stage.target not in self._legs.records:
+                done += self._fail(stage, EndReason.HANGUP, now)
+            return Step(done)
+        match event:
+            case events.LegDialled():
+                self._stage = replace(stage, dialled=True)
+                return Step([Report(EventType.TRANSFER_STARTED, {"legID": leg.leg_id})])
+            case events.LegRinging():
+                return Step(_to_asker(stage, RINGING))
         if not leg.talks:
-            return done
-        waits = self._legs.heard(Heard.ARRIVING)
-        if not waits or leg.leg_id != self.target:
-            return [*done, *self._take_over(leg, now)]
-        playing = frozenset(each.leg_id for each in waits)
-        starts = sorted(playing - self._played)
-        self._played = playing
-        return [*done, *map(StartPlayback, starts)]
+            return Step([])
+        playing = frozenset(each.leg_id for each in self._legs.played_to(Audience.ARRIVING))
+        if not playing:
+            return self._complete(stage, leg, now)
+        self._stage = replace(stage, announcements=playing)
+        return Step([StartPlayback(each) for each in sorted(playing - stage.announcements)])
 
-    def removed(self, gone: list[LegRecord], reason: EndReason, now: float) -> list[Command]:
+    def removed(self, gone: list[LegRecord], reason: EndReason, now: float) -> Step:
         """Note that legs have left the call; a transfer may fail by that, or go on."""
-        if self.target is None:
-            return []
-        if any(leg.leg_id == self.target for leg in gone):
-            return self._fail(reason, now)
-        target = self._legs.records[self.target]
-        if target.talks and self._played and not self._legs.heard(Heard.ARRIVING):
-            return self._take_over(target, now)
-        return []
+        stage = self._stage
+        if not isinstance(stage, Ringing):
+            return Step([])
+        if any(leg.leg_id == stage.target for leg in gone):
+            return Step(self._fail(stage, reason, now))
+        new, announced = self._legs.records[stage.target], bool(stage.announcements)
+        if new.talks and announced and not self._legs.played_to(Audience.ARRIVING):
+            return self._complete(stage, new, now)
+        return Step([])
 
-    def leave(self, leg_id: LegId, now: float) -> list[Command]:
+    def leave(self, leg_id: LegId, now: float) -> Step:
         """Have our side leave the call to its far parties.
 
         Raises:
@@ -175,83 +209,81 @@ class Transfers:
         self._check_idle()
         talking = [leg.leg_id for leg in self._legs.far_parties() if leg.talks]
         if leg_id not in talking or len(talking) < 2:
-            raise InvalidState("a call is left to two far parties or more that have answered")
-        self.left = self._resumes = True
+            raise InvalidState("cannot leave the call: at least two far parties must have answered")
+        self.left = True
         done = Report(EventType.TRANSFER_COMPLETED, {"legID": leg_id})
-        return [*self._drop_near(None, now), done]
+        return Step([*self._drop_near(None, now), done], our_side_left=True)
 
-    def take_resumption(self) -> bool:
-        """Return whether our side has left since this was last asked, so that nobody is held any longer."""
-        resumes, self._resumes = self._resumes, False
-        return resumes
-
-    def standings(self) -> dict[LegId, Standing]:
-        """Return how those stand to the conversation that a transfer concerns."""
-        if self.target is None:
+    def states(self) -> dict[LegId, ParticipantState]:
+        """Return the states of those whom a transfer concerns."""
+        stage = self._stage
+        if not isinstance(stage, Ringing):
             return {}
-        far = [leg for leg in self._legs.far_parties() if leg.leg_id != self.target]
-        if self._in_place_of is None:
-            waiting = far
-        else:
+        waiting = far = [leg for leg in self._legs.far_parties() if leg.leg_id != stage.target]
+        if stage.asker is not None:
             waiting = [leg for leg in self._legs.near() if leg.is_person and len(far) < 2]
-        return {
-            **{leg.leg_id: Standing.WAITS for leg in waiting},
-            self.target: Standing.ARRIVES,
-        }
+        states = {leg.leg_id: ParticipantState.WAITING for leg in waiting}
+        return states | {stage.target: ParticipantState.ARRIVING}
 
     def heard_waiting(self) -> frozenset[LegId]:
         """Return what those hear that wait."""
-        if self.target is None:
-            return frozenset()
-        if music := self._legs.heard(Heard.WAITING):
+        if not isinstance(self._stage, Ringing):
+            return frozenset({TONE})
+        if music := self._legs.played_to(Audience.WAITING):
             return frozenset(leg.leg_id for leg in music)
-        return frozenset({self.target if self._legs.records[self.target].early else TONE})
+        target = self._stage.target
+        return frozenset({target if self._legs.records[target].early else TONE})
 
     def replaces(self, gone: list[LegRecord]) -> bool:
         """Whether somebody else is being rung in the place of one of these."""
-        names = {leg.leg_id for leg in gone}
-        return self._in_place_of in names and self.target is not None and self.target not in names
+        names, stage = {leg.leg_id for leg in gone}, self._stage
+        return isinstance(stage, Ringing) and stage.asker in names and stage.target not in names
 
     def _check_idle(self) -> None:
-        if self.target is not None or self._referred is not None:
+        if self._stage is not None:
             raise InvalidState("the call is being transferred already")
 
-    def _take_over(self, leg: LegRecord, now: float) -> list[Command]:
-        role = replace(leg.role, replaces=False, in_place_of=None)
-        self._legs.set(replace(leg, role=role))
-        if leg.leg_id != self.target:  # a browser
-            return self._drop_near(leg.leg_id, now)
-        asked, told = self._in_place_of, self._to_asker(OK)
-        self.target = self._in_place_of = None
-        done = [*told, *self._end_sounds(now)]
-        if asked is None:
-            self.left = self._resumes = True
-            done += self._drop_near(leg.leg_id, now)
-        elif (old := self._legs.records.get(asked)) is not None:
-            done.append(self._legs.drop(old, EndReason.HANGUP, now))
-        return [*done, Report(EventType.TRANSFER_COMPLETED, {"legID": leg.leg_id})]
+    def _complete(self, stage: Ringing, new: LegRecord, now: float) -> Step:
+        self._stage = None
+        done = [*_to_asker(stage, OK), *self._end_sounds(now)]
+        self.left = self.left or stage.asker is None
+        done += self._take_place(new, now)
+        done.append(Report(EventType.TRANSFER_COMPLETED, {"legID": new.leg_id}))
+        return Step(done, our_side_left=stage.asker is None)
 
-    def _fail(self, reason: EndReason, now: float) -> list[Command]:
-        # Whoever asked for a dial that is refused is told by whom it was asked to.
-        done = self._to_asker(SIP_CODES.get(reason, 480)) if self._dialled else []
-        failed, self.target, self._in_place_of = self.target, None, None
-        done += self._end_sounds(now)
-        if self._dialled:
-            data = {"legID": failed, "reason": reason}
-            done.append(Report(EventType.TRANSFER_FAILED, data))
-        return done
-
-    def _to_asker(self, code: int) -> list[Command]:
-        asked = self._in_place_of
-        return [] if asked is None else [ReportTransfer(asked, code)]
+    def _fail(self, stage: Ringing, reason: EndReason, now: float) -> list[Command]:
+        self._stage = None
+        if not stage.dialled:  # whoever has asked for the dial reports that it was refused
+            return self._end_sounds(now)
+        return [
+            *_to_asker(stage, SIP_CODES.get(reason, 480)),
+            *self._end_sounds(now),
+            Report(EventType.TRANSFER_FAILED, {"legID": stage.target, "reason": reason}),
+        ]
 
     def _end_sounds(self, now: float) -> list[Command]:
-        sounds = [*self._legs.heard(Heard.WAITING), *self._legs.heard(Heard.ARRIVING)]
-        return [self._legs.drop(leg, EndReason.HANGUP, now) for leg in sounds]
+        played_to = self._legs.played_to
+        return self._drop([*played_to(Audience.WAITING), *played_to(Audience.ARRIVING)], now)
+
+    def _take_place(self, new: LegRecord, now: float) -> list[Command]:
+        """Have a new party take the place of the leg that it is meant to replace, or of our side."""
+        role = replace(new.role, replaces=False, in_place_of=None)
+        self._legs.set(replace(new, role=role))
+        asker = new.role.in_place_of
+        if asker is None:
+            return self._drop_near(new.leg_id, now)
+        return self._drop([leg for leg in self._legs.records.values() if leg.leg_id == asker], now)
 
     def _drop_near(self, but: LegId | None, now: float) -> list[Command]:
         """Have our side leave: its near legs, and agents once nobody of ours is left to be helped."""
         ours = [leg for leg in self._legs.near() if leg.leg_id != but]
         if self.left:
             ours += [leg for leg in self._legs.records.values() if leg.kind is LegKind.AGENT]
-        return [self._legs.drop(leg, EndReason.HANGUP, now) for leg in ours]
+        return self._drop(ours, now)
+
+    def _drop(self, legs: list[LegRecord], now: float) -> list[Command]:
+        return [self._legs.drop(leg, EndReason.HANGUP, now) for leg in legs]
+
+
+def _to_asker(stage: Ringing, code: int) -> list[Command]:
+    return [] if stage.asker is None else [ReportTransfer(stage.asker, code)]

@@ -1,17 +1,29 @@
 """`media-bridge config`: what is wrong with the settings, and what they are."""
 
 import argparse
+import json
+import math
 import os
+import re
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
-from bridge.cli.config_table import to_toml
+import msgspec
+from msgspec.inspect import Field, StructType, type_info
+
 from bridge.errors import SettingsError
 from bridge.settings import model
-from bridge.settings.model import FILE, Reading
+from bridge.settings.model import FILE, Reading, Settings
+from bridge.settings.secrets import hide
+from bridge.settings.tree import KeyPath
 
 FAULTY: Final = 1
+DEFAULT: Final = "default"
+_BARE: Final = re.compile("[A-Za-z0-9_-]+")
+_DELETE: Final = "\x7f"
+"""The only character that JSON leaves as it is and TOML does not."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,16 +74,19 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def report(reading: Reading) -> str:
-    """Return every problem as a line of its own, or that there is none."""
+    """Return every warning and every problem as a line of its own, or that there is none."""
+    warnings = "".join(
+        f"warning: {former} is a former name: write {write}\n" for former, write in reading.renamed
+    )
     if not reading.problems:
-        return f"ok: {sources(reading)}\n"
+        return f"{warnings}ok: {sources(reading)}\n"
     count = len(reading.problems)
     found = "1 problem" if count == 1 else f"{count} problems"
     lines = [
         *reading.problems,
         f"{found} in {sources(reading)}; docs/settings.md has every setting",
     ]
-    return "".join(f"{line}\n" for line in lines)
+    return warnings + "".join(f"{line}\n" for line in lines)
 
 
 def sources(reading: Reading) -> str:
@@ -81,3 +96,57 @@ def sources(reading: Reading) -> str:
     if reading.file:
         return f"{reading.file} and {variables}" if count else str(reading.file)
     return f"{variables}, no settings file" if count else "no settings file, all defaults"
+
+
+def to_toml(settings: Settings, origins: Mapping[KeyPath, str], *, changed: bool) -> str:
+    """Return the settings as TOML, with the origin of each in a comment.
+
+    Args:
+        settings: The settings.
+        origins: By path, where those that are set come from.
+        changed: Leave out those that are as by default.
+    """
+    demonstration = [] if settings.lines else ["\n# no lines: those of the demonstration\n"]
+    return "".join([*_table(settings, (), origins, changed=changed), *demonstration])
+
+
+def write(value: object) -> str:
+    """Return a value of the settings as TOML, on one line."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, list):
+        return f"[{', '.join(map(write, value))}]"
+    if isinstance(value, Mapping):
+        pairs = [f"{_key(str(name))} = {write(one)}" for name, one in value.items()]
+        return f"{{ {', '.join(pairs)} }}" if pairs else "{}"
+    return json.dumps(value, ensure_ascii=False).replace(_DELETE, "\\u007f")
+
+
+def _table(
+    section: msgspec.Struct, path: KeyPath, origins: Mapping[KeyPath, str], *, changed: bool
+) -> Iterator[str]:
+    shape = cast("StructType", type_info(type(section)))
+    rows, below = [], []
+    for field in shape.fields:
+        value, at = getattr(section, field.name), (*path, field.name)
+        if isinstance(value, msgspec.Struct):
+            below.append((at, value))
+        elif isinstance(value, dict):
+            below += [((*at, name), one) for name, one in value.items()]
+        elif value is not None and not (changed and value == _default(field)):
+            shown = write(hide(value, field.type))
+            rows.append(f"{field.name} = {shown}  # {origins.get(at, DEFAULT)}\n")
+    if rows and path:
+        yield f"\n[{'.'.join(map(_key, path))}]\n"
+    yield from rows
+    for at, one in below:
+        yield from _table(one, at, origins, changed=changed)
+
+
+def _default(field: Field) -> object:
+    made = field.default_factory
+    return field.default if made is msgspec.NODEFAULT else made()
+
+
+def _key(name: str) -> str:
+    return name if _BARE.fullmatch(name) else write(name)

@@ -1,4 +1,4 @@
-"""`media-bridge drain` and `media-bridge upgrade`: orders to a running bridge, over its control socket."""
+"""Commands for a bridge that runs: `drain` and `upgrade`, over its control socket, and `link`, to its page."""
 
 import argparse
 import os
@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from bridge.errors import RemoteProtocolError, SetupError
+from bridge.http import local_token
+from bridge.settings.model import Settings
 from bridge.stores.directory import FOLDER
 from bridge.wire import supervision
 from bridge.wire.supervision import (
@@ -33,16 +35,12 @@ def add_drain_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         help="end calls after this time (default: limits.drain_seconds, or no limit where that is 0)",
     )
-    _add_wait(parser, "return once it has drained")
+    parser.add_argument("--wait", action="store_true", help="return once it has drained")
 
 
 def add_upgrade_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `upgrade`."""
-    _add_wait(parser, "return once the old nodes have ended")
-
-
-def _add_wait(parser: argparse.ArgumentParser, text: str) -> None:
-    parser.add_argument("--wait", action="store_true", help=text)
+    parser.add_argument("--wait", action="store_true", help="return once the old nodes have ended")
 
 
 def drain(data: str, arguments: argparse.Namespace) -> int:
@@ -62,6 +60,23 @@ def upgrade(data: str, arguments: argparse.Namespace) -> int:
         SetupError: there is no such bridge.
     """
     return _show(_ask(Path(data), Upgrade()), wait=arguments.wait)
+
+
+def link(settings: Settings) -> int:
+    """Print the link to the page of the bridge that runs, with the token of its start; return the exit code.
+
+    Raises:
+        SetupError: the token cannot be read.
+    """
+    path = Path(settings.data.dir) / local_token.FILE
+    try:
+        token = path.read_text().strip()
+    except OSError as error:
+        raise SetupError(
+            f"{path}: {error.strerror}; start the bridge, and run this as its user, with its settings"
+        ) from error
+    sys.stdout.write(f"{local_token.link(settings, token)}\n")
+    return 0
 
 
 def _ask(data: Path, request: Request) -> Iterator[Reply]:

@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 
 from bridge.app.databases import engine_of
 from bridge.db import folder_lock, postgres_setup, sqlite, table_copy
-from bridge.db.database import Session
 from bridge.db.migrations import Dialect
 from bridge.db.postgres import Postgres
 from bridge.db.schema import MIGRATIONS
+from bridge.db.session import Session
 from bridge.db.spool import FOLDER, Spool
 from bridge.db.sqlite import SqliteSession
 from bridge.db.table_copy import Place

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from typing_extensions import override
 
 from bridge.errors import SettingsError, SetupError
+from bridge.http.resolver import Dns
 
 MAGIC: Final = 0x2112A442
 REQUEST: Final = 0x0001
@@ -32,6 +33,20 @@ def server_of(url: str) -> tuple[str, int]:
     if host and port.isdecimal():
         return host.strip("[]"), int(port)
     return place.strip("[]"), DEFAULT_PORT
+
+
+async def server_address(url: str, version: int, dns: Dns) -> tuple[str, int]:
+    """Return the address, of this IP version, and the port of a STUN server.
+
+    Raises:
+        LookupFailed: its name has no address.
+        SettingsError: none of its addresses is of this version.
+    """
+    name, port = server_of(url)
+    for address in await dns.resolve(name):
+        if address.version == version:
+            return str(address), port
+    raise SettingsError(f"{name} (rtc.stun_urls) has no IPv{version} address, and rtc.bind is one")
 
 
 class Reflexive(NamedTuple):

@@ -80,7 +80,7 @@ def _line(settings: Settings, wanted: str) -> tuple[str, WhatsApp]:
 
 async def _run(settings: Settings, chosen: tuple[str, WhatsApp], asked: argparse.Namespace) -> int:
     # Imported here, because a supervisor, which has the same command line, needs none of it.
-    from bridge.app.cloud import graph_of
+    from bridge.app.lines import graph_of
     from bridge.cli.whatsapp_check import Check, webhook_url
     from bridge.http.address_guard import Guard
     from bridge.http.client import Http

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 import aiohttp
 from yarl import URL
 
-from bridge.cli.stun import ask_from_free_port, server_of
+from bridge.cli.stun import ask_from_free_port, server_address, server_of
 from bridge.errors import BridgeError, SettingsError, SetupError, WhatsAppError, WhatsAppRefused
 from bridge.http.client import Http
 from bridge.http.resolver import Dns, LookupFailed
@@ -244,20 +244,16 @@ class Check:
         rtc = self._settings.rtc
         if not rtc.stun_urls:
             return "rtc.stun_urls is empty, so whether UDP leaves this machine was not tried"
-        name, port = server_of(rtc.stun_urls[0])
+        name, _ = server_of(rtc.stun_urls[0])
         host = rtc.bind[0] if rtc.bind else "0.0.0.0"  # noqa: S104 - for one server's answers
+        dns = Dns(self._settings.net.nameservers)
         try:
-            found = await Dns(self._settings.net.nameservers).resolve(name)
-        except LookupFailed:
-            return f"no address is known for {name} (rtc.stun_urls); is there a DNS server?"
-        version = ip_address(host).version
-        server = next(((str(one), port) for one in found if one.version == version), None)
-        if server is None:
-            return f"{name} (rtc.stun_urls) has no IPv{version} address, and rtc.bind is one"
-        try:
+            server = await server_address(rtc.stun_urls[0], ip_address(host).version, dns)
             local, seen = await ask_from_free_port(
                 server, address=host, ports=reversed(port_range(rtc.ports))
             )
+        except LookupFailed:
+            return f"no address is known for {name} (rtc.stun_urls); is there a DNS server?"
         except SettingsError as error:
             return str(error)
         except SetupError as error:

@@ -63,10 +63,6 @@ class SharedDirectory:
         database.handle(_ENDED, self._write_ends)
         database.handle(_DELETED, _delete)
 
-    async def ended(self) -> list[CallRecord]:
-        """Return the ended calls of earlier processes with this node's number."""
-        return await self._database.run(directory.ended, self.node)
-
     async def insert(self, facts: CallFacts, direction: Direction) -> None:
         """Count a new call.
 
@@ -115,10 +111,6 @@ class SharedDirectory:
         """Return a call of any node (`stores.directory.find`)."""
         return await self._database.read(directory.find, call_id)
 
-    async def live_calls(self) -> dict[int, int]:
-        """Count the live calls of each node that has any (`stores.directory.live_calls`)."""
-        return await self._database.read(directory.live_calls)
-
     async def spend(self, key: bytes, spend: Spend) -> float:
         """Update a key's bucket over all nodes (`stores.directory.spend`).
 
@@ -137,10 +129,6 @@ class SharedDirectory:
     def busy(self) -> bool:
         """Whether requests are being counted."""
         return self._counters.busy
-
-    async def settled(self) -> None:
-        """Wait until everything so far is in the database."""
-        await self._database.settled()
 
     async def aclose(self) -> None:
         """Close the connections to the siblings, and to the counters."""

@@ -10,21 +10,24 @@ import logging
 import secrets
 from collections.abc import Awaitable, Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
-from typing import Final, Self, TypeVar
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from typing_extensions import override
 
+from bridge.cluster.failure_detector import Decision, FailureDetector, decide, suspects
 from bridge.cluster.membership import Membership
-from bridge.cluster.reaping import CleanLease, Verdict, expired, judge
 from bridge.cluster.timing import DEFAULT, ClusterTiming
-from bridge.db.database import Connection, Engine, Session
+from bridge.db.session import Connection, Engine, Session, transaction
 from bridge.errors import BridgeError
 from bridge.http.node_signature import RowSigner
 from bridge.stores import nodes
 from bridge.stores.nodes import Lease, Member, NodeLoad
 from bridge.tasks import Tasks
+
+if TYPE_CHECKING:
+    from bridge.metrics.node import NodeMetrics
 
 log = logging.getLogger(__name__)
 
@@ -54,14 +57,14 @@ class Leased(Membership):
         timing: ClusterTiming,
     ) -> None:
         """Use `join` instead."""
-        super().__init__(own, run="", timing=timing)
+        super().__init__(own, launch_id="", timing=timing)
         self.finish_seconds = timing.finish_leased
         self.boot_of: Callable[[Member], Awaitable[str | None]] = _unknown
         """Asks a node, at its address, for its boot id; None: it does not answer."""
         self.describe: Callable[[], tuple[NodeLoad, bool]] = lambda: (NodeLoad(), False)
         """Returns this node's load, and whether it is draining."""
-        self.observe: Callable[[float, bool], None] = lambda *_: None
-        """Called at each judgement with the seconds that the lease still lasts, and whether reaping is newly refused."""
+        self.metrics: NodeMetrics | None = None
+        """Gets the seconds that the lease still lasts, and counts what the failure detector refuses."""
         self._connect = connect
         self._signer = signer
         self._unsigned: set[str] = set()
@@ -69,7 +72,7 @@ class Leased(Membership):
         self._session: Session | None = session
         self._thread = thread
         self._loop = asyncio.get_running_loop()
-        self._clean = CleanLease(timing)
+        self._detector = FailureDetector(timing)
         self._found: list[Lease] = []
         self._shared_time = 0.0
         self._read_at = self._loop.time()
@@ -85,7 +88,7 @@ class Leased(Membership):
         connect: Callable[[], Session],
         own: Member,
         *,
-        run: str = "",
+        launch_id: str = "",
         signer: RowSigner | None = None,
         timing: ClusterTiming = DEFAULT,
     ) -> Self:
@@ -100,20 +103,15 @@ class Leased(Membership):
         signer = signer or RowSigner()
 
         def register() -> tuple[Member, Session]:
-            session = engine.open()
-            try:
-                session.begin()
+            with closing(engine.open()) as session, transaction(session):
                 joined = nodes.join(
                     session,
                     own,
-                    run=run or own.boot,
+                    launch_id=launch_id or own.boot,
                     now=session.now(),
                     lease=timing.lease,
                     signer=signer,
                 )
-                session.commit()
-            finally:
-                session.close()
             return joined, connect()
 
         thread = ThreadPoolExecutor(1, thread_name_prefix="lease")
@@ -125,7 +123,7 @@ class Leased(Membership):
         made = cls(joined, session, connect, thread, signer, timing=timing)
         await made.look()
         made._tasks.spawn(made._beat(), name="lease")
-        made._tasks.spawn(made._reap(), name="reaper")
+        made._tasks.spawn(made._detect(), name="reaper")
         return made
 
     @override
@@ -176,18 +174,18 @@ class Leased(Membership):
         self.own = own
         if renew:
             self._renewed_at = asked_at
-            self._clean.renewed(self._read_at)
+            self._detector.renewed(self._read_at)
         if not alive or own.boot not in {one.member.boot for one in found}:
             if not self.fenced.is_set():
                 log.error("node.fenced", extra={"node": own.node, "boot": own.boot})
             self.fenced.set()
             return
-        gone = {one.member.boot for one in found}
-        lost = [one for one in self._members.values() if one.boot not in gone]
+        registered = {one.member.boot for one in found}
+        ended = [one for one in self._members.values() if one.boot not in registered]
         self._found = self._checked(found)
         self._members = {one.member.node: one.member for one in self._found}
         # Ended by another node, or by themselves: what they left may be anybody's.
-        self._report(lost, certain=True)
+        self._report(ended, certain=True)
 
     def _checked(self, found: Collection[Lease]) -> list[Lease]:
         """Return leases without the URLs that no machine has signed: customers' keys would be sent there."""
@@ -212,7 +210,7 @@ class Leased(Membership):
             boots = [self.own.boot]
             await self._in_thread(lambda it: nodes.end(it, boots, now=it.now()))
         except BridgeError as error:
-            log.warning("lease.kept", extra={"error": error.code})
+            log.warning("lease.release_failed", extra={"error": error.code})
         await self._loop.run_in_executor(self._thread, self._close)
         self._thread.shutdown()
 
@@ -222,14 +220,14 @@ class Leased(Membership):
             try:
                 await self.look()
             except BridgeError as error:
-                self._clean.failed()
+                self._detector.failed()
                 if self._reachable:
                     log.warning(
                         "lease.unreachable", extra={"node": self.own.node, "error": error.code}
                     )
                 self._reachable = False
             except Exception:  # must not end the loop
-                self._clean.failed()
+                self._detector.failed()
                 log.exception("lease.failed")
             else:
                 if not self._reachable:
@@ -237,40 +235,42 @@ class Leased(Membership):
                 self._reachable = True
             await asyncio.sleep(max(0.1, began + self.timing.look - self._loop.time()))
 
-    async def _reap(self) -> None:
+    async def _detect(self) -> None:
         refused: set[str] = set()
         while not self.fenced.is_set():
-            jitter = self.timing.judge_jitter * secrets.randbelow(1000) / 1000
-            await asyncio.sleep(self.timing.judge + jitter)
+            jitter = self.timing.decide_jitter * secrets.randbelow(1000) / 1000
+            await asyncio.sleep(self.timing.decide + jitter)
             try:
-                verdict = await self.decide()
+                decision = await self.decide()
             except Exception:  # must not end the loop
-                log.exception("reaper.failed")
+                log.exception("node.fencing_failed")
                 continue
-            self._report(verdict.dead, certain=False)
-            new = {one.boot for one in verdict.refused}
+            self._report(decision.dead, certain=False)
+            new = {one.boot for one in decision.refused}
             if new - refused:
                 log.error(
-                    "reaper.refused",
+                    "node.fencing_refused",
                     extra={"node": self.own.node, "nodes": len(new), "of": len(self._found)},
                 )
-            self.observe(self._lease_left(), bool(new - refused))
+            if self.metrics is not None:
+                self.metrics.set_lease(self._lease_left())
+                self.metrics.fencing_refused(amount=bool(new - refused))
             refused = new
 
     def _lease_left(self) -> float:
         untils = (one.until for one in self._found if one.member.boot == self.own.boot)
         return max(0.0, (next(untils, None) or 0.0) - self.now())
 
-    async def decide(self) -> Verdict:
-        """Return which nodes are dead, having asked those whose leases have run out."""
-        suspects = expired(self._found, own=self.own, now=self.now())
-        if not suspects or not self._clean.armed(self._loop.time()):
-            return Verdict()
-        boots = await asyncio.gather(*(self._ask(one) for one in suspects))
+    async def decide(self) -> Decision:
+        """Return which nodes are dead, having asked the suspects."""
+        suspected = suspects(self._found, own=self.own, now=self.now())
+        if not suspected or not self._detector.armed(self._loop.time()):
+            return Decision()
+        boots = await asyncio.gather(*(self._ask(one) for one in suspected))
         answering = [
-            one.boot for one, boot in zip(suspects, boots, strict=True) if boot == one.boot
+            one.boot for one, boot in zip(suspected, boots, strict=True) if boot == one.boot
         ]
-        return judge(self._found, suspects, answering)
+        return decide(self._found, suspected, answering)
 
     async def _ask(self, suspect: Member) -> str | None:
         with suppress(TimeoutError):

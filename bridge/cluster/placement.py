@@ -5,13 +5,13 @@ conference focus does), so that a burst of calls does not all go to the node tha
 """
 
 import secrets
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from bridge.cluster.siblings import Siblings
-from bridge.stores.nodes import Member, NodeLoad
+from bridge.stores.nodes import NodeLoad
 
 ENOUGH_ROOM: Final = 0.8
 """Up to this share of what it can carry a node takes the new calls that reach it itself."""
@@ -73,7 +73,7 @@ class Placement:
     ) -> None:
         """`live_calls` counts the calls of nodes that report no load: those of one machine."""
         self._siblings = siblings
-        self._own_load = own_load
+        self.own_load = own_load
         self._live_calls = live_calls
         self._now = now
         self._draw = draw
@@ -81,7 +81,7 @@ class Placement:
 
     async def choose(self, *, overloaded: bool, draining: bool) -> int:
         """Return the node for the next call; `overloaded` and `draining` say how this one is."""
-        own_node, load = self._siblings.own, self._own_load()
+        own_node, load = self._siblings.own, self.own_load()
         own = None if draining else room_of(own_node, load, overloaded=overloaded)
         if own is not None and own.enough:
             return own_node
@@ -102,13 +102,9 @@ class Placement:
         while self._recent and self._recent[0][0] < since:
             self._recent.popleft()
         if any(one.load.capacity == 0 for one in members):
-            calls = await self._live_calls()
-            return [self._counted(one, calls.get(one.node, 0), own) for one in members]
-        return [room_of(one.node, one.load, recent=self._placed(one.node)) for one in members]
-
-    def _counted(self, member: Member, calls: int, own: NodeLoad) -> Room:
-        """Return how full a node of this machine is; its calls are exact, what it can carry is what we can."""
-        return room_of(member.node, NodeLoad(calls=calls, capacity=own.capacity))
-
-    def _placed(self, node: int) -> int:
-        return sum(1 for _, placed in self._recent if placed == node)
+            # These are of this machine: their calls are exact, what they can carry is what we can.
+            calls, capacity = await self._live_calls(), own.capacity
+            loads = [NodeLoad(calls=calls.get(one.node, 0), capacity=capacity) for one in members]
+            return [room_of(one.node, load) for one, load in zip(members, loads, strict=True)]
+        placed = Counter(node for _, node in self._recent)
+        return [room_of(one.node, one.load, recent=placed[one.node]) for one in members]

@@ -20,7 +20,7 @@ from bridge.stores import lost_nodes
 from bridge.stores import nodes as node_store
 from bridge.stores.event_log import EventLog, callback_of
 from bridge.stores.nodes import Member
-from bridge.tasks import Tasks
+from bridge.tasks import wait_set
 from bridge.wire.call_event import CallEvent, CallSnapshot, EventType, end_id
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,6 @@ class Recovery:
         keep_lost: KeepLost,
         events: EventLog,
         count_lost: Callable[[CallRecord], None],
-        tasks: Tasks,
     ) -> None:
         """Register this process, before it writes anything.
 
@@ -54,33 +53,28 @@ class Recovery:
         self._count_lost = count_lost
         self._registered = False
         self._ended: dict[str, Member] = {}
-        """Nodes that have certainly ended, by their boot ids."""
-        self._expired: dict[str, Member] = {}
-        """Nodes whose leases have run out."""
+        """Nodes that have ended, by their boot ids."""
+        self._dead: dict[str, Member] = {}
+        """Nodes that have been declared dead."""
         self._woken = asyncio.Event()
         self._busy = False
         self._again = False
         members.follow_ended(self._note)
         self._attempt()
-        tasks.spawn(self._retry(), name="recovery")
 
-    async def _retry(self) -> None:
+    async def run(self) -> None:
         """Try again what the database could not do, and look for what was written late, until cancelled."""
         timing = self._members.timing
         while True:
-            try:
-                async with asyncio.timeout(timing.sweep if self._members.several else None):
-                    await self._woken.wait()
-            except TimeoutError:
-                if is_first(self._members):
-                    self._attempt()
+            if await wait_set(self._woken, timing.sweep if self._members.several else None):
+                self._woken.clear()
+                await asyncio.sleep(timing.retry)
+            elif not is_first(self._members):
                 continue
-            self._woken.clear()
-            await asyncio.sleep(timing.retry)
             self._attempt()
 
     def _note(self, ended: Collection[Member], certain: bool) -> None:  # noqa: FBT001 - a callback
-        (self._ended if certain else self._expired).update((one.boot, one) for one in ended)
+        (self._ended if certain else self._dead).update((one.boot, one) for one in ended)
         self._attempt()
 
     def _attempt(self) -> None:
@@ -89,7 +83,7 @@ class Recovery:
             self._again = True
             return
         self._busy, self._again = True, False
-        attempt = _Attempt(dict(self._ended), dict(self._expired), register=not self._registered)
+        attempt = _Attempt(dict(self._ended), dict(self._dead), register=not self._registered)
         self._database.post(
             lambda connection: self._take_over(connection, attempt),
             then=lambda: self._taken_over(attempt),
@@ -106,7 +100,7 @@ class Recovery:
             return  # this node is lost itself
         now = connection.now()
         attempt.taken.update(node_store.end(connection, attempt.ended, now=now))
-        attempt.taken.update(node_store.end_expired(connection, attempt.expired, now=now))
+        attempt.taken.update(node_store.end(connection, attempt.dead, now=now, certain=False))
         attempt.lost.extend(end_calls(connection, own, keep_lost=self._keep_lost))
         if lost_nodes.assign(connection, own):
             # Somebody else found that they had ended, or they said so, and have left this.
@@ -114,10 +108,10 @@ class Recovery:
 
     def _taken_over(self, attempt: "_Attempt") -> None:
         self._registered, self._busy = True, False
-        nodes = attempt.ended | attempt.expired
+        nodes = attempt.ended | attempt.dead
         for boot in nodes:
             self._ended.pop(boot, None)
-            self._expired.pop(boot, None)
+            self._dead.pop(boot, None)
         for record in attempt.lost:
             self._count_lost(record)
         self._events.written()
@@ -146,7 +140,7 @@ class _Attempt:
     """What one transaction is to take over, and what it has."""
 
     ended: dict[str, Member]
-    expired: dict[str, Member]
+    dead: dict[str, Member]
     register: bool
     taken: set[str] = field(default_factory=set)
     """Boot ids of the nodes that it has taken over."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 import aiohttp
@@ -53,7 +53,7 @@ class Siblings:
         self.timing = members.timing
         self._unix = unix
         self._network = network
-        self._told_until: dict[str, float] = {}
+        self._logged_until: dict[str, float] = {}
         self._silent_until: dict[str, float] = {}
         """By boot id."""
 
@@ -82,20 +82,24 @@ class Siblings:
         return [one.node for one in others if self._silent_until.get(one.boot, 0.0) <= now]
 
     def note_silence(self, node: int, error: Exception) -> None:
-        """Note that a sibling did not answer; it is logged once in `timing.told` seconds."""
+        """Note that a sibling did not answer; it is logged once in `timing.log_again` seconds."""
         now = asyncio.get_running_loop().time()
         self._silent_until = _later(self._silent_until, now)
-        self._told_until = _later(self._told_until, now)
+        self._logged_until = _later(self._logged_until, now)
         if (member := self.members.find(node)) is not None:
             self._silent_until[member.boot] = now + self.timing.silent
-            if member.boot in self._told_until:
+            if member.boot in self._logged_until:
                 return
-            self._told_until[member.boot] = now + self.timing.told
+            self._logged_until[member.boot] = now + self.timing.log_again
         if isinstance(error, SignatureRefused):
             url = member.url if member is not None else ""
-            log.error("sibling.refuses", extra={"sibling": node, "url": url, "why": str(error)})
+            log.error(
+                "sibling.signature_refused", extra={"sibling": node, "url": url, "why": str(error)}
+            )
         else:
-            log.warning("sibling.silent", extra={"sibling": node, "error": type(error).__name__})
+            log.warning(
+                "sibling.unreachable", extra={"sibling": node, "error": type(error).__name__}
+            )
 
     async def send(
         self, node: int, method: str, target: str, *, headers: Mapping[str, str], body: bytes | None
@@ -154,24 +158,14 @@ class Siblings:
     async def request_all(
         self,
         path: str,
+        nodes: Collection[int] | None = None,
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
         /,
         **query: str,
     ) -> dict[int, bytes | None]:
-        """Request the same of every sibling at once (`request`)."""
-        return await self.request_each(self.others(), path, headers, body, **query)
-
-    async def request_each(
-        self,
-        nodes: Collection[int],
-        path: str,
-        headers: Mapping[str, str] | None = None,
-        body: bytes | None = None,
-        /,
-        **query: str,
-    ) -> dict[int, bytes | None]:
-        """Request the same of several siblings at once (`request`)."""
+        """Request the same of every sibling, or of these nodes, at once (`request`)."""
+        nodes = self.others() if nodes is None else nodes
         answers = await asyncio.gather(
             *(self.request(node, path, headers, body, **query) for node in nodes)
         )
@@ -189,13 +183,9 @@ class Siblings:
 
     async def aclose(self) -> None:
         """Close the connections."""
-        for transport in self._transports():
-            await transport.aclose()
-
-    def _transports(self) -> Iterator[Transport]:
-        yield self._unix
+        await self._unix.aclose()
         if self._network is not None:
-            yield self._network
+            await self._network.aclose()
 
     def _is_near(self, member: Member) -> bool:
         return member.machine == self.members.own.machine
@@ -253,8 +243,6 @@ def _later(times: Mapping[str, float], now: float) -> dict[str, float]:
 
 def _joined(headers: Mapping[str, str], more: Mapping[str, str]) -> Mapping[str, str]:
     """Return headers with more of them; those that are there several times stay so."""
-    if not more:
-        return headers
     joined: CIMultiDict[str] = CIMultiDict(headers)
     joined.update(more)
     return joined

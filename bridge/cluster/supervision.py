@@ -7,13 +7,13 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final, Protocol
+from typing import Final
 
 from bridge.errors import RemoteProtocolError, SetupError
 from bridge.wire import supervision
 from bridge.wire.supervision import (
     BEAT,
-    BEAT_SECONDS,
+    HEARTBEAT_SECONDS,
     MAX_LINE,
     Accept,
     BeginDrain,
@@ -22,19 +22,11 @@ from bridge.wire.supervision import (
     Roster,
     Slot,
     Stop,
-    ToNode,
 )
 
 log = logging.getLogger(__name__)
 
 READ_BYTES: Final = 64 * 1024
-
-
-class AcceptHandler(Protocol):
-    """Accepts connections, or does not."""
-
-    def __call__(self, *, on: bool) -> None:
-        """Accept connections from now on, or no longer."""
 
 
 class Supervision:
@@ -43,7 +35,7 @@ class Supervision:
     def __init__(self, *, orders: int, reports: int) -> None:
         """`orders` and `reports` are file descriptors; the latter may be -1 for none."""
         self.on_roster: Callable[[Roster], None] = lambda _roster: None
-        self.on_accept: AcceptHandler = lambda *, on: None
+        self.on_accept: Callable[[Accept], None] = lambda _accept: None
         self.on_drain: Callable[[float | None, str], None] = lambda _seconds, _reason: None
         self.on_stop: Callable[[], None] = lambda: None
         """Called for `Stop`, and once the supervisor is gone."""
@@ -65,14 +57,14 @@ class Supervision:
         log.warning("supervisor.lost")
         self.on_stop()
 
-    async def beat(self, calls: Callable[[], Calls]) -> None:
-        """Send a heartbeat twice per `BEAT_SECONDS`, and the calls when they change, until cancelled."""
+    async def send_heartbeats(self, calls: Callable[[], Calls]) -> None:
+        """Send a heartbeat twice per `HEARTBEAT_SECONDS`, and the calls when they change, until cancelled."""
         while True:
             self._write(BEAT)
             if (now := calls()) != self._reported:
                 self._reported = now
                 self.report(now)
-            await asyncio.sleep(BEAT_SECONDS / 2)
+            await asyncio.sleep(HEARTBEAT_SECONDS / 2)
 
     def report(self, message: FromNode) -> None:
         """Send a message; dropped while the supervisor reads nothing."""
@@ -105,14 +97,11 @@ class Supervision:
         except RemoteProtocolError as error:
             log.error("supervisor.bad_message", extra={"error": str(error)})
             return
-        self._perform(message)
-
-    def _perform(self, message: ToNode | None) -> None:
         match message:
             case Roster():
                 self.on_roster(message)
-            case Accept(on=on):
-                self.on_accept(on=on)
+            case Accept():
+                self.on_accept(message)
             case BeginDrain(seconds=seconds, reason=reason):
                 self.on_drain(seconds, reason)
             case Stop():

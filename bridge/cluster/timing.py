@@ -4,13 +4,13 @@ The **heartbeat** is how often a node renews its lease in the database; how long
 how long they wait for what a node writes with its next heartbeat are multiples of it. The **answer** is how long a
 sibling that is alive may take to answer; what is asked over HTTP has multiples of that. What must hold:
 
-- a lease outlasts several heartbeats that fail, and a gap that disarms a node is shorter than a lease: who was paused
-  while the leases of others ran out does not declare them dead;
-- a node is read at least once per heartbeat, and who waits for a heartbeat to be seen waits for a look more;
+- a lease outlasts several heartbeats that fail, and a gap that disarms a node is shorter than a lease: a node that was
+  paused while the leases of others ran out does not declare them dead;
+- a node is read at least once per heartbeat, and what waits until a heartbeat is seen waits for one look more;
 - a statement that renews a lease fails before the next heartbeat is due, and a suspect is asked for no longer.
 
 A drain of the supervisor's nodes needs no heartbeat: the supervisor reports it at once. Its own heartbeat, between
-processes of two versions, is `wire.supervision.BEAT_SECONDS`.
+processes of two versions, is `wire.supervision.HEARTBEAT_SECONDS`.
 """
 
 from typing import Final
@@ -22,20 +22,20 @@ class ClusterTiming:
     def __init__(  # noqa: PLR0915 - a list
         self, *, heartbeat: float = 2.0, answer: float = 1.0
     ) -> None:
-        # Leases and judgements.
+        # Leases and decisions.
         self.heartbeat: Final = heartbeat
         self.lease: Final = 4 * heartbeat
         """From a heartbeat until others ask whether the node is alive."""
         self.max_gap: Final = 2 * heartbeat
-        """Between two heartbeats; after a longer one a node judges nobody for a lease."""
+        """Between two heartbeats; after a longer one a node declares none dead for the length of a lease."""
         self.statement: Final = heartbeat
         """A heartbeat that takes longer has failed."""
         self.look: Final = heartbeat / 2
         """Between two looks at the nodes."""
-        self.judge: Final = heartbeat / 4
-        """Between two judgements of the others."""
-        self.judge_jitter: Final = 0.15 * heartbeat
-        """A random part of it more, so that not all judge at once."""
+        self.decide: Final = heartbeat / 4
+        """Between two decisions about the others."""
+        self.decide_jitter: Final = 0.15 * heartbeat
+        """Up to so many more, at random, so that not all nodes decide at once."""
 
         # What a node writes, until others know it.
         self.join: Final = heartbeat
@@ -65,7 +65,7 @@ class ClusterTiming:
         """For the owner of a call to begin its answer to a client's request."""
         self.silent: Final = 5 * answer
         """A sibling that did not answer gets no new calls from here."""
-        self.told: Final = 10 * answer
+        self.log_again: Final = 10 * answer
         """Between two lines of the log about the same."""
         self.introduce: Final = 5 * answer
         """From the start until all siblings are asked once: those that start at the same time may answer later than

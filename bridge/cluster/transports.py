@@ -5,7 +5,7 @@ import os
 import socket
 import ssl
 from pathlib import Path
-from typing import Final, Protocol, TypeAlias
+from typing import Final, TypeAlias
 
 import aiohttp
 from yarl import URL
@@ -25,33 +25,6 @@ BUFFER: Final = 16 * 1024
 """Bytes that a tunnel buffers in each direction."""
 
 
-class Transport(Protocol):
-    """A way to the other nodes."""
-
-    def session(self, member: Member, *, own: bool) -> aiohttp.ClientSession:
-        """Return the client for forwarded requests, or with `own` for a node's own requests."""
-
-    def base(self, member: Member) -> str:
-        """Return what the URLs of requests to a node begin with.
-
-        Raises:
-            ConnectionRefusedError: none is known that is the node's own.
-        """
-
-    def headers(self, member: Member, request: Request) -> dict[str, str]:
-        """Return what proves that a request is from a sibling."""
-
-    async def open_tunnel(self, member: Member) -> Streams:
-        """Connect to where a node takes forwarded requests.
-
-        Raises:
-            OSError, TimeoutError: it does not answer.
-        """
-
-    async def aclose(self) -> None:
-        """Close the connections."""
-
-
 class UnixTransport:
     """The way to the nodes of this machine."""
 
@@ -62,7 +35,7 @@ class UnixTransport:
         self._sessions: dict[Path, aiohttp.ClientSession] = {}
 
     def session(self, member: Member, *, own: bool) -> aiohttp.ClientSession:
-        """Return the client of one of a node's two sockets."""
+        """Return the client for forwarded requests, or with `own` for a node's own requests."""
         path = (node_socket_path if own else socket_path)(self._folder, member.node)
         if path not in self._sessions:
             self._sessions[path] = _session(
@@ -71,7 +44,7 @@ class UnixTransport:
         return self._sessions[path]
 
     def base(self, member: Member) -> str:
-        """Return the same for every node."""
+        """Return what the URLs of requests to any node begin with."""
         return UNIX_BASE
 
     def headers(self, member: Member, request: Request) -> dict[str, str]:
@@ -79,7 +52,11 @@ class UnixTransport:
         return {}
 
     async def open_tunnel(self, member: Member) -> Streams:
-        """Connect to a node's socket for forwarded requests."""
+        """Connect to where a node takes forwarded requests.
+
+        Raises:
+            OSError, TimeoutError: it does not answer.
+        """
         path = socket_path(self._folder, member.node)
         async with asyncio.timeout(self._timing.connect):
             return await asyncio.open_unix_connection(path, limit=BUFFER)
@@ -116,7 +93,11 @@ class NetworkTransport:
         return self._session
 
     def base(self, member: Member) -> str:
-        """Return the node's machine's URL."""
+        """Return the URL of a node's machine.
+
+        Raises:
+            ConnectionRefusedError: none is known that is signed.
+        """
         return _url(member).rstrip("/")
 
     def headers(self, member: Member, request: Request) -> dict[str, str]:
@@ -124,7 +105,7 @@ class NetworkTransport:
         return {HEADER: self._signer.sign(request, target=member.node, boot=member.boot)}
 
     async def open_tunnel(self, member: Member) -> Streams:
-        """Connect to the node's machine."""
+        """Connect to the node's machine; raises as that of `UnixTransport`, or as `base`."""
         url = URL(_url(member))
         tls = self._tls if url.scheme == "https" else None
         async with asyncio.timeout(self._timing.connect):
@@ -136,6 +117,10 @@ class NetworkTransport:
     async def aclose(self) -> None:
         """Close the connections."""
         await self._session.close()
+
+
+Transport: TypeAlias = UnixTransport | NetworkTransport
+"""A way to the other nodes."""
 
 
 def _url(member: Member) -> str:

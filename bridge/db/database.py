@@ -12,25 +12,25 @@ for a handler: while the database cannot be reached, it waits on the local disk 
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 import msgspec
 
-from bridge.db.group import Handler, Item, Marker, Outcome, Payload, Report, Work
+from bridge.db.group import Handler, Item, Marker, Payload, Report, Work
+from bridge.db.health import DatabaseHealth
 from bridge.db.readers import Readers
 from bridge.db.session import Connection as Connection
 from bridge.db.session import Engine as Engine
-from bridge.db.session import Found as Found
-from bridge.db.session import Rows as Rows
-from bridge.db.session import Session as Session
 from bridge.db.session import Values as Values
+from bridge.db.session import count_rows as count_rows
 from bridge.db.session import marks as marks
+from bridge.db.session import transaction as transaction
 from bridge.db.session import wall_time as wall_time
 from bridge.db.spool import Spool
-from bridge.db.writer import FAIL_SECONDS, Writer
+from bridge.db.writer import Writer
 from bridge.errors import DatabaseFailed, DatabaseLost
 from bridge.metrics.database import DatabaseMetrics, unseen
 
@@ -65,43 +65,41 @@ class Database:
         """
         self._engine = engine
         self._on_failure = on_failure
-        self.metrics = metrics or unseen()
-        self._loop = asyncio.get_running_loop()
         self._handlers: dict[str, Handler] = {STATEMENT: _execute}
-        self._followers: list[Callable[[], None]] = []
-        self.unreachable_since: float | None = None
-        """When the database was lost, in the loop's time; None while it can be reached."""
-        self._available = asyncio.Event()
-        self._available.set()
         self._readers = Readers(engine, readers) if engine.remote and readers else None
         waiting = Spool(spool) if engine.remote and spool is not None else None
-        self._writer = Writer(engine, waiting, self._handlers, _InLoop(self._loop, self))
+        self._health = DatabaseHealth(metrics or unseen(), self._readers)
+        self._writer = Writer(engine, waiting, self._handlers, self._health)
         # Then those who use the database have set their handlers.
-        self._loop.call_soon(self._writer.adopt)
+        asyncio.get_running_loop().call_soon(self._writer.adopt)
 
     @property
     def reachable(self) -> bool:
         """Whether the database can be reached."""
-        return self.unreachable_since is None
+        return self._health.available.is_set()
 
     @property
     def refuses(self) -> bool:
         """Whether it could not be reached for so long that new calls are refused."""
-        since = self.unreachable_since
-        return since is not None and self._loop.time() - since >= FAIL_SECONDS
+        return self._health.refuses
 
-    @property
-    def connections(self) -> int:
-        """How many connections are open."""
-        return int(self.reachable) + (self._readers.open if self._readers is not None else 0)
+    async def available(self, pause: float = 0.0) -> None:
+        """Wait until the database can be reached, and `pause` seconds more: it may not take all connections at once."""
+        await self._health.available.wait()
+        if pause:
+            await asyncio.sleep(pause)
 
-    async def available(self) -> None:
-        """Wait until the database can be reached."""
-        await self._available.wait()
+    async def retry(self, work: Callable[[], Awaitable[None]], *, pause: float) -> None:
+        """Do work that must not be lost with the database: again, `pause` seconds after it is back."""
+        while True:
+            try:
+                return await work()
+            except DatabaseLost:
+                await self.available(pause)
 
     def follow(self, follower: Callable[[], None]) -> None:
         """Call a function whenever what was spooled has been written, or the database is back."""
-        self._followers.append(follower)
+        self._health.followers.append(follower)
 
     def handle(self, kind: str, handler: Handler) -> None:
         """Set what writes the payloads that are appended as `kind`.
@@ -126,14 +124,10 @@ class Database:
         self._put(Payload(kind, payload, partial(self._report, then, failed)))
 
     def append_statement(
-        self,
-        statement: str,
-        values: Sequence[str | bytes | float | None],
-        *,
-        then: Callable[[], None] | None = None,
+        self, statement: str, values: Sequence[str | bytes | float | None]
     ) -> None:
         """Queue a statement that must not be lost; it may be executed twice, and must bear that."""
-        self.append(STATEMENT, msgspec.msgpack.encode((statement, values)), then=then)
+        self.append(STATEMENT, msgspec.msgpack.encode((statement, values)))
 
     async def run(
         self,
@@ -195,10 +189,10 @@ class Database:
 
     async def checkpoint(self) -> None:
         """Remove everything that was deleted from the engine's log too."""
-        await self.settled()
+        await self.flush()
         await asyncio.to_thread(self._engine.checkpoint)
 
-    async def settled(self) -> None:
+    async def flush(self) -> None:
         """Wait until everything queued before is on disk, or has failed."""
         if self.busy:
             outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -209,7 +203,7 @@ class Database:
     @property
     def busy(self) -> bool:
         """Whether works are queued or being committed."""
-        return self._writer.busy
+        return self._writer.queue.busy
 
     async def aclose(self) -> None:
         """Run what is queued, then close the database; may be called twice."""
@@ -218,8 +212,8 @@ class Database:
             await self._readers.aclose()
 
     def _put(self, item: Item) -> None:
-        if not self._writer.put(item):
-            item.report(None, DatabaseFailed("the database takes no more work"))
+        if not self._writer.queue.put(item):
+            item.report(None, DatabaseFailed("the database queue is full"))
 
     def _report(
         self,
@@ -236,78 +230,6 @@ class Database:
             failed()
         elif then is not None:
             then()
-
-    def note_lost(self) -> None:
-        """Note that the database cannot be reached."""
-        self.unreachable_since = self._loop.time()
-        self._available.clear()
-        self.metrics.set_up(0)
-
-    def note_returned(self) -> None:
-        """Note that it can be reached again."""
-        seconds = self._loop.time() - (self.unreachable_since or self._loop.time())
-        log.warning("database.returned", extra={"seconds": round(seconds, 1)})
-        self.unreachable_since = None
-        self._available.set()
-        self.metrics.set_up(1)
-        self._replayed()
-
-    def note_spooled(self, waiting: int) -> None:
-        """Note how many payloads wait on the local disk."""
-        self.metrics.set_spooled(waiting)
-        if not waiting:
-            self._replayed()
-
-    def _replayed(self) -> None:
-        for follower in self._followers:
-            follower()
-
-
-class _InLoop:
-    """Passes on what the thread reports to the loop (`db.writer.Observer`)."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, database: Database) -> None:
-        self._loop = loop
-        self._database = database
-
-    def finished(self, outcomes: list[Outcome]) -> None:
-        """Report what has become of items."""
-        self._call(_report, outcomes)
-
-    def committed(self, seconds: float) -> None:
-        """Count a transaction; metrics may be set from any thread."""
-        self._database.metrics.commit_seconds(seconds)
-        self._database.metrics.set_connections(self._database.connections)
-
-    def lost(self) -> None:
-        """Note that the database cannot be reached."""
-        self._call(self._database.note_lost)
-
-    def returned(self) -> None:
-        """Note that it is back."""
-        self._call(self._database.note_returned)
-
-    def spooled(self, waiting: int) -> None:
-        """Note how many payloads wait."""
-        self._call(self._database.note_spooled, waiting)
-
-    def dropped(self, count: int) -> None:
-        """Count payloads that were lost."""
-        self._database.metrics.spool_dropped(amount=count)
-
-    def refused(self) -> None:
-        """Count a payload that is kept aside."""
-        self._database.metrics.spool_refused()
-
-    def _call(self, function: Callable[..., None], *values: Any) -> None:  # noqa: ANN401
-        # The loop may be closed.
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(function, *values)
-
-
-def _report(outcomes: list[Outcome]) -> None:
-    for report, result, error in outcomes:
-        report(result, error)
 
 
 def _set(outcome: asyncio.Future[Any]) -> Report:

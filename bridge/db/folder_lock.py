@@ -20,7 +20,7 @@ def in_use(folder: Path) -> Iterator[None]:
     Raises:
         SetupError: its data is being moved.
     """
-    with _locked(folder, fcntl.LOCK_SH, f"data.dir: the data of {folder} is being moved"):
+    with locked(folder / FILE, fcntl.LOCK_SH, f"data.dir: the data of {folder} is being moved"):
         yield
 
 
@@ -31,15 +31,20 @@ def alone(folder: Path) -> Iterator[None]:
     Raises:
         SetupError: one uses it.
     """
-    with _locked(folder, fcntl.LOCK_EX, f"a bridge uses {folder}; stop it first"):
+    with locked(folder / FILE, fcntl.LOCK_EX, f"a bridge uses {folder}; stop it first"):
         yield
 
 
 @contextlib.contextmanager
-def _locked(folder: Path, kind: int, refusal: str) -> Iterator[None]:
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+def locked(path: Path, kind: int, refusal: str) -> Iterator[None]:
+    """Hold a lock of this kind (`flock`) on a file, which is made.
+
+    Raises:
+        SetupError: another process holds it; `refusal` is the text.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     # Ends with the process, however that ends.
-    descriptor = os.open(folder / FILE, os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         try:
             fcntl.flock(descriptor, kind | fcntl.LOCK_NB)

@@ -1,13 +1,21 @@
-"""What runs in one transaction of the database's writer: functions, and payloads for handlers."""
+"""What is queued for the database's writer, which runs a group of it in one transaction."""
 
+import contextlib
+import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from bridge.db.session import Connection, Session
 from bridge.errors import DatabaseFailed, DatabaseLost
+
+MAX_WAITING: Final = 100_000
+"""Queued items; more are dropped, logged and counted."""
+GROUP: Final = 1000
+"""Items in one transaction."""
 
 Handler: TypeAlias = Callable[[Connection, list[bytes]], None]
 """Writes what was appended of one kind, in order; tried again one by one if it fails for several."""
@@ -42,6 +50,81 @@ class Marker:
 
 
 Item: TypeAlias = Work | Payload | Marker
+
+
+class WriteQueue:
+    """Items, taken in groups by one thread; the other methods may be called from any."""
+
+    def __init__(self) -> None:
+        self.closing = threading.Event()
+        """Set when nothing more is accepted."""
+        self._changed = threading.Condition()
+        self._items: deque[Item] = deque()
+        self._taken = False
+        """Whether a group was taken and is not done."""
+        self._woken = False
+
+    @property
+    def busy(self) -> bool:
+        """Whether items are queued or being committed."""
+        with self._changed:
+            return not self.closing.is_set() and bool(self._items or self._taken)
+
+    def put(self, item: Item) -> bool:
+        """Queue an item; False when there are too many, or the queue was closed."""
+        with self._changed:
+            accepted = not self.closing.is_set() and len(self._items) < MAX_WAITING
+            if accepted:
+                self._items.append(item)
+                self._changed.notify()
+        return accepted
+
+    def wake(self) -> None:
+        """Have `take` return at once, now or the next time."""
+        with self._changed:
+            self._woken = True
+            self._changed.notify()
+
+    def close(self) -> None:
+        """Accept nothing more; what is queued can still be taken."""
+        with self._changed:
+            self.closing.set()
+            self._changed.notify()
+
+    def take(self, seconds: float | None) -> list[Item]:
+        """Return the next group: empty after so long without one (None: for ever), when woken or closed."""
+        with self._changed:
+            if not self._items and not self._woken and not self.closing.is_set():
+                self._changed.wait(seconds)
+            self._woken = False
+            group = [self._items.popleft() for _ in range(min(GROUP, len(self._items)))]
+            self._taken = bool(group)
+            return group
+
+    def done(self) -> bool:
+        """Note that the group is done; return whether there may be another."""
+        with self._changed:
+            self._taken = False
+            return bool(self._items) or not self.closing.is_set()
+
+
+def transact(
+    session: Session, group: Sequence[Item], handlers: Mapping[str, Handler]
+) -> list[Outcome]:
+    """Do a group in one transaction; return what has become of each (`perform`).
+
+    Raises:
+        Exception: the transaction has failed, and was rolled back.
+    """
+    try:
+        session.begin()
+        outcomes = perform(session, group, handlers)
+        session.commit()
+    except Exception:
+        with contextlib.suppress(DatabaseFailed):
+            session.rollback()
+        raise
+    return outcomes
 
 
 def perform(

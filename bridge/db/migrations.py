@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final, Literal, TypeAlias
 
 from bridge.db.schema import MIGRATIONS
-from bridge.db.session import Session
+from bridge.db.session import Session, transaction
 from bridge.errors import SetupError
 
 Dialect: TypeAlias = Literal["sqlite", "postgresql"]
@@ -43,19 +43,13 @@ def migrate(session: Session, dialect: Dialect) -> None:
         SetupError: a newer version of the bridge has used the database.
         DatabaseFailed: a migration failed; nothing has changed.
     """
-    words = WORDS[dialect]
-    session.begin()
-    try:
-        session.execute(_VERSION.format_map(words))
+    with transaction(session):
+        session.execute(_VERSION.format_map(WORDS[dialect]))
         done = version(session)
         for number, script in enumerate(MIGRATIONS[done:], done + 1):
             for statement in statements(script, dialect):
                 session.execute(statement)
             session.execute("INSERT INTO bridge_schema (version) VALUES (?)", (number,))
-        session.commit()
-    except BaseException:
-        session.rollback()
-        raise
 
 
 def version(session: Session) -> int:

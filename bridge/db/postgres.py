@@ -133,11 +133,6 @@ class PostgresSession:
         """Whether a transaction has begun and the connection, which it depends on, is alive."""
         return not self._connection.is_closed() and (self._begun or bool(self._unsent))
 
-    @property
-    def version(self) -> int:
-        """The server's major version."""
-        return int(self._connection.get_server_version().major)
-
     def begin(self) -> None:
         """Begin a transaction that waits for those of other writers; sent with its first statement."""
         self._check_open()
@@ -222,7 +217,7 @@ class PostgresSession:
             self._run(self._connection.execute("SELECT 1"), seconds)
 
     def close(self) -> None:
-        """Close the connection, without a goodbye to a server that does not answer."""
+        """Close the connection, without a Terminate message to a server that does not answer."""
         if self._loop.is_closed():
             return
         with contextlib.suppress(DatabaseFailed), self._as_ours():
@@ -261,7 +256,7 @@ class PostgresSession:
             self._connection.terminate()
             if isinstance(error, DatabaseLost):
                 raise
-            raise DatabaseLost("the connection to the database was given up") from error
+            raise DatabaseLost("the connection to the database was closed") from error
 
     def _run(self, work: Awaitable[Result], seconds: float | None = None) -> Result:
         async def limited() -> Result:
@@ -287,7 +282,7 @@ class PostgresSession:
                 self._connection.terminate()
             if self._connection.is_closed():
                 raise described(DatabaseLost("the database cannot be reached"), error) from None
-            failure = DatabaseFailed("the database could not keep what was to be kept")
+            failure = DatabaseFailed("the database statement failed")
             raise described(failure, error) from None
 
 

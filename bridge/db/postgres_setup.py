@@ -5,7 +5,7 @@ import logging
 import ssl
 import time
 from collections.abc import Callable, Iterator
-from typing import Final, Protocol, TypeVar
+from typing import Final, TypeVar
 
 import asyncpg
 
@@ -54,6 +54,7 @@ _REFUSED: Final[tuple[tuple[type[Exception], str], ...]] = (
     ),
 )
 """Errors that do not pass by themselves; the server's own texts may have secrets."""
+_SERVER_VERSION: Final = "SELECT CAST(current_setting('server_version_num') AS integer)"
 _TABLES: Final = """
 SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = current_schema() AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
@@ -68,14 +69,6 @@ SELECT current_schema(), EXISTS (
     AND column_name = 'application' AND column_default LIKE ?
 )
 """
-
-
-class PostgresServer(Session, Protocol):
-    """A session that knows its server."""
-
-    @property
-    def version(self) -> int:
-        """The server's major version."""
 
 
 Opened = TypeVar("Opened", bound=Session)
@@ -100,20 +93,21 @@ def wait(connect: Callable[[], Opened]) -> Opened:
                     "host and port"
                 ) from None
             if not waits:
-                log.warning("database.awaited", extra={"reason": reason, "seconds": WAIT_SECONDS})
+                log.warning("database.waiting", extra={"reason": reason, "seconds": WAIT_SECONDS})
                 waits = True
         time.sleep(RETRY_SECONDS)
 
 
-def check(session: PostgresServer) -> None:
-    """Check that the server can be used, and that the database is the bridge's, or empty.
+def check(session: Session) -> int:
+    """Check that the server can be used, and that the database is the bridge's, or empty; return the server's version.
 
     Raises:
         SetupError: it is too old, or the database is another program's.
     """
-    if session.version < OLDEST:
+    [number] = session.execute(_SERVER_VERSION).fetchone()
+    if (major := number // 10_000) < OLDEST:
         raise SetupError(
-            f"data.url: the server is PostgreSQL {session.version}; the bridge needs {OLDEST} or later"
+            f"data.url: the server is PostgreSQL {major}; the bridge needs {OLDEST} or later"
         )
     # First the tables: another machine that starts may commit them between the two, with the marker.
     other = session.execute(_TABLES).fetchone()
@@ -127,9 +121,10 @@ def check(session: PostgresServer) -> None:
             f'data.url: the database has tables of another program ("{other[0]}" in the schema "{schema}") and '
             "none of the bridge's; create a database for the bridge alone, and name it in data.url"
         )
+    return int(major)
 
 
-def migrate(session: PostgresServer) -> None:
+def migrate(session: Session) -> None:
     """Check that the database is ours, or empty, and bring its tables into their present form.
 
     Raises:

@@ -25,12 +25,8 @@ class Readers:
         self._idle: list[Session] = []
         self._lock = threading.Lock()
         self._queued = 0
-        self._open = 0
-
-    @property
-    def open(self) -> int:
+        self.open = 0
         """How many connections are open."""
-        return self._open
 
     async def run(self, work: Callable[[Connection], Result]) -> Result:
         """Run `work` in a transaction that only reads.
@@ -40,7 +36,7 @@ class Readers:
             Exception: whatever `work` raised.
         """
         if self._queued >= MAX_READS:
-            raise DatabaseFailed("the database takes no more work")
+            raise DatabaseFailed("the database queue is full")
         self._queued += 1
         try:
             loop = asyncio.get_running_loop()
@@ -69,12 +65,12 @@ class Readers:
         except SetupError as error:
             raise DatabaseLost("the database refuses the connection") from error
         with self._lock:
-            self._open += 1
+            self.open += 1
         return self._read(session, work)
 
     def _end(self, session: Session) -> None:
         with self._lock:
-            self._open -= 1
+            self.open -= 1
         session.close()
 
     def _read(self, session: Session, work: Callable[[Connection], Result]) -> Result:

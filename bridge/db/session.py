@@ -5,6 +5,7 @@ Statements are the same for every engine: written in what SQLite and PostgreSQL 
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeAlias
 
@@ -126,9 +127,27 @@ class Engine(Protocol):
         """Remove what was deleted from the engine's log too; blocks."""
 
 
+@contextmanager
+def transaction(session: Session) -> Iterator[Session]:
+    """Commit what is done within, or roll it back."""
+    session.begin()
+    try:
+        yield session
+        session.commit()
+    except BaseException:
+        session.rollback()
+        raise
+
+
 def marks(values: Collection[object]) -> str:
     """Return the places of a list of values, for `IN`; of an empty list one that equals nothing."""
     return f"({', '.join('?' * len(values)) or 'NULL'})"
+
+
+def count_rows(connection: Connection, which: str, values: Values = ()) -> int:
+    """Return how many rows there are of a table, which may come with a condition."""
+    [count] = connection.execute(f"SELECT count(*) FROM {which}", values).fetchone()  # noqa: S608
+    return int(count)
 
 
 def wall_time() -> float:

@@ -1,4 +1,4 @@
-"""What waits on the local disk while the database cannot be reached.
+"""What waits on the local disk while the database cannot be reached, and is written to it afterwards.
 
 Each process has a file of its own, which it makes when it first needs one and deletes when it is empty. A file is
 locked while its process lives; one whose process has ended is adopted by another.
@@ -6,16 +6,21 @@ locked while its process lives; one whose process has ended is adopted by anothe
 
 import contextlib
 import fcntl
+import logging
 import os
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from bridge.db.group import Handler, Payload, transact
+from bridge.db.session import Session
 from bridge.db.sqlite import connect
-from bridge.errors import DatabaseFailed
+from bridge.errors import DatabaseFailed, DatabaseLost
+
+log = logging.getLogger(__name__)
 
 FOLDER: Final = "database-spool"
 """Below the data folder."""
@@ -195,9 +200,34 @@ class _File:
             raise
 
 
+def replay(
+    session: Session, page: Sequence[Spooled], handlers: Mapping[str, Handler]
+) -> list[Spooled]:
+    """Write payloads in one transaction, or each in its own if that is refused; return those refused for good.
+
+    Raises:
+        DatabaseLost: the connection is gone; any of them may have been written.
+    """
+    group = [Payload(one.kind, one.body, lambda *_: None) for one in page]
+    refused = []
+    try:
+        for one, (_, _, error) in zip(page, transact(session, group, handlers), strict=True):
+            if error is not None:
+                log.error("database.write_refused", extra={"kind": one.kind}, exc_info=error)
+                refused.append(one)
+    except DatabaseLost:
+        raise
+    except DatabaseFailed as error:
+        if len(page) > 1:  # the transaction as a whole was refused: whose fault is it?
+            return [one for each in page for one in replay(session, [each], handlers)]
+        log.error("database.write_refused", extra={"kind": page[0].kind}, exc_info=error)
+        refused = [*page]
+    return refused
+
+
 @contextlib.contextmanager
 def _as_ours() -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, OSError) as error:
-        raise DatabaseFailed("what waits for the database could not be kept on disk") from error
+        raise DatabaseFailed("the database spool in data.dir could not be written") from error

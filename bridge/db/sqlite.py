@@ -65,24 +65,20 @@ class SqliteSession:
 
     def begin(self) -> None:
         """Begin a transaction; immediate, so that it waits here for other writers and not half-way."""
-        with _as_ours():
-            self._connection.execute("BEGIN IMMEDIATE")
+        self.execute("BEGIN IMMEDIATE")
 
     def begin_reading(self) -> None:
         """Begin a transaction that sees the database as it is at its first statement."""
-        with _as_ours():
-            self._connection.execute("BEGIN DEFERRED")
+        self.execute("BEGIN DEFERRED")
 
     def commit(self) -> None:
         """Commit; the file is synced when this returns."""
-        with _as_ours():
-            self._connection.execute("COMMIT")
+        self.execute("COMMIT")
 
     def rollback(self) -> None:
         """Roll the transaction back, if there is one."""
         if self._connection.in_transaction:
-            with _as_ours():
-                self._connection.execute("ROLLBACK")
+            self.execute("ROLLBACK")
 
     def savepoint(self) -> None:
         """Mark what `rollback_to_savepoint` returns to."""
@@ -129,7 +125,7 @@ def _as_ours() -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise DatabaseFailed("the database could not keep what was to be kept") from error
+        raise DatabaseFailed("the database statement failed") from error
 
 
 def connect(path: Path, *, synchronous: Literal["FULL", "NORMAL"]) -> sqlite3.Connection:

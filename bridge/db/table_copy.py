@@ -6,13 +6,12 @@ Both have the tables of this version, and no bridge uses them meanwhile.
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Final
 
 from bridge.db import migrations
-from bridge.db.database import Session
 from bridge.db.migrations import Dialect
 from bridge.db.schema import MIGRATIONS
+from bridge.db.session import Session, count_rows, marks, transaction
 from bridge.errors import DatabaseFailed, SetupError
 
 PAGE: Final = 500
@@ -49,7 +48,7 @@ class _Table:
     def next_page(self, after: tuple[Any, ...] | None) -> tuple[str, tuple[Any, ...]]:
         """Return the query of the rows after a key, and its values."""
         key = ", ".join(self.key)
-        where = f"WHERE ({key}) > ({', '.join('?' * len(self.key))}) " if after else ""
+        where = f"WHERE ({key}) > {marks(self.key)} " if after else ""
         query = (
             f"SELECT {', '.join(self.columns)} FROM {self.name} {where}ORDER BY {key} LIMIT {PAGE}"  # noqa: S608
         )
@@ -60,8 +59,8 @@ class _Table:
 
     @property
     def insertion(self) -> str:
-        places = ", ".join("?" * len(self.columns))
-        return f"INSERT INTO {self.name} ({', '.join(self.columns)}) VALUES ({places})"  # noqa: S608
+        columns = ", ".join(self.columns)
+        return f"INSERT INTO {self.name} ({columns}) VALUES {marks(self.columns)}"  # noqa: S608
 
 
 def names() -> list[str]:
@@ -90,10 +89,8 @@ def check_idle(place: Place) -> None:
     Raises:
         SetupError: one does.
     """
-    alive = place.session.execute(
-        "SELECT count(*) FROM nodes WHERE ended_at IS NULL AND lease_until > ?",
-        (place.session.now(),),
-    ).fetchone()[0]
+    leased = "nodes WHERE ended_at IS NULL AND lease_until > ?"
+    alive = count_rows(place.session, leased, (place.session.now(),))
     if alive:
         nodes = "1 node of a bridge uses" if alive == 1 else f"{alive} nodes of a bridge use"
         raise SetupError(f"{nodes} the database; stop the bridge on all machines")
@@ -101,7 +98,7 @@ def check_idle(place: Place) -> None:
 
 def counts(place: Place) -> dict[str, int]:
     """Return the number of rows by table."""
-    return {name: _count(place.session, name) for name in names()}
+    return {name: count_rows(place.session, name) for name in names()}
 
 
 def copy(source: Place, target: Place, progress: Callable[[str, int], None]) -> dict[str, int]:
@@ -117,16 +114,19 @@ def copy(source: Place, target: Place, progress: Callable[[str, int], None]) -> 
         done = 0
         progress(name, done)
         for rows in _pages(source, table):
-            with_commit(target.session, partial(target.session.executemany, table.insertion, rows))
+            with transaction(target.session) as session:
+                session.executemany(table.insertion, rows)
             done += len(rows)
             progress(name, done)
         copied[name] = done
     for name, column in (found for script in MIGRATIONS for found in _NUMBERED.findall(script)):
         last = _last_number(source, name, column)
-        with_commit(target.session, partial(_continue_after, target, name, column, last))
+        with transaction(target.session):
+            _continue_after(target, name, column, last)
     # All processes of the source have ended: whichever starts next takes over what they left.
     ended = "UPDATE nodes SET ended_at = ? WHERE ended_at IS NULL"
-    with_commit(target.session, lambda: target.session.execute(ended, (target.session.now(),)))
+    with transaction(target.session) as session:
+        session.execute(ended, (session.now(),))
     found = counts(target)
     for name, count in counts(source).items():
         if not count == copied[name] == found[name]:
@@ -136,23 +136,9 @@ def copy(source: Place, target: Place, progress: Callable[[str, int], None]) -> 
 
 def empty(target: Place) -> None:
     """Delete every row that was copied."""
-
-    def work() -> None:
+    with transaction(target.session) as session:
         for name in names():
-            target.session.execute(f"DELETE FROM {name}")  # noqa: S608
-
-    with_commit(target.session, work)
-
-
-def with_commit(session: Session, work: Callable[[], object]) -> None:
-    """Run `work` in a transaction."""
-    session.begin()
-    try:
-        work()
-        session.commit()
-    except BaseException:
-        session.rollback()
-        raise
+            session.execute(f"DELETE FROM {name}")  # noqa: S608
 
 
 def _pages(source: Place, table: _Table) -> Iterator[list[tuple[Any, ...]]]:
@@ -170,10 +156,6 @@ def _table(place: Place, name: str) -> _Table:
     found = place.session.execute(_COLUMNS[place.dialect], (name,)).fetchall()
     key = [column for part, column in sorted((part, column) for column, part in found) if part]
     return _Table(name, tuple(column for column, _ in found), tuple(key))
-
-
-def _count(session: Session, name: str) -> int:
-    return int(session.execute(f"SELECT count(*) FROM {name}").fetchone()[0])  # noqa: S608
 
 
 def _last_number(source: Place, name: str, column: str) -> int:

@@ -1,18 +1,30 @@
 """The thread that writes to the database, in transactions of all that is queued.
 
-While the database cannot be reached, payloads are kept in the spool and functions wait for `FAIL_SECONDS`. Once it
-is back the spool is replayed in order, before newer payloads; what is new meanwhile goes behind it.
+It has one of three states, which it alone changes:
+
+    event                                             REACHED    LOST        RETURNED
+    the connection fails, or the spool                LOST       -           LOST
+    the connector's thread has a connection           -          RETURNED    -
+    the spool is empty, or its oldest page written    -          -           REACHED
+
+REACHED: what is queued is written; payloads go to the spool while older ones wait there, and it is replayed page by
+page, in order. LOST: payloads are kept in the spool, and functions wait for `FAIL_SECONDS`; a second thread, the
+connector, looks for a connection. RETURNED: as REACHED, but nobody has been told yet.
+
+Threads share `WriteQueue`, the future in which the connector leaves its connection, and `_adopts`; who changes one of
+the last two wakes the queue.
 """
 
-import contextlib
 import logging
 import threading
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
-from typing import Final, Protocol
+from concurrent.futures import Future, InvalidStateError
+from enum import Enum, auto
+from typing import Final
 
+from bridge.backoff import Backoff
 from bridge.db.group import (
     Handler,
     Item,
@@ -20,84 +32,64 @@ from bridge.db.group import (
     Outcome,
     Payload,
     Work,
-    perform,
+    WriteQueue,
     reason_of,
+    transact,
 )
+from bridge.db.health import FAIL_SECONDS, DatabaseHealth
 from bridge.db.session import Engine, Session
-from bridge.db.spool import Spool
-from bridge.db.spool_replay import replay
+from bridge.db.spool import Spool, replay
 from bridge.errors import BridgeError, DatabaseFailed, DatabaseLost
 
 log = logging.getLogger(__name__)
 
-MAX_WAITING: Final = 100_000
-"""Queued items; more are dropped, logged and counted."""
-GROUP: Final = 1000
-"""Items in one transaction."""
 REPLAYED: Final = 200
 """Spooled payloads in one transaction."""
-FAIL_SECONDS: Final = 5.0
-"""How long a function waits for a database that cannot be reached."""
 PING_SECONDS: Final = 1.0
 """An idle connection is tried so often."""
 PING_LIMIT_SECONDS: Final = 3.0
 """How long an idle server may take to answer."""
-MAX_PAUSE_SECONDS: Final = 1.0
+RECONNECT: Final = Backoff(0.1, 1.0)
 """Between attempts to reach the database."""
+CRASH_SECONDS: Final = 1.0
+"""After an error that nobody expects."""
 
 
-class Observer(Protocol):
-    """Is told by the thread how the database is; must not wait."""
+class State(Enum):
+    """How the thread finds the database."""
 
-    def finished(self, outcomes: list[Outcome]) -> None:
-        """Take what has become of items."""
-
-    def committed(self, seconds: float) -> None:
-        """Note how long a transaction has taken."""
-
-    def lost(self) -> None:
-        """Note that the database cannot be reached."""
-
-    def returned(self) -> None:
-        """Note that it can be reached, and has taken what was spooled first."""
-
-    def spooled(self, waiting: int) -> None:
-        """Note how many payloads are in the spool."""
-
-    def dropped(self, count: int) -> None:
-        """Note that payloads were lost, for want of room."""
-
-    def refused(self) -> None:
-        """Note that a spooled payload was refused, and is kept aside."""
+    REACHED = auto()
+    LOST = auto()
+    RETURNED = auto()
 
 
 class Writer:
     """The thread, its connection, and what is queued."""
 
     def __init__(
-        self, engine: Engine, spool: Spool | None, handlers: Mapping[str, Handler], to: Observer
+        self,
+        engine: Engine,
+        spool: Spool | None,
+        handlers: Mapping[str, Handler],
+        health: DatabaseHealth,
     ) -> None:
         """Start the thread and wait until it has opened the database.
 
         Raises:
             SetupError: it cannot be opened.
         """
+        self.queue = WriteQueue()
         self._engine = engine
         self._spool = spool
         self._handlers = handlers
-        self._to = to
-        self._queue: deque[Item] = deque()
+        self._health = health
         self._held: deque[Work] = deque()
         """Functions that wait for the database to come back."""
-        self._changed = threading.Condition()
-        self._committing = False
-        self._closed = False
         self._adopts = False
-        self._session: Session | None = None
-        self._fresh: Session | None = None
-        self._announced = True
-        """Whether the observer knows that the database can be reached."""
-        self._ended = threading.Event()
+        """Whether the spool is to take over what processes that have ended left there."""
+        self._state = State.REACHED
+        self._session: Session
+        self._connecting: Future[Session]
         opened: Future[None] = Future()
         self._thread = threading.Thread(
             target=self._serve, args=(opened,), name="database", daemon=True
@@ -105,33 +97,14 @@ class Writer:
         self._thread.start()
         opened.result()
 
-    @property
-    def busy(self) -> bool:
-        """Whether items are queued or being committed."""
-        with self._changed:
-            return not self._closed and bool(self._queue or self._committing)
-
-    def put(self, item: Item) -> bool:
-        """Queue an item; False when there are too many, or the thread is to end."""
-        with self._changed:
-            accepted = not self._closed and len(self._queue) < MAX_WAITING
-            if accepted:
-                self._queue.append(item)
-                self._changed.notify()
-        return accepted
-
     def adopt(self) -> None:
         """Replay what earlier processes have left in the spool."""
-        with self._changed:
-            self._adopts = self._spool is not None
-            self._changed.notify()
+        self._adopts = True
+        self.queue.wake()
 
     def close(self) -> None:
         """Do what is queued, then end; may be called twice."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify()
-        self._ended.set()
+        self.queue.close()
         self._thread.join()
 
     def _serve(self, opened: "Future[None]") -> None:
@@ -143,10 +116,11 @@ class Writer:
         opened.set_result(None)
         while self._step_or_log():
             pass
-        self._finish([(one.report, None, _unreachable()) for one in self._held])
-        for session in (self._session, self._fresh):
-            if session is not None:
-                session.close()
+        self._health.finished([(one.report, None, _unreachable()) for one in self._held])
+        if self._state is not State.LOST:
+            self._session.close()
+        elif not self._connecting.cancel():
+            self._connecting.result().close()
         if self._spool is not None:
             self._spool.close()
 
@@ -155,39 +129,25 @@ class Writer:
             return self._step()
         except Exception:  # must not end the thread, for which everybody would wait for ever
             log.exception("database.crashed")
-            self._committing = False
-            return not self._ended.wait(MAX_PAUSE_SECONDS)
+            self.queue.done()
+            return not self.queue.closing.wait(CRASH_SECONDS)
 
     def _step(self) -> bool:
         """Do what there is to do; return whether there may be more."""
-        items = self._take()
-        if self._session is None:
+        items = self.queue.take(self._wait_seconds())
+        if self._state is State.LOST and self._connecting.done():
+            self._session, self._state = self._connecting.result(), State.RETURNED
+            self._adopts = True
+        if self._state is State.LOST:
             self._keep(items)
         else:
-            if self._adopts and self._spool is not None:
-                self._adopts = False
-                try:
-                    self._spool.adopt()
-                except DatabaseFailed as error:
-                    log.error("database.spool_unreadable", exc_info=error)
-            self._write(self._session, items)
-        with self._changed:
-            self._committing = False
-            return bool(self._queue) or not self._closed
+            self._adopt_spooled()
+            self._write(items)
+        return self.queue.done()
 
-    def _take(self) -> list[Item]:
-        """Return what is queued, or nothing when something else is to be done."""
-        with self._changed:
-            if not self._queue and not self._closed and self._fresh is None and not self._adopts:
-                self._changed.wait(self._patience())
-            if self._fresh is not None:
-                self._session, self._fresh = self._fresh, None
-            count = min(GROUP, len(self._queue))
-            self._committing = count > 0
-            return [self._queue.popleft() for _ in range(count)]
-
-    def _patience(self) -> float | None:
-        if self._session is None:
+    def _wait_seconds(self) -> float | None:
+        """Return how long there is nothing to do until something is queued."""
+        if self._state is State.LOST:
             since = self._held[0].since if self._held else None
             return None if since is None else max(0.0, since + FAIL_SECONDS - time.monotonic())
         if self._spooled:
@@ -198,6 +158,14 @@ class Writer:
     def _spooled(self) -> int:
         return self._spool.waiting if self._spool is not None else 0
 
+    def _adopt_spooled(self) -> None:
+        if self._spool is not None and self._adopts:
+            self._adopts = False
+            try:
+                self._spool.adopt()
+            except DatabaseFailed as error:
+                log.error("database.spool_read_failed", exc_info=error)
+
     def _keep(self, items: Sequence[Item]) -> None:
         """Do what can be done without the database."""
         self._held += [one for one in items if isinstance(one, Work)]
@@ -207,54 +175,49 @@ class Writer:
         ]
         while self._held and self._held[0].since + FAIL_SECONDS <= time.monotonic():
             outcomes.append((self._held.popleft().report, None, _unreachable()))
-        self._finish(outcomes)
+        self._health.finished(outcomes)
 
-    def _write(self, session: Session, items: Sequence[Item]) -> None:
+    def _write(self, items: Sequence[Item]) -> None:
         """Do what is queued, or replay a page of the spool, or see whether the database is there."""
-        if self._spooled:
+        if self._spool is not None and self._spool.waiting:
             self._spool_all([one for one in items if isinstance(one, Payload)])
             items = [one for one in items if not isinstance(one, Payload)]
-            self._replay(session)
-            if self._session is None:
+            if not self._replay(self._spool):
                 self._keep(items)
                 return
-        if not self._announced:
-            self._announced = True
-            self._to.returned()
+        if self._state is State.RETURNED:
+            self._state = State.REACHED
+            self._health.returned()
         group: list[Item] = [*self._held, *items]
         self._held.clear()
         if group:
-            self._perform_group(session, group)
+            self._perform_group(group)
         elif self._engine.remote and not self._spooled:
             try:
-                session.ping(PING_LIMIT_SECONDS)
+                self._session.ping(PING_LIMIT_SECONDS)
             except DatabaseFailed as error:
-                self._lose(session, error)
+                self._lose(error)
 
-    def _perform_group(self, session: Session, group: Sequence[Item]) -> None:
+    def _perform_group(self, group: Sequence[Item]) -> None:
         began = time.monotonic()
         try:
-            session.begin()
-            outcomes = perform(session, group, self._handlers)
-            session.commit()
+            outcomes = transact(self._session, group, self._handlers)
         except Exception as error:
-            with contextlib.suppress(DatabaseFailed):
-                session.rollback()
-            self._fail_group(session, group, _as_failure(error))
+            self._fail_group(group, _as_failure(error))
             return
-        self._to.committed(time.monotonic() - began)
-        self._finish(outcomes)
+        self._health.committed(time.monotonic() - began)
+        self._health.finished(outcomes)
 
-    def _fail_group(self, session: Session, group: Sequence[Item], error: DatabaseFailed) -> None:
+    def _fail_group(self, group: Sequence[Item], error: DatabaseFailed) -> None:
         payloads = [one for one in group if isinstance(one, Payload)]
         if isinstance(error, DatabaseLost):
-            self._lose(session, error)
+            self._lose(error)
             self._spool_all(payloads)
         elif 0 < len(payloads) < len(group):
-            self._perform_group(session, payloads)
+            self._perform_group(payloads)
         else:
-            self._finish([(one.report, None, error) for one in payloads])
-        self._finish(
+            self._health.finished([(one.report, None, error) for one in payloads])
+        self._health.finished(
             [
                 (one.report, None, error if isinstance(one, Work) else None)
                 for one in group
@@ -262,86 +225,76 @@ class Writer:
             ]
         )
 
-    def _replay(self, session: Session) -> None:
-        """Write the oldest page of the spool."""
-        assert self._spool is not None
+    def _replay(self, spool: Spool) -> bool:
+        """Write the oldest page of the spool; return False if the database was lost."""
         try:
-            page = self._spool.page(REPLAYED)
+            page = spool.page(REPLAYED)
+            refused = replay(self._session, page, self._handlers)
+            self._health.metrics.spool_refused(amount=len(refused))
+            spool.remove(page, refused)
         except DatabaseFailed as error:
-            # Newer payloads must not overtake it: nothing is written before it can be read.
-            self._lose(session, error)
-            return
-        try:
-            refused = replay(session, page, self._handlers)
-        except DatabaseLost as error:
-            self._lose(session, error)
-            return
-        for _ in refused:
-            self._to.refused()
-        try:
-            self._spool.remove(page, refused)
-        except DatabaseFailed as error:
-            # It is replayed once more, which the handlers must bear.
-            self._lose(session, error)
-        self._to.spooled(self._spool.waiting)
+            # What cannot be read must not be overtaken by newer payloads: nothing is written before it. What cannot
+            # be removed is replayed once more, which the handlers must bear.
+            self._lose(error)
+        self._health.spooled(spool.waiting)
+        return self._state is not State.LOST
 
     def _spool_all(self, payloads: Sequence[Payload]) -> None:
         """Keep payloads on the local disk."""
         if not payloads:
             return
         kept = 0
-        error: DatabaseFailed = DatabaseFailed("there is no more room for what waits on disk")
+        error: DatabaseFailed = DatabaseFailed(
+            "the database is unreachable, and the spool in data.dir is full: free disk space"
+        )
         if self._spool is not None:
             try:
                 kept = self._spool.add([(one.kind, one.body) for one in payloads])
             except DatabaseFailed as failure:
                 error = failure
-            self._to.spooled(self._spool.waiting)
+            self._health.spooled(self._spool.waiting)
         if kept < len(payloads):
-            self._to.dropped(len(payloads) - kept)
-        self._finish(
+            self._health.metrics.spool_dropped(amount=len(payloads) - kept)
+        self._health.finished(
             [
                 (one.report, None, None if number < kept else error)
                 for number, one in enumerate(payloads)
             ]
         )
 
-    def _lose(self, session: Session, error: DatabaseFailed) -> None:
+    def _lose(self, error: DatabaseFailed) -> None:
         """Give up the connection, and begin to look for another."""
-        if self._announced:
+        if self._state is State.REACHED:
             log.warning("database.lost", extra={"reason": reason_of(error)})
-            self._announced = False
-            self._to.lost()
-        self._session = None
-        session.close()
-        threading.Thread(target=self._reconnect, name="database-connector", daemon=True).start()
+            self._health.lost()
+        self._state = State.LOST
+        self._connecting = Future()
+        threading.Thread(
+            target=self._connect, args=(self._connecting,), name="database-connector", daemon=True
+        ).start()
+        self._session.close()
 
-    def _reconnect(self) -> None:
-        pause, refusal = 0.1, ""
-        while not self._ended.wait(pause):
+    def _connect(self, found: "Future[Session]") -> None:
+        """Look for a connection until there is one, or the queue is closed; the connector's thread."""
+        failures, refusal = 1, ""
+        while not self.queue.closing.wait(RECONNECT.after(failures)):
             try:
                 session = self._engine.connect()
             except BridgeError as error:
+                failures += 1
                 if not isinstance(error, DatabaseLost) and str(error) != refusal:
                     refusal = str(error)
-                    log.error("database.refuses", extra={"reason": refusal})
-                pause = min(2 * pause, MAX_PAUSE_SECONDS)
-                continue
+                    log.error("database.connection_refused", extra={"reason": refusal})
             except Exception:  # must not end the attempts
+                failures += 1
                 log.exception("database.crashed")
-                pause = MAX_PAUSE_SECONDS
-                continue
-            with self._changed:
-                if not self._closed:
-                    self._fresh = session
-                    self._adopts = self._spool is not None
-                    self._changed.notify()
-                    return
-            session.close()
-
-    def _finish(self, outcomes: list[Outcome]) -> None:
-        if outcomes:
-            self._to.finished(outcomes)
+            else:
+                try:
+                    found.set_result(session)
+                except InvalidStateError:  # the writer has ended
+                    session.close()
+                self.queue.wake()
+                return
 
 
 def _unreachable() -> DatabaseLost:

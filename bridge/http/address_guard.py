@@ -66,7 +66,7 @@ class Guard:
         Args:
             allow: closed networks that customers' URLs may reach, on any port, with or without TLS.
             require_tls: refuse plain `http` and `ws` elsewhere.
-            deny: networks that are closed in spite of `allow`.
+            deny: networks that are closed even where `allow` has them.
             own: returns the machine's networks, closed unless `allow` contains them.
         """
         self._allow = tuple(allow)
@@ -102,12 +102,10 @@ class Guard:
 
     def permits(self, address: Address) -> bool:
         """Return whether an address may be reached."""
-        forms = _forms(address)
-        if any(_in(self._deny, form) for form in forms):
-            return False
         if self.allows(address):
             return True
-        return is_public(address) and not any(_in(self._own(), form) for form in forms)
+        closed = (*self._deny, *self._own())
+        return is_public(address) and not any(_in(closed, form) for form in _forms(address))
 
     def allows(self, address: Address) -> bool:
         """Return whether an address is in a network of `allow`, and in none of `deny`."""

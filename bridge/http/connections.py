@@ -10,6 +10,7 @@ import socket
 import struct
 from collections import Counter, deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -29,7 +30,7 @@ _RESET: Final = struct.pack("ii", 1, 0)
 @dataclass(slots=True)
 class _Connection:
     address: str
-    stranger: bool
+    unauthenticated: bool
     """No valid key has been used on it yet."""
     stalled_at: float | None = None
     """Since when data is pending, or when enough of it was last acknowledged."""
@@ -68,18 +69,18 @@ class Connections:
         if len(self._open) >= room:
             self._forget_closed()
         if (excess := len(self._open) + 1 - room) > 0:
-            for transport in self._strangers(max(excess, min(MAX_ROOM, self._limit // 8))):
+            for transport in self._unauthenticated(max(excess, min(MAX_ROOM, self._limit // 8))):
                 self._cut(transport, "no_room")
         return len(self._open) < room
 
     def add(self, transport: asyncio.Transport, address: str) -> None:
         """Add a connection."""
-        self._open[transport] = _Connection(address, stranger=not self._trusted(address))
+        self._open[transport] = _Connection(address, unauthenticated=not self._trusted(address))
 
     def mark_authenticated(self, transport: asyncio.Transport | None) -> None:
         """Note that a valid key was used on a connection, which is then kept."""
         if transport is not None and (known := self._open.get(transport)) is not None:
-            known.stranger = False
+            known.unauthenticated = False
 
     async def run(self) -> None:
         """Disconnect clients that do not read, until cancelled."""
@@ -115,11 +116,11 @@ class Connections:
             known.stalled_at, known.acknowledged = now, acknowledged
         return False
 
-    def _strangers(self, count: int) -> list[asyncio.Transport]:
+    def _unauthenticated(self, count: int) -> list[asyncio.Transport]:
         """Choose connections to close: the oldest of whichever address has the most."""
         by_address: dict[str, deque[asyncio.Transport]] = {}
         for transport, known in self._open.items():
-            if known.stranger:
+            if known.unauthenticated:
                 by_address.setdefault(known.address, deque()).append(transport)
         left = Counter({address: len(found) for address, found in by_address.items()})
         chosen: list[asyncio.Transport] = []
@@ -144,13 +145,9 @@ class Connections:
 def _acknowledged(transport: asyncio.Transport) -> int:
     """Return the bytes acknowledged so far, or minus those pending where the kernel does not say."""
     carrier = transport.get_extra_info("socket")
-    if carrier is None or not hasattr(socket, "TCP_INFO") or carrier.family == socket.AF_UNIX:
-        return -transport.get_write_buffer_size()
-    try:
-        info = carrier.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
-    except OSError:
-        return -transport.get_write_buffer_size()
-    if len(info) < _TCP_INFO_BYTES:
-        return -transport.get_write_buffer_size()
-    acknowledged: int = struct.unpack_from("=Q", info, _ACKNOWLEDGED_AT)[0]
-    return acknowledged
+    if carrier is not None and hasattr(socket, "TCP_INFO") and carrier.family != socket.AF_UNIX:
+        with suppress(OSError):
+            info = carrier.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
+            if len(info) == _TCP_INFO_BYTES:
+                return int(struct.unpack_from("=Q", info, _ACKNOWLEDGED_AT)[0])
+    return -transport.get_write_buffer_size()

@@ -63,16 +63,14 @@ class LineLookups:
         self._check(host)
         if self._waiting >= MAX_WAITING:
             self._count(CUSTOMER, "refused")
-            raise LookupFailed("the line looks up too many names at a time", outcome="failed")
+            raise LookupFailed("the line has too many DNS lookups in progress", outcome="failed")
         self._waiting += 1
         try:
             async with asyncio.timeout(RESOLVE_SECONDS):
                 await self._slots.acquire()
         except TimeoutError:
             self._count(CUSTOMER, "refused")
-            raise LookupFailed(
-                "other look-ups of the line took too long", outcome="failed"
-            ) from None
+            raise LookupFailed("the line's DNS lookups timed out", outcome="failed") from None
         finally:
             self._waiting -= 1
         try:
@@ -90,7 +88,7 @@ class LineLookups:
             return
         if until > asyncio.get_running_loop().time():
             self._count(CUSTOMER, "remembered")
-            raise LookupFailed("the name could not be looked up a moment ago", outcome="failed")
+            raise LookupFailed("a DNS lookup of this name failed a moment ago", outcome="failed")
         del self._failed[host]
 
     def _remember(self, host: str) -> None:

@@ -43,7 +43,7 @@ class Listeners:
         connections: Connections,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        """Make it within the running loop; `factory` makes the protocol of a connection."""
+        """To be made within the running loop; `factory` makes the protocol of a connection."""
         self._factory = factory
         self._connections = connections
         self._tls = tls
@@ -85,9 +85,7 @@ class Listeners:
     async def aclose(self) -> None:
         """Stop accepting; accepted connections stay open."""
         self.accept(on=False)
-        for listener in self._sockets:
-            listener.close()
-        self._sockets.clear()
+        self.close()
         await self._connecting.aclose()
 
     def _accept(self, listener: socket.socket) -> None:
@@ -141,7 +139,7 @@ class Listeners:
         self._connections.add(transport, address)
 
     def _pause(self, listener: socket.socket, error: OSError) -> None:
-        log.error("listener.cannot_accept", extra={"error": error.strerror})
+        log.error("listener.accept_failed", extra={"error": error.strerror})
         self._connections.count_cut("no_descriptor")
         self._loop.remove_reader(listener)
         self._loop.call_later(PAUSE_SECONDS, self._resume, listener)
@@ -189,7 +187,7 @@ def open_cluster_listeners(host: str, port: int) -> list[socket.socket]:
 
 
 def watch_peer(carrier: socket.socket) -> None:
-    """Have a connection fail soon after its peer, or the network to it, has gone without a word."""
+    """Have a connection fail soon after its peer, or the network to it, has gone silently."""
     options = {
         "TCP_KEEPIDLE": KEEPALIVE_SECONDS,
         "TCP_KEEPINTVL": KEEPALIVE_SECONDS,

@@ -1,7 +1,7 @@
-"""The token of this start: who may read the data folder of a bridge may read its metrics.
+"""The token of this start: whoever may read the data folder of a bridge may read its metrics.
 
-In the demonstration it opens the console too. It tells programs on this machine from what comes through a
-tunnel that leaves requests as they are.
+In the demonstration it opens the console too. It distinguishes programs on this machine from requests that
+come through a tunnel.
 """
 
 import os

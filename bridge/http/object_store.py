@@ -6,24 +6,24 @@ is the operator's own, so it does not pass the address guard.
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import obstore
 from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import S3Store
 
 from bridge.errors import NotFound, StoreFailed
+from bridge.settings.recording import S3
 
 if TYPE_CHECKING:
     from obstore import GetResult
     from obstore.store import S3Config
 
 REQUEST_SECONDS: Final = 120.0
-"""For one request, of which a large file takes several."""
+"""For one request; a large file takes several."""
 CONNECT_SECONDS: Final = 10.0
 PART_BYTES: Final = 5 * 1024 * 1024
 """The smallest part that S3 accepts."""
@@ -37,23 +37,10 @@ _RETRIES: Final = 1
 """Within one call; callers retry later."""
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
-    """The credentials and the address of a store."""
-
-    bucket: str
-    region: str
-    endpoint: str = ""
-    """URL of the service; empty = Amazon's own of the region."""
-    access_key: str = ""
-    """Empty = from the environment or the machine's role, as for Amazon's tools."""
-    secret_key: str = ""
-
-
 class Bucket:
     """One bucket of an S3-compatible service."""
 
-    def __init__(self, account: Account, *, request_seconds: float = REQUEST_SECONDS) -> None:
+    def __init__(self, account: S3, *, request_seconds: float = REQUEST_SECONDS) -> None:
         config: S3Config = {
             "region": account.region,
             "disable_bulk_delete": True,  # not every store has it
@@ -83,19 +70,16 @@ class Bucket:
             OSError: the file cannot be read.
         """
         size = (await asyncio.to_thread(path.stat)).st_size
-        try:
-            with _as_ours():
-                await obstore.put_async(
-                    self._store,
-                    key,
-                    path,
-                    attributes={"Content-Type": content_type},
-                    chunk_size=PART_BYTES,
-                    max_concurrency=PARTS_AT_ONCE,
-                )
-                stored = (await obstore.head_async(self._store, key))["size"]
-        except NotFound:
-            raise StoreFailed("the store has no such bucket", reason="missing") from None
+        with _as_ours(missing="bucket"):
+            await obstore.put_async(
+                self._store,
+                key,
+                path,
+                attributes={"Content-Type": content_type},
+                chunk_size=PART_BYTES,
+                max_concurrency=PARTS_AT_ONCE,
+            )
+            stored = (await obstore.head_async(self._store, key))["size"]
         if stored != size:
             raise StoreFailed(_OTHER_LENGTH, reason="other")
 
@@ -105,11 +89,8 @@ class Bucket:
         Raises:
             StoreFailed: it is not, or not certainly, stored.
         """
-        try:
-            with _as_ours():
-                await obstore.put_async(self._store, key, content, use_multipart=False)
-        except NotFound:
-            raise StoreFailed("the store has no such bucket", reason="missing") from None
+        with _as_ours(missing="bucket"):
+            await obstore.put_async(self._store, key, content, use_multipart=False)
 
     async def get(self, key: str) -> bytes:
         """Return a small object.
@@ -129,14 +110,11 @@ class Bucket:
             StoreFailed: they cannot be listed, or are too many.
         """
         found: list[tuple[str, int]] = []
-        try:
-            with _as_ours():
-                async for page in obstore.list(self._store, prefix):
-                    found += [(item["path"], item["size"]) for item in page]
-                    if len(found) > MAX_LISTED:
-                        raise StoreFailed("the store has too many objects", reason="other")
-        except NotFound:
-            raise StoreFailed("the store has no such bucket", reason="missing") from None
+        with _as_ours(missing="bucket"):
+            async for page in obstore.list(self._store, prefix):
+                found += [(item["path"], item["size"]) for item in page]
+                if len(found) > MAX_LISTED:
+                    raise StoreFailed("the object store lists too many objects", reason="other")
         return found
 
     async def delete_all(self, prefix: str) -> None:
@@ -170,11 +148,8 @@ class Bucket:
         Raises:
             StoreFailed: it may still be there.
         """
-        try:
-            with _as_ours():
-                await obstore.delete_async(self._store, key)
-        except NotFound:
-            pass
+        with suppress(NotFound), _as_ours():
+            await obstore.delete_async(self._store, key)
 
     async def link(self, key: str, seconds: float) -> str:
         """Return a URL with which anyone may read an object for so many seconds.
@@ -205,14 +180,16 @@ async def _content(found: "GetResult", size: int) -> bytes:
 
 
 @contextmanager
-def _as_ours() -> Iterator[None]:
-    """Raise the store's errors as ours, without their texts, which contain addresses."""
+def _as_ours(*, missing: Literal["object", "bucket"] = "object") -> Iterator[None]:
+    """Raise the store's errors as ours, without their texts, which contain addresses; `missing` is what a 404 means."""
     try:
         yield
     except FileNotFoundError:
-        raise NotFound("the store has no such object") from None
+        if missing == "bucket":
+            raise StoreFailed("the object store has no such bucket", reason="missing") from None
+        raise NotFound("the object store has no such object") from None
     except (PermissionDeniedError, UnauthenticatedError):
-        raise StoreFailed("the store refuses our keys", reason="denied") from None
+        raise StoreFailed("the object store refuses the credentials", reason="denied") from None
     except BaseError as error:
         reason = "timeout" if "kind: Timeout" in str(error) else "unreachable"
-        raise StoreFailed("the store does not answer as it should", reason=reason) from None
+        raise StoreFailed("the object store's response is invalid", reason=reason) from None

@@ -6,17 +6,23 @@ Search domains and `ndots` are those of /etc/resolv.conf.
 """
 
 import asyncio
-import socket
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from pathlib import Path
 from typing import Any, Final, Protocol, TypeAlias
 
 import pycares
 
-from bridge.http.hosts import Address as Address
-from bridge.http.hosts import Hosts
+Address: TypeAlias = IPv4Address | IPv6Address
 
+HOSTS: Final = Path("/etc/hosts")
+CHECK_SECONDS: Final = 5.0
+"""How often that file is checked for changes."""
+MAX_BYTES: Final = 256 * 1024
+"""Read of the file; more would block the loop."""
 RESOLVE_SECONDS: Final = 5.0
 """For one look-up, with all retries and search domains."""
 TRY_SECONDS: Final = 1.0
@@ -29,8 +35,9 @@ MAX_ADDRESSES: Final = 32
 
 _FLAGS: Final = pycares.ARES_FLAG_EDNS | pycares.ARES_FLAG_IGNTC
 """No TCP: parsing an answer of 64 kB with 3900 addresses would block the loop for 100 ms."""
-_NO_SORT: Final = 1 << 7
-"""`ARES_AI_NOSORT`, which pycares does not define: sorting costs a socket for each address."""
+_NEVER_FOUND: Final = ".invalid"
+"""Names that no name server is asked for (RFC 6761 section 6.4)."""
+_ADDRESS_RECORDS: Final = (pycares.QUERY_TYPE_A, pycares.QUERY_TYPE_AAAA)
 _NO_NAME: Final = frozenset(
     {pycares.errno.ARES_ENOTFOUND, pycares.errno.ARES_ENODATA, pycares.errno.ARES_EBADNAME}
 )
@@ -65,7 +72,39 @@ class Resolver(Protocol):
         Raises:
             LookupFailed: it has none, or no name server answered in time.
         """
-        ...
+
+
+class Hosts:
+    """The names and addresses of a hosts(5) file, read again when it changes."""
+
+    def __init__(self, path: Path = HOSTS, *, now: Callable[[], float] = time.monotonic) -> None:
+        self._path = path
+        self._now = now
+        self._checked_at = float("-inf")
+        self._seen: tuple[int, int] | None = None
+        self._known: dict[str, list[Address]] = {}
+        self.find("")  # a large file is read at the start, not within a call
+
+    def find(self, name: str) -> list[Address]:
+        """Return the addresses of a name, ignoring case; empty if the file does not have it."""
+        now = self._now()
+        if now - self._checked_at >= CHECK_SECONDS:
+            self._checked_at = now
+            self._read_if_changed()
+        return self._known.get(name.lower(), [])
+
+    def _read_if_changed(self) -> None:
+        try:
+            state = self._path.stat()
+            seen = (state.st_mtime_ns, state.st_size)
+            if seen == self._seen:
+                return
+            with self._path.open("rb") as file:
+                text = file.read(MAX_BYTES).decode(errors="replace")
+        except OSError:
+            return
+        self._seen = seen
+        self._known = parse_hosts(text.splitlines())
 
 
 class Dns:
@@ -81,19 +120,35 @@ class Dns:
             raise LookupFailed("this is not a host name", outcome="nothing")
         if known := self._hosts.find(host):
             return known
-        info: pycares.AddrInfoResult = await self._ask(
-            lambda channel, finish: channel.getaddrinfo(
-                host,
-                None,
-                family=socket.AF_UNSPEC,
-                type=socket.SOCK_STREAM,
-                flags=_NO_SORT,
-                callback=finish,
-            )
-        )
-        if not info.nodes:
+        with suppress(ValueError):
+            return [ip_address(host)]
+        if host.lower().rstrip(".").endswith(_NEVER_FOUND):
             raise _no_address()
-        return [_address(node.addr[0]) for node in info.nodes[:MAX_ADDRESSES]]
+        found = await asyncio.gather(
+            *(self._addresses(host, kind) for kind in _ADDRESS_RECORDS), return_exceptions=True
+        )
+        addresses = [address for answer in found if isinstance(answer, list) for address in answer]
+        if addresses:
+            return addresses[:MAX_ADDRESSES]
+        # A server that failed for one kind of address may know one: that is not "no address".
+        errors = [error for error in found if isinstance(error, BaseException)]
+        failed = [error for error in errors if getattr(error, "outcome", "") != "nothing"]
+        raise (failed or errors)[0]
+
+    async def _addresses(self, host: str, kind: int) -> list[Address]:
+        # Not by getaddrinfo: it would read all of /etc/hosts for each look-up, and the option that keeps it
+        # from that (`lookups`) is read by c-ares after pycares has freed it.
+        answer = await self._ask(
+            lambda channel, finish: channel.search(host, kind, callback=finish)
+        )
+        found = [
+            ip_address(record.data.addr)
+            for record in answer[:MAX_ADDRESSES]
+            if isinstance(record.data, pycares.ARecordData | pycares.AAAARecordData)
+        ]
+        if not found:
+            raise _no_address()
+        return found
 
     async def services(self, name: str) -> list[Service]:
         """Return the SRV records of a name such as `_sip._udp.example.com`, at least one.
@@ -104,10 +159,10 @@ class Dns:
         """
         if not 0 < len(name) <= MAX_NAME or "\0" in name:
             raise LookupFailed("this is not a host name", outcome="nothing")
-        result: pycares.DNSResult = await self._ask(
+        answer = await self._ask(
             lambda channel, finish: channel.query(name, pycares.QUERY_TYPE_SRV, callback=finish)
         )
-        records = [record.data for record in result.answer[:MAX_ADDRESSES]]
+        records = [record.data for record in answer[:MAX_ADDRESSES]]
         found = [
             Service(data.priority, data.weight, data.port, data.target.rstrip("."))
             for data in records
@@ -117,7 +172,7 @@ class Dns:
             raise _no_address()
         return found
 
-    async def _ask(self, start: "_Start") -> Any:  # noqa: ANN401 - what the kind of query returns
+    async def _ask(self, start: "_Start") -> list[pycares.DNSRecord]:
         query = _Query(self._nameservers)
         try:
             async with asyncio.timeout(RESOLVE_SECONDS):
@@ -140,17 +195,16 @@ class _Query:
         self._loop = asyncio.get_running_loop()
         self._sockets: set[int] = set()
         self._timer: asyncio.TimerHandle | None = None
-        self._over: asyncio.Future[Any] = self._loop.create_future()
+        self._over: asyncio.Future[list[pycares.DNSRecord]] = self._loop.create_future()
         self._channel = pycares.Channel(
             flags=_FLAGS,
             timeout=TRY_SECONDS,
             tries=TRIES,
             servers=nameservers or None,
-            lookups="b",  # DNS alone; c-ares would read all of /etc/hosts for each look-up
             sock_state_cb=self._watch,
         )
 
-    async def run(self, start: _Start) -> Any:  # noqa: ANN401 - what the kind of query returns
+    async def run(self, start: _Start) -> list[pycares.DNSRecord]:
         start(self._channel, self._finish)
         self._set_timer()
         return await self._over
@@ -188,21 +242,30 @@ class _Query:
         self._channel.process_fd(pycares.ARES_SOCKET_BAD, pycares.ARES_SOCKET_BAD)
         self._set_timer()
 
-    def _finish(self, found: object, error: int | None) -> None:
+    def _finish(self, found: pycares.DNSResult | None, error: int | None) -> None:
         if self._over.done():
             return
         if found is not None:
-            self._over.set_result(found)
+            self._over.set_result(found.answer)
         elif error in _NO_NAME:
             self._over.set_exception(_no_address())
         else:
             self._over.set_exception(LookupFailed("the name server failed", outcome="failed"))
 
 
+def parse_hosts(lines: Iterable[str]) -> dict[str, list[Address]]:
+    """Parse hosts(5) lines: an address, its name and aliases; invalid lines are skipped."""
+    known: dict[str, list[Address]] = {}
+    for line in lines:
+        first, *names = line.partition("#")[0].split() or [""]
+        try:
+            address = ip_address(first.partition("%")[0])
+        except ValueError:
+            continue
+        for name in names:
+            known.setdefault(name.lower().rstrip("."), []).append(address)
+    return known
+
+
 def _no_address() -> LookupFailed:
     return LookupFailed("the name has no address", outcome="nothing")
-
-
-def _address(text: bytes | str) -> Address:
-    plain = text.decode() if isinstance(text, bytes) else text
-    return ip_address(plain.partition("%")[0])

@@ -23,7 +23,7 @@ from bridge.call import events
 from bridge.call.bus.frame_counter import FrameCounter
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics, ReplyTiming
 from bridge.legs.agent_timing import Stopwatch, in_milliseconds
-from bridge.legs.base import Emit
+from bridge.legs.base import Emit, drop
 from bridge.metrics.agent import AgentMetrics
 from bridge.wire.call_event import EventType
 
@@ -43,7 +43,7 @@ class AgentLeg:
     """One agent in one call; it is its own source and sink."""
 
     kind = LegKind.AGENT
-    steady = True
+    always_clocked = True
 
     def __init__(
         self,
@@ -73,11 +73,11 @@ class AgentLeg:
         self._group: asyncio.TaskGroup | None = None
         self._step: asyncio.Task[None] | None = None
         self._filling: asyncio.Task[None] | None = None
-        self._emit: Emit = _ignore
+        self._emit: Emit = drop
         self._untranscribed = b""
         self._filler = Filler(script.settings, self._speech, providers.tts, counters)
         self._replying = False
-        self._nudges = self._failures = 0
+        self._no_input_prompts = self._failures = 0
         self._counter = FrameCounter()
 
     @property
@@ -117,7 +117,7 @@ class AgentLeg:
                 ]
                 self._begin(self._answer())
             case TurnEvent.SILENT:
-                self._begin(self._nudge())
+                self._begin(self._prompt_again())
             case None:
                 pass
         filling = self._filling is not None and not self._filling.done()
@@ -150,7 +150,7 @@ class AgentLeg:
             raise
         finally:
             self._group = None
-        self._settle()
+        self._record_heard()
         self._hang_up()
         emit(events.LegEnded(self.leg_id, EndReason.HANGUP))
 
@@ -168,18 +168,18 @@ class AgentLeg:
             return
         async with self._voices.acquire() as detector:
             if detector is not None:
-                self._turns.detector = detector
+                self._turns.use(detector)
                 await self._over.wait()
 
     def _interrupt(self) -> None:
-        self._nudges = 0
+        self._no_input_prompts = 0
         self._end_step()
         if self.speaking:
             self._counters.interrupted()
             heard = round(self._speech.played_seconds, 2)
             self._report(EventType.AGENT_INTERRUPTED, {"heardSeconds": heard})
         self._speech.clear()
-        self._settle()
+        self._record_heard()
 
     def _begin(self, step: Coroutine[Any, Any, None]) -> None:
         self._end_step()
@@ -196,7 +196,7 @@ class AgentLeg:
         self._step = self._filling = None
         self._replying = False
 
-    def _settle(self) -> None:
+    def _record_heard(self) -> None:
         """Add to the history what was heard of what was said."""
         if text := self._speech.take_heard():
             self._remember("assistant", text)
@@ -223,16 +223,18 @@ class AgentLeg:
         if self.script.mode is AgentMode.IVR and any(said.role == "user" for said in self.history):
             self._over.set()
 
-    async def _nudge(self) -> None:
-        self._nudges += 1
+    async def _prompt_again(self) -> None:
+        self._no_input_prompts += 1
         settings = self.script.settings
-        leaves = self._nudges > settings.nudges or self.script.mode is AgentMode.IVR
-        await self._guarded(self._say(settings.goodbye if leaves else settings.nudge))
+        leaves = (
+            self._no_input_prompts > settings.no_input_prompts or self.script.mode is AgentMode.IVR
+        )
+        await self._guarded(self._say(settings.goodbye if leaves else settings.no_input_prompt))
         if leaves:
             self._over.set()
 
     async def _reply(self) -> None:
-        text = await self._providers.stt.transcribe(self._untranscribed)
+        text = (await self._providers.stt.recognize(self._untranscribed)).text
         self._watch.lap("stt", _now())
         self._untranscribed = b""
         if text:
@@ -307,7 +309,7 @@ class AgentLeg:
     async def _spoken(self) -> None:
         """Wait until all is said, and add it to the history."""
         await self._speech.wait_below(0)
-        self._settle()
+        self._record_heard()
 
     def _report(self, kind: EventType, data: dict[str, Any]) -> None:
         self._emit(events.LegReported(self.leg_id, kind, {"agentId": self.leg_id, **data}))
@@ -315,7 +317,3 @@ class AgentLeg:
 
 def _now() -> float:
     return asyncio.get_running_loop().time()
-
-
-def _ignore(event: events.LegEvent) -> None:
-    """Take events before the leg runs."""

@@ -1,8 +1,9 @@
 """What every leg is: two ends for the bus, and one `run` that is its whole life."""
 
+import asyncio
 import secrets
-from collections.abc import Callable
-from typing import Protocol, TypeAlias, runtime_checkable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from bridge.call.bus.ends import Sink, Source
 from bridge.call.events import LegEvent
@@ -11,6 +12,8 @@ from bridge.errors import BridgeError, Unreachable
 
 Emit: TypeAlias = Callable[[LegEvent], None]
 """Takes what happens to a leg; never waits."""
+
+Result = TypeVar("Result")
 
 
 class Leg(Protocol):
@@ -35,7 +38,7 @@ class Leg(Protocol):
     async def run(self, emit: Emit) -> None:
         """Connect, live, and clean up; returns when the leg is over.
 
-        Before returning by itself the leg has emitted `LegEnded`. Cancellation hangs up: it says goodbye to the party within 1 s, frees
+        Before returning by itself the leg has emitted `LegEnded`. Cancellation hangs up within 1 s, frees
         every socket, task and timer, and emits nothing more.
         """
 
@@ -115,6 +118,22 @@ class Dialer(Protocol):
         Raises:
             InvalidState: the line has no provider.
         """
+
+
+def drop(_event: LegEvent) -> None:
+    """Take what happens to a leg that does not run, which is not reported."""
+
+
+async def run_until(
+    over: Awaitable[Result], leg_id: LegId, **work: Coroutine[Any, Any, None]
+) -> Result:
+    """Run tasks, each named after its keyword and the leg, until there is a result; return it."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(one, name=f"{name} {leg_id}") for name, one in work.items()]
+        result = await over
+        for task in tasks:
+            task.cancel()
+    return result
 
 
 def refusal_reason(error: BridgeError) -> EndReason:

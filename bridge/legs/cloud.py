@@ -16,7 +16,7 @@ from bridge.call import events
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics
 from bridge.call.setup_timings import SetupStep
 from bridge.errors import BridgeError
-from bridge.legs.base import Emit, refusal_reason
+from bridge.legs.base import Emit, drop, refusal_reason, run_until
 from bridge.legs.peer_media import PeerFactory, PeerMedia
 from bridge.legs.provider_requests import ProviderRequests
 from bridge.metrics.calls import SetupMetrics
@@ -24,7 +24,7 @@ from bridge.wire.call_event import EventType
 
 log = logging.getLogger(__name__)
 
-GOODBYE_SECONDS: Final = 0.8
+HANG_UP_SECONDS: Final = 0.8
 """How long the leg's end waits for Meta's answer to the hang-up, which goes on by itself after that."""
 
 _TICKS_PER_REPORT: Final = 50
@@ -119,7 +119,7 @@ class CloudLeg:
         """Set Meta's id of the outbound call, which Meta has accepted."""
         self.wacid = wacid
         self._note("dialled")
-        self._emit(events.LegDialled(self.leg_id))
+        self._media.emit(events.LegDialled(self.leg_id))
 
     def set_answer(self, sdp: str) -> None:
         """Set the answer of Meta's media server to the offer; the user has not picked up yet."""
@@ -131,14 +131,14 @@ class CloudLeg:
         if not self._rings and not self._accepted.is_set() and not self._over.done():
             self._rings = True
             self._note("ringing")
-            self._emit(events.LegRinging(self.leg_id))
+            self._media.emit(events.LegRinging(self.leg_id))
 
     def accepted(self) -> None:
         """Note that the user picked up."""
         if self._inbound is None and not self._accepted.is_set() and not self._over.done():
             self._accepted.set()
             self._note("accepted")
-            self._emit(events.LegAnswered(self.leg_id))
+            self._media.emit(events.LegAnswered(self.leg_id))
 
     def terminated(
         self,
@@ -154,21 +154,18 @@ class CloudLeg:
         """Connect and live until the call is over (`legs.base.Leg.run`)."""
         self._media.emit = emit
         try:
-            async with asyncio.TaskGroup() as group:
-                signal = group.create_task(self._signal(), name=f"signal {self.leg_id}")
-                media = group.create_task(self._run_media(), name=f"media {self.leg_id}")
-                reason = await self._over
-                signal.cancel()
-                media.cancel()
+            reason = await run_until(
+                self._over, self.leg_id, signal=self._signal(), media=self._run_media()
+            )
             emit(events.LegEnded(self.leg_id, reason, self._refusal))
         finally:
-            self._media.emit = None
+            self._media.emit = drop
             # Not in tasks: a hang-up may cancel this one now, and tasks that have not begun yet
             # would never free anything.
             try:
                 await self._media.peer.aclose()
             finally:
-                await self._say_goodbye()
+                await self._end_call()
 
     def answer(self) -> None:
         """Accept an inbound call; has no effect on an outbound one."""
@@ -185,14 +182,14 @@ class CloudLeg:
 
     async def aclose(self) -> None:
         """Free a leg that was never run, and hang up at Meta."""
-        await asyncio.gather(self._say_goodbye(), self._media.peer.aclose())
+        await asyncio.gather(self._end_call(), self._media.peer.aclose())
 
     async def _signal(self) -> None:
         """Exchange descriptions, and wait until the call is accepted."""
         try:
             await (self._call() if self._inbound is None else self._pick_up(self._inbound))
         except BridgeError as error:
-            log.warning("leg.not_signalled", extra={"kind": self.kind, "code": error.code})
+            log.warning("leg.signalling_failed", extra={"kind": self.kind, "code": error.code})
             self._refusal = error
             self._end(refusal_reason(error))
 
@@ -214,7 +211,7 @@ class CloudLeg:
                 self._described.set()
             except BridgeError as error:
                 # It only saves time: `accept` alone is enough.
-                log.warning("leg.not_pre_accepted", extra={"kind": self.kind, "code": error.code})
+                log.warning("leg.pre_accept_failed", extra={"kind": self.kind, "code": error.code})
         await self._accepted.wait()
         self._hang_up = self._signalling.terminate
         await self._requests.follow(self._signalling.accept(inbound.wacid, answer))
@@ -236,7 +233,7 @@ class CloudLeg:
         loop, session = asyncio.get_running_loop(), self._media.peer.session
         due = loop.time()
         session.start_sending(due)
-        self._emit(events.LegConnected(self.leg_id))
+        self._media.emit(events.LegConnected(self.leg_id))
         ticks = 0
         while True:
             due += FRAME_SECONDS
@@ -258,20 +255,20 @@ class CloudLeg:
         if trip := self._media.peer.session.statistics().round_trip_seconds:
             self._latency_sent = True
             latency = {"latencyMs": round(trip * 1000, 1)}
-            self._emit(events.LegReported(self.leg_id, EventType.CALL_LATENCY, latency))
+            self._media.emit(events.LegReported(self.leg_id, EventType.CALL_LATENCY, latency))
 
-    async def _say_goodbye(self) -> None:
+    async def _end_call(self) -> None:
         """Hang up at Meta, unless it has hung up itself."""
         if self._hung_up or not self.wacid:
             return
         self._hung_up = True
         try:
-            async with asyncio.timeout(GOODBYE_SECONDS):
+            async with asyncio.timeout(HANG_UP_SECONDS):
                 await self._hang_up(self.wacid)
         except TimeoutError:
-            log.info("leg.goodbye_late", extra={"kind": self.kind})
+            log.info("leg.hangup_timeout", extra={"kind": self.kind})
         except BridgeError as error:
-            log.warning("leg.goodbye_failed", extra={"kind": self.kind, "code": error.code})
+            log.warning("leg.hangup_failed", extra={"kind": self.kind, "code": error.code})
 
     def _end(self, reason: EndReason) -> None:
         if not self._over.done():
@@ -279,7 +276,3 @@ class CloudLeg:
 
     def _note(self, step: SetupStep) -> None:
         self._media.peer.setup.note(step, asyncio.get_running_loop().time())
-
-    def _emit(self, event: events.LegEvent) -> None:
-        if self._media.emit is not None:
-            self._media.emit(event)

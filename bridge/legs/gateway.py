@@ -1,49 +1,47 @@
-"""A party on a WhatsApp engine that speaks to us by REST and a PCM socket."""
+"""A party on a WhatsApp gateway that speaks to us by REST and a PCM socket."""
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from itertools import chain, repeat
 from typing import Final, Protocol, TypeAlias
 
 import aiohttp
 from aiohttp import WSMsgType
 
+from bridge.backoff import Backoff
 from bridge.call.bus.silence_detector import SilenceDetector
 from bridge.call.events import (
     LegAnswered,
     LegConnected,
     LegDialled,
     LegEnded,
-    LegEvent,
     LegRinging,
 )
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics
 from bridge.call.setup_timings import SetupClock
 from bridge.errors import BridgeError, CallNotFound
-from bridge.legs.base import Emit, refusal_reason
+from bridge.legs.base import Emit, drop, refusal_reason, run_until
 from bridge.legs.gateway_media import GatewayMedia
 from bridge.legs.provider_requests import ProviderRequests
-from bridge.whatsapp.gateway import GatewayEngine
+from bridge.whatsapp.gateway import Gateway
 from bridge.wire.gateway import BufferStatus, EngineCall, ErrorReported, Phase, Ready, StateChanged
 
 log = logging.getLogger(__name__)
 
-GOODBYE_SECONDS: Final = 0.6
+HANG_UP_SECONDS: Final = 0.6
 """How long a hang-up may take before the leg ends; the follower then retries it."""
-PULSE_SECONDS: Final = 0.5
+REPORT_SECONDS: Final = 0.5
 MIN_OPEN_SECONDS: Final = 1.0
 """A socket that was open for less counts as a failed attempt."""
-_BACKOFF: Final = (0.1, 0.2, 0.4, 0.8)
-_MAX_BACKOFF: Final = 1.5
+_BACKOFF: Final = Backoff(0.1, 1.5)
 
 _END_REASONS: Final = {"reject": EndReason.REJECTED, "terminate": EndReason.REMOTE_HANGUP}
-"""By the last word of the type of the engine's events."""
+"""By the last word of the type of the gateway's events."""
 
 
 @dataclass(frozen=True, slots=True)
-class RetryPolicy:
+class GatewayTimeouts:
     """In seconds."""
 
     socket: float = 20.0
@@ -53,29 +51,29 @@ class RetryPolicy:
 
 
 class Follower(Protocol):
-    """Polls the engine's list of calls, and updates their legs."""
+    """Polls the gateway's list of calls, and updates their legs."""
 
     def follow(self, call_id: str, leg: "GatewayLeg") -> None:
         """Pass the call's state on to the leg from now on (`GatewayLeg.update`)."""
 
     def mark_known(self, call_id: str) -> None:
-        """Note that the engine has the call, whether it has listed it or not."""
+        """Note that the gateway has the call, whether it has listed it or not."""
 
     def forget(self, call_id: str, *, unwanted: bool) -> None:
-        """Stop following; with `unwanted`, hang the call up for as long as the engine lists it."""
+        """Stop following; with `unwanted`, hang the call up for as long as the gateway lists it."""
 
     def poll_now(self) -> None:
         """Poll at once instead of at the next interval."""
 
 
 Dial: TypeAlias = Callable[[], Awaitable[str]]
-"""Makes the engine dial, and returns its id of the call; raises `BridgeError`."""
+"""Makes the gateway dial, and returns its id of the call; raises `BridgeError`."""
 
 
 class GatewayLeg:
-    """A call on an engine: an inbound one by its id, or an outbound one that `run` dials.
+    """A call on a gateway: an inbound one by its id, or an outbound one that `run` dials.
 
-    `run` opens the call's socket, and reopens it for as long as the call lives. Engines have no DTMF.
+    `run` opens the call's socket, and reopens it for as long as the call lives. Gateways take no DTMF.
     """
 
     kind = LegKind.GATEWAY
@@ -84,21 +82,21 @@ class GatewayLeg:
         self,
         leg_id: LegId,
         *,
-        engine: GatewayEngine,
+        gateway: Gateway,
         follower: Follower,
         call: str | Dial,
-        retry_policy: RetryPolicy = RetryPolicy(),
+        timeouts: GatewayTimeouts = GatewayTimeouts(),
     ) -> None:
         self.leg_id = leg_id
-        self._engine = engine
+        self._gateway = gateway
         self._follower = follower
         self._call_id = call if isinstance(call, str) else ""
-        """The engine's; empty until the dial is accepted."""
+        """The gateway's; empty until the dial is accepted."""
         self._dial = None if isinstance(call, str) else call
         self._inbound = self._dial is None
-        self._retry_policy = retry_policy
+        self._timeouts = timeouts
         self._loop = asyncio.get_running_loop()
-        self._media = self.source = self.sink = GatewayMedia(engine.media)
+        self._media = self.source = self.sink = GatewayMedia(gateway.media)
         self._began = self._loop.time()
         self._setup = SetupClock(self._began)
         self._requests = ProviderRequests()
@@ -106,11 +104,11 @@ class GatewayLeg:
         self._over: asyncio.Future[EndReason] = self._loop.create_future()
         self._accepted = asyncio.Event()
         self._answered_at: float | None = None
-        self._emit: Emit | None = None
+        self._emit: Emit = drop
         self._rang = False
         self._connected = False
         self._gone = False
-        """Whether the engine itself has ended the call."""
+        """Whether the gateway itself has ended the call."""
         self._hinted: EndReason | None = None
         self._phase: Phase | None = None
         if self._inbound:
@@ -122,18 +120,13 @@ class GatewayLeg:
         try:
             if self._dial is not None:
                 await self._place(self._dial)
-            async with asyncio.TaskGroup() as group:
-                tasks = (
-                    group.create_task(self._talk(), name=f"media {self.leg_id}"),
-                    group.create_task(self._watch_silence(), name=f"silence {self.leg_id}"),
-                )
-                reason = await self._over
-                for task in tasks:
-                    task.cancel()
+            reason = await run_until(
+                self._over, self.leg_id, media=self._talk(), silence=self._watch_silence()
+            )
         except BridgeError as error:
             reason, self._refusal = refusal_reason(error), error
         finally:
-            self._emit = None
+            self._emit = drop
             await self.aclose()
         log.info("leg.closed", extra={"reason": reason})
         emit(LegEnded(self.leg_id, reason, self._refusal))
@@ -144,8 +137,8 @@ class GatewayLeg:
             self._accepted.set()
 
     async def decline(self, peer: str, message: str) -> bool:
-        """Decline the call with a message (`whatsapp.gateway.GatewayEngine.decline`)."""
-        return await self._engine.decline(self._call_id, peer, message)
+        """Decline the call with a message (`whatsapp.gateway.Gateway.decline`)."""
+        return await self._gateway.decline(self._call_id, peer, message)
 
     def statistics(self) -> LegStatistics:
         """Return the leg's figures until now."""
@@ -156,22 +149,22 @@ class GatewayLeg:
         )
 
     async def aclose(self) -> None:
-        """Hang up, within `GOODBYE_SECONDS`; also frees a leg that was never run."""
+        """Hang up, within `HANG_UP_SECONDS`; also frees a leg that was never run."""
         if self._call_id:
             self._follower.forget(self._call_id, unwanted=not self._gone)
         if self._gone or not self._call_id:
             return
         self._gone = True
         try:
-            async with asyncio.timeout(GOODBYE_SECONDS):
-                await self._engine.hangup(self._call_id)
+            async with asyncio.timeout(HANG_UP_SECONDS):
+                await self._gateway.hangup(self._call_id)
         except CallNotFound:
             pass
         except (BridgeError, TimeoutError) as error:
             log.warning("leg.hangup_failed", extra={"error": type(error).__name__})
 
     def update(self, call: EngineCall | None) -> None:
-        """Take the call's state on the engine; None when it is no longer listed."""
+        """Take the call's state on the gateway; None when it is no longer listed."""
         phase = Phase.ENDED if call is None else call.phase
         if phase is not self._phase:
             log.debug("gateway.call_changed", extra={"leg": self.leg_id, "phase": phase})
@@ -189,14 +182,14 @@ class GatewayLeg:
         if phase is Phase.ENDED:
             self._gone = True
             self._finish(self._reason())
-        elif self._emit is None:
+        elif self._emit is drop:
             return  # before `run`; the next poll brings it again
         elif phase is Phase.ACTIVE:
             self._pick_up()
         elif phase in (Phase.RINGING, Phase.CONNECTING) and not (self._inbound or self._rang):
             self._rang = True
             self._setup.note("ringing", self._loop.time())
-            self._emit_event(LegRinging(self.leg_id))
+            self._emit(LegRinging(self.leg_id))
 
     def _pick_up(self) -> None:
         if self._inbound:
@@ -207,7 +200,7 @@ class GatewayLeg:
         elif self._answered_at is None:
             self._answered_at = self._loop.time()
             self._setup.note("accepted", self._answered_at)
-            self._emit_event(LegAnswered(self.leg_id))
+            self._emit(LegAnswered(self.leg_id))
 
     def _reason(self) -> EndReason:
         if self._answered_at is not None or self._inbound:
@@ -215,11 +208,7 @@ class GatewayLeg:
         if self._hinted is not None:
             return EndReason.REJECTED
         rang = self._loop.time() - self._began
-        return EndReason.NO_ANSWER if rang >= self._retry_policy.no_answer else EndReason.REJECTED
-
-    def _emit_event(self, event: LegEvent) -> None:
-        if self._emit is not None:
-            self._emit(event)
+        return EndReason.NO_ANSWER if rang >= self._timeouts.no_answer else EndReason.REJECTED
 
     def _finish(self, reason: EndReason) -> None:
         if not self._over.done():
@@ -230,18 +219,17 @@ class GatewayLeg:
         self._began = self._loop.time()
         self._setup.note("dialled", self._began)
         self._follower.follow(self._call_id, self)
-        self._emit_event(LegDialled(self.leg_id))
+        self._emit(LegDialled(self.leg_id))
 
     async def _talk(self) -> None:
         """Answer an inbound call, and keep a socket open."""
         if self._inbound and not await self._accept():
             return
-        lost = self._loop.time()
-        delays = chain(_BACKOFF, repeat(_MAX_BACKOFF))
+        lost, failures = self._loop.time(), 0
         while True:
             opened = self._loop.time()
             try:
-                async with self._engine.socket(self._call_id) as socket:
+                async with self._gateway.socket(self._call_id) as socket:
                     self._requests.note(None)
                     await self._exchange(socket)
             except BridgeError as error:
@@ -249,22 +237,22 @@ class GatewayLeg:
                     self._requests.note(error)
                 log.info("leg.socket_refused", extra={"code": error.code})
             if self._loop.time() - opened >= MIN_OPEN_SECONDS:
-                lost = self._loop.time()
-                delays = chain(_BACKOFF, repeat(_MAX_BACKOFF))
+                lost, failures = self._loop.time(), 0
                 log.info("leg.socket_lost")
             self._follower.poll_now()  # perhaps the call is over
             if self._answered_at is None:
                 lost = self._loop.time()
-            elif self._loop.time() - lost >= self._retry_policy.socket:
-                log.warning("leg.socket_given_up")
+            elif self._loop.time() - lost >= self._timeouts.socket:
+                log.warning("leg.socket_reconnect_failed")
                 self._finish(EndReason.MEDIA_TIMEOUT)
                 return
-            await asyncio.sleep(next(delays))
+            failures += 1
+            await asyncio.sleep(_BACKOFF.after(failures))
 
     async def _accept(self) -> bool:
         await self._accepted.wait()
         try:
-            await self._requests.follow(self._engine.answer(self._call_id))
+            await self._requests.follow(self._gateway.answer(self._call_id))
         except BridgeError as error:
             self._gone = isinstance(error, CallNotFound)
             self._refusal = None if self._gone else error
@@ -282,7 +270,7 @@ class GatewayLeg:
             self._follower.mark_known(self._call_id)
             self._setup.note("socket", self._loop.time())
             log.info("leg.connected", extra={"kind": self.kind})
-            self._emit_event(LegConnected(self.leg_id))
+            self._emit(LegConnected(self.leg_id))
         async with asyncio.TaskGroup() as group:
             sending = group.create_task(self._send(socket), name=f"send {self.leg_id}")
             async for message in socket:
@@ -308,13 +296,13 @@ class GatewayLeg:
         self._media.receive(data)
 
     def _read(self, text: str) -> None:
-        match self._engine.read(text):
+        match self._gateway.read(text):
             case BufferStatus() as backlog:
                 self._media.note_buffer(backlog)
             case StateChanged(phase):
                 self._set_phase(phase)
             case ErrorReported(code):
-                log.warning("leg.engine_complains", extra={"code": code[:40]})
+                log.warning("leg.gateway_error", extra={"code": code[:40]})
             case Ready(supported=False):
                 log.error("leg.wrong_format")
                 self._finish(EndReason.FAILED)
@@ -324,7 +312,7 @@ class GatewayLeg:
     async def _watch_silence(self) -> None:
         watch = SilenceDetector(self.leg_id)
         while True:
-            await asyncio.sleep(PULSE_SECONDS)
+            await asyncio.sleep(REPORT_SECONDS)
             event = watch.check(self._media.last_received, self._loop.time())
             if event is not None:
-                self._emit_event(event)
+                self._emit(event)

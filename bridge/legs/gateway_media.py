@@ -1,4 +1,4 @@
-"""A gateway leg's audio: a source pulled by the clock, a steady sink, and the socket between them."""
+"""A gateway leg's audio: a source pulled by the clock, a sink that is always clocked, and the socket between them."""
 
 import asyncio
 from collections import deque
@@ -17,7 +17,7 @@ MIN_DELAY: Final = 0.06
 MAX_DELAY: Final = 1.0
 """Playout delay at most; older frames are dropped, and counted."""
 QUEUE_SECONDS: Final = 0.24
-"""Audio queued for the engine at most; the oldest is dropped, and counted."""
+"""Audio queued for the gateway at most; the oldest is dropped, and counted."""
 
 
 class GatewayMedia:
@@ -28,7 +28,7 @@ class GatewayMedia:
     are counted as `SentAudio.dropped_frames` and `ReceivedAudio.late`.
     """
 
-    steady = True
+    always_clocked = True
 
     def __init__(self, media: MediaFormat) -> None:
         self._media = media
@@ -107,7 +107,7 @@ class GatewayMedia:
             self._push_playout(pcm[begin : begin + FRAME_BYTES], now)
 
     def note_buffer(self, backlog: BufferStatus) -> None:
-        """Pause sending while too much is buffered at the engine.
+        """Pause sending while too much is buffered at the gateway.
 
         It plays in real time, so the end of the pause is known even if it never reports it.
         """

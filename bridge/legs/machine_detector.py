@@ -16,10 +16,10 @@ class MachineDetectorLeg:
 
     kind = LegKind.MACHINE_DETECTOR
     source = None
-    steady = True
+    always_clocked = True
 
     def __init__(self, leg_id: LegId, *, count: Callable[[str], None]) -> None:
-        """Make it; `count` is called with the result."""
+        """`count` is called with the result."""
         self.leg_id = leg_id
         self.sink = self
         self._count = count

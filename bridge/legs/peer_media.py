@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 from bridge.call.bus.silence_detector import SilenceDetector
-from bridge.call.events import DigitReceived, LegEvent, LegReported, LegSilent
+from bridge.call.events import DigitReceived, LegReported, LegSilent
 from bridge.call.model import EndReason, LegId, LegKind
 from bridge.errors import NegotiationFailed
+from bridge.legs.base import Emit, drop, run_until
 from bridge.metrics.calls import SetupMetrics
 from bridge.rtc.peer import Peer
 from bridge.wire.call_event import EventType
@@ -27,7 +28,7 @@ class PeerMedia:
         self, leg_id: LegId, kind: LegKind, *, peer: PeerFactory, counters: SetupMetrics
     ) -> None:
         self.peer = peer(self._digit_received, self._restarted)
-        self.emit: Callable[[LegEvent], None] | None = None
+        self.emit: Emit = drop
         """Set while the leg runs; digits received before are dropped."""
         self._leg_id = leg_id
         self._kind = kind
@@ -62,13 +63,7 @@ class PeerMedia:
 
     async def run_until_closed(self, **work: Coroutine[Any, Any, None]) -> EndReason:
         """Run tasks, each under its name, until the peer is gone; return why it is."""
-        async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(one, name=f"{name} {self._leg_id}") for name, one in work.items()
-            ]
-            closed = await self.peer.wait_closed()
-            for task in tasks:
-                task.cancel()
+        closed = await run_until(self.peer.wait_closed(), self._leg_id, **work)
         log.info("leg.closed", extra={"reason": closed})
         if closed == "closed":
             return EndReason.REMOTE_HANGUP
@@ -82,7 +77,7 @@ class PeerMedia:
     def check_silence(self, now: float) -> None:
         """Emit `LegSilent` or `LegResumed` when that has changed; to be called every 0.5 s."""
         event = self._silence.check(self.peer.session.last_received(), now)
-        if event is not None and self.emit is not None:
+        if event is not None:
             silent = isinstance(event, LegSilent)
             log.info("leg.silent" if silent else "leg.resumed", extra={"kind": self._kind})
             self.emit(event)
@@ -97,11 +92,9 @@ class PeerMedia:
         return sent
 
     def _digit_received(self, digit: str) -> None:
-        if self.emit is not None:
-            self.emit(DigitReceived(self._leg_id, digit))
+        self.emit(DigitReceived(self._leg_id, digit))
 
     def _restarted(self, succeeded: bool) -> None:  # noqa: FBT001 - the peer's signature
         self._counters.ice_restart("succeeded" if succeeded else "failed")
-        if self.emit is not None:
-            data = {"succeeded": succeeded}
-            self.emit(LegReported(self._leg_id, EventType.LEG_RESTARTED, data))
+        data = {"succeeded": succeeded}
+        self.emit(LegReported(self._leg_id, EventType.LEG_RESTARTED, data))

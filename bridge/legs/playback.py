@@ -10,7 +10,7 @@ from bridge.audio.frame import FRAME_BYTES
 from bridge.call import events
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics, ReceivedAudio
 from bridge.errors import BridgeError, LimitExceeded
-from bridge.legs.base import Emit
+from bridge.legs.base import Emit, drop
 from bridge.media.decoding.decoders import Decoding
 from bridge.wire.call_event import EventType
 
@@ -66,7 +66,7 @@ class PlaybackLeg:
         self._room = asyncio.Event()
         self._empty = asyncio.Event()
         self._played = 0
-        self._emit: Emit | None = None
+        self._emit: Emit = drop
         self._resumed = asyncio.Event()
         if not options.waits:
             self._resumed.set()
@@ -177,10 +177,6 @@ class PlaybackLeg:
         )
 
     def _report(self, kind: EventType, **data: str) -> None:
-        if self._emit is not None:
-            seconds = round(self.played_seconds, 2)
-            self._emit(
-                events.LegReported(
-                    self.leg_id, kind, {"playbackId": self.leg_id, "seconds": seconds, **data}
-                )
-            )
+        seconds = round(self.played_seconds, 2)
+        facts = {"playbackId": self.leg_id, "seconds": seconds, **data}
+        self._emit(events.LegReported(self.leg_id, kind, facts))

@@ -10,7 +10,13 @@ from bridge.audio.codec.sample_encoding import MIN_BYTES, guess_encoding
 from bridge.audio.detect.level import level
 from bridge.audio.frame import FRAME_SECONDS, SILENCE
 from bridge.call.model import ReceivedAudio
-from bridge.wire.stream.media_format import PIECE_SECONDS, MediaDecoder, MediaFormat
+from bridge.wire.stream.media_format import (
+    IN_PYTHON,
+    PIECE_SECONDS,
+    Conversion,
+    MediaDecoder,
+    MediaFormat,
+)
 
 _PROBE_BYTES: Final = 2 * MIN_BYTES
 IDLE_SECONDS: Final = 1.0
@@ -34,6 +40,7 @@ class InboundAudio:
         on_incomplete: Callable[[], None],
         *,
         limit_seconds: float = LIMIT_SECONDS,
+        conversion: Conversion = IN_PYTHON,
     ) -> None:
         """Make an empty buffer.
 
@@ -45,7 +52,7 @@ class InboundAudio:
         """Frames played."""
         self._on_dropped = on_dropped
         self._on_incomplete = on_incomplete
-        self._decoder = MediaDecoder(media)
+        self._decoder = MediaDecoder(media, conversion)
         self._idle_frames = 0
         """How often there was nothing to play since the last message."""
         self._long = round(media.second_bytes * PIECE_SECONDS)
@@ -53,6 +60,7 @@ class InboundAudio:
         self._encoding = media.encoding.value
         self._probe = bytearray()
         """The latest audio as it came, to tell its encoding."""
+        self._roughness = conversion.roughness
         self._guesses: deque[str | None] = deque(maxlen=2)
         self._last = SILENCE
 
@@ -65,9 +73,7 @@ class InboundAudio:
         if len(self._probe) < _PROBE_BYTES:
             self._probe += samples
         for pcm in self._decoder.decode(samples):
-            before = self.queue.dropped_seconds
-            self.queue.add(pcm)
-            if (dropped := self.queue.dropped_seconds - before) > 0:
+            if dropped := self.queue.add(pcm):
                 self._on_dropped(dropped)
             if len(message) > self._long:
                 await asyncio.sleep(0)
@@ -96,7 +102,7 @@ class InboundAudio:
         To be called about once a second; two checks in a row must agree.
         """
         if len(self._probe) >= _PROBE_BYTES:
-            self._guesses.append(guess_encoding(bytes(self._probe)))
+            self._guesses.append(guess_encoding(bytes(self._probe), self._roughness))
             self._probe.clear()
         first, last = (*self._guesses, None, None)[:2]
         return first if first and first == last != self._encoding else ""

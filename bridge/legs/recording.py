@@ -2,7 +2,7 @@
 
 All tracks of a call share one span of time, so they are aligned; what the clock skipped, and what
 is paused, is silence. Audio is in memory for a second or two and is then written by a thread: a process
-that is killed leaves a playable file. A track of Opus packets takes those that are relayed, and frames
+that is killed leaves a playable file. A track of Opus packets takes those that are forwarded undecoded, and frames
 only where there are none (`audio.file.track_file`).
 """
 
@@ -22,6 +22,7 @@ from bridge.audio.file.track_file import TrackFile, WavFile
 from bridge.audio.frame import Frame
 from bridge.call import events
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics, SentAudio
+from bridge.call.recording import Written
 from bridge.legs.base import Emit
 from bridge.media.disk_space import DiskSpace
 from bridge.media.recording.repair import repair_ogg
@@ -72,16 +73,16 @@ class RecorderLeg:
         self.path = path
         self.paused = False
         """Whether silence is written in place of the audio."""
-        self.awaiting_consent = False
+        self.awaiting_announcement = False
         """As `paused`, until the recording has been announced."""
         self.failure = ""
         """Why the file is not written any further: one of the three above, or `give_up`'s; empty if it is."""
         self._span = span
         self._file = file or WavFile()
-        self.steady = self._file.steady
-        """See `call.bus.ends.Sink`."""
-        self.relay_codec = self._file.codec
+        self.passthrough_codec = self._file.codec
         """See `call.bus.ends.PacketSink`."""
+        self.always_clocked = self.passthrough_codec is None
+        """See `call.bus.ends.Sink`."""
         self._threads = threads
         self._space = space
         self._on_over = on_over
@@ -94,26 +95,25 @@ class RecorderLeg:
         self.failure = self.failure or reason
 
     @property
-    def seconds(self) -> float:
-        """Duration of the audio in the file."""
-        return self._file.seconds
-
-    @property
     def written_bytes(self) -> int:
         """Bytes of audio in the file."""
         return self._file.audio_bytes
 
     @property
-    def size_bytes(self) -> int:
-        """Size of the file; 0 if writing failed before there was anything in it."""
-        return 0 if self.failure and not self._file.audio_bytes else self._file.size_bytes
+    def written(self) -> Written:
+        """What is in the file; nothing if writing failed before."""
+        file = self._file
+        failed = self.failure and not file.audio_bytes
+        return Written(0 if failed else file.size_bytes, file.seconds)
+
+    @property
+    def _silent(self) -> bool:
+        return self.paused or self.awaiting_announcement
 
     def push(self, frame: Frame, now: float) -> None:
         """Take a frame."""
-        span = self._span
-        if span.began <= now < span.over and not self.failure:
-            silent = self.paused or self.awaiting_consent
-            self._file.push(frame, now - span.began, silent=silent)
+        if self._span.began <= now < self._span.over and not self.failure:
+            self._file.push(frame, now - self._span.began, silent=self._silent)
 
     def take(self, packet: EncodedPacket, now: float) -> bool:
         """Take a packet; none while it is paused, which leaves a gap to be filled.
@@ -121,15 +121,10 @@ class RecorderLeg:
         Returns:
             False for another codec, which a source may change to at any time.
         """
-        if packet.codec is not self.relay_codec:
+        if packet.codec is not self.passthrough_codec:
             return False
         span = self._span
-        if (
-            span.began <= now < span.over
-            and not self.failure
-            and not self.paused
-            and not self.awaiting_consent
-        ):
+        if span.began <= now < span.over and not self.failure and not self._silent:
             self._file.take(packet, now - span.began)
         return True
 
@@ -154,7 +149,7 @@ class RecorderLeg:
 
     async def _finish(self) -> None:
         self._ended = True
-        if not self.steady:
+        if not self.always_clocked:
             # Nobody has stopped the recording: the first track that ends sets the length of all.
             self._span.over = min(self._span.over, self._loop.time())
         await self._write()
@@ -172,7 +167,7 @@ class RecorderLeg:
                 await self._loop.run_in_executor(self._threads, write)
             except OSError as error:
                 self.failure = DISK_FULL if error.errno in _FULL else DISK_FAILED
-                if not self.steady:
+                if not self.always_clocked:
                     # What was begun is cut off, and the file is whole.
                     await self._loop.run_in_executor(self._threads, repair_ogg, self.path)
                 return

@@ -31,6 +31,8 @@ class OutboundQueue(Generic[Message, Text]):
         """
         self._milliseconds = milliseconds
         self._second = 1000 * tracks
+        self._window = WINDOW_SECONDS * self._second - milliseconds
+        """Milliseconds that may be in flight before another message."""
         self._texts: deque[Text] = deque(maxlen=max_texts)
         self._audio: deque[Message] = deque()
         self._sent = self._confirmed = 0
@@ -41,14 +43,19 @@ class OutboundQueue(Generic[Message, Text]):
         self.dropped_texts = 0
 
     @property
+    def waiting(self) -> bool:
+        """Whether anything is queued."""
+        return bool(self._audio or self._texts)
+
+    @property
     def full(self) -> bool:
         """Whether so much is in flight that no more audio may be sent."""
-        in_flight = self._sent - self._confirmed
-        return in_flight + self._milliseconds > WINDOW_SECONDS * self._second
+        return self._sent - self._confirmed > self._window
 
     def add_text(self, text: Text) -> None:
         """Queue a text; texts are sent before all queued audio."""
-        self.dropped_texts += len(self._texts) == self._texts.maxlen
+        if len(self._texts) == self._texts.maxlen:
+            self.dropped_texts += 1
         self._texts.append(text)
 
     def add(self, message: Message, now: float) -> Message | None:
@@ -59,6 +66,13 @@ class OutboundQueue(Generic[Message, Text]):
         if self._behind_since is None:
             self._behind_since = now
         return self._audio.popleft()
+
+    def try_send(self) -> bool:
+        """Count a message of audio as sent, unless it must be queued: others are, or too much is in flight."""
+        if self._audio or self._texts or self._sent - self._confirmed > self._window:
+            return False
+        self._sent += self._milliseconds
+        return True
 
     def next(self) -> Message | Text | None:
         """Return what is to be sent now; None when nothing is, or may be."""

@@ -9,6 +9,7 @@ from typing import Final
 
 import numpy as np
 
+from bridge.audio.codec.codec import Codec
 from bridge.audio.detect.vad import Vad
 from bridge.audio.file.wav import parse_wav
 from bridge.audio.frame import (
@@ -21,11 +22,12 @@ from bridge.audio.frame import (
     Push,
 )
 from bridge.call import events
-from bridge.call.bus.ends import Relay, Source
+from bridge.call.bus.ends import Forwarder, Source
 from bridge.call.bus.frame_counter import FrameCounter
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics
 from bridge.errors import RemoteProtocolError, Unreachable
 from bridge.legs.base import Emit
+from bridge.rtp.offload import SinkMode, SinkOffload, offloadable_owner
 from bridge.wire.call_event import EventType
 
 log = logging.getLogger(__name__)
@@ -39,7 +41,7 @@ REPEAT_SECONDS: Final = 0.7
 """Silence that ends a phrase."""
 
 ROOM_NOISE: Final = np.random.default_rng(0).integers(-32, 33, FRAME_SAMPLES, "<i2").tobytes()
-"""What a microphone hears of a quiet room, about -65 dBov: a party that listens is not muted."""
+"""The noise of a quiet room at a microphone, about -65 dBov: a party that listens is not muted."""
 
 _PAUSE_FRAMES: Final = round(1.5 / FRAME_SECONDS)
 _LEAD_FRAMES: Final = round(0.1 / FRAME_SECONDS)
@@ -169,12 +171,12 @@ class _Parrot:
 class _Echo:
     """The echo contact's source."""
 
-    relay_codec = None
+    passthrough_codec = None
 
     def __init__(self) -> None:
         self.push: Push | None = None
 
-    def attach(self, push: Push | None, relay: Relay | None = None) -> None:
+    def attach(self, push: Push | None, forward: Forwarder | None = None) -> None:
         """Set where the echo goes."""
         self.push = push
 
@@ -226,7 +228,7 @@ class SimulatedContact:
         return self if self._echo is None else self._echo
 
     @property
-    def steady(self) -> bool:
+    def always_clocked(self) -> bool:
         """Whether silence counts, so that a frame is needed every 20 ms."""
         return self._behaviour is Behaviour.REPEAT
 
@@ -249,6 +251,26 @@ class SimulatedContact:
         if self._echo is not None and self._echo.push is not None:
             self._counter.count_received(frame.pcm)
             self._echo.push(frame, now)
+
+    @property
+    def offloadable(self) -> bool:
+        """Whether frames may pass the echo without this object (`rtp.offload.Offloadable`)."""
+        return (
+            self._emit is not None
+            and self._echo is not None
+            and offloadable_owner(self._echo.push) is not None
+        )
+
+    def offload(
+        self, mode: SinkMode, epoch: object, codec: Codec | None = None
+    ) -> SinkOffload | None:
+        """Offload the stream that the echo goes to."""
+        owner = None if self._echo is None else offloadable_owner(self._echo.push)
+        return None if owner is None else owner.offload(mode, epoch, codec)
+
+    def passed(self, frames: int, level_dbov: float) -> None:
+        """Count frames that went that way (`rtp.offload.Passing`); the figures of both directions then lag by a second."""
+        self._counter.count_passed(frames, level_dbov)
 
     async def run(self, emit: Emit) -> None:
         """Ring, talk, and leave; see `legs.base.Leg`."""
@@ -286,7 +308,7 @@ class SimulatedContact:
         elif reason := await self._ring(emit):
             return reason
         self._emit = emit
-        log.debug("simulator.talks", extra={"behaviour": self._behaviour})
+        log.debug("simulator.answered", extra={"behaviour": self._behaviour})
         emit(events.LegConnected(self.leg_id))
         # The contact is in this process.
         emit(events.LegReported(self.leg_id, EventType.CALL_LATENCY, {"latencyMs": 0.0}))
@@ -297,12 +319,11 @@ class SimulatedContact:
 
     async def _ring(self, emit: Emit) -> EndReason | None:
         """Ring the contact; return why it did not take the call, None when it did."""
-        log.debug("simulator.rung", extra={"behaviour": self._behaviour})
+        log.debug("simulator.ringing", extra={"behaviour": self._behaviour})
         if self._behaviour is Behaviour.UNREACHABLE:
-            known = "; the simulator knows 15550100001 to 15550100009"
-            raise Unreachable(
-                f"the number cannot be reached{known * (self._number not in CONTACTS)}"
-            )
+            is_contact = self._number in CONTACTS
+            known = "" if is_contact else "; the simulator knows 15550100001 to 15550100009"
+            raise Unreachable(f"the number cannot be reached{known}")
         emit(events.LegDialled(self.leg_id))
         await asyncio.sleep(0)  # as over any network, the dial is answered before the phone rings
         emit(events.LegRinging(self.leg_id))

@@ -12,7 +12,7 @@ from bridge.call import events
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics
 from bridge.errors import BridgeError, LimitExceeded, SdpError
 from bridge.legs import sip_reasons
-from bridge.legs.base import Emit, Transferable, refusal_reason
+from bridge.legs.base import Emit, Transferable, drop, refusal_reason, run_until
 from bridge.legs.sip_media import SipMedia
 from bridge.metrics.calls import SetupMetrics
 from bridge.rtc.plain_peer import PlainPeer
@@ -27,7 +27,7 @@ PlainPeerFactory: TypeAlias = Callable[[Callable[[str], None], Callable[[], str]
 
 DIALLED_SECONDS: Final = 1.0
 """A dial that the trunk has not refused by then counts as accepted, though the telephone may ring later."""
-GOODBYE_SECONDS: Final = 0.8
+HANG_UP_SECONDS: Final = 0.8
 """How long the leg waits for the end of its dialog; the user agent completes it in the background."""
 _NOT_ACCEPTABLE: Final = 488
 _RINGING, _PROGRESS = 180, 183
@@ -87,8 +87,7 @@ class SipLeg:
         if inbound is not None and inbound.sdp:
             self._peer.set_remote(inbound.sdp)
         self.source = self.sink = self._peer.session
-        self._send: Emit | None = None
-        """Set while the leg runs; what happens before or after is not reported."""
+        self._emit: Emit = drop
         loop = asyncio.get_running_loop()
         self._clock = loop.time
         self._over: asyncio.Future[EndReason] = loop.create_future()
@@ -109,7 +108,7 @@ class SipLeg:
             self._peer,
             by_info=options.dtmf == "info",
             send_info=lambda digit: dialog.send_digit(digit, DIGIT_SECONDS),
-            emit=self._emit,
+            emit=lambda event: self._emit(event),
             on_timeout=lambda: self._end(EndReason.MEDIA_TIMEOUT),
         )
         self._context = copy_context()
@@ -117,26 +116,23 @@ class SipLeg:
 
     async def run(self, emit: Emit) -> None:
         """Dial or ring, and live until the call is over (`legs.base.Leg.run`)."""
-        self._send = emit
+        self._emit = emit
         self._context = copy_context()  # what happens to the dialog is logged as this leg's
         try:
-            async with asyncio.TaskGroup() as group:
-                signal = group.create_task(self._signal(), name=f"signal {self.leg_id}")
-                media = group.create_task(self._media.run(), name=f"media {self.leg_id}")
-                reason = await self._over
-                signal.cancel()
-                media.cancel()
+            reason = await run_until(
+                self._over, self.leg_id, signal=self._signal(), media=self._media.run()
+            )
             if reason in _OF_CALLEE:
                 self._note_dialled()
             emit(events.LegEnded(self.leg_id, reason, self._refusal))
         finally:
-            self._send = None
+            self._emit = drop
             self._over.cancel()
             # Not in tasks, which would never run if this one was cancelled before its first step.
             try:
                 await self._peer.aclose()
             finally:
-                await self._say_goodbye()
+                await self._end_call()
 
     def answer(self) -> None:
         """Accept an inbound call; has no effect on an outbound one."""
@@ -171,14 +167,14 @@ class SipLeg:
 
     async def aclose(self) -> None:
         """Free a leg that was never run, and end its dialog."""
-        await asyncio.gather(self._say_goodbye(), self._peer.aclose())
+        await asyncio.gather(self._end_call(), self._peer.aclose())
 
     async def _signal(self) -> None:
         """Dial, or ring until our side answers."""
         try:
             await (self._call() if self._inbound is None else self._pick_up(self._inbound))
         except BridgeError as error:
-            log.warning("leg.not_signalled", extra={"kind": self.kind, "code": error.code})
+            log.warning("leg.signalling_failed", extra={"kind": self.kind, "code": error.code})
             self._refusal = error
             self._end_code = 503 if isinstance(error, LimitExceeded) else 500
             self._end(refusal_reason(error))
@@ -211,7 +207,7 @@ class SipLeg:
         try:
             self._handle(event)
         except SdpError as error:
-            log.warning("leg.bad_description", extra={"kind": self.kind, "code": error.code})
+            log.warning("leg.invalid_sdp", extra={"kind": self.kind, "code": error.code})
             self._counters.leg_setup(self.kind, "failed", 0.0)
             self._refusal = error
             self._end(EndReason.FAILED)
@@ -296,7 +292,7 @@ class SipLeg:
                 self._dialog.answer(self._peer.create_reoffer(self._direction))
                 self._reoffering, self._offered = True, self._direction
         except BridgeError as error:
-            log.info("leg.offer_not_taken", extra={"kind": self.kind, "code": error.code})
+            log.info("leg.reoffer_failed", extra={"kind": self.kind, "code": error.code})
             self._dialog.refuse(_NOT_ACCEPTABLE)
             return
         self._check_hold()
@@ -364,20 +360,14 @@ class SipLeg:
     def _digit_received(self, digit: str) -> None:
         self._emit(events.DigitReceived(self.leg_id, digit))
 
-    async def _say_goodbye(self) -> None:
+    async def _end_call(self) -> None:
         """End the dialog, unless the far side has."""
         if self._ended or not self._invited:
             return
         self._ended = True
         self._dialog.hang_up(self._end_code)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(GOODBYE_SECONDS):
-                await self._dialog.wait_closed()
+        await self._dialog.wait_closed(HANG_UP_SECONDS)
 
     def _end(self, reason: EndReason) -> None:
         if not self._over.done():
             self._over.set_result(reason)
-
-    def _emit(self, event: events.LegEvent) -> None:
-        if self._send is not None:
-            self._send(event)

@@ -7,42 +7,19 @@ from bridge.call.model import EndReason
 from bridge.errors import BridgeError, TrunkFailed, TrunkRefused, TrunkUnreachable
 
 CAUSES: Final[Mapping[int, EndReason]] = {
-    1: EndReason.UNREACHABLE,
-    2: EndReason.UNREACHABLE,
-    3: EndReason.UNREACHABLE,
+    **dict.fromkeys((1, 2, 3, 20, 22, 23, 27, 28), EndReason.UNREACHABLE),
     17: EndReason.BUSY,
-    18: EndReason.NO_ANSWER,
-    19: EndReason.NO_ANSWER,
-    20: EndReason.UNREACHABLE,
+    **dict.fromkeys((18, 19), EndReason.NO_ANSWER),
     21: EndReason.REJECTED,
-    22: EndReason.UNREACHABLE,
-    23: EndReason.UNREACHABLE,
-    27: EndReason.UNREACHABLE,
-    28: EndReason.UNREACHABLE,
-    34: EndReason.FAILED,
-    38: EndReason.FAILED,
-    41: EndReason.FAILED,
-    42: EndReason.FAILED,
-    47: EndReason.FAILED,
-    57: EndReason.FAILED,
-    65: EndReason.FAILED,
-    88: EndReason.FAILED,
+    **dict.fromkeys((34, 38, 41, 42, 47, 57, 65, 88), EndReason.FAILED),
 }
 """By Q.850 cause. Others, such as 16 (normal clearing) and 31 (unspecified), say nothing more than the code."""
 
 CODES: Final[Mapping[int, EndReason]] = {
-    404: EndReason.UNREACHABLE,
-    410: EndReason.UNREACHABLE,
-    416: EndReason.UNREACHABLE,
-    484: EndReason.UNREACHABLE,
-    485: EndReason.UNREACHABLE,
-    486: EndReason.BUSY,
+    **dict.fromkeys((404, 410, 416, 484, 485, 604), EndReason.UNREACHABLE),
+    **dict.fromkeys((486, 600), EndReason.BUSY),
     487: EndReason.CANCELED,
-    600: EndReason.BUSY,
-    603: EndReason.REJECTED,
-    604: EndReason.UNREACHABLE,
-    607: EndReason.REJECTED,
-    608: EndReason.REJECTED,
+    **dict.fromkeys((603, 607, 608), EndReason.REJECTED),
 }
 """By the code of the final response; other codes mean that the call failed."""
 _AWAY: Final = frozenset({408, 480})
@@ -118,7 +95,7 @@ def refusal_error(code: int, cause: int | None = None, *, retry_after: int = 0) 
     known = MEANINGS.get(code, "it gave no known reason")
     text = f"the trunk refused the call: {known}"
     if code in (408, 503):
-        error: TrunkFailed = TrunkUnreachable(f"the trunk is out of reach: {known}", code, cause)
+        error: TrunkFailed = TrunkUnreachable(f"the trunk is unreachable: {known}", code, cause)
     elif 500 <= code < 600:
         error = TrunkUnreachable(f"the trunk failed: {known}", code, cause)
     else:

@@ -8,6 +8,7 @@ call is answered, not even silence: clients take the first frame for the answer.
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Final, Protocol
 
@@ -21,25 +22,32 @@ from bridge.legs.base import Emit
 from bridge.legs.receive_buffer import InboundAudio
 from bridge.legs.send_queue import STUCK_SECONDS, OutboundQueue
 from bridge.metrics.network import SocketMetrics
-from bridge.wire.stream.media_format import MediaEncoder, MediaFormat
+from bridge.wire.stream.media_format import IN_PYTHON, Conversion, MediaEncoder, MediaFormat
 
 KERNEL_SECONDS: Final = 0.5
 """Audio in our kernel's send buffer, which takes up to twice what it is set to."""
-GOODBYE_SECONDS: Final = 0.8
+CLOSE_SECONDS: Final = 0.8
 
 
-class Wire(Protocol):
+class SocketTransport(Protocol):
     """One WebSocket, as far as a leg needs it."""
 
-    async def send(self, message: bytes | str) -> None:
-        """Send a message; returns once the process buffers no part of it.
+    @property
+    def has_room(self) -> bool:
+        """Whether the process buffers nothing that was sent."""
+
+    def send(self, message: bytes | str) -> None:
+        """Send a message.
 
         Raises:
             OSError: the connection is gone.
         """
 
-    async def ping(self, payload: bytes) -> None:
+    def ping(self, payload: bytes) -> None:
         """Send a ping, as `send`; the pong comes back through `SocketLeg.receive_pong`."""
+
+    async def drained(self) -> None:
+        """Wait until the process buffers nothing that was sent; raises as `send`."""
 
     async def close(self) -> None:
         """Close with 1000; returns when the party has closed too, or soon."""
@@ -66,8 +74,19 @@ class TextMessages(Protocol):
     def refusal(self, problem: str) -> list[str]:
         """Return the report of audio that cannot be played."""
 
-    def farewell(self) -> list[str]:
+    def last_messages(self) -> list[str]:
         """Return the last messages."""
+
+
+@dataclass(frozen=True, slots=True)
+class SocketAudio:
+    """The audio of one socket."""
+
+    media: MediaFormat
+    """Format in both directions."""
+    limit_seconds: float = LIMIT_SECONDS
+    """How much of what the party says may wait to be played."""
+    conversion: Conversion = IN_PYTHON
 
 
 class SocketLeg:
@@ -78,23 +97,22 @@ class SocketLeg:
     """
 
     kind = LegKind.SOCKET
-    steady = True
+    always_clocked = True
 
-    def __init__(  # noqa: PLR0913 - what a socket is made of
+    def __init__(
         self,
         leg_id: LegId,
-        wire: Wire,
+        wire: SocketTransport,
         *,
-        media: MediaFormat,
+        audio: SocketAudio,
         counters: SocketMetrics,
         answered: Callable[[], bool],
-        limit_seconds: float = LIMIT_SECONDS,
         texts: TextMessages | None = None,
     ) -> None:
-        """Make a leg of an open WebSocket with this format both ways.
+        """Make a leg of an open WebSocket.
 
-        No audio is sent before `answered`: the call has been answered and its media is up. For
-        `limit_seconds` see `InboundAudio`; without `texts` there are no text messages.
+        No audio is sent before `answered`: the call has been answered and its media is up. Without
+        `texts` there are no text messages.
         """
         self.leg_id = leg_id
         self.source = self.sink = self
@@ -102,17 +120,22 @@ class SocketLeg:
         self._counters = counters
         self._answered = answered
         self._texts = texts
-        self._media = media
+        self._media = media = audio.media
         self._inbound = InboundAudio(
             media,
             partial(self._count_dropped, "in"),
             self._refuse_incomplete,
-            limit_seconds=limit_seconds,
+            limit_seconds=audio.limit_seconds,
+            conversion=audio.conversion,
         )
-        self._encoder = MediaEncoder(media)
+        self.receive_audio = self._inbound.receive
+        """Takes a binary message; yields to other tasks between the pieces of a long one."""
+        self._encoder = MediaEncoder(media, audio.conversion)
         self._message_seconds = media.frame_milliseconds / 1000
         self._outbound: OutboundQueue[bytes, str] = OutboundQueue(media.frame_milliseconds)
         self._pulled = False
+        self._running = False
+        """Whether messages may be sent: `run` has begun, and the party is not gone."""
         self._gone = False
         self._wake = asyncio.Event()
         self._sent_messages = self._sent_bytes = 0
@@ -141,10 +164,8 @@ class SocketLeg:
             self._send_audio(frame.pcm, now)
         if self._texts is not None:
             self._send_texts(self._texts.poll(self.buffered_seconds, now))
-
-    async def receive_audio(self, message: bytes) -> None:
-        """Take a binary message; yields to other tasks between the pieces of a long one."""
-        await self._inbound.receive(message)
+        if self._outbound.waiting and self._running and not self._send_queued():
+            self._wake.set()
 
     def receive_text(self, text: str) -> None:
         """Take a text message."""
@@ -158,7 +179,7 @@ class SocketLeg:
 
     def disconnected(self) -> None:
         """Note that the party is gone."""
-        self._gone = True
+        self._gone, self._running = True, False
         self._wake.set()
 
     async def run(self, emit: Emit) -> None:
@@ -189,14 +210,16 @@ class SocketLeg:
         )
 
     async def _close(self) -> None:
-        """Send the last messages and close, within `GOODBYE_SECONDS`."""
+        """Send the last messages and close, within `CLOSE_SECONDS`."""
+        self._running = False
         if self._gone:
             return
         self._gone = True
         try:
-            async with asyncio.timeout(GOODBYE_SECONDS):
-                for text in self._texts.farewell() if self._texts is not None else ():
-                    await self._wire.send(text)
+            async with asyncio.timeout(CLOSE_SECONDS):
+                for text in self._texts.last_messages() if self._texts is not None else ():
+                    self._wire.send(text)
+                await self._wire.drained()
                 await self._wire.close()
         except (TimeoutError, OSError):
             self._wire.abort()
@@ -207,15 +230,15 @@ class SocketLeg:
     def _send_audio(self, pcm: bytes, now: float) -> None:
         self._last_sent = pcm
         for message in self._encoder.encode(pcm):
-            if self._outbound.add(message, now) is not None:
+            if self._running and self._wire.has_room and self._outbound.try_send():
+                self._send(message)
+            elif self._outbound.add(message, now) is not None:
                 self._unread_seconds += self._message_seconds
                 self._count_dropped("out", self._message_seconds)
-            self._wake.set()
 
     def _send_texts(self, texts: list[str]) -> None:
         for text in texts:
             self._outbound.add_text(text)
-            self._wake.set()
 
     def _refuse_incomplete(self) -> None:
         if self._texts is not None:
@@ -232,18 +255,18 @@ class SocketLeg:
     async def _send_until_gone(self) -> EndReason:
         loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(STUCK_SECONDS):
-                await self._ping()
+            if (payload := self._outbound.ping()) is not None:
+                self._wire.ping(payload)
+            self._running = True
             while not self._gone:
-                message = self._outbound.next()
-                if message is not None:
+                self._wake.clear()
+                if not self._wire.has_room:
                     async with asyncio.timeout(STUCK_SECONDS):
-                        await self._send(message)
-                elif self._outbound.is_stuck(loop.time()):
+                        await self._wire.drained()
+                self._send_queued()
+                if self._outbound.is_stuck(loop.time()):
                     raise TimeoutError
-                else:
-                    self._wake.clear()
-                    await self._wake.wait()
+                await self._wake.wait()
         except TimeoutError:
             self._counters.cut_off()
             self._gone = True
@@ -253,13 +276,22 @@ class SocketLeg:
             self._gone = True
         return EndReason.REMOTE_HANGUP
 
-    async def _send(self, message: bytes | str) -> None:
-        await self._wire.send(message)
-        if isinstance(message, bytes):
-            self._sent_messages += 1
-            self._sent_bytes += len(message)
-            await self._ping()
+    def _send_queued(self) -> bool:
+        """Send what is queued, as far as the connection takes it at once; return whether that is all."""
+        while self._running and self._wire.has_room:
+            if (message := self._outbound.next()) is None:
+                return not self._outbound.waiting
+            self._send(message)
+        return False
 
-    async def _ping(self) -> None:
-        if (payload := self._outbound.ping()) is not None:
-            await self._wire.ping(payload)
+    def _send(self, message: bytes | str) -> None:
+        """Send a message, if the connection is not gone."""
+        try:
+            self._wire.send(message)
+            if isinstance(message, bytes):
+                self._sent_messages += 1
+                self._sent_bytes += len(message)
+                if (payload := self._outbound.ping()) is not None:
+                    self._wire.ping(payload)
+        except OSError:
+            self.disconnected()

@@ -12,13 +12,14 @@ from typing import Final, NamedTuple, TypeAlias
 
 from bridge.audio.detect.level import level
 from bridge.audio.frame import FRAME_SECONDS, SAMPLE_RATE, SILENCE, Frame
-from bridge.call.events import LegConnected, LegEnded, LegEvent, LegReported
+from bridge.call.events import LegConnected, LegEnded, LegReported
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics, SentAudio
-from bridge.legs.base import Emit
+from bridge.legs.base import Emit, drop
 from bridge.legs.receive_buffer import InboundAudio
 from bridge.legs.send_queue import OutboundQueue
 from bridge.legs.stream_functions import CallFunction, StreamFunctions, no_functions
 from bridge.media.stream_link import (
+    CHECK_SECONDS,
     CLOSE_SECONDS,
     GONE,
     StreamEnded,
@@ -29,7 +30,7 @@ from bridge.media.stream_link import (
 )
 from bridge.metrics.network import SocketMetrics
 from bridge.wire.call_event import EventType
-from bridge.wire.stream.media_format import MediaEncoder
+from bridge.wire.stream.media_format import IN_PYTHON, Conversion, MediaEncoder
 from bridge.wire.stream.media_stream import (
     IGNORED_REASONS,
     Channel,
@@ -46,6 +47,7 @@ from bridge.wire.stream.media_stream import (
     StreamFacts,
     StreamMessages,
 )
+from bridge.wire.stream.protocols import PROTOCOLS
 
 MAX_TEXTS: Final = 1000
 """Marks, keys and replies queued for a slow reader; beyond that the oldest is dropped, and counted."""
@@ -53,10 +55,6 @@ MAX_ERRORS: Final = 10
 """Errors of a server that are published; of more there is only the number."""
 TOO_SLOW: Final = "the server read too slowly for 10 s"
 Said: TypeAlias = Mark | Digit | Reply
-
-
-def _ignore(event: LegEvent) -> None:
-    """Take events before the leg runs."""
 
 
 class TrackMessage(NamedTuple):
@@ -71,7 +69,7 @@ class TrackMessage(NamedTuple):
 class TrackSink:
     """The sink of one track."""
 
-    steady = True
+    always_clocked = True
 
     def __init__(self, push: Callable[[Channel, Frame, float], None], track: Channel) -> None:
         self._push = push
@@ -89,7 +87,7 @@ class StreamLeg:
 
     kind = LegKind.STREAM
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (all but three by keyword)
         self,
         leg_id: LegId,
         facts: StreamFacts,
@@ -98,6 +96,7 @@ class StreamLeg:
         messages: StreamMessages,
         counters: SocketMetrics,
         call_function: CallFunction = no_functions,
+        conversion: Conversion = IN_PYTHON,
     ) -> None:
         """Make a stream that `run` connects to its target.
 
@@ -110,22 +109,26 @@ class StreamLeg:
         """Set when the stream has ended."""
         self._target = target
         self._messages = messages
+        self._conversion = conversion
         self._counters = counters
         self._milliseconds = facts.media.frame_milliseconds
         self._outbound: OutboundQueue[TrackMessage, Said] = OutboundQueue(
             self._milliseconds, tracks=len(facts.tracks), max_texts=MAX_TEXTS
         )
-        self._encoders = {track: MediaEncoder(facts.media) for track in facts.tracks}
+        self._encoders = {track: MediaEncoder(facts.media, conversion) for track in facts.tracks}
         self._first_pts: int | None = None
         """Of the first frame of any track: the stream's start."""
         self._inbound = InboundAudio(
             facts.media,
             partial(counters.dropped, "in"),
             self._count_incomplete,
-            limit_seconds=facts.buffer_seconds,
+            limit_seconds=PROTOCOLS[facts.protocol].buffer_seconds,
+            conversion=conversion,
         )
-        self._wake = asyncio.Event()
-        self._live = False
+        self._link: StreamLink | None = None
+        """While connected."""
+        self._broken: Exception | None = None
+        """What sending has failed with."""
         self._loop = asyncio.get_running_loop()
         self._sent = dict.fromkeys(facts.tracks, 0)
         self._dropped = dict.fromkeys(facts.tracks, 0)
@@ -137,16 +140,17 @@ class StreamLeg:
         self._played: asyncio.Future[bool] | None = None
         """What `played` waits for."""
         self._functions = StreamFunctions(call_function, say=self._say, report=self._report_error)
-        self._emit: Emit = _ignore
+        self._emit: Emit = drop
         self.sinks = {track: TrackSink(self._push_track, track) for track in facts.tracks}
         self.sink = self.sinks[facts.tracks[0]]
 
     def pull(self) -> bytes | None:
         """Return the next frame of what the customer plays; None when there is nothing."""
-        if not self._live:
+        if self._link is None:
             return None
         frame = self._inbound.pull()
-        self._send_marks(self._inbound.queue.reached())
+        if names := self._inbound.queue.reached():
+            self._send_marks(names)
         if self._played is not None and not self._inbound.queue.buffered_seconds:
             self._finish_playing(heard=True)
         return frame
@@ -160,12 +164,12 @@ class StreamLeg:
         return await asyncio.shield(self._played)
 
     def press(self, key: str) -> None:
-        """Tell the server of a key that the far party has pressed; before it is connected nothing."""
-        if self._live:
+        """Report a key that the far party has pressed to the server; nothing before it is connected."""
+        if self._link is not None:
             self._say(Digit(key))
 
     async def run(self, emit: Emit) -> None:
-        """Connect, stream, and say goodbye (`legs.base.Leg.run`).
+        """Connect, stream, and close (`legs.base.Leg.run`).
 
         `stream.ended` is reported even when cancelled: only the leg has its counts.
         """
@@ -177,7 +181,7 @@ class StreamLeg:
             over = StreamEnded(StreamEndReason.STOPPED, EndReason.HANGUP)
             raise
         finally:
-            self._live = False
+            self._link = None
             self.over.set()
             emit(LegReported(self.leg_id, EventType.STREAM_ENDED, self._summary(over)))
         emit(LegEnded(self.leg_id, over.reason))
@@ -205,12 +209,12 @@ class StreamLeg:
     async def _stream(self, emit: Emit) -> StreamEnded:
         """Stream until either side ends it; return why."""
         try:
-            link = await connect(self._target, self.facts, self._messages)
+            link = await connect(self._target, self.facts, self._messages, self._conversion)
         except StreamEnded as over:
             return over
         try:
-            await link.greet()
-            self._live = True
+            link.greet()
+            self._link = link
             emit(LegConnected(self.leg_id))
             emit(LegReported(self.leg_id, EventType.STREAM_STARTED, _describe(self.facts)))
             async with asyncio.TaskGroup() as group:
@@ -218,13 +222,13 @@ class StreamLeg:
                 group.create_task(
                     link.listen(take, self._outbound.confirm), name=f"listen {self.leg_id}"
                 )
-                group.create_task(self._send(link), name=f"send {self.leg_id}")
+                group.create_task(self._watch(link), name=f"watch {self.leg_id}")
         except ExceptionGroup as group:
             return stream_end(group.exceptions[0])
         except GONE as error:
             return stream_end(error)
         finally:
-            self._live = False
+            self._link = None
             await link.close()
         raise AssertionError("both halves run until they raise")
 
@@ -234,13 +238,13 @@ class StreamLeg:
             return
         played = self._inbound.queue.left_seconds
         for meant in self._messages.read(message, played_seconds=played):
-            await self._obey(meant, group)
+            if isinstance(meant, Media):
+                await self._inbound.receive(meant.data)
+            else:
+                self._obey(meant, group)
 
-    async def _obey(self, meant: ServerMessage, group: asyncio.TaskGroup) -> None:
+    def _obey(self, meant: ServerMessage, group: asyncio.TaskGroup) -> None:
         match meant:
-            case Media(data):
-                await self._inbound.receive(data)
-                self._check_encoding()
             case Mark(name):
                 self._inbound.queue.mark(name)
                 self._send_marks(self._inbound.queue.reached())
@@ -264,7 +268,7 @@ class StreamLeg:
             self._played.set_result(heard)
 
     def _check_encoding(self) -> None:
-        """Report audio in another encoding, once; checked once a second."""
+        """Report audio in another encoding, once; looked for once a second."""
         if self._loop.time() < self._check_at:
             return
         self._check_at = self._loop.time() + 1.0
@@ -280,34 +284,23 @@ class StreamLeg:
             data = {"streamId": self.facts.stream_id, "code": code, "message": text}
             self._emit(LegReported(self.leg_id, EventType.STREAM_ERROR, data))
 
-    async def _send(self, link: StreamLink) -> None:
-        try:
-            await self._send_all(link)
-        except GONE:
-            # Why the connection is closing, the other half knows in a moment.
-            await asyncio.sleep(CLOSE_SECONDS)
-            raise
-
-    async def _send_all(self, link: StreamLink) -> None:
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            while link.has_room and (waiting := self._outbound.next()) is not None:
-                if not isinstance(waiting, TrackMessage):
-                    await link.say(waiting)
-                    continue
-                await link.media(waiting.data, track=waiting.track, timestamp=waiting.timestamp)
-                self._sent[waiting.track] += 1
-                if (payload := self._outbound.ping()) is not None:
-                    await link.ping(payload)
+    async def _watch(self, link: StreamLink) -> None:
+        """Look at the connection every `CHECK_SECONDS`; raise what ends it from this side."""
+        while self._broken is None:
+            await asyncio.sleep(CHECK_SECONDS)
             link.check_partial()
+            self._check_encoding()
             if self._outbound.is_behind(self._loop.time()):
                 self._counters.cut_off()
                 raise StreamEnded(StreamEndReason.SLOW, EndReason.FAILED, TOO_SLOW)
+        # Why the connection is closing, `listen` knows in a moment.
+        await asyncio.sleep(CLOSE_SECONDS)
+        raise self._broken
 
     def _push_track(self, track: Channel, frame: Frame, now: float) -> None:
-        """Queue the messages that this frame completes."""
-        if not self._live:
+        """Send the messages that this frame completes; queue those that the connection does not take at once."""
+        link = self._link
+        if link is None or self._broken is not None:
             return
         if self._first_pts is None:
             self._first_pts = frame.pts
@@ -315,13 +308,38 @@ class StreamLeg:
         messages = encoder.encode(frame.pcm)
         frame_end = (frame.pts - self._first_pts) * 1000 / SAMPLE_RATE + FRAME_SECONDS * 1000
         at = frame_end - encoder.buffered_milliseconds - len(messages) * self._milliseconds
-        for data in messages:
-            message = TrackMessage(track, data, max(0, round(at)))
-            if (dropped := self._outbound.add(message, now)) is not None:
-                self._dropped[dropped.track] += 1
-                self._counters.dropped("out", self._milliseconds / 1000)
-            at += self._milliseconds
-        self._wake.set()
+        try:
+            if not messages and self._outbound.waiting:
+                self._send_queued(link)
+            for data in messages:
+                timestamp = max(0, round(at))
+                if link.has_room and self._outbound.try_send():
+                    self._send_media(link, track, data, timestamp)
+                else:
+                    self._queue(TrackMessage(track, data, timestamp), now)
+                    self._send_queued(link)
+                at += self._milliseconds
+        except GONE as error:
+            self._broken = error
+
+    def _send_media(self, link: StreamLink, track: Channel, data: bytes, timestamp: int) -> None:
+        link.media(data, track=track, timestamp=timestamp)
+        self._sent[track] += 1
+        if (payload := self._outbound.ping()) is not None:
+            link.ping(payload)
+
+    def _queue(self, message: TrackMessage, now: float) -> None:
+        if (dropped := self._outbound.add(message, now)) is not None:
+            self._dropped[dropped.track] += 1
+            self._counters.dropped("out", self._milliseconds / 1000)
+
+    def _send_queued(self, link: StreamLink) -> None:
+        """Send what is queued, as far as the connection takes it at once."""
+        while link.has_room and (waiting := self._outbound.next()) is not None:
+            if isinstance(waiting, TrackMessage):
+                self._send_media(link, *waiting)
+            else:
+                link.say(waiting)
 
     def _send_marks(self, names: list[str]) -> None:
         for name in names:
@@ -329,7 +347,11 @@ class StreamLeg:
 
     def _say(self, what: Said) -> None:
         self._outbound.add_text(what)
-        self._wake.set()
+        if self._link is not None and self._broken is None:
+            try:
+                self._send_queued(self._link)
+            except GONE as error:
+                self._broken = error
 
     def _summary(self, over: StreamEnded) -> dict[str, object]:
         return {

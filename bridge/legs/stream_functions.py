@@ -34,7 +34,7 @@ class StreamFunctions:
         say: Callable[[Reply], None],
         report: Callable[[str, str], None],
     ) -> None:
-        """Make it; `say` sends what answers a call, `report` takes the code and message of an error."""
+        """`say` sends what answers a call, `report` takes the code and message of an error."""
         self._call = call
         self._say = say
         self._report = report

@@ -16,7 +16,7 @@ class TranscriberLeg:
 
     kind = LegKind.TRANSCRIBER
     source = None
-    steady = True
+    always_clocked = True
 
     def __init__(
         self,
@@ -26,7 +26,7 @@ class TranscriberLeg:
         on_phrase: Callable[[SpokenPhrase], None],
         on_over: Callable[[], None],
     ) -> None:
-        """Make it; `max_seconds` is the longest phrase, whose times begin with the first frame.
+        """`max_seconds` is the longest phrase, whose times begin with the first frame.
 
         `on_over` is called after the last phrase.
         """

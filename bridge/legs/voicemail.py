@@ -16,10 +16,10 @@ class VoicemailLeg:
     """A service leg that hears the caller; the message itself is written by a recorder."""
 
     kind = LegKind.VOICEMAIL
-    steady = False
+    always_clocked = False
 
     def __init__(self, leg_id: LegId, *, on_speech: Callable[[float], None]) -> None:
-        """Make it; `on_speech` is called with the time of each frame in which the caller speaks."""
+        """`on_speech` is called with the time of each frame in which the caller speaks."""
         self.leg_id = leg_id
         self.source = self
         self.sink = self

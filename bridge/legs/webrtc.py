@@ -11,21 +11,21 @@ from bridge.call.bus.ends import Sink, Source
 from bridge.call.events import LegConnected, LegEnded
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics
 from bridge.errors import BridgeError
-from bridge.legs.base import Emit
+from bridge.legs.base import Emit, drop
 from bridge.legs.peer_media import PeerFactory, PeerMedia
 from bridge.metrics.calls import SetupMetrics
 from bridge.periodic import Periodic
-from bridge.rtp.report_pacing import ReportPacing
+from bridge.rtp.reports import ReportPacing
 
 log = logging.getLogger(__name__)
 
-PULSE_SECONDS = 0.5
-PULSE_SLOTS = 25
-"""Legs that share a slot are pulsed in one wake-up of the loop."""
-PULSES_AT_ONCE = 2
-"""Legs pulsed before the event loop does something else."""
+REPORT_SECONDS = 0.5
+REPORT_SLOTS = 25
+"""Legs that share a slot report in one wake-up of the loop."""
+REPORTS_AT_ONCE = 2
+"""Legs that report before the event loop does something else."""
 
-Pulses: TypeAlias = Periodic["WebRtcLeg"]
+Reports: TypeAlias = Periodic["WebRtcLeg"]
 
 
 class WebRtcLeg:
@@ -42,13 +42,13 @@ class WebRtcLeg:
         *,
         peer: PeerFactory,
         counters: SetupMetrics,
-        pulses: Pulses | None = None,
+        reports: Reports | None = None,
     ) -> None:
-        """Make it; `pulses` are those that it shares with other legs, None for its own."""
+        """`reports` are those that it shares with other legs, None for its own."""
         self.leg_id = leg_id
-        self._pulses = make_pulses() if pulses is None else pulses
+        self._reports = make_reports() if reports is None else reports
         self._odd = False
-        """Whether the last pulse was one of those at which to report."""
+        """Whether the last turn was one at which to report."""
         self._pacing = ReportPacing()
         self._context = copy_context()
         self._counters = counters
@@ -95,12 +95,12 @@ class WebRtcLeg:
             reason = EndReason.FAILED
             if await self._media.connect(self._offered_at):
                 emit(LegConnected(self.leg_id))
-                self._pulses.join(self)
+                self._reports.join(self)
                 reason = await self._media.run_until_closed(digits=self._send_digits())
             emit(LegEnded(self.leg_id, reason))
         finally:
-            self._pulses.leave(self)
-            self._media.emit = None
+            self._reports.leave(self)
+            self._media.emit = drop
             await self.aclose()
 
     def send_digits(self, digits: str) -> None:
@@ -116,11 +116,11 @@ class WebRtcLeg:
         """Free the peer, whether the leg was run or not."""
         await self._media.peer.aclose()
 
-    def pulse(self, now: float) -> None:
-        """Report, and watch for silence; to be called every `PULSE_SECONDS` while the leg is connected."""
-        self._context.run(self._pulse, now)
+    def report(self, now: float) -> None:
+        """Report, and watch for silence; to be called every `REPORT_SECONDS` while the leg is connected."""
+        self._context.run(self._report, now)
 
-    def _pulse(self, now: float) -> None:
+    def _report(self, now: float) -> None:
         session = self._media.peer.session
         self._odd = not self._odd
         if self._odd and self._pacing.due(session.numbering.sequence, session.last_received()):
@@ -142,8 +142,12 @@ class WebRtcLeg:
                 await asyncio.sleep(max(0.0, due - loop.time()))
 
 
-def make_pulses(took: Callable[[float], None] = lambda seconds: None) -> Pulses:
-    """Return the pulses of legs; `took` is called with the seconds of each step."""
+def make_reports(took: Callable[[float], None] = lambda seconds: None) -> Reports:
+    """Return the reports of legs; `took` is called with the seconds of each step."""
     return Periodic(
-        WebRtcLeg.pulse, period=PULSE_SECONDS, slots=PULSE_SLOTS, at_once=PULSES_AT_ONCE, took=took
+        WebRtcLeg.report,
+        period=REPORT_SECONDS,
+        slots=REPORT_SLOTS,
+        at_once=REPORTS_AT_ONCE,
+        took=took,
     )

@@ -46,7 +46,7 @@ class AssetCache:
         count: Callable[[str], None] = lambda _: None,
         max_bytes: int = MAX_BYTES,
     ) -> None:
-        """Open the folder; `count` is told where each sound came from (`metrics.assets.SOURCES`)."""
+        """Open the folder; `count` is told where each sound came from (`metrics.recording.ASSET_SOURCES`)."""
         self._folder = folder
         self._elsewhere = elsewhere
         self.store = store
@@ -94,7 +94,7 @@ class AssetCache:
             except StoreFailed as error:
                 self._count("failed")
                 raise FileUnavailable(
-                    "neither its machine nor the store has the sound now"
+                    "the audio asset is unavailable: its machine does not answer, and object storage does not have it"
                 ) from error
             self._count("store")
 
@@ -109,10 +109,10 @@ class AssetCache:
                         digest.update(piece)
                         size += output.write(piece)
             if size != file.size_bytes or file.digest not in ("", digest.hexdigest()):
-                raise FileUnavailable("the sound was damaged on its way")
+                raise FileUnavailable("the audio asset was damaged in transit")
             fresh.rename(path)
         except TimeoutError:
-            raise FileUnavailable("the sound did not arrive in time") from None
+            raise FileUnavailable("fetching the audio asset timed out") from None
         finally:
             fresh.unlink(missing_ok=True)
 

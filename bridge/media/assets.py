@@ -5,7 +5,6 @@ import hashlib
 import logging
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,9 +24,10 @@ from bridge.errors import (
 from bridge.http.object_store import Bucket
 from bridge.media.asset_cache import TYPE, AssetCache, KeptFile, store_key
 from bridge.media.decoding.decoders import Decoders
-from bridge.media.recording import files
-from bridge.media.share import Share, only
 from bridge.media.sounds import MAX_BYTES, Sound
+from bridge.stores import recording_files as files
+from bridge.stores.share import Share, only
+from bridge.tasks import wait_set
 from bridge.wire.iso8601 import iso8601
 
 log = logging.getLogger(__name__)
@@ -66,10 +66,10 @@ class AssetQuota:
         )
         count, size = db.execute(query, (line,)).fetchone()
         if count >= self.count:
-            raise LimitExceeded("the line has its maximum of assets (limits.assets_per_line)")
+            raise LimitExceeded("the line has reached its limit of assets (limits.assets_per_line)")
         if size + octets > self.octets:
             raise LimitExceeded(
-                "the line's assets have their maximum size (limits.assets_mb_per_line)"
+                "the line's assets have reached their limit of disk space (limits.assets_mb_per_line)"
             )
 
 
@@ -194,9 +194,7 @@ class Assets:
                 log.warning("asset.upload_failed", extra={"reason": error.reason})
             except DatabaseFailed:
                 log.exception("asset.upload_failed")
-            with suppress(TimeoutError):
-                async with asyncio.timeout(UPLOAD_SECONDS):
-                    await self._uploads_due.wait()
+            await wait_set(self._uploads_due, UPLOAD_SECONDS)
 
     async def _upload(self, store: Bucket) -> None:
         waiting = "SELECT asset_id FROM assets WHERE stored = 0 AND machine = ?"

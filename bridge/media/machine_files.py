@@ -7,7 +7,7 @@ from typing import Final, Protocol
 import aiohttp
 
 from bridge.errors import FileUnavailable, NotFound
-from bridge.media.share import Share
+from bridge.stores.share import Share
 
 FILES_PATH: Final = "/node/files"
 """Where a node answers with files of its machine."""
@@ -19,9 +19,9 @@ PIECE: Final = 64 * 1024
 _FOUND: Final = (200, 206, 304, 416)
 
 
-def node_path(recording_id: str, form: str) -> str:
+def node_path(recording_id: str, file_format: str) -> str:
     """Return the path of a recording's file for `MachineFiles`."""
-    return f"/recordings/{recording_id}/{form}"
+    return f"/recordings/{recording_id}/{file_format}"
 
 
 class Siblings(Protocol):
@@ -40,7 +40,7 @@ class MachineFiles:
     """The files of all other machines."""
 
     def __init__(self, share: Share, siblings: Siblings | None = None) -> None:
-        """Make it; without siblings there are no other machines."""
+        """Without siblings there are no other machines."""
         self._share = share
         self._siblings = siblings
 

@@ -2,7 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import os
+import socket
+import sys
+import time
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,8 +18,8 @@ from aiohttp import WebSocketError, WSCloseCode, WSMsgType
 from bridge.call.model import EndReason
 from bridge.errors import AddressBlocked, BridgeError
 from bridge.http.client import Session
-from bridge.http.websocket import bytes_received, has_room, narrow, transport_of
 from bridge.media.read_budget import FLOOD_SECONDS, ReadBudget
+from bridge.wire.stream.media_format import IN_PYTHON, Conversion
 from bridge.wire.stream.media_stream import (
     Channel,
     Digit,
@@ -25,6 +29,8 @@ from bridge.wire.stream.media_stream import (
     StreamFacts,
     StreamMessages,
 )
+from bridge.wire.stream.media_template import WriteFrame
+from bridge.wire.websocket_frame import MASK_BYTES, PING, TEXT, client_frame
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +47,8 @@ ENVELOPE_BYTES: Final = 400
 """Maximum size of a `media` message without its payload."""
 FRAME_BYTES: Final = 64
 """What a message takes beside its payload: header, TLS record."""
-PARTIAL_SECONDS: Final = 0.2
-"""How often the kernel is asked for what it has received; that takes as long as reading a message."""
+CHECK_SECONDS: Final = 0.2
+"""How often a stream is to be looked at; to ask the kernel for what it has received takes as long as a message."""
 MAX_PARTIAL_BYTES: Final = 8 << 20
 """Received bytes that belong to no message yet, beside the largest message: what the kernel buffers."""
 FRAGMENTS: Final = "the server sent fragments without end"
@@ -50,6 +56,10 @@ FLOODED: Final = f"the server sent more than the bridge reads for {FLOOD_SECONDS
 
 BASE64: Final = 4 / 3
 """Characters per byte."""
+
+_TCP_INFO_BYTES: Final = 136
+_BYTES_RECEIVED: Final = slice(128, 136)
+"""Of Linux's struct tcp_info: tcpi_bytes_received."""
 
 NO_CODE: Final = 0
 """What aiohttp reports for a close frame without a code, which is allowed (RFC 6455 section 5.5.1)."""
@@ -61,15 +71,11 @@ class StreamEnded(Exception):
     """Raised when the stream ends; `word` is the reason in events, `reason` that of the leg."""
 
     def __init__(self, word: StreamEndReason, reason: EndReason, text: str = "") -> None:
-        """Make it; `text` says for the customer what happened, where the word does not."""
+        """`text` says for the customer what happened, where the word does not."""
         super().__init__(word)
         self.word = word
         self.reason = reason
         self.text = text
-
-
-def _no_headers(_now: datetime) -> Mapping[str, str]:
-    return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,65 +85,76 @@ class StreamTarget:
     url: str
     session: Callable[[], Session]
     """Opens connections: guarded, unless the URL is the operator's."""
-    headers: Callable[[datetime], Mapping[str, str]] = field(default=_no_headers, repr=False)
+    headers: Callable[[datetime], Mapping[str, str]] = field(default=lambda _: {}, repr=False)
     """Makes the headers of a handshake, which may contain the time and secrets."""
-    subprotocols: Sequence[str] = ()
 
 
 class StreamLink:
     """One connected stream."""
 
     def __init__(
-        self, ws: aiohttp.ClientWebSocketResponse, messages: StreamMessages, *, max_bytes: int
+        self,
+        ws: aiohttp.ClientWebSocketResponse,
+        messages: StreamMessages,
+        frames: Mapping[Channel, WriteFrame],
+        *,
+        max_bytes: int,
     ) -> None:
-        """`max_bytes` is the limit of a message that it was opened with."""
+        """`frames` writes the audio of each track; `max_bytes` is the limit of a message that `ws` was opened with."""
         self._ws = ws
+        self._transport = transport_of(ws)
         self._messages = messages
+        self._frames = frames
         self._max_partial = max_bytes + MAX_PARTIAL_BYTES
         self._read_bytes = 0
-        self._partial_at = 0.0
         self._clock = asyncio.get_running_loop().time
         self._budget = ReadBudget(self._clock())
 
     @property
     def has_room(self) -> bool:
         """Whether the kernel has taken all that was sent."""
-        return has_room(self._ws)
+        return self._transport is None or not self._transport.get_write_buffer_size()
 
     def check_partial(self) -> None:
-        """Check that what is received becomes messages, every `PARTIAL_SECONDS`; to be called more often.
+        """Check that what is received becomes messages; to be called every `CHECK_SECONDS`.
 
         Endless fragments (RFC 6455 section 5.4) would take the event loop, and no message is ever read.
 
         Raises:
             StreamEnded: it does not.
         """
-        now = self._clock()
-        if now < self._partial_at:
-            return
-        self._partial_at = now + PARTIAL_SECONDS
         if bytes_received(self._ws) - self._read_bytes > self._max_partial:
             raise StreamEnded(StreamEndReason.FLOOD, EndReason.FAILED, FRAGMENTS)
 
-    async def greet(self) -> None:
-        """Send what the protocol begins with."""
+    def greet(self) -> None:
+        """Send what the protocol begins with; raises as `media`."""
         for message in self._messages.opening(_now()):
-            await self._write(message)
+            self._write(TEXT, message)
 
-    async def media(self, data: bytes, *, track: Channel, timestamp: int) -> None:
-        """Send a frame of a track."""
-        await self._write(self._messages.media(data, _now(), track=track, timestamp=timestamp))
+    def media(self, data: bytes, *, track: Channel, timestamp: int) -> None:
+        """Send a frame of a track.
 
-    async def ping(self, payload: bytes) -> None:
-        """Send a ping; `listen` passes the pong on."""
-        await self._ws.ping(payload)
+        Raises:
+            ConnectionResetError: the connection is closing, or gone.
+        """
+        transport = self._transport
+        if transport is None or transport.is_closing() or self._ws.closed:
+            raise _closing()
+        sequence, chunk = self._messages.count_media(track)
+        unix_ms = time.time_ns() // 1_000_000
+        write = self._frames[track]
+        transport.write(write(data, os.urandom(MASK_BYTES), unix_ms, sequence, chunk, timestamp))
 
-    async def say(self, what: Mark | Digit | Reply) -> None:
-        """Send something beside audio; what the protocol has no message for is left out."""
+    def ping(self, payload: bytes) -> None:
+        """Send a ping, as `media`; `listen` passes the pong on."""
+        self._write(PING, payload)
+
+    def say(self, what: Mark | Digit | Reply) -> None:
+        """Send something beside audio, as `media`; what the protocol has no message for is left out."""
         if isinstance(what, Reply):
-            await self._write(what.message)
+            self._write(TEXT, what.message)
         elif (message := self._messages.say(what, _now())) is not None:
-            await self._write(message)
+            self._write(TEXT, message)
 
     async def listen(
         self,
@@ -169,8 +186,8 @@ class StreamLink:
             self._read_bytes += 2 * len(message.data) + FRAME_BYTES
             if (pause := self._budget.spend(len(message.data), self._clock())) is not None:
                 await asyncio.sleep(pause)
-            if self._budget.is_flood(self._clock()):
-                raise StreamEnded(StreamEndReason.FLOOD, EndReason.FAILED, FLOODED)
+                if self._budget.is_flood(self._clock()):
+                    raise StreamEnded(StreamEndReason.FLOOD, EndReason.FAILED, FLOODED)
 
     async def close(self) -> None:
         """Send what the protocol ends with, and close; unsent data is dropped after `CLOSE_SECONDS`."""
@@ -178,7 +195,7 @@ class StreamLink:
             async with asyncio.timeout(CLOSE_SECONDS):
                 if not self._ws.closed and has_room(self._ws):
                     for message in self._messages.closing(_now()):
-                        await self._write(message)
+                        self._write(TEXT, message)
                     # Reads on until the server closes, without a pause.
                     if not self._budget.is_short:
                         await self._ws.close()
@@ -187,11 +204,19 @@ class StreamLink:
         with suppress(*GONE):
             await self._ws.close()
 
-    async def _write(self, message: bytes) -> None:
-        await self._ws.send_frame(message, WSMsgType.TEXT)
+    def _write(self, opcode: int, payload: bytes) -> None:
+        transport = self._transport
+        if transport is None or transport.is_closing() or self._ws.closed:
+            raise _closing()
+        transport.write(client_frame(opcode, payload, os.urandom(MASK_BYTES)))
 
 
-async def connect(target: StreamTarget, facts: StreamFacts, messages: StreamMessages) -> StreamLink:
+async def connect(
+    target: StreamTarget,
+    facts: StreamFacts,
+    messages: StreamMessages,
+    conversion: Conversion = IN_PYTHON,
+) -> StreamLink:
     """Connect to a customer's WebSocket, with retries after `RETRY_DELAYS`.
 
     Raises:
@@ -199,16 +224,18 @@ async def connect(target: StreamTarget, facts: StreamFacts, messages: StreamMess
     """
     for attempt, pause in enumerate(RETRY_DELAYS, 1):
         try:
-            return await _dial(target, facts, messages)
+            return await _dial(target, facts, messages, conversion)
         except StreamEnded as over:
             if over.word is StreamEndReason.BLOCKED:
                 raise
             log.debug("stream.retry", extra={"attempt": attempt, "pause": pause})
         await asyncio.sleep(pause)
-    return await _dial(target, facts, messages)
+    return await _dial(target, facts, messages, conversion)
 
 
-async def _dial(target: StreamTarget, facts: StreamFacts, messages: StreamMessages) -> StreamLink:
+async def _dial(
+    target: StreamTarget, facts: StreamFacts, messages: StreamMessages, conversion: Conversion
+) -> StreamLink:
     log.debug("stream.dialled", extra={"stream": facts.stream_id})
     max_bytes = round(MESSAGE_SECONDS * facts.media.second_bytes * BASE64)
     try:
@@ -216,7 +243,6 @@ async def _dial(target: StreamTarget, facts: StreamFacts, messages: StreamMessag
             ws = await target.session().ws_connect(
                 target.url,
                 headers=target.headers(_now()),
-                protocols=target.subprotocols,
                 max_msg_size=max_bytes,
                 autoping=False,
                 timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_SECONDS),
@@ -232,7 +258,8 @@ async def _dial(target: StreamTarget, facts: StreamFacts, messages: StreamMessag
     envelopes = ENVELOPE_BYTES * 1000 / facts.media.frame_milliseconds
     second = facts.media.second_bytes * BASE64 + envelopes
     narrow(ws, round(KERNEL_SECONDS * len(facts.tracks) * second))
-    return StreamLink(ws, messages, max_bytes=max_bytes)
+    frames = {track: conversion.frames(messages.media(track)) for track in facts.tracks}
+    return StreamLink(ws, messages, frames, max_bytes=max_bytes)
 
 
 def stream_end(error: BaseException) -> StreamEnded:
@@ -266,6 +293,10 @@ def _refusal(error: BaseException) -> str:
     return f"the handshake failed ({type(error).__name__})"
 
 
+def _closing() -> ConnectionResetError:
+    return ConnectionResetError("the connection is closing")
+
+
 def _closed(code: int) -> StreamEnded:
     if code in (WSCloseCode.OK, NO_CODE):
         return StreamEnded(StreamEndReason.CLOSED, EndReason.REMOTE_HANGUP)
@@ -282,6 +313,39 @@ def _broken(error: WebSocketError) -> StreamEnded:
 def _broken_off() -> StreamEnded:
     text = "the connection broke off without a close frame"
     return StreamEnded(StreamEndReason.FAILED, EndReason.FAILED, text)
+
+
+def transport_of(ws: aiohttp.ClientWebSocketResponse) -> asyncio.Transport | None:
+    """Return the transport of a WebSocket; None once closed. aiohttp exposes it to servers only."""
+    return ws._writer.transport
+
+
+def narrow(ws: aiohttp.ClientWebSocketResponse, size: int) -> None:
+    """Limit the kernel's send buffer to about `size` bytes, and let the process buffer only what that refuses."""
+    if (transport := transport_of(ws)) is not None:
+        transport.set_write_buffer_limits(high=0)
+    carrier = ws.get_extra_info("socket")
+    if carrier is not None:
+        # Linux doubles the value, for its own overhead.
+        carrier.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
+
+
+def has_room(ws: aiohttp.ClientWebSocketResponse) -> bool:
+    """Return whether the kernel has taken all that was sent."""
+    transport = transport_of(ws)
+    return transport is None or not transport.get_write_buffer_size()
+
+
+def bytes_received(ws: aiohttp.ClientWebSocketResponse) -> int:
+    """Return how many bytes the connection has received, as the kernel counts them; 0 where it does not."""
+    carrier = ws.get_extra_info("socket")
+    if carrier is None:
+        return 0
+    try:
+        info: bytes = carrier.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
+    except OSError:
+        return 0
+    return int.from_bytes(info[_BYTES_RECEIVED], sys.byteorder)
 
 
 def _now() -> datetime:

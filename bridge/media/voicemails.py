@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from typing import Final
 
 from bridge.call.model import CallId, LineName
-from bridge.db.database import Connection, Database, Values, marks
+from bridge.call.recording import Recording
+from bridge.db.database import Connection, Database, Values, count_rows, marks
 from bridge.errors import NotFound
-from bridge.media.recording.rows import Recording
 from bridge.stores import transcripts
 from bridge.stores.lost_nodes import not_live
 from bridge.wire.iso8601 import iso8601
@@ -63,7 +63,7 @@ class VoicemailStore:
         await self._database.run(work)
 
     async def complete(self, recording: Recording) -> Voicemail | None:
-        """Give a message its recording; None if there is no such message, or it has one."""
+        """Attach a recording to its message; None if there is no such message, or it has one."""
         values = (
             recording.recording_id,
             recording.seconds,
@@ -77,7 +77,7 @@ class VoicemailStore:
                 "WHERE call_id = ? AND recording_id IS NULL",
                 values,
             )
-            found = _select(db, "call_id = ?", recording.call_id)
+            found = _select(db, "call_id = ?", (recording.call_id,))
             return found[0] if changed.rowcount else None
 
         return await self._database.run(work)
@@ -87,7 +87,7 @@ class VoicemailStore:
         return bool(await self._find("call_id = ? AND recording_id IS NULL", call_id))
 
     async def pending(self, share: Mapping[str, str], before: str) -> list[Voicemail]:
-        """Return messages of a share (`media.share.Share.of_all`) without a recording.
+        """Return messages of a share (`stores.share.Share.of_all`) without a recording.
 
         Those of the process's own calls only if they began before a time.
         """
@@ -96,7 +96,7 @@ class VoicemailStore:
             f"(created_at <= :before OR substr(call_id, 1, 2) <> :own) AND {not_live('voicemails')}"
         )
         values = {**share, "before": before}
-        return await self._database.read(_found, where, values)
+        return await self._database.read(_select, where, values)
 
     async def page(
         self, line: LineName, *, unread: bool = False, limit: int, offset: int
@@ -106,9 +106,8 @@ class VoicemailStore:
 
         def work(db: Connection) -> tuple[list[Voicemail], int]:
             order = f"{where} ORDER BY created_at DESC, call_id DESC LIMIT ? OFFSET ?"
-            query = f"SELECT COUNT(*) FROM voicemails WHERE {where}"  # noqa: S608
-            [count] = db.execute(query, (line,)).fetchone()
-            return _select(db, order, line, limit, offset), int(count)
+            count = count_rows(db, f"voicemails WHERE {where}", (line,))
+            return _select(db, order, (line, limit, offset)), count
 
         return await self._database.read(work)
 
@@ -160,14 +159,10 @@ class VoicemailStore:
         await self._database.run(lambda db: db.execute(statement, row).rowcount)
 
     async def _find(self, where: str, *values: str) -> list[Voicemail]:
-        return await self._database.read(_select, where, *values)
+        return await self._database.read(_select, where, values)
 
 
-def _select(db: Connection, where: str, *values: str | int) -> list[Voicemail]:
-    return _found(db, where, values)
-
-
-def _found(db: Connection, where: str, values: Values) -> list[Voicemail]:
+def _select(db: Connection, where: str, values: Values) -> list[Voicemail]:
     rows = db.execute(f"SELECT {_COLUMNS} FROM voicemails WHERE {where}", values)  # noqa: S608
     return [
         replace(found, is_read=bool(found.is_read)) for found in (Voicemail(*row) for row in rows)

@@ -66,7 +66,7 @@ class CallMetrics:
         )
         self.machine_detected = create.counter(
             "bridge_machine_detections_total",
-            "Results of machine detection; a beep is counted besides the result before it.",
+            "Results of answering machine detection (AMD); a beep is counted besides the result before it.",
             result=DETECTIONS,
         )
         self.client_reported = create.counter(

@@ -1,7 +1,5 @@
 """Metrics of the database, and of what waits for it."""
 
-from prometheus_client import CollectorRegistry
-
 from bridge.metrics.families import Families
 
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
@@ -39,4 +37,4 @@ class DatabaseMetrics:
 
 def unseen() -> DatabaseMetrics:
     """Return metrics that nobody scrapes."""
-    return DatabaseMetrics(Families(CollectorRegistry()))
+    return DatabaseMetrics(Families())

@@ -3,16 +3,17 @@
 Any other value is counted as `OTHER`; a label declared without values takes any.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import product
 from typing import Any, Final, Generic, TypeVar
 
-from prometheus_client import CollectorRegistry, Metric
+from prometheus_client import Metric
 from prometheus_client.registry import Collector
+from typing_extensions import override
 
 from bridge.metrics.series import AnySeries, Series, Text, header, written
-from bridge.metrics.values import Counter, Description, Gauge, Histogram, Labelled
+from bridge.metrics.values import Counter, Description, Gauge, Histogram
 
 OTHER: Final = "other"
 STEP_WORK: Final = 16
@@ -30,12 +31,13 @@ class _Family(Generic[AnySeries]):
 
     def __init__(
         self,
-        metric: Labelled[Any],
-        labelled: Callable[..., AnySeries],
+        description: Description,
+        create: Callable[[], AnySeries],
         labels: dict[str, Iterable[str]],
     ) -> None:
-        self._metric = metric
-        self._labelled: Callable[..., AnySeries] = labelled
+        self.name = description.name + ("_total" if description.kind == "counter" else "")
+        self._description = description
+        self._new: Callable[[], AnySeries] = create
         self._names = tuple(labels)
         self._allowed = tuple(tuple(values) for values in labels.values())
         self._series: dict[tuple[str, ...], Series[AnySeries]] = {}
@@ -66,14 +68,29 @@ class _Family(Generic[AnySeries]):
     def texts(self) -> Iterator[Text]:
         """Yield what describes the metric, then each of its series."""
         if not self._header:
-            self._header = header(self._metric)
+            self._header = header(self._description.metric())
         yield 0, self._header
         for series in tuple(self._series.values()):
             yield series.text()
 
+    def former_texts(self, former: str) -> Iterator[Text]:
+        """Yield the same under a former name."""
+        kind = self._description.kind
+        yield 0, f"# HELP {former} Deprecated: use {self.name}.\n# TYPE {former} {kind}\n"
+        for series in tuple(self._series.values()):
+            work, text = series.text()
+            yield work, text.replace(self.name, former)
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the metric with its series."""
+        metric = self._description.metric()
+        for series in self._series.values():
+            series.series.add_samples(metric, series.labels)
+        return (metric,)
+
     def _create(self, values: tuple[str, ...]) -> Series[AnySeries]:
         labels = dict(zip(self._names, map(str, values), strict=True))
-        made = self._series[values] = Series(self._labelled(*values), labels)
+        made = self._series[values] = Series(self._new(), labels)
         return made
 
 
@@ -102,22 +119,25 @@ class Distribution(_Family[Histogram]):
         self.series(labels).observe(value)
 
 
-class Families:
-    """Creates metrics in one registry, and writes them as Prometheus reads them."""
+class Families(Collector):
+    """Creates metrics, and writes them as Prometheus reads them."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        """Create them; their hundreds of series wait for the first scrape, which has all of them."""
-        self._registry = registry
+    def __init__(self, renamed: Mapping[str, str] | None = None) -> None:
+        """Create them; their hundreds of series wait for the first scrape, which has all of them.
+
+        Those in `renamed` are written, though not collected, under the former name too that they have there.
+        """
+        self._renamed = renamed or {}
         self._listed: list[_Family[Any] | Collector] = []
         self._incomplete: list[Callable[[], Iterator[object]]] = []
         """Each creates series that wait for the first scrape, some a step."""
-        registry.register(self)
 
-    def collect(self) -> Iterable[Metric]:
-        """Complete the metrics, before the registry collects them itself; return none of its own."""
+    @override
+    def collect(self) -> Iterator[Metric]:
         for _ in self._complete():
             pass
-        return ()
+        for listed in self._listed:
+            yield from listed.collect()
 
     def slices(self) -> Iterator[str]:
         """Yield the text of all metrics, a few samples at a time.
@@ -138,7 +158,7 @@ class Families:
         yield "".join(texts)
 
     def include(self, collector: Collector) -> None:
-        """Write what this collector of the registry collects, too."""
+        """Write what this collector collects, too."""
         self._listed.append(collector)
 
     def complete_at_scrape(self, complete: Callable[[], Iterator[object]]) -> None:
@@ -148,24 +168,19 @@ class Families:
     def counter(self, name: str, text: str, **labels: Iterable[str]) -> Count:
         """Create a counter."""
         described = Description(name.removesuffix("_total"), text, "counter")
-        create = partial(Counter, described)
-        metric = Labelled(described, tuple(labels), create, self._registry)
-        return self._list(Count(metric, metric.labels, labels))
+        return self._list(Count(described, partial(Counter, described), labels))
 
     def gauge(self, name: str, text: str, **labels: Iterable[str]) -> Level:
         """Create a gauge."""
         described = Description(name, text, "gauge")
-        metric = Labelled(described, tuple(labels), partial(Gauge, described), self._registry)
-        return self._list(Level(metric, metric.labels, labels))
+        return self._list(Level(described, partial(Gauge, described), labels))
 
     def histogram(
         self, name: str, text: str, buckets: tuple[float, ...], **labels: Iterable[str]
     ) -> Distribution:
         """Create a histogram."""
         described = Description(name, text, "histogram")
-        create = partial(Histogram, described, buckets)
-        metric = Labelled(described, tuple(labels), create, self._registry)
-        return self._list(Distribution(metric, metric.labels, labels))
+        return self._list(Distribution(described, partial(Histogram, described, buckets), labels))
 
     def _list(self, family: _Listed) -> _Listed:
         self._listed.append(family)
@@ -184,6 +199,8 @@ class Families:
         for listed in tuple(self._listed):
             if isinstance(listed, _Family):
                 yield from listed.texts()
+                if former := self._renamed.get(listed.name):
+                    yield from listed.former_texts(former)
             else:
                 for found in listed.collect():
                     yield from written(found)

@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 
 from bridge.call.model import LegKind, LegStatistics, ReceivedAudio, SentAudio
 from bridge.call.record.timeline import Sample
-from bridge.metrics.families import OTHER, Count, Distribution, Families, Level
+from bridge.metrics.families import OTHER, Count, Distribution, Families
 from bridge.metrics.values import Histogram, observe_each
 
 DISCARD_REASONS: Final = (
@@ -164,12 +164,16 @@ class _LegFamilies:
         self.received: _Table[Count] = {}
         self.sent: _Table[Count] = {}
         self.sample: _Table[Distribution] = {}
-        self.alive = self._gauge("legs", "Current legs.")
-        self.silent = self._gauge(
-            "legs_silent", "Legs whose level has been below -60 dBov for at least 3 s."
+        self.alive = create.gauge("bridge_legs", "Current legs.", kind=())
+        self.silent = create.gauge(
+            "bridge_legs_silent",
+            "Legs whose level has been below -60 dBov for at least 3 s.",
+            kind=(),
         )
-        self.stalled = self._gauge(
-            "legs_stalled", "Legs that were sending and have not for 2 s (the event leg.silent)."
+        self.stalled = create.gauge(
+            "bridge_legs_stalled",
+            "Legs that were sending and have not for 2 s (the event leg.silent).",
+            kind=(),
         )
         self.ended = create.counter(
             "bridge_legs_ended_total",
@@ -179,7 +183,11 @@ class _LegFamilies:
         )
         count, observe = self._count, self._observe
         count("rtp_packets_total", "RTP packets.", rx="packets", tx="packets")
-        count("rtp_packets_relayed_total", "RTP packets relayed undecoded.", tx="relayed_packets")
+        count(
+            "rtp_packets_passthrough_total",
+            "RTP packets forwarded undecoded.",
+            tx="forwarded_packets",
+        )
         count("rtp_payload_bytes_total", "Bytes of RTP payload.", rx="bytes", tx="bytes")
         count("rtp_packets_lost_total", "RTP packets lost.", rx="lost")
         count("rtp_packets_late_total", "RTP packets dropped as late or duplicate.", rx="late")
@@ -251,9 +259,6 @@ class _LegFamilies:
         observe(
             "fec_sent_ratio", "Share of time in which in-band FEC was sent.", (0, 1), tx="sent_fec"
         )
-
-    def _gauge(self, name: str, text: str) -> Level:
-        return self._create.gauge(f"bridge_{name}", text, kind=())
 
     def _count(self, name: str, text: str, *, rx: str = "", tx: str = "") -> None:
         counter = self._create.counter(f"bridge_{name}", text, **_labels(rx, tx))
@@ -385,7 +390,7 @@ class _Leg:
     def update_gauges(self, *, silent: bool, stalled: bool) -> None:
         """Update the gauges of silent and stalled legs."""
         if silent is not self._silent:
-            self.kind.silent.inc(silent - self._silent)
+            self.kind.silent.inc(1 if silent else -1)
         if stalled is not self._stalled:
-            self.kind.stalled.inc(stalled - self._stalled)
+            self.kind.stalled.inc(1 if stalled else -1)
         self._silent, self._stalled = silent, stalled

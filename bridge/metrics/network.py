@@ -44,7 +44,7 @@ class HttpMetrics:
             reason=CUT_REASONS,
         )
         self.unauthenticated_refused = create.counter(
-            "bridge_http_strangers_refused_total",
+            "bridge_http_unauthenticated_refused_total",
             "Requests rejected without a valid key.",
             reason=UNAUTHENTICATED_REASONS,
         )

@@ -1,4 +1,4 @@
-"""Metrics of recordings and their upload to object storage."""
+"""Metrics of recordings and what becomes of them: uploads, transcripts, voicemails; and of audio assets."""
 
 from typing import Final
 
@@ -10,6 +10,11 @@ UPLOADS: Final = ("stored", "denied", "missing", "timeout", "unreachable", OTHER
 PARTS: Final = (*UPLOADS[:-1], "skipped", OTHER)
 """Of a part of a recording that goes on; `skipped`: the store failed for too long."""
 COPIES: Final = ("made", "failed", OTHER)
+ASSET_SOURCES: Final = ("cached", "machine", "store", "failed", OTHER)
+PHRASES: Final = ("transcribed", "failed", "dropped", OTHER)
+"""`failed`: an attempt that the provider failed; `dropped`: a live phrase that was left out."""
+VOICEMAIL_OUTCOMES: Final = ("received", "empty", "abandoned", "failed", OTHER)
+"""`empty`: nothing was said, or too little; `abandoned`: the caller left before the tone, or somebody answered."""
 
 
 class RecordingMetrics:
@@ -46,6 +51,11 @@ class RecordingMetrics:
         self.set_free_bytes = create.gauge(
             "bridge_recording_free_bytes", "Free space of the disk with the recordings."
         )
+        self.asset_fetched = create.counter(
+            "bridge_asset_fetches_total",
+            "Audio assets of other machines that were played here, by where they came from.",
+            source=ASSET_SOURCES,
+        )
 
     def set_spool(
         self, *, files: int, size_bytes: int, oldest_seconds: float, deletions: int
@@ -55,3 +65,31 @@ class RecordingMetrics:
         self._bytes(size_bytes)
         self._oldest(oldest_seconds)
         self._deletions(deletions)
+
+
+class TranscriptionMetrics:
+    """Transcription metrics of one node."""
+
+    def __init__(self, create: Families) -> None:
+        self.finished = create.counter(
+            "bridge_transcripts_total", "Transcripts finished.", outcome=OUTCOMES
+        )
+        self.phrase = create.counter(
+            "bridge_transcript_phrases_total",
+            "Phrases sent to speech-to-text providers for transcripts.",
+            outcome=PHRASES,
+        )
+        self.set_waiting = create.gauge(
+            "bridge_transcripts_waiting", "Recordings queued for transcription."
+        )
+
+
+class VoicemailMetrics:
+    """Voicemail metrics of one node."""
+
+    def __init__(self, create: Families) -> None:
+        self.ended = create.counter(
+            "bridge_voicemails_total",
+            "Calls sent to voicemail, by what became of the message.",
+            outcome=VOICEMAIL_OUTCOMES,
+        )

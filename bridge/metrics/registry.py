@@ -4,46 +4,51 @@ A label never holds an id, a number or an address.
 """
 
 from collections.abc import Iterator
+from typing import Final
 
-from prometheus_client import CollectorRegistry, ProcessCollector, disable_created_metrics
+from prometheus_client import ProcessCollector, disable_created_metrics
 
 from bridge.metrics.agent import AgentMetrics
-from bridge.metrics.assets import AssetMetrics
 from bridge.metrics.calls import CallMetrics, SetupMetrics
 from bridge.metrics.database import DatabaseMetrics
 from bridge.metrics.events import EventMetrics
 from bridge.metrics.families import Families
 from bridge.metrics.media import MediaMetrics
+from bridge.metrics.media_thread import MediaThreadMetrics
 from bridge.metrics.network import HttpMetrics, SocketMetrics, StreamMetrics
-from bridge.metrics.node import NodeMetrics
+from bridge.metrics.node import NodeMetrics, StepMetrics
 from bridge.metrics.problems import ProblemMetrics
-from bridge.metrics.recording import RecordingMetrics
+from bridge.metrics.recording import RecordingMetrics, TranscriptionMetrics, VoicemailMetrics
 from bridge.metrics.sip import SipMetrics
-from bridge.metrics.steps import StepMetrics
-from bridge.metrics.transcription import TranscriptionMetrics
-from bridge.metrics.voicemail import VoicemailMetrics
+
+RENAMED: Final = {
+    "bridge_encoder_level": "bridge_encoder_rung",
+    "bridge_http_unauthenticated_refused_total": "bridge_http_strangers_refused_total",
+    "bridge_node_fencing_refused_total": "bridge_node_reaper_refused_total",
+    "bridge_rtp_packets_passthrough_total": "bridge_rtp_packets_relayed_total",
+}
+"""By metric: its former name, under which it is served too until version 1.0 (`metrics.old_names`)."""
 
 
 class Metrics:
     """Every metric of one node."""
 
-    def __init__(self, *, version: str) -> None:
+    def __init__(self, *, version: str, old_names: bool = False) -> None:
+        """Create it; `old_names`: with renamed metrics under their former names too."""
         # Otherwise every counter has a second series with its creation time.
         disable_created_metrics()  # type: ignore[no-untyped-call]
-        self._registry = registry = CollectorRegistry()
-        self._families = create = Families(registry)
-        create.include(ProcessCollector(registry=registry))
+        self._families = create = Families(RENAMED if old_names else {})
+        create.include(ProcessCollector(registry=None))
         create.gauge("bridge_build_info", "The running version; always 1.", version=())(1, version)
         self.agents = AgentMetrics(create)
-        self.assets = AssetMetrics(create)
         self.calls = CallMetrics(create)
         self.database = DatabaseMetrics(create)
         self.events = EventMetrics(create)
         self.http = HttpMetrics(create)
         self.media = MediaMetrics(create)
+        self.media_thread = MediaThreadMetrics(create)
         self.node = NodeMetrics(create)
-        self.problems = ProblemMetrics(registry)
-        create.include(self.problems)
+        self.problems = ProblemMetrics(create)
         self.recordings = RecordingMetrics(create)
         self.setup = SetupMetrics(create)
         self.sip = SipMetrics(create)

@@ -6,13 +6,13 @@ at all for a series that has never been counted.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeAlias, TypeVar
+from typing import Final, Generic, TypeAlias, TypeVar
 
 from prometheus_client import Metric, generate_latest
 from prometheus_client.samples import Sample
 from prometheus_client.utils import floatToGoString
 
-from bridge.metrics.values import Counter, Gauge, Histogram, Labelled
+from bridge.metrics.values import Counter, Gauge, Histogram
 
 FIRST_WORK: Final = 3
 """Times as long as later ones the library takes to write a sample."""
@@ -38,14 +38,14 @@ class _Collected:
 class Series(Generic[AnySeries]):
     """A series, for a histogram with its buckets, sum and count."""
 
-    __slots__ = ("_labels", "_starts", "_text", "series", "used")
+    __slots__ = ("_starts", "_text", "labels", "series", "used")
 
     def __init__(self, series: AnySeries, labels: dict[str, str]) -> None:
         """Begin with nothing counted; `series` has these labels."""
         self.series: AnySeries = series
         self.used = False
         """Whether its value may have changed."""
-        self._labels = labels
+        self.labels = labels
         self._starts: tuple[str, ...] = ()
         """Of its lines: everything but the values."""
         self._text = ""
@@ -62,7 +62,7 @@ class Series(Generic[AnySeries]):
             ]
             return len(lines), "".join(lines)
         found = self.series.description.metric()
-        self.series.add_samples(found, self._labels)
+        self.series.add_samples(found, self.labels)
         text = _without_header(_write(found, found.samples))
         if self.used:
             self._starts = tuple(line.rpartition(" ")[0] for line in text.splitlines())
@@ -72,15 +72,15 @@ class Series(Generic[AnySeries]):
         return FIRST_WORK * len(found.samples), text
 
 
-def header(metric: Labelled[Any]) -> str:
+def header(metric: Metric) -> str:
     """Return the lines that describe a metric."""
-    return "".join(_write(found, []) for found in metric.describe())
+    return _write(metric, [])
 
 
 def written(collected: Metric) -> Iterator[Text]:
     """Yield the text of a metric of any collector, a few samples at a time."""
     samples = collected.samples
-    yield FIRST_WORK, _write(collected, [])
+    yield FIRST_WORK, header(collected)
     for start in range(0, len(samples), SAMPLES_AT_ONCE):
         part = samples[start : start + SAMPLES_AT_ONCE]
         yield FIRST_WORK * len(part), _without_header(_write(collected, part))

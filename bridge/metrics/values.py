@@ -6,15 +6,13 @@ another. The series of legs are counted some forty times a second for each leg.
 
 import math
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Generic, Literal, TypeVar
+from typing import Literal
 
-from prometheus_client import CollectorRegistry, Metric
-from prometheus_client.registry import Collector
+from prometheus_client import Metric
 from prometheus_client.utils import floatToGoString
-from typing_extensions import override
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,44 +128,3 @@ def observe_each(histograms: Sequence[Histogram | None], values: Sequence[float 
         if value is not None and histogram is not None:  # inlines `observe`
             histogram._counts[bisect_left(histogram._bounds, value)] += 1
             histogram._sum += value
-
-
-_Value = TypeVar("_Value", Counter, Gauge, Histogram)
-
-
-class Labelled(Collector, Generic[_Value]):
-    """All series of a metric."""
-
-    def __init__(
-        self,
-        description: Description,
-        names: tuple[str, ...],
-        create: Callable[[], _Value],
-        registry: CollectorRegistry,
-    ) -> None:
-        """Begin without series, which `create` returns; a metric without label `names` has its only one."""
-        self._description = description
-        self._names = names
-        self._create: Callable[[], _Value] = create
-        self._series: dict[tuple[str, ...], _Value] = {}
-        registry.register(self)
-        if not names:
-            self.labels()
-
-    def labels(self, *values: str) -> _Value:
-        """Return the series with these label values."""
-        found = self._series.get(values)
-        if found is None:
-            found = self._series[values] = self._create()
-        return found
-
-    def describe(self) -> Iterable[Metric]:
-        """Return the metric without its series."""
-        return (self._description.metric(),)
-
-    @override
-    def collect(self) -> Iterable[Metric]:
-        metric = self._description.metric()
-        for values, series in self._series.items():
-            series.add_samples(metric, dict(zip(self._names, values, strict=True)))
-        return (metric,)

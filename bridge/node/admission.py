@@ -16,24 +16,27 @@ from bridge.node.runner import draining
 class Admission:
     """Counts calls that are about to start; refusals are counted in `bridge_calls_refused_total`."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - keyword only
         self,
         *,
         quota: Quota,
         metrics: CallMetrics,
-        directory: SharedDirectory | None,
-        number_of: Callable[[LineName], str],
-        overloaded: Callable[[], str],
+        directory: SharedDirectory | None = None,
+        check_on: Callable[[LineName], None] = lambda line: None,
+        number_of: Callable[[LineName], str] = lambda line: "",
+        overloaded: Callable[[], str] = lambda: "",
         database_lost: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Make it; `directory` is None for a single node.
+        """`directory` is None for a single node.
 
+        `check_on` raises `LineDisabled` while a line makes no calls; `number_of` returns a line's own number with `+`;
         `overloaded` returns why new calls are refused, empty while they are taken.
         """
-        self._quota = quota
+        self.quota = quota
+        self.check_on = check_on
         self._metrics = metrics
-        self._directory = directory
-        self._number_of = number_of
+        self.directory = directory
+        self.number_of = number_of
         self.overloaded = overloaded
         self.database_lost = database_lost
         self.draining = False
@@ -57,7 +60,7 @@ class Admission:
                     "the database cannot be reached; calls go on, but no new ones are taken",
                     limit="database",
                 )
-            self._quota.check(of_line=of_line, of_all=of_all)
+            self.quota.check(of_line=of_line, of_all=of_all)
             if reason := self.overloaded():
                 raise LimitExceeded(reason, limit="overload")
         except LimitExceeded as error:
@@ -72,12 +75,14 @@ class Admission:
         Raises:
             LimitExceeded: the nodes take no more.
         """
-        call_id = _call_id(self._directory.node if self._directory else 0)
-        known = with_own_number(details, direction, self._number_of(line))
-        facts = CallFacts(call_id, line, peer, datetime.now(UTC), known)
-        if self._directory is not None:
+        call_id = _call_id(self.directory.node if self.directory else 0)
+        known = with_own_number(details, direction, self.number_of(line))
+        facts = CallFacts(
+            call_id=call_id, line=line, peer=peer, started_at=datetime.now(UTC), details=known
+        )
+        if self.directory is not None:
             try:
-                await self._directory.insert(facts, direction)
+                await self.directory.insert(facts, direction)
             except LimitExceeded as error:
                 self._metrics.refused(error.limit)
                 raise
@@ -85,8 +90,8 @@ class Admission:
 
     def uncount(self, facts: CallFacts) -> None:
         """Uncount a call that has not started, or is to be forgotten."""
-        if self._directory is not None:
-            self._directory.delete(facts.call_id)
+        if self.directory is not None:
+            self.directory.delete(facts.call_id)
 
 
 def _call_id(node: int) -> CallId:

@@ -1,35 +1,30 @@
-"""The calls that have ended, in the database that all nodes share: written, found, erased, and deleted in time."""
+"""The calls that have ended, in the database that all nodes share: written, found, erased, and deleted in time.
+
+The last ones of this node are kept in memory too (`EndedCalls`), for requests that still name them.
+"""
 
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
 
 from bridge.call.diagnosis.diagnosis import Diagnosis
 from bridge.call.diagnosis.report import LOST, report_of
-from bridge.call.model import (
-    CallDetails,
-    CallFacts,
-    CallId,
-    CallRecord,
-    Direction,
-    EndReason,
-    LineName,
-    Parties,
-    State,
-)
-from bridge.call.record.ended_call import CallReport, pack, report_call, unpack
+from bridge.call.model import CallId, CallRecord, LineName, State
+from bridge.call.record.ended_call import CallReport, report_call
 from bridge.call.record.quality import LegQuality
-from bridge.call.record.search import CallEntry, CallSearch, entry_of
+from bridge.call.record.search import CallSearch
+from bridge.call.view import CallView, lost_record
 from bridge.db.database import Connection, Database, wall_time
 from bridge.errors import DatabaseLost
 from bridge.node.diagnosis.diagnosis import CallDiagnosis
+from bridge.settings.model import Limits
 from bridge.stores import calls as call_store
 from bridge.stores import events, transcripts
-from bridge.stores.calls import Place
+from bridge.stores.calls import Cursor
 from bridge.wire.call_event import CallSnapshot
 
 log = logging.getLogger(__name__)
@@ -40,14 +35,11 @@ RECORD: Final = "call_record"
 PAGES: Final = 50
 """Transactions of one search; what it has not found by then is left to its next page."""
 
+CALL_BYTES: Final = 2048
+LEG_BYTES: Final = 2048
+"""Approximate memory of a record, and of each of its legs."""
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A page of ended calls, newest first."""
-
-    entries: list[CallEntry]
-    next: Place | None
-    """Where the next page begins; None at the end."""
+FORGOTTEN_AT_ONCE: Final = 500
 
 
 class CallHistory:
@@ -65,19 +57,19 @@ class CallHistory:
     def keep(self, report: CallReport, timelines: tuple[LegQuality, ...]) -> None:
         """Write a call that has ended, without waiting."""
         try:
-            row = call_store.encode(entry_of(report), report, pack(timelines))
+            row = call_store.encode(report, timelines)
             payload = msgspec.msgpack.encode(row)
         except (TypeError, ValueError):
-            log.exception("call_record.unwritable", extra={"call": report.record.facts.call_id})
+            log.exception("call_record.encode_failed", extra={"call": report.record.facts.call_id})
             self._count_failure("write")
             return
         self._database.append(RECORD, payload, failed=lambda: self._count_failure("write"))
 
     def keep_lost(self, connection: Connection, line: str, call: CallSnapshot) -> CallRecord:
         """Write a call that was cut off with its node, in the transaction of its end; return its record."""
-        record = _lost(LineName(line), call)
+        record = lost_record(LineName(line), call)
         report = CallReport(record, diagnosis=LOST)
-        call_store.insert(connection, call_store.encode(entry_of(report), report, []))
+        call_store.insert_all(connection, [call_store.encode(report, ())])
         return record
 
     async def find(self, line: LineName | None, call_id: str) -> CallReport | None:
@@ -91,27 +83,30 @@ class CallHistory:
     async def timelines(self, call_id: str) -> tuple[LegQuality, ...]:
         """Return the timelines of an ended call's legs."""
         try:
-            return unpack(await self._database.read(call_store.read_timeline, call_id))
+            return await self._database.read(call_store.read_timelines, call_id)
         except msgspec.MsgspecError:
             self._unreadable(call_id)
             return ()
 
     async def search(
-        self, search: CallSearch, *, after: Place | None = None, limit: int = 50
-    ) -> Found:
-        """Return a page of ended calls after a place; a page may be short, and not the last."""
-        found: list[CallEntry] = []
+        self, search: CallSearch, *, after: Cursor | None = None, limit: int = 50
+    ) -> tuple[list[CallView], Cursor | None]:
+        """Return a page of ended calls after a place, newest first, and where the next begins; None at the end.
+
+        A page may be short, and not the last.
+        """
+        found: list[CallView] = []
         if search.state not in (None, State.ENDED):
-            return Found(found, None)
+            return found, None
         for _ in range(PAGES):
             page = await self._database.read(
                 call_store.page, search, after=after, limit=limit - len(found)
             )
-            found += [entry for stored in page.found if (entry := self._read(stored)) is not None]
+            found += [call for stored in page.found if (call := self._read(stored)) is not None]
             after = page.next
             if after is None or len(found) >= limit:
                 break
-        return Found(found, after)
+        return found, after
 
     async def records(
         self, line: LineName, live: list[CallRecord], *, offset: int, limit: int
@@ -165,7 +160,7 @@ class CallHistory:
             except DatabaseLost:
                 await self._database.available()
             except Exception:  # must not end the loop
-                log.exception("call_record.undeleted")
+                log.exception("call_record.delete_failed")
                 self._count_failure("delete")
             await asyncio.sleep(SWEEP_SECONDS)
 
@@ -178,7 +173,7 @@ class CallHistory:
             pass
         await self._database.run(transcripts.forget, requested_before=before)
 
-    def _read(self, stored: bytes) -> CallEntry | None:
+    def _read(self, stored: bytes) -> CallView | None:
         try:
             return call_store.read_entry(stored)
         except msgspec.MsgspecError:
@@ -186,7 +181,7 @@ class CallHistory:
             return None
 
     def _unreadable(self, call_id: str) -> None:
-        log.error("call_record.unreadable", extra={"call": call_id})
+        log.error("call_record.read_failed", extra={"call": call_id})
         self._count_failure("read")
 
 
@@ -210,18 +205,60 @@ def _insert(connection: Connection, payloads: list[bytes]) -> None:
     )
 
 
-def _lost(line: LineName, call: CallSnapshot) -> CallRecord:
-    """Return the record of a call of which only the end of its node is known."""
-    parties = Parties(call.from_, call.to, call.from_channel, call.to_channel)
-    details = CallDetails(parties, bytes(call.metadata), call.tag, call.callback_url)
-    return CallRecord(
-        CallFacts(CallId(call.id), line, call.peer, call.started_at, details),
-        Direction(call.direction),
-        State.ENDED,
-        EndReason(call.reason),
-        call.seconds,
-        (),
-        answered_at=call.answered_at,
-        ended_at=call.ended_at,
-        muted=call.muted,
-    )
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    record: CallRecord
+    until: float
+    octets: int
+
+
+@dataclass(slots=True)
+class _Line:
+    calls: dict[CallId, _Kept] = field(default_factory=dict)
+    """The oldest first."""
+    octets: int = 0
+
+
+class EndedCalls:
+    """The records of ended calls by line; a line that exceeds its limits loses its oldest."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._lines: dict[LineName, _Line] = {}
+
+    def keep(self, record: CallRecord, now: float) -> None:
+        """Keep a call from now on."""
+        call_id = record.facts.call_id
+        octets = CALL_BYTES + LEG_BYTES * len(record.legs)
+        octets += len(record.facts.details.metadata)
+        line = self._lines.setdefault(record.facts.line, _Line())
+        if before := line.calls.pop(call_id, None):
+            line.octets -= before.octets
+        line.calls[call_id] = _Kept(record, now + self._limits.kept_seconds, octets)
+        line.octets += octets
+        max_octets = self._limits.ended_mb_per_line * 1e6
+        while len(line.calls) > self._limits.ended_per_line or line.octets > max_octets:
+            line.octets -= line.calls.pop(next(iter(line.calls))).octets
+
+    def get(self, line: LineName, call_id: CallId) -> CallRecord | None:
+        """Return a call of the line, while it is kept."""
+        of_line = self._lines.get(line)
+        kept = of_line.calls.get(call_id) if of_line else None
+        return kept.record if kept else None
+
+    def drop(self, line: LineName, call_id: CallId) -> None:
+        """Delete a call, if it is kept."""
+        of_line = self._lines.get(line)
+        if of_line is not None and (kept := of_line.calls.pop(call_id, None)):
+            of_line.octets -= kept.octets
+
+    def forget(self, now: float) -> None:
+        """Delete calls whose time has expired, at most `FORGOTTEN_AT_ONCE`."""
+        left = FORGOTTEN_AT_ONCE
+        for line in self._lines.values():
+            while line.calls and (first := next(iter(line.calls.values()))).until <= now:
+                if not left:
+                    return
+                left -= 1
+                line.octets -= first.octets
+                del line.calls[first.record.facts.call_id]

@@ -7,20 +7,19 @@ restarts, also those that other nodes forward.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import Final
 
 from bridge.node.manager import Manager
-from bridge.tasks import Tasks
+from bridge.tasks import Tasks, wait_set
 
 log = logging.getLogger(__name__)
 
 POLL_SECONDS: Final = 0.1
-TELL_SECONDS: Final = 10.0
-"""How long the parties of the calls that are to be ended are told so."""
+ANNOUNCE_SECONDS: Final = 10.0
+"""How long the end may be announced to the parties of the calls that are left."""
 
 
-async def _tell_nobody() -> None:
+async def _announce_nothing() -> None:
     pass
 
 
@@ -35,7 +34,7 @@ class Drain:
         others: Callable[[], bool] = lambda: False,
         finish_seconds: float = 0.0,
     ) -> None:
-        """Make it within the running loop.
+        """Must be called within the running loop.
 
         `usual_seconds` is `limits.drain_seconds`; `others` says whether other nodes take new calls; then
         requests that came before the drain may begin their calls for `finish_seconds`.
@@ -44,8 +43,8 @@ class Drain:
         self._usual_seconds = usual_seconds
         self._finish_seconds = finish_seconds
         self._others = others
-        self.tell: Callable[[], Awaitable[object]] = _tell_nobody
-        """Tells the parties that are left when the time is over."""
+        self.announce: Callable[[], Awaitable[object]] = _announce_nothing
+        """Announces the end to the parties that are left when the time is over."""
         self.on_begin: list[Callable[[], None]] = []
         """Called when it begins."""
         self.reason = ""
@@ -105,24 +104,19 @@ class Drain:
     async def _run(self) -> None:
         if self._manager.admission.finishing:
             left = self.seconds_left
-            await self._pause(
-                self._finish_seconds if left is None else min(self._finish_seconds, left)
+            await wait_set(
+                self.done, self._finish_seconds if left is None else min(self._finish_seconds, left)
             )
             self._manager.admission.finishing = False
         while self.calls and self.seconds_left != 0.0 and not self.done.is_set():
-            await self._pause(POLL_SECONDS)
+            await wait_set(self.done, POLL_SECONDS)
         if self.calls and not self.done.is_set():
-            log.info("node.drain_over", extra={"calls": self.calls})
+            log.info("node.drain_timeout", extra={"calls": self.calls})
             try:
-                async with asyncio.timeout(TELL_SECONDS):
-                    await self.tell()
+                async with asyncio.timeout(ANNOUNCE_SECONDS):
+                    await self.announce()
             except TimeoutError:
                 pass  # the announcement is longer
             except Exception:  # the calls are ended all the same
-                log.exception("node.drain_untold")
+                log.exception("node.drain_announcement_failed")
         self.done.set()
-
-    async def _pause(self, seconds: float) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self.done.wait()

@@ -78,7 +78,7 @@ class LineBook:
         siblings: Siblings | None = None,
         now: Callable[[], float] = lambda: datetime.now(UTC).timestamp(),
     ) -> None:
-        """Make it; `reload` reads what was changed.
+        """`reload` reads what was changed.
 
         Keys and numbers are those of the settings; `siblings` are notified of changes; `now` returns the
         seconds since 1970.

@@ -17,7 +17,7 @@ import msgspec
 from bridge.call.model import LineName
 from bridge.cluster.siblings import Siblings
 from bridge.db.database import Connection, Database
-from bridge.errors import EngineOff
+from bridge.errors import LineDisabled
 from bridge.http.client import origin_of
 from bridge.wire.stream.media_stream import StreamProtocol
 
@@ -128,7 +128,7 @@ class Lines:
         paused: Callable[[LineName], bool] = lambda line: False,
         siblings: Siblings | None = None,
     ) -> None:
-        """Make it; `reload` reads what is stored.
+        """`reload` reads what is stored.
 
         `fresh` has settings of lines that were never configured; `siblings` are notified of changes.
         """
@@ -170,17 +170,17 @@ class Lines:
         """Check that the line makes and takes calls now.
 
         Raises:
-            EngineOff: calls are switched off, or the line is paused or not connected.
+            LineDisabled: calls are switched off, or the line is paused or not connected.
         """
         entry = self._entry(line)
         if self._paused(line):
-            raise EngineOff("calls engine not enabled: the line is paused by the operator")
+            raise LineDisabled("calls engine not enabled: the line is paused by the operator")
         if not entry.connected:
-            raise EngineOff(
+            raise LineDisabled(
                 "calls engine not enabled: the line is not connected (/session/connect)"
             )
         if not entry.in_force.calls_enabled:
-            raise EngineOff(
+            raise LineDisabled(
                 "calls engine not enabled: set callsEnabled (PUT /call/config), then reconnect"
             )
 
@@ -188,7 +188,7 @@ class Lines:
         """Return what to do with an inbound call.
 
         Raises:
-            EngineOff: as `check_on`.
+            LineDisabled: as `check_on`.
         """
         self.check_on(line)
         return INBOUND_ACTIONS.get(self._entry(line).in_force.mode, InboundAction.RING)
@@ -246,7 +246,7 @@ class Lines:
         was_on = self._entry(line).on
         self._entries[line] = entry
         if was_on and not entry.on:
-            log.info("line.off", extra={"line": line})
+            log.info("line.disabled", extra={"line": line})
             for follower in self._followers:
                 follower(line)
 

@@ -1,5 +1,6 @@
-"""The load of this node: measured here, rated by `call.load`, applied to encoders and metrics."""
+"""The load of this node: measured here, rated by `call.load`, applied to encoders and metrics, once a second."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable
@@ -9,11 +10,17 @@ from typing import Final
 from bridge.audio.codec.encoder_level import EncoderBudget, EncoderLevel
 from bridge.call.load import LoadPolicy
 from bridge.metrics.registry import Metrics
+from bridge.node.clock import Clock
+from bridge.node.manager import Manager
 
 log = logging.getLogger(__name__)
 
 SCHEDULED: Final = Path("/proc/thread-self/schedstat")
 """Of the calling thread: nanoseconds that it ran, and that it was ready to run and had no core (proc(5))."""
+
+
+LAG_PROBE_SECONDS = 0.1
+PROBES_PER_SECOND = 10
 
 
 def seconds_waited() -> float:
@@ -106,3 +113,22 @@ class Load:
                 "waited_for_cpu": round(waited, 2),
             },
         )
+
+
+async def monitor(manager: Manager, metrics: Metrics, clock: Clock, load: Load) -> None:
+    """Measure the loop's lag ten times a second and the load once a second, until cancelled."""
+    loop = asyncio.get_running_loop()
+    late = skipped = 0
+    while True:
+        for _ in range(PROBES_PER_SECOND):
+            due = loop.time() + LAG_PROBE_SECONDS
+            await asyncio.sleep(LAG_PROBE_SECONDS)
+            load.probe(max(0.0, loop.time() - due))
+        load.update(loop.time())
+        try:
+            manager.forget_ended(loop.time())
+        except Exception:  # must not end the loop
+            log.exception("calls.cleanup_failed")
+        metrics.node.late_ticks(amount=clock.late_ticks - late)
+        metrics.node.skipped_ticks(amount=clock.skipped_ticks - skipped)
+        late, skipped = clock.late_ticks, clock.skipped_ticks

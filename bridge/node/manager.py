@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
@@ -21,24 +22,19 @@ from bridge.call.model import (
     Party,
 )
 from bridge.call.parties import WHATSAPP
-from bridge.call.quota import Quota
 from bridge.call.record.ended_call import CallReport
 from bridge.call.routing import LegRole
-from bridge.cluster.directory import SharedDirectory
 from bridge.errors import BridgeError, CallEnded, CallNotFound, LimitExceeded, StillDialling
 from bridge.legs.base import Dialer, DialledLeg
 from bridge.metrics.registry import Metrics
 from bridge.node.admission import Admission
-from bridge.node.call_history import CallHistory, report_now
+from bridge.node.call_history import CallHistory, EndedCalls, report_now
 from bridge.node.clock import Clock
 from bridge.node.diagnosis.diagnosis import DiagnosisLog
 from bridge.node.diagnosis.quality import CallSampler, QualityLog
-from bridge.node.dial_rules import DialRules, Route
-from bridge.node.dials import Dials
-from bridge.node.ended import EndedCalls
+from bridge.node.dials import DialRules, Dials, Route
 from bridge.node.publisher import Publisher, new_event
 from bridge.node.runner import CallRunner, TransferHandler, refuse_transfer
-from bridge.settings.model import Limits
 from bridge.slices import in_steps
 from bridge.tasks import Tasks
 from bridge.wire.call_event import CallEvent, EventType
@@ -53,68 +49,58 @@ BROWSER = "webrtc"
 """The peer of a call whose far party is a browser."""
 
 
+@dataclass(frozen=True, slots=True)
+class CallLogs:
+    """What is kept of a node's calls: of live ones what is wrong with them, of ended ones the records."""
+
+    ended: EndedCalls
+    diagnoses: DiagnosisLog
+    history: CallHistory | None = None
+    """None keeps none."""
+
+
 class Manager:
     """All calls of a node."""
 
-    def __init__(  # noqa: PLR0913 - what a node's calls are made of
+    def __init__(  # noqa: PLR0913 - keyword only
         self,
         *,
+        admission: Admission,
         dialer: Dialer,
+        dial_rules: DialRules,
         clock: Clock,
         metrics: Metrics,
-        limits: Limits,
-        quota: Quota,
-        call_limits: CallLimits,
-        directory: SharedDirectory | None = None,
-        check_on: Callable[[LineName], None] = lambda line: None,
-        number_of: Callable[[LineName], str] = lambda line: "",
-        overloaded: Callable[[], str] = lambda: "",
-        database_lost: Callable[[], bool] = lambda: False,
-        dial_rules: DialRules | None = None,
-        publisher: Publisher | None = None,
-        diagnoses: DiagnosisLog | None = None,
-        history: CallHistory | None = None,
+        limits: CallLimits,
+        logs: CallLogs,
     ) -> None:
-        """Make it; `directory` is None for a single node.
-
-        `check_on` raises `EngineOff` while a line makes no calls; `number_of` returns a line's own number with `+`;
-        `overloaded` and `database_lost` say why and whether to refuse new calls; without `dial_rules` every line calls everybody over WhatsApp.
-        """
-        self._check_on = check_on
-        self.admission = Admission(
-            quota=quota,
-            metrics=metrics.calls,
-            directory=directory,
-            number_of=number_of,
-            overloaded=overloaded,
-            database_lost=database_lost,
-        )
+        """`limits` are those of each call."""
+        self.admission = admission
         """Admits new calls."""
         self._clock = clock
-        self.limits = limits
-        self._call_limits = call_limits
-        self._directory = directory
+        self._limits = limits
+        self._directory = admission.directory
         self._metrics = metrics
-        self.publisher = publisher or Publisher()
+        self.publisher = Publisher()
         self.quality = QualityLog(metrics)
         """The quality of live calls over time."""
-        self.diagnoses = diagnoses or DiagnosisLog(metrics.problems)
+        self.diagnoses = logs.diagnoses
         """What is wrong with live calls."""
         self.sampler = CallSampler(metrics, self.quality, self.diagnoses)
         """Takes the figures of live calls once a second."""
         self.legs_ended = 0
         """How many legs have ended so far."""
         self.publisher.subscribe(self._count_leg, self._diagnose)
-        self._history = history
+        self._history = logs.history
         self._calls: dict[CallId, CallRunner] = {}
         self._of_line: Counter[LineName] = Counter()
         self._sampling = self.sampler.spread(partial(metrics.steps.took, "sample"))
         self.dials = Dials(dialer, dial_rules, self.calls)
         """Parties that are rung, for new calls and live ones."""
-        self._ended = EndedCalls(limits)
+        self._ended = logs.ended
         self._tasks = Tasks()
         self._loop = asyncio.get_running_loop()
         self.on_transfer: TransferHandler = refuse_transfer
+        """Performs the transfers that far parties ask for."""
 
     async def dial(
         self, line: LineName, number: str, details: CallDetails | None = None
@@ -122,12 +108,12 @@ class Manager:
         """Ring a number.
 
         Raises:
-            EngineOff: the line makes no calls now.
+            LineDisabled: the line makes no calls now.
             Forbidden, Unsupported: the line does not call the number (`DialRules.check`).
             LimitExceeded: no more calls are taken.
             BridgeError: the line's provider refuses; `call_id` is that of the call, which has ended.
         """
-        self._check_on(line)
+        self.admission.check_on(line)
         details = details or CallDetails()
         self._check_capacity(line)
         route = Route(WHATSAPP)
@@ -172,10 +158,10 @@ class Manager:
         """Open a call that waits for its far party, a browser.
 
         Raises:
-            EngineOff: the line makes no calls now.
+            LineDisabled: the line makes no calls now.
             LimitExceeded: no more calls are taken.
         """
-        self._check_on(line)
+        self.admission.check_on(line)
         facts = await self._count_call(line, peer, Direction.OUTBOUND, details)
         runner = self._begin(facts, Direction.OUTBOUND, waits_for_far=True)
         runner.announce()
@@ -220,6 +206,14 @@ class Manager:
             raise CallNotFound("there is no such call")
         return record
 
+    async def find_record(self, line: LineName, call_id: CallId) -> CallRecord | None:
+        """Return a call, live or ended however long ago; None if it is not known any more."""
+        try:
+            return self.record(line, call_id)
+        except CallNotFound:
+            report = await self._history.find(line, call_id) if self._history else None
+            return report.record if report else None
+
     def report_now(self, record: CallRecord) -> CallReport:
         """Return a call of this node, live or just ended, as its history shows it."""
         call_id = record.facts.call_id
@@ -242,7 +236,7 @@ class Manager:
     async def describe(
         self, line: LineName | None, what: Callable[[CallRunner], Described]
     ) -> list[Described]:
-        """Describe a line's live calls on this node, or those of all, without test calls; a few a step."""
+        """Describe a line's live calls on this node, or those of all, without test calls; a few in each step of the event loop."""
         found = (
             what(runner)
             for runner in list(self._calls.values())
@@ -324,7 +318,7 @@ class Manager:
             raise
         machine = CallMachine(
             direction=direction,
-            limits=self._call_limits.tightened(
+            limits=self._limits.tightened(
                 ring_seconds=facts.details.ring_seconds, talk_seconds=facts.details.talk_seconds
             ),
             now=self._loop.time(),
@@ -338,8 +332,8 @@ class Manager:
             metrics=self._metrics,
             publisher=self.publisher,
             on_ended=self._call_ended,
+            on_transfer=self.on_transfer,
         )
-        runner.on_transfer = self.on_transfer
         self._calls[facts.call_id] = runner
         self._of_line[facts.line] += 1
         self._sampling.join(runner)
@@ -362,7 +356,7 @@ class Manager:
             self._directory.end(runner.facts.call_id, reason)
         self.sampler.end(runner, self._loop.time())
         if self._history is not None:
-            # Before the event, so that whoever hears of the end finds the record.
+            # Before the event, so that whoever receives the end finds the record.
             self._history.keep(self.report_now(record), self.quality.legs(record.facts.call_id))
         self.remember(record)
         if runner.announced:
@@ -370,7 +364,7 @@ class Manager:
             log.info("call.ended", extra={"reason": reason, "seconds": round(record.seconds, 1)})
             runner.publish(EventType.CALL_ENDED, {"reason": reason})
         else:
-            log.info("call.not_dialled", extra={"call": runner.facts.call_id, "reason": reason})
+            log.info("call.dial_failed", extra={"call": runner.facts.call_id, "reason": reason})
 
     def _forget_test(self, runner: CallRunner) -> None:
         self.admission.uncount(runner.facts)

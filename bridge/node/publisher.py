@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 from bridge.call.model import CallRecord, LineName
-from bridge.call.published import snapshot
+from bridge.call.view import snapshot_of
 from bridge.log import call_id as log_call_id
 from bridge.wire.call_event import CallEvent, EventType, end_id
 
@@ -89,7 +89,7 @@ def new_event(
         type=kind,
         line=line,
         at=datetime.now(UTC),
-        call=snapshot(record) if record else None,
+        call=snapshot_of(record) if record else None,
         data={
             name: value
             for name, value in (data or {}).items()

@@ -5,7 +5,6 @@ import logging
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias
 
 from bridge.call import commands, events
@@ -23,17 +22,16 @@ from bridge.call.model import (
 from bridge.call.published import STATE_EVENTS, published
 from bridge.call.routing import LegRole
 from bridge.call.transitions import UNANSWERED
+from bridge.call.view import record_of
 from bridge.errors import BridgeError, LegError, LimitExceeded
 from bridge.legs.base import EndsWithReason, Leg
 from bridge.log import call_id as log_call_id
 from bridge.log import leg_id as log_leg_id
 from bridge.metrics.registry import Metrics
-from bridge.node.bus_clock import BusClock
-from bridge.node.clock import Clock
+from bridge.node.clock import BusClock, Clock
 from bridge.node.deadline import Deadline
-from bridge.node.leg_commands import perform
 from bridge.node.publisher import Publisher, new_event
-from bridge.node.running_legs import Dial, RunningLegs
+from bridge.node.running_legs import Dial, RunningLegs, perform
 from bridge.tasks import Tasks
 from bridge.wire.call_event import EventType
 
@@ -54,7 +52,7 @@ def refuse_transfer(runner: "CallRunner", request: events.LegTransferRequested) 
 class CallRunner:
     """The asynchronous half of a call; all decisions are its machine's."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (all but two by keyword)
         self,
         facts: CallFacts,
         machine: CallMachine,
@@ -63,7 +61,9 @@ class CallRunner:
         metrics: Metrics,
         publisher: Publisher,
         on_ended: Callable[["CallRunner"], None],
+        on_transfer: TransferHandler = refuse_transfer,
     ) -> None:
+        """`on_transfer` takes a far party's request to call somebody in its place."""
         self.facts = facts
         self.machine = machine
         self._bus_clock = BusClock(clock, machine.limits.ring_tone)
@@ -72,8 +72,7 @@ class CallRunner:
         self._metrics = metrics
         self._publisher = publisher
         self._on_ended = on_ended
-        self.on_transfer: TransferHandler = refuse_transfer
-        """Takes a far party's request to call somebody in its place."""
+        self._on_transfer = on_transfer
         self._legs = RunningLegs(self.bus, self._seconds)
         self._tasks = Tasks()
         self._events: deque[events.Event] = deque()
@@ -107,19 +106,12 @@ class CallRunner:
 
     def record(self) -> CallRecord:
         """Return the call as it stands, with the figures of its legs and of the last that left."""
-        machine = self.machine
-        return CallRecord(
-            facts=self.facts,
-            direction=machine.direction,
-            state=machine.state,
-            reason=machine.reason,
-            seconds=self._seconds(),
+        return record_of(
+            self.facts,
+            self.machine,
+            now=self._loop.time(),
             legs=self._legs.all_figures(),
-            answered_at=self._wall_time(machine.answered_at),
-            ended_at=self._wall_time(machine.ended_at),
-            muted=machine.muted,
             timed_out=self._timed_out,
-            answered_by=machine.answered_by,
         )
 
     def check_room(self) -> None:
@@ -244,7 +236,7 @@ class CallRunner:
             case commands.Report(kind, data):
                 self.publish(kind, data)
             case commands.CallInstead(request):
-                self.on_transfer(self, request)
+                self._on_transfer(self, request)
             case commands.EndCall(reason):
                 self._end(reason)
             case _:
@@ -339,11 +331,6 @@ class CallRunner:
     def _seconds(self) -> float:
         """Return the duration so far."""
         return (self.machine.ended_at or self._loop.time()) - self.machine.started_at
-
-    def _wall_time(self, at: float | None) -> datetime | None:
-        if at is None:
-            return None
-        return self.facts.started_at + timedelta(seconds=at - self.machine.started_at)
 
     def flush(self) -> None:
         """Deliver to batched sinks all audio until now."""

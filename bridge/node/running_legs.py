@@ -1,16 +1,18 @@
-"""The legs of a call that run, and the figures of the last that left."""
+"""The legs of a call that run, the commands that are for one of them, and the figures of the last that left."""
 
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
+from bridge.call import commands
 from bridge.call.bus.bus import Bus
+from bridge.call.events import LegTransferProgressed
 from bridge.call.model import LegFigures, LegId
 from bridge.call.routing import LegRole
 from bridge.errors import BridgeError, LimitExceeded
-from bridge.legs.base import Leg
+from bridge.legs.base import Answerable, DigitSender, Holdable, Leg, Startable, Transferable
 
 LEGS_PER_CALL = 16
 KEPT_LEGS = 16
@@ -18,6 +20,17 @@ KEPT_LEGS = 16
 
 Dial: TypeAlias = asyncio.Future[BridgeError | None]
 """Its result is None once the provider accepts the dial, else why the leg has ended before."""
+
+LegCommand: TypeAlias = (
+    commands.AnswerLeg
+    | commands.SendDigits
+    | commands.HoldLeg
+    | commands.StartPlayback
+    | commands.ReferLeg
+    | commands.ReportTransfer
+)
+NOT_IMPLEMENTED: Final = 501
+"""Of a transfer that the party of a leg cannot be asked for."""
 
 
 @dataclass(slots=True)
@@ -82,11 +95,33 @@ class RunningLegs:
     def _figures(self, running: RunningLeg) -> LegFigures:
         leg, owner = running.leg, running.role.owner
         return LegFigures(
-            leg.leg_id,
-            leg.kind,
-            running.role.party,
-            leg.statistics(),
-            self._bus.path(leg.leg_id),
-            owner.identity if owner else "",
-            running.joined,
+            leg_id=leg.leg_id,
+            kind=leg.kind,
+            party=running.role.party,
+            statistics=leg.statistics(),
+            path=self._bus.path(leg.leg_id),
+            identity=owner.identity if owner else "",
+            joined=running.joined,
         )
+
+
+def perform(leg: Leg, command: LegCommand) -> LegTransferProgressed | None:
+    """Perform a command; return what comes of it at once, if anything."""
+    match command:
+        case commands.AnswerLeg() if isinstance(leg, Answerable):
+            leg.answer()
+        case commands.SendDigits(_, digits) if isinstance(leg, DigitSender):
+            leg.send_digits(digits)
+        case commands.HoldLeg(_, held) if isinstance(leg, Holdable):
+            leg.hold(held=held)
+        case commands.StartPlayback() if isinstance(leg, Startable):
+            leg.start()
+        case commands.ReferLeg(leg_id, target):
+            if not isinstance(leg, Transferable):
+                return LegTransferProgressed(leg_id, NOT_IMPLEMENTED, final=True)
+            leg.transfer(target)
+        case commands.ReportTransfer(_, code) if isinstance(leg, Transferable):
+            leg.report_transfer(code)
+        case _:
+            pass
+    return None

@@ -1,11 +1,12 @@
 """Which provider reaches whom for which line."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Protocol
 
 from bridge.call.model import CallDetails, CallFacts, LineName
 from bridge.call.parties import PSTN
 from bridge.errors import InvalidState
+from bridge.http.service_health import ServiceHealth
 from bridge.legs.base import DialledLeg, new_leg_id
 from bridge.legs.simulator import ECHO, SimulatedContact
 
@@ -13,25 +14,28 @@ from bridge.legs.simulator import ECHO, SimulatedContact
 class Provider(Protocol):
     """Calls numbers, and takes inbound calls, for some lines."""
 
+    @property
+    def name(self) -> str:
+        """Its name in the settings (`whatsapp.provider`)."""
+
     def has(self, line: LineName) -> bool:
         """Return whether it is the line's provider."""
-        ...
+
+    def health(self, line: LineName) -> ServiceHealth:
+        """Return how the line's server answered last."""
 
     def outbound_leg(self, call: CallFacts, number: str) -> DialledLeg:
         """Return a leg that rings the number (`legs.base.Dialer`)."""
-        ...
 
 
-class TelephoneProvider(Protocol):
+class PstnProvider(Protocol):
     """Calls numbers of the telephone network for some lines."""
 
     def has(self, line: LineName) -> bool:
         """Return whether the line calls over it."""
-        ...
 
     def outbound_leg(self, call: CallFacts, number: str, replaces: str = "") -> DialledLeg:
         """Return a leg that rings the number (`legs.base.Dialer`)."""
-        ...
 
 
 class Received(Protocol):
@@ -40,7 +44,6 @@ class Received(Protocol):
     @property
     def facts(self) -> CallFacts:
         """Return what stays true of it."""
-        ...
 
 
 class CallReceiver(Protocol):
@@ -54,23 +57,30 @@ class CallReceiver(Protocol):
         details: CallDetails | None = None,
     ) -> Received:
         """Take a call; raises `LimitExceeded`, and leaves freeing the leg to the caller."""
-        ...
 
 
 class Providers:
     """All providers as one `legs.base.Dialer`; each line has at most one for WhatsApp, and one for telephones."""
 
-    def __init__(self, providers: Iterable[Provider] = ()) -> None:
-        self._providers = list(providers)
-        self._telephones: list[TelephoneProvider] = []
+    def __init__(
+        self, providers: Sequence[Provider], telephones: Sequence[PstnProvider] = ()
+    ) -> None:
+        """`telephones` are those of the channel `pstn`."""
+        self._providers = providers
+        self._pstn = telephones
 
-    def add(self, provider: Provider) -> None:
-        """Add a provider that is made after the manager."""
-        self._providers.append(provider)
+    def of(self, line: LineName) -> Provider:
+        """Return the provider of a line's WhatsApp calls.
 
-    def add_telephones(self, provider: TelephoneProvider) -> None:
-        """Add a provider of the channel `pstn`."""
-        self._telephones.append(provider)
+        Raises:
+            InvalidState: the line has none.
+        """
+        for provider in self._providers:
+            if provider.has(line):
+                return provider
+        raise InvalidState(
+            "no WhatsApp provider is configured for this line: set lines.NAME.whatsapp.provider"
+        )
 
     def outbound_leg(
         self, call: CallFacts, number: str, channel: str, replaces: str = ""
@@ -83,11 +93,8 @@ class Providers:
         if call.details.test:
             return SimulatedContact(new_leg_id(), ECHO, inbound=False, ring_seconds=0.0, speech=b"")
         if channel == PSTN:
-            for telephones in self._telephones:
-                if telephones.has(call.line):
-                    return telephones.outbound_leg(call, number, replaces)
-            raise InvalidState("this line has no way to telephones (lines.NAME.sip)")
-        for provider in self._providers:
-            if provider.has(call.line):
-                return provider.outbound_leg(call, number)
-        raise InvalidState("this line has no way to WhatsApp (lines.NAME.whatsapp.provider)")
+            for pstn in self._pstn:
+                if pstn.has(call.line):
+                    return pstn.outbound_leg(call, number, replaces)
+            raise InvalidState("no SIP trunk is configured for this line: set lines.NAME.sip")
+        return self.of(call.line).outbound_leg(call, number)

@@ -1,13 +1,18 @@
 """What the peers of a node share."""
 
+import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bridge.audio.codec.encoder_level import EncoderBudget
+from bridge.audio.codec.opus import Opus
+from bridge.rtc import trace
 from bridge.rtc.limits import CheckBudget
 from bridge.rtc.packet_path import PacketPath
 from bridge.rtc.ports import PortPool
+from bridge.rtp.config import SessionConfig
+from bridge.wire.rtp.stream import StreamStart
 from bridge.wire.sdp.dialect import BROWSER, SdpDialect
 
 
@@ -42,7 +47,7 @@ class PeerConfig:
     """Whether to send checks to offered candidates that are not public, and to all of them before the
     peer has sent one."""
     timeouts: Timeouts = field(default_factory=Timeouts)
-    relay: bool = True
+    passthrough: bool = True
     """Whether packets may pass undecoded between two peers."""
     unverified_checks: CheckBudget = field(default_factory=CheckBudget)
     """Limits the STUN checks from unverified addresses."""
@@ -51,3 +56,21 @@ class PeerConfig:
     packet_path: PacketPath | None = None
     """The compiled packet path; None: packets take the Python path."""
     dialect: SdpDialect = BROWSER
+
+    def session_config(self, opus: Opus, *, continuous: bool) -> SessionConfig:
+        """Return how the sessions of these peers encode and send; `continuous` as there."""
+        budget = self.encoder_budget
+        return SessionConfig(
+            opus,
+            budget,
+            passthrough=self.passthrough,
+            continuous=continuous,
+            on_encoder=lambda chosen: trace.encoder_chosen(chosen, budget.level),
+        )
+
+
+def new_start() -> StreamStart:
+    """Return random first numbers of a stream (RFC 3550 §5.1)."""
+    return StreamStart(
+        ssrc=secrets.randbits(32), sequence=secrets.randbits(15), timestamp=secrets.randbits(32)
+    )

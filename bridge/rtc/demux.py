@@ -12,7 +12,7 @@ from aioice.ice import StunProtocol
 from typing_extensions import override
 
 from bridge.rtc.limits import MAX_CHECKS, MAX_DATAGRAM, Address, CheckBudget
-from bridge.rtc.packet_leases import TransportLeases
+from bridge.rtc.transport_offload import TransportOffload
 
 MAX_STUN: Final = 600
 """Bytes; ICE needs no longer message, as user fragments have at most 256 each."""
@@ -86,23 +86,36 @@ class StunFilter:
 
 
 class Arrivals(Protocol):
-    """What came, as the receivers of one transport note it: in Python, and in the compiled packet path."""
+    """What came, as the receivers of one transport note it."""
 
-    alive_at: float
-    """When anything last came that proves the peer alive (monotonic seconds)."""
-    second_ends: float
-    """Of the second whose packets are counted."""
-    allowed: int
-    """Packets that may still come in it."""
+    @property
+    def alive_at(self) -> float:
+        """When anything last came that proves the peer alive (monotonic seconds)."""
+
+    @alive_at.setter
+    def alive_at(self, now: float) -> None: ...
+
+    def admit(self, now: float) -> bool:
+        """Count an authentic packet; return whether the second has room for it."""
 
 
 @dataclass(slots=True)
-class PythonArrivals:
-    """`Arrivals` without a compiled packet path."""
+class ArrivalCounter:
+    """`Arrivals` without the packet path."""
 
+    limit: int
+    """Packets of a second."""
     alive_at: float = 0.0
-    second_ends: float = 0.0
-    allowed: int = 0
+    _second_ends: float = 0.0
+    _allowed: int = 0
+
+    def admit(self, now: float) -> bool:
+        """Count an authentic packet; return whether the second has room for it."""
+        self.alive_at = now
+        if now >= self._second_ends:
+            self._second_ends, self._allowed = now + 1.0, self.limit
+        self._allowed -= 1
+        return self._allowed >= 0
 
 
 @dataclass(slots=True)
@@ -118,7 +131,7 @@ class Inbound:
     unverified: CheckBudget
     """Of checks from unverified addresses; the node's."""
     arrivals: Arrivals
-    leases: TransportLeases | None = None
+    offload: TransportOffload | None = None
     """Of the compiled packet path, which receives for all sockets."""
     on_route: Callable[[], None] = lambda: None
     """Called when the route of a connection has changed."""

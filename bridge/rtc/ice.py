@@ -155,8 +155,8 @@ class IceConnection(Connection):
                 on_stun=self._stun_received,
                 clock=self._clock,
             )
-            if self._inbound.leases is not None:
-                self._inbound.leases.listen(sock, protocol)
+            if self._inbound.offload is not None:
+                self._inbound.offload.listen(sock, protocol)
             else:
                 await loop.create_datagram_endpoint(lambda made=protocol: made, sock=sock)  # type: ignore[misc]
             private_api.protocols(self).append(protocol)

@@ -6,10 +6,11 @@ from typing import Final
 
 from bridge.errors import NegotiationFailed
 from bridge.rtc.config import PeerConfig
-from bridge.rtc.demux import Arrivals, Inbound, PythonArrivals
+from bridge.rtc.demux import ArrivalCounter, Arrivals, Inbound
 from bridge.rtc.ice import IceConnection
-from bridge.rtc.packet_leases import TransportLeases
+from bridge.rtc.limits import MAX_PACKETS
 from bridge.rtc.switchover import Switchover
+from bridge.rtc.transport_offload import TransportOffload
 from bridge.wire.sdp.description import RemoteAudio
 
 _DTLS_QUEUE: Final = 64
@@ -23,29 +24,29 @@ class IceLink:
     end of each ICE restart with whether it succeeded.
     """
 
-    def __init__(  # noqa: PLR0913  (all but one by keyword)
+    def __init__(
         self,
         config: PeerConfig,
         *,
-        clock: Callable[[], float],
         discarded: dict[str, int],
         on_media: Callable[[bytes], None],
-        leases: TransportLeases | None,
+        offload: TransportOffload | None,
         on_lost: Callable[[str], None],
         on_restarted: Callable[[bool], None],
     ) -> None:
-        arrivals: Arrivals = PythonArrivals() if leases is None else leases.state
-        arrivals.alive_at = clock()
+        arrivals: Arrivals = ArrivalCounter(MAX_PACKETS) if offload is None else offload
+        self._clock = config.timeouts.clock
+        arrivals.alive_at = self._clock()
         self.inbound = Inbound(
             on_media,
             self._dtls_received,
             discarded,
             config.unverified_checks,
             arrivals,
-            leases,
+            offload,
             self._route_changed,
         )
-        self._leases = leases
+        self._offload = offload
         self.role = "controlled"
         self.connections: Switchover[IceConnection] = Switchover(
             stage="ice",
@@ -59,7 +60,6 @@ class IceLink:
         """The current one sends, both receive."""
         self._config = config
         self._probe_private = config.probe_private or config.dialect.trusted_candidates
-        self._clock = clock
         self._on_restarted = on_restarted
         self._dtls: asyncio.Queue[bytes | None] = asyncio.Queue(_DTLS_QUEUE)
 
@@ -142,16 +142,16 @@ class IceLink:
             self._on_restarted(True)  # noqa: FBT003 - a callback
 
     def _route_changed(self) -> None:
-        """Let the leases send by the route of the connection in use."""
-        if self._leases is None:
+        """Let the offloads send by the route of the connection in use."""
+        if self._offload is None:
             return
         current = self.connections.current
         route = None if current is None else current.route
         if route is None:
-            self._leases.set_route(-1, None)
+            self._offload.set_route(-1, None)
             return
         transport, address = route
-        self._leases.set_route(transport.get_extra_info("socket").fileno(), address)
+        self._offload.set_route(transport.get_extra_info("socket").fileno(), address)
 
     def _failed(self) -> None:
         if self.connections.current is not None:

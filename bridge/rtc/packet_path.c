@@ -1,446 +1,344 @@
-/* The packet path: see packet_path.h for what it is.
- *
- * A datagram is taken only if it is the expected one, by its sender and its header, and if the stream that its
- * audio goes to is continued by it. Whatever needs a decision is left to Python, before anything has changed.
- * So each function below repeats the common case of one method of the Python code, which its comment names;
- * tests/rtp/test_lease_packet_path.py drives both with the same packets.
- */
+/* The packet path's sockets: which of them have something to read, who reads them, and what Python gets (packet_path.h). */
 
 #define _GNU_SOURCE
 
 #include <errno.h>
-#include <math.h>
-#include <stdint.h>
+#include <sched.h>
+#include <signal.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
-#include "packet_path.h"
+#include "packet_ring.h"
 
 #ifndef PACKET_PATH_SOURCE
 #define PACKET_PATH_SOURCE ""
 #endif
 
-#define PUBLIC __attribute__((visibility("default")))
-
 enum {
-    BATCH = 16, /* datagrams before other work of the event loop has its turn: a millisecond at most */
-    HEADER = 12,
-    BUS_RATIO = 3, /* positions per sample of the bus */
-    POSITIONS = 960, /* of a frame */
-    MEASURED_EVERY = 43, /* bridge.rtp.decoder_warmup */
-    MEASURE_PACKETS = 3,
-    REPORTED_EVERY = 22,
-    LEVEL_EVERY = 22, /* bridge.audio.detect.level */
-    MAX_DTX = 2, /* bridge.audio.codec.opus_packet */
+    BATCH = 64,          /* sockets of a round */
+    STEP = 16,           /* of a turn of Python's: a millisecond at most before other work of the event loop */
+    TURN = 64,           /* items that Python gets of a turn */
+    WAITING = 200,       /* items of one socket in the ring: 4 s of a stream; a flood leaves room for the others */
+    ROUNDS = 64,         /* without a pause, where there is a tick */
+    SLICE_NS = 100000,   /* asked of the scheduler: the shorter, the sooner a thread runs that has woken */
+    PRIORITY = 1,        /* with SCHED_FIFO */
+    WATCH_NS = 100000000, /* a thread with SCHED_FIFO may use */
+    BUSY_NS = 60000000,  /* this much of the CPU in that time; then it is an ordinary one */
+    CALM_NS = 1000000000, /* for so long */
 };
-
-static const double FRAME_SECONDS = 0.02;
-static const double MAX_AHEAD_SECONDS = 0.12; /* bridge.rtp.silence_filler */
-static const double PLAUSIBLE_SECONDS = 5.0; /* bridge.wire.rtp.reception */
-static const double QUIET = -60.0; /* bridge.audio.detect.level */
-static const double SILENT = -127.0;
-static const double LOUD = -30.0;
-static const double FULL_SCALE_POWER = 32768.0 * 32768.0;
 
 struct packet_socket {
     packet_socket *next;
     packet_transport *transport;
     int32_t id;
-    int fd;
+    int fd;               /* -1 once it was removed; under the source's lock */
+    atomic_int waiting;   /* its items in the ring */
+    uint64_t turn;        /* of Python's, in which a datagram of it was last given */
+    uint64_t retired_at;  /* the ring knows it up to this position */
 };
 
 struct packet_poller {
     int epoll_fd;
-    int ready; /* sockets of the batch */
-    int done; /* of those, the ones that were looked at */
-    int interrupted; /* whether Python looks at something before the batch goes on */
-    struct epoll_event events[BATCH];
-    packet_socket *sockets;
-    _Alignas(8) uint8_t protected[PACKET_BUFFER]; /* a packet to send, with room for its tag */
+    int control_fd; /* readable when the thread is to stop */
+    packet_ring ring;
+    pthread_mutex_t lock; /* of both lists */
+    packet_socket *sockets, *retired;
+    _Atomic double now; /* below 0: the time at which each datagram is processed */
+    atomic_int_fast64_t rounds, processed, dropped, left[REASONS];
+    /* Of Python's turns */
+    uint64_t turn;
+    int given_items;           /* of this turn */
+    const packet_item *taken;  /* the item given last, which is still in the ring; or NULL */
+    uint64_t taken_end;        /* where it ends */
+    packet_item given;         /* what has become of one that was offered */
+    packet_work offered;
+    /* Of rounds, which the thread does or, without one, Python */
+    packet_work work;
+    pthread_t thread;
+    int threaded;
+    int32_t tick_us, realtime;
+    atomic_int stopping, busy, thread_id, scheduling;
+    int64_t watched_at, used_at, calm_at; /* bounds of SCHED_FIFO, in ns */
 };
 
-static uint32_t read16(const uint8_t *at) { return (uint32_t)at[0] << 8 | at[1]; }
-
-static uint32_t read32(const uint8_t *at) { return read16(at) << 16 | read16(at + 2); }
-
-static void write16(uint8_t *at, uint32_t value)
-{
-    at[0] = (uint8_t)(value >> 8);
-    at[1] = (uint8_t)value;
-}
-
-static void write32(uint8_t *at, uint32_t value)
-{
-    write16(at, value >> 16);
-    write16(at + 2, value);
-}
-
-/* bridge.audio.codec.opus_packet.DURATIONS: at 48 kHz, 0 where the second byte tells. */
-static int duration(uint8_t toc)
-{
-    static const uint8_t frames[4] = {1, 2, 2, 0};
-    static const int16_t silk[4] = {480, 960, 1920, 2880}, hybrid[2] = {480, 960}, celt[4] = {120, 240, 480, 960};
-    int configuration = toc >> 3;
-    int samples = configuration < 12   ? silk[configuration & 3]
-                  : configuration < 16 ? hybrid[configuration & 1]
-                                       : celt[configuration & 3];
-    return frames[toc & 3] * samples;
-}
-
-/* LevelMeter.record */
-static void record_level(packet_meter *meter, double level, double now)
-{
-    meter->level_dbov = level;
-    meter->levels++;
-    if (level >= QUIET) {
-        meter->quiet_since = NAN;
-        meter->silent_seconds = 0.0;
-        return;
-    }
-    meter->quiet++;
-    if (isnan(meter->quiet_since))
-        meter->quiet_since = now;
-    meter->silent_seconds = now - meter->quiet_since;
-}
-
-/* LevelMeter.measure, with bridge.audio.detect.level */
-static void measure_level(packet_meter *meter, const int16_t *pcm, int samples, double now)
-{
-    int64_t power = 0;
-    int clips = 0;
-    for (int index = 0; index < samples; index++) {
-        int32_t sample = pcm[index];
-        power += (int64_t)(sample * sample);
-        clips |= sample == INT16_MAX || sample == INT16_MIN;
-    }
-    double level = SILENT;
-    if (power > 0) {
-        level = 10.0 * log10((double)power / (FULL_SCALE_POWER * samples));
-        if (level < SILENT)
-            level = SILENT;
-    }
-    meter->measured++;
-    meter->clipped += clips && level >= LOUD;
-    record_level(meter, level, now);
-}
-
-/* bridge.wire.rtp.audio_level.read_level: 1 and the level if the extension carries one. */
-static int read_level(const uint8_t *extension, int size, uint32_t profile, int id, double *level)
-{
-    if (profile != 0xBEDE)
-        return 0;
-    for (int at = 0; at + 1 < size;) {
-        int head = extension[at];
-        if (head >> 4 == id) {
-            *level = -(double)(extension[at + 1] & 0x7F);
-            return 1;
-        }
-        if (head >> 4 == 15)
-            return 0;
-        at += head ? 2 + (head & 15) : 1;
-    }
-    return 0;
-}
-
-/* ReceptionStatistics.count, of the packet after the last one. */
-static void count_arrival(packet_source *source, double now)
-{
-    double advance = (double)(source->timestamp - source->last_timestamp);
-    double deviation = fabs((now - source->last_arrival) * source->clock_rate - advance);
-    if (deviation < PLAUSIBLE_SECONDS * source->clock_rate) {
-        source->jitter += (deviation - source->jitter) / 16;
-        if (now >= source->peak_until) {
-            source->peak_before = source->peak;
-            source->peak = 0.0;
-            source->peak_until = now + 1.0;
-        }
-        if (deviation > source->peak)
-            source->peak = deviation;
-    }
-    source->last_arrival = now;
-    source->last_timestamp = source->timestamp;
-}
-
-/* Transport.send_rtp: of a packet with room for the tag behind it. */
-static void send_packet(packet_transport *transport, uint8_t *packet, int size)
-{
-    int sendable = transport->fd >= 0 && (!transport->secured || transport->send);
-    if (sendable && transport->secured)
-        sendable = !transport->libraries->srtp_protect(transport->send, packet, &size);
-    if (sendable) {
-        const struct sockaddr *address = (const void *)(transport->address_size ? transport->address : NULL);
-        ssize_t sent;
-        do
-            sent = sendto(transport->fd, packet, (size_t)size, MSG_DONTWAIT | MSG_NOSIGNAL, address,
-                          (socklen_t)transport->address_size);
-        while (sent < 0 && errno == EINTR);
-        sendable = sent >= 0;
-    }
-    transport->unsendable += !sendable;
-}
-
-/* OutgoingStream.stamp and stamp_relayed, of what continues the last packet. */
-static void stamp(packet_sink *sink, int64_t timestamp, int samples, double now, uint8_t *header)
-{
-    int64_t sequence = sink->sequence++;
-    sink->timestamp = timestamp;
-    sink->end = timestamp + samples;
-    sink->last_time = now;
-    sink->packets++;
-    header[0] = 0x80;
-    header[1] = (uint8_t)sink->payload_type;
-    write16(header + 2, (uint32_t)(sequence & 0xFFFF));
-    write32(header + 4, (uint32_t)timestamp);
-    write32(header + 8, sink->ssrc);
-}
-
-/* SilenceFiller.sent */
-static void note_sent(packet_sink *sink, double now)
-{
-    if (!sink->steady)
-        return;
-    double begin = sink->covered > now ? sink->covered : now;
-    double covered = begin + FRAME_SECONDS, most = now + MAX_AHEAD_SECONDS;
-    sink->covered = covered < most ? covered : most;
-}
-
-/* Returns the slot of a ring for what is kept next; `kept` does not overflow, however long a lease lasts. */
-static int next_slot(int32_t *kept)
-{
-    int slot = *kept % PACKET_WARMUP;
-    *kept = *kept + 1 < 2 * PACKET_WARMUP ? *kept + 1 : PACKET_WARMUP;
-    return slot;
-}
-
-/* RtpSender.push */
-static int push_frame(packet_sink *sink, const int16_t *pcm, int64_t pts, double now, uint8_t *packet)
-{
-    packet_transport *transport = sink->transport;
-    int64_t timestamp = pts * BUS_RATIO + sink->offset;
-    if (sink->mode != SINK_FRAMES || timestamp != sink->end)
-        return 0;
-    int32_t size = transport->libraries->opus_encode(sink->encoder, pcm, PACKET_FRAME, packet + HEADER, PACKET_PAYLOAD);
-    if (size < 0)
-        return 0;
-    stamp(sink, timestamp, POSITIONS, now, packet);
-    memcpy(sink->frames[next_slot(&sink->kept)], pcm, sizeof sink->frames[0]);
-    sink->octets += size;
-    if (sink->packets % LEVEL_EVERY == 1)
-        measure_level(&sink->meter, pcm, PACKET_FRAME, now);
-    send_packet(transport, packet, HEADER + size);
-    note_sent(sink, now);
-    return 1;
-}
-
-/* Whether `relay_packet` will take the source's next packet, as far as its header tells. */
-static int relay_takes(const packet_source *source)
-{
-    const packet_sink *sink = source->relay;
-    return sink->generation == source->relay_generation && sink->mode == SINK_PACKETS
-           && sink->recorded < PACKET_RECORDED && source->samples <= sink->max_samples
-           && (!sink->steady || source->samples == POSITIONS)
-           && source->position + sink->offset == sink->end
-           && ((source->sequence + source->renumbering) & 0xFFFF) == ((sink->relayed + 1) & 0xFFFF);
-}
-
-/* RtpSender.take: the payload has 12 bytes before it for a header, and room for a tag behind it. */
-static void relay_packet(packet_source *source, uint8_t *payload, int size, double level, double now)
-{
-    packet_sink *sink = source->relay;
-    int slot = next_slot(&sink->kept);
-    memcpy(sink->payloads[slot], payload, (size_t)size);
-    sink->kept_sizes[slot] = (uint16_t)size;
-    stamp(sink, source->position + sink->offset, source->samples, now, payload - HEADER);
-    sink->relayed = (int32_t)((source->sequence + source->renumbering) & 0xFFFF);
-    send_packet(sink->transport, payload - HEADER, HEADER + size);
-    note_sent(sink, now);
-    sink->octets += size;
-    sink->times[sink->recorded] = now;
-    sink->sizes[sink->recorded++] = (uint16_t)size;
-    if (++sink->relayed_packets % REPORTED_EVERY == 1)
-        record_level(&sink->meter, level, now);
-}
-
-/* DecoderWarmup.keep */
-static void keep_payload(packet_source *source, const uint8_t *payload, int size, int reported, double level,
-                         int16_t *pcm, double now)
-{
-    int slot = next_slot(&source->kept);
-    memcpy(source->payloads[slot], payload, (size_t)size);
-    source->kept_sizes[slot] = (uint16_t)size;
-    int64_t count = ++source->warmup_count;
-    if (source->level_id >= 0 && count % REPORTED_EVERY == 0) {
-        source->reported = reported;
-        if (reported)
-            record_level(&source->meter, level, now);
-    }
-    int64_t phase = count % MEASURED_EVERY;
-    if (source->reported || (phase > 0 && phase <= MEASURED_EVERY - MEASURE_PACKETS))
-        return;
-    int samples = source->transport->libraries->opus_decode(source->decoder, payload, size, pcm, PACKET_SAMPLES, 0);
-    if (samples < 0)
-        source->unmeasured++;
-    else if (phase == 0)
-        measure_level(&source->meter, pcm, samples, now);
-}
-
-/* FrameOutput.play_packet, of one frame */
-static void decode_frame(packet_source *source, const uint8_t *payload, int size, int16_t *pcm, double now)
-{
-    const packet_libraries *libraries = source->transport->libraries;
-    int samples = libraries->opus_decode(source->decoder, payload, size, pcm, PACKET_SAMPLES, 0);
-    if (samples < 0) {
-        source->refused++;
-        source->concealed_samples += PACKET_FRAME;
-        samples = libraries->opus_decode(source->decoder, NULL, 0, pcm, PACKET_FRAME, 0);
-    }
-    if (samples < PACKET_FRAME) {
-        int first = samples > 0 ? samples : 0;
-        memset(pcm + first, 0, (size_t)(PACKET_FRAME - first) * sizeof *pcm);
-    }
-    if (++source->frames % LEVEL_EVERY == 1)
-        measure_level(&source->meter, pcm, PACKET_FRAME, now);
-}
-
-/* MediaSocket.datagram_received and FastPath.receive: whether a datagram is the expected one. */
-static int expected(const packet_transport *transport, const packet_event *event, double now)
-{
-    const packet_source *source = transport->source;
-    const uint8_t *data = event->datagram;
-    if (!source || event->size <= HEADER || event->size > PACKET_MAX || data[0] < 128 || data[0] > 191)
-        return 0;
-    if (data[1] > 191 && data[1] < 224) /* RTCP (RFC 5761) */
-        return 0;
-    if (event->address_size != transport->address_size
-        || memcmp(event->address, transport->address, (size_t)event->address_size) != 0)
-        return 0;
-    if ((read16(data) & 0xFF7F) != source->form || (int32_t)read16(data + 2) != source->sequence
-        || read32(data + 4) != source->timestamp || read32(data + 8) != source->ssrc)
-        return 0;
-    if (source->recorded >= PACKET_RECORDED || (now < transport->second_ends && transport->allowed <= 0))
-        return 0;
-    if (source->taps && source->octets > PACKET_COPIES - PACKET_MAX)
-        return 0;
-    if (source->relay && !relay_takes(source))
-        return 0;
-    const packet_sink *push = source->push;
-    return !push
-           || (push->generation == source->push_generation && push->mode == SINK_FRAMES
-               && source->position + push->offset == push->end);
-}
-
-/* Transport._media_received: unprotects into `plain`; 0 if that fails. */
-static int unprotect(packet_transport *transport, packet_event *event, double now)
-{
-    memcpy(event->plain, event->datagram, (size_t)event->size);
-    if (transport->secured
-        && (!transport->receive
-            || transport->libraries->srtp_unprotect(transport->receive, event->plain, &event->size)))
-        return 0;
-    transport->alive_at = now;
-    if (now >= transport->second_ends) {
-        transport->second_ends = now + 1.0;
-        transport->allowed = transport->limit;
-    }
-    transport->allowed--;
-    return 1;
-}
-
-/* Processes a datagram; returns what Python has to look at. */
-static int receive(packet_poller *poller, packet_socket *socket, packet_event *event, double now)
-{
-    packet_transport *transport = socket->transport;
-    int received = event->size;
-    if (!transport || !expected(transport, event, now))
-        return PACKET_DATAGRAM;
-    if (!unprotect(transport, event, now)) {
-        event->size = received;
-        return PACKET_DATAGRAM;
-    }
-    packet_source *source = transport->source;
-    uint8_t *plain = event->plain;
-    event->transport = transport->id;
-    int start = HEADER, reported = 0;
-    double level = 0.0, level_before = source->meter.level_dbov;
-    if (plain[0] & 0x10) {
-        start = event->size < HEADER + 4 ? event->size : HEADER + 4 + 4 * (int)read16(plain + HEADER + 2);
-        if (start < event->size && source->level_id >= 0)
-            reported = read_level(plain + HEADER + 4, start - HEADER - 4, read16(plain + HEADER), source->level_id,
-                                  &level);
-    }
-    uint8_t *payload = plain + start;
-    int size = event->size - start;
-    if (size <= 0 || duration(payload[0]) != source->samples)
-        return PACKET_PLAIN;
-    if (source->relay
-        && (size > PACKET_PAYLOAD || (source->relay->steady && (size <= MAX_DTX || payload[0] & 7))))
-        return PACKET_PLAIN;
-    if (source->decodes)
-        decode_frame(source, payload, size, event->pcm, now);
-    else
-        keep_payload(source, payload, size, reported, level, event->pcm, now);
-    event->position = source->position;
-    int result = PACKET_NONE;
-    if (source->relay) {
-        uint8_t *copy = poller->protected + HEADER;
-        memcpy(copy, payload, (size_t)size);
-        relay_packet(source, copy, size, level_before, now);
-    }
-    if (source->push)
-        push_frame(source->push, event->pcm, source->position / BUS_RATIO, now, poller->protected);
-    else if (source->decodes)
-        result = PACKET_FRAMED;
-    if (source->taps) {
-        source->levels[source->recorded] = level_before;
-        memcpy(source->copies + source->octets, payload, (size_t)size);
-    }
-    count_arrival(source, now);
-    source->times[source->recorded] = now;
-    source->sizes[source->recorded++] = (uint16_t)size;
-    source->octets += size;
-    source->sequence = (source->sequence + 1) & 0xFFFF;
-    source->timestamp += (uint32_t)source->ticks;
-    source->position += source->samples;
-    return result;
-}
-
-static double monotonic_time(void)
+static int64_t clock_ns(clockid_t clock)
 {
     struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+    clock_gettime(clock, &time);
+    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
+static double time_of(packet_poller *poller)
+{
+    double now = atomic_load_explicit(&poller->now, memory_order_relaxed);
+    return now < 0.0 ? (double)clock_ns(CLOCK_MONOTONIC) * 1e-9 : now;
+}
+
+static void count(atomic_int_fast64_t *counter) { atomic_fetch_add_explicit(counter, 1, memory_order_relaxed); }
+
+/* Writes what has become of a datagram into an item, and returns its data. */
+static const uint8_t *fill(packet_item *item, const packet_work *work, int found)
+{
+    item->kind = found;
+    item->position = work->position;
+    item->size = found == PACKET_FRAMED ? (int32_t)(2 * PACKET_FRAME) : work->size;
+    item->address_size = work->address_size;
+    memcpy(item->address, work->address, sizeof item->address);
+    return found == PACKET_FRAMED ? (const uint8_t *)work->pcm : found == PACKET_PLAIN ? work->plain : work->datagram;
+}
+
+/* Reads a datagram of a socket and processes it, under its source's lock. */
+static void read_socket(packet_poller *poller, packet_socket *socket)
+{
+    packet_work *work = &poller->work;
+    socklen_t address_size = sizeof work->address;
+    ssize_t size = recvfrom(socket->fd, work->datagram, sizeof work->datagram, MSG_DONTWAIT | MSG_TRUNC,
+                            (void *)work->address, &address_size);
+    if (size < 0)
+        return;
+    work->size = (int32_t)size;
+    work->address_size = address_size < sizeof work->address ? (int32_t)address_size : (int32_t)sizeof work->address;
+    double now = time_of(poller);
+    work->only_next = atomic_load(&socket->transport->queued) > 0;
+    int found = packet_stream_receive(socket->transport, work, now);
+    if (found == PACKET_NONE) {
+        count(&poller->processed);
+        return;
+    }
+    packet_item item = {.socket = socket->id, .transport = socket->transport->id, .at = now, .from = socket};
+    item.queued = found != PACKET_FRAMED && work->reason != REASON_SIGNALLING && work->reason != REASON_SRTP;
+    const uint8_t *data = fill(&item, work, found);
+    if (atomic_load_explicit(&socket->waiting, memory_order_relaxed) >= WAITING
+        || !packet_ring_put(&poller->ring, &item, data)) {
+        count(&poller->dropped);
+        return;
+    }
+    atomic_fetch_add_explicit(&socket->waiting, 1, memory_order_relaxed);
+    atomic_fetch_add(&socket->transport->queued, item.queued);
+    if (found == PACKET_FRAMED)
+        atomic_fetch_add(&socket->transport->frames, 1);
+}
+
+/* Frees the sockets that were removed, and that nobody can know any more. */
+static void free_retired(packet_poller *poller)
+{
+    uint64_t tail = atomic_load(&poller->ring.tail);
+    packet_lock(&poller->lock);
+    for (packet_socket **link = &poller->retired; *link;) {
+        packet_socket *socket = *link;
+        if (tail < socket->retired_at) {
+            link = &socket->next;
+            continue;
+        }
+        *link = socket->next;
+        packet_transport_release(socket->transport);
+        free(socket);
+    }
+    packet_unlock(&poller->lock);
+}
+
+/* Processes a datagram of each of at most `most` sockets that have one; returns how many they were. */
+static int do_round(packet_poller *poller, int most, int timeout)
+{
+    struct epoll_event events[BATCH];
+    free_retired(poller);
+    int ready = epoll_wait(poller->epoll_fd, events, most, timeout);
+    if (ready <= 0)
+        return 0;
+    atomic_store(&poller->busy, 1);
+    for (int index = 0; index < ready; index++) {
+        packet_socket *socket = events[index].data.ptr;
+        if (!socket)
+            continue;
+        packet_lock(&socket->transport->source_lock);
+        if (socket->fd >= 0)
+            read_socket(poller, socket);
+        packet_unlock(&socket->transport->source_lock);
+    }
+    count(&poller->rounds);
+    atomic_store(&poller->busy, 0);
+    return ready;
+}
+
+/* Asks for a short slice, which needs no privilege (Linux 6.12). */
+static void ask_for_slice(packet_poller *poller)
+{
+    struct {
+        uint32_t size, policy;
+        uint64_t flags;
+        int32_t nice;
+        uint32_t priority;
+        uint64_t runtime, deadline, period;
+    } wanted = {.size = 48, .policy = SCHED_OTHER, .runtime = SLICE_NS};
+    errno = 0;
+    wanted.nice = nice(0);
+    int refused = syscall(SYS_sched_setattr, 0, &wanted, 0) != 0;
+    atomic_store(&poller->scheduling, refused ? SCHEDULING_USUAL : SCHEDULING_SLICE);
+}
+
+static void ask_for_realtime(packet_poller *poller)
+{
+    struct sched_param wanted = {.sched_priority = PRIORITY};
+    poller->watched_at = clock_ns(CLOCK_MONOTONIC);
+    poller->used_at = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+    if (pthread_setschedparam(pthread_self(), SCHED_FIFO, &wanted) == 0)
+        atomic_store(&poller->scheduling, SCHEDULING_REALTIME);
+}
+
+/* Gives SCHED_FIFO back for a while when the thread leaves others too little. */
+static void watch_realtime(packet_poller *poller)
+{
+    int64_t now = clock_ns(CLOCK_MONOTONIC);
+    if (atomic_load(&poller->scheduling) != SCHEDULING_REALTIME) {
+        if (poller->calm_at && now >= poller->calm_at) {
+            poller->calm_at = 0;
+            ask_for_realtime(poller);
+        }
+        return;
+    }
+    if (now - poller->watched_at < WATCH_NS)
+        return;
+    int64_t used = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+    if (used - poller->used_at > BUSY_NS) {
+        struct sched_param usual = {0};
+        pthread_setschedparam(pthread_self(), SCHED_OTHER, &usual);
+        ask_for_slice(poller);
+        poller->calm_at = now + CALM_NS;
+    }
+    poller->watched_at = now;
+    poller->used_at = used;
+}
+
+static void *run_thread(void *argument)
+{
+    packet_poller *poller = argument;
+    pthread_setname_np(pthread_self(), "media");
+    ask_for_slice(poller);
+    if (poller->realtime)
+        ask_for_realtime(poller);
+    atomic_store(&poller->thread_id, (int)syscall(SYS_gettid)); /* now its scheduling is known */
+    const struct timespec tick = {0, poller->tick_us * 1000L};
+    while (!atomic_load(&poller->stopping)) {
+        do_round(poller, BATCH, -1);
+        if (poller->tick_us) {
+            for (int rounds = 1; rounds < ROUNDS && do_round(poller, BATCH, 0); rounds++)
+                ;
+            clock_nanosleep(CLOCK_MONOTONIC, 0, &tick, NULL);
+        }
+        if (poller->realtime)
+            watch_realtime(poller);
+    }
+    return NULL;
 }
 
 PUBLIC const char *packet_path_source(void) { return PACKET_PATH_SOURCE; }
+
+static int watch(packet_poller *poller, int fd, packet_socket *socket)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = socket};
+    return epoll_ctl(poller->epoll_fd, EPOLL_CTL_ADD, fd, &event);
+}
 
 PUBLIC packet_poller *packet_poller_new(void)
 {
     packet_poller *poller = calloc(1, sizeof *poller);
     if (!poller)
         return NULL;
+    pthread_mutex_init(&poller->lock, NULL);
+    atomic_store(&poller->now, -1.0);
     poller->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    if (poller->epoll_fd < 0) {
-        free(poller);
+    poller->control_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    poller->ring.wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (poller->epoll_fd < 0 || poller->control_fd < 0 || poller->ring.wake_fd < 0
+        || watch(poller, poller->ring.wake_fd, NULL) < 0) {
+        packet_poller_free(poller);
         return NULL;
     }
     return poller;
 }
 
-PUBLIC void packet_poller_free(packet_poller *poller)
+PUBLIC int packet_poller_start(packet_poller *poller, int32_t tick_us, int32_t realtime)
 {
-    close(poller->epoll_fd);
-    for (packet_socket *socket = poller->sockets, *next; socket; socket = next) {
+    sigset_t all, before;
+    poller->tick_us = tick_us;
+    poller->realtime = realtime;
+    /* Python waits for the ring now, and the thread for the sockets. */
+    if (epoll_ctl(poller->epoll_fd, EPOLL_CTL_DEL, poller->ring.wake_fd, NULL) < 0
+        || watch(poller, poller->control_fd, NULL) < 0)
+        return errno;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int error = pthread_create(&poller->thread, NULL, run_thread, poller);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    poller->threaded = !error;
+    return error;
+}
+
+static void free_sockets(packet_socket *socket)
+{
+    for (packet_socket *next; socket; socket = next) {
         next = socket->next;
+        packet_transport_release(socket->transport);
         free(socket);
     }
+}
+
+PUBLIC void packet_poller_free(packet_poller *poller)
+{
+    if (poller->threaded) {
+        uint64_t one = 1;
+        atomic_store(&poller->stopping, 1);
+        ssize_t done = write(poller->control_fd, &one, sizeof one);
+        (void)done;
+        pthread_join(poller->thread, NULL);
+    }
+    free_sockets(poller->sockets);
+    free_sockets(poller->retired);
+    close(poller->epoll_fd);
+    close(poller->control_fd);
+    close(poller->ring.wake_fd);
+    pthread_mutex_destroy(&poller->lock);
     free(poller);
 }
 
-PUBLIC int packet_poller_fd(packet_poller *poller) { return poller->epoll_fd; }
+PUBLIC int packet_poller_fd(packet_poller *poller)
+{
+    return poller->threaded ? poller->ring.wake_fd : poller->epoll_fd;
+}
+
+PUBLIC void packet_poller_counters(packet_poller *poller, packet_counters *counters)
+{
+    counters->rounds = atomic_load(&poller->rounds);
+    counters->processed = atomic_load(&poller->processed);
+    counters->dropped = atomic_load(&poller->dropped);
+    for (int reason = 0; reason < REASONS; reason++)
+        counters->left[reason] = atomic_load(&poller->left[reason]);
+    counters->waiting = (int64_t)(atomic_load(&poller->ring.head) - atomic_load(&poller->ring.tail));
+    counters->most = atomic_load(&poller->ring.most);
+    counters->thread = atomic_load(&poller->thread_id);
+    counters->scheduling = atomic_load(&poller->scheduling);
+}
+
+PUBLIC void packet_poller_set_clock(packet_poller *poller, double now) { atomic_store(&poller->now, now); }
+
+PUBLIC void packet_poller_wait(packet_poller *poller)
+{
+    const struct timespec moment = {0, 20000};
+    struct epoll_event event;
+    if (!poller->threaded)
+        return;
+    /* In this order: the thread is busy before it takes the datagram out. */
+    while (!atomic_load(&poller->thread_id) || epoll_wait(poller->epoll_fd, &event, 1, 0) > 0
+           || atomic_load(&poller->busy))
+        nanosleep(&moment, NULL);
+}
 
 PUBLIC packet_socket *packet_socket_add(packet_poller *poller, int fd, int32_t id, packet_transport *transport)
 {
@@ -450,60 +348,137 @@ PUBLIC packet_socket *packet_socket_add(packet_poller *poller, int fd, int32_t i
     socket->fd = fd;
     socket->id = id;
     socket->transport = transport;
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = socket};
-    if (epoll_ctl(poller->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0) {
+    packet_lock(&poller->lock);
+    int refused = watch(poller, fd, socket) < 0;
+    if (!refused) {
+        atomic_fetch_add(&transport->owners, 1);
+        socket->next = poller->sockets;
+        poller->sockets = socket;
+    }
+    packet_unlock(&poller->lock);
+    if (refused) {
         free(socket);
         return NULL;
     }
-    socket->next = poller->sockets;
-    poller->sockets = socket;
     return socket;
 }
 
 PUBLIC void packet_socket_remove(packet_poller *poller, packet_socket *socket)
 {
+    packet_lock(&socket->transport->source_lock);
     epoll_ctl(poller->epoll_fd, EPOLL_CTL_DEL, socket->fd, NULL);
-    for (int index = poller->done; index < poller->ready; index++)
-        if (poller->events[index].data.ptr == socket)
-            poller->events[index].data.ptr = NULL;
+    socket->fd = -1;
+    packet_unlock(&socket->transport->source_lock);
+    packet_lock(&poller->lock);
     packet_socket **link = &poller->sockets;
     while (*link != socket)
         link = &(*link)->next;
     *link = socket->next;
-    free(socket);
+    socket->retired_at = atomic_load(&poller->ring.head);
+    socket->next = poller->retired;
+    poller->retired = socket;
+    packet_unlock(&poller->lock);
 }
 
-PUBLIC int packet_poll(packet_poller *poller, double now, packet_event *event)
+PUBLIC void packet_turn(packet_poller *poller)
 {
-    if (!poller->interrupted) {
-        poller->done = 0;
-        poller->ready = epoll_wait(poller->epoll_fd, poller->events, BATCH, 0);
-        if (poller->ready < 0)
-            poller->ready = 0;
-    }
-    poller->interrupted = 1;
-    while (poller->done < poller->ready) {
-        packet_socket *socket = poller->events[poller->done++].data.ptr;
-        if (!socket)
-            continue;
-        socklen_t address_size = sizeof event->address;
-        ssize_t size = recvfrom(socket->fd, event->datagram, sizeof event->datagram, MSG_DONTWAIT | MSG_TRUNC,
-                                (void *)event->address, &address_size);
-        if (size < 0)
-            continue;
-        event->size = (int32_t)size;
-        event->address_size = (int32_t)address_size;
-        event->socket = socket->id;
-        int found = receive(poller, socket, event, now < 0.0 ? monotonic_time() : now);
-        if (found != PACKET_NONE)
-            return found;
-    }
-    poller->interrupted = 0;
-    return PACKET_NONE;
+    poller->turn++;
+    poller->given_items = 0;
+    if (!poller->threaded)
+        do_round(poller, STEP, 0);
 }
 
-PUBLIC int packet_push(packet_sink *sink, const int16_t *pcm, int64_t pts, double now)
+/* Takes the first item out of the ring, which ends there. */
+static void drop(packet_poller *poller, const packet_item *item, uint64_t end)
 {
-    _Alignas(8) uint8_t packet[PACKET_BUFFER];
-    return push_frame(sink, pcm, pts, now, packet);
+    atomic_fetch_sub_explicit(&item->from->waiting, 1, memory_order_relaxed);
+    atomic_fetch_sub(&item->from->transport->queued, item->queued);
+    packet_ring_drop(&poller->ring, end);
+}
+
+/* Offers a datagram of the ring to the stream that may expect it meanwhile; below 0 if frames of the stream have to be
+   taken first: it came too early, and what it had to wait for has been processed since. */
+static int offer(packet_poller *poller, const packet_item *item)
+{
+    packet_transport *transport = item->from->transport;
+    packet_work *work = &poller->offered;
+    work->size = item->size;
+    work->address_size = item->address_size;
+    work->only_next = 0;
+    memcpy(work->address, item->address, sizeof work->address);
+    memcpy(work->datagram, item->data, item->size < PACKET_BUFFER ? (size_t)item->size : PACKET_BUFFER);
+    packet_lock(&transport->source_lock);
+    int found = atomic_load(&transport->frames) ? -1 : packet_stream_receive(transport, work, item->at);
+    packet_unlock(&transport->source_lock);
+    return found;
+}
+
+PUBLIC packet_item *packet_next(packet_poller *poller)
+{
+    packet_ring *ring = &poller->ring;
+    if (poller->taken)
+        drop(poller, poller->taken, poller->taken_end);
+    poller->taken = NULL;
+    for (;;) {
+        uint64_t position = atomic_load(&ring->tail);
+        packet_item *item = packet_ring_at(ring, &position);
+        if (!item) {
+            packet_ring_drop(ring, position);
+            if (packet_ring_empty(ring))
+                return NULL;
+            continue;
+        }
+        const packet_item *waiting = item;
+        packet_socket *from = item->from;
+        uint64_t end = position + (uint64_t)item->room;
+        int reason = item->kind == PACKET_FRAMED ? REASON_FRAME : REASON_PAYLOAD;
+        if (poller->given_items >= TURN || (item->kind == PACKET_DATAGRAM && from->turn == poller->turn))
+            return NULL; /* the descriptor stays readable, as the ring is not empty */
+        if (item->kind == PACKET_DATAGRAM) {
+            int found = from->fd < 0 ? PACKET_NONE : offer(poller, item);
+            if (found < 0) {
+                const packet_item *frame = packet_next_frame(poller, item->transport);
+                memcpy(&poller->given, frame, offsetof(packet_item, data) + (size_t)frame->size);
+                poller->given.kind = PACKET_FRAMED;
+                poller->given_items++;
+                return &poller->given;
+            }
+            if (found == PACKET_NONE) {
+                if (from->fd >= 0)
+                    count(&poller->processed);
+                drop(poller, item, end);
+                continue;
+            }
+            reason = poller->offered.reason;
+            if (found == PACKET_DATAGRAM)
+                from->turn = poller->turn;
+            poller->given = (packet_item){.socket = item->socket, .transport = item->transport, .at = item->at};
+            const uint8_t *data = fill(&poller->given, &poller->offered, found);
+            size_t size = (size_t)poller->given.size;
+            memcpy(poller->given.data, data, size < PACKET_BUFFER ? size : PACKET_BUFFER);
+            item = &poller->given;
+        }
+        if (item->kind == PACKET_FRAMED && item != &poller->given)
+            atomic_fetch_sub(&from->transport->frames, 1);
+        count(&poller->left[reason]);
+        poller->given_items++;
+        poller->taken = waiting;
+        poller->taken_end = end;
+        return item;
+    }
+}
+
+PUBLIC packet_item *packet_next_frame(packet_poller *poller, int32_t transport)
+{
+    packet_ring *ring = &poller->ring;
+    uint64_t position = poller->taken ? poller->taken_end : atomic_load(&ring->tail);
+    for (packet_item *item; (item = packet_ring_at(ring, &position)); position += (uint64_t)item->room)
+        if (item->kind == PACKET_FRAMED && item->transport == transport) {
+            item->kind = PACKET_NONE;
+            atomic_fetch_sub_explicit(&item->from->waiting, 1, memory_order_relaxed);
+            atomic_fetch_sub(&item->from->transport->frames, 1);
+            count(&poller->left[REASON_FRAME]);
+            return item;
+        }
+    return NULL;
 }

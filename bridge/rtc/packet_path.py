@@ -1,151 +1,238 @@
 """The compiled packet path of a node: receives on all media sockets, and hands on what Python must look at.
 
-It is one C file (packet_path.c), which `packet_path_build` compiles where there is a compiler. What it does with
-a datagram is decided by the leases of its transport; without one, datagrams come here untouched.
+It is written in C (packet_path.c, packet_stream.c), which `packet_path_build` compiles where there is a compiler. What it does with
+a datagram is decided by the offloads of its transport; without one, datagrams come here untouched.
 """
 
 import asyncio
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextvars import copy_context
 from itertools import count
 from typing import Any, Final
 
+from typing_extensions import override
+
 from bridge.audio.codec.opus import Opus
 from bridge.errors import LegError
+from bridge.metrics.media_thread import PathFigures
 from bridge.rtc import private_api
 from bridge.rtc.limits import Address
-from bridge.rtc.packet_leases import TransportLeases
 from bridge.rtc.packet_path_library import Library
-from bridge.rtc.packet_socket import PacketSocket
+from bridge.rtc.packet_poller import BY_THE_LOOP, Poller, Scheduling
+from bridge.rtc.transport_offload import Compiled, TransportOffload
 
 _NATIVE: Final = sys.byteorder
 _MAX_CACHED: Final = 1024
 """Addresses of senders, converted."""
 
 
+class PacketSocket(asyncio.DatagramTransport):
+    """A UDP socket that the packet path receives on, as asyncio's protocols know one.
+
+    It sends at once: what the kernel's buffer does not take is dropped and counted as `unsendable`.
+
+    Args:
+        sock: A bound socket, which this object closes.
+        protocol: Gets each datagram that is not offloaded.
+        loop: Calls `connection_lost` after `close`.
+        discarded: Counts by discard reason.
+        remove: Called before the socket is closed.
+    """
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        protocol: asyncio.DatagramProtocol,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        discarded: dict[str, int],
+        remove: Callable[[], None],
+    ) -> None:
+        sock.setblocking(False)  # noqa: FBT003
+        super().__init__({"socket": sock, "sockname": sock.getsockname()})
+        self.protocol = protocol
+        self.run = copy_context().run
+        """Calls the protocol in the context in which the socket was made, whose call and leg its logs name."""
+        self._sock = sock
+        self._loop = loop
+        self._discarded = discarded
+        self._remove = remove
+        self._closed = False
+
+    @override
+    def sendto(self, data: bytes | bytearray | memoryview, addr: Any = None) -> None:
+        """Send a datagram; errors of the network go to the protocol."""
+        if self._closed:
+            return
+        try:
+            self._sock.sendto(data, addr)
+        except BlockingIOError:
+            self._discarded["unsendable"] += 1
+        except OSError as error:
+            self.protocol.error_received(error)
+
+    @override
+    def is_closing(self) -> bool:
+        return self._closed
+
+    @override
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        self._remove()
+        self._sock.close()
+        self._loop.call_soon(self.protocol.connection_lost, None)
+
+    @override
+    def abort(self) -> None:
+        self.close()
+
+
 class PacketPath:
-    """Polls every media socket of a node from one reader of the event loop.
+    """Receives on every media socket of a node.
 
     Args:
         library: The compiled functions.
         opus: Whose functions decode and encode.
         clock: Monotonic seconds.
+        scheduling: Who polls the sockets.
     """
 
     def __init__(
-        self, library: Library, opus: Opus, *, clock: Callable[[], float] = time.monotonic
+        self,
+        library: Library,
+        opus: Opus,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        scheduling: Scheduling = BY_THE_LOOP,
     ) -> None:
-        self._ffi: Any = library.ffi
-        self._lib = library.lib
-        self._libraries = _libraries(library, opus)
-        # -1: each datagram is processed at its own time, which is that of `time.monotonic`.
-        self._now: Callable[[], float] = (lambda: -1.0) if clock is time.monotonic else clock
+        ffi: Any = library.ffi
+        self._ffi, self._lib = ffi, library.lib
+        records = ffi.new("packet_sink_record *"), ffi.new("packet_source_record *")
+        self._compiled = Compiled(ffi, library.lib, _libraries(library, opus), *records)
         self._clock = clock
-        event: Any = self._ffi.new("packet_event *")
-        self._event = event
-        self._datagram = self._ffi.buffer(event.datagram)
-        self._plain = self._ffi.buffer(event.plain)
-        self._pcm = self._ffi.buffer(event.pcm, 2 * self._lib.PACKET_FRAME)
-        self._address = self._ffi.buffer(event.address)
+        self.scheduling = scheduling
         self._addresses: dict[bytes, Address] = {}
         self._ids = count(1)
         self._sockets: dict[int, PacketSocket] = {}
-        self._transports: dict[int, TransportLeases] = {}
-        self._poller: Any = None
+        self._transports: dict[int, TransportOffload] = {}
+        self._figures = PathFigures()
+        self.poller: Poller | None = None
+        """Between the first socket and `close`."""
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def transport(
-        self, *, receive: Callable[[bytes, float], None], discarded: dict[str, int], limit: int
-    ) -> TransportLeases:
-        """Return the leases of a new transport; close them with it.
+        self,
+        *,
+        receive: Callable[[bytes, float], None],
+        discarded: dict[str, int],
+        limit: int,
+        secured: bool = True,
+    ) -> TransportOffload:
+        """Return the offloads of a new transport; close them with it.
 
         Args:
             receive: Takes unprotected RTP packets that are not as expected.
             discarded: Counts packets that cannot be sent as `unsendable`.
             limit: Packets that the peer may send in a second.
+            secured: Whether packets are SRTP.
         """
-        leases = TransportLeases(
-            self._ffi,
-            self._lib,
+        offload = TransportOffload(
+            self._compiled,
             number=next(self._ids),
-            libraries=self._libraries,
             receive=receive,
             discarded=discarded,
             limit=limit,
-            listen=self._listen,
-            on_closed=lambda closed: self._transports.pop(closed.state.id, None),
+            secured=secured,
+            path=self,
         )
-        self._transports[leases.state.id] = leases
-        return leases
+        self._transports[offload.number] = offload
+        return offload
+
+    def figures(self) -> PathFigures:
+        """Return what has been done, and how the sockets are served."""
+        return self._figures if self.poller is None else self.poller.figures()
 
     def close(self) -> None:
         """Stop polling: sockets that are open receive nothing any more. Safe to repeat."""
-        if self._poller is not None and self._loop is not None:
-            self._loop.remove_reader(self._lib.packet_poller_fd(self._poller))
-            self._lib.packet_poller_free(self._poller)
-            self._poller = self._loop = None
+        poller = self.poller
+        if poller is not None and self._loop is not None:
+            self._figures = poller.figures()
+            self._loop.remove_reader(poller.fileno)
+            self.poller = self._loop = None
+            poller.close()
 
-    def _listen(
-        self, sock: socket.socket, protocol: asyncio.DatagramProtocol, leases: TransportLeases
+    def listen(
+        self, sock: socket.socket, protocol: asyncio.DatagramProtocol, offload: TransportOffload
     ) -> PacketSocket:
+        """Receive on a socket for a transport (`TransportOffload.listen`)."""
         loop = asyncio.get_running_loop()
         number = next(self._ids)
         try:
             poller = self._start(loop)
-            handle = self._lib.packet_socket_add(poller, sock.fileno(), number, leases.state)
-            if not handle:
-                raise LegError("a media socket cannot be polled")
+            handle = poller.add(sock.fileno(), number, offload.handle)
         except LegError:
             sock.close()
             raise
 
         def remove() -> None:
             del self._sockets[number]
-            leases.leave_socket(sock.fileno())
-            if self._poller is poller:  # otherwise it was freed, and the handle with it
-                self._lib.packet_socket_remove(poller, handle)
+            offload.leave_socket(sock.fileno())
+            poller.remove(handle)
 
         transport = PacketSocket(
-            sock, protocol, loop=loop, discarded=leases.discarded, remove=remove
+            sock, protocol, loop=loop, discarded=offload.discarded, remove=remove
         )
         self._sockets[number] = transport
         protocol.connection_made(transport)
         return transport
 
-    def _start(self, loop: asyncio.AbstractEventLoop) -> Any:  # noqa: ANN401  (cffi has no static type)
+    def forget(self, number: int) -> None:
+        """Give packets of a transport to nobody any more."""
+        self._transports.pop(number, None)
+
+    def _start(self, loop: asyncio.AbstractEventLoop) -> Poller:
         """Return the poller, which is made when the first socket is added."""
-        if self._poller is not None:
-            return self._poller
-        poller = self._lib.packet_poller_new()
-        if not poller:
-            raise LegError("the system has no epoll instance left")
-        self._poller, self._loop = poller, loop
-        loop.add_reader(self._lib.packet_poller_fd(poller), self._poll)
-        return poller
+        if self.poller is None:
+            self.poller = poller = Poller(self._ffi, self._lib, self.scheduling)
+            self._loop = loop
+            loop.add_reader(poller.fileno, self.poll)
+        return self.poller
 
-    def _poll(self) -> None:
-        lib, event, poll = self._lib, self._event, self._lib.packet_poll
-        # What is called may close the path.
-        while (poller := self._poller) is not None and (found := poll(poller, self._now(), event)):
-            if found == lib.PACKET_DATAGRAM:
-                data = self._datagram[: event.size]
-                if (receiver := self._sockets.get(event.socket)) is not None:
-                    receiver.run(receiver.protocol.datagram_received, data, self._sender())
+    def poll(self) -> None:
+        """Take what the poller has left for Python, and let each go its way."""
+        lib, poller = self._lib, self.poller
+        if poller is None:
+            return
+        if self._clock is not time.monotonic:
+            poller.set_clock(self._clock())
+        poller.begin_turn()
+        for item in poller.waiting():
+            data = self._ffi.buffer(item.data, min(item.size, lib.PACKET_BUFFER))[:]
+            if item.kind == lib.PACKET_DATAGRAM:
+                if (receiver := self._sockets.get(item.socket)) is not None:
+                    sender = self._sender(self._ffi.buffer(item.address, item.address_size)[:])
+                    receiver.run(receiver.protocol.datagram_received, data, sender)
                 continue
-            leases = self._transports.get(event.transport)
-            if leases is None:
+            offload = self._transports.get(item.transport)
+            if offload is None:
                 continue
-            run, source = leases.run, leases.source
-            if found == lib.PACKET_FRAMED:
-                run(source.deliver_frame, self._pcm[:], event.position, self._clock())
+            if item.kind == lib.PACKET_FRAMED:
+                offload.run(offload.source.deliver_frame, data, item.position, item.at)
             else:
-                run(leases.receive, self._plain[: event.size], self._clock())
+                offload.run(offload.receive, data, item.at)
 
-    def _sender(self) -> Address:
-        """Return the sender of the event's datagram."""
-        raw = self._address[: self._event.address_size]
+    def waiting_frames(self, number: int) -> Iterator[tuple[bytes, int, float]]:
+        """Take the frames of a transport that wait for Python."""
+        if self.poller is not None:
+            for item in self.poller.frames(number):
+                yield self._ffi.buffer(item.data, item.size)[:], item.position, item.at
+
+    def _sender(self, raw: bytes) -> Address:
         address = self._addresses.get(raw)
         if address is None:
             if len(self._addresses) >= _MAX_CACHED:
@@ -159,7 +246,7 @@ def _libraries(library: Library, opus: Opus) -> Any:  # noqa: ANN401  (cffi has 
     ffi: Any = library.ffi
     srtp_ffi, srtp_lib = private_api.srtp_ffi, private_api.srtp_lib
     found = ffi.new("packet_libraries *")
-    for name in ("srtp_protect", "srtp_unprotect"):
+    for name in ("srtp_protect", "srtp_protect_rtcp", "srtp_unprotect", "srtp_unprotect_rtcp"):
         pointer = srtp_ffi.addressof(srtp_lib, name)
         _set(ffi, found, name, int(srtp_ffi.cast("uintptr_t", pointer)))
     for name in ("opus_decode", "opus_encode"):

@@ -11,14 +11,18 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
 HERE: Final = Path(__file__).parent
-SOURCE: Final = "packet_path.c"
-HEADER: Final = "packet_path.h"
+SOURCES: Final = (
+    "packet_path.c", "packet_ring.c", "packet_offload.c", "packet_stream.c", "g711.c", "stream_frames.c",
+)  # fmt: skip
+HEADERS: Final = ("packet_path.h", "stream_frames.h")
+"""What Python may call: declarations only, which cffi reads."""
+FILES: Final = (*SOURCES, *HEADERS, "packet_ring.h", "packet_stream.h")
 LIBRARY: Final = "libpacket_path.so"
 COMPILERS: Final = ("cc", "gcc", "clang")
 COMPILER_PACKAGES: Final = "apt-get install gcc libc6-dev"
@@ -82,13 +86,13 @@ def build(into: Path, source: Path = HERE) -> str:
 
 
 def source_digest(folder: Path = HERE) -> str:
-    """Return the SHA-256 of the source, the header and the flags, in hexadecimal.
+    """Return the SHA-256 of all files and the flags, in hexadecimal.
 
     Raises:
         OSError: they cannot be read.
     """
     digest = hashlib.sha256()
-    for name in (SOURCE, HEADER):
+    for name in FILES:
         digest.update((folder / name).read_bytes())
     digest.update(" ".join(FLAGS).encode())
     return digest.hexdigest()
@@ -106,15 +110,22 @@ def built_from(library: Path) -> str:
 def command(compiler: Sequence[str], source: Path, library: Path) -> list[str]:
     """Return the command that compiles the library."""
     digest = f'-DPACKET_PATH_SOURCE="{source_digest(source)}"'
-    return [*compiler, *FLAGS, digest, "-o", str(library), str(source / SOURCE), "-lm"]
+    return [
+        *compiler,
+        *FLAGS,
+        digest,
+        "-o",
+        str(library),
+        *(str(source / name) for name in SOURCES),
+        "-lm",
+    ]
 
 
 def find_compiler() -> list[str]:
     """Return the command of a C compiler that can be run, `$CC` if that is set; empty without one."""
-    for candidate in _candidates():
-        if candidate and shutil.which(candidate[0]):
-            return candidate
-    return []
+    chosen = os.environ.get("CC")
+    candidates = [shlex.split(chosen)] if chosen else [[name] for name in COMPILERS]
+    return next((one for one in candidates if one and shutil.which(one[0])), [])
 
 
 def compiler_name(program: str, text: str) -> str:
@@ -123,13 +134,6 @@ def compiler_name(program: str, text: str) -> str:
     name = "clang" if "clang" in first else "gcc" if "Free Software" in text else program
     version = re.search(r"\d+\.\d+", first)
     return f"{name} {version[0]}" if version else name
-
-
-def _candidates() -> Iterator[list[str]]:
-    if chosen := os.environ.get("CC"):
-        yield shlex.split(chosen)
-        return
-    yield from ([name] for name in COMPILERS)
 
 
 def _run(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:

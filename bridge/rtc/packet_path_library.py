@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import cffi
 
-from bridge.rtc.packet_path_build import HEADER, HERE, LIBRARY, source_digest
+from bridge.rtc.packet_path_build import HEADERS, HERE, LIBRARY, source_digest
 
 TURNED_OFF: Final = "turned off by rtc.compiled"
 NOT_LINUX: Final = "for Linux alone"
@@ -21,7 +21,7 @@ class Library:
     """The compiled packet path, loaded."""
 
     ffi: cffi.FFI
-    """Knows the declarations of `packet_path.h`."""
+    """Knows the declarations of `HEADERS`."""
     lib: Any
     """Its functions; cffi has no static types for them."""
     path: Path
@@ -49,7 +49,7 @@ def load(*, compiled: bool, folder: Path = HERE) -> Library | Unavailable:
     if not path.exists():
         return Unavailable(NOT_BUILT)
     try:
-        ffi = _declare((folder / HEADER).read_text())
+        ffi = _declare("".join((folder / name).read_text() for name in HEADERS))
         lib = ffi.dlopen(str(path.absolute()))
         digest = source_digest(folder)
     except OSError as error:
@@ -60,10 +60,10 @@ def load(*, compiled: bool, folder: Path = HERE) -> Library | Unavailable:
 
 
 @cache
-def _declare(header: str) -> cffi.FFI:
+def _declare(headers: str) -> cffi.FFI:
     """Parse declarations; remembered, because cffi takes tens of milliseconds and tests make thousands of bridges."""
     ffi = cffi.FFI()
-    ffi.cdef(header)
+    ffi.cdef(headers)
     return ffi
 
 

@@ -18,7 +18,7 @@ from bridge.call.model import LegStatistics
 from bridge.call.setup_timings import SetupClock
 from bridge.errors import InvalidState
 from bridge.rtc import trace
-from bridge.rtc.config import PeerConfig
+from bridge.rtc.config import PeerConfig, new_start
 from bridge.rtc.dtls import Certificates
 from bridge.rtc.limits import DISCARD_REASONS
 from bridge.rtc.switchover import Switchover
@@ -189,13 +189,13 @@ class Peer:
         Raises:
             SdpError: the offer is unusable.
             LimitExceeded: no port is free.
-            InvalidState: the peer is gone.
+            InvalidState: the peer connection is closed.
         """
         offer = self._read(offer_sdp)
         async with self._negotiating:
             newest = self._transports.newest
             if newest is None or self._over.is_set():
-                raise InvalidState("the peer is gone")
+                raise InvalidState("the peer connection is closed")
             if offer.fingerprint != newest.fingerprint:
                 await self._open_transport(offer, self.session)
                 self._transports.begin()
@@ -219,7 +219,7 @@ class Peer:
         """Send RTCP BYE and close_notify and free everything; from any state, safe to repeat."""
         if self._transports.current is not None:
             wall = datetime.now(UTC).timestamp()
-            self.session.report(self._clock(), wall, goodbye=True)
+            self.session.report(self._clock(), wall, bye=True)
         self._end("local")
         if self._timer is not None:
             self._timer.cancel()
@@ -235,36 +235,29 @@ class Peer:
             on_lost=self._transports.lost,
             on_restarted=self._on_restart,
             discarded=self._discarded,
-            clock=self._clock,
         )
 
         async def opening() -> None:
             await transport.prepare(offer)
             # The first page's stream begins with the session.
             if offer is not None and self._session_version:
-                self._reload = _Reload(offer, _new_start())
+                self._reload = _Reload(offer, new_start())
 
         await self._transports.prepare(transport, opening())
         return transport
 
     def _begin_session(self, audio: RemoteAudio) -> RtpSession:
-        return RtpSession(
-            opus=self._opus,
+        session = RtpSession(
+            self._config.session_config(self._opus, continuous=self._config.dialect.continuous),
             audio=audio.audio,
-            start=_new_start(),
+            start=new_start(),
             cname=self._cname,
-            transmit=self._drop_packet,
-            transmit_rtcp=self._drop_packet,
             on_digit=self._on_digit,
             schedule_tick=self._schedule_tick,
-            relays=self._config.relay,
-            encoder_budget=self._config.encoder_budget,
             discarded=self._discarded,
-            steady=self._config.dialect.steady,
-            on_encoder=lambda chosen: trace.encoder_chosen(
-                chosen, self._config.encoder_budget.level
-            ),
         )
+        session.set_transmit(self._drop_packet, self._drop_packet)
+        return session
 
     def _read(self, offer_sdp: str) -> RemoteAudio:
         offer = self._config.dialect.parse_offer(offer_sdp)
@@ -274,7 +267,7 @@ class Peer:
     def _answer(self, offer: RemoteAudio) -> str:
         transport = self._transports.newest
         if transport is None:
-            raise InvalidState("the peer is gone")
+            raise InvalidState("the peer connection is closed")
         fields = {"role": transport.role, "candidates": len(transport.candidates())}
         trace.log.debug("peer.answered", extra=fields)
         setup: Literal["active", "passive"] = "active" if transport.role == "client" else "passive"
@@ -321,9 +314,3 @@ class Peer:
     def _drop_packet(self, _packet: bytes) -> None:
         """Drop what is sent before there is a transport."""
         self._discarded["unsendable"] += 1
-
-
-def _new_start() -> StreamStart:
-    return StreamStart(
-        ssrc=secrets.randbits(32), sequence=secrets.randbits(15), timestamp=secrets.randbits(32)
-    )

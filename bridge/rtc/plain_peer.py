@@ -18,13 +18,13 @@ from bridge.call.model import LegStatistics
 from bridge.call.setup_timings import SetupClock
 from bridge.errors import InvalidState, SdpError
 from bridge.rtc import trace
-from bridge.rtc.config import PeerConfig
+from bridge.rtc.config import PeerConfig, new_start
 from bridge.rtc.limits import DISCARD_REASONS
 from bridge.rtc.plain_transport import PlainTransport
 from bridge.rtc.rtp_socket import RtpSockets
 from bridge.rtc.rtp_source import RtpSource
 from bridge.rtp.session import RtpSession
-from bridge.wire.rtp.stream import StreamStart
+from bridge.wire.sdp.attributes import opposite
 from bridge.wire.sdp.crypto import SUITES, Crypto
 from bridge.wire.sdp.negotiated_audio import NegotiatedAudio
 from bridge.wire.sdp.rtp import (
@@ -34,7 +34,6 @@ from bridge.wire.sdp.rtp import (
     RemoteRtp,
     Security,
     agree,
-    opposite,
     read_answer,
     read_offer,
     write_answer,
@@ -87,39 +86,30 @@ class PlainPeer:
         """Our last description."""
         self._timer: asyncio.TimerHandle | None = None
         self.session = RtpSession(
-            opus=opus,
+            config.session_config(opus, continuous=True),
             audio=NegotiatedAudio(
                 codec=self._codecs[0],
                 payload_type=_payload_type(self._codecs[0]),
                 direction="inactive",
             ),
-            start=StreamStart(
-                ssrc=secrets.randbits(32),
-                sequence=secrets.randbits(15),
-                timestamp=secrets.randbits(32),
-            ),
+            start=new_start(),
             cname=self._cname,
-            transmit=self._drop_packet,
-            transmit_rtcp=self._drop_packet,
             on_digit=on_digit,
             schedule_tick=self._schedule_tick,
-            relays=config.relay,
-            encoder_budget=config.encoder_budget,
             discarded=self._discarded,
-            steady=True,
-            on_encoder=lambda chosen: trace.encoder_chosen(chosen, config.encoder_budget.level),
         )
         """The RTP session, the same for the peer's whole life; it sends nothing before `start_sending`."""
         self._transport = PlainTransport(
             config.ports,
+            session=self.session,
             receive_rtp=self._receive_first,
-            receive_rtcp=self.session.receive_rtcp,
-            source_filter=self.session.filter,
             discarded=self._discarded,
             clock=self._clock,
             source=source,
+            packet_path=config.packet_path,
         )
-        self.session.set_transmit(self._send_first, self._transport.send_rtcp)
+        transport = self._transport
+        self.session.set_transmit(self._send_first, transport.send_rtcp, transport.offload)
 
     @property
     def audio(self) -> NegotiatedAudio | None:
@@ -268,7 +258,7 @@ class PlainPeer:
         """Send RTCP BYE and free everything; from any state, safe to repeat."""
         if self._described and self._transport.sockets is not None:
             wall = datetime.now(UTC).timestamp()
-            self.session.report(self._clock(), wall, goodbye=True)
+            self.session.report(self._clock(), wall, bye=True)
         if self._timer is not None:
             self._timer.cancel()
         self._transport.close()
@@ -309,9 +299,10 @@ class PlainPeer:
 
     def _agree(self, remote: RemoteRtp, own: Crypto | None) -> None:
         """Use what both descriptions say from now on."""
+        # The session first, which ends its offloads: they send nothing as before to another address, or by other keys.
+        self.session.renegotiate(remote.audio)
         self._transport.describe(remote, own)
         self._remote, self._described = remote, True
-        self.session.renegotiate(remote.audio)
         trace.log.debug(
             "peer.agreed",
             extra={
@@ -359,7 +350,7 @@ class PlainPeer:
     def _send_first(self, packet: bytes) -> None:
         """Send the first packet; the transport takes all others."""
         transport = self._transport
-        self.session.set_transmit(transport.send_rtp, transport.send_rtcp)
+        self.session.set_transmit(transport.send_rtp, transport.send_rtcp, transport.offload)
         self.setup.note("first_sent", self._clock())
         trace.log.debug("rtp.first_sent")
         transport.send_rtp(packet)
@@ -367,12 +358,8 @@ class PlainPeer:
     def _bound(self) -> RtpSockets:
         sockets = self._transport.sockets
         if sockets is None:
-            raise InvalidState("the peer is gone")
+            raise InvalidState("the peer connection is closed")
         return sockets
-
-    def _drop_packet(self, _packet: bytes) -> None:
-        """Drop what is sent before there is a transport."""
-        self._discarded["unsendable"] += 1
 
     def _schedule_tick(self, seconds: float) -> None:
         if self._timer is not None:

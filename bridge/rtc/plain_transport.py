@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from typing import Final
 
+from bridge.rtc.demux import ArrivalCounter, Arrivals
 from bridge.rtc.limits import MAX_PACKETS, Address
+from bridge.rtc.packet_path import PacketPath
 from bridge.rtc.ports import PortPool
 from bridge.rtc.rtp_socket import RtpSockets
 from bridge.rtc.rtp_source import RtpSource
 from bridge.rtc.srtp import PROFILES, Refusal, Srtp
-from bridge.rtp.source_filter import SourceFilter
+from bridge.rtp.session import RtpSession
 from bridge.wire.sdp.crypto import Crypto
 from bridge.wire.sdp.rtp import RemoteRtp
 
@@ -19,32 +21,48 @@ _MIN_PACKET: Final = 12
 class PlainTransport:
     """Carries packets to and from one peer; what is not the peer's is dropped and counted.
 
-    `receive_rtp` and `receive_rtcp` take the peer's packets, unprotected, but those that `source_filter` ignores;
-    `discarded` counts by discard reason.
+    `receive_rtp` takes the peer's packets of audio, unprotected, and `session` its reports; `discarded` counts by
+    discard reason.
     """
 
     def __init__(  # noqa: PLR0913  (all but one by keyword)
         self,
         ports: PortPool,
         *,
+        session: RtpSession,
         receive_rtp: Callable[[bytes, float], None],
-        receive_rtcp: Callable[[bytes, float], None],
-        source_filter: SourceFilter,
         discarded: dict[str, int],
         clock: Callable[[], float],
         source: RtpSource,
+        packet_path: PacketPath | None,
     ) -> None:
         self.receive_rtp = receive_rtp
-        self._filter = source_filter
+        self._session = session
+        self._filter = session.filter
+        self._receive_rtcp = session.receive_rtcp
         self.crypto: Crypto | None = None
         """What we encrypt with; None for plain RTP, and before a description."""
-        self.alive_at: float | None = None
-        """When the peer's last packet came, report or audio (monotonic seconds)."""
+        self.offload = (
+            None
+            if packet_path is None
+            else packet_path.transport(
+                receive=lambda packet, now: self.receive_rtp(packet, now),
+                discarded=discarded,
+                limit=MAX_PACKETS,
+                secured=False,
+            )
+        )
+        """Of the session's packets, where there is a packet path."""
+        self._arrivals: Arrivals = (
+            ArrivalCounter(MAX_PACKETS) if self.offload is None else self.offload
+        )
+        self._route: tuple[Address | None, Address | None] = None, None
+        """Where the packet path sends, and whence it takes packets."""
         self._ports = ports
-        self._receive_rtcp = receive_rtcp
         self._discarded = discarded
         self._clock = clock
-        self._sockets: RtpSockets | None = None
+        self.sockets: RtpSockets | None = None
+        """The open ones; None before `open` and after `close`."""
         self._source = source
         self._rtcp_named: Address | None = None
         """Where the description wants reports; None: where the audio goes."""
@@ -55,13 +73,11 @@ class PlainTransport:
         self._described = False
         self._their_key = b""
         self._srtp: Srtp | None = None
-        self._second_ends = 0.0
-        self._allowed = 0
 
     @property
-    def sockets(self) -> RtpSockets | None:
-        """The open sockets; None before `open` and after `close`."""
-        return self._sockets
+    def alive_at(self) -> float | None:
+        """When the peer's last packet came, report or audio (monotonic seconds)."""
+        return self._arrivals.alive_at or None
 
     async def open(self, host: str, *, pair: bool) -> None:
         """Open one port on an address of ours, or with `pair` another for reports.
@@ -69,17 +85,19 @@ class PlainTransport:
         Raises:
             LimitExceeded, LegError: as `RtpSockets.open`.
         """
-        self._sockets = RtpSockets(host, self._ports)
-        await self._sockets.open(
+        self.sockets = RtpSockets(host, self._ports)
+        await self.sockets.open(
             pair=pair,
             on_rtp=self._rtp_received,
             on_rtcp=self._rtcp_received,
             discarded=self._discarded,
+            offload=self.offload,
         )
 
     def describe(self, remote: RemoteRtp, crypto: Crypto | None) -> None:
         """Use what both descriptions say from now on; `crypto` is what we encrypt with."""
         self._use_keys(remote.crypto, crypto)
+        self._catch_up()
         audio = remote.audio
         sends = audio.direction in ("sendrecv", "sendonly")
         types = audio.payload_types | {_COMFORT_NOISE} if sends else frozenset()
@@ -88,19 +106,22 @@ class PlainTransport:
         self._described = True
         self._digits = frozenset(audio.telephone_events)
         self._rtcp_named = self._rtcp_target = remote.rtcp
-        if remote.rtcp is None and self._sockets is not None:
-            self._sockets.join()
+        if remote.rtcp is None and self.sockets is not None:
+            self.sockets.join()
+        self._set_route()
 
     def close(self) -> None:
         """Close the sockets and release their ports; safe to repeat."""
-        sockets, self._sockets = self._sockets, None
+        if self.offload is not None:
+            self.offload.close()
+        sockets, self.sockets = self.sockets, None
         if sockets is not None:
             sockets.close()
 
     def send_rtp(self, packet: bytes) -> None:
         """Protect and send an RTP packet; count it as `unsendable` if that fails."""
         target, srtp = self._source.target, self._srtp
-        transport = None if self._sockets is None else self._sockets.rtp
+        transport = None if self.sockets is None else self.sockets.rtp
         protected = packet if srtp is None else srtp.protect(packet)
         if target is None or transport is None or protected is None:
             self._discarded["unsendable"] += 1
@@ -110,7 +131,7 @@ class PlainTransport:
     def send_rtcp(self, packet: bytes) -> None:
         """Protect and send a compound RTCP packet; count it likewise."""
         target, srtp = self._rtcp_target or self._source.target, self._srtp
-        transport = None if self._sockets is None else self._sockets.rtcp
+        transport = None if self.sockets is None else self.sockets.rtcp
         protected = packet if srtp is None else srtp.protect_rtcp(packet)
         if target is None or transport is None or protected is None:
             self._discarded["unsendable"] += 1
@@ -119,15 +140,34 @@ class PlainTransport:
 
     def _use_keys(self, theirs: Crypto | None, ours: Crypto | None) -> None:
         before, self.crypto = self.crypto, ours
+        replaced: object = self._srtp
         if theirs is None or ours is None:
             self._srtp = None
+        else:
+            if self._srtp is None or before is None or before.key != ours.key:
+                profile = PROFILES[ours.suite]
+                self._srtp = Srtp(profile, send_key=ours.key, receive_key=theirs.key)
+            elif self._their_key != theirs.key:
+                replaced = self._srtp.set_receive_key(theirs.key)
+            self._their_key = theirs.key
+        if self.offload is not None:
+            self.offload.set_keys(self._srtp)
+        del replaced  # which the packet path has left now
+
+    def _set_route(self) -> None:
+        """Let the packet path send where this does, and take what comes from an address that needs no check."""
+        route = self._source.target, self._source.unchecked
+        if self.offload is None or self.sockets is None or route == self._route:
             return
-        if self._srtp is None or before is None or before.key != ours.key:
-            profile = PROFILES[ours.suite]
-            self._srtp = Srtp(profile, send_key=ours.key, receive_key=theirs.key)
-        elif self._their_key != theirs.key:
-            self._srtp.set_receive_key(theirs.key)
-        self._their_key = theirs.key
+        self._route, rtp = route, self.sockets.rtp
+        fileno = -1 if rtp is None else rtp.get_extra_info("socket").fileno()
+        self.offload.set_routes(fileno, *route)
+
+    def _catch_up(self) -> None:
+        """Let the source know of the packets that the packet path has taken from it."""
+        last = None if self.offload is None else self._session.last_received()
+        if last is not None:
+            self._source.catch_up(self._filter.ssrc, last)
 
     def _rtp_received(self, data: bytes, sender: Address) -> None:
         known = len(data) < 2 or self._filter.audio_types[data[1]]
@@ -146,9 +186,14 @@ class PlainTransport:
                 source.authenticated(sender, data, now)
         elif sender == source.current:
             source.heard(data, now)
-        elif not source.admit(sender, data, now):
-            self._discarded["unknown_source" if self._described else "early_media"] += 1
-            return
+        else:
+            self._catch_up()
+            admitted = source.admit(sender, data, now)
+            self._set_route()
+            if not admitted:
+                self._discarded["unknown_source" if self._described else "early_media"] += 1
+                return
+        self._set_route()
         if not source.verified and len(data) > 1 and data[1] & 0x7F in self._digits:
             self._discarded["unverified_digit"] += 1
             return
@@ -187,15 +232,14 @@ class PlainTransport:
     def _knows(self, sender: Address) -> bool:
         """Whether reports may come from an address: from a host of the peer's."""
         named = self._rtcp_named
-        return self._source.admits_report(sender) or (named is not None and named[0] == sender[0])
+        self._catch_up()
+        admitted = self._source.admits_report(sender)
+        self._set_route()
+        return admitted or (named is not None and named[0] == sender[0])
 
     def _admits(self, now: float) -> bool:
         """Count a packet of the peer's; False above the limit."""
-        self.alive_at = now
-        if now >= self._second_ends:
-            self._second_ends, self._allowed = now + 1.0, MAX_PACKETS
-        self._allowed -= 1
-        if self._allowed < 0:
-            self._discarded["too_many_packets"] += 1
-            return False
-        return True
+        if self._arrivals.admit(now):
+            return True
+        self._discarded["too_many_packets"] += 1
+        return False

@@ -40,17 +40,10 @@ class PortPool:
             LegError: an address is not this machine's.
         """
         for _ in range(len(self._free)):
-            port = self._free.popleft()
-            try:
-                sockets = _bind(addresses, port)
-            except OSError as error:
-                self._free.append(port)
-                if error.errno not in (errno.EADDRINUSE, errno.EACCES):
-                    raise LegError(f"cannot receive media on {', '.join(addresses)}") from error
-            else:
-                self._used.add(port)
-                return port, sockets
-        raise LimitExceeded("no media port is free")
+            port = self._free[0]
+            if (bound := self._acquire((port,), addresses)) is not None:
+                return port, bound
+        raise LimitExceeded("no media port is free (rtc.ports)")
 
     def open_pair(self, address: str) -> list[socket.socket]:
         """Acquire an even port and the next one, for RTP and RTCP (RFC 3550 §11), and bind a socket to each.
@@ -61,22 +54,9 @@ class PortPool:
         """
         free = set(self._free)
         for port in [one for one in self._free if not one % 2 and one + 1 in free]:
-            self._free.remove(port)
-            self._free.remove(port + 1)
-            bound: list[socket.socket] = []
-            try:
-                bound += _bind([address], port)
-                bound += _bind([address], port + 1)
-            except OSError as error:
-                for sock in bound:
-                    sock.close()
-                self._free.extend((port, port + 1))
-                if error.errno not in (errno.EADDRINUSE, errno.EACCES):
-                    raise LegError(f"cannot receive media on {address}") from error
-            else:
-                self._used.update((port, port + 1))
+            if (bound := self._acquire((port, port + 1), (address,))) is not None:
                 return bound
-        raise LimitExceeded("no pair of media ports is free")
+        raise LimitExceeded("no pair of media ports is free (rtc.ports)")
 
     def release(self, port: int) -> None:
         """Release a port; ignored if it was not acquired."""
@@ -84,11 +64,28 @@ class PortPool:
             self._used.remove(port)
             self._free.append(port)
 
+    def _acquire(
+        self, ports: Sequence[int], addresses: Sequence[str]
+    ) -> list[socket.socket] | None:
+        """Acquire free ports and bind their sockets; None if one is in use elsewhere: they are tried last then."""
+        for port in ports:
+            self._free.remove(port)
+        try:
+            bound = _bind([(address, port) for port in ports for address in addresses])
+        except OSError as error:
+            self._free.extend(ports)
+            if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+                raise LegError(f"cannot receive media on {', '.join(addresses)}") from error
+            return None
+        self._used.update(ports)
+        return bound
 
-def _bind(addresses: Sequence[str], port: int) -> list[socket.socket]:
+
+def _bind(names: Sequence[tuple[str, int]]) -> list[socket.socket]:
+    """Bind a UDP socket to each address and port."""
     bound: list[socket.socket] = []
     try:
-        for address in addresses:
+        for address, port in names:
             six = ":" in address
             sock = socket.socket(socket.AF_INET6 if six else socket.AF_INET, socket.SOCK_DGRAM)
             bound.append(sock)

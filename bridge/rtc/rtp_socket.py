@@ -9,6 +9,7 @@ from typing_extensions import override
 
 from bridge.rtc.limits import MAX_DATAGRAM, Address
 from bridge.rtc.ports import PortPool
+from bridge.rtc.transport_offload import TransportOffload
 
 
 class _Receiver(asyncio.DatagramProtocol):
@@ -41,7 +42,8 @@ class RtpSockets:
         self.rtcp_port = 0
         """The same as `port` while reports go there."""
         self._ports = ports
-        self._rtp: asyncio.DatagramTransport | None = None
+        self.rtp: asyncio.DatagramTransport | None = None
+        """What sends audio; None once closed."""
         self._rtcp: asyncio.DatagramTransport | None = None
 
     async def open(
@@ -51,8 +53,11 @@ class RtpSockets:
         on_rtp: Callable[[bytes, Address], None],
         on_rtcp: Callable[[bytes, Address], None],
         discarded: dict[str, int],
+        offload: TransportOffload | None = None,
     ) -> None:
         """Open one port, or with `pair` another for reports; `on_rtp` also gets the reports that come to the first.
+
+        The packet path receives the audio where there is an `offload`; what it leaves goes to `on_rtp`.
 
         Raises:
             LimitExceeded: no port is free.
@@ -61,7 +66,12 @@ class RtpSockets:
         bound = self._ports.open_pair(self.host) if pair else self._ports.open([self.host])[1]
         self.port, self.rtcp_port = bound[0].getsockname()[1], bound[-1].getsockname()[1]
         try:
-            self._rtp = await _listen(bound[0], _Receiver(on_rtp, discarded))
+            receiver = _Receiver(on_rtp, discarded)
+            self.rtp = (
+                await _listen(bound[0], receiver)
+                if offload is None
+                else offload.listen(bound[0], receiver)
+            )
             if pair:
                 self._rtcp = await _listen(bound[1], _Receiver(on_rtcp, discarded))
         except BaseException:
@@ -71,14 +81,9 @@ class RtpSockets:
             raise
 
     @property
-    def rtp(self) -> asyncio.DatagramTransport | None:
-        """What sends audio; None once closed."""
-        return self._rtp
-
-    @property
     def rtcp(self) -> asyncio.DatagramTransport | None:
         """What sends reports; None once closed."""
-        return self._rtcp or self._rtp
+        return self._rtcp or self.rtp
 
     def join(self) -> None:
         """Release the port for reports: the peer sends them with its audio."""
@@ -90,10 +95,10 @@ class RtpSockets:
 
     def close(self) -> None:
         """Close the sockets and release their ports; safe to repeat."""
-        for transport in (self._rtp, self._rtcp):
+        for transport in (self.rtp, self._rtcp):
             if transport is not None:
                 transport.close()
-        self._rtp = self._rtcp = None
+        self.rtp = self._rtcp = None
         for port in {self.port, self.rtcp_port}:
             self._ports.release(port)
 

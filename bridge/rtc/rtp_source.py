@@ -88,6 +88,16 @@ class RtpSource:
         """When a description named another address, until packets show whether the peer is there."""
         self._candidates: dict[Address, _Candidate] = {}
 
+    @property
+    def unchecked(self) -> Address | None:
+        """The address whose packets need no check now, not even `heard`; `catch_up` is told of them later."""
+        return self.current if self._moved_at is None else None
+
+    def catch_up(self, ssrc: int, at: float) -> None:
+        """Note when the last packet came from `current`, and of which SSRC, if that was after `heard`."""
+        if at > self.heard_at:
+            self.heard_at, self._ssrc = at, ssrc.to_bytes(4, "big")
+
     def describe(
         self,
         address: Address | None,
@@ -128,7 +138,7 @@ class RtpSource:
                 self._move(self.current)
 
     def admit(self, sender: Address, packet: bytes, now: float) -> bool:
-        """Judge an unencrypted packet from another address than `current`; follow the address if it is the peer's."""
+        """Check an unencrypted packet from another address than `current`; follow the address if it is the peer's."""
         header = self._parse(packet)
         if header is None:
             return False
@@ -149,7 +159,7 @@ class RtpSource:
         return self._try(sender, header, now, verified=vouched)
 
     def admits_report(self, sender: Address) -> bool:
-        """Judge an unencrypted report, which may come from any port of the peer's host."""
+        """Return whether to take an unencrypted report, which may come from any port of the peer's host."""
         vouched = self._vouched(sender, self._ssrc)
         if vouched:
             self._lock()

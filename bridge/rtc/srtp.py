@@ -3,9 +3,10 @@
 pylibsrtp's `Session.protect` allocates buffers for every packet, so its library is called directly.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
-from typing import Final
+from functools import partial
+from typing import Final, TypeAlias
 
 from pylibsrtp import Policy, Session
 
@@ -36,9 +37,12 @@ _TAG_BYTES: Final = {
 # srtp_err_status_replay_fail and srtp_err_status_replay_old (srtp.h).
 _REPLAYED: Final = (9, 10)
 
-# Bound once: looking up a function in the library costs as much as calling it.
-_protect = lib.srtp_protect
-_unprotect = lib.srtp_unprotect
+_PROTECT, _PROTECT_RTCP, _UNPROTECT, _UNPROTECT_RTCP = range(4)
+"""What is done with a packet: SRTP_* in packet_path.h."""
+
+Protection: TypeAlias = Callable[[int, int, int], Callable[[], int]]
+"""Returns a function that does one of these in a buffer, given its address and that of the length, and returns
+libsrtp's status."""
 
 
 class Refusal(Enum):
@@ -61,6 +65,8 @@ class Srtp:
         "_buffer",
         "_length",
         "_profile",
+        "_protect",
+        "_protect_rtcp",
         "_receive",
         "_receive_session",
         "_send",
@@ -68,6 +74,8 @@ class Srtp:
         "_source",
         "_sources",
         "_tag",
+        "_unprotect",
+        "_unprotect_rtcp",
         "_view",
     )
 
@@ -75,11 +83,18 @@ class Srtp:
         self._profile = profile
         self._send_session = _session(profile, send_key, Policy.SSRC_ANY_OUTBOUND)
         self._send = srtp_handle(self._send_session)
-        self.set_receive_key(receive_key)
         self._buffer = ffi.new("unsigned char[]", _BUFFER_BYTES)
         self._view = ffi.buffer(self._buffer)
         self._length = ffi.new("int *")
         self._tag = _TAG_BYTES[profile]
+        self._protect: Callable[[], int] = partial(
+            lib.srtp_protect, self._send, self._buffer, self._length
+        )
+        self._protect_rtcp: Callable[[], int] = partial(
+            lib.srtp_protect_rtcp, self._send, self._buffer, self._length
+        )
+        self._receive_session: Session | None = None
+        self.set_receive_key(receive_key)
 
     @property
     def send_handle(self) -> int:
@@ -91,12 +106,29 @@ class Srtp:
         """Address of libsrtp's context for receiving, valid until `set_receive_key`."""
         return int(ffi.cast("uintptr_t", self._receive))
 
-    def set_receive_key(self, key: bytes) -> None:
-        """Receive with another key from now on; what is sent goes on under its own."""
+    def set_receive_key(self, key: bytes) -> object:
+        """Receive with another key from now on; what is sent goes on under its own.
+
+        Returns:
+            What was used before, and has to live until a packet path that uses it has been told.
+        """
+        before = self._receive_session
         self._receive_session = _session(self._profile, key, Policy.SSRC_ANY_INBOUND)
         self._receive = srtp_handle(self._receive_session)
+        given = self._receive, self._buffer, self._length
+        self._unprotect: Callable[[], int] = partial(lib.srtp_unprotect, *given)
+        self._unprotect_rtcp: Callable[[], int] = partial(lib.srtp_unprotect_rtcp, *given)
         self._source = b""
         self._sources: set[bytes] = set()
+        return before
+
+    def lock_by(self, protection: Protection) -> None:
+        """Do everything by the packet path from now on, which uses the same contexts in another thread."""
+        buffer, length = (int(ffi.cast("uintptr_t", one)) for one in (self._buffer, self._length))
+        self._protect, self._protect_rtcp, self._unprotect, self._unprotect_rtcp = (
+            protection(operation, buffer, length)
+            for operation in (_PROTECT, _PROTECT_RTCP, _UNPROTECT, _UNPROTECT_RTCP)
+        )
 
     def protect(self, packet: bytes) -> bytes | None:
         """Protect an RTP packet; return None if its sequence number was already used.
@@ -110,7 +142,7 @@ class Srtp:
         view, length = self._view, self._length
         view[:size] = packet
         length[0] = size
-        if _protect(self._send, self._buffer, length):
+        if self._protect():
             return None
         protected: bytes = view[: size + self._tag]
         return protected
@@ -126,7 +158,7 @@ class Srtp:
             raise LocalProtocolError(f"a report of {size} bytes does not fit a datagram")
         self._view[0:size] = packet
         self._length[0] = size
-        if lib.srtp_protect_rtcp(self._send, self._buffer, self._length) != _OK:
+        if self._protect_rtcp():
             return None
         protected: bytes = self._view[0 : self._length[0]]
         return protected
@@ -140,7 +172,7 @@ class Srtp:
         view, length = self._view, self._length
         view[:size] = packet
         length[0] = size
-        status = _unprotect(self._receive, self._buffer, length)
+        status = self._unprotect()
         if status:
             return Refusal.REPLAYED if status in _REPLAYED else Refusal.BAD
         if source != self._source:
@@ -156,7 +188,7 @@ class Srtp:
         size = len(packet)
         self._view[0:size] = packet
         self._length[0] = size
-        status = lib.srtp_unprotect_rtcp(self._receive, self._buffer, self._length)
+        status = self._unprotect_rtcp()
         if status == _OK:
             self._sources.add(packet[4:8])
             plain: bytes = self._view[0 : self._length[0]]

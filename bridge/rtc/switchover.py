@@ -69,7 +69,7 @@ class Switchover(Generic[Connection]):
         try:
             await opening
             if self.closed:
-                raise InvalidState("the peer is gone")
+                raise InvalidState("the peer connection is closed")
         except BaseException:
             await self._release(connection)
             raise

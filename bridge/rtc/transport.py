@@ -19,8 +19,8 @@ from bridge.wire.sdp.description import RemoteAudio, answer_setup
 from bridge.wire.sdp.transport import Candidate
 
 if TYPE_CHECKING:
-    from bridge.rtc.packet_leases import TransportLeases
     from bridge.rtc.srtp import Srtp
+    from bridge.rtc.transport_offload import TransportOffload
 
 _MIN_PACKET: Final = 12
 
@@ -51,7 +51,6 @@ class Transport:
         on_lost: Callable[["Transport", str], None],
         on_restarted: Callable[[bool], None],
         discarded: dict[str, int],
-        clock: Callable[[], float],
     ) -> None:
         self.certificate = certificate
         self.role: Literal["client", "server"] = "client"
@@ -70,21 +69,20 @@ class Transport:
         self._filter = session.filter
         self._audio_types = session.filter.audio_types
         self._discarded = discarded
-        self._clock = clock
+        self._clock = config.timeouts.clock
         self._srtp: Srtp | None = None
         self._on_lost = on_lost
-        self._leases: TransportLeases | None = None
+        self._offload: TransportOffload | None = None
         if config.packet_path is not None:
-            self._leases = config.packet_path.transport(
+            self._offload = config.packet_path.transport(
                 receive=lambda packet, now: self._receive_rtp(packet, now),
                 discarded=discarded,
                 limit=MAX_PACKETS,
             )
         self._link = IceLink(
             config,
-            clock=clock,
             discarded=discarded,
-            leases=self._leases,
+            offload=self._offload,
             on_media=self._media_received,
             on_lost=lambda reason: on_lost(self, reason),
             on_restarted=on_restarted,
@@ -133,8 +131,8 @@ class Transport:
         local = self._connections.latest
         if local is None:
             return TransportState()
-        if self._leases is not None:
-            self._leases.count_unsendable()
+        if self._offload is not None:
+            self._offload.count_unsendable()
         described = local.remote_username is not None
         waits: IceStage = "failed" if self._failure else "checking" if described else "new"
         return TransportState(
@@ -166,8 +164,8 @@ class Transport:
                 async with asyncio.timeout(timeouts.dtls):
                     self._srtp = await dtls.connect(self.fingerprint)
                 self.timings = Timings(ice_seconds, self._clock() - begun)
-                if self._leases is not None:
-                    self._leases.set_keys(self._srtp)
+                if self._offload is not None:
+                    self._offload.set_keys(self._srtp)
                 self._setup.note("dtls", self._clock())
         except TimeoutError:
             self._failure = "timeout"
@@ -180,7 +178,7 @@ class Transport:
 
     def activate(self) -> None:
         """Send the session's packets from now on."""
-        self._session.set_transmit(self._send_first, self.send_rtcp, self._leases)
+        self._session.set_transmit(self._send_first, self.send_rtcp, self._offload)
 
     def send_rtp(self, packet: bytes) -> None:
         """Protect and send an RTP packet; count it as `unsendable` if that fails."""
@@ -205,8 +203,8 @@ class Transport:
     async def aclose(self) -> None:
         """Send close_notify, close every socket and release every port; safe to repeat."""
         self._srtp = None
-        if self._leases is not None:
-            self._leases.close()
+        if self._offload is not None:
+            self._offload.close()
         try:
             if self._dtls is not None:
                 await self._dtls.aclose()
@@ -215,7 +213,7 @@ class Transport:
 
     def _send_first(self, packet: bytes) -> None:
         """Send the first packet; `send_rtp` takes all others."""
-        self._session.set_transmit(self.send_rtp, self.send_rtcp, self._leases)
+        self._session.set_transmit(self.send_rtp, self.send_rtcp, self._offload)
         self._setup.note("first_sent", self._clock())
         trace.log.debug("rtp.first_sent")
         self.send_rtp(packet)
@@ -258,12 +256,8 @@ class Transport:
             self._discarded[plain.value] += 1
             return
         clock = self._clock
-        arrivals = self._arrivals
-        arrivals.alive_at = now = clock()
-        if now >= arrivals.second_ends:
-            arrivals.second_ends, arrivals.allowed = now + 1.0, MAX_PACKETS
-        arrivals.allowed = allowed = arrivals.allowed - 1
-        if allowed < 0:
+        now = clock()
+        if not self._arrivals.admit(now):
             self._discarded["too_many_packets"] += 1
             return
         receive(plain, now)

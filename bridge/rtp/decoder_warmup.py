@@ -12,10 +12,9 @@ from typing import Final
 from bridge.audio.codec.coders import AudioDecoder
 from bridge.audio.detect.level import LEVEL_EVERY
 from bridge.errors import RemoteProtocolError
-from bridge.rtp.lease import SourceState
 from bridge.rtp.level_meter import LevelMeter
-from bridge.wire.rtp.audio_level import read_level
-from bridge.wire.rtp.packet import RtpPacket
+from bridge.rtp.offload import SourceState
+from bridge.wire.rtp.packet import RtpPacket, read_level
 
 WARMUP_PACKETS: Final = 5
 """Enough that a cold decoder or encoder sounds as if it had always run."""
@@ -87,13 +86,13 @@ class DecoderWarmup:
             return max(0, unmeasured)
         return max(0, min(unmeasured, REPORTED_EVERY - 1 - self._count % REPORTED_EVERY))
 
-    def lend(self, state: SourceState) -> None:
-        """Copy what each payload that is kept changes to a lease."""
+    def export_state(self, state: SourceState) -> None:
+        """Copy what each payload that is kept changes to an offload."""
         state.level_id = -1 if self._level_id is None else self._level_id
         state.reported, state.warmup_count = self._reported, self._count
 
-    def take_back(self, state: SourceState) -> None:
-        """Copy it back; the payloads are appended to `kept` when the lease ends."""
+    def import_state(self, state: SourceState) -> None:
+        """Copy it back; the payloads are appended to `kept` when the offload ends."""
         self._reported, self._count = bool(state.reported), state.warmup_count
 
     def count_kept(self, packets: int) -> None:

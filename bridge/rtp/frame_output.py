@@ -20,18 +20,18 @@ class FrameOutput:
         decoder: Of the source.
         counters: Counts frames and what is concealed.
         meter: Measures one frame in `LEVEL_EVERY`.
-        timeline_begins: Called when positions restart.
+        epoch_begins: Called when positions restart.
     """
 
     __slots__ = (
         "_counters",
+        "_epoch_begins",
         "_meter",
-        "_timeline_begins",
         "decoder",
+        "epoch",
         "framer",
         "malformed",
         "push",
-        "timeline",
     )
 
     def __init__(
@@ -40,32 +40,32 @@ class FrameOutput:
         decoder: AudioDecoder,
         counters: ReceiveCounters,
         meter: LevelMeter,
-        timeline_begins: Callable[[], None],
+        epoch_begins: Callable[[], None],
     ) -> None:
         self.push: Push | None = None
         """Where frames go; None when none are wanted."""
         self.decoder = decoder
         self.framer = Framer()
-        self.timeline: Hashable = None
-        """Of the last step or relayed packet."""
+        self.epoch: Hashable = None
+        """Of the last step or forwarded packet."""
         self.malformed = 0
         """Packets that the decoder refused."""
         self._counters = counters
         self._meter = meter
-        self._timeline_begins = timeline_begins
+        self._epoch_begins = epoch_begins
 
-    def begin_timeline(self, timeline: Hashable) -> None:
-        """Begin with positions of another timeline."""
-        self.timeline = timeline
+    def begin_epoch(self, epoch: Hashable) -> None:
+        """Begin with positions of another media epoch."""
+        self.epoch = epoch
         self.decoder.reset()
         self.framer.reset()
-        self._timeline_begins()
+        self._epoch_begins()
 
     def play(self, steps: Iterable[Step], now: float) -> None:
         """Produce the audio of steps and deliver it."""
         for step in steps:
-            if step.timeline is not self.timeline:
-                self.begin_timeline(step.timeline)
+            if step.epoch is not self.epoch:
+                self.begin_epoch(step.epoch)
             self._deliver(self._produce(step), step.pts, now)
 
     def play_packet(self, payload: bytes, samples: int, position: int, now: float) -> None:
@@ -109,4 +109,4 @@ class FrameOutput:
         if self._counters.frames % LEVEL_EVERY == 1:
             self._meter.measure(pcm, now)
         if self.push is not None:
-            self.push(Frame(pcm, pts, self.timeline), now)
+            self.push(Frame(pcm, pts, self.epoch), now)

@@ -4,7 +4,7 @@ import math
 
 from bridge.audio.detect.level import QUIET, SILENT, clips, level
 from bridge.call.model import LevelCounts
-from bridge.rtp.lease import MeterState
+from bridge.rtp.offload import MeterState
 
 
 class LevelMeter:
@@ -43,7 +43,8 @@ class LevelMeter:
         """Measure a frame."""
         loudness = level(pcm)
         self.measured += 1
-        self.clipped += clips(pcm, loudness)
+        if clips(pcm, loudness):
+            self.clipped += 1
         self.record(loudness, now)
 
     def record(self, level_dbov: float, now: float) -> None:
@@ -59,14 +60,14 @@ class LevelMeter:
             self._quiet_since = now
         self.silent_seconds = now - self._quiet_since
 
-    def lend(self, state: MeterState) -> None:
-        """Copy the fields to a lease."""
+    def export_state(self, state: MeterState) -> None:
+        """Copy the fields to an offload."""
         state.level_dbov, state.silent_seconds = self.level_dbov, self.silent_seconds
         state.quiet_since = math.nan if self._quiet_since is None else self._quiet_since
         state.levels, state.quiet = self.levels, self.quiet
         state.measured, state.clipped = self.measured, self.clipped
 
-    def take_back(self, state: MeterState) -> None:
+    def import_state(self, state: MeterState) -> None:
         """Copy the fields back."""
         self.level_dbov, self.silent_seconds = state.level_dbov, state.silent_seconds
         since = state.quiet_since

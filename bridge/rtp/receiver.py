@@ -1,4 +1,4 @@
-"""Receiving from one peer: RTP packets become frames and digits, or are relayed undecoded.
+"""Receiving from one peer: RTP packets become frames and digits, or are forwarded undecoded.
 
 While only packets are wanted, none is decoded, except a few for the level meter.
 """
@@ -14,15 +14,15 @@ from bridge.audio.codec.opus_packet import BUS_RATIO
 from bridge.audio.detect.echo import PacketSizes
 from bridge.audio.detect.level import LEVEL_EVERY
 from bridge.audio.frame import Push
-from bridge.call.bus.ends import Relay
+from bridge.call.bus.ends import Forwarder
 from bridge.call.model import ReceivedAudio
 from bridge.errors import RemoteProtocolError
 from bridge.rtp.counters import ReceiveCounters
 from bridge.rtp.decoder_warmup import DecoderWarmup
 from bridge.rtp.fast_path import MAX_RUN, Expected, FastPath
 from bridge.rtp.frame_output import FrameOutput
-from bridge.rtp.lease import SourceLease
 from bridge.rtp.level_meter import LevelMeter
+from bridge.rtp.offload import SourceOffload
 from bridge.rtp.source_filter import SourceFilter
 from bridge.wire.rtp.packet import EXTENDED, PACKET_SAMPLES, PLAIN, RtpPacket, parse_packet
 from bridge.wire.rtp.reception import ReceptionStatistics
@@ -47,14 +47,14 @@ class RtpReceiver:
     ) -> None:
         self._opus = opus
         self._codec = audio.codec
-        self._relay: Relay | None = None
-        self._relay_begins = False
-        self._relayed = 0  # sequence number of the last relayed packet
-        self._renumbering = 0  # added to the peer's sequence numbers when relaying
+        self._forward: Forwarder | None = None
+        self._forwarding_begins = False
+        self._forwarded = 0  # sequence number of the last forwarded packet
+        self._renumbering = 0  # added to the peer's sequence numbers when forwarding
         self._reception: ReceptionStatistics | None = None
         self._last_received: float | None = None
         self.sizes = PacketSizes()
-        """Of the latest packets, settled ones only."""
+        """Of the latest packets, synced ones only."""
         self._malformed = 0
         self.filter = SourceFilter()
         """Has the SSRC of the source, and counts what is not of the audio."""
@@ -75,7 +75,7 @@ class RtpReceiver:
             decoder=decoder,
             counters=self._counters,
             meter=self._meter,
-            timeline_begins=self._warmup.clear,
+            epoch_begins=self._warmup.clear,
         )
         self._fast_path = FastPath(
             codec=audio.codec,
@@ -90,19 +90,22 @@ class RtpReceiver:
         """Processes an unprotected RTP packet, at monotonic seconds; drops and counts malformed ones."""
         self.renegotiate(audio)
 
-    def attach(self, push: Push | None, relay: Relay | None = None) -> None:
+    def attach(self, push: Push | None, forward: Forwarder | None = None) -> None:
         """Set where frames and undecoded packets go; warms a decoder that has paused."""
         self._end_run()
         self._output.push = push
-        self._relay_begins = relay is not None and (self._relay_begins or self._relay is None)
-        self._relay = relay
-        if (push is not None or relay is None) and self._warmup.warm():
+        self._forwarding_begins = forward is not None and (
+            self._forwarding_begins or self._forward is None
+        )
+        self._forward = forward
+        self._reorder.holds = plays = push is not None or forward is None
+        if plays and self._warmup.warm():
             self._output.framer.reset()
 
     @property
     def reception(self) -> ReceptionStatistics | None:
         """Statistics of the source; None before its first packet."""
-        self.settle()
+        self.sync()
         return self._reception
 
     @property
@@ -110,15 +113,15 @@ class RtpReceiver:
         """When the last well-formed packet came (monotonic seconds)."""
         return self._fast_path.last_arrival or self._last_received
 
-    def lease_to(self, lease: SourceLease | None) -> None:
-        """Lease the source's runs from the next one on; None: none."""
+    def offload_to(self, offload: SourceOffload | None) -> None:
+        """Offload the source's runs from the next one on; None: none."""
         self._end_run()
-        self._fast_path.lease_to(lease)
+        self._fast_path.offload_to(offload)
 
     @property
-    def relay_loss_ratio(self) -> float:
-        """The share of packets that the receiver of the relay reports lost; 0 without a relay."""
-        return 0.0 if self._relay is None else self._relay.loss_ratio
+    def forwarded_loss_ratio(self) -> float:
+        """The share of forwarded packets that their receiver reports lost; 0 while none are forwarded."""
+        return 0.0 if self._forward is None else self._forward.loss_ratio
 
     def renegotiate(self, audio: NegotiatedAudio) -> None:
         """Apply what was negotiated: codec, payload types, and whether the peer sends."""
@@ -203,62 +206,59 @@ class RtpReceiver:
         reception.count(packet.sequence, packet.timestamp, now)
         return True
 
-    def _begin_run(self, form: int) -> None:
+    def _begin_run(self, header_pattern: int) -> None:
         """Begin a run of packets like this one, unless something unusual is pending."""
-        expected, relay, push = self._reorder.expected(), self._relay, self._output.push
+        expected, forward, push = self._reorder.expected(), self._forward, self._output.push
         if (
             expected is None
             or self._reception is None
-            or self._relay_begins
-            or self._reorder.timeline is not self._output.timeline
+            or self._forwarding_begins
+            or self._reorder.epoch is not self._output.epoch
         ):
             return
         sequence, timestamp, position, samples = expected
-        usual = True
         if push is not None:
-            usual = samples == PACKET_SAMPLES and self._output.framer.empty
-            packets = -self._counters.frames % LEVEL_EVERY if usual else 0
+            offloadable = samples == PACKET_SAMPLES and self._output.framer.empty
+            packets = -self._counters.frames % LEVEL_EVERY if offloadable else 0
         else:
-            packets = 0 if relay is None else self._warmup.spare
-        leasable = usual if push is not None else relay is not None
-        if leasable and self._reception.follows(sequence, timestamp):
+            offloadable = forward is not None
+            packets = self._warmup.spare if offloadable else 0
+        if offloadable and self._reception.follows(sequence, timestamp):
             run = Expected(
-                form=form | self._payload_type,
+                header_pattern=header_pattern | self._payload_type,
                 ssrc=self.filter.ssrc,
                 sequence=sequence,
                 timestamp=timestamp,
                 samples=samples,
                 ticks=samples // self._codec.positions_per_tick,
-                position=position - position % BUS_RATIO,
-                timeline=self._output.timeline,
+                position=position,
+                arrival=self._reorder.arrival,
+                epoch=self._output.epoch,
                 renumbering=self._renumbering - self._reorder.skipped,
                 packets=min(packets, MAX_RUN),
             )
             self._fast_path.begin(
-                run, push, relay, reception=self._reception, counters=self._counters
+                run, push, forward, reception=self._reception, counters=self._counters
             )
 
     def _end_run(self) -> None:
-        self.settle()
-        self._fast_path.end()
+        self.sync(ends=True)
 
-    def settle(self) -> None:
-        """Account for what a run has only recorded, and deliver it to taps; the run may go on."""
+    def sync(self, *, ends: bool = False) -> None:
+        """Account for what a run has only recorded, and deliver it to taps; the run goes on, unless it `ends`."""
         if self._reception is None:
             return
-        run = self._fast_path.settle(self._reorder, self._reception, self._counters)
+        run = self._fast_path.sync(self._reorder, self._reception, self._counters, ends=ends)
         if run.times:
             self._last_received = run.times[-1]
             self.sizes.extend(run)
-            expected = self._reorder.expected()
-            if self._relay is not None and expected is not None:
-                number = expected[0] - 1 - self._reorder.skipped + self._renumbering
-                self._relayed = number & 0xFFFF
+            if self._forward is not None:
+                self._forwarded = self._fast_path.last_number
 
     def _run_interrupted(
         self, packet: EncodedPacket, sequence: int, timestamp: int, now: float
     ) -> None:
-        """Process a relayed packet of a run after relaying it has changed what is wanted."""
+        """Process a forwarded packet of a run after forwarding it has changed what is wanted."""
         payload, samples = packet.payload, packet.samples
         self._reorder.follow(sequence, timestamp, samples, now)
         if self._reception is not None:
@@ -267,8 +267,8 @@ class RtpReceiver:
         self._counters.octets += len(payload)
         self.sizes.append(now, len(payload))
         self._last_received = now
-        self._relayed = packet.sequence
-        if self._output.push is None and self._relay is not None:
+        self._forwarded = packet.sequence
+        if self._output.push is None and self._forward is not None:
             self._keep(payload, now)
             return
         self._output.play_packet(payload, samples, packet.position, now)
@@ -282,7 +282,7 @@ class RtpReceiver:
     @property
     def malformed(self) -> int:
         """Packets that could not be parsed, and audio that its decoder refused."""
-        self.settle()
+        self.sync()
         return self._malformed + self._output.malformed + self._fast_path.refused
 
     @property
@@ -296,7 +296,7 @@ class RtpReceiver:
 
     def expire(self, now: float) -> None:
         """Let the level fall while no packet comes."""
-        self.settle()
+        self.sync()
         last = self._last_received
         if last is None or now - last < STALE_SECONDS:
             return
@@ -329,7 +329,7 @@ class RtpReceiver:
         except RemoteProtocolError:
             self._malformed += 1
             return
-        if self._relay is not None and self._relay_packet(self._relay, packet, now):
+        if self._forward is not None and self._forward_packet(self._forward, packet, now):
             self._keep(packet.payload, now, packet)
             return
         if steps:
@@ -372,26 +372,26 @@ class RtpReceiver:
         else:
             self._receive_other(newest, now)
 
-    def _relay_packet(self, relay: Relay, packet: RtpPacket, now: float) -> bool:
-        """Relay a packet; return whether its frames are not wanted."""
+    def _forward_packet(self, forward: Forwarder, packet: RtpPacket, now: float) -> bool:
+        """Forward a packet; return whether its frames are not wanted."""
         reorder, payload = self._reorder, packet.payload
-        timeline = reorder.timeline
-        if timeline is not self._output.timeline:
-            self._output.begin_timeline(timeline)
+        epoch = reorder.epoch
+        if epoch is not self._output.epoch:
+            self._output.begin_epoch(epoch)
         sequence = packet.sequence - reorder.skipped + self._renumbering
-        if self._relay_begins:
-            # Packets that came while nothing was relayed are not lost.
-            self._relay_begins = False
-            self._renumbering += self._relayed + 1 - sequence
-            sequence = self._relayed + 1
-        self._relayed = sequence & 0xFFFF
+        if self._forwarding_begins:
+            # Packets that came while nothing was forwarded are not lost.
+            self._forwarding_begins = False
+            self._renumbering += self._forwarded + 1 - sequence
+            sequence = self._forwarded + 1
+        self._forwarded = sequence & 0xFFFF
         position, level = reorder.place(packet.timestamp), self._meter.level_dbov
-        codec, number = self._codec, self._relayed
+        codec, number = self._codec, self._forwarded
         samples = codec.duration(payload)
-        relay(EncodedPacket(payload, samples, number, position, timeline, level, codec), now)
-        return self._output.push is None and self._relay is not None
+        forward(EncodedPacket(payload, samples, number, position, epoch, level, codec), now)
+        return self._output.push is None and self._forward is not None
 
     def _decode(self, steps: Iterable[Step], now: float) -> None:
-        """Play what is due, unless its packets were relayed undecoded."""
-        if self._relay is None or self._output.push is not None:
+        """Play what is due, unless its packets were forwarded undecoded."""
+        if self._forward is None or self._output.push is not None:
             self._output.play(steps, now)

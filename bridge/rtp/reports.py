@@ -19,6 +19,11 @@ from bridge.wire.rtp.rtcp import (
 )
 from bridge.wire.rtp.stream import OutgoingStream
 
+IDLE_SECONDS: Final = 5
+"""Between two reports while no packets flow."""
+TAIL: Final = 2
+"""Reports after the last packet, so that levels fall and the peer learns how much has come."""
+
 # A longer round trip is an error of the peer's.
 _MAX_ROUND_TRIP: Final = 60.0
 
@@ -58,13 +63,13 @@ class Reports:
         *,
         now: float,
         wall: float,
-        relay_loss_ratio: float = 0.0,
-        goodbye: bool = False,
+        forwarded_loss_ratio: float = 0.0,
+        bye: bool = False,
     ) -> bytes:
         """Compose a compound packet: a report, SDES, and BYE if our stream ends here.
 
         `reception` is of the peer's source, None before its first packet; `wall` is Unix time. Of the
-        losses seen here and by the receiver of a relay of the source's packets, the greater is
+        loss seen here and that of the peer to which the source's packets are forwarded, the greater is
         reported, so that the source's encoder adds FEC.
         """
         if self._wall_offset is None:
@@ -72,9 +77,9 @@ class Reports:
         blocks: tuple[ReportBlock, ...] = ()
         if reception is not None:
             block = reception.report_block(now)
-            relayed = min(255, int(relay_loss_ratio * 256))
-            if relayed > block.fraction_lost:
-                block = block._replace(fraction_lost=relayed)
+            forwarded = min(255, int(forwarded_loss_ratio * 256))
+            if forwarded > block.fraction_lost:
+                block = block._replace(fraction_lost=forwarded)
             blocks = (block,)
         report: RtcpPacket = ReceiverReport(stream.ssrc, blocks)
         if stream.packets:
@@ -89,8 +94,8 @@ class Reports:
         if stream.ssrc != self._described:
             self._described = stream.ssrc
             self._description = serialize([SourceDescription(stream.ssrc, self._cname)])
-        goodbyes = serialize([Bye((stream.ssrc,))]) if goodbye else b""
-        return serialize([report]) + self._description + goodbyes
+        byes = serialize([Bye((stream.ssrc,))]) if bye else b""
+        return serialize([report]) + self._description + byes
 
     def receive(
         self, data: bytes, *, ssrc: int, reception: ReceptionStatistics | None, now: float
@@ -114,8 +119,9 @@ class Reports:
             for block in ours:
                 self._receive_block(block, now)
                 about_us = True
-                self.about_us += block.highest_sequence != self._highest
-                self._highest = block.highest_sequence
+                if block.highest_sequence != self._highest:
+                    self.about_us += 1
+                    self._highest = block.highest_sequence
             if (
                 isinstance(packet, SenderReport)
                 and reception is not None
@@ -133,3 +139,23 @@ class Reports:
         seconds = round_trip(ntp_middle(ntp_time(now + self._wall_offset)), block)
         if seconds is not None and seconds <= _MAX_ROUND_TRIP:
             self.round_trip_seconds = seconds
+
+
+class ReportPacing:
+    """Decides once a second whether to report: less often while there is nothing to (RFC 3550 §6.2 asks for one in 5 s)."""
+
+    def __init__(self) -> None:
+        self._before: tuple[int, float | None] = -1, None
+        self._idle = 0
+
+    def due(self, sent: int, received: float | None) -> bool:
+        """Return whether to report now; to be called once a second.
+
+        `sent` is the number of the next packet, `received` when the last one came.
+        """
+        now = sent, received
+        if now != self._before:
+            self._before, self._idle = now, 0
+            return True
+        self._idle += 1
+        return self._idle <= TAIL or (self._idle - TAIL) % IDLE_SECONDS == 0

@@ -1,23 +1,22 @@
-"""Sending to one peer: frames, relayed packets and digits become one RTP stream."""
+"""Sending to one peer: frames, forwarded packets and digits become one RTP stream."""
 
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from typing import Final
 
 from bridge.audio.buffer.packetizer import FRAME_MILLISECONDS, Packetizer, packet_milliseconds
-from bridge.audio.codec.codec import OPUS
+from bridge.audio.codec.codec import OPUS, Codec
 from bridge.audio.codec.coders import AudioEncoder, make_decoder, make_encoder
 from bridge.audio.codec.encoded_packet import EncodedPacket
-from bridge.audio.codec.encoder_level import EncoderBudget
-from bridge.audio.codec.opus import EncoderSettings, Opus
-from bridge.audio.detect.echo import PacketSizes
+from bridge.audio.detect.echo import PacketSizes, Run
 from bridge.audio.detect.level import LEVEL_EVERY
 from bridge.audio.frame import FRAME_SECONDS, SILENCE, Frame
 from bridge.call.model import SentAudio
+from bridge.rtp.config import SessionConfig, Transmit, drop
 from bridge.rtp.decoder_warmup import REPORTED_EVERY, WARMUP_PACKETS, decode_warmup
 from bridge.rtp.dtmf import DtmfSender
-from bridge.rtp.lease import SinkLease, SinkMode
 from bridge.rtp.level_meter import LevelMeter
+from bridge.rtp.offload import CODECS, SinkMode, SinkOffload, SinkState, coder_state
 from bridge.rtp.opus_tuning import OpusTuning
 from bridge.rtp.receiver import STALE_SECONDS
 from bridge.rtp.reports import Reports
@@ -26,7 +25,7 @@ from bridge.wire.rtp.stream import OutgoingStream, StreamStart
 from bridge.wire.sdp.negotiated_audio import NegotiatedAudio
 
 _MAX_PAYLOAD: Final = 1275
-"""Bytes of a relayed payload; a longer one might not fit a datagram."""
+"""Bytes of a forwarded payload; a longer one might not fit a datagram."""
 _MAX_MILLISECONDS: Final = 120
 _SAMPLES_PER_MILLISECOND: Final = 48
 _FRAMES: Final = SinkMode.FRAMES  # bound once: compared for every frame
@@ -39,21 +38,21 @@ class RtpSender:
         "_audio",
         "_bytes_before",
         "_codec",
+        "_continuous",
         "_dropped_before",
         "_encoder_budget",
         "_encoding",
         "_filler",
-        "_lease",
-        "_max_relayed_samples",
+        "_forwarded",
+        "_forwarded_packets",
+        "_max_forwarded_samples",
         "_meter",
+        "_offload",
         "_on_encoder",
         "_opus",
         "_packetizer",
         "_packets_before",
-        "_relayed",
-        "_relayed_packets",
         "_sending",
-        "_steady",
         "_tuning",
         "dtmf",
         "sizes",
@@ -62,33 +61,25 @@ class RtpSender:
         "transmit",
     )
 
-    def __init__(  # noqa: PLR0913  (all but one by keyword)
-        self,
-        opus: Opus,
-        *,
-        audio: NegotiatedAudio,
-        start: StreamStart,
-        transmit: Callable[[bytes], None],
-        encoder_budget: EncoderBudget,
-        steady: bool = False,
-        on_encoder: Callable[[EncoderSettings], None] = lambda _: None,
+    def __init__(
+        self, config: SessionConfig, *, audio: NegotiatedAudio, start: StreamStart
     ) -> None:
-        self._opus = opus
-        self._on_encoder = on_encoder
-        self._steady = steady
-        self._lease: SinkLease | None = None
+        self._opus = config.opus
+        self._on_encoder = config.on_encoder
+        self._continuous = config.continuous
+        self._offload: SinkOffload | None = None
         self._filler = SilenceFiller()
-        self.started = not steady
-        """Whether anything may be sent: in a steady stream only after `start_sending`."""
-        self.transmit = transmit
+        self.started = not config.continuous
+        """Whether anything may be sent: in a continuous stream only after `start_sending`."""
+        self.transmit: Transmit = drop
         """Protects and sends a packet; must not raise."""
-        self._encoder_budget = encoder_budget
+        self._encoder_budget = config.encoder_budget
         self.dtmf = DtmfSender()
         self._meter = LevelMeter()
         self.sizes = PacketSizes()
-        """Of the latest packets that were relayed; those of our own encoder hardly vary."""
-        self._relayed: deque[bytes] = deque(maxlen=WARMUP_PACKETS)
-        self._relayed_packets = 0
+        """Of the latest packets that were forwarded; those of our own encoder hardly vary."""
+        self._forwarded: deque[bytes] = deque(maxlen=WARMUP_PACKETS)
+        self._forwarded_packets = 0
         self._packets_before = 0
         self._bytes_before = 0
         self._dropped_before = 0
@@ -103,7 +94,7 @@ class RtpSender:
         """Apply what was negotiated: codec, direction, payload types, bit rate."""
         self.release()
         if audio.codec is not self._codec:
-            self._relayed.clear()
+            self._forwarded.clear()
             self._begin_encoding(audio)
         elif self._tuning is not None:
             self._tuning.renegotiate(audio.parameters)
@@ -118,7 +109,7 @@ class RtpSender:
         self._bytes_before += before.octets
         self._dropped_before += before.dropped
         self.stream = _new_stream(audio, start)
-        self._relayed.clear()
+        self._forwarded.clear()
         self._filler = SilenceFiller()
         self._begin_encoding(audio)
         self._apply(audio)
@@ -127,13 +118,13 @@ class RtpSender:
         """Encode and send a frame; dropped while digits are sent or the peer does not receive."""
         if not self._sending or self.dtmf.pending:
             return
-        pcm, pts, timeline = frame
-        lease = self._lease
-        if lease is not None and lease.mode:
+        pcm, pts, epoch = frame
+        offload = self._offload
+        if offload is not None and offload.mode:
             if (
-                lease.mode == _FRAMES
-                and self.stream.continues(timeline)
-                and lease.push(pcm, pts, now)
+                offload.mode == _FRAMES
+                and self.stream.continues(epoch)
+                and offload.push(pcm, pts, now)
             ):
                 return
             self.release()
@@ -141,10 +132,10 @@ class RtpSender:
             self._push_packetized(self._packetizer, frame, now)
             return
         stream = self.stream
-        header = stream.stamp(pts, timeline, now)
+        header = stream.stamp(pts, epoch, now)
         if header is None:
             return
-        if self._relayed:
+        if self._forwarded:
             self._warm_encoder()
         payload = self._encoding.encode(pcm)
         stream.octets += len(payload)
@@ -152,105 +143,118 @@ class RtpSender:
             self._meter.measure(pcm, now)
         transmit = self.transmit
         transmit(header + payload)
-        if self._steady:
+        if self._continuous:
             self._filler.sent(now)
-        if lease is not None:
-            self.lease(SinkMode.FRAMES, timeline)
+        if offload is not None:
+            self.offload(SinkMode.FRAMES, epoch)
 
     def take(self, packet: EncodedPacket, now: float) -> bool:
-        """Relay a packet; dropped as frames are by `push`.
+        """Forward a packet; dropped as frames are by `push`.
 
         Returns:
             False when the peer does not accept it: another codec, too long, or from a source that
-            may exceed the peer's bit rate; or, in a steady stream or one with packets of another
+            may exceed the peer's bit rate; or, in a continuous stream or one with packets of another
             length, not a single mono frame of 20 ms.
         """
         if not self._sending or self.dtmf.pending:
             return True
-        if self._lease is not None:
+        if self._offload is not None:
             self.release()
-        payload, samples, sequence, position, timeline, level_dbov, codec = packet
+        payload, samples, sequence, position, epoch, level_dbov, codec = packet
         if (
             codec is not self._codec
-            or samples > self._max_relayed_samples
+            or samples > self._max_forwarded_samples
             or len(payload) > _MAX_PAYLOAD
             or self._packetizer is not None
         ):
             return False
-        if self._steady and not codec.is_frame(payload):
+        if self._continuous and not codec.is_frame(payload):
             return False
         stream = self.stream
-        header = stream.stamp_relayed(sequence, position, timeline, now, samples)
+        header = stream.stamp_forwarded(sequence, position, epoch, now, samples)
         if header is None:
             return True
         transmit = self.transmit
         transmit(header + payload)
-        if self._steady:
+        if self._continuous:
             self._filler.sent(now)
         stream.octets += len(payload)
         self.sizes.append(now, len(payload))
-        self._relayed.append(payload)
-        self._relayed_packets = count = self._relayed_packets + 1
+        self._forwarded.append(payload)
+        self._forwarded_packets = count = self._forwarded_packets + 1
         if count % REPORTED_EVERY == 1:
             self._meter.record(level_dbov, now)
         return True
 
     @property
-    def leasable(self) -> bool:
-        """Whether `lease` can succeed once the stream continues what it is asked for."""
-        return self._lease is not None and self._codec is OPUS
+    def offloadable(self) -> bool:
+        """Whether `offload` can succeed once the stream continues what it is asked for."""
+        return self._offload is not None and self._codec in CODECS and self._packetizer is None
 
-    def lease_to(self, lease: SinkLease | None) -> None:
-        """Lease the stream to this from now on, where `lease` is asked to; None: to nothing."""
+    def offload_to(self, offload: SinkOffload | None) -> None:
+        """Offload the stream to this from now on, where `offload` is asked to; None: to nothing."""
         self.release()
-        self._lease = lease
+        self._offload = offload
 
-    def lease(self, mode: SinkMode, timeline: object) -> SinkLease | None:
-        """Lease the stream for what continues it on this timeline; None while that is not possible."""
-        lease = self._lease
-        if lease is None or not self._sending or self.dtmf.pending or self._tuning is None:
+    def offload(
+        self, mode: SinkMode, epoch: object, codec: Codec | None = None
+    ) -> SinkOffload | None:
+        """Offload the stream for frames, or packets of a codec, that continue this media epoch; None where impossible."""
+        offload, ready = self._offload, self.offloadable and self._sending
+        if offload is None or not ready or self.dtmf.pending or codec not in (None, self._codec):
             return None
-        if lease.mode == mode and self.stream.continues(timeline):
-            return lease
+        if offload.mode == mode and self.stream.continues(epoch):
+            return offload
         self.release()
-        covered, encoder = self._filler.lend(), self._tuning.encoding.handle
-        relays = mode is SinkMode.PACKETS
-        if (self._steady and covered is None) or not (relays or (encoder and not self._relayed)):
+        covered, encoder = self._filler.export_state(), coder_state(self._encoding)
+        passthrough = mode is SinkMode.PACKETS
+        continues = passthrough or (encoder and not self._forwarded)
+        if not continues or (self._continuous and covered is None):
             return None
-        state = lease.state
-        if not self.stream.lend(state, timeline, relayed=relays):
+        state = offload.state
+        if not self.stream.export_state(state, epoch, forwarded=passthrough):
             return None
-        state.steady, state.covered = self._steady, covered or 0.0
-        state.relayed_packets = self._relayed_packets
-        state.max_samples = self._max_relayed_samples
-        self._meter.lend(state.meter)
-        lease.begin(mode, encoder)
-        return lease
+        state.continuous, state.covered = self._continuous, covered or 0.0
+        state.forwarded_packets = self._forwarded_packets
+        state.max_samples = self._max_forwarded_samples
+        self._meter.export_state(state.meter)
+        offload.begin(mode, *(encoder or (None, b"")), codec=self._codec)
+        return offload
 
-    def settle(self) -> None:
-        """Copy back what a lease has sent; it goes on."""
-        lease = self._lease
-        if lease is None or not lease.mode or lease.state.packets == self.stream.packets:
-            return
-        state = lease.state
-        self.stream.take_back(state)
-        self._meter.take_back(state.meter)
-        self._relayed_packets = state.relayed_packets
-        self.sizes.extend(lease.take_sizes())
-        if self._steady:
-            self._filler.take_back(state.covered)
+    def sync(self) -> None:
+        """Copy back what an offload has sent; it goes on."""
+        offload = self._offload
+        if offload is not None and offload.mode:
+            self._account(offload.state, offload.sync())
+
+    def _follow_offload(self) -> None:
+        """Let the silence of a continuous stream begin after what an offload has sent."""
+        if self._continuous and self._offload is not None and self._offload.mode:
+            self._filler.import_state(self._offload.covered)
 
     def release(self) -> None:
-        """End a lease: what follows may not continue the stream."""
-        lease = self._lease
-        if lease is None or not lease.mode:
+        """End an offload: what follows may not continue the stream."""
+        offload = self._offload
+        if offload is None or not offload.mode:
             return
-        self.settle()
-        if lease.mode == SinkMode.PACKETS:
-            self._relayed.extend(lease.kept())
-        elif self._tuning is not None:
-            self._tuning.encoding.encoded(lease.kept())
-        lease.end()
+        passthrough = offload.mode == SinkMode.PACKETS
+        run, kept = offload.end()
+        self._account(offload.state, run)
+        if passthrough:
+            self._forwarded.extend(kept)
+        else:
+            self._encoding.encoded(kept)
+
+    def _account(self, state: SinkState, run: Run) -> None:
+        stream = self.stream
+        if state.packets == stream.packets and state.dropped == stream.dropped:
+            return
+        stream.import_state(state)
+        self._meter.import_state(state.meter)
+        self._forwarded_packets = state.forwarded_packets
+        self.sizes.extend(run)
+        if self._continuous:
+            self._filler.import_state(state.covered)
 
     def send_digits(self, digits: str) -> bool:
         """Queue digits to send instead of audio (`DtmfSender.add`)."""
@@ -265,19 +269,18 @@ class RtpSender:
             self._fill(now)
 
     def tick(self, now: float) -> None:
-        """Send the next packet of a digit and, in a steady stream, the silence that is due."""
-        if self._steady:
-            self.settle()
+        """Send the next packet of a digit and, in a continuous stream, the silence that is due."""
+        self._follow_offload()
         packet = self.dtmf.next_packet(self.stream, now) if self.dtmf.pending else None
         if packet is not None:
             self.transmit(packet)
             self._filler.sent(now)
-        if self._steady:
+        if self._continuous:
             self._fill(now)
 
     def next_tick(self, now: float) -> float:
         """Return when `tick` must be called next, unless something is sent before."""
-        self.settle()
+        self._follow_offload()
         if self._sending and not self.dtmf.pending:
             return max(self._filler.next_due, now)
         return now + FRAME_SECONDS
@@ -290,7 +293,7 @@ class RtpSender:
 
     def expire(self, now: float) -> None:
         """Let the level fall while nothing is sent, and follow the node's encoder budget."""
-        self.settle()
+        self.sync()
         self._tune()
         if now - self.stream.last_time >= STALE_SECONDS:
             self.release()
@@ -298,12 +301,12 @@ class RtpSender:
 
     def statistics(self, reports: Reports) -> SentAudio:
         """Return the statistics so far, with what the peer reported about them."""
-        self.settle()
+        self.sync()
         stream = self.stream
         return SentAudio(
             packets=self._packets_before + stream.packets,
             bytes=self._bytes_before + stream.octets,
-            relayed_packets=self._relayed_packets,
+            forwarded_packets=self._forwarded_packets,
             dropped_frames=self._dropped_before + stream.dropped,
             remote_lost=reports.remote_lost,
             remote_loss_ratio=reports.remote_loss_ratio,
@@ -322,7 +325,7 @@ class RtpSender:
         maxptime = min(audio.maxptime or _MAX_MILLISECONDS, _MAX_MILLISECONDS)
         # A peer that accepts less than others may send gets encoded frames.
         fits = self._tuning is None or self._tuning.takes_any_bitrate
-        self._max_relayed_samples = maxptime * _SAMPLES_PER_MILLISECOND if fits else 0
+        self._max_forwarded_samples = maxptime * _SAMPLES_PER_MILLISECOND if fits else 0
         length = packet_milliseconds(audio.ptime, audio.maxptime)
         if audio.codec is OPUS or length == FRAME_MILLISECONDS:
             self._packetizer = None
@@ -343,32 +346,32 @@ class RtpSender:
         stream = self.stream
         for position in self._filler.due(now):
             if self._filler.begins:
-                self._relayed.clear()
+                self._forwarded.clear()
                 self._encoding.continue_from((SILENCE,))
-            payload, timeline = self._encoding.silence(), self._filler.timeline
+            payload, epoch = self._encoding.silence(), self._filler.epoch
             if self._packetizer is not None:
-                self._packetize(self._packetizer, payload, position, timeline, now)
+                self._packetize(self._packetizer, payload, position, epoch, now)
                 continue
-            header = stream.stamp(position, timeline, now)
+            header = stream.stamp(position, epoch, now)
             if header is not None:
                 stream.octets += len(payload)
                 self.transmit(header + payload)
 
     def _push_packetized(self, packetizer: Packetizer, frame: Frame, now: float) -> None:
-        pcm, pts, timeline = frame
+        pcm, pts, epoch = frame
         if packetizer.frames % LEVEL_EVERY == 0:
             self._meter.measure(pcm, now)
-        self._packetize(packetizer, self._encoding.encode(pcm), pts, timeline, now)
+        self._packetize(packetizer, self._encoding.encode(pcm), pts, epoch, now)
         self._filler.sent(now)
 
     def _packetize(
-        self, packetizer: Packetizer, payload: bytes, pts: int, timeline: Hashable, now: float
+        self, packetizer: Packetizer, payload: bytes, pts: int, epoch: Hashable, now: float
     ) -> None:
         """Send the packets that an encoded frame completes."""
         stream = self.stream
-        for part, position in packetizer.add(payload, pts, timeline):
+        for part, position in packetizer.add(payload, pts, epoch):
             samples = len(part) * self._codec.positions_per_octet
-            header = stream.stamp(position, timeline, now, samples)
+            header = stream.stamp(position, epoch, now, samples)
             if header is not None:
                 stream.octets += len(part)
                 self.transmit(header + part)
@@ -385,10 +388,10 @@ class RtpSender:
         self._encoding = self._tuning.encoding
 
     def _warm_encoder(self) -> None:
-        """Let the next frame continue the relayed packets without a break."""
+        """Let the next frame continue the forwarded packets without a break."""
         decoder = make_decoder(self._codec, self._opus)
-        self._encoding.continue_from(decode_warmup(decoder, self._relayed))
-        self._relayed.clear()
+        self._encoding.continue_from(decode_warmup(decoder, self._forwarded))
+        self._forwarded.clear()
 
 
 def _new_stream(audio: NegotiatedAudio, start: StreamStart) -> OutgoingStream:

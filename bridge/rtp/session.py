@@ -7,12 +7,11 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from bridge.audio.codec.codec import Codec
-from bridge.audio.codec.encoder_level import EncoderBudget
-from bridge.audio.codec.opus import EncoderSettings, Opus
 from bridge.audio.detect.echo import EchoDetector
 from bridge.call.model import LegStatistics
 from bridge.errors import RemoteProtocolError
-from bridge.rtp.lease import Leases
+from bridge.rtp.config import SessionConfig, Transmit, drop
+from bridge.rtp.offload import Offload
 from bridge.rtp.receiver import RtpReceiver
 from bridge.rtp.reports import Reports
 from bridge.rtp.sender import RtpSender
@@ -26,58 +25,37 @@ _ECHO_PHASES: Final = 64
 class RtpSession:
     """Sends to and receives from one peer; a source and a sink of the bus."""
 
-    steady = False
+    always_clocked = False
 
-    def __init__(  # noqa: PLR0913  (all by keyword)
+    def __init__(  # noqa: PLR0913  (all but one by keyword)
         self,
+        config: SessionConfig,
         *,
-        opus: Opus,
         audio: NegotiatedAudio,
         start: StreamStart,
         cname: str,
-        transmit: Callable[[bytes], None],
-        transmit_rtcp: Callable[[bytes], None],
         on_digit: Callable[[str], None],
         schedule_tick: Callable[[float], None],
-        encoder_budget: EncoderBudget,
         discarded: Mapping[str, int],
-        relays: bool = True,
-        steady: bool = False,
-        on_encoder: Callable[[EncoderSettings], None] = lambda _: None,
     ) -> None:
-        """Begin a session; no callback may raise.
+        """Begin a session, which sends nothing before `set_transmit`; no callback may raise.
 
         Args:
-            opus: The loaded library.
+            config: How it encodes and sends.
             audio: What was negotiated.
             start: The first numbers of our stream.
             cname: Our canonical name in RTCP.
-            transmit: Sends an RTP packet.
-            transmit_rtcp: Sends an RTCP packet.
             on_digit: Called once with each digit the peer sends.
             schedule_tick: Called with the seconds after which to call `tick`.
-            encoder_budget: Limits the cost of encoding.
             discarded: What the transport discarded so far, by reason.
-            relays: Whether packets may pass undecoded between this session and another.
-            steady: Whether nothing may be sent before `start_sending`, and packets without a pause
-                from then on, silence included.
-            on_encoder: Called with the encoder's settings, at first and when they change.
         """
-        self._relays = relays
+        self._passthrough = config.passthrough
         self._codec = audio.codec
-        self._transmit_rtcp = transmit_rtcp
+        self._transmit_rtcp: Transmit = drop
         self._receiver = RtpReceiver(
-            opus, audio=audio, on_digit=on_digit, schedule_tick=schedule_tick
+            config.opus, audio=audio, on_digit=on_digit, schedule_tick=schedule_tick
         )
-        self._sender = RtpSender(
-            opus,
-            audio=audio,
-            start=start,
-            transmit=transmit,
-            encoder_budget=encoder_budget,
-            steady=steady,
-            on_encoder=on_encoder,
-        )
+        self._sender = RtpSender(config, audio=audio, start=start)
         self._reports = Reports(cname, clock_rate=audio.codec.clock_rate)
         self._echo = EchoDetector(start.ssrc % _ECHO_PHASES / _ECHO_PHASES)
         self._malformed = 0
@@ -89,35 +67,35 @@ class RtpSession:
         self.attach = self._receiver.attach
         self.filter = self._receiver.filter
         """What belongs to the audio; a transport may ask it before it spends anything on a packet."""
-        self.flush = self._receiver.settle
+        self.flush = self._receiver.sync
         self.start_sending = self._sender.start_sending
         self.send_digits = self._sender.send_digits
 
     def set_transmit(
         self,
-        transmit: Callable[[bytes], None],
-        transmit_rtcp: Callable[[bytes], None],
-        leases: Leases | None = None,
+        transmit: Transmit,
+        transmit_rtcp: Transmit,
+        offload: Offload | None = None,
     ) -> None:
         """Send by another transport from now on; neither may raise.
 
-        What goes as expected may be leased to `leases`, which then receive and send by themselves.
+        Packets that are as expected may be offloaded to `offload`, which then receives and sends them itself.
         """
-        self._receiver.lease_to(None if leases is None else leases.source)
-        self._sender.lease_to(None if leases is None else leases.sink)
+        self._receiver.offload_to(None if offload is None else offload.source)
+        self._sender.offload_to(None if offload is None else offload.sink)
         self._sender.transmit = transmit
         self._transmit_rtcp = transmit_rtcp
 
     @property
     def numbering(self) -> Numbering:
         """Where the stream that is sent stands."""
-        self._sender.settle()
+        self._sender.sync()
         return self._sender.stream.numbering()
 
     @property
-    def relay_codec(self) -> Codec | None:
+    def passthrough_codec(self) -> Codec | None:
         """The codec of packets that may pass undecoded; None if none may."""
-        return self._codec if self._relays else None
+        return self._codec if self._passthrough else None
 
     @property
     def ssrc(self) -> int:
@@ -127,7 +105,7 @@ class RtpSession:
     def renegotiate(self, audio: NegotiatedAudio) -> None:
         """Apply a new offer on the same transport: codec, direction, payload types, bit rate.
 
-        After a change of the codec, the bus must be routed anew for packets to be relayed again.
+        After a change of the codec, the bus must be routed anew for packets to be forwarded again.
         """
         self._codec = audio.codec
         self._reports.clock_rate = audio.codec.clock_rate
@@ -163,10 +141,10 @@ class RtpSession:
         if about_us:
             self._sender.receive_report(self._reports.remote_loss_ratio, now)
 
-    def report(self, now: float, wall: float, *, goodbye: bool = False) -> None:
-        """Send an RTCP report, the last one with `goodbye`; to be called about once a second.
+    def report(self, now: float, wall: float, *, bye: bool = False) -> None:
+        """Send an RTCP report, the last one with `bye`; to be called about once a second.
 
-        `wall` is Unix time. A steady session sends nothing before `start_sending`.
+        `wall` is Unix time. A continuous session sends nothing before `start_sending`.
         """
         self._receiver.expire(now)
         self._sender.expire(now)
@@ -179,8 +157,8 @@ class RtpSession:
                 self._receiver.reception,
                 now=now,
                 wall=wall,
-                relay_loss_ratio=self._receiver.relay_loss_ratio,
-                goodbye=goodbye,
+                forwarded_loss_ratio=self._receiver.forwarded_loss_ratio,
+                bye=bye,
             )
         )
 
@@ -198,13 +176,13 @@ class RtpSession:
         """Send the digits and silence that are due, and release a packet held back for too long.
 
         To be called every 20 ms while `digits_pending`, and from `start_sending` on by `next_tick` in
-        a steady session, where late calls are made up for; also when `schedule_tick` asks for it.
+        a continuous session, where late calls are made up for; also when `schedule_tick` asks for it.
         """
         self._receiver.tick(now)
         self._sender.tick(now)
 
     def next_tick(self, now: float) -> float:
-        """Return when `tick` must be called next in a steady session, unless something is sent before.
+        """Return when `tick` must be called next in a continuous session, unless something is sent before.
 
         That is 60 ms after the last packet, 20 ms after the last of silence or of a digit.
         """

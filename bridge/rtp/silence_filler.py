@@ -29,7 +29,7 @@ class SilenceFiller:
         self._run = 0
 
     @property
-    def timeline(self) -> Hashable:
+    def epoch(self) -> Hashable:
         """What the positions from `due` refer to: a new one for each run of silence."""
         return ("silence", self._run)
 
@@ -50,12 +50,12 @@ class SilenceFiller:
         self._covered = min(begin + FRAME_SECONDS, now + _MAX_AHEAD_SECONDS)
         self._due = None
 
-    def lend(self) -> float | None:
+    def export_state(self) -> float | None:
         """Return the time up to which something else has been sent; None while silence is sent."""
         return self._covered if self._due is None else None
 
-    def take_back(self, covered: float) -> None:
-        """Set the time that was lent."""
+    def import_state(self, covered: float) -> None:
+        """Set the time that was exported."""
         self._covered = covered
 
     def is_due(self, now: float) -> bool:

@@ -12,6 +12,7 @@ import msgspec
 from msgspec.inspect import DictType, ListType, StructType, type_info
 
 from bridge.errors import SettingsError
+from bridge.settings.renamed import RENAMED
 from bridge.settings.tree import KeyPath, Mistake
 
 PREFIX = "BRIDGE_"
@@ -37,8 +38,9 @@ def place(tree: dict[str, Any], environment: Mapping[str, str], shape: type) -> 
         if not name.startswith(PREFIX):
             continue
         path = tuple(name.removeprefix(PREFIX).removesuffix(FILE_SUFFIX).lower().split("__"))
+        is_list = _is_list(shape, RENAMED.get(path, path))
         try:
-            _put(tree, path, _content(environment, name, text, is_list=_is_list(shape, path)))
+            _put(tree, path, _content(environment, name, text, is_list=is_list))
         except SettingsError as error:
             placed.mistakes.append(Mistake(path, str(error), name))
             continue
@@ -46,12 +48,6 @@ def place(tree: dict[str, Any], environment: Mapping[str, str], shape: type) -> 
             del placed.variables[below]
         placed.variables[path] = name
     return placed
-
-
-def origin(path: KeyPath, variables: Mapping[KeyPath, str]) -> str:
-    """Return the variable that has set what stands in a tree; empty if none has."""
-    parts = (path[:length] for length in range(len(path), 0, -1))
-    return next((variables[part] for part in parts if part in variables), "")
 
 
 def _content(environment: Mapping[str, str], name: str, text: str, *, is_list: bool) -> object:

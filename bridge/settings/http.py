@@ -69,6 +69,8 @@ class Metrics(Section, frozen=True):
     keys: list[Secret] = msgspec.field(default_factory=list)
     """Keys for `/metrics` only, such as Prometheus'. Without any, lines' keys open it, and on loopback the
     token of the start (`local.token` in `data.dir`)."""
+    old_names: bool = True
+    """Serve metrics that were renamed under their former names too, until version 1.0; docs/metrics.md has these."""
 
 
 class Admin(Section, frozen=True):
@@ -80,8 +82,8 @@ class Admin(Section, frozen=True):
     such routes."""
 
 
-class Operator(Section, frozen=True):
-    """Access to the operator's console."""
+class Console(Section, frozen=True):
+    """Access to the console."""
 
     keys: list[Secret] = msgspec.field(default_factory=list)
     """Keys for `/console` only, which shows the calls of all lines and can hang them up. Without any there
@@ -123,7 +125,7 @@ def check_http(http: Http) -> None:
 
 
 def check_keys(http: Http, keys: Iterable[tuple[str, str]]) -> None:
-    """Refuse keys that are the same, or that strangers could guess.
+    """Refuse keys that are the same, or short enough to be guessed.
 
     Raises:
         SettingsError: naming the setting that comes with the key, never the key.

@@ -1,7 +1,8 @@
-"""Settings of one line: its keys, where its calls come from, how its agents talk."""
+"""Settings of one line: its keys, where its calls come from, its agents, voicemail and streams."""
 
 import re
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -10,38 +11,39 @@ from bridge.errors import SettingsError
 from bridge.settings.realtime import Realtime
 from bridge.settings.section import Count, Number, Positive, PositiveCount, Secret, Section
 from bridge.settings.sip import LineSip
-from bridge.settings.stream import Stream
-from bridge.settings.voicemail import Voicemail
 
-_NEEDED = {
-    "simulator": (),
-    "cloud": ("phone_number_id", "access_token", "app_secret", "verify_token"),
-    "gateway": ("url", "token"),
+_PROVIDERS = {
+    "simulator": ("", ()),
+    "cloud": ("base_url", ("phone_number_id", "access_token", "app_secret", "verify_token")),
+    "gateway": ("url", ("url", "token")),
 }
+"""The setting with the URL of each provider's server, and those that it cannot do without."""
 
 TEST_KEY = "sk_test_"
 """Prefix of keys that reach simulated contacts only."""
 TEST_LINE = ":test"
 """Suffix of the line that a line's test keys belong to."""
+MIN_SECRET_CHARACTERS: Final = 20
+"""Of the secret of streams."""
 
 
 class Agent(Section, frozen=True):
     """Voice agents and their speech providers."""
 
-    voices: Count = 32
+    voice_detectors: Count = 32
     """Agents that may use the voice detector at once (10 MB each); beyond that, any sound counts as speech."""
     end_seconds: Positive = 0.7
     """Silence that ends an utterance of the caller."""
-    longest_seconds: Positive = 30.0
+    max_utterance_seconds: Positive = 30.0
     """Maximum length of an utterance; a longer one is processed as it is."""
     interrupting_dbov: Annotated[float, Meta(ge=-127, le=0)] = -45.0
     """How loud a caller must be to interrupt; anything softer may be an echo of the agent."""
     silence_seconds: Positive = 10.0
-    """After this long a silent caller hears `nudge`."""
-    nudge: str = "Are you still there?"
+    """After this long a silent caller hears `no_input_prompt`."""
+    no_input_prompt: str = "Are you still there?"
     """Said to a silent caller."""
-    nudges: Count = 1
-    """How often `nudge` is said; then the agent says `goodbye` and hangs up."""
+    no_input_prompts: Count = 1
+    """How often `no_input_prompt` is said; then the agent says `goodbye` and hangs up."""
     goodbye: str = "Goodbye."
     """Said before the agent hangs up."""
     fallback: str = "I am sorry, something went wrong. Please say that again."
@@ -78,7 +80,7 @@ class WhatsApp(Section, frozen=True):
     """Where a line's WhatsApp calls come from."""
 
     provider: Literal["simulator", "cloud", "gateway"] = "simulator"
-    """`simulator`: simulated contacts. `cloud`: Meta's Business Platform. `gateway`: an engine with REST
+    """`simulator`: simulated contacts. `cloud`: Meta's Business Platform. `gateway`: a WhatsApp server with REST
     calls and a PCM WebSocket."""
     phone_number_id: str = ""
     """`cloud`: Meta's id of the number, which is not the number itself."""
@@ -101,15 +103,57 @@ class WhatsApp(Section, frozen=True):
     announcement_language: str = "en_US"
     """`cloud`: language of these announcements."""
     dialect: Literal["zuckzapgo", "wadial"] = "zuckzapgo"
-    """`gateway`: the API the engine offers."""
+    """`gateway`: the API the gateway offers."""
     url: str = ""
-    """`gateway`: base URL of the engine."""
+    """`gateway`: base URL of the gateway."""
     token: Secret = ""
-    """`gateway`: the engine's API token."""
+    """`gateway`: the gateway's API token."""
     session: str = ""
-    """`gateway`, dialect `wadial`: the engine's session."""
+    """`gateway`, dialect `wadial`: the gateway's session."""
     webhook_keys: list[Secret] = msgspec.field(default_factory=list)
     """`gateway`: keys for `/gateway/webhook`, which open nothing else."""
+
+    @property
+    def server(self) -> tuple[str, str]:
+        """The setting with the URL of the provider's server, and the URL; both empty for the simulator."""
+        name, _ = _PROVIDERS[self.provider]
+        return name, getattr(self, name, "")
+
+
+class Voicemail(Section, frozen=True):
+    """How a line takes messages of callers that are sent to voicemail."""
+
+    greeting: str = ""
+    """What callers hear first: an `https://` URL, an asset (`asset_…`), or a file below `media.root`."""
+    greeting_text: str = ""
+    """Spoken by the line's text-to-speech provider (`callTtsUrl`) where `greeting` is empty or cannot be had.
+    Empty: two rising tones."""
+    max_seconds: Positive = 120.0
+    """Longest message."""
+    silence_seconds: Number = 5.0
+    """Silence that ends a message. 0: only `#`, the caller's hang-up and `max_seconds` end it."""
+    min_seconds: Number = 1.0
+    """A message that is shorter, from the tone to the last word, is dropped. 0: all are kept."""
+    rejected: bool = False
+    """Send inbound calls that a request rejects to voicemail."""
+    transcribe: bool = False
+    """Have messages transcribed by the line's speech-to-text provider (`callSttUrl`)."""
+
+
+class Stream(Section, frozen=True):
+    """The media streams from a line's calls to customers' WebSockets."""
+
+    secret: Secret = ""
+    """Signs the WebSocket handshakes, so that your server can verify that they come from this bridge: a long random text
+    (`openssl rand -hex 32`). To `twilio` servers it is the auth token. Empty: they are not signed."""
+    former_secret: Secret = ""
+    """While `secret` is changed, the one before; it signs too, except in `X-Twilio-Signature`, which holds only one signature."""
+    fallback: Literal["hangup", "agent", "announcement"] = "hangup"
+    """What happens to a call that was answered into a stream (`callInboundMode: "stream"`) when the stream cannot be
+    connected or is lost: `hangup` ends it, `agent` gives it to the line's agent, `announcement` plays `announcement`
+    and ends it."""
+    announcement: str = ""
+    """Sound file of `fallback = "announcement"` (below `media.root` unless its path is absolute)."""
 
 
 class Line(Section, frozen=True):
@@ -138,12 +182,12 @@ class Line(Section, frozen=True):
     transcribe: Literal["off", "after", "live"] = "off"
     """Whether every answered call is transcribed: `after` its end, which records it, or `live`."""
     agent: Agent | None = None
-    """Replaces all of `[agent]` for this line, except `voices`."""
+    """Replaces all of `[agent]` for this line, except `voice_detectors`."""
 
 
 def check_whatsapp(section: str, whatsapp: WhatsApp) -> None:
     """Refuse a line that lacks what its provider needs, naming the key (`SettingsError`)."""
-    needed = list(_NEEDED[whatsapp.provider])
+    needed = list(_PROVIDERS[whatsapp.provider][1])
     if whatsapp.provider == "gateway" and whatsapp.dialect == "wadial":
         needed.append("session")
     for key in needed:
@@ -159,3 +203,30 @@ def check_whatsapp(section: str, whatsapp: WhatsApp) -> None:
     for key, url in (("base_url", whatsapp.base_url), ("url", whatsapp.url)):
         if url and not url.startswith(("https://", "http://")):
             raise SettingsError(f"{section}.{key}: expected a URL with http or https")
+
+
+def check_voicemail(section: str, voicemail: Voicemail) -> None:
+    """Refuse a message that could never be kept (`SettingsError`)."""
+    if voicemail.min_seconds >= voicemail.max_seconds:
+        raise SettingsError(f"{section}.min_seconds: expected less than max_seconds")
+
+
+def check_stream(section: str, stream: Stream, media_root: Path) -> None:
+    """Refuse secrets that can be guessed, and an announcement that is not there (`SettingsError`)."""
+    for key, secret in (("secret", stream.secret), ("former_secret", stream.former_secret)):
+        if secret and len(secret) < MIN_SECRET_CHARACTERS:
+            raise SettingsError(
+                f"{section}.{key}: has fewer than {MIN_SECRET_CHARACTERS} characters; make one with "
+                "`openssl rand -hex 32`"
+            )
+    if stream.former_secret and not stream.secret:
+        raise SettingsError(f"{section}.former_secret: has no effect without {section}.secret")
+    if stream.fallback == "announcement" and not stream.announcement:
+        raise SettingsError(f'{section}.announcement: needed with fallback = "announcement"')
+    check_sound(f"{section}.announcement", stream.announcement, media_root)
+
+
+def check_sound(key: str, sound: str, media_root: Path) -> None:
+    """Refuse a sound file that is not there, if one is set (`SettingsError`)."""
+    if sound and not (media_root / sound).is_file():
+        raise SettingsError(f"{key}: there is no sound file at {media_root / sound}")

@@ -20,16 +20,24 @@ from bridge.settings.cluster import Cluster as Cluster
 from bridge.settings.cluster import check_cluster
 from bridge.settings.data import Data as Data
 from bridge.settings.data import check_data
-from bridge.settings.environment import origin, place
+from bridge.settings.environment import place
 from bridge.settings.http import Admin as Admin
+from bridge.settings.http import Console as Console
 from bridge.settings.http import Http as Http
 from bridge.settings.http import Metrics as Metrics
-from bridge.settings.http import Operator as Operator
 from bridge.settings.http import check_http, check_keys
 from bridge.settings.http import is_loopback as is_loopback
-from bridge.settings.line import TEST_LINE, check_whatsapp
+from bridge.settings.line import (
+    TEST_LINE,
+    check_sound,
+    check_stream,
+    check_voicemail,
+    check_whatsapp,
+)
 from bridge.settings.line import Agent as Agent
 from bridge.settings.line import Line as Line
+from bridge.settings.line import Stream as Stream
+from bridge.settings.line import Voicemail as Voicemail
 from bridge.settings.line import WhatsApp as WhatsApp
 from bridge.settings.net import Net as Net
 from bridge.settings.net import check_net
@@ -38,7 +46,9 @@ from bridge.settings.realtime import RealtimeTool as RealtimeTool
 from bridge.settings.realtime import check_realtime
 from bridge.settings.recording import S3 as S3
 from bridge.settings.recording import Recording as Recording
+from bridge.settings.recording import Transcription as Transcription
 from bridge.settings.recording import check_recording
+from bridge.settings.renamed import FormerName, rename
 from bridge.settings.rtc import Rtc as Rtc
 from bridge.settings.rtc import Turn as Turn
 from bridge.settings.rtc import TurnServer as TurnServer
@@ -48,12 +58,7 @@ from bridge.settings.section import Count, Number, Positive, PositiveCount, Sect
 from bridge.settings.sip import LineSip as LineSip
 from bridge.settings.sip import Sip as Sip
 from bridge.settings.sip import check_line_sip, check_sip
-from bridge.settings.stream import Stream as Stream
-from bridge.settings.stream import check_stream
-from bridge.settings.transcription import Transcription as Transcription
-from bridge.settings.tree import KeyPath, TreeReader, dotted, paths
-from bridge.settings.voicemail import Voicemail as Voicemail
-from bridge.settings.voicemail import check_voicemail
+from bridge.settings.tree import KeyPath, TreeReader, dotted, origin, paths
 
 CONFIG_VARIABLE = "BRIDGE_CONFIG"
 FILE: Final = "file"
@@ -87,7 +92,7 @@ class Limits(Section, frozen=True):
     """How long a call rings before it ends as `no_answer`."""
     call_seconds: Positive = 14400.0
     """Maximum length of a call."""
-    alone_seconds: Number = 60.0
+    abandoned_seconds: Number = 60.0
     """A call whose last browser has left ends after this long, unless something has used it since: a
     playback, a stream, a socket, an agent, a requested recording, or any POST, PUT, PATCH or DELETE
     that names it. Long enough to reload a page or to change networks; the other party hears silence
@@ -100,7 +105,7 @@ class Limits(Section, frozen=True):
     connections: PositiveCount = 2048
     """Concurrent HTTP connections on each node, at most half the file descriptors. At the limit, the
     oldest connections without a valid key are closed to make room."""
-    stranger_requests: PositiveCount = 64
+    unauthenticated_requests: PositiveCount = 64
     """Concurrent requests without a valid key from one address, on each node; over it, 429."""
     decoders: Count = 64
     """Files played concurrently on each node. Each takes a process of about 35 MB, which a paused
@@ -125,7 +130,7 @@ class Limits(Section, frozen=True):
 class Media(Section, frozen=True):
     """Audio paths and playback files."""
 
-    relay: bool = True
+    passthrough: bool = True
     """Forward Opus packets without decoding between two WebRTC parties when nothing needs their audio.
     Off: every packet is decoded and encoded."""
     red: bool = False
@@ -145,7 +150,7 @@ class Events(Section, frozen=True):
 
     kept_seconds: Number = 259200.0
     """How long a client that was disconnected can read past events (`Last-Event-ID`)."""
-    dead_seconds: Number = 2592000.0
+    dead_letter_seconds: Number = 2592000.0
     """How long webhooks that were given up after 75 hours can be replayed."""
     digits_seconds: Number = 60.0
     """How long after the end of a call its DTMF digits (a PIN, a card number) stay in its events. A webhook
@@ -201,7 +206,7 @@ class Settings(Section, frozen=True):
     log: Log = msgspec.field(default_factory=Log)
     metrics: Metrics = msgspec.field(default_factory=Metrics)
     admin: Admin = msgspec.field(default_factory=Admin)
-    operator: Operator = msgspec.field(default_factory=Operator)
+    console: Console = msgspec.field(default_factory=Console)
     lines: dict[str, Line] = msgspec.field(default_factory=dict)
     """Without any line there are `demo` and `ai`, with the keys `demo` and `ai`, on loopback only; an agent
     answers the calls of `ai`."""
@@ -232,6 +237,8 @@ class Reading:
     origins: Mapping[KeyPath, str]
     """By path, for every value and table that is set: the variable of the environment, else `FILE`."""
     file: Path | None
+    renamed: tuple[FormerName, ...] = ()
+    """Of settings that stand under these."""
 
 
 def load(environment: Mapping[str, str], path: Path | None = None) -> Settings:
@@ -240,10 +247,18 @@ def load(environment: Mapping[str, str], path: Path | None = None) -> Settings:
     Raises:
         SettingsError: a file that cannot be read, an unknown key, a wrong type, a contradiction.
     """
-    found = read(environment, path)
-    if found.problems:
-        raise SettingsError(found.problems[0])
-    return found.settings
+    return accepted(read(environment, path))
+
+
+def accepted(reading: Reading) -> Settings:
+    """Return settings without a mistake.
+
+    Raises:
+        SettingsError: the first that there is.
+    """
+    if reading.problems:
+        raise SettingsError(reading.problems[0])
+    return reading.settings
 
 
 def read(environment: Mapping[str, str], path: Path | None = None) -> Reading:
@@ -256,6 +271,7 @@ def read(environment: Mapping[str, str], path: Path | None = None) -> Reading:
         return Reading(settings=Settings(), problems=(str(error),), origins={}, file=file)
     others = {name: text for name, text in environment.items() if name != CONFIG_VARIABLE}
     variables, mistakes = place(tree, others, Settings)
+    renamed = tuple(rename(tree, variables, mistakes))
     origins = {at: origin(at, variables) or FILE for at in paths(tree)}
     reader = TreeReader(Settings)
     found = reader.read(tree)
@@ -266,7 +282,13 @@ def read(environment: Mapping[str, str], path: Path | None = None) -> Reading:
         problems.append(f"{mistake} (set by {variable})" if variable else str(mistake))
     broken = {dotted(one.path[:depth]) for one in [*mistakes, *reader.mistakes] for depth in (1, 2)}
     problems += _contradictions(settings, broken)
-    return Reading(settings=settings, problems=tuple(problems), origins=origins, file=file)
+    return Reading(
+        settings=settings,
+        problems=tuple(problems),
+        origins=origins,
+        file=file,
+        renamed=renamed,
+    )
 
 
 def check(settings: Settings) -> None:
@@ -295,18 +317,19 @@ def _checks(settings: Settings) -> Iterator[tuple[tuple[str, ...], Callable[[], 
     yield ("rtc",), partial(check_rtc, settings.rtc)
     yield ("turn",), partial(check_turn, settings.turn)
     yield ("recording",), partial(check_recording, settings.recording)
-    yield ("recording", "media", "data"), partial(_check_consent, settings)
-    yield ("calls", "media", "data"), partial(_check_announcement, settings)
+    yield ("recording", "media", "data"), partial(_check_recording_announcement, settings)
+    sound, root = settings.calls.drain_announcement, settings.media_root
+    yield ("calls", "media", "data"), partial(check_sound, "calls.drain_announcement", sound, root)
     yield ("net",), partial(check_net, settings.net)
     database = settings.data.url
     clustered = partial(check_cluster, settings.cluster, settings.http, database_url=database)
     yield ("cluster", "http", "data"), clustered
-    yield ("lines", "http", "metrics", "admin", "operator"), partial(_check_lines, settings)
+    yield ("lines", "http", "metrics", "admin", "console"), partial(_check_lines, settings)
     for name, line in settings.lines.items():
         section = f"lines.{name}"
         yield (section,), partial(check_whatsapp, f"{section}.whatsapp", line.whatsapp)
         yield (section,), partial(check_voicemail, f"{section}.voicemail", line.voicemail)
-        streams = partial(check_stream, f"{section}.stream", line.stream, settings.media_root)
+        streams = partial(check_stream, f"{section}.stream", line.stream, root)
         yield (section, "media", "data"), streams
         if line.realtime is not None:
             yield (section,), partial(check_realtime, f"{section}.realtime", line.realtime)
@@ -316,19 +339,11 @@ def _checks(settings: Settings) -> Iterator[tuple[tuple[str, ...], Callable[[], 
     yield ("sip", "lines"), partial(check_sip, settings.sip, trunks)
 
 
-def _check_consent(settings: Settings) -> None:
-    consent, root = settings.recording.consent, settings.media_root
-    if consent not in ("none", "beep") and not (root / consent).is_file():
+def _check_recording_announcement(settings: Settings) -> None:
+    sound, root = settings.recording.announcement, settings.media_root
+    if sound not in ("none", "beep") and not (root / sound).is_file():
         raise SettingsError(
-            f'recording.consent: expected "none", "beep" or a sound file; there is none at {root / consent}'
-        )
-
-
-def _check_announcement(settings: Settings) -> None:
-    announcement, root = settings.calls.drain_announcement, settings.media_root
-    if announcement and not (root / announcement).is_file():
-        raise SettingsError(
-            f"calls.drain_announcement: there is no sound file at {root / announcement}"
+            f'recording.announcement: expected "none", "beep" or a sound file; there is none at {root / sound}'
         )
 
 
@@ -339,7 +354,7 @@ def keys_in(settings: Settings) -> Iterator[tuple[str, str]]:
         yield from ((f"lines.{name}.whatsapp.webhook_keys", k) for k in line.whatsapp.webhook_keys)
     yield from (("metrics.keys", key) for key in settings.metrics.keys)
     yield from (("admin.keys", key) for key in settings.admin.keys)
-    yield from (("operator.keys", key) for key in settings.operator.keys)
+    yield from (("console.keys", key) for key in settings.console.keys)
 
 
 def _check_lines(settings: Settings) -> None:

@@ -60,7 +60,9 @@ def check_realtime(section: str, realtime: Realtime) -> None:
         raise SettingsError(f"{section}.tools_url: expected a URL with https or http")
     if realtime.tools and not realtime.tools_url:
         raise SettingsError(f"{section}.tools_url: needed with tools, as the server that runs them")
-    names = [tool.name for tool in realtime.tools] + [HANG_UP] * realtime.hang_up
+    names = [tool.name for tool in realtime.tools]
+    if realtime.hang_up:
+        names.append(HANG_UP)
     for name in names:
         if not _NAME.fullmatch(name):
             raise SettingsError(

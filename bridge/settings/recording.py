@@ -1,11 +1,11 @@
-"""Settings of recordings, and of the store for those that are finished."""
+"""Settings of recordings, of the store for those that are finished, and of transcripts."""
 
 from typing import Literal
 
 import msgspec
 
 from bridge.errors import SettingsError
-from bridge.settings.section import Number, Secret, Section
+from bridge.settings.section import Number, Positive, PositiveCount, Secret, Section
 
 
 class S3(Section, frozen=True):
@@ -39,9 +39,9 @@ class Recording(Section, frozen=True):
 
     kept_days: Number = 30.0
     """Recordings are deleted after this many days."""
-    least_free_mb: Number = 500.0
+    min_free_mb: Number = 500.0
     """With less free disk space than this, recordings stop and new ones are refused; calls go on."""
-    consent: str = "none"
+    announcement: str = "none"
     """What all parties hear before recording begins: `none`, `beep` (0.2 s, 1400 Hz), or a sound file
     (below `media.root` unless its path is absolute). The recording is silent until it has been played
     to its end; if it cannot be played, nothing is recorded. Check the law that applies to your calls."""
@@ -55,20 +55,37 @@ class Recording(Section, frozen=True):
     )
     """Tracks of which an Ogg/Opus copy is made beside the WAV after the call: any of `inbound`,
     `outbound`, `mixed`."""
-    relayed: Literal["wav", "opus"] = "wav"
-    """How calls are recorded whose far party sends Opus that can be relayed (`media.relay`). `wav`: their packets
-    are decoded for it. `opus`: tracks are Ogg/Opus files of the packets themselves, at an eighth of the size
+    passthrough: Literal["wav", "opus"] = "wav"
+    """How calls are recorded whose far party sends Opus that can be forwarded undecoded (`media.passthrough`). `wav`:
+    their packets are decoded for it. `opus`: tracks are Ogg/Opus files of the packets themselves, at an eighth of the size
     and a fraction of the CPU; the mix is made after the call, a WAV when it is requested.
     Recordings into a `Path` are WAV in any case."""
     s3: S3 = msgspec.field(default_factory=S3)
 
 
+class Transcription(Section, frozen=True):
+    """Transcripts of calls, by the speech-to-text provider of each line (`callSttUrl`)."""
+
+    concurrent: PositiveCount = 2
+    """Recordings that each node transcribes at once, at most half of them of one line where there are more than
+    one. A call that is transcribed live takes one request at a time besides."""
+    phrase_seconds: Positive = 30.0
+    """Longest phrase that is sent to the provider; a longer one is cut."""
+    attempts: PositiveCount = 8
+    """How often in a row a recording's provider may fail, with pauses from 10 s to an hour, before its transcript
+    is given up."""
+    queued_phrases: PositiveCount = 20
+    """Phrases of a live call that may wait for the provider; beyond that the oldest are left out."""
+    unfinished_per_line: PositiveCount = 1000
+    """Transcripts of a line that are not finished; over it, 503."""
+
+
 def check_recording(recording: Recording) -> None:
     """Refuse settings that exclude each other, naming the key (`SettingsError`)."""
     check_s3(recording.s3)
-    if recording.relayed == "opus" and recording.s3.live:
+    if recording.passthrough == "opus" and recording.s3.live:
         raise SettingsError(
-            'recording.relayed: "opus" cannot be used with recording.s3.live, whose parts are WAV'
+            'recording.passthrough: "opus" cannot be used with recording.s3.live, whose parts are WAV'
         )
 
 

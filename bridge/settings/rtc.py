@@ -1,7 +1,7 @@
 """Settings of the WebRTC transport and of TURN."""
 
 from ipaddress import ip_address
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -23,10 +23,19 @@ class Rtc(Section, frozen=True):
     probe_private: bool = False
     """Send connectivity checks to every candidate a browser offers, including private, loopback and
     link-local ones, and before the browser has sent a check. Needed behind a firewall that only lets
-    replies in. Leave it off where strangers may send offers: they could probe the bridge's network."""
+    replies in. Leave it off where unauthenticated clients may send offers: they could probe the bridge's network."""
     compiled: bool = True
-    """Handle expected packets in compiled code, where that has been built; nothing but the CPU it takes
-    changes. `false`: all packets in Python."""
+    """Handle expected packets, and the audio of media sockets and streams, in compiled code, where that has
+    been built; nothing but the CPU it takes changes. `false`: all of it in Python."""
+    media_thread: bool = True
+    """Let compiled code receive and send in a thread of its own, which goes on while Python is busy; without
+    it, or with `false`, the event loop calls it."""
+    tick_ms: Annotated[int, msgspec.Meta(ge=0, le=2)] = 0
+    """How many milliseconds that thread lets packets gather before it processes them: 1 or 2 save CPU, and
+    delay a packet by half as much on average."""
+    realtime: bool = False
+    """Run that thread before all others (SCHED_FIFO) where the system allows it (`LimitRTPRIO=1` in the systemd unit).
+    While it uses over 60 % of a core it is an ordinary thread."""
 
 
 class TurnServer(Section, frozen=True):

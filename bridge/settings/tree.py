@@ -1,6 +1,6 @@
 """From the tables of a settings file to records, with every mistake on the way."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Final, TypeAlias, cast
@@ -104,6 +104,12 @@ class TreeReader:
 def dotted(path: Sequence[str]) -> str:
     """Return the name of a setting."""
     return ".".join(path)
+
+
+def origin(path: KeyPath, variables: Mapping[KeyPath, str]) -> str:
+    """Return the variable that has set what stands in a tree; empty if none has."""
+    parts = (path[:length] for length in range(len(path), 0, -1))
+    return next((variables[part] for part in parts if part in variables), "")
 
 
 def paths(tree: object, path: KeyPath = ()) -> Iterator[KeyPath]:

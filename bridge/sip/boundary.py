@@ -60,15 +60,10 @@ class Dial:
     trunk: str = ""
     """The name of the trunk, whose addresses may send requests within the call; empty: only its peer may."""
     from_uri: str
-    from_name: str = ""
     contact_user: str = ""
     credentials: Credentials | None = None
     p_asserted_identity: str = ""
     """URI of the caller for a trusting network (RFC 3325); empty for none."""
-    anonymous: bool = False
-    """Ask the network to withhold the caller (RFC 3323): `Privacy: id`, and an anonymous From."""
-    routes: tuple[str, ...] = ()
-    """URIs of proxies to go through (a preloaded route set)."""
     replaces: str = ""
     """Replaces of an attended transfer (RFC 3891), as `TransferRequested.replaces` has it."""
     headers: tuple[tuple[str, str], ...] = ()
@@ -94,7 +89,7 @@ class Registration:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """An inbound request outside a dialog, for the policy to judge."""
+    """An inbound request outside a dialog, for the policy to decide."""
 
     source: Target
     method: str
@@ -132,7 +127,7 @@ class InboundPolicy(Protocol):
     """Decides who may reach us, and knows the users who may log in."""
 
     def admit(self, arrival: Arrival) -> Admission:
-        """Judge a request outside a dialog; one that cannot be parsed is answered only if allowed."""
+        """Check a request outside a dialog; one that cannot be parsed is answered only if allowed."""
 
     def trunks_of(self, invitation: "Invitation") -> frozenset[str]:
         """Return the names of the trunks that an admitted call may come from."""
@@ -222,3 +217,17 @@ class OptionsAnswered:
 
 
 Output: TypeAlias = Send | Happened | Closed | Invited | RegistrationChanged | OptionsAnswered
+
+
+@dataclass(slots=True)
+class Counters:
+    """Totals of a user agent since its start."""
+
+    malformed: int = 0
+    """Messages that could not be read, answered or not."""
+    authentication_failures: int = 0
+    """Wrong digest credentials, and requests of addresses that had too many of them."""
+    foreign: int = 0
+    """Requests in a dialog from an address or by a transport that is not its peer's."""
+    overload: int = 0
+    """Requests not taken or not sent because a table was full."""

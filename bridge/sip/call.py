@@ -7,6 +7,7 @@ from bridge.sip.invite_in import IncomingInvite
 from bridge.sip.invite_out import OutgoingInvite
 from bridge.sip.message.body import digit_of, put_digit
 from bridge.sip.message.message import Request, Response, SipError
+from bridge.sip.message.values import Uri
 from bridge.sip.offers import Offers
 from bridge.sip.reason import reasons
 from bridge.sip.session import Phase, Session
@@ -32,7 +33,7 @@ class SipCall:
         self._transfer = Transfer(session)
         self._incoming: IncomingInvite | None = None
         self._outgoing: OutgoingInvite | None = None
-        self._digits: list[tuple[str, float, bool]] = []
+        self._digits: list[tuple[str, float]] = []
         self._digit_under_way = False
 
     def dial(self, dial: "Dial", now: float) -> None:
@@ -51,8 +52,8 @@ class SipCall:
 
     # Commands
 
-    def ring(self, sdp: str, now: float) -> None:
-        """Send 180 or 183."""
+    def ring(self, now: float, sdp: str = "") -> None:
+        """Send 180, or 183 with early media."""
         if self._incoming and self.session.phase is Phase.EARLY:
             self._incoming.ring(sdp, now)
 
@@ -72,31 +73,39 @@ class SipCall:
             self._incoming.refuse(code, now)
 
     def reoffer(self, sdp: str, now: float) -> None:
-        """Send a re-INVITE."""
+        """Send a re-INVITE; `OfferAnswered` or `OfferRefused` follows."""
         if self.session.phase <= Phase.CONFIRMED:
             self._offers.reoffer(sdp, now)
 
-    def refer(self, uri: str, now: float, other: "SipCall | None") -> None:
-        """Send a REFER, to take over the dialog of another call if there is one."""
-        replaces = ""
-        if other and other.session.dialog:
-            dialog = other.session.dialog
-            replaces = replaces_value(dialog.call_id, dialog.remote_tag, other.session.id)
+    def refer(self, uri: str, now: float, replaces: "SipCall | None" = None) -> None:
+        """Send a REFER; `TransferProgressed` follows.
+
+        With `replaces` the other side takes over that dialog, at its far side unless `uri` says where.
+
+        Raises:
+            ValueSyntaxError: the URI is malformed.
+        """
+        if uri:
+            Uri.parse(uri)
+        value = ""
+        if replaces and replaces.session.dialog:
+            dialog = replaces.session.dialog
+            value = replaces_value(dialog.call_id, dialog.remote_tag, replaces.session.id)
             uri = uri or dialog.remote_target
-        self._transfer.refer(uri, now, replaces)
+        self._transfer.refer(uri, now, value)
 
     def notify_transfer(self, code: int, now: float) -> None:
-        """Report the progress of the call that their REFER asked for."""
+        """Report the progress of the call that their REFER asked for (NOTIFY, RFC 3515)."""
         self._transfer.notify(code, now)
 
-    def send_digit(self, digit: str, seconds: float, now: float, *, plain: bool) -> None:
+    def send_digit(self, digit: str, seconds: float, now: float) -> None:
         """Send a digit by INFO, one request at a time, in order; dropped when `MAX_DIGITS` are queued."""
         if self.session.phase is Phase.CONFIRMED and len(self._digits) < MAX_DIGITS:
-            self._digits.append((digit, seconds, plain))
+            self._digits.append((digit, seconds))
             self._next_digit(now)
 
-    def hang_up(self, code: int, now: float) -> None:
-        """End it."""
+    def hang_up(self, now: float, code: int = 0) -> None:
+        """End it by CANCEL, BYE, or the final response `code` (0: 480); only `Closed` follows."""
         if self.session.phase >= Phase.ENDING:
             return
         if self._incoming:
@@ -188,8 +197,8 @@ class SipCall:
         if confirmed:
             ready = not (self._incoming and self._incoming.waits_for_ack)
         elif transaction.request.method == "UPDATE":
-            settled = self._incoming.offer_settled if self._incoming else True
-            ready = settled
+            completed = self._incoming.offer_completed if self._incoming else True
+            ready = completed
         elif self._outgoing:
             raise SipError(491, "our INVITE is under way")
         else:
@@ -205,9 +214,8 @@ class SipCall:
     def _next_digit(self, now: float) -> None:
         if self._digit_under_way or not self._digits or self.session.phase is not Phase.CONFIRMED:
             return
-        digit, seconds, plain = self._digits.pop(0)
         request = self.session.request("INFO")
-        put_digit(request, digit, seconds, plain=plain)
+        put_digit(request, *self._digits.pop(0))
         self._digit_under_way = True
         self.session.send(request, self._digit_sent, now)
 

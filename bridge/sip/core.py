@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from bridge.sip.boundary import (
+    Counters,
     Dial,
     DialogId,
     InboundPolicy,
@@ -15,7 +16,6 @@ from bridge.sip.boundary import (
     Target,
 )
 from bridge.sip.call import SipCall
-from bridge.sip.counters import Counters
 from bridge.sip.dialog import incoming_dialog
 from bridge.sip.digest import DigestClient
 from bridge.sip.exchange import Exchange
@@ -34,7 +34,7 @@ class SipCore:
     """All transactions, dialogs and registrations of a node.
 
     After every call, `take_output` returns the outputs to perform, and `next_timer` when to `tick`.
-    Commands for a dialog that is unknown or in another state do nothing.
+    Commands for a call in another state do nothing.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class SipCore:
         """
         for name, _ in request.headers:
             check_token(name)
-        for uri in (request.uri, request.from_uri, *request.routes):
+        for uri in (request.uri, request.from_uri):
             Uri.parse(uri)
         if request.p_asserted_identity:
             Uri.parse(request.p_asserted_identity)
@@ -117,57 +117,9 @@ class SipCore:
         call.dial(request, now)
         return call.session.id
 
-    def ring(self, dialog: DialogId, now: float, sdp: str = "") -> None:
-        """Send 180, or 183 with early media."""
-        if call := self._calls.get(dialog):
-            call.ring(sdp, now)
-
-    def answer(self, dialog: DialogId, sdp: str, now: float) -> None:
-        """Answer the pending INVITE, re-INVITE or UPDATE with 200."""
-        if call := self._calls.get(dialog):
-            call.answer(sdp, now)
-
-    def refuse(self, dialog: DialogId, code: int, now: float) -> None:
-        """Answer the pending INVITE, re-INVITE or UPDATE with a final error."""
-        if call := self._calls.get(dialog):
-            call.refuse(code, now)
-
-    def reoffer(self, dialog: DialogId, sdp: str, now: float) -> None:
-        """Send a re-INVITE; `OfferAnswered` or `OfferRefused` follows."""
-        if call := self._calls.get(dialog):
-            call.reoffer(sdp, now)
-
-    def refer(
-        self, dialog: DialogId, uri: str, now: float, replaces: DialogId | None = None
-    ) -> None:
-        """Send a REFER; `TransferProgressed` follows.
-
-        With `replaces` the other side takes over that dialog, at its far side unless `uri` says where.
-
-        Raises:
-            ValueSyntaxError: the URI is malformed.
-        """
-        if uri:
-            Uri.parse(uri)
-        if call := self._calls.get(dialog):
-            call.refer(uri, now, self._calls.get(replaces) if replaces else None)
-
-    def notify_transfer(self, dialog: DialogId, code: int, now: float) -> None:
-        """Report the progress of the call that a REFER asked for (NOTIFY, RFC 3515)."""
-        if call := self._calls.get(dialog):
-            call.notify_transfer(code, now)
-
-    def send_digit(
-        self, dialog: DialogId, digit: str, seconds: float, now: float, *, plain: bool = False
-    ) -> None:
-        """Send a digit by INFO, as application/dtmf-relay or (`plain`) application/dtmf."""
-        if call := self._calls.get(dialog):
-            call.send_digit(digit, seconds, now, plain=plain)
-
-    def hang_up(self, dialog: DialogId, now: float, code: int = 0) -> None:
-        """End it by CANCEL, BYE, or the final response `code` (0: 480); only `Closed` follows."""
-        if call := self._calls.get(dialog):
-            call.hang_up(code, now)
+    def call(self, dialog: DialogId) -> SipCall | None:
+        """Return the call of a dialog, which takes all further commands; None if it is unknown."""
+        return self._calls.get(dialog)
 
     def dialog_name(self, dialog: DialogId) -> str:
         """Return Call-ID, far tag and our tag, joined by semicolons, for logs; empty if it is unknown."""
@@ -183,13 +135,14 @@ class SipCore:
 
     def _new_call(self, digest: DigestClient, session_expires: int, *, caller: bool) -> SipCall:
         dialog_id = DialogId(f"{self._tag_prefix}{self._stack.token()}")
-        session = Session(self._stack, dialog_id, digest, self._closed)
+        session = Session(
+            self._stack, dialog_id, digest, lambda closed: self._calls.pop(closed, None)
+        )
         call = SipCall(session, SessionTimer(session, session_expires), caller=caller)
         self._calls[dialog_id] = call
         return call
 
-    def _invited(self, transaction: ServerTransaction, invitation: Invitation, now: float) -> None:
-        del now
+    def _invited(self, transaction: ServerTransaction, invitation: Invitation) -> None:
         digest = DigestClient(None, self._stack.random)
         call = self._new_call(digest, self._session_expires, caller=False)
         dialog_id = transaction.owner = call.session.id
@@ -199,9 +152,6 @@ class SipCore:
         call.session.trunks = self._policy.trunks_of(invitation)
         call.invited(transaction, invitation.sdp)
         self._stack.emit(Invited(dialog_id, invitation))
-
-    def _closed(self, dialog: DialogId) -> None:
-        self._calls.pop(dialog, None)
 
     # Registrations and OPTIONS
 

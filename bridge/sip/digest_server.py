@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from bridge.backoff import Backoff
 from bridge.sip.boundary import Challenge
 from bridge.sip.digest import digest_parameters, digest_response
 from bridge.sip.message.message import Request
@@ -16,13 +17,13 @@ NONCE_SECONDS = 120.0
 MAX_FAILURES = 5
 FORGIVEN_AFTER = 600.0
 """Seconds without a failure after which the failures of an address are forgotten."""
-MAX_DELAY = 16.0
+BACKOFF = Backoff(1.0, 16.0)
 MAX_ADDRESSES = 4096
 MAX_USED = 8192
 _COUNT = re.compile(r"[0-9a-fA-F]{8}")
 
 
-class Verdict(Enum):
+class DigestDecision(Enum):
     """The result of checking a request."""
 
     RIGHT = auto()
@@ -76,22 +77,22 @@ class DigestServer:
             del self._failures[host]
             return 0.0
         failures.count += 1
-        return min(2.0 ** min(failures.count - MAX_FAILURES - 1, 10), MAX_DELAY)
+        return BACKOFF.after(failures.count - MAX_FAILURES)
 
     def check(
         self, request: Request, challenge: Challenge, host: str, now: float
-    ) -> tuple[Verdict, str]:
+    ) -> tuple[DigestDecision, str]:
         """Return the verdict, and the user if it is `RIGHT`."""
         for value in request.headers.all("authorization")[:4]:
             given = digest_parameters(value)
             if given is not None and given.get("realm") == challenge.realm:
-                verdict = self._check(given, request, challenge, host, now)
-                if verdict is Verdict.WRONG:
+                decision = self._check(given, request, challenge, host, now)
+                if decision is DigestDecision.WRONG:
                     self._failed(host, now)
-                elif verdict is Verdict.RIGHT:
+                elif decision is DigestDecision.RIGHT:
                     self._failures.pop(host, None)
-                return verdict, given.get("username", "")
-        return Verdict.MISSING, ""
+                return decision, given.get("username", "")
+        return DigestDecision.MISSING, ""
 
     def _check(
         self,
@@ -100,11 +101,11 @@ class DigestServer:
         challenge: Challenge,
         host: str,
         now: float,
-    ) -> Verdict:
+    ) -> DigestDecision:
         nonce = given.get("nonce", "")
         stamp = nonce.partition(".")[0]
         if not _equal(nonce, self._nonce(stamp, host)):
-            return Verdict.STALE  # issued to another source, or before a restart
+            return DigestDecision.STALE  # issued to another source, or before a restart
         algorithm = given.get("algorithm", "MD5").upper()
         if (
             algorithm not in challenge.algorithms
@@ -112,15 +113,15 @@ class DigestServer:
             or given.get("uri") != request.uri
             or not _COUNT.fullmatch(given.get("nc", ""))
         ):
-            return Verdict.WRONG
+            return DigestDecision.WRONG
         ha1 = self._ha1(given["realm"], given.get("username", ""), algorithm)
-        # Computed for unknown users too, so that the time tells nothing.
+        # Computed for unknown users too, so that the time reveals nothing.
         expected = digest_response(algorithm, ha1 or "unknown", request.method, given)
         if not _equal(given.get("response", "").lower(), expected) or ha1 is None:
-            return Verdict.WRONG
+            return DigestDecision.WRONG
         if now - int(stamp, 16) / 1000 > NONCE_SECONDS or not self._first_use(given):
-            return Verdict.STALE
-        return Verdict.RIGHT
+            return DigestDecision.STALE
+        return DigestDecision.RIGHT
 
     def _first_use(self, given: dict[str, str]) -> bool:
         """Return whether this nonce count is new; that of a replayed request is not."""

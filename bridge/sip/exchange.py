@@ -25,7 +25,8 @@ class Exchange:
         on_response: Callable[[Response, float], None],
     ) -> None:
         self._stack = stack
-        self._target = target
+        self.target = target
+        """Where it is sent."""
         self._digest = digest
         self._next_number = next_number
         self._on_response = on_response
@@ -43,11 +44,6 @@ class Exchange:
         assert self._transaction
         return self._transaction.request
 
-    @property
-    def target(self) -> Target:
-        """Where it is sent."""
-        return self._target
-
     def send(self, request: Request, now: float) -> None:
         """Send the request."""
         self._digest.authorize(request)
@@ -56,7 +52,7 @@ class Exchange:
         def received(response: Response, now: float) -> None:
             self._receive(transaction, response, now)
 
-        transaction = self._stack.transactions.send(request, self._target, received, now)
+        transaction = self._stack.transactions.send(request, self.target, received, now)
         self._transaction = transaction
 
     def abandon(self, now: float) -> None:
@@ -83,6 +79,6 @@ class Exchange:
         again = Request(request.method, request.uri, body=request.body)
         for name, value in request.headers:
             again.headers.add(name, value)
-        again.headers.put("Via", self._stack.via(self._target))
+        again.headers.put("Via", self._stack.via(self.target))
         again.headers.put("CSeq", f"{self._next_number()} {request.method}")
         return again

@@ -8,14 +8,14 @@ from bridge.sip.boundary import (
     Allow,
     Arrival,
     Challenge,
+    Counters,
     DialogId,
     InboundPolicy,
     Invitation,
     Refuse,
     Target,
 )
-from bridge.sip.counters import Counters
-from bridge.sip.digest_server import DigestServer, Verdict
+from bridge.sip.digest_server import DigestDecision, DigestServer
 from bridge.sip.message.body import sdp_of
 from bridge.sip.message.headers import Headers
 from bridge.sip.message.message import Request, SipError
@@ -55,7 +55,7 @@ def check_request(request: Request) -> None:
         raise SipError(420, "an unsupported extension", headers=(("Unsupported", listed),))
 
 
-class Admittance:
+class AdmissionControl:
     """Applies the policy, and checks digest credentials for it."""
 
     def __init__(self, policy: InboundPolicy, secret: bytes, counters: Counters) -> None:
@@ -63,7 +63,7 @@ class Admittance:
         self._digest = DigestServer(secret, policy.ha1)
         self._counters = counters
 
-    def judge(self, request: Request, source: Target, now: float) -> StatelessReply | str:
+    def check(self, request: Request, source: Target, now: float) -> StatelessReply | str:
         """Return the reply that rejects a request, or the digest user it is admitted for (empty: none is required)."""
         admission = self._admission(request, source)
         if isinstance(admission, Allow):
@@ -76,7 +76,7 @@ class Admittance:
         """Return whether an address is one of these trunks'."""
         return isinstance(self._policy.admit_within(trunks, host), Allow)
 
-    def judge_within(
+    def check_within(
         self, request: Request, source: Target, trunks: frozenset[str], now: float
     ) -> StatelessReply | None:
         """Return the reply that rejects a request within a call, not from its peer; None if it is admitted."""
@@ -84,8 +84,8 @@ class Admittance:
         if isinstance(admission, Allow):
             return None
         if isinstance(admission, Challenge):
-            judged = self._authenticate(request, source, admission, now)
-            return judged if isinstance(judged, StatelessReply) else None
+            checked = self._authenticate(request, source, admission, now)
+            return checked if isinstance(checked, StatelessReply) else None
         return self.no_dialog(request, source)
 
     def answers(self, source: Target) -> bool:
@@ -93,7 +93,7 @@ class Admittance:
         return isinstance(self._policy.admit(Arrival(source, "")), Allow)
 
     def no_dialog(self, request: Request, source: Target) -> StatelessReply:
-        """Return the reply to a request of an unknown dialog: 481, to strangers what any request gets."""
+        """Return the reply to a request of an unknown dialog: 481, to unauthenticated addresses what any request gets."""
         admission = self._admission(request, source)
         return StatelessReply(admission.code if isinstance(admission, Refuse) else 481)
 
@@ -108,14 +108,14 @@ class Admittance:
         if delay:
             self._counters.authentication_failures += 1
             return StatelessReply(403, delay=delay)
-        verdict, username = self._digest.check(request, challenge, host, now)
-        if verdict is Verdict.RIGHT:
+        decision, username = self._digest.check(request, challenge, host, now)
+        if decision is DigestDecision.RIGHT:
             if challenge.users is None or username in challenge.users:
                 return username
-            verdict = Verdict.WRONG
-        if verdict is Verdict.WRONG:
+            decision = DigestDecision.WRONG
+        if decision is DigestDecision.WRONG:
             self._counters.authentication_failures += 1
-        stale = verdict is Verdict.STALE
+        stale = decision is DigestDecision.STALE
         return StatelessReply(401, self._digest.challenges(challenge, host, now, stale=stale))
 
 

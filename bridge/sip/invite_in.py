@@ -1,11 +1,12 @@
 """An INVITE to us (RFC 3261 section 13.3), from its arrival to the ACK of our final response."""
 
-from bridge.sip.answer import Answer
+from collections.abc import Callable
+
 from bridge.sip.events import Ended, OfferAnswered
-from bridge.sip.message.body import put_sdp, sdp_of
-from bridge.sip.message.message import Request, SipError
-from bridge.sip.provisional import Provisionals
+from bridge.sip.message.body import put_sdp, readable_sdp
+from bridge.sip.message.message import Request
 from bridge.sip.reason import reasons
+from bridge.sip.retransmission import Retransmission
 from bridge.sip.session import Phase, Session
 from bridge.sip.session_timer import SessionTimer
 from bridge.sip.transaction.server import ServerTransaction
@@ -13,6 +14,8 @@ from bridge.sip.transaction.server import ServerTransaction
 RETRY_AFTER = ("Retry-After", "10")
 """Of a 503: for us there is no room now, or we drain."""
 DEFAULT_REFUSAL = 480
+REPEAT = 60.0
+"""Seconds between provisional responses, so that no proxy times out (RFC 3261 section 13.3.1.1)."""
 
 
 class IncomingInvite:
@@ -29,7 +32,7 @@ class IncomingInvite:
             session, transaction, lambda now: self.refuse(504, now), self._prack_came
         )
         self._pending_sdp = ""
-        self._answer: Answer | None = None
+        self._answer: Retransmission | None = None
         session.remote_sdp = sdp
         session.learn(transaction.request)
 
@@ -52,7 +55,7 @@ class IncomingInvite:
         headers = self._timer.answer(request, now)
         response = self._session.response(request, 200, *headers)
         put_sdp(response, sdp)
-        self._answer = Answer(self._session, self._transaction, response, self._no_ack)
+        self._answer = Retransmission(self._session, self._transaction, response, self._no_ack)
         self._answer.send(now)
 
     def refuse(self, code: int, now: float) -> None:
@@ -93,11 +96,7 @@ class IncomingInvite:
         if self._session.phase is Phase.ENDING:
             self._session.send_bye(now)
         elif self._late_offer:
-            try:
-                sdp = sdp_of(request)
-            except SipError:
-                sdp = ""
-            self._session.remote_sdp = sdp
+            self._session.remote_sdp = sdp = readable_sdp(request)
             self._session.happened(OfferAnswered(sdp))
         return True
 
@@ -117,7 +116,7 @@ class IncomingInvite:
         return self._answer is not None and not self._answer.acknowledged
 
     @property
-    def offer_settled(self) -> bool:
+    def offer_completed(self) -> bool:
         """Whether offer and answer have been exchanged reliably, so that an UPDATE may offer anew."""
         return self._provisionals.session_agreed
 
@@ -130,3 +129,99 @@ class IncomingInvite:
         """End a call whose 200 is not acknowledged (RFC 3261 section 13.3.1.4)."""
         self._session.happened(Ended(code=408))
         self._session.send_bye(now)
+
+
+class Provisionals:
+    """The 180 and 183 of an inbound INVITE, reliable where the caller supports 100rel (RFC 3262 section 3).
+
+    At most one awaits its PRACK, and one is queued behind it.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        transaction: ServerTransaction,
+        on_timeout: Callable[[float], None],
+        on_acknowledged: Callable[[float], None],
+    ) -> None:
+        request = transaction.request
+        self._session = session
+        self._transaction = transaction
+        self._on_timeout = on_timeout
+        self._on_acknowledged = on_acknowledged
+        self._required = "100rel" in request.headers.tokens("require")
+        self._able = self._required or "100rel" in request.headers.tokens("supported")
+        self._number = int.from_bytes(session.stack.random(2), "big") + 1
+        self._waiting: Retransmission | None = None
+        self._next: tuple[int, str] | None = None
+        self._last = 0, ""
+        self._stopped = False
+        self.session_agreed = False
+        """Whether an answer has been sent reliably."""
+
+    @property
+    def unacknowledged_answer(self) -> bool:
+        """Whether a response with SDP awaits its PRACK, before which no 2xx may be sent."""
+        return self._waiting is not None and bool(self._waiting.response.body)
+
+    def send(self, code: int, sdp: str, now: float) -> None:
+        """Send a provisional response, now or after the PRACK of the one before."""
+        if self._waiting is not None:
+            self._next = code, sdp
+            return
+        if not self._last[0]:
+            self._session.after(REPEAT, self._repeat, now)
+        self._last = code, sdp
+        response = self._session.response(self._transaction.request, code)
+        put_sdp(response, sdp)
+        if self._required or (self._able and sdp):
+            response.headers.put("Require", "100rel")
+            response.headers.put("RSeq", str(self._number))
+            self._waiting = Retransmission(
+                self._session, self._transaction, response, self._timed_out
+            )
+            self._waiting.send(now)
+        else:
+            self._transaction.respond(response, now)
+
+    def stop(self) -> None:
+        """Stop: a final response is sent."""
+        self._stopped = True
+        self._next = None
+        self._stop_waiting()
+
+    def awaits(self, prack: Request) -> bool:
+        """Return whether a PRACK acknowledges the pending response."""
+        cseq = self._transaction.request.headers.cseq
+        words = prack.headers.first("rack").split()
+        return self._waiting is not None and words == [
+            str(self._number),
+            str(cseq.number),
+            cseq.method,
+        ]
+
+    def acknowledged(self, now: float) -> None:
+        """Handle the PRACK of the pending response."""
+        self.session_agreed = self.session_agreed or self.unacknowledged_answer
+        self._stop_waiting()
+        self._number += 1
+        if self._next is not None:
+            code, sdp = self._next
+            self._next = None
+            self.send(code, sdp, now)
+        self._on_acknowledged(now)
+
+    def _stop_waiting(self) -> None:
+        if self._waiting is not None:
+            self._waiting.acknowledged = True
+            self._waiting = None
+
+    def _timed_out(self, now: float) -> None:
+        self._waiting = None
+        self._on_timeout(now)
+
+    def _repeat(self, now: float) -> None:
+        if not self._stopped:
+            self._session.after(REPEAT, self._repeat, now)
+            if self._waiting is None:
+                self.send(*self._last, now)

@@ -1,22 +1,21 @@
 """An INVITE of ours (RFC 3261 section 13.2), with forks, CANCEL and reliable provisional responses (RFC 3262)."""
 
 from collections.abc import Callable
+from itertools import count
 
 from bridge.sip.boundary import Dial, Target
 from bridge.sip.dialog import Dialog, outgoing_dialog
 from bridge.sip.events import Answered, Refused, Ringing
 from bridge.sip.exchange import Exchange
-from bridge.sip.message.body import put_sdp, sdp_of
+from bridge.sip.message.body import put_sdp, readable_sdp, sdp_of
 from bridge.sip.message.headers import Headers
 from bridge.sip.message.message import Request, Response, SipError
-from bridge.sip.message.values import Uri, quote
 from bridge.sip.reason import NORMAL_CLEARING, refused
-from bridge.sip.session import Phase, Session
+from bridge.sip.session import Phase, Session, ignore
 from bridge.sip.session_timer import SessionTimer
 from bridge.sip.stack import ALLOW, SUPPORTED
 
 MAX_FORKS = 16
-_ANONYMOUS = '"Anonymous" <sip:anonymous@anonymous.invalid>'
 
 
 class OutgoingInvite:
@@ -33,7 +32,8 @@ class OutgoingInvite:
         self._on_confirmed = on_confirmed
         self._dial = dial
         self._timer = timer
-        self._number = int.from_bytes(session.stack.random(2), "big")
+        next_number = count(int.from_bytes(session.stack.random(2), "big") + 1).__next__
+        self._next_number = next_number
         self._forks: dict[str, Dialog] = {}
         self._early_sdp: dict[str, str] = {}
         self._reliable: dict[str, int] = {}
@@ -44,7 +44,7 @@ class OutgoingInvite:
         self._canceling = False
         self._canceled = False
         self._exchange = Exchange(
-            session.stack, dial.target, session.digest, self._next_number, self._received
+            session.stack, dial.target, session.digest, next_number, self._received
         )
 
     def start(self, now: float) -> None:
@@ -64,19 +64,10 @@ class OutgoingInvite:
         if self._exchange.proceeding:
             self._cancel(now)
 
-    def _next_number(self) -> int:
-        self._number += 1
-        return self._number
-
     def _invite(self) -> Request:
         dial, stack = self._dial, self._session.stack
-        caller = _ANONYMOUS if dial.anonymous else _address(dial.from_name, dial.from_uri)
-        uri, routes = dial.uri, [f"<{route}>" for route in dial.routes]
-        if dial.routes and "lr" not in Uri.parse(dial.routes[0]).parameters:
-            uri, routes = dial.routes[0], [*routes[1:], f"<{dial.uri}>"]
         fields = Headers()
-        fields.put("Route", *routes)
-        fields.put("From", f"{caller};tag={self._session.id}")
+        fields.put("From", f"<{dial.from_uri}>;tag={self._session.id}")
         fields.put("To", f"<{dial.uri}>")
         fields.put("Call-ID", stack.token(12))
         fields.put("CSeq", f"{self._next_number()} INVITE")
@@ -85,8 +76,6 @@ class OutgoingInvite:
         fields.put("Supported", SUPPORTED)
         if dial.p_asserted_identity:
             fields.put("P-Asserted-Identity", f"<{dial.p_asserted_identity}>")
-        if dial.anonymous:
-            fields.put("Privacy", "id")
         if dial.replaces:
             fields.put("Replaces", dial.replaces)
         ours = {name for name, _ in fields}
@@ -94,7 +83,7 @@ class OutgoingInvite:
             if name.lower() not in ours:
                 fields.add(name, value)
         self._timer.offer(fields)
-        request = stack.request("INVITE", uri, dial.target, fields)
+        request = stack.request("INVITE", dial.uri, dial.target, fields)
         put_sdp(request, dial.sdp)
         return request
 
@@ -114,10 +103,7 @@ class OutgoingInvite:
         tag = response.headers.to.tag
         if response.code == 100 or self._session.phase is not Phase.EARLY:
             return
-        try:
-            sdp = sdp_of(response)
-        except SipError:
-            sdp = ""
+        sdp = readable_sdp(response)
         self._rang = True
         if tag and not self._early_dialog(tag, response, sdp, now):
             return
@@ -148,8 +134,7 @@ class OutgoingInvite:
         prack = dialog.request("PRACK")
         cseq = response.headers.cseq
         prack.headers.put("RAck", f"{number} {cseq.number} {cseq.method}")
-        stack, digest = self._session.stack, self._session.digest
-        Exchange(stack, dialog.target(), digest, dialog.next_number, _ignore).send(prack, now)
+        self._session.send(prack, ignore, now, dialog)
 
     def _accepted(self, response: Response, now: float) -> None:
         tag = response.headers.to.tag
@@ -201,8 +186,7 @@ class OutgoingInvite:
         """End the call that another fork has answered."""
         bye = dialog.request("BYE")
         bye.headers.put("Reason", NORMAL_CLEARING)
-        stack, digest = self._session.stack, self._session.digest
-        Exchange(stack, dialog.target(), digest, dialog.next_number, _ignore).send(bye, now)
+        self._session.send(bye, ignore, now, dialog)
 
     def _refused(self, response: Response, now: float) -> None:
         if response.code == 422 and not self._canceling and self._timer.rejected(response):
@@ -221,11 +205,3 @@ class OutgoingInvite:
             return
         self._canceled = True
         self._session.cancel(self._exchange, now)
-
-
-def _ignore(_response: Response, _now: float) -> None:
-    """Ignore a response."""
-
-
-def _address(name: str, uri: str) -> str:
-    return f"{quote(name)} <{uri}>" if name else f"<{uri}>"

@@ -1,13 +1,13 @@
 """Offers in a dialog: re-INVITE and UPDATE (RFC 3261 section 14, RFC 3311), theirs and ours."""
 
-from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
-from bridge.sip.answer import Answer
 from bridge.sip.events import Ended, OfferAnswered, Offered, OfferRefused
-from bridge.sip.message.body import put_sdp, sdp_of
+from bridge.sip.message.body import put_sdp, readable_sdp, sdp_of
 from bridge.sip.message.message import Request, Response, SipError
 from bridge.sip.reason import TIMED_OUT
+from bridge.sip.retransmission import Retransmission
 from bridge.sip.session import Phase, Session
 from bridge.sip.session_timer import SessionTimer, check_interval
 from bridge.sip.transaction.server import ServerTransaction
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 DECIDE_WITHIN = 20.0
 """Seconds for our answer to their offer; then 488."""
-SETTLE_WITHIN = 60.0
+OFFER_SECONDS = 60.0
 """Seconds for the final response to our re-INVITE; then CANCEL."""
 MAX_ACKS = 4
 """ACKs kept for retransmitted 2xx."""
@@ -35,12 +35,13 @@ class Offers:
         self._timer = timer
         self._caller = caller
         """Whether the Call-ID is ours, which decides who waits longer after a collision."""
-        self._theirs: ServerTransaction | None = None
+        self.waiting: ServerTransaction | None = None
+        """The transaction of their pending offer."""
         self._decide: Timer | None = None
         self._late_offer = False
-        self._answer: Answer | None = None
+        self._answer: Retransmission | None = None
         self._ours: Exchange | None = None
-        self._settle: Timer | None = None
+        self._timeout: Timer | None = None
         self._retry: Timer | None = None
         self._queued = ""
         self._opened = False
@@ -66,13 +67,13 @@ class Offers:
             self._moved(request)
             self._session.respond(transaction, 200, now, *self._timer.answer(request, now))
             return
-        if self._theirs is not None or self._unacknowledged or not may_offer:
+        if self.waiting is not None or self._unacknowledged or not may_offer:
             pause = str(int(self._session.stack.fraction() * 10))
             raise SipError(500, "another offer is pending", headers=(("Retry-After", pause),))
         if self._ours is not None:
             raise SipError(491, "an offer of ours is pending")
         self._moved(request)
-        self._theirs, self._late_offer = transaction, not sdp
+        self.waiting, self._late_offer = transaction, not sdp
         self._decide = self._session.after(DECIDE_WITHIN, lambda now: self.refuse(488, now), now)
         if request.method == "INVITE":
             self._session.respond(transaction, 100, now)
@@ -88,7 +89,7 @@ class Offers:
         response = self._session.response(request, 200, *self._timer.answer(request, now))
         put_sdp(response, sdp)
         if request.method == "INVITE":
-            self._answer = Answer(self._session, transaction, response, self._no_ack)
+            self._answer = Retransmission(self._session, transaction, response, self._lost)
             self._answer.send(now)
         else:
             transaction.respond(response, now)
@@ -108,11 +109,7 @@ class Offers:
             return
         answer.acknowledged = True
         if self._late_offer:
-            try:
-                sdp = sdp_of(request)
-            except SipError:
-                sdp = ""
-            self._session.happened(OfferAnswered(sdp))
+            self._session.happened(OfferAnswered(readable_sdp(request)))
         self._next(now)
 
     def canceled(self, now: float) -> None:
@@ -120,24 +117,19 @@ class Offers:
         self.refuse(487, now)
 
     @property
-    def waiting(self) -> ServerTransaction | None:
-        """The transaction of their pending offer."""
-        return self._theirs
-
-    @property
     def _unacknowledged(self) -> bool:
         return self._answer is not None and not self._answer.acknowledged
 
     @property
     def _busy(self) -> bool:
-        return self._ours is not None or self._theirs is not None or self._unacknowledged
+        return self._ours is not None or self.waiting is not None or self._unacknowledged
 
     def _moved(self, request: Request) -> None:
         if self._session.dialog:
             self._session.dialog.refresh(request)
 
     def _take(self) -> ServerTransaction | None:
-        transaction, self._theirs = self._theirs, None
+        transaction, self.waiting = self.waiting, None
         if self._decide:
             self._decide.cancel()
         return transaction
@@ -150,7 +142,8 @@ class Offers:
         if self._ours is not None:
             self._ours.abandon(now)
 
-    def _no_ack(self, now: float) -> None:
+    def _lost(self, now: float) -> None:
+        """End the call: the far side does not answer any more, or has no such dialog."""
         self._session.end(Ended(code=408), now, bye=True, reason=TIMED_OUT)
 
     # Ours
@@ -186,7 +179,7 @@ class Offers:
                 self._session.dialog.refresh(response)
             self._timer.agreed(response, now)
         elif response.code in GONE:
-            self._gone(now)
+            self._lost(now)
         else:
             self._timer.refused(response, now)
 
@@ -203,17 +196,14 @@ class Offers:
         request = self._session.request("INVITE")
         self._timer.offer(request.headers)
         put_sdp(request, sdp)
-        self._settle = self._session.after(SETTLE_WITHIN, self._too_long, now)
-        self._ours = self._session.send(request, self._received(sdp), now)
+        self._timeout = self._session.after(OFFER_SECONDS, self._too_long, now)
+        self._ours = self._session.send(request, partial(self._received, sdp), now)
 
-    def _received(self, sdp: str) -> Callable[[Response, float], None]:
-        def receive(response: Response, now: float) -> None:
-            if 200 <= response.code < 300:
-                self._accepted(sdp, response, now)
-            elif response.code >= 300 and self._ours is not None:
-                self._declined(sdp, response, now)
-
-        return receive
+    def _received(self, sdp: str, response: Response, now: float) -> None:
+        if 200 <= response.code < 300:
+            self._accepted(sdp, response, now)
+        elif response.code >= 300 and self._ours is not None:
+            self._declined(sdp, response, now)
 
     def _accepted(self, sdp: str, response: Response, now: float) -> None:
         number = response.headers.cseq.number
@@ -227,7 +217,7 @@ class Offers:
             if len(self._acks) > MAX_ACKS:
                 del self._acks[min(self._acks)]
             stack.transactions.send_once(*self._acks[number])
-            self._settled()
+            self._completed()
             self._agreed(sdp, response, now)
         elif number in self._acks:
             stack.transactions.send_once(*self._acks[number])
@@ -237,10 +227,7 @@ class Offers:
             return
         self._session.local_sdp = sdp
         self._timer.agreed(response, now)
-        try:
-            answer = sdp_of(response)
-        except SipError:
-            answer = ""
+        answer = readable_sdp(response)
         unchanged = self._refreshing and answer == self._session.remote_sdp
         self._session.remote_sdp = answer
         if not unchanged:
@@ -248,9 +235,9 @@ class Offers:
         self._next(now)
 
     def _declined(self, sdp: str, response: Response, now: float) -> None:
-        self._settled()
+        self._completed()
         if response.code in GONE:
-            self._gone(now)
+            self._lost(now)
         elif self._refreshing:
             self._timer.refused(response, now)
             self._next(now)
@@ -266,14 +253,11 @@ class Offers:
             self._session.happened(OfferRefused(response.code))
             self._next(now)
 
-    def _settled(self) -> None:
+    def _completed(self) -> None:
         self._ours = None
-        if self._settle:
-            self._settle.cancel()
+        if self._timeout:
+            self._timeout.cancel()
 
     def _too_long(self, now: float) -> None:
         if self._ours is not None:
             self._session.cancel(self._ours, now)
-
-    def _gone(self, now: float) -> None:
-        self._session.end(Ended(code=408), now, bye=True, reason=TIMED_OUT)

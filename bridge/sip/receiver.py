@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from bridge.sip.boundary import DialogId, InboundPolicy, Invitation, Target
 from bridge.sip.call import SipCall
 from bridge.sip.dialog import Dialog
-from bridge.sip.inbound import Admittance, StatelessReply, check_request, read_invitation
+from bridge.sip.inbound import AdmissionControl, StatelessReply, check_request, read_invitation
 from bridge.sip.message.message import Request, Response, SipError, parse, reply
 from bridge.sip.session import Phase
 from bridge.sip.session_timer import check_interval
@@ -29,12 +29,12 @@ class Receiver:
         stack: Stack,
         calls: Mapping[DialogId, SipCall],
         policy: InboundPolicy,
-        on_invite: Callable[[ServerTransaction, Invitation, float], None],
+        on_invite: Callable[[ServerTransaction, Invitation], None],
     ) -> None:
         self._stack = stack
         self._calls = calls
         self._secret = stack.random(32)
-        self._admittance = Admittance(policy, self._secret, stack.counters)
+        self._admission = AdmissionControl(policy, self._secret, stack.counters)
         self._on_invite = on_invite
         self._delayed = 0
 
@@ -46,7 +46,7 @@ class Receiver:
             message = parse(data, datagram=source.transport == "udp")
         except SipError as error:
             self._stack.counters.malformed += 1
-            if error.request and self._admittance.answers(source):
+            if error.request and self._admission.answers(source):
                 self._mark_source(error.request, source)
                 self._reply(error.request, source, StatelessReply(error.code, error.headers), now)
             return
@@ -107,7 +107,7 @@ class Receiver:
             invite.takes(request, source)
             and (invite.source.host == source.host or self._is_of_trunk(call, source))
         ):
-            self._reply(request, source, self._admittance.no_dialog(request, source), now)
+            self._reply(request, source, self._admission.no_dialog(request, source), now)
             return
         transaction = self._stack.transactions.accept(request, source, now)
         transaction.respond(reply(request, 200, tag=invite.owner), now)
@@ -119,10 +119,10 @@ class Receiver:
         if request.headers.to.tag:
             found = self._dialog_of(request)
             if found is None:
-                self._reply(request, source, self._admittance.no_dialog(request, source), now)
+                self._reply(request, source, self._admission.no_dialog(request, source), now)
                 return
             call, dialog = found
-            if rejection := self._judge_within(call, dialog, request, source, now):
+            if rejection := self._check_within(call, dialog, request, source, now):
                 self._stack.counters.foreign += 1
                 self._reply(request, source, rejection, now)
                 return
@@ -131,27 +131,27 @@ class Receiver:
             transaction.owner = call.session.id
             call.receive(transaction, now)
             return
-        verdict = self._admittance.judge(request, source, now)
-        if isinstance(verdict, StatelessReply):
-            self._reply(request, source, verdict, now)
+        decision = self._admission.check(request, source, now)
+        if isinstance(decision, StatelessReply):
+            self._reply(request, source, decision, now)
             return
         check_request(request)
         if transactions.merged(request):
             raise SipError(482, "a merged request")
-        self._begin(request, source, verdict, now)
+        self._begin(request, source, decision, now)
 
-    def _judge_within(
+    def _check_within(
         self, call: SipCall, dialog: Dialog, request: Request, source: Target, now: float
     ) -> StatelessReply | None:
         """Return the reply to a request in a dialog that its peer does not send; None if it is admitted."""
         if not dialog.may_use(source.transport):
-            return self._admittance.no_dialog(request, source)
+            return self._admission.no_dialog(request, source)
         if dialog.has_peer(source.host):
             return None
-        return self._admittance.judge_within(request, source, call.session.trunks, now)
+        return self._admission.check_within(request, source, call.session.trunks, now)
 
     def _is_of_trunk(self, call: SipCall | None, source: Target) -> bool:
-        return call is not None and self._admittance.is_of(call.session.trunks, source.host)
+        return call is not None and self._admission.is_of(call.session.trunks, source.host)
 
     def _begin(self, request: Request, source: Target, username: str, now: float) -> None:
         """Handle an admitted request outside a dialog."""
@@ -170,7 +170,7 @@ class Receiver:
         invitation = read_invitation(request, source, username, self._replaced)
         transaction = self._stack.transactions.accept(request, source, now)
         transaction.respond(reply(request, 100), now)
-        self._on_invite(transaction, invitation, now)
+        self._on_invite(transaction, invitation)
 
     def _replaced(self, value: str) -> DialogId:
         """Return the dialog that Replaces names (RFC 3891 section 3).

@@ -1,7 +1,9 @@
 """Bindings at registrars (RFC 3261 section 10): created, refreshed before they expire, and removed."""
 
+from itertools import count
 from typing import TYPE_CHECKING
 
+from bridge.backoff import Backoff
 from bridge.sip.boundary import Registration, RegistrationChanged
 from bridge.sip.digest import DigestClient
 from bridge.sip.exchange import Exchange
@@ -13,8 +15,7 @@ from bridge.sip.stack import Stack
 if TYPE_CHECKING:
     from bridge.sip.transaction.timers import Timer
 
-FIRST_PAUSE = 5.0
-MAX_PAUSE = 900.0
+BACKOFF = Backoff(5.0, 900.0)
 MIN_EXPIRES = 30.0
 """Seconds; the shortest interval between refreshes, even where a registrar grants less."""
 MAX_EXPIRES = 86_400
@@ -29,7 +30,7 @@ class Registrar:
         self._digest = DigestClient(registration.credentials, stack.random)
         self._call_id = stack.token(12)
         self._tag = stack.token()
-        self._number = 0
+        self._next_number = count(1).__next__
         self._expires = registration.expires
         self._failures = 0
         self._too_brief = 0
@@ -52,10 +53,6 @@ class Registrar:
         self._exchange = None
         if self._timer:
             self._timer.cancel()
-
-    def _next_number(self) -> int:
-        self._number += 1
-        return self._number
 
     def _send(self, expires: int, now: float) -> None:
         registration, stack = self._registration, self._stack
@@ -91,9 +88,8 @@ class Registrar:
         elif response.code == 423 and self._asked_for_more(response):
             self._send(self._expires, now)
         else:
-            pause = self._pause(response)
             self._failures += 1
-            self._timer = self._stack.timers.at(now + pause, self.start)
+            self._timer = self._stack.timers.at(now + self._pause(response), self.start)
             self._stack.emit(RegistrationChanged(name, registered=False, code=response.code))
 
     def _granted(self, response: Response, now: float) -> None:
@@ -132,6 +128,6 @@ class Registrar:
 
     def _pause(self, response: Response) -> float:
         """Return the seconds to the next attempt: exponential back-off with jitter, at least Retry-After."""
-        longest = min(FIRST_PAUSE * 2.0 ** min(self._failures, 10), MAX_PAUSE)
+        longest = BACKOFF.after(self._failures)
         asked = float(min(response.headers.number("retry-after") or 0, 3600))
         return max(longest * (0.5 + 0.5 * self._stack.fraction()), asked)

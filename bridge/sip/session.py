@@ -39,7 +39,7 @@ class Session:
         stack: Stack,
         dialog_id: DialogId,
         digest: DigestClient,
-        on_closed: Callable[[DialogId], None],
+        on_closed: Callable[[DialogId], object],
     ) -> None:
         self.id = dialog_id
         self.stack = stack
@@ -89,11 +89,15 @@ class Session:
         return request
 
     def send(
-        self, request: Request, on_response: Callable[[Response, float], None], now: float
+        self,
+        request: Request,
+        on_response: Callable[[Response, float], None],
+        now: float,
+        dialog: "Dialog | None" = None,
     ) -> Exchange:
-        """Send a request in the dialog."""
-        assert self.dialog
-        dialog = self.dialog
+        """Send a request in the dialog, or in that with another fork."""
+        dialog = dialog or self.dialog
+        assert dialog
         exchange = Exchange(
             self.stack, dialog.target(), self.digest, dialog.next_number, on_response
         )
@@ -106,7 +110,7 @@ class Session:
         if exchange.proceeding:
             cancel = hop_request(exchange.request, "CANCEL")
             cancel.headers.put("Reason", NORMAL_CLEARING)
-            self.stack.transactions.send(cancel, exchange.target, _ignore, now)
+            self.stack.transactions.send(cancel, exchange.target, ignore, now)
 
     def response(
         self, request: Request, code: int, *headers: tuple[str, str], body: bytes = b""
@@ -175,5 +179,5 @@ class Session:
         self._timers.clear()
 
 
-def _ignore(_response: Response, _now: float) -> None:
+def ignore(_response: Response, _now: float) -> None:
     """Ignore a response."""

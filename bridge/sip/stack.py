@@ -2,8 +2,7 @@
 
 from collections.abc import Callable
 
-from bridge.sip.boundary import Local, Output, Send, Target
-from bridge.sip.counters import Counters
+from bridge.sip.boundary import Counters, Local, Output, Send, Target
 from bridge.sip.message.headers import Headers
 from bridge.sip.message.message import Request
 from bridge.sip.message.values import escape, host_text

@@ -6,16 +6,19 @@ wait meanwhile.
 """
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 import msgspec
 
 from bridge.call.model import CallRecord, LegStatistics
-from bridge.call.record.ended_call import CallReport, PackedLeg
-from bridge.call.record.search import CallEntry, CallSearch, party_key
-from bridge.db.database import Connection, marks
+from bridge.call.record.ended_call import CallReport
+from bridge.call.record.quality import LegQuality
+from bridge.call.record.search import CallSearch, party_key
+from bridge.call.record.timeline import PackedTimeline, Timeline
+from bridge.call.view import CallView
+from bridge.db.database import Connection, count_rows, marks
 from bridge.stores import transcripts
 
 EXAMINED: Final = 1000
@@ -25,7 +28,7 @@ _FIRST: Final = (1e12, "")
 """Stands before the newest call."""
 
 
-class Place(NamedTuple):
+class Cursor(NamedTuple):
     """A call's place in the order of all: newest first, by their beginning and id."""
 
     started_at: float
@@ -38,7 +41,7 @@ class Page:
 
     found: list[bytes]
     """Encoded entries (`read_entry`), newest first."""
-    next: Place | None
+    next: Cursor | None
     """The last call examined, after which the search goes on; None at its end."""
 
 
@@ -46,25 +49,20 @@ class Page:
 class Row:
     """A call, encoded; made outside the database's thread, but for the compression."""
 
-    entry: CallEntry
+    entry: CallView
     record: bytes
     report: bytes
     timeline: bytes
 
 
-def encode(entry: CallEntry, report: CallReport, timelines: list[PackedLeg]) -> Row:
+def encode(report: CallReport, timelines: Sequence[LegQuality]) -> Row:
     """Return a call to be inserted."""
     return Row(
-        entry,
-        msgspec.json.encode(_without_figures(report.record)),
-        msgspec.json.encode(report),
-        msgspec.msgpack.encode(timelines),
+        entry=report.view,
+        record=msgspec.json.encode(_without_figures(report.record)),
+        report=msgspec.json.encode(report),
+        timeline=msgspec.msgpack.encode(timelines, enc_hook=Timeline.pack),
     )
-
-
-def insert(connection: Connection, row: Row) -> None:
-    """Insert an ended call, unless it is there."""
-    insert_all(connection, [row])
 
 
 def insert_all(connection: Connection, rows: Iterable[Row]) -> None:
@@ -102,7 +100,7 @@ def insert_all(connection: Connection, rows: Iterable[Row]) -> None:
         )
 
 
-def _columns(entry: CallEntry) -> dict[str, object]:
+def _columns(entry: CallView) -> dict[str, object]:
     at, call_id = entry.key
     over = entry.ended_at or entry.started_at
     return {
@@ -120,7 +118,7 @@ def _columns(entry: CallEntry) -> dict[str, object]:
     }
 
 
-def page(connection: Connection, search: CallSearch, *, after: Place | None, limit: int) -> Page:
+def page(connection: Connection, search: CallSearch, *, after: Cursor | None, limit: int) -> Page:
     """Search from a place on, through at most `EXAMINED` calls, until `limit` have been found."""
     query, values = page_query(search, after, limit)
     rows = connection.execute(query, values).fetchall()
@@ -129,13 +127,13 @@ def page(connection: Connection, search: CallSearch, *, after: Place | None, lim
         if entry is not None:
             found.append(entry)
         if len(found) == limit:
-            return Page(found, Place(at, call_id))
-    last = Place(*rows[-1][:2]) if len(rows) == values["examined"] else None
+            return Page(found, Cursor(at, call_id))
+    last = Cursor(*rows[-1][:2]) if len(rows) == values["examined"] else None
     return Page(found, last)
 
 
 def page_query(
-    search: CallSearch, after: Place | None, limit: int
+    search: CallSearch, after: Cursor | None, limit: int
 ) -> tuple[str, dict[str, str | float | None]]:
     """Return the query of one page and its values.
 
@@ -157,12 +155,29 @@ def page_query(
         "text": search.wanted_text,
     }
     table = "p" if search.problem else "r"
-    equal = _equal(search)
-    examined = _examined(search, table)
+    by_age = {
+        f"{table}.line = :line": search.line,
+        f"{table}.started_at >= :since": search.since,
+        f"{table}.started_at < :until": search.until,
+        "p.code = :code": search.problem,
+    }
+    examined = [f"({table}.started_at, {table}.call_id) < (:at, :id)", *_asked(by_age)]
+    equal = _asked(
+        {
+            "from_party = :from": search.from_,
+            "to_party = :to": search.to,
+            "reason = :reason": search.reason,
+        }
+    )
     if equal and not search.problem and search.line is not None:
-        # The first has an index; with a second one the calls examined would not be bounded.
+        # Each of these has an index; with a second one the calls examined would not be bounded.
         examined.append(f"r.{equal.pop(0)}")
-    wanted = equal + _without_index(search)
+    without_index = {
+        "direction = :direction": search.direction,
+        "mos <= :mos": search.max_mos,
+        "instr(words, :text) > 0": search.text,
+    }
+    wanted = equal + _asked(without_index)
     values["examined"] = max(limit, EXAMINED) if wanted else limit
     # Of a left join SQLite reads the left table first; each of its rows has one on the right.
     tables = (
@@ -179,50 +194,18 @@ def page_query(
     )
 
 
-def _examined(search: CallSearch, table: str) -> list[str]:
-    """Return the conditions that the indexes by age of a table have."""
-    conditions = [f"({table}.started_at, {table}.call_id) < (:at, :id)"]
-    if search.line is not None:
-        conditions.append(f"{table}.line = :line")
-    if search.since is not None:
-        conditions.append(f"{table}.started_at >= :since")
-    if search.until is not None:
-        conditions.append(f"{table}.started_at < :until")
-    if search.problem:
-        conditions.append("p.code = :code")
-    return conditions
+def _asked(conditions: Mapping[str, object]) -> list[str]:
+    """Return the conditions whose values a search has."""
+    return [condition for condition, value in conditions.items() if value not in (None, "")]
 
 
-def _equal(search: CallSearch) -> list[str]:
-    """Return the conditions that have an index of their own each, of which one can be used."""
-    conditions = []
-    if search.from_:
-        conditions.append("from_party = :from")
-    if search.to:
-        conditions.append("to_party = :to")
-    if search.reason:
-        conditions.append("reason = :reason")
-    return conditions
-
-
-def _without_index(search: CallSearch) -> list[str]:
-    conditions = []
-    if search.direction is not None:
-        conditions.append("direction = :direction")
-    if search.max_mos is not None:
-        conditions.append("mos <= :mos")
-    if search.text:
-        conditions.append("instr(words, :text) > 0")
-    return conditions
-
-
-def read_entry(stored: bytes) -> CallEntry:
+def read_entry(stored: bytes) -> CallView:
     """Decode an entry.
 
     Raises:
         msgspec.ValidationError: a newer version wrote it.
     """
-    return msgspec.json.decode(stored, type=CallEntry)
+    return msgspec.json.decode(stored, type=CallView)
 
 
 def read_report(connection: Connection, *, call_id: str, line: str | None) -> CallReport | None:
@@ -239,12 +222,19 @@ def read_report(connection: Connection, *, call_id: str, line: str | None) -> Ca
     return msgspec.json.decode(zlib.decompress(row[0]), type=CallReport) if row else None
 
 
-def read_timeline(connection: Connection, call_id: str) -> list[PackedLeg]:
+def read_timelines(connection: Connection, call_id: str) -> tuple[LegQuality, ...]:
     """Return the timelines of a call's legs; none of an unknown call."""
     row = connection.execute(
         "SELECT timeline FROM call_details WHERE call_id = ?", (call_id,)
     ).fetchone()
-    return msgspec.msgpack.decode(zlib.decompress(row[0]), type=list[PackedLeg]) if row else []
+    if row is None:
+        return ()
+    packed = zlib.decompress(row[0])
+    return msgspec.msgpack.decode(packed, type=tuple[LegQuality, ...], dec_hook=_timeline)
+
+
+def _timeline(_: type, packed: object) -> Timeline:
+    return Timeline.unpack(msgspec.convert(packed, PackedTimeline))
 
 
 def delete(connection: Connection, call_id: str) -> None:
@@ -281,10 +271,7 @@ def read_records(connection: Connection, line: str, *, offset: int, limit: int) 
 
 def count(connection: Connection, line: str) -> int:
     """Return how many calls of a line there are."""
-    [found] = connection.execute(
-        "SELECT count(*) FROM call_records WHERE line = ?", (line,)
-    ).fetchone()
-    return int(found)
+    return count_rows(connection, "call_records WHERE line = ?", (line,))
 
 
 def known(connection: Connection, call_ids: list[str]) -> set[str]:

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from bridge.db.database import Connection, marks
+from bridge.db.database import Connection, count_rows, marks
 from bridge.stores import endpoints
 from bridge.stores.endpoints import Endpoint
 from bridge.wire.call_event import CallEvent
@@ -158,10 +158,7 @@ def due(
 
 def waiting(connection: Connection, node: int) -> int:
     """Count a node's pending deliveries."""
-    row = connection.execute(
-        "SELECT count(*) FROM deliveries WHERE node = ? AND dead_at IS NULL", (node,)
-    ).fetchone()
-    return int(row[0])
+    return count_rows(connection, "deliveries WHERE node = ? AND dead_at IS NULL", (node,))
 
 
 class Outcome(msgspec.Struct, frozen=True, array_like=True):
@@ -192,7 +189,11 @@ def conclude(connection: Connection, outcome: Outcome) -> None:
             ),
         )
     if outcome.due_at is None:
-        _advance(connection, outcome.lane, outcome.at)
+        connection.execute(
+            "UPDATE deliveries SET due = ? WHERE seq = "
+            "(SELECT min(seq) FROM deliveries WHERE lane = ? AND dead_at IS NULL) AND due IS NULL",
+            (outcome.at, outcome.lane),
+        )
 
 
 def dead(connection: Connection, line: str, *, after: int, limit: int) -> list[Dead]:
@@ -265,11 +266,3 @@ def _append(connection: Connection, rows: list[_Row]) -> None:
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             values,
         )
-
-
-def _advance(connection: Connection, lane: str, now: float) -> None:
-    connection.execute(
-        "UPDATE deliveries SET due = ? WHERE seq = "
-        "(SELECT min(seq) FROM deliveries WHERE lane = ? AND dead_at IS NULL) AND due IS NULL",
-        (now, lane),
-    )

@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 
 from bridge.call.model import CallFacts, CallId, CallRecord, Direction, EndReason, LineName, State
 from bridge.call.quota import Quota
-from bridge.db.database import Connection, wall_time
+from bridge.db.database import Connection, count_rows, wall_time
 
 FOLDER: Final = "nodes"
 """Below the data folder: the nodes' sockets."""
@@ -37,8 +37,9 @@ def insert(
     Raises:
         LimitExceeded: the limit of all nodes, or the line's share of it, is reached.
     """
-    of_line = _count(connection, "ended_at IS NULL AND line = ?", facts.line)
-    quota.check(of_line=of_line, of_all=_count(connection, "ended_at IS NULL"))
+    live = "calls WHERE ended_at IS NULL"
+    of_line = count_rows(connection, f"{live} AND line = ?", (facts.line,))
+    quota.check(of_line=of_line, of_all=count_rows(connection, live))
     connection.execute(
         "INSERT INTO calls (call_id, node, boot, line, peer, direction, started_at) "
         "VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -109,11 +110,6 @@ def spend(connection: Connection, key: bytes, spend: Spend) -> float:
         (key, tokens, at),
     )
     return tokens
-
-
-def _count(connection: Connection, where: str, *values: str) -> int:
-    found = connection.execute(f"SELECT count(*) FROM calls WHERE {where}", values)  # noqa: S608
-    return int(found.fetchone()[0])
 
 
 def _find(connection: Connection, where: str, *values: str | int) -> list[CallRecord]:

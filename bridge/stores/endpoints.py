@@ -54,8 +54,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     def receiver(self, link: Callable[[str, str], str]) -> Receiver:
         """What deliveries to it depend on; `link` signs a path to a recording's file."""
 
-        def file_url(recording_id: str, form: str) -> str:
-            return self.base and self.base + link(recording_id, form)
+        def file_url(recording_id: str, file_format: str) -> str:
+            return self.base and self.base + link(recording_id, file_format)
 
         return Receiver(self.style, self.format, self.token, self.test, file_url)
 

@@ -6,25 +6,24 @@ any node has written since the last number.
 """
 
 import asyncio
-import contextlib
 import logging
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
-from datetime import UTC, datetime
 from functools import partial
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
 from bridge.call.model import LineName
-from bridge.db.database import Connection, Database
+from bridge.db.database import Connection, Database, wall_time
 from bridge.errors import DatabaseLost
 from bridge.metrics.events import EventMetrics
 from bridge.settings.model import Events
 from bridge.stores import events
 from bridge.stores.deliveries import Callback
 from bridge.stores.events import Numbered
-from bridge.stores.nodes import Members
+from bridge.stores.nodes import Member
+from bridge.tasks import wait_set
 from bridge.wire.call_event import CallEvent, EventType
 from bridge.wire.webhook.formats import Style
 
@@ -64,6 +63,17 @@ LOGGED: Final = {
 """Fields of an event's data that are logged, and their names in the log: ids, numbers of seconds, closed sets."""
 
 
+class OwnNode(Protocol):
+    """What of `cluster.membership.Membership` the log needs."""
+
+    own: Member
+    several: bool
+    fenced: asyncio.Event
+
+    def now(self) -> float:
+        """Return the time on the clock that all nodes share, in Unix seconds."""
+
+
 class EventLog:
     """All events of a bridge, as one node sees them."""
 
@@ -71,7 +81,7 @@ class EventLog:
         self,
         database: Database,
         *,
-        members: Members,
+        members: OwnNode,
         metrics: EventMetrics,
         subscribes: Callable[[LineName], bool] = lambda line: True,
     ) -> None:
@@ -114,14 +124,14 @@ class EventLog:
                 at=self._members.now(),
             )
         except (TypeError, ValueError):
-            log.exception("event.unwritable", extra={"type": event.type})
+            log.exception("event.encode_failed", extra={"type": event.type})
             return
         trace(event)
         self._database.append(EVENT, msgspec.msgpack.encode(entry), then=self.written)
 
-    async def settled(self) -> None:
+    async def flush(self) -> None:
         """Wait until all events so far are on disk."""
-        await self._database.settled()
+        await self._database.flush()
 
     async def last(self) -> int:
         """Return the number of the last event."""
@@ -151,10 +161,7 @@ class EventLog:
                     continue
                 if self._closed:
                     return
-                try:
-                    async with asyncio.timeout(idle):
-                        await listener.woken.wait()
-                except TimeoutError:
+                if not await wait_set(listener.woken, idle):
                     yield None
         finally:
             self._listeners.discard(listener)
@@ -170,19 +177,16 @@ class EventLog:
                 listener.woken.set()
 
     async def _run(self, kept: Events) -> None:
-        loop = asyncio.get_running_loop()
         swept = wiped = -SWEEP_SECONDS
         while True:
-            if loop.time() - swept >= SWEEP_SECONDS:
-                swept = loop.time()
+            if self._loop.time() - swept >= SWEEP_SECONDS:
+                swept = self._loop.time()
                 self._forget(kept)
-            if loop.time() - wiped >= DIGITS_SECONDS:
-                wiped = loop.time()
+            if self._loop.time() - wiped >= DIGITS_SECONDS:
+                wiped = self._loop.time()
                 self._forget_digits(kept)
             alone = not self._members.several or not self._listeners
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(DIGITS_SECONDS if alone else POLL_SECONDS):
-                    await self._woken.wait()
+            await wait_set(self._woken, DIGITS_SECONDS if alone else POLL_SECONDS)
             self._woken.clear()
             if self._listeners and self._database.reachable:
                 await self._pass_on()
@@ -221,7 +225,7 @@ class EventLog:
         except DatabaseLost:
             pass  # logged there; what is new is read when it is back
         except Exception:  # must not end the loop
-            log.exception("events.unread")
+            log.exception("events.read_failed")
 
     async def read(
         self, after: int, line: LineName | None = None, call_id: str | None = None
@@ -230,12 +234,12 @@ class EventLog:
         return await self._database.read(events.read, after=after, line=line, call_id=call_id)
 
     def _forget(self, kept: Events) -> None:
-        now = _now().timestamp()
-        before, dead_before = now - kept.kept_seconds, now - kept.dead_seconds
+        now = wall_time()
+        before, dead_before = now - kept.kept_seconds, now - kept.dead_letter_seconds
         self._database.post(partial(events.forget, events_before=before, dead_before=dead_before))
 
     def _forget_digits(self, kept: Events) -> None:
-        before = _now().timestamp() - kept.digits_seconds
+        before = wall_time() - kept.digits_seconds
         self._database.post(partial(events.forget_digits, ended_before=before))
 
 
@@ -299,7 +303,3 @@ def callback_of(event: CallEvent) -> Callback | None:
         return Callback(event.callback_url, Style.WAVIX_TRANSCRIPTION)
     url = event.callback_url or (event.call.callback_url if event.call else "")
     return Callback(url, Style.WAVIX) if url else None
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

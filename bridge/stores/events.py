@@ -58,15 +58,10 @@ def entry_of(
 
 
 def insert(
-    connection: Connection,
-    event: CallEvent,
-    *,
-    own: Member,
-    callback: Callback | None,
-    without: frozenset[Style] = frozenset(),
+    connection: Connection, event: CallEvent, *, own: Member, callback: Callback | None
 ) -> bool:
     """Insert one event; return whether there was none with its id."""
-    return insert_all(connection, [entry_of(event, own, callback, without)]) == 1
+    return insert_all(connection, [entry_of(event, own, callback)]) == 1
 
 
 def insert_all(connection: Connection, entries: Sequence[Entry]) -> int:
@@ -80,8 +75,8 @@ def insert_all(connection: Connection, entries: Sequence[Entry]) -> int:
         "INSERT INTO events (id, line, call_id, at, body) VALUES (?, ?, ?, ?, ?) "
         "ON CONFLICT (id) DO NOTHING RETURNING id, seq",
         [
-            (event.id, event.line, _call_id(event), event.at.timestamp(), entry.body)
-            for event, entry in zip(events, entries, strict=True)
+            (one.id, one.line, one.call and one.call.id, one.at.timestamp(), entry.body)
+            for one, entry in zip(events, entries, strict=True)
         ],
     )
     numbers: dict[str, int] = dict(rows.fetchall())
@@ -105,7 +100,7 @@ def insert_all(connection: Connection, entries: Sequence[Entry]) -> int:
 def insert_timely(connection: Connection, entries: Sequence[Entry]) -> set[str]:
     """Insert events, but not what a process did after it was found to have ended.
 
-    Returns the boot ids of the processes that have ended: their calls have yet to be ended once more.
+    Returns the boot ids of the processes that have ended: their calls have to be ended again.
     """
     found = {boot: nodes.ended_at(connection, boot) for boot in {one.boot for one in entries}}
     ended = {boot: at for boot, at in found.items() if at is not None}
@@ -179,10 +174,6 @@ def erase(connection: Connection, *, line: str, call_id: str) -> None:
     connection.executemany("DELETE FROM deliveries WHERE event = ?", numbers)
     connection.executemany("DELETE FROM digit_events WHERE event = ?", numbers)
     connection.executemany("DELETE FROM events WHERE seq = ?", numbers)
-
-
-def _call_id(event: CallEvent) -> str | None:
-    return event.call.id if event.call else None
 
 
 def _keep_digits(connection: Connection, events: list[tuple[int, CallEvent]]) -> None:

@@ -4,18 +4,16 @@ Every process registers before it writes anything that names its node; every fun
 transaction of `Database`.
 """
 
-import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from typing import Final
 
 from bridge.db.database import Connection
 from bridge.errors import SetupError
 from bridge.http.node_signature import RowSigner
+from bridge.settings.model import MAX_NODES
 from bridge.wire.node_signature import NodeRow
 
-MAX_NODES: Final = 256
-"""A call's id has one byte for its node."""
 KEPT_SECONDS: Final = 30 * 86400.0
 """How long a process that has ended stays registered, so that nothing more is accepted from it."""
 
@@ -49,49 +47,17 @@ class Member:
     load: NodeLoad = NodeLoad()
 
 
-class Members(Protocol):
-    """The nodes of a bridge, as one of them knows them."""
+def register(connection: Connection, own: Member, *, launch_id: str, now: float) -> None:
+    """Register a process without a lease: those of other launches, and an earlier one of its number, have ended.
 
-    @property
-    def own(self) -> Member:
-        """This process."""
-
-    @property
-    def several(self) -> bool:
-        """Whether there may be others, now or later."""
-
-    @property
-    def fenced(self) -> asyncio.Event:
-        """Set when this process was declared dead: its calls end without events, and it exits."""
-
-    def others(self) -> list[Member]:
-        """Return the other nodes that are alive, by number; at most a second old."""
-
-    def find(self, node: int) -> Member | None:
-        """Return a node that is alive, this one too."""
-
-    def now(self) -> float:
-        """Return the time on the clock that all nodes share, in Unix seconds."""
-
-    def follow_lost(self, follower: Callable[[Member], None]) -> None:
-        """Call a function for each lost node once this one has taken over what it left."""
-
-
-def register(connection: Connection, own: Member, *, run: str, now: float) -> None:
-    """Register a process without a lease: those of other runs, and an earlier one of its number, have ended.
-
-    `run` names what has started it: its supervisor, or itself.
+    `launch_id` names what has started it: its supervisor, or itself.
     """
     connection.execute(
         "UPDATE nodes SET ended_at = ?1 WHERE ended_at IS NULL AND lease_until IS NULL "
         "AND boot <> ?2 AND (run <> ?3 OR node = ?4)",
-        (now, own.boot, run, own.node),
+        (now, own.boot, launch_id, own.node),
     )
-    connection.execute(
-        "INSERT INTO nodes (boot, node, run, machine, url, started_at) VALUES (?, ?, ?, ?, ?, ?)",
-        (own.boot, own.node, run, own.machine, own.url, now),
-    )
-    connection.execute("DELETE FROM nodes WHERE ended_at < ?", (now - KEPT_SECONDS,))
+    _insert(connection, own, launch_id, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +79,13 @@ class Lease:
 
 
 def join(
-    connection: Connection, own: Member, *, run: str, now: float, lease: float, signer: RowSigner
+    connection: Connection,
+    own: Member,
+    *,
+    launch_id: str,
+    now: float,
+    lease: float,
+    signer: RowSigner,
 ) -> Member:
     """Register a process with a lease of so many seconds; returns it under the least number that no other has.
 
@@ -127,21 +99,7 @@ def join(
             f"data.url: {MAX_NODES} nodes use this database, more than there can be; stop some of them"
         )
     own, until = replace(own, node=min(free)), now + lease
-    connection.execute(
-        "INSERT INTO nodes (boot, node, run, machine, url, started_at, lease_until, signature) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            own.boot,
-            own.node,
-            run,
-            own.machine,
-            own.url,
-            now,
-            until,
-            signer.sign(_row(own, until)),
-        ),
-    )
-    connection.execute("DELETE FROM nodes WHERE ended_at < ?", (now - KEPT_SECONDS,))
+    _insert(connection, own, launch_id, now, until, signer.sign(_row(own, until)))
     return own
 
 
@@ -194,14 +152,22 @@ def leases(connection: Connection) -> list[Lease]:
     ]
 
 
-def end(connection: Connection, boots: Collection[str], *, now: float) -> list[str]:
-    """Record that processes have ended; return those of which that was not known."""
-    return _end(connection, boots, "", now)
+def end(
+    connection: Connection, boots: Collection[str], *, now: float, certain: bool = True
+) -> list[str]:
+    """Record that processes have ended; return those of which that was not known.
 
-
-def end_expired(connection: Connection, boots: Collection[str], *, now: float) -> list[str]:
-    """Record that processes have ended, unless they have renewed their leases; return which."""
-    return _end(connection, boots, "AND lease_until < ?1", now)
+    Unless it is `certain`, those that have renewed their leases go on.
+    """
+    unless = "" if certain else "AND lease_until < ?1"
+    return [
+        boot
+        for boot in boots
+        if connection.execute(
+            f"UPDATE nodes SET ended_at = ?1 WHERE boot = ?2 AND ended_at IS NULL {unless}",  # noqa: S608
+            (now, boot),
+        ).rowcount
+    ]
 
 
 def ended_at(connection: Connection, boot: str) -> float | None:
@@ -214,12 +180,14 @@ def _row(member: Member, until: float) -> NodeRow:
     return NodeRow(member.machine, member.boot, member.url, until)
 
 
-def _end(connection: Connection, boots: Collection[str], unless: str, now: float) -> list[str]:
-    return [
-        boot
-        for boot in boots
-        if connection.execute(
-            f"UPDATE nodes SET ended_at = ?1 WHERE boot = ?2 AND ended_at IS NULL {unless}",  # noqa: S608
-            (now, boot),
-        ).rowcount
-    ]
+def _insert(
+    connection: Connection, own: Member, launch_id: str, now: float, *lease: float | str
+) -> None:
+    """Insert a node; `lease` is its end and signature, if it has one. Delete what has ended long ago."""
+    until, signature = lease or (None, "")
+    connection.execute(
+        "INSERT INTO nodes (boot, node, run, machine, url, started_at, lease_until, signature) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (own.boot, own.node, launch_id, own.machine, own.url, now, until, signature),
+    )
+    connection.execute("DELETE FROM nodes WHERE ended_at < ?", (now - KEPT_SECONDS,))

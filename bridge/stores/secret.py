@@ -3,20 +3,17 @@
 import contextlib
 import hmac
 import secrets
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
-from bridge.db.database import Connection, Engine
+from bridge.db.database import Connection, Engine, transaction
 
 FILE: Final = "tickets.secret"
 """Where versions before had it, below the data folder."""
 BYTES: Final = 32
 IDENTITY_BYTES: Final = 16
 _NAME: Final = "tickets"
-
-Result = TypeVar("Result")
 
 
 def shared_secret(engine: Engine, folder: Path) -> bytes:
@@ -28,7 +25,13 @@ def shared_secret(engine: Engine, folder: Path) -> bytes:
         SetupError: the database cannot be used.
         DatabaseFailed: it could not be kept.
     """
-    secret = _at_once(engine, lambda connection: _take_over(connection, folder))
+
+    def run() -> bytes:
+        with contextlib.closing(engine.open()) as session, transaction(session):
+            return _take_over(session, folder)
+
+    with ThreadPoolExecutor(1) as thread:  # of its own: an engine may have an event loop
+        secret = thread.submit(run).result()
     # No longer needed, and nothing that should be read by others.
     (folder / FILE).unlink(missing_ok=True)
     return secret
@@ -53,21 +56,3 @@ def _take_over(connection: Connection, folder: Path) -> bytes:
             found = (folder / FILE).read_bytes()
         connection.execute("INSERT INTO secrets (name, value) VALUES (?, ?)", (_NAME, found))
     return found
-
-
-def _at_once(engine: Engine, work: Callable[[Connection], Result]) -> Result:
-    """Run one transaction in a thread of its own: an engine may have an event loop."""
-
-    def run() -> Result:
-        with contextlib.closing(engine.open()) as session:
-            session.begin()
-            try:
-                result = work(session)
-                session.commit()
-            except BaseException:
-                session.rollback()
-                raise
-            return result
-
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(run).result()

@@ -6,7 +6,7 @@ a finished one are compressed into its row.
 
 import zlib
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Final
 
 import msgspec
@@ -19,11 +19,12 @@ from bridge.call.transcript import (
     TranscriptStatus,
     in_order,
 )
-from bridge.db.database import Connection
+from bridge.db.database import Connection, count_rows
 
+_FIELDS: Final = tuple(field.name for field in fields(Transcript))
 _OPEN: Final = ", ".join(f"'{status}'" for status in sorted(UNFINISHED))
 _OWN: Final = "instr(:others, substr(call_id, 1, 2)) = 0"
-"""Condition: a call of a process's share, or of none that lives (`media.share.Share.of_all`)."""
+"""Condition: a call of a process's share, or of none that lives (`stores.share.Share.of_all`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +56,8 @@ def insert(
 
 def unfinished(connection: Connection, line: str) -> int:
     """Return how many transcripts of a line are not finished."""
-    query = f"SELECT count(*) FROM transcripts WHERE status IN ({_OPEN}) AND line = ?"  # noqa: S608
-    [found] = connection.execute(query, (line,)).fetchone()
-    return int(found)
+    which = f"transcripts WHERE status IN ({_OPEN}) AND line = ?"
+    return count_rows(connection, which, (line,))
 
 
 def add_phrase(connection: Connection, call_id: str, key: str, phrase: Phrase) -> bool:
@@ -170,28 +170,18 @@ def find(connection: Connection, call_id: str, line: str | None = None) -> Trans
         msgspec.ValidationError: a newer version wrote it.
     """
     row = connection.execute(
-        "SELECT call_id, line, mode, status, requested_at, finished_at, failure, missing, phrases "
-        "FROM transcripts WHERE call_id = ?1 AND line = coalesce(?2, line)",
+        f"SELECT {', '.join(_FIELDS)} FROM transcripts "  # noqa: S608
+        "WHERE call_id = ?1 AND line = coalesce(?2, line)",
         (call_id, line),
     ).fetchone()
     if row is None:
         return None
-    packed = row[-1]
-    if packed is None:
-        phrases = in_order(_loose(connection, call_id))
+    found = dict(zip(_FIELDS, row, strict=True))
+    if (packed := found["phrases"]) is None:
+        found["phrases"] = in_order(_loose(connection, call_id))
     else:
-        phrases = msgspec.json.decode(zlib.decompress(packed), type=tuple[Phrase, ...])
-    return Transcript(
-        call_id=row[0],
-        line=row[1],
-        mode=Transcribe(row[2]),
-        status=TranscriptStatus(row[3]),
-        requested_at=row[4],
-        finished_at=row[5],
-        failure=row[6],
-        missing=row[7],
-        phrases=phrases,
-    )
+        found["phrases"] = msgspec.json.decode(zlib.decompress(packed), type=tuple[Phrase, ...])
+    return msgspec.convert(found, Transcript)
 
 
 def delete(connection: Connection, call_id: str) -> None:
@@ -202,9 +192,7 @@ def delete(connection: Connection, call_id: str) -> None:
 
 def waiting(connection: Connection, own: Mapping[str, str]) -> int:
     """Return how many jobs of a node wait."""
-    query = f"SELECT count(*) FROM transcripts WHERE status = 'waiting' AND {_OWN}"  # noqa: S608
-    [found] = connection.execute(query, own).fetchone()
-    return int(found)
+    return count_rows(connection, f"transcripts WHERE status = 'waiting' AND {_OWN}", own)
 
 
 def forget(connection: Connection, *, requested_before: float) -> None:

@@ -15,7 +15,7 @@ from typing import Final, TypeAlias
 from bridge.cluster.sockets import listen
 from bridge.errors import BridgeError, SettingsError
 from bridge.stores.directory import FOLDER
-from bridge.tasks import Tasks
+from bridge.tasks import Tasks, wait_set
 from bridge.wire import supervision
 from bridge.wire.supervision import Done, DrainNodes, Failed, Progress, Reply, Request
 
@@ -79,7 +79,8 @@ async def _answer(
             writer.write(supervision.serialize(reply))
 
     try:
-        request = await _read(reader)
+        async with asyncio.timeout(REQUEST_SECONDS):
+            request = supervision.request(await reader.readline())
         if request is None:
             send(Failed(text="this version of the bridge does not know the command"))
             return
@@ -93,11 +94,6 @@ async def _answer(
         writer.close()
 
 
-async def _read(reader: asyncio.StreamReader) -> Request | None:
-    async with asyncio.timeout(REQUEST_SECONDS):
-        return supervision.request(await reader.readline())
-
-
 async def report_calls(
     left: Callable[[], tuple[int, float | None]], over: asyncio.Event, report: Report
 ) -> None:
@@ -105,15 +101,13 @@ async def report_calls(
     last = ""
     while not over.is_set():
         calls, seconds = left()
-        text = f"{calls} call{'s' * (calls != 1)} left"
+        text = f"{calls} {'call' if calls == 1 else 'calls'} left"
         if seconds is not None:
             text += f", {seconds:.0f} s left"
         if text != last:
             report(Progress(text=text, begun=True))
         last = text
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(REPORT_SECONDS):
-                await over.wait()
+        await wait_set(over, REPORT_SECONDS)
 
 
 def refuse_upgrade(request: Request) -> DrainNodes:

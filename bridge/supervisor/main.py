@@ -3,14 +3,13 @@
 import asyncio
 import contextlib
 import fcntl
-import os
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
 
-from bridge.errors import SettingsError
+from bridge.db import folder_lock
 from bridge.http import local_token
 from bridge.http.listener import open_cluster_listeners, open_listeners
 from bridge.settings.model import Settings
@@ -19,7 +18,7 @@ from bridge.supervisor import signals
 from bridge.supervisor.control import control_path, serving
 from bridge.supervisor.fleet import Fleet
 from bridge.supervisor.orders import Orders, read_settings
-from bridge.supervisor.slots import assign_places
+from bridge.supervisor.slots import assign_slots
 
 
 def run(settings: Settings, config: Path | None = None) -> None:
@@ -29,12 +28,14 @@ def run(settings: Settings, config: Path | None = None) -> None:
         SetupError: A socket cannot be opened, the data folder is in use, or a node cannot start.
     """
     chosen = read_settings(msgspec.json.encode(settings))
-    assign_places(chosen.read)  # refuses too few ports before anything is opened
+    assign_slots(chosen.read)  # refuses too few ports before anything is opened
     folder = Path(settings.data.dir) / FOLDER
-    for private in (folder.parent, folder):
-        private.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    # Two bridges would take over each other's calls.
+    refusal = f"data.dir: another bridge uses {folder.parent}; each needs its own"
+    lock = folder_lock.locked(folder / "lock", fcntl.LOCK_EX, refusal)
     host, port = settings.http.host, settings.http.port
-    with _locked(folder), contextlib.ExitStack() as sockets:
+    with lock, contextlib.ExitStack() as sockets:
         cluster = settings.cluster
         opened = open_listeners(host, port) + open_cluster_listeners(cluster.host, cluster.port)
         listeners = [sockets.enter_context(listener) for listener in opened]
@@ -61,19 +62,3 @@ async def _run(
     )
     async with serving(control_path(data), orders.perform):
         await fleet.run()
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Lock the data folder: two bridges would take over each other's calls."""
-    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise SettingsError(
-                f"data.dir: another bridge uses {folder.parent}; each needs its own"
-            ) from None
-        yield
-    finally:
-        os.close(descriptor)

@@ -14,10 +14,9 @@ import msgspec
 
 import bridge
 from bridge.errors import RemoteProtocolError, SetupError
-from bridge.supervisor.heartbeat import Heartbeat
 from bridge.wire import supervision
 from bridge.wire.supervision import (
-    BEAT_SECONDS,
+    HEARTBEAT_SECONDS,
     MAX_LINE,
     BeginDrain,
     Calls,
@@ -35,8 +34,12 @@ log = logging.getLogger(__name__)
 NODE_FLAG: Final = "--node"
 STOP_SECONDS: Final = 10.0
 """How long a stopping node may take before it is killed."""
-TELL_SECONDS: Final = 12.0
-"""How long a node that has drained may take to tell its parties, in addition."""
+NOTIFY_SECONDS: Final = 12.0
+"""How long a node that has drained may take to notify its parties, in addition."""
+MAX_MISSED: Final = 10
+"""Consecutive checks without a heartbeat; load delays a loop by less than one interval."""
+MAX_MISSED_AT_START: Final = 60
+"""The same before the first heartbeat, while libraries are loaded and files are opened."""
 
 
 def interpreter() -> list[str]:
@@ -46,6 +49,23 @@ def interpreter() -> list[str]:
     """
     checkout = Path(bridge.__file__).parents[1].samefile(".")
     return [sys.executable, *([] if checkout else ["-P"]), "-m", "bridge"]
+
+
+class Heartbeat:
+    """Detects a stuck node; checked every `wire.supervision.HEARTBEAT_SECONDS`.
+
+    Checks are counted, not seconds, so that a suspended machine is not mistaken for a stuck node.
+    """
+
+    def __init__(self) -> None:
+        self._missed = 0
+        self._limit = MAX_MISSED_AT_START
+
+    def check(self, *, heard: bool) -> bool:
+        """Count a check; `heard` is whether a heartbeat came since. Return whether it is stuck."""
+        self._missed = 0 if heard else self._missed + 1
+        self._limit = MAX_MISSED if heard else self._limit
+        return self._missed >= self._limit
 
 
 class End(NamedTuple):
@@ -74,12 +94,12 @@ class NodeProcess:
         """Until a drain ends the calls; None for no drain or no limit."""
         self.draining = False
         """Whether it is to drain, or does so by itself."""
-        self.settled = asyncio.Event()
+        self.ready_or_ended = asyncio.Event()
         """Set once it is ready or has ended."""
         self.ready = False
         self.ended = False
         self._drained = False
-        self._beaten = False
+        self._heard = False
         self._line = b""
         self._pending: list[ToNode] = []
         self._input: asyncio.StreamWriter | None = None
@@ -103,7 +123,7 @@ class NodeProcess:
         self.draining = True
         self.send(BeginDrain(seconds=seconds, reason=reason))
         if seconds is not None:
-            self._kill_after(seconds + (TELL_SECONDS if seconds else 0.0) + STOP_SECONDS)
+            self._kill_after(seconds + (NOTIFY_SECONDS if seconds else 0.0) + STOP_SECONDS)
 
     def stop(self) -> None:
         """End it, politely for `STOP_SECONDS`."""
@@ -143,7 +163,7 @@ class NodeProcess:
                 loop.remove_reader(ours)
                 killer.cancel()
                 self.ended = True
-                self.settled.set()
+                self.ready_or_ended.set()
                 process.stdin.close()
                 if process.returncode is None:
                     process.kill()
@@ -156,10 +176,10 @@ class NodeProcess:
         heartbeat, loop = Heartbeat(), asyncio.get_running_loop()
         stuck = late = False
         while not stuck and not late:
-            await asyncio.sleep(BEAT_SECONDS)
-            stuck = heartbeat.check(beaten=self._beaten)
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+            stuck = heartbeat.check(heard=self._heard)
             late = self._kill_at is not None and loop.time() >= self._kill_at
-            self._beaten = False
+            self._heard = False
         event = "node.stuck" if stuck else "node.killed"
         log.error(event, extra={"node": self.node, "pid": process.pid})
         with contextlib.suppress(ProcessLookupError):
@@ -167,10 +187,10 @@ class NodeProcess:
         return stuck
 
     def _read(self, pipe: int) -> None:
-        """Take beats and messages."""
+        """Read heartbeats and messages."""
         with contextlib.suppress(BlockingIOError):
             while found := os.read(pipe, select.PIPE_BUF):
-                self._beaten = True
+                self._heard = True
                 *lines, self._line = (self._line + found).split(b"\n")
                 self._line = self._line[-MAX_LINE:]
                 for line in filter(None, lines):
@@ -185,7 +205,7 @@ class NodeProcess:
         match message:
             case Ready(node=number):
                 self.ready, self.number = True, number
-                self.settled.set()
+                self.ready_or_ended.set()
             case Calls(calls=calls, draining=draining, seconds=seconds):
                 self.calls, self.seconds = calls, seconds
                 if draining and not self.draining:

@@ -44,7 +44,7 @@ class MachineSettings(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class NodeSlot:
     """What one of several nodes has, also after a restart."""
 
     node: int
@@ -60,7 +60,7 @@ def node_count(settings: Settings | MachineSettings) -> int:
     return settings.nodes or len(_cores()) or 1
 
 
-def assign_places(settings: MachineSettings, taken: Container[int] = ()) -> list[Place]:
+def assign_slots(settings: MachineSettings, taken: Container[int] = ()) -> list[NodeSlot]:
     """Divide the media ports among the nodes, and the CPUs if there are enough.
 
     The nodes get the least numbers that are not `taken` by the nodes that they replace. With these they share the
@@ -75,22 +75,22 @@ def assign_places(settings: MachineSettings, taken: Container[int] = ()) -> list
         raise SettingsError(f"rtc.ports: {len(ports)} ports are too few for {count} nodes")
     free = (number for number in numbers() if number not in taken)
     cores = _cores()
-    places = []
+    node_slots = []
     for index in range(count):
         own = ports[index * len(ports) // count : (index + 1) * len(ports) // count]
-        places.append(
-            Place(
+        node_slots.append(
+            NodeSlot(
                 node=next(free),
                 ports=f"{own[0]}-{own[-1]}",
                 core=cores[index] if count <= len(cores) else None,
             )
         )
-    if places[-1].node >= MAX_NODES:
+    if node_slots[-1].node >= MAX_NODES:
         raise SettingsError(
             f"nodes: {count} more nodes beside those that still have calls are more than {MAX_NODES}; "
             "wait until some of these have ended"
         )
-    return places
+    return node_slots
 
 
 def with_ports(settings: Settings, ports: str) -> Settings:

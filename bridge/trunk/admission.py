@@ -35,7 +35,7 @@ class InboundTrunk:
 class SipAdmission:
     """Admits requests (`bridge.sip.boundary.InboundPolicy`).
 
-    A stranger gets the same challenge to every request, whether there are digest users or not, so that it
+    An unauthenticated address gets the same challenge to every request, whether there are digest users or not, so that it
     learns neither numbers nor users, and no response to a malformed one.
     """
 

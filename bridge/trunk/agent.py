@@ -93,7 +93,7 @@ class SipAgent:
             tag_prefix=f"{node:02x}-",
         )
         self.trunks = SipTrunks(self, targets, admission)
-        self.on_invite: Callable[[IncomingInvite], None] = _refuse
+        self.on_invite: Callable[[IncomingInvite], None] = lambda invite: invite.dialog.refuse(480)
         """Takes inbound calls; must not raise."""
         self._dialogs: dict[DialogId, AgentDialog] = {}
         self._dialler = SipDialler(self, targets, self._dialogs, on_response=self.trunks.responded)
@@ -209,7 +209,7 @@ class SipAgent:
                 self._happened(output)
             case Closed(dialog):
                 if (known := self._dialogs.pop(dialog, None)) is not None:
-                    self._dialler.settled(known)
+                    self._dialler.done(known)
                     known.close()
             case Invited(dialog, invitation):
                 self._invited(dialog, invitation)
@@ -226,8 +226,8 @@ class SipAgent:
         if happened.failover and isinstance(event, Refused) and self._dialler.dial_next(dialog):
             del self._dialogs[happened.dialog]
             return
-        self._dialler.settled(dialog)
-        dialog.report(event)
+        self._dialler.done(dialog)
+        dialog.on_event(event)
 
     def _invited(self, dialog: DialogId, invitation: Invitation) -> None:
         self._transport.mark_trusted(invitation.source)
@@ -259,7 +259,3 @@ class SipAgent:
             async with asyncio.timeout(HANG_UP_SECONDS):
                 for dialog in dialogs:
                     await dialog.wait_closed()
-
-
-def _refuse(invite: IncomingInvite) -> None:
-    invite.dialog.refuse(480)

@@ -16,7 +16,7 @@ from bridge.trunk.streams import SipStream
 from bridge.trunk.tls import client_context
 
 MAX_ACCEPTED: Final = 512
-"""Accepted connections of one node; beyond that the oldest of strangers is closed."""
+"""Accepted connections of one node; beyond that the oldest unauthenticated one is closed."""
 MAX_PER_ADDRESS: Final = 32
 """Accepted connections of one address that is no trunk's."""
 MAX_DESTINATIONS: Final = 1024
@@ -32,7 +32,7 @@ PING_SECONDS: Final = 25.0
 """Silence on a connection of ours before a keep-alive."""
 IDLE_SECONDS: Final = 600.0
 """A connection without messages for so long is closed; a dialog opens another when it needs it."""
-STRANGER_SECONDS: Final = 20.0
+UNAUTHENTICATED_SECONDS: Final = 20.0
 """For the first message on an accepted connection; counted as `silent`."""
 
 
@@ -123,6 +123,9 @@ class SipConnections:
         self._to_send[known] += 1
         self._tasks.spawn(self._send_later(data, target, known=known), name="sip.send")
 
+    def __len__(self) -> int:
+        return len(self._streams)
+
     async def run(self) -> None:
         """Send keep-alives, and close what is idle, until cancelled; then close everything."""
         now = asyncio.get_running_loop().time
@@ -173,9 +176,7 @@ class SipConnections:
         del self._streams[stream.number]
         self._one_closed.set()
         if stream.accepted:
-            self._by_address[stream.host] -= 1
-            if not self._by_address[stream.host]:
-                del self._by_address[stream.host]
+            self._by_address -= Counter((stream.host,))  # without those that have none
         self._failed(_target(stream))
 
     async def _open(
@@ -230,13 +231,17 @@ class SipConnections:
         self._failed(target)
 
     def _sweep(self, stream: SipStream, now: float) -> None:
-        if stream.accepted and not stream.spoken and now - stream.opened_at > STRANGER_SECONDS:
+        if (
+            stream.accepted
+            and not stream.spoken
+            and now - stream.opened_at > UNAUTHENTICATED_SECONDS
+        ):
             self.count_drop("silent")
             stream.abort()
         elif now - stream.used_at > IDLE_SECONDS:
             stream.close()
         elif not stream.accepted and now - max(stream.heard_at, stream.used_at) > PING_SECONDS:
-            stream.ping()
+            stream.keep_alive()
 
     def _tls(self) -> ssl.SSLContext:
         if self._client_tls is None:

@@ -41,7 +41,8 @@ class SipDatagrams:
         self._unreachable = unreachable
         self._count_drop = count_drop
         self._loop = asyncio.get_running_loop()
-        self._six = ":" in host
+        self.six = ":" in host
+        """Whether it sends to IPv6 addresses; to IPv4 addresses otherwise."""
         self._socket = _bind(host, port)
         name = self._socket.getsockname()
         self.host: str = name[0]
@@ -50,11 +51,6 @@ class SipDatagrams:
         self._epoll = select.epoll()
         self._epoll.register(self._socket, select.EPOLLIN)
         self._loop.add_reader(self._epoll, self._read)
-
-    @property
-    def six(self) -> bool:
-        """Whether it sends to IPv6 addresses; to IPv4 addresses otherwise."""
-        return self._six
 
     def send(self, data: bytes, address: Address) -> None:
         """Send a datagram; dropped and counted as `buffer_full` when the kernel's buffer is full."""

@@ -11,7 +11,7 @@ from bridge.sip.events import Refused
 from bridge.sip.message.values import ValueSyntaxError
 from bridge.tasks import Tasks
 from bridge.trunk.dialog import AgentDialog
-from bridge.trunk.interfaces import TrunkAgent
+from bridge.trunk.interfaces import Agent
 from bridge.trunk.targets import SipTargets
 from bridge.trunk.trunk import OutboundCall, TrunkAddress, dial_request
 
@@ -40,7 +40,7 @@ class SipDialler:
 
     def __init__(
         self,
-        agent: TrunkAgent,
+        agent: Agent,
         targets: SipTargets,
         dialogs: dict[DialogId, AgentDialog],
         *,
@@ -83,7 +83,7 @@ class SipDialler:
         self._tasks.spawn(self._next(dialog, attempt), name="sip.dial")
         return True
 
-    def settled(self, dialog: AgentDialog) -> None:
+    def done(self, dialog: AgentDialog) -> None:
         """Note that a call rings, is answered or is over: no further address is tried."""
         if (attempt := self._attempts.pop(dialog, None)) is not None:
             self._stop_waiting(attempt)
@@ -91,7 +91,7 @@ class SipDialler:
     async def aclose(self) -> None:
         """Dial no more."""
         for dialog in tuple(self._attempts):
-            self.settled(dialog)
+            self.done(dialog)
         await self._tasks.aclose()
 
     async def _look_up(
@@ -143,7 +143,8 @@ class SipDialler:
         if not attempt.silent or dialog.gone or dialog.current is None:
             return
         # A late answer to the abandoned INVITE is acknowledged and ended by the core.
-        self._agent.core.hang_up(dialog.current, self._agent.now())
+        if (call := self._agent.core.call(dialog.current)) is not None:
+            call.hang_up(self._agent.now())
         del self._dialogs[dialog.current]
         self._agent.changed()
         self.dial_next(dialog)

@@ -5,9 +5,10 @@ from collections.abc import Callable
 from typing import Final
 
 from bridge.sip.boundary import DialogId
-from bridge.sip.core import SipCore
+from bridge.sip.call import SipCall
 from bridge.sip.events import DialogEvent, Refused, TransferProgressed
 from bridge.sip.message.values import ValueSyntaxError
+from bridge.tasks import wait_set
 from bridge.trunk.interfaces import Agent
 from bridge.trunk.trace import trace_id
 
@@ -64,58 +65,50 @@ class AgentDialog:
 
     def ring(self, sdp: str = "") -> None:
         """Send 180 to the INVITE, or 183 with early media."""
-        self._do(lambda core, dialog, now: core.ring(dialog, now, sdp))
+        self._do(lambda call, now: call.ring(now, sdp))
 
     def answer(self, sdp: str) -> None:
         """Answer the pending INVITE, re-INVITE or UPDATE with 200."""
-        self._do(lambda core, dialog, now: core.answer(dialog, sdp, now))
+        self._do(lambda call, now: call.answer(sdp, now))
 
     def refuse(self, code: int) -> None:
         """Answer the pending INVITE, re-INVITE or UPDATE with a final error."""
-        self._do(lambda core, dialog, now: core.refuse(dialog, code, now))
+        self._do(lambda call, now: call.refuse(code, now))
 
     def reoffer(self, sdp: str) -> None:
         """Send a re-INVITE; one that crosses another is retried (RFC 3261 section 14.1)."""
-        self._do(lambda core, dialog, now: core.reoffer(dialog, sdp, now))
+        self._do(lambda call, now: call.reoffer(sdp, now))
 
     def send_digit(self, digit: str, seconds: float) -> None:
         """Send a digit by INFO (application/dtmf-relay)."""
-        self._do(lambda core, dialog, now: core.send_digit(dialog, digit, seconds, now))
+        self._do(lambda call, now: call.send_digit(digit, seconds, now))
 
     def refer(self, target: str, replaces: "AgentDialog | None" = None) -> None:
         """Ask the far side to call a number or SIP URI instead; with `replaces`, to take over that dialog."""
-        other = None if replaces is None else replaces.current
+        other = None if replaces is None else replaces._call()
         uri = self._uri_of(target)
         try:
-            self._do(lambda core, dialog, now: core.refer(dialog, uri, now, other))
+            self._do(lambda call, now: call.refer(uri, now, other))
         except ValueSyntaxError:
             refused = TransferProgressed(400, final=True)
-            asyncio.get_running_loop().call_soon(self.report, refused)
+            asyncio.get_running_loop().call_soon(self.on_event, refused)
 
     def notify_transfer(self, code: int) -> None:
         """Report the progress of the call that their REFER asked for (NOTIFY, RFC 3515)."""
-        self._do(lambda core, dialog, now: core.notify_transfer(dialog, code, now))
+        self._do(lambda call, now: call.notify_transfer(code, now))
 
     def hang_up(self, code: int = 0) -> None:
         """End it by CANCEL, BYE, or the final response `code` (0: 480) to its INVITE."""
         self.gone = True
         if self.current is None:
             self._closed.set()
-        self._do(lambda core, dialog, now: core.hang_up(dialog, now, code))
+        self._do(lambda call, now: call.hang_up(now, code))
 
-    async def wait_closed(self) -> None:
-        """Wait until the far side has acknowledged the end, 32 s at most (RFC 3261 timer F)."""
-        try:
-            async with asyncio.timeout(CLOSE_SECONDS):
-                await self._closed.wait()
-        except TimeoutError:
-            pass
+    async def wait_closed(self, seconds: float = CLOSE_SECONDS) -> None:
+        """Wait for so long until the far side has acknowledged the end, which takes 32 s at most (RFC 3261 timer F)."""
+        await wait_set(self._closed, seconds)
 
     # For the agent
-
-    def report(self, event: DialogEvent) -> None:
-        """Report an event to the leg."""
-        self.on_event(event)
 
     def fail(self, refused: Refused) -> None:
         """Report that it could not be dialled."""
@@ -128,7 +121,10 @@ class AgentDialog:
         self.gone = True
         self._closed.set()
 
-    def _do(self, command: Callable[[SipCore, DialogId, float], None]) -> None:
-        if self.current is not None and not self._closed.is_set():
-            command(self._agent.core, self.current, self._agent.now())
+    def _call(self) -> SipCall | None:
+        return None if self.current is None else self._agent.core.call(self.current)
+
+    def _do(self, command: Callable[[SipCall, float], None]) -> None:
+        if not self._closed.is_set() and (call := self._call()) is not None:
+            command(call, self._agent.now())
             self._agent.changed()

@@ -9,32 +9,23 @@ from bridge.trunk.trunk import TrunkAddress
 
 
 class Agent(Protocol):
-    """What a dialog needs of its user agent (`trunk.agent.SipAgent`)."""
+    """What dialogs, dialling and the supervision of trunks need of the user agent (`trunk.agent.SipAgent`)."""
 
     @property
     def core(self) -> SipCore:
         """The core that has the dialog."""
-        ...
 
     def now(self) -> float:
         """Return the loop's time."""
-        ...
 
     def changed(self) -> None:
         """Perform the core's outputs in the loop's next iteration."""
-        ...
-
-
-class TrunkAgent(Agent, Protocol):
-    """What dialling and the supervision of trunks need of the user agent."""
 
     async def find(self, trunk: TrunkAddress) -> list[Target]:
         """Return the addresses of a trunk in the order to try them, or raise `LookupFailed`."""
-        ...
 
     async def connect(self, trunk: TrunkAddress, target: Target) -> Target:
         """Return a target with the socket to reach it by, or raise `OSError`."""
-        ...
 
 
 class SipTransport(Protocol):
@@ -47,23 +38,18 @@ class SipTransport(Protocol):
 
     async def run(self, opened: Callable[[], None]) -> None:
         """Receive until cancelled; calls `opened` once all listeners are open."""
-        ...
 
     async def connect(self, target: Target, *, owner: str, name: str) -> Target:
         """Return a target with the socket to reach it by, or raise `OSError`.
 
         `owner` is the trunk it is for, `name` the host that a TLS certificate must name.
         """
-        ...
 
     def send(self, data: bytes, target: Target) -> None:
         """Send a message."""
-        ...
 
     def local(self, target: Target) -> Local:
         """Return the address of ours for Via and Contact that a target can reach."""
-        ...
 
     def mark_trusted(self, source: Target) -> None:
-        """Keep an accepted connection when strangers' connections make room."""
-        ...
+        """Keep an accepted connection when unauthenticated connections make room."""

@@ -53,7 +53,8 @@ class SipRate:
         if bucket.messages < 1 or (begins and bucket.requests < 1):
             return False
         bucket.messages -= 1
-        bucket.requests -= begins
+        if begins:
+            bucket.requests -= 1
         return True
 
 

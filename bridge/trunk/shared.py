@@ -41,17 +41,14 @@ class Nodes(Protocol):
     @property
     def own(self) -> int:
         """This node's number."""
-        ...
 
     def neighbours(self) -> list[int]:
         """Return the numbers of the other nodes of this machine."""
-        ...
 
     async def request(
         self, node: int, path: str, headers: None = None, body: bytes | None = None, /
     ) -> bytes | None:
         """POST `body` to a node; None when it does not answer."""
-        ...
 
 
 class Passed(msgspec.Struct, array_like=True):

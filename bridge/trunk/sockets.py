@@ -15,11 +15,11 @@ from bridge.errors import SettingsError
 from bridge.http.connections import Connections
 from bridge.http.interfaces import default_address
 from bridge.http.listener import Listeners, open_listeners
+from bridge.settings.sip import DEFAULT_PORTS
 from bridge.sip.boundary import Local, Target, Transport
 from bridge.trunk.connections import MAX_ACCEPTED, Destination, SipConnections
 from bridge.trunk.datagrams import SipDatagrams
 from bridge.trunk.rate import SipRate
-from bridge.trunk.targets import DEFAULT_PORTS
 
 _WILDCARDS: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not bound
 
@@ -125,7 +125,8 @@ class SipSockets:
             OSError: it refuses connections, cannot be reached, or has no certificate that can be trusted;
                 or `run` has ended.
         """
-        self._check_open()
+        if self._closed:
+            raise OSError(None, "SIP is shutting down")
         if target.transport == "udp":
             return replace(target, connection=self._datagrams_to(target, owner))
         destination = Destination(target.transport, target.host, target.port, name, owner)
@@ -177,10 +178,6 @@ class SipSockets:
             self.on_message(data, source)
         else:
             self._count_drop("rate")
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise OSError(None, "SIP is shutting down")
 
     def _open(self, listen: Listen, listeners: list[Listeners]) -> None:
         if listen.transport == "udp":

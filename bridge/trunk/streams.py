@@ -21,19 +21,15 @@ class StreamOwner(Protocol):
 
     def opened(self, stream: "SipStream") -> bool:
         """Register a new connection; False closes it."""
-        ...
 
     def received(self, stream: "SipStream", message: bytes) -> None:
         """Handle one whole message."""
-        ...
 
     def closed(self, stream: "SipStream") -> None:
         """Forget a closed connection."""
-        ...
 
     def count_drop(self, reason: str) -> None:
         """Count a dropped message or connection."""
-        ...
 
 
 class SipStream(asyncio.Protocol):
@@ -45,7 +41,8 @@ class SipStream(asyncio.Protocol):
         self._owner = owner
         self._now = now
         self._framer = StreamFramer()
-        self._transport: asyncio.Transport | None = None
+        self.transport: asyncio.Transport | None = None
+        """The open connection; None when it is closed."""
         self.tls = tls
         self.accepted = accepted
         self.host = ""
@@ -63,18 +60,13 @@ class SipStream(asyncio.Protocol):
         self.number = 0
         """Given by the owner."""
 
-    @property
-    def transport(self) -> asyncio.Transport | None:
-        """The open connection; None when it is closed."""
-        return self._transport
-
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         opened, peer = cast("asyncio.Transport", transport), transport.get_extra_info("peername")
         if peer is None:
             opened.abort()  # the peer has reset it already
             return
-        self._transport = opened
+        self.transport = opened
         self.host, self.port = peer[:2]
         self.local_host, self.local_port = transport.get_extra_info("sockname")[:2]
         carrier = transport.get_extra_info("socket")
@@ -95,46 +87,42 @@ class SipStream(asyncio.Protocol):
             return
         if self._framer.pings:
             self._framer.pings = 0  # one pong answers them all
-            self._pong()
+            self.keep_alive(PONG)
         for message in messages:
-            if self._transport is None:
+            if self.transport is None:
                 return
             self.spoken, self.used_at = True, self.heard_at
             self._owner.received(self, message)
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._transport is not None:
-            self._transport = None
+        if self.transport is not None:
+            self.transport = None
             self._owner.closed(self)
 
     def send(self, data: bytes) -> bool:
         """Send a message; return False if the connection is closed, or aborted because the peer does not read."""
-        if self._transport is None or self._transport.is_closing():
+        if self.transport is None or self.transport.is_closing():
             return False
-        if self._transport.get_write_buffer_size() > MAX_UNSENT:
+        if self.transport.get_write_buffer_size() > MAX_UNSENT:
             self._owner.count_drop("slow_reader")
             self.abort()
             return False
-        self._transport.write(data)
+        self.transport.write(data)
         self.used_at = self._now()
         return True
 
-    def _pong(self) -> None:
-        if self._transport is not None and not self._transport.get_write_buffer_size():
-            self._transport.write(PONG)
-
-    def ping(self) -> None:
-        """Send a keep-alive."""
-        if self._transport is not None and not self._transport.get_write_buffer_size():
-            self._transport.write(KEEP_ALIVE)
+    def keep_alive(self, data: bytes = KEEP_ALIVE) -> None:
+        """Send a ping, or the answer to one; none while something else is being sent."""
+        if self.transport is not None and not self.transport.get_write_buffer_size():
+            self.transport.write(data)
 
     def close(self) -> None:
         """Close it once everything is sent."""
-        if self._transport is not None:
-            self._transport.close()
+        if self.transport is not None:
+            self.transport.close()
 
     def abort(self) -> None:
         """Close it at once."""
-        if self._transport is not None:
-            self._transport.abort()
+        if self.transport is not None:
+            self.transport.abort()

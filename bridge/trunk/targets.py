@@ -10,6 +10,7 @@ from ipaddress import ip_address
 from typing import Final, Protocol
 
 from bridge.http.resolver import Address, LookupFailed, Service
+from bridge.settings.sip import DEFAULT_PORTS
 from bridge.sip.boundary import Target, Transport
 
 FRESH_SECONDS: Final = 30.0
@@ -22,7 +23,6 @@ MAX_FAILED: Final = 1024
 MAX_TARGETS: Final = 16
 """Addresses of one host that are tried."""
 
-DEFAULT_PORTS: Final = {"udp": 5060, "tcp": 5060, "tls": 5061}
 _SERVICES: Final[dict[Transport, str]] = {
     "udp": "_sip._udp",
     "tcp": "_sip._tcp",
@@ -36,11 +36,9 @@ class SipResolver(Protocol):
 
     async def resolve(self, host: str) -> list[Address]:
         """Return the addresses of a name, at least one, or raise `LookupFailed`."""
-        ...
 
     async def services(self, name: str) -> list[Service]:
         """Return the SRV records of a name, at least one, or raise `LookupFailed`."""
-        ...
 
 
 class SipTargets:
@@ -82,14 +80,14 @@ class SipTargets:
 
     def failed(self, target: Target) -> None:
         """Note that an address did not answer, or refused for now: it is tried last for 30 s."""
-        self._failed.pop(key := _without_connection(target), None)
+        self._failed.pop(key := replace(target, connection=0), None)
         self._failed[key] = self._now() + FAILED_SECONDS
         if len(self._failed) > MAX_FAILED:
             del self._failed[next(iter(self._failed))]
 
     def answered(self, target: Target) -> None:
         """Note that an address answers."""
-        self._failed.pop(_without_connection(target), None)
+        self._failed.pop(replace(target, connection=0), None)
 
     def _has_failed(self, target: Target) -> bool:
         until = self._failed.get(target)
@@ -171,8 +169,3 @@ def _choose(services: list[Service], below: Callable[[int], int]) -> Service:
 
 def _target(transport: Transport, host: str, port: int) -> Target:
     return Target(transport, host, port or DEFAULT_PORTS[transport])
-
-
-def _without_connection(target: Target) -> Target:
-    """Return a target without its connection."""
-    return replace(target, connection=0)

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final, TypeAlias
 
+from bridge.backoff import Backoff
 from bridge.http.resolver import LookupFailed
 from bridge.sip.boundary import OptionsAnswered, RegistrationChanged, Target
 from bridge.tasks import Tasks
 from bridge.trunk.admission import SipAdmission
-from bridge.trunk.interfaces import TrunkAgent
+from bridge.trunk.interfaces import Agent
 from bridge.trunk.targets import SipTargets
 from bridge.trunk.trunk import TrunkAddress, registration
 
@@ -62,7 +63,7 @@ class _Kept:
 class SipTrunks:
     """The trunks of one node that are kept reachable."""
 
-    def __init__(self, agent: TrunkAgent, targets: SipTargets, admission: SipAdmission) -> None:
+    def __init__(self, agent: Agent, targets: SipTargets, admission: SipAdmission) -> None:
         self.on_change: OnChange = lambda _name, _health: None
         """Takes the health of a trunk whenever it changes."""
         self._agent = agent
@@ -158,12 +159,12 @@ class SipTrunks:
                 kept.lost.set()
 
     async def _keep(self, kept: _Kept) -> None:
-        every = pause = kept.address.options_seconds
+        every = kept.address.options_seconds
+        backoff, failures = Backoff(every, max(MAX_PAUSE, every)), 0
         while True:
-            reached = await self._ask(kept)
-            pause = every if reached else min(pause * 2, max(MAX_PAUSE, every))
+            failures = 0 if await self._ask(kept) else failures + 1
             with suppress(TimeoutError):
-                async with asyncio.timeout(pause):
+                async with asyncio.timeout(backoff.after(failures + 1)):
                     await kept.lost.wait()
                     kept.lost.clear()
                     kept.renew = True

@@ -17,6 +17,7 @@ from typing import Final
 import aiohttp
 import msgspec
 
+from bridge.backoff import Backoff
 from bridge.call.model import LineName
 from bridge.db.database import Connection, Database, wall_time
 from bridge.errors import AddressBlocked, BridgeError, DatabaseFailed, DatabaseLost
@@ -25,6 +26,7 @@ from bridge.metrics.events import EventMetrics
 from bridge.stores import deliveries
 from bridge.stores.deliveries import Job, Outcome
 from bridge.stores.endpoints import Endpoint
+from bridge.tasks import wait_set
 from bridge.wire.call_event import CallEvent
 from bridge.wire.webhook.formats import render, signed
 
@@ -45,17 +47,14 @@ READ_BYTES: Final = 64 * 1024
 class RetryPolicy:
     """When a delivery is retried, and when it is given up."""
 
-    min_backoff: float = 1.0
-    max_backoff: float = 900.0
+    backoff: Backoff = Backoff(1.0, 900.0)
     give_up_seconds: float = 75 * 3600.0
     """Since the event; then the delivery is dead."""
     answer_seconds: float = 10.0
 
-    def backoff(self, attempts: int) -> float:
+    def delay(self, attempts: int) -> float:
         """Return the seconds before the next attempt, after so many that failed."""
-        delay = self.min_backoff * 2.0 ** min(attempts - 1, 30)
-        jitter = 1.0 + JITTER * secrets.randbelow(1000) / 1000
-        return min(delay, self.max_backoff) * jitter
+        return self.backoff.after(attempts, jitter=JITTER * secrets.randbelow(1000) / 1000)
 
 
 OUTCOME: Final = "delivery"
@@ -103,7 +102,7 @@ class Webhooks:
         """
         with suppress(TimeoutError, DatabaseFailed):
             async with asyncio.timeout(seconds):
-                await self._database.settled()
+                await self._database.flush()
                 self.wake()
                 self._concluded.clear()
                 while await self._is_busy():
@@ -112,12 +111,12 @@ class Webhooks:
 
     async def _is_busy(self) -> bool:
         """Return whether a delivery is on its way or due."""
-
-        def work(connection: Connection) -> bool:
-            jobs, _ = deliveries.due(connection, node=self.node, now=wall_time(), each=1, busy=())
-            return bool(jobs)
-
-        return bool(self._lanes) or await self._database.run(work)
+        if self._lanes:
+            return True
+        jobs, _ = await self._database.run(
+            deliveries.due, node=self.node, now=wall_time(), each=1, busy=()
+        )
+        return bool(jobs)
 
     async def replay(self, line: str, numbers: Container[int] | None) -> int:
         """Make a line's dead deliveries, or some of them, pending again; return how many."""
@@ -144,9 +143,7 @@ class Webhooks:
                     continue
                 except BridgeError:
                     log.exception("webhooks.poll_failed")
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(delay):
-                        await self._woken.wait()
+                await wait_set(self._woken, delay)
 
     async def _poll(self, group: asyncio.TaskGroup) -> float:
         """Start the deliveries that are due; return the seconds until more may be."""
@@ -186,18 +183,21 @@ class Webhooks:
                     "error": error or "",
                 },
             )
+            due_at = None
             if error is None:
                 self._counters.webhook_attempt("delivered")
-            if error is None or job.endpoint is None:
-                self._conclude(Outcome(job.seq, job.lane, now))
+            elif job.endpoint is None:
+                error = None  # nobody is to get it any more
             elif now - job.first_at >= self._retry_policy.give_up_seconds or error == INACTIVE:
                 self._counters.webhook_attempt("dead")
-                log.warning("webhook.dead", extra={"error": error, "attempts": job.attempts + 1})
-                self._conclude(Outcome(job.seq, job.lane, now, error))
+                log.warning(
+                    "webhook.dead_lettered", extra={"error": error, "attempts": job.attempts + 1}
+                )
             else:
                 self._counters.webhook_attempt("failed")
-                due_at = now + self._retry_policy.backoff(job.attempts + 1)
-                self._conclude(Outcome(job.seq, job.lane, now, error, due_at))
+                due_at = now + self._retry_policy.delay(job.attempts + 1)
+            outcome = Outcome(job.seq, job.lane, now, error, due_at)
+            self._database.append(OUTCOME, msgspec.msgpack.encode(outcome))
         finally:
             # The next poll sees what was written: the database works in order.
             self._lanes.discard(job.lane)
@@ -206,9 +206,6 @@ class Webhooks:
                 del self._of_receiver[job.receiver]
             self._concluded.set()
             self._woken.set()
-
-    def _conclude(self, outcome: Outcome) -> None:
-        self._database.append(OUTCOME, msgspec.msgpack.encode(outcome))
 
     async def _attempt(self, job: Job) -> str | None:
         """Send it once; return what went wrong, without secrets."""

@@ -1,24 +1,76 @@
-"""WhatsApp engines with REST and a PCM socket, in two dialects.
+"""WhatsApp gateways with REST and a PCM socket, in two dialects.
 
 Every request raises `BridgeError` when it fails, `CallNotFound` for a call that has ended.
 """
 
+import asyncio
+import logging
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Final, TypeAlias
 from urllib.parse import quote
 
 import aiohttp
 
-from bridge.errors import LegError
+from bridge.backoff import Backoff
+from bridge.errors import BridgeError, LegError, RemoteProtocolError
 from bridge.http.client import Http
-from bridge.whatsapp.gateway_events import EventFeed
 from bridge.whatsapp.gateway_rest import Rest
 from bridge.wire.call_event import jid
-from bridge.wire.gateway import EngineCall, SocketMessage, read_call, read_calls, read_message
+from bridge.wire.event_stream import EventStreamReader, ServerEvent
+from bridge.wire.gateway import (
+    EngineCall,
+    SocketMessage,
+    Webhook,
+    read_call,
+    read_calls,
+    read_message,
+    read_webhook,
+)
 from bridge.wire.stream.media_format import WADIAL, ZUCKZAPGO
 
+log = logging.getLogger(__name__)
+
 DIAL_SECONDS: Final = 25.0
-"""An engine answers a dial once it knows whether the number is reachable."""
+"""A gateway answers a dial once it knows whether the number is reachable."""
+MIN_OPEN_SECONDS: Final = 10.0
+"""A stream that was open for less without an event counts as failed."""
+_CALLS: Final = "call."
+
+
+class EventFeed:
+    """A gateway's server-sent events, which only cause a poll: missed ones show in the list of calls."""
+
+    def __init__(self, rest: Rest, path: str, *, backoff: Backoff = Backoff(1.0, 30.0)) -> None:
+        self._rest = rest
+        self._path = path
+        self._backoff = backoff
+
+    async def run(self, handle: Callable[[Webhook | None], None]) -> None:
+        """Pass the events of calls to `handle` until cancelled.
+
+        It gets None when the stream opens, as some may have been missed.
+        """
+        loop = asyncio.get_running_loop()
+        reader = EventStreamReader()
+        failures = 0
+        while True:
+            opened, received = loop.time(), False
+            reader.begin()
+            try:
+                async for piece in self._rest.stream(self._path, last_id=reader.last_id):
+                    if not piece:
+                        handle(None)
+                    for event in reader.read(piece):
+                        received = True
+                        if (webhook := _webhook(event)) is not None:
+                            handle(webhook)
+            except BridgeError as error:
+                log.info("gateway.feed_lost", extra={"code": error.code})
+            lasted = received or loop.time() - opened >= MIN_OPEN_SECONDS
+            failures = 1 if lasted else failures + 1
+            delay = max(self._backoff.after(failures), reader.retry_seconds or 0.0)
+            await asyncio.sleep(min(delay, self._backoff.limit))
 
 
 class ZuckZapGo:
@@ -31,7 +83,7 @@ class ZuckZapGo:
         self._rest = Rest(http, url, {"token": token})
 
     async def dial(self, number: str) -> str:
-        """Ring a number, and return the engine's id of the call."""
+        """Ring a number, and return the gateway's id of the call."""
         body = {"phone": number, "video": False}
         data = await self._rest.request("POST", "/call/dial", body, seconds=DIAL_SECONDS)
         return _call_id(data.get("data"))
@@ -47,7 +99,7 @@ class ZuckZapGo:
     async def decline(self, call_id: str, peer: str, message: str) -> bool:
         """Decline an inbound call and send its caller a text message; return False if that was not sent.
 
-        The request is of the engine's older signalling.
+        The request is of the gateway's older signalling.
         """
         body = {"call_id": call_id, "call_from": jid(peer), "message": message}
         reply = await self._rest.request("POST", "/call/reject/send", body)
@@ -57,9 +109,9 @@ class ZuckZapGo:
         """Return the calls."""
         data = (await self._rest.request("GET", "/call/status")).get("data")
         listed = data.get("calls", "none") if isinstance(data, dict) else "none"
-        # An engine in Go writes an empty list as null.
+        # A gateway in Go writes an empty list as null.
         if not isinstance(listed, list | None):
-            raise LegError("the gateway engine's list of calls cannot be read")
+            raise LegError("the gateway's list of calls cannot be read")
         return read_calls(listed or [])
 
     def socket(self, call_id: str) -> AbstractAsyncContextManager[aiohttp.ClientWebSocketResponse]:
@@ -83,7 +135,7 @@ class WaDial:
         self._calls = f"/api/v1/sessions/{quote(name, safe='')}/calls"
 
     async def dial(self, number: str) -> str:
-        """Ring a number, and return the engine's id of the call."""
+        """Ring a number, and return the gateway's id of the call."""
         body = {"to": f"{number}@s.whatsapp.net"}
         reply = await self._rest.request("POST", self._calls, body, seconds=DIAL_SECONDS)
         return _call_id(reply.get("data"))
@@ -104,7 +156,7 @@ class WaDial:
         """Return the calls."""
         listed = (await self._rest.request("GET", self._calls)).get("data")
         if not isinstance(listed, list):
-            raise LegError("the gateway engine's list of calls cannot be read")
+            raise LegError("the gateway's list of calls cannot be read")
         return read_calls(listed)
 
     def socket(self, call_id: str) -> AbstractAsyncContextManager[aiohttp.ClientWebSocketResponse]:
@@ -119,12 +171,12 @@ class WaDial:
         return f"{self._calls}/{quote(call_id, safe='')}"
 
 
-GatewayEngine: TypeAlias = ZuckZapGo | WaDial
-"""One line's engine; `feed` is None in a dialect without events."""
+Gateway: TypeAlias = ZuckZapGo | WaDial
+"""One line's gateway; `feed` is None in a dialect without events."""
 
 
-def engine(http: Http, *, dialect: str, url: str, token: str, session: str) -> GatewayEngine:
-    """Make the client of a line's engine, as the settings of `lines.NAME.whatsapp` name it."""
+def make_gateway(http: Http, *, dialect: str, url: str, token: str, session: str) -> Gateway:
+    """Make the client of a line's gateway, as the settings of `lines.NAME.whatsapp` name it."""
     if dialect == "wadial":
         return WaDial(http, url=url, token=token, name=session)
     return ZuckZapGo(http, url=url, token=token)
@@ -133,5 +185,16 @@ def engine(http: Http, *, dialect: str, url: str, token: str, session: str) -> G
 def _call_id(entry: object) -> str:
     call = read_call(entry)
     if call is None:
-        raise LegError("the gateway engine did not say which call it has begun")
+        raise LegError("the gateway's response to the dial has no call id")
     return call.call_id
+
+
+def _webhook(event: ServerEvent) -> Webhook | None:
+    """Read an event; None when it is not about a call."""
+    try:
+        webhook = read_webhook(event.data.encode(), "application/json")
+    except RemoteProtocolError:
+        webhook = Webhook("", frozenset())
+    if event.kind.startswith(_CALLS):
+        return Webhook(event.kind.removeprefix(_CALLS), webhook.texts)
+    return webhook if webhook.kind else None

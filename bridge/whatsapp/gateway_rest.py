@@ -1,8 +1,8 @@
-"""Requests and WebSockets to a gateway engine, and the errors of their failures.
+"""Requests and WebSockets to a gateway, and the errors of their failures.
 
 The URL is the operator's, so the trusted session is used. Every request carries the token, so redirects
-are followed only within the origin. Nothing is retried: an engine that gets two dials rings twice.
-Every method raises `BridgeError` when the engine does not answer, refuses, or sends nonsense.
+are followed only within the origin. Nothing is retried: a gateway that gets two dials rings twice.
+Every method raises `BridgeError` when the gateway does not answer, refuses, or sends nonsense.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ _SAME_METHOD: Final = frozenset({307, 308})
 """Redirects that keep method and body."""
 
 _MAX_MESSAGE_CHARACTERS: Final = 200
-"""Of an engine's error text."""
+"""Of a gateway's error text."""
 _NUMBERS: Final = re.compile(r"\d{5,}")
 _CLOSING: Final = 0.3
 
@@ -53,7 +53,7 @@ log = logging.getLogger(__name__)
 
 
 class Rest:
-    """Requests to one engine."""
+    """Requests to one gateway."""
 
     def __init__(self, http: Http, url: str, headers: Mapping[str, str]) -> None:
         self._http = http
@@ -67,7 +67,7 @@ class Rest:
         limit = aiohttp.ClientTimeout(total=seconds, sock_connect=SOCKET_SECONDS)
         url = URL(f"{self._url}{path}", encoded=True)
         if method != "GET":  # polls are frequent
-            log.debug("gateway.asked", extra={"action": _action(path)})
+            log.debug("gateway.request", extra={"action": _action(path)})
         try:
             for _ in range(MAX_REDIRECTS + 1):
                 async with self._http.trusted().request(
@@ -81,13 +81,11 @@ class Rest:
                     if response.status not in REDIRECTS:
                         return _check(response.status, await _read(response))
                     if method != "GET" and response.status not in _SAME_METHOD:
-                        raise LegError(
-                            "the gateway engine redirects a request that must not be repeated"
-                        )
+                        raise LegError("the gateway redirects a request that must not be repeated")
                     url = within_origin(url, response.headers.get("Location", ""))
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _unreachable(error) from None
-        raise LegError("the gateway engine redirects too often")
+        raise LegError("the gateway redirects too often")
 
     async def stream(self, path: str, *, last_id: str) -> AsyncGenerator[bytes, None]:
         """Yield an empty piece once a stream of server-sent events is open, then its data."""
@@ -146,7 +144,7 @@ async def _read(response: aiohttp.ClientResponse) -> dict[str, Any]:
     async for piece in response.content.iter_any():
         raw += piece
         if len(raw) > MAX_BYTES:
-            raise LegError("the gateway engine's reply is too long")
+            raise LegError("the gateway's reply is too long")
     try:
         reply = msgspec.json.decode(bytes(raw))
     except (msgspec.DecodeError, UnicodeError, RecursionError):
@@ -168,32 +166,32 @@ def _check(status: int, reply: dict[str, Any]) -> dict[str, Any]:
 
 
 def _refusal(status: int, message: str) -> BridgeError:
-    """Return the error that our client gets for the engine's status."""
+    """Return the error that our client gets for the gateway's status."""
     words = f": {message}" if message else f" ({status})"
     match status:
         case 400 | 422:
-            return InvalidRequest(f"the gateway engine refuses the request{words}")
+            return InvalidRequest(f"the gateway refuses the request{words}")
         case 401 | 403:
-            return LegError(f"the gateway engine refuses the line's whatsapp.token{words}")
+            return LegError(f"the gateway refuses the line's whatsapp.token{words}")
         case 404:
-            return CallNotFound(f"the gateway engine knows no such call{words}")
+            return CallNotFound(f"the gateway knows no such call{words}")
         case 429:
-            return LimitExceeded(f"the gateway engine takes no more requests{words}")
+            return LimitExceeded(f"the gateway's rate limit was exceeded{words}")
         case 502 | 504:
             return Unreachable(f"the number cannot be reached{words}")
         case _ if 400 <= status < 500:
-            return InvalidState(f"the gateway engine refuses{words}")
+            return InvalidState(f"the gateway refuses{words}")
         case _:
-            return ProviderUnreachable(f"the gateway engine has failed{words}")
+            return ProviderUnreachable(f"the gateway has failed{words}")
 
 
 def _unreachable(error: Exception) -> ProviderUnreachable:
     # Not its text, which may contain the URL.
-    return ProviderUnreachable(f"the gateway engine does not answer ({type(error).__name__})")
+    return ProviderUnreachable(f"the gateway does not answer ({type(error).__name__})")
 
 
 def _harmless(message: str) -> str:
-    """Return the engine's text truncated, on one line, without possible numbers."""
+    """Return the gateway's text truncated, on one line, without possible numbers."""
     text = "".join(
         sign if sign.isprintable() else " " for sign in message[:_MAX_MESSAGE_CHARACTERS]
     ).strip()

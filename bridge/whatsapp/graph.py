@@ -161,7 +161,7 @@ class Graph:
         ambiguous = False
         action = str((body or {}).get("action", "")) or path.removeprefix("/") or "number"
         for attempt, delay in enumerate((*RETRY_DELAYS, None), 1):
-            log.debug("whatsapp.asked", extra={"action": action, "attempt": attempt})
+            log.debug("whatsapp.request", extra={"action": action, "attempt": attempt})
             try:
                 async with asyncio.timeout(seconds):
                     return await self._send_once(method, path, query, body)

@@ -2,11 +2,16 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
+from bridge.wire.iso8601 import iso8601
 from bridge.wire.metadata import NOTHING
+
+HUNG_UP: Final = frozenset({"hangup", "remote_hangup"})
+CUT_OFF: Final = frozenset({"media_timeout", "node_lost", "drained"})
+"""Ends that complete a call only if it had been answered."""
 
 
 def end_id(call_id: str) -> str:
@@ -147,6 +152,34 @@ class CallSnapshot(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         if self.ended_at is None:
             return None
         return round((self.ended_at - (self.answered_at or self.ended_at)).total_seconds())
+
+    @property
+    def completed(self) -> bool:
+        """Whether it was hung up, or cut off after its answer: to vendors such a call has not failed."""
+        answered = self.answered_at is not None
+        return self.reason in HUNG_UP or (answered and self.reason in CUT_OFF)
+
+    def native(self) -> dict[str, Any]:
+        """Return the call as our own webhooks and event streams show it."""
+        fields: dict[str, Any] = {
+            "callId": self.id,
+            "peer": self.jid,
+            "from": self.from_,
+            "to": self.to,
+            "direction": self.direction,
+            "state": self.state,
+            "muted": self.muted,
+            "startedAt": iso8601(self.started_at),
+            "answeredAt": iso8601(self.answered_at),
+            "endedAt": iso8601(self.ended_at),
+            "endReason": self.reason or None,
+            "seconds": round(self.seconds, 3),
+        }
+        if self.answered_by:
+            fields["answeredBy"] = self.answered_by
+        if self.metadata != NOTHING:
+            fields["metadata"] = self.metadata
+        return fields | ({"tag": self.tag} if self.tag else {})
 
 
 class CallEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -195,6 +195,7 @@ def _connected(
     direction = _text(call, "direction").upper()
     # Some webhooks have no direction; then the offerer is the caller.
     inbound = direction == "USER_INITIATED" if direction else kind != "answer"
+    called = _text(call, "to") or _text(_object(value, "metadata"), "display_phone_number")
     return Connected(
         wacid=_text(call, "id"),
         phone_number_id=number_id,
@@ -202,17 +203,11 @@ def _connected(
         inbound=inbound,
         sdp=sdp,
         caller=_caller(call, value, inbound=inbound),
-        called=_called(call, value) if inbound else "",
+        called="".join(filter(str.isdecimal, called)) if inbound else "",
         deeplink_payload=_text(call, "deeplink_payload"),
         cta_payload=_text(call, "cta_payload"),
         opaque=_text(call, "biz_opaque_callback_data"),
     )
-
-
-def _called(call: Mapping[str, Any], value: Mapping[str, Any]) -> str:
-    """Return the digits of the business number that was called."""
-    shown = _text(call, "to") or _text(_object(value, "metadata"), "display_phone_number")
-    return "".join(filter(str.isdecimal, shown))
 
 
 def _description(call: Mapping[str, Any]) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""Messages of WhatsApp engines with REST and a PCM socket, in the ZuckZapGo and WADial dialects.
+"""Messages of WhatsApp gateways with REST and a PCM socket, in the ZuckZapGo and WADial dialects.
 
 Sources: ZuckZapGo's "Calls API" guide (§4, §6) and WADial's "Live calls" pages. Unknown states,
 fields and messages are ignored.
@@ -24,7 +24,7 @@ _MAX_TEXTS: Final = 500
 
 
 class Phase(StrEnum):
-    """State of a call on the engine."""
+    """State of a call on the gateway."""
 
     UNKNOWN = "unknown"
     CALLING = "calling"
@@ -48,12 +48,12 @@ _INBOUND: Final = frozenset({"inbound", "incoming"})
 
 @dataclass(frozen=True, slots=True)
 class EngineCall:
-    """A call as the engine lists it."""
+    """A call as the gateway lists it."""
 
     call_id: str
-    """The engine's id."""
+    """The gateway's id."""
     peer: str
-    """Digits, or the engine's id for a party whose number it hides; never logged."""
+    """Digits, or the gateway's id for a party whose number it hides; never logged."""
     inbound: bool
     phase: Phase
 
@@ -72,7 +72,7 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class BufferStatus:
-    """How much of our audio the engine has buffered, and its watermarks, in seconds."""
+    """How much of our audio the gateway has buffered, and its watermarks, in seconds."""
 
     buffered: float
     pause: float
@@ -88,7 +88,7 @@ class StateChanged:
 
 @dataclass(frozen=True, slots=True)
 class ErrorReported:
-    """The engine reports an error on the socket."""
+    """The gateway reports an error on the socket."""
 
     code: str
 
@@ -98,7 +98,7 @@ SocketMessage: TypeAlias = Ready | BufferStatus | StateChanged | ErrorReported
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """An event of the engine: its type, and every text that may be a call's id."""
+    """An event of the gateway: its type, and every text that may be a call's id."""
 
     kind: str
     """The last part of its type, such as `offer` of `v1.call.offer`."""

@@ -16,8 +16,8 @@ MAX_LINE: Final = 1 << 20
 CONTROL_SOCKET: Final = "control.sock"
 """In the folder of the nodes' sockets."""
 BEAT: Final = b"\n"
-BEAT_SECONDS: Final = 1.0
-"""A node beats twice in this time, and is checked once."""
+HEARTBEAT_SECONDS: Final = 1.0
+"""A node sends two heartbeats in this time, and is checked once."""
 
 
 class Process(msgspec.Struct, frozen=True):

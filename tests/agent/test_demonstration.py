@@ -17,7 +17,8 @@ async def spoken(mouth, text):
 
 
 async def test_what_hears_tells_how_long_one_spoke():
-    assert await Demonstration(None).transcribe(bytes(32000 * 2)) == "(2.0 seconds of speech)"
+    heard = await Demonstration(None).recognize(bytes(32000 * 2))
+    assert heard.text == "(2.0 seconds of speech)"
 
 
 async def test_what_thinks_has_a_reply_for_each_turn():

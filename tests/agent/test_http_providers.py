@@ -12,9 +12,9 @@ from aiohttp.test_utils import TestServer
 
 from bridge.agent.http_providers import (
     MAX_REPLY_CHARACTERS,
+    MAX_TRANSCRIPT_CHARACTERS,
     http_providers,
 )
-from bridge.agent.http_recognizer import MAX_TRANSCRIPT_CHARACTERS
 from bridge.agent.providers import Message, ProviderFailed
 from bridge.audio.file.wav import parse_wav
 from bridge.call.model import LineName
@@ -79,7 +79,7 @@ async def whole(reply):
 async def ask(providers, step):
     match step:
         case "stt":
-            return await providers.stt.transcribe(SOUND)
+            return (await providers.stt.recognize(SOUND)).text
         case "llm":
             return await whole(providers.llm.reply("Be brief.", TALK))
         case _:

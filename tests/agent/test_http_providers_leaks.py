@@ -21,6 +21,7 @@ from bridge.metrics.agent import AgentMetrics
 from bridge.settings.line import Agent
 from tests.support.servers.provider_double import ProviderDouble, providing
 from tests.support.sound.agent_talk import VOICE, Counts
+from tests.support.waiting import until
 
 AT_ONCE = 20
 SETTINGS = Agent(
@@ -75,12 +76,6 @@ def handles() -> int:
     return len(os.listdir("/proc/self/fd"))
 
 
-async def settled(check, limit=5.0) -> None:
-    async with asyncio.timeout(limit):
-        while not check():
-            await asyncio.sleep(0.02)
-
-
 @pytest.mark.parametrize("count", [40, pytest.param(200, marks=pytest.mark.long)])
 async def test_talks_leave_no_task_no_handle_and_no_file(tmp_path, monkeypatch, count):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
@@ -103,6 +98,6 @@ async def test_talks_leave_no_task_no_handle_and_no_file(tmp_path, monkeypatch, 
         await http.aclose()
     del voices
     gc.collect()
-    await settled(lambda: len(asyncio.all_tasks() - tasks) <= 0)
-    await settled(lambda: handles() <= before)
+    await until(lambda: len(asyncio.all_tasks() - tasks) <= 0)
+    await until(lambda: handles() <= before)
     assert os.listdir(tmp_path) == []

@@ -2,6 +2,8 @@
 
 import asyncio
 import sys
+from asyncio.subprocess import PIPE
+from functools import partial
 
 import pytest
 
@@ -37,9 +39,9 @@ class Started:
     def __init__(self):
         self.processes = []
 
-    async def __call__(self, *command, stdin, stdout):
+    async def __call__(self, _):
         started = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", SCRIPT, stdin=stdin, stdout=stdout
+            sys.executable, "-c", SCRIPT, stdin=PIPE, stdout=PIPE
         )
         self.processes.append(started)
         return started
@@ -117,7 +119,7 @@ async def test_long_speech_is_not_examined(recogniser):
 
 
 async def test_a_program_that_cannot_be_started_is_a_failed_step():
-    async def missing(*command, stdin, stdout):
+    async def missing(command):
         raise FileNotFoundError(command)
 
     with pytest.raises(ProviderFailed):
@@ -127,7 +129,11 @@ async def test_a_program_that_cannot_be_started_is_a_failed_step():
 @pytest.mark.espeak
 @pytest.mark.pocketsphinx
 async def test_the_sandboxed_recogniser_understands_a_question():
-    real = PhraseRecognizer(sandboxed.start, grammar=GRAMMAR, pronunciations=PRONUNCIATIONS)
+    real = PhraseRecognizer(
+        partial(sandboxed.start, stdin=PIPE, stdout=PIPE),
+        grammar=GRAMMAR,
+        pronunciations=PRONUNCIATIONS,
+    )
     try:
         heard = [await real.recognize(utterance("How good is this call?")) for _ in range(2)]
     finally:

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from bridge.agent.questions import GRAMMAR, PRONUNCIATIONS, Question, question_of
-from tests.support.sound.grammar import sentences, words
+from tests.agent.grammar import sentences, words
 
 WORDINGS = {
     Question.QUALITY: (

@@ -10,7 +10,7 @@ from bridge.settings.line import Agent
 
 VOICE = (8000 * np.sin(np.arange(320) * 0.2)).astype("<i2").tobytes()
 SOFT = (150 * np.sin(np.arange(320) * 0.2)).astype("<i2").tobytes()
-LIMITS = Agent(silence_seconds=1.0, longest_seconds=2.0)
+LIMITS = Agent(silence_seconds=1.0, max_utterance_seconds=2.0)
 
 
 def feed(turns, *frames, busy=False, speaking=False):

@@ -8,7 +8,6 @@ from bridge.audio.frame import FRAME_BYTES, SILENCE
 from tests.bench.studies.vads import SPEECH_RMS, noises, onset
 from tests.support.sound.agent_talk import talking
 from tests.support.sound.voices import SPEECH, words
-from tests.support.waiting import until
 
 LEAD_FRAMES = 75
 STEP = 37
@@ -27,7 +26,7 @@ async def still_after(voice, *, shift, one, snr=None):
     frames = [pcm[at : at + FRAME_BYTES] for at in range(0, len(pcm) - FRAME_BYTES, FRAME_BYTES)]
     async with talking(model=one, greeting="One. Two. Three.") as talk:
         if one is not None:
-            await until(lambda: talk.leg._turns.detector is not None)
+            await talk.detects()
         last = 0
         for number, frame in enumerate(frames):
             [said] = await talk.tick(frame)

@@ -191,7 +191,7 @@ async def test_a_node_without_much_room_places_calls_on_the_one_with_more():
 
 async def test_an_unreachable_number_leaves_no_count(nodes):
     assert (await post(nodes[0], "/call/dial", {"phone": "15550100006"})).status == 502
-    assert await nodes[1].bridge.services.directory.find(SECOND) is None
+    assert await nodes[1].bridge.cluster.directory.find(SECOND) is None
     assert await listed(nodes[1]) == []
 
 
@@ -252,7 +252,7 @@ async def test_a_call_whose_node_cannot_be_reached_begins_where_it_was_asked_for
         async def send(*_, **__):
             raise aiohttp.ConnectionTimeoutError
 
-        monkeypatch.setattr(first.bridge.services.siblings, "send", send)
+        monkeypatch.setattr(first.bridge.cluster.siblings, "send", send)
         assert {(await dial(first))[:2] for _ in range(5)} == {"00"}
 
 

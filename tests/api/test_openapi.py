@@ -12,7 +12,7 @@ from bridge import errors
 from bridge.api.all_operations import error_format
 from bridge.api.openapi import FACES, OPERATIONS, document
 from bridge.api.routes import ROUTES
-from bridge.api.server.operation import NOBODY, OPERATOR
+from bridge.api.server.operation import CONSOLE, NOBODY
 from tests.support.inprocess import KEY
 
 DOCUMENT = json.loads(json.dumps(document()))
@@ -85,7 +85,7 @@ async def test_without_a_key_nothing_is_told(client, method, path):
 @pytest.mark.parametrize(("method", "path"), LISTS)
 async def test_what_is_given_is_what_is_described(client, method, path):
     await client.dial("15550100003")
-    console = OPERATIONS[method, path].auth is OPERATOR
+    console = OPERATIONS[method, path].auth is CONSOLE
     response = await client.http.request(method, path, headers=client.local if console else KEY)
     assert response.status == 200
     described = DOCUMENT["paths"][path]["get"]["responses"]["200"]

@@ -17,8 +17,8 @@ async def nodes():
 
 async def asked(node, path: str, **query: str) -> bytes | None:
     """Ask the node through its sibling."""
-    index = 1 - node.bridge.services.siblings.own
-    answer: bytes | None = await node.bridge.services.siblings.request(index, path, **query)
+    index = 1 - node.bridge.cluster.siblings.own
+    answer: bytes | None = await node.bridge.cluster.siblings.request(index, path, **query)
     return answer
 
 

@@ -5,8 +5,9 @@ anew, one after the other; the tables show medians over the repeats. Written to 
 `build/bench-tables.md` (those of docs/performance.md) and `build/bench.json` as well; ends with 1 when a
 target was missed.
 
-    python -m tests.bench.bench [--quick] [--only echo,janus,relay] [--legs 4,24] [--repeats 2] [--publish]
+    python -m tests.bench.bench [--quick] [--only echo,janus,passthrough] [--legs 4,24] [--repeats 2] [--publish]
     python -m tests.bench.bench --against <git ref> [--rounds 30]
+    python -m tests.bench.bench --variant NAME=SETTING:VALUE,… --variant … [--conditions talking,stops] [--rounds 10]
 """
 
 import argparse
@@ -18,7 +19,7 @@ import time
 from collections.abc import Sequence
 from importlib.util import find_spec
 
-from tests.bench import against, jobs, servers, services
+from tests.bench import against, jobs, servers, services, variants
 from tests.bench.capacity import BUSY
 from tests.bench.generators import janus
 from tests.bench.measure import Run
@@ -39,7 +40,10 @@ def main() -> int:
     """Measure, print, write; 0 when every target was met."""
     options = _options()
     if options.against:
-        return _compare(options.against, rounds=options.rounds)
+        return _compare(options.against, rounds=options.rounds or against.ROUNDS)
+    if options.variant:
+        variants.run(options)
+        return 0
     begun = time.monotonic()
     results = Results()
     wanted = [one for one in options.only if not _missing(one, results)]
@@ -137,13 +141,15 @@ def _notes(results: Results, table: Sequence[Row], about: str) -> list[str]:
         "Pipecat: examples/pipecat/echo.py, in pieces of 40 ms and without the pauses, on the core of the generator; "
         "from sending the packet with which a burst begins to receiving the packet in which it is heard",
         "loss: the generator leaves packets out, each by itself; nothing is lost on the way back",
-        "recorded: both sides and the mix, through PCM as WAV, relayed as the packets that pass "
-        '(`recording.relayed = "opus"`), in turn with windows of the same calls unrecorded; '
+        "recorded: both sides and the mix, through PCM as WAV, in passthrough as the packets that pass "
+        '(`recording.passthrough = "opus"`), in turn with windows of the same calls unrecorded; '
         "without the Ogg copies that another process may make afterwards",
         "MB/leg: what each leg added since the row with fewer legs; packets/s counts to 2 packets "
         "a window",
         "in turn: all servers of a load alive at once, slices of 2 s in random order, one ratio a round; "
         "who waits does so on the generator's core, behind everything else",
+        "the event loop stopped: for 0.2 s, every 0.5 to 0.95 s; every packet, as for calls on a core; with loss "
+        "the generator leaves out 1 % of the packets",
         *_paths(results),
         "calls on a core: the 99th percentile of every packet's time from the sender's socket to the "
         "receiver's, by the kernel's clock, as a packet waits as long as the event loop lags: some "
@@ -215,11 +221,13 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--against", metavar="REF", default="", help="compare the cost of a leg with this commit's"
     )
-    parser.add_argument("--rounds", type=int, default=30, help="of a comparison")
+    parser.add_argument("--rounds", type=int, default=0, help="of a comparison")
+    variants.add_arguments(parser)
     options = parser.parse_args()
     if options.quick:
         options.repeats, options.seconds = 1, 3.0
-    options.legs = options.legs or ([4, 24] if options.quick else [4, 24, 48, 96, 200])
+    if not options.variant:
+        options.legs = options.legs or ([4, 24] if options.quick else [4, 24, 48, 96, 200])
     return options
 
 

@@ -13,7 +13,7 @@ from tests.bench.generators.generator import Plan, Step
 from tests.bench.measure import Run, from_json
 
 SECTIONS = (
-    "echo", "janus", "relay", "paths", "capacity", "silent", "nodes", "loss", "jitter",
+    "echo", "janus", "passthrough", "paths", "stops", "capacity", "silent", "nodes", "loss", "jitter",
     "recording", "sockets", "streams", "playback", "agent", "pipecat", "sip", "events", "cluster",
 )  # fmt: skip
 LOSSES = (0.01, 0.05, 0.10)
@@ -27,17 +27,17 @@ SCRAPE_SECONDS = 5.0
 SCRAPED, SILENT = "scraped every 5 s", "silent"
 SILENT_LEGS, SILENT_TURNS = 96, 2
 CAPACITIES = {
-    "pcm": (60, 90, 105, 120, 135, 150, 165, 180),
-    "relay": (120, 160, 208, 250, 300, 350, 400),
+    "pcm": (45, 60, 75, 90, 105, 120, 135, 150, 165, 180),
+    "passthrough": (90, 120, 160, 208, 250, 300, 350, 400),
 }
 """Two-leg calls that are tried, one number after the other."""
 RECORDED_LEGS = 48
 RECORDED_TURNS = 3
-_PCM = {"BRIDGE_MEDIA__RELAY": "false"}
+_PCM = {"BRIDGE_MEDIA__PASSTHROUGH": "false"}
 _NO_COPIES = {"BRIDGE_RECORDING__OGG": "[]"}
 """Of recordings: another process makes them later, of which the calls know nothing."""
-_PACKETS = {"BRIDGE_RECORDING__RELAYED": "opus"}
-"""Relayed calls are recorded as the packets that pass, undecoded."""
+_PACKETS = {"BRIDGE_RECORDING__PASSTHROUGH": "opus"}
+"""Passthrough calls are recorded as the packets that pass, undecoded."""
 PYTHON_PATH = {"BRIDGE_RTC__COMPILED": "false"}
 _TWO = {"BRIDGE_NODES": "2"}
 
@@ -61,6 +61,8 @@ class Job:
     stop_at_lag: float = 0.0
     bulk: bool = False
     """Whether legs are driven as many at once (`tests.bench.generators.bulk_legs`)."""
+    apart: bool = False
+    """Whether the server's thread `media` has its core alone, and all others share the generator's."""
 
 
 def jobs(
@@ -90,9 +92,9 @@ def jobs(
             found.append(Job(target="wrtc", kind="stock", server="wrtc", steps=grow(*middle)))
     if "janus" in sections:
         found.append(Job(target="janus", kind="janus", server="janus", steps=grow(*middle)))
-    if "relay" in sections:
+    if "passthrough" in sections:
         found.append(Job(target="pcm", kind="pair", environment=_PCM, steps=grow(*paired)))
-        found.append(Job(target="relay", kind="pair", steps=grow(*paired)))
+        found.append(Job(target="passthrough", kind="pair", steps=grow(*paired)))
     others = {
         "capacity": lambda: _capacities(seconds, quick=quick),
         "silent": lambda: _silences(seconds, turns=1 if quick else SILENT_TURNS),
@@ -134,28 +136,32 @@ def _recordings(seconds: float, *, turns: int) -> list[Job]:
             once=True,
             steps=[plain, recorded] * turns,
         )
-        for road in ("pcm", "relay")
+        for road in ("pcm", "passthrough")
     ]
 
 
 def _capacities(seconds: float, *, quick: bool) -> list[Job]:
-    """Let both roads carry more and more calls, over the packet path of the build and over Python's."""
+    """Let both roads carry more and more calls.
+
+    Over the packet path of the build, over Python's, and over the build's with Python on the generator's core.
+    """
     return [
         Job(
-            target=f"{road}{' python' if path else ''} capacity",
+            target=f"{road}{name} capacity",
             kind="pair",
             environment=(_PCM if road == "pcm" else {}) | path,
-            steps=_capacity_steps(calls[:1] if quick else calls, seconds, quick=quick),
+            apart=name == " apart",
+            steps=capacity_steps(calls[:1] if quick else calls, seconds, quick=quick),
             once=True,
             stop_at_lag=LAG,
             bulk=True,
         )
-        for path in ({}, PYTHON_PATH)
+        for name, path in (("", {}), (" python", PYTHON_PATH), (" apart", {}))
         for road, calls in CAPACITIES.items()
     ]
 
 
-def _capacity_steps(calls: Sequence[int], seconds: float, *, quick: bool) -> list[Step]:
+def capacity_steps(calls: Sequence[int], seconds: float, *, quick: bool = False) -> list[Step]:
     """Make a window without and one with scrapes for each number of two-leg calls."""
     length = seconds if quick else max(seconds, CAPACITY_SECONDS)
     steps = []
@@ -206,6 +212,9 @@ def perform(job: Job) -> Run:
     """
     core, generator_core = servers.cores() if job.pinned else (None, None)
     with servers.start(job.server, core=core, **job.environment) as server:
+        if job.apart and core is not None and generator_core is not None:
+            servers.move(server.pid, generator_core, servers.PRIORITY)
+            servers.move_threads(server.pid, servers.MEDIA_THREAD, core)
         plan = Plan(
             target=job.target,
             kind=job.kind,

@@ -21,6 +21,8 @@ QUIET_SECONDS = 0.1
 THRESHOLD_DB = -35.0
 MAX_DELAY = 0.9
 _BLOCK_SECONDS = 0.0025
+LATE_SECONDS = 0.020
+"""A packet that is longer under way than a frame is what a jitter buffer must allow for."""
 _GONE = (FileNotFoundError, ProcessLookupError)
 """What reading about a process raises that has just ended."""
 
@@ -52,8 +54,11 @@ class PacketDelays:
     packets: int
     """All that were sent; one that never came counts as `MAX_DELAY`."""
     lost: int = 0
+    late: int = 0
+    """Came later than `LATE_SECONDS`."""
     p50: float = math.nan
     """Seconds, as all delays."""
+    p95: float = math.nan
     p99: float = math.nan
     longest: float = math.nan
 
@@ -84,9 +89,9 @@ class Window:
     """99th percentile of how late the generator sent its packets, seconds."""
     lag: list[tuple[float, float]] = field(default_factory=list)
     """Event-loop lag of the server: cumulative counts by upper bound; empty when it tells none."""
-    rungs: list[float] = field(default_factory=list)
-    """Encoder rungs that the server named, each once."""
-    relayed: float = math.nan
+    encoder_levels: list[float] = field(default_factory=list)
+    """Encoder levels that the server named, each once."""
+    passthrough: float = math.nan
     """Share of the packets it sent that it passed on undecoded; NaN when it does not tell."""
     concealed: float = math.nan
     """Share of the frames that it made up for clocked listeners; NaN when it does not tell."""
@@ -231,7 +236,9 @@ def summed(delays: Sequence[float]) -> PacketDelays:
     return PacketDelays(
         packets=len(found),
         lost=sum(math.isinf(delay) for delay in delays),
+        late=sum(LATE_SECONDS < delay < math.inf for delay in delays),
         p50=percentile(found, 50),
+        p95=percentile(found, 95),
         p99=percentile(found, 99),
         longest=max(found, default=math.nan),
     )

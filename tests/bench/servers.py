@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench import measure, scrape
-from tests.bench.generators import janus
+from tests.bench.generators import janus, stopping
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 20.0
@@ -22,6 +22,9 @@ PRIORITY = -15
 """So that whatever else the machine does delays neither server nor generator."""
 LAST = 19
 """So that a server that waits takes from others on its core only what they leave."""
+
+MEDIA_THREAD = "media"
+"""Name of the bridge's thread that handles packets without the interpreter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ class _Recipe:
 
 @contextmanager
 def start(target: str, *, core: int | None, root: str = str(ROOT), **more: str) -> Iterator[Server]:
-    """Start `bridge`, `stock`, `wrtc`, `janus` or `pipecat`, wait until it is ready, and stop it at the end.
+    """Start `bridge`, `stopping`, `stock`, `wrtc`, `janus` or `pipecat`, wait until it is ready, and stop it at the end.
 
     Args:
         target: Which server.
@@ -103,6 +106,14 @@ def move(pid: int, core: int, priority: int) -> None:
                 _weigh(int(task.name), priority)
 
 
+def move_threads(pid: int, name: str, core: int) -> None:
+    """Move the threads of a process that have this name to a core."""
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(OSError):
+            if (task / "comm").read_text().strip() == name:
+                os.sched_setaffinity(int(task.name), {core})
+
+
 def _weigh(pid: int, priority: int) -> None:
     with suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, pid, priority)
@@ -144,7 +155,8 @@ def _how(target: str, port: int, folder: Path) -> _Recipe:
         "BRIDGE_RTC__STUN_URLS": "[]",
         "BRIDGE_SIMULATOR__RING_SECONDS": "0",
     }
-    return _Recipe([sys.executable, "-m", "bridge"], environment, url, f"{url}/readyz")
+    program = ["-m", "bridge"] if target == "bridge" else ["-P", stopping.__file__]
+    return _Recipe([sys.executable, *program], environment, url, f"{url}/readyz")
 
 
 def _wait_ready(url: str, port: int, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -6,7 +6,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 
-from tests.bench import jobs, servers, telephones
+from tests.bench import jobs, servers, telephones, variants
 from tests.bench.generators import janus
 from tests.bench.generators.playing import Played
 from tests.bench.generators.socket_programs import SOCKETS as SOCKET_KINDS
@@ -26,6 +26,9 @@ STARTS = 24
 CALLERS, TURNS = 4, 7
 PIPECAT_CALLS, PIPECAT_SECONDS = 3, 30.0
 TELEPHONE_ROUNDS = 15
+STOP_ROUNDS = 6
+STOPPED = {"passthrough": 24, "pcm": 48}
+"""Legs whose packets are followed while the event loop stops, by load."""
 _LOCAL = '["127.0.0.0/8"]'
 """Where the bench's own servers are, which the bridge is to reach."""
 _CHILD_SECONDS = 120.0
@@ -36,6 +39,7 @@ def measure(wanted: Sequence[str], results: Results, *, seconds: float, quick: b
     window = seconds if quick else max(seconds, 10.0)
     parts: dict[str, Callable[[], None]] = {
         "paths": lambda: _paths(results, rounds=3 if quick else paths.ROUNDS),
+        "stops": lambda: _stops(results, rounds=1 if quick else STOP_ROUNDS),
         "nodes": lambda: _crossing(results),
         "loss": lambda: _speech(results),
         "sockets": lambda: _sockets(results, window, SOCKET_KINDS),
@@ -64,6 +68,14 @@ def _paths(results: Results, *, rounds: int) -> None:
                 found = paths.run(load, legs, rounds=rounds, with_janus=not janus.missing())
                 names += [one.load for one in found]
             results.paths += found
+
+
+def _stops(results: Results, *, rounds: int) -> None:
+    for load, legs in STOPPED.items():
+        say(f"every packet of {legs} legs while the event loop stops, {load}")
+        with around(results.readings, f"stops {load}"):
+            found = variants.take_turns(load, legs, variants.BUILDS, variants.STOPS, rounds=rounds)
+        results.stops += found
 
 
 def _crossing(results: Results) -> None:

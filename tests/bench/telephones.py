@@ -36,8 +36,10 @@ class Load:
 
 
 LOADS: Mapping[str, Load] = {
-    "a telephone with G.711 / a browser through PCM": Load(PCMU, {"BRIDGE_MEDIA__RELAY": "false"}),
-    "a telephone with Opus / a browser, relayed": Load(OPUS, {}),
+    "a telephone with G.711 / a browser through PCM": Load(
+        PCMU, {"BRIDGE_MEDIA__PASSTHROUGH": "false"}
+    ),
+    "a telephone with Opus / a browser, passthrough": Load(OPUS, {}),
 }
 
 
@@ -95,11 +97,13 @@ def dial(*, dials: int = DIALS, burst: int = BURST) -> Dialled:
 
 
 @contextmanager
-def telephone_bridge(codec: str, port: int, *, core: int | None, **more: str) -> Iterator[Server]:
-    """Start a bridge whose trunk is on a port of loopback."""
+def telephone_bridge(
+    codec: str, port: int, *, core: int | None, root: str = str(servers.ROOT), **more: str
+) -> Iterator[Server]:
+    """Start a bridge, of a checkout, whose trunk is on a port of loopback."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         config = Path(folder) / "bridge.toml"
         config.write_text(settings(port, codec))
-        environment = {"BRIDGE_CONFIG": str(config), "BRIDGE_RTC__PORTS": _PORTS[TELEPHONES]}
-        with servers.start("bridge", core=core, **environment, **more) as server:
+        environment = {"BRIDGE_CONFIG": str(config), "BRIDGE_RTC__PORTS": _PORTS[TELEPHONES]} | more
+        with servers.start("stopping", core=core, root=root, **environment) as server:
             yield server

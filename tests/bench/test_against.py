@@ -40,7 +40,7 @@ def test_delays_and_rates_are_told_of_each_build():
 
 def test_the_report_names_the_loads_that_cost_more():
     dear = compare("echo", [a_round(1.2, 1.0)])
-    cheap = compare("two legs relayed", [a_round(0.9, 1.0)])
+    cheap = compare("two legs, passthrough", [a_round(0.9, 1.0)])
     assert "**Missed: echo costs more than 1.05 of before.**" in against.markdown(
         "v1", [dear, cheap]
     )
@@ -124,7 +124,7 @@ def test_a_leg_that_resumes_keeps_its_phase_and_its_timestamps_went_on():
 @pytest.mark.long
 @pytest.mark.load
 def test_two_builds_are_measured_in_turn():
-    rounds = against._perform("echo", servers.ROOT, rounds=1, seconds=1.0, legs=2, seed=0)
+    rounds = against.perform("echo", servers.ROOT, rounds=1, seconds=1.0, legs=2, seed=0)
     (here,) = [one for one in rounds[0] if one.build == HERE]
     assert {one.build for one in rounds[0]} == {HERE, THERE}
     assert here.cpu_per_leg > 0

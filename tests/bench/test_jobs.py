@@ -18,16 +18,23 @@ def targets(*sections, quick=False):
     [
         ("echo", ["echo", "stock", *LIBWEBRTC]),
         ("janus", ["janus"]),
-        ("relay", ["pcm", "relay"]),
+        ("passthrough", ["pcm", "passthrough"]),
         (
             "capacity",
-            ["pcm capacity", "relay capacity", "pcm python capacity", "relay python capacity"],
+            [
+                "pcm capacity",
+                "passthrough capacity",
+                "pcm python capacity",
+                "passthrough python capacity",
+                "pcm apart capacity",
+                "passthrough apart capacity",
+            ],
         ),
-        ("silent", ["pcm silent", "relay silent"]),
+        ("silent", ["pcm silent", "passthrough silent"]),
         ("nodes", ["one node", "two nodes"]),
         ("loss", ["loss"]),
         ("jitter", ["mix"]),
-        ("recording", ["pcm kept", "relay kept"]),
+        ("recording", ["pcm kept", "passthrough kept"]),
     ],
 )
 def test_a_section_has_its_servers(section, runs):
@@ -35,7 +42,7 @@ def test_a_section_has_its_servers(section, runs):
 
 
 def test_every_section_is_known():
-    assert len(targets(*SECTIONS)) == 17 + len(LIBWEBRTC)
+    assert len(targets(*SECTIONS)) == 19 + len(LIBWEBRTC)
 
 
 def test_the_stock_server_is_not_driven_beyond_its_core():
@@ -87,7 +94,7 @@ def test_both_packet_paths_are_looked_at():
         job.environment.get("BRIDGE_RTC__COMPILED")
         for job in jobs(["capacity"], legs=[24], seconds=5.0)
     ]
-    assert paths == [None, None, "false", "false"]
+    assert paths == [None, None, "false", "false", None, None]
 
 
 def test_legs_are_silent_and_talking_in_turn():
@@ -96,9 +103,9 @@ def test_legs_are_silent_and_talking_in_turn():
 
 
 def test_two_legs_are_measured_with_as_many_as_an_echo():
-    pcm, relay = jobs(["relay"], legs=[4, 24, 48, 96, 200], seconds=5.0)
+    pcm, passthrough = jobs(["passthrough"], legs=[4, 24, 48, 96, 200], seconds=5.0)
     assert (
         [step.legs for step in pcm.steps]
-        == [step.legs for step in relay.steps]
+        == [step.legs for step in passthrough.steps]
         == [24, 48, 96, 200]
     )

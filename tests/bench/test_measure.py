@@ -104,7 +104,7 @@ def test_a_delay_that_grows_is_told_from_one_that_stays():
 
 
 def test_a_run_survives_its_journey_as_json():
-    window = Window(legs=24, delays=[0.01], lag=[(0.005, 9.0), (math.inf, 10.0)], relayed=0.5)
+    window = Window(legs=24, delays=[0.01], lag=[(0.005, 9.0), (math.inf, 10.0)], passthrough=0.5)
     window.concealed = 0.0
     window.transit = summed([0.001, math.inf])
     window.reading = Reading([40e-6], [39e-6], 0.01)

@@ -20,9 +20,9 @@ bridge_event_loop_lag_seconds_sum{node="0"} 1
 bridge_rtp_packets_total{direction="tx",kind="webrtc",node="0"} 5
 bridge_rtp_packets_total{direction="tx",kind="webrtc",node="1"} 7
 bridge_rtp_packets_total{direction="rx",kind="webrtc",node="1"} 9
-# TYPE bridge_encoder_rung gauge
-bridge_encoder_rung{node="0"} 0
-bridge_encoder_rung{node="1"} 1
+# TYPE bridge_encoder_level gauge
+bridge_encoder_level{node="0"} 0
+bridge_encoder_level{node="1"} 1
 """
 
 
@@ -35,7 +35,7 @@ def test_counters_are_added_up_by_label():
 
 
 def test_each_value_of_a_gauge_is_given_once():
-    assert values(parse(TEXT), "bridge_encoder_rung") == {0.0, 1.0}
+    assert values(parse(TEXT), "bridge_encoder_level") == {0.0, 1.0}
 
 
 def test_what_a_histogram_held_before_does_not_count():

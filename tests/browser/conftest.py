@@ -54,7 +54,7 @@ def keyed_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     key = "a-long-random-key-of-the-tests"
     lines = {
         "LINES__MAIN__KEYS": f'["{key}"]',
-        "OPERATOR__KEYS": '["the-key-of-the-console-of-the-tests"]',
+        "CONSOLE__KEYS": '["the-key-of-the-console-of-the-tests"]',
         "HTTP__HOST": "0.0.0.0",
     }
     folder = tmp_path_factory.mktemp("keyed")

@@ -1,4 +1,4 @@
-"""The operator's console in a real Chromium, under its own content security policy."""
+"""The console in a real Chromium, under its own content security policy."""
 
 import json
 import re
@@ -59,7 +59,7 @@ async def operator(
     context = await browser.new_context(**look)
     page = await context.new_page()
     visitor = Visitor(page)
-    visitor._listen(server.url)
+    visitor.listen(server.url)
     await page.goto(f"{server.url}/#token={server.local}")
     await page.goto(f"{server.url}/console#{view}")
     try:
@@ -198,7 +198,7 @@ async def test_a_console_with_keys_asks_for_one(browser: Browser, keyed_server: 
         await expect(visitor.see("key")).to_be_focused()
         await visitor.see("key").fill("not-the-key-of-the-console")
         await visitor.see("key").press("Enter")
-        await expect(visitor.see("problem-text")).to_have_text(re.compile("not known"))
+        await expect(visitor.see("problem-text")).to_have_text(re.compile("unknown API key"))
         await visitor.see("key").fill("the-key-of-the-console-of-the-tests")
         await visitor.see("key").press("Enter")
         await expect(visitor.see("connection")).to_have_text("Connected")

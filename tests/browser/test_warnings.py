@@ -45,9 +45,9 @@ async def test_warnings_tell_silence_from_what_the_page_did_itself(
     )
 
     # A busy machine may lose audio, which is warned of too, in other words.
-    assert not any(SILENT.intersection(second["warnings"]) for second in player)
+    assert [second for second in player if SILENT.intersection(second["warnings"])] == []
     assert player[-1]["levelIn"] > 0.01
     # The echo pauses with its speaker; nothing was lost.
     assert all(second["mos"] is None or second["concealed"] < 0.1 for second in muted)
-    assert not any("microphone_silent" in second["warnings"] for second in muted)
+    assert [second for second in muted if "microphone_silent" in second["warnings"]] == []
     assert SILENT.issubset(silent[-1]["warnings"])

@@ -12,7 +12,7 @@ FAR, ANN, BOB = (LegId(name) for name in ("far", "ann", "bob"))
 
 
 def legs(*, exclusive: bool = False) -> CallLegs:
-    found = CallLegs(exclusive=exclusive, alone_seconds=30)
+    found = CallLegs(exclusive=exclusive, abandoned_seconds=30)
     found.add(events.LegAdded(FAR, LegKind.SIMULATOR, LegRole(Party.FAR)), 0)
     found.add(events.LegAdded(ANN, LegKind.WEBRTC, LegRole(Party.NEAR)), 0)
     return found

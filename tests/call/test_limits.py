@@ -2,7 +2,7 @@ import math
 
 from bridge.call.limits import CallLimits
 
-LIMITS = CallLimits(ring_seconds=60, call_seconds=3600, alone_seconds=60)
+LIMITS = CallLimits(ring_seconds=60, call_seconds=3600, abandoned_seconds=60)
 
 
 def test_a_call_may_want_tighter_limits():

@@ -15,7 +15,7 @@ from bridge.errors import InvalidState, LegNotFound, Unsupported
 FAR = LegId("far")
 ANN = LegId("ann")
 BOB = LegId("bob")
-LIMITS = CallLimits(ring_seconds=60, call_seconds=3600, alone_seconds=30)
+LIMITS = CallLimits(ring_seconds=60, call_seconds=3600, abandoned_seconds=30)
 
 
 def outbound(now: float = 0.0) -> CallMachine:
@@ -228,7 +228,7 @@ def test_an_ended_call_refuses_a_leg_that_comes_too_late():
     machine.handle(events.HangupRequested(), 2)
     with pytest.raises(InvalidState):
         machine.handle(events.LegAdded(LegId("late"), LegKind.WEBRTC, LegRole(Party.NEAR)), 3)
-    assert LegId("late") not in machine.legs
+    assert LegId("late") not in machine.legs.records
 
 
 def test_an_ended_call_refuses_requests_but_for_closing_legs():
@@ -295,7 +295,7 @@ def test_closing_a_named_leg_leaves_the_others():
     join(machine, BOB)
     done = machine.handle(events.CloseRequested(ANN), 2)
     assert commands.EndLeg(ANN, EndReason.HANGUP) in done
-    assert BOB in machine.legs
+    assert BOB in machine.legs.records
 
 
 def test_closing_a_leg_that_has_left_does_nothing():

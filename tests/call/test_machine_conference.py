@@ -7,7 +7,7 @@ import pytest
 from bridge.call import commands, events
 from bridge.call.machine import CallMachine
 from bridge.call.model import Direction, EndReason, LegId, LegKind, Party, State
-from bridge.call.routing import TONE, Heard, Hears, LegRole
+from bridge.call.routing import TONE, Audience, LegRole, Subscription
 from bridge.errors import InvalidState, LegNotFound
 from tests.call.test_transfers import ANN, BOB, FAR, LIMITS, TUNE, Call
 
@@ -45,8 +45,12 @@ def test_no_party_joins_before_the_call_is_answered():
 
 def test_recorders_have_all_parties_on_their_tracks():
     call = conference()
-    for name, hears in (("in", Hears.INBOUND), ("out", Hears.OUTBOUND), ("both", Hears.BOTH)):
-        role = LegRole(Party.SERVICE, hears, Heard.NOBODY)
+    for name, hears in (
+        ("in", Subscription.INBOUND),
+        ("out", Subscription.OUTBOUND),
+        ("both", Subscription.BOTH),
+    ):
+        role = LegRole(Party.SERVICE, hears, Audience.NOBODY)
         call.add(LegId(name), LegKind.RECORDER, role)
     assert call.rows[LegId("in")] == {FAR, BOB}
     assert call.rows[LegId("out")] == {ANN}
@@ -112,7 +116,7 @@ def test_muting_our_side_does_not_mute_far_parties():
 
 def test_one_party_is_held_and_hears_the_music():
     call = conference()
-    call.add(TUNE, LegKind.PLAYBACK, LegRole(Party.SERVICE, Hears.NOBODY, Heard.HELD))
+    call.add(TUNE, LegKind.PLAYBACK, LegRole(Party.SERVICE, Subscription.NOBODY, Audience.HELD))
     call.handle(events.HoldRequested(held=True, leg_id=BOB))
     assert call.rows[BOB] == {TUNE}
     assert call.rows[FAR] == {ANN}
@@ -137,9 +141,9 @@ def test_resuming_the_call_resumes_every_party():
 
 def test_an_agent_and_a_socket_do_not_hear_a_held_party_and_a_recorder_does():
     call = Call()
-    call.add(LegId("agent"), LegKind.AGENT, LegRole(Party.SERVICE, Hears.INBOUND))
-    call.add(LegId("socket"), LegKind.SOCKET, LegRole(Party.NEAR, Hears.INBOUND))
-    tap = LegRole(Party.SERVICE, Hears.INBOUND, Heard.NOBODY)
+    call.add(LegId("agent"), LegKind.AGENT, LegRole(Party.SERVICE, Subscription.INBOUND))
+    call.add(LegId("socket"), LegKind.SOCKET, LegRole(Party.NEAR, Subscription.INBOUND))
+    tap = LegRole(Party.SERVICE, Subscription.INBOUND, Audience.NOBODY)
     call.add(LegId("tap"), LegKind.RECORDER, tap)
     call.handle(events.HoldRequested(held=True))
     assert call.rows[LegId("agent")] == call.rows[LegId("socket")] == frozenset()
@@ -175,7 +179,7 @@ def test_a_held_party_is_told_so_where_no_music_is_played():
     call = Call()
     call.handle(events.HoldRequested(held=True))
     assert commands.HoldLeg(FAR, held=True) in call.done
-    call.add(TUNE, LegKind.PLAYBACK, LegRole(Party.SERVICE, Hears.NOBODY, Heard.HELD))
+    call.add(TUNE, LegKind.PLAYBACK, LegRole(Party.SERVICE, Subscription.NOBODY, Audience.HELD))
     assert commands.HoldLeg(FAR, held=False) in call.done
     call.handle(events.LegEnded(TUNE, EndReason.FAILED))
     assert commands.HoldLeg(FAR, held=True) in call.done
@@ -191,7 +195,7 @@ def ringing(kind: LegKind = LegKind.SIP) -> CallMachine:
     machine = CallMachine(direction=Direction.OUTBOUND, limits=rules, now=0)
     machine.handle(events.LegAdded(FAR, kind, LegRole(Party.FAR)), 0)
     machine.handle(events.LegAdded(ANN, LegKind.WEBRTC, LegRole(Party.NEAR)), 0)
-    role = LegRole(Party.NEAR, Hears.INBOUND)
+    role = LegRole(Party.NEAR, Subscription.INBOUND)
     machine.handle(events.LegAdded(BOB, LegKind.SOCKET, role), 0)
     return machine
 

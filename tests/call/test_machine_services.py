@@ -8,11 +8,11 @@ from bridge.call import commands, events
 from bridge.call.limits import CallLimits
 from bridge.call.machine import CallMachine
 from bridge.call.model import Direction, EndReason, LegId, LegKind, Party, State
-from bridge.call.routing import Heard, LegRole
+from bridge.call.routing import Audience, LegRole
 from bridge.errors import InvalidState
 
 FAR, ANN, BOB, TAP = LegId("far"), LegId("ann"), LegId("bob"), LegId("tap")
-LIMITS = CallLimits(ring_seconds=60, call_seconds=3600, alone_seconds=30)
+LIMITS = CallLimits(ring_seconds=60, call_seconds=3600, abandoned_seconds=30)
 
 
 def active(limits: CallLimits = LIMITS) -> CallMachine:
@@ -66,7 +66,7 @@ def test_a_held_call_ends_when_its_far_party_leaves():
 
 def test_a_service_is_closed_by_its_name_and_not_with_all_browsers():
     machine = active()
-    add(machine, TAP, LegKind.PLAYBACK, heard=Heard.FAR)
+    add(machine, TAP, LegKind.PLAYBACK, audience=Audience.FAR)
     assert machine.handle(events.CloseRequested(), 2) == []
     assert commands.EndLeg(TAP, EndReason.HANGUP) in machine.handle(events.CloseRequested(TAP), 2)
 
@@ -80,10 +80,10 @@ def test_who_replaces_the_near_parties_does_so_once_connected():
     machine = active()
     add(machine, ANN, LegKind.WEBRTC, party=Party.NEAR)
     add(machine, BOB, LegKind.SIMULATOR, party=Party.NEAR, replaces=True)
-    assert ANN in machine.legs
+    assert ANN in machine.legs.records
     done = machine.handle(events.LegConnected(BOB), 3)
     assert commands.EndLeg(ANN, EndReason.HANGUP) in done
-    assert [leg.leg_id for leg in machine.near()] == [BOB]
+    assert [leg.leg_id for leg in machine.legs.near()] == [BOB]
 
 
 def test_who_should_replace_the_near_parties_and_never_answers_is_let_go():
@@ -93,7 +93,7 @@ def test_who_should_replace_the_near_parties_and_never_answers_is_let_go():
     assert machine.deadline() == 61
     done = machine.handle(events.TimePassed(), 61)
     assert commands.EndLeg(BOB, EndReason.NO_ANSWER) in done
-    assert [leg.leg_id for leg in machine.near()] == [ANN]
+    assert [leg.leg_id for leg in machine.legs.near()] == [ANN]
     assert machine.state is State.ACTIVE
 
 
@@ -105,10 +105,10 @@ def test_an_invited_browser_takes_the_near_legs_place_once_it_is_connected():
     add(machine, ANN, LegKind.WEBRTC, party=Party.NEAR)
     assert machine.handle(events.InviteRequested("agent 7"), 2) == []
     add(machine, BOB, LegKind.WEBRTC, party=Party.NEAR, replaces=True)
-    assert machine.invited is None
-    assert ANN in machine.legs
+    assert machine.transfers.invitation is None
+    assert ANN in machine.legs.records
     machine.handle(events.LegConnected(BOB), 4)
-    assert set(machine.legs) == {FAR, BOB}
+    assert set(machine.legs.records) == {FAR, BOB}
 
 
 def test_nobody_takes_a_place_that_was_not_offered():
@@ -123,7 +123,7 @@ def test_an_invited_browser_that_does_not_join_is_reported_missed_and_the_call_c
     machine.handle(events.InviteRequested("agent 7"), 2)
     assert machine.deadline() == 62
     assert machine.handle(events.TimePassed(), 62) == [commands.ReportMissed("agent 7")]
-    assert machine.invited is None
+    assert machine.transfers.invitation is None
     assert machine.state is State.ACTIVE
 
 
@@ -135,7 +135,7 @@ def test_a_call_is_recorded_and_streamed_unless_it_is_set_otherwise(streamed):
     machine = active()
     add(machine, TAP, LegKind.RECORDER)
     add(machine, ANN, streamed)
-    assert {leg.kind for leg in machine.legs.values()} >= {LegKind.RECORDER, streamed}
+    assert {leg.kind for leg in machine.legs.records.values()} >= {LegKind.RECORDER, streamed}
 
 
 @pytest.mark.parametrize("streamed", STREAMED)
@@ -155,4 +155,4 @@ def test_other_legs_come_and_go_where_calls_are_recorded_or_streamed():
     add(machine, LegId("tap2"), LegKind.RECORDER)
     add(machine, ANN, LegKind.WEBRTC, party=Party.NEAR)
     add(machine, BOB, LegKind.AGENT, party=Party.NEAR)
-    assert len(machine.legs) == 5
+    assert len(machine.legs.records) == 5

@@ -131,3 +131,7 @@ def test_what_no_telephone_has_as_its_number_is_refused_before_the_lines_limits(
 def test_of_a_calls_legs_those_count_that_terms_speak_of():
     assert channels_of([LegKind.WEBRTC, LegKind.SIP, LegKind.RECORDER]) == {"pstn"}
     assert channels_of([LegKind.GATEWAY, LegKind.WHATSAPP]) == {"whatsapp"}
+
+
+def test_a_simulated_party_is_on_no_channel_that_terms_speak_of():
+    assert channels_of([LegKind.SIMULATOR, LegKind.SIP]) == {"pstn"}

@@ -6,11 +6,11 @@ from bridge.call import commands, events
 from bridge.call.limits import CallLimits
 from bridge.call.machine import CallMachine
 from bridge.call.model import Direction, EndReason, LegId, LegKind, LegOwner, Party, State
-from bridge.call.routing import TONE, Heard, Hears, LegRole
+from bridge.call.routing import TONE, Audience, LegRole, Subscription
 from bridge.errors import InvalidState
 
 FAR, ANN, BOB, TUNE = (LegId(name) for name in ("far", "ann", "bob", "tune"))
-LIMITS = CallLimits(ring_seconds=60, call_seconds=3600, alone_seconds=30)
+LIMITS = CallLimits(ring_seconds=60, call_seconds=3600, abandoned_seconds=30)
 
 
 class Call:
@@ -50,7 +50,7 @@ class Call:
 
     @property
     def legs(self) -> set[str]:
-        return set(self.machine.legs)
+        return set(self.machine.legs.records)
 
 
 def test_while_the_new_party_rings_the_far_one_hears_a_tone_and_nobody_hears_it():
@@ -63,7 +63,7 @@ def test_while_the_new_party_rings_the_far_one_hears_a_tone_and_nobody_hears_it(
 
 def test_a_recorder_hears_the_party_that_waits_and_its_tone():
     call = Call()
-    tap = LegRole(Party.SERVICE, Hears.BOTH, Heard.NOBODY)
+    tap = LegRole(Party.SERVICE, Subscription.BOTH, Audience.NOBODY)
     call.add(TUNE, LegKind.RECORDER, tap)
     call.ring()
     assert call.rows[TUNE] == {FAR, TONE}
@@ -75,12 +75,12 @@ def test_early_media_of_the_new_party_takes_the_tones_place():
     call.handle(events.LegEarlyMedia(BOB), events.LegConnected(BOB))
     assert call.rows[FAR] == {BOB}
     assert call.rows[BOB] == frozenset()
-    assert ANN in call.machine.legs
+    assert ANN in call.machine.legs.records
 
 
 def test_what_is_played_to_those_who_wait_takes_the_tones_place_and_ends_with_the_transfer():
     call = Call()
-    call.add(TUNE, LegKind.PLAYBACK, LegRole(Party.SERVICE, Hears.NOBODY, Heard.WAITING))
+    call.add(TUNE, LegKind.PLAYBACK, LegRole(Party.SERVICE, Subscription.NOBODY, Audience.WAITING))
     assert call.rows[FAR] == {ANN}
     call.ring()
     assert call.rows[FAR] == {TUNE}
@@ -99,7 +99,7 @@ def test_once_the_new_party_talks_our_side_has_left():
 
 def test_an_agent_leaves_with_our_side():
     call = Call()
-    call.add(TUNE, LegKind.AGENT, LegRole(Party.SERVICE, Hears.INBOUND))
+    call.add(TUNE, LegKind.AGENT, LegRole(Party.SERVICE, Subscription.INBOUND))
     call.ring()
     call.answer()
     assert call.legs == {FAR, BOB}
@@ -143,7 +143,7 @@ def test_a_new_party_that_rings_too_long_is_let_go():
 
 def test_the_new_party_hears_its_announcement_before_it_talks():
     call = Call()
-    call.add(TUNE, LegKind.PLAYBACK, LegRole(Party.SERVICE, Hears.NOBODY, Heard.ARRIVING))
+    call.add(TUNE, LegKind.PLAYBACK, LegRole(Party.SERVICE, Subscription.NOBODY, Audience.ARRIVING))
     call.ring()
     call.answer()
     assert call.done.count(commands.StartPlayback(TUNE)) == 1
@@ -295,11 +295,23 @@ def test_an_invited_browser_must_be_the_one_that_was_invited():
         call.add(BOB, LegKind.WEBRTC, role)
 
 
+def test_an_invited_browser_takes_the_place_of_somebody_who_is_rung_too():
+    call = Call()
+    call.ring()
+    call.handle(events.InviteRequested("agent 7"))
+    call.add(TUNE, LegKind.WEBRTC, LegRole(Party.NEAR, replaces=True))
+    call.handle(events.LegConnected(TUNE))
+    assert call.rows == {FAR: {TUNE}, TUNE: {FAR}}
+    assert call.legs == {FAR, TUNE}
+    assert call.reported == ["transfer.failed"]
+    call.ring()
+
+
 def test_a_call_that_our_side_has_left_can_be_held_and_stays_so():
     call = Call()
     call.ring()
     call.answer()
-    call.add(TUNE, LegKind.PLAYBACK, LegRole(Party.SERVICE, Hears.NOBODY, Heard.HELD))
+    call.add(TUNE, LegKind.PLAYBACK, LegRole(Party.SERVICE, Subscription.NOBODY, Audience.HELD))
     call.handle(events.HoldRequested(held=True))
     call.handle(events.LegEnded(TUNE, EndReason.HANGUP))
     assert call.machine.state is State.HELD

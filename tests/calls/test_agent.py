@@ -13,7 +13,7 @@ from bridge.wire.call_event import CallEvent
 from tests.support.inprocess import KEY, Client, running, settings
 from tests.support.servers.provider_double import providing, tone_wav
 from tests.support.two_nodes import one_node_only
-from tests.support.waiting import until
+from tests.support.waiting import until, until_answer
 
 DEMO = LineName("demo")
 TALKS, SILENT = "15550100002", "15550100008"
@@ -143,9 +143,10 @@ async def test_how_soon_an_agent_was_heard_is_told_in_the_calls_timeline():
             timeline = (await told.json())["data"]["timeline"]
             return [leg["replies"] for leg in timeline if leg["kind"] == "agent"]
 
-        async with asyncio.timeout(10):
-            while not any(await replies()):
-                await asyncio.sleep(0.1)
+        async def replied():
+            return any(await replies())
+
+        await until_answer(replied, timeout=10)
         [[first, *_]] = await replies()
         assert {"at", "sttMs", "llmMs", "ttsMs", "firstAudioMs", "overheadMs"} == first.keys()
         # Its own part: generous, since the machine may be busy with other tests.
@@ -183,7 +184,12 @@ async def test_a_provider_that_takes_too_long_is_apologised_for_after_a_filler()
 
 @pytest.mark.call
 async def test_a_caller_who_says_nothing_is_asked_and_then_left():
-    ways = {"silence_seconds": 0.5, "nudge": "Hello?", "nudges": 2, "goodbye": "Bye."}
+    ways = {
+        "silence_seconds": 0.5,
+        "no_input_prompt": "Hello?",
+        "no_input_prompts": 2,
+        "goodbye": "Bye.",
+    }
     async with line("ai", agent=ways, callGreeting="") as (client, _):
         await ring(client, SILENT)
         await ended(client)

@@ -138,7 +138,7 @@ async def test_all_parties_of_a_conference_hear_all_others(music):
         await until_hears(far, NEAR, FAR)
         await until_hears(near, NEAR, FAR)
         [runner] = client.bridge.manager.calls()
-        [first, echo] = runner.machine.far_parties()
+        [first, echo] = runner.machine.legs.far_parties()
         mute = {"callId": call_id, "legID": echo.leg_id, "muted": True}
         await client.data("/call/mute", mute)
         await until_hears(far, NEAR)

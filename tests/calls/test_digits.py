@@ -10,7 +10,7 @@ from bridge.call.model import LegId
 from tests.support.inprocess import running
 from tests.support.peers.bridge_peer import speech
 from tests.support.peers.light_peer import DIGITS, LightPeer
-from tests.support.waiting import until
+from tests.support.waiting import until, until_answer
 
 ECHO, SILENT = "15550100001", "15550100008"
 
@@ -24,7 +24,7 @@ async def joined(client, call_id, **more):
         exchange = client.exchange(call_id, **more)
         await browser.call(exchange)
         [runner] = client.bridge.manager.calls()
-        await until(lambda: runner.machine.legs[LegId(exchange.leg_id)].connected)
+        await until(lambda: runner.machine.legs.records[LegId(exchange.leg_id)].connected)
         yield browser
 
 
@@ -74,7 +74,11 @@ async def test_a_digit_between_words_costs_no_sound():
 async def test_digits_by_request_reach_the_contact():
     async with running() as client:
         call_id = await client.dial(SILENT)
-        await until(lambda: contact(client)._emit is not None)
+
+        async def active():
+            return await client.state(call_id) == "active"
+
+        await until_answer(active)
         for digits in ("12", "*#aD"):
             await client.data("/call/dtmf", {"callId": call_id, "digits": digits})
         assert contact(client).digits == "12*#AD"

@@ -26,8 +26,8 @@ pytestmark = [pytest.mark.call, one_node_only]
 async def connected(client, exchange):
     leg_id = LegId(exchange.leg_id)
     runners = client.bridge.manager.calls()
-    [runner] = [one for one in runners if leg_id in one.machine.legs]
-    await until(lambda: runner.machine.legs[leg_id].connected)
+    [runner] = [one for one in runners if leg_id in one.machine.legs.records]
+    await until(lambda: runner.machine.legs.records[leg_id].connected)
 
 
 @asynccontextmanager

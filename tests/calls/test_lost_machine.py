@@ -39,7 +39,7 @@ def settings(account, database):
         "RECORDING__S3__SECRET_KEY": account.secret_key,
         "RECORDING__S3__LIVE": "true",
         "RECORDING__OGG": "[]",
-        "RECORDING__LEAST_FREE_MB": "0",
+        "RECORDING__MIN_FREE_MB": "0",
         "SIMULATOR__RING_SECONDS": "0.1",
     }
 

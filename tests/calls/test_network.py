@@ -63,7 +63,7 @@ async def conversation(*, up: Impairment | None = None, down: Impairment | None 
         async with impaired_path(answer, up=up, down=down) as (proxy, sdp):
             await browser.accept(sdp)
             [runner] = client.bridge.manager.calls()
-            await until(lambda: runner.machine.legs[LegId(exchange.leg_id)].connected)
+            await until(lambda: runner.machine.legs.records[LegId(exchange.leg_id)].connected)
             yield Conversation(client, call_id, browser, proxy)
             await browser.close()
 
@@ -200,7 +200,7 @@ async def roaming():
         exchange = client.exchange(await client.dial(ECHO))
         await browser.call(exchange)
         [runner] = client.bridge.manager.calls()
-        await until(lambda: runner.machine.legs[LegId(exchange.leg_id)].connected)
+        await until(lambda: runner.machine.legs.records[LegId(exchange.leg_id)].connected)
         yield client, browser, exchange
 
 

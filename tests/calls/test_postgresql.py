@@ -87,7 +87,7 @@ async def test_nothing_of_an_erased_call_is_left_in_any_table(chosen):
                 if call_id in repr(row) or TALKS in repr(row)
             ]
 
-        database = client.bridge.services.database
+        database = client.bridge.events.database
         assert {"events", "deliveries", "call_records"} <= {*await database.run(traces)}
 
         async def erased():

@@ -109,8 +109,8 @@ async def a_whole_call(bridge) -> list[str]:
 
 
 STEPS = (
-    "simulator.rung",
-    "simulator.talks",
+    "simulator.ringing",
+    "simulator.answered",
     "stream.dialled",
     "stream.retry",
     "stream.unreachable",

@@ -56,7 +56,7 @@ async def test_metas_calls_are_followed_by_action_and_webhook_without_numbers_ke
             await until(lambda: "terminate" in here.graph.actions())
         log = "\n".join(lines)
     for action in ("pre_accept", "accept", "connect", "terminate"):
-        assert f'"event": "whatsapp.asked", "action": "{action}"' in _without_ids(lines), action
+        assert f'"event": "whatsapp.request", "action": "{action}"' in _without_ids(lines), action
     for kind in ("ring", "terminate", "answer"):
         assert f'"kind": "{kind}", "outcome": "taken"' in log, kind
     secrets = [USER, TOKEN, SECRET, VERIFY, call.wacid, "a=ice-", "a=fingerprint", "v=0"]
@@ -76,7 +76,12 @@ async def test_a_gateways_calls_are_followed_without_numbers_or_keys(dialect):
             await client.data("/call/answer", {"callId": call["callId"]})
             await until(lambda: any("gateway.call_changed" in line for line in lines))
         log = "\n".join(lines)
-    for step in ("gateway.asked", "gateway.call_changed", "gateway.rings", "event.published"):
+    for step in (
+        "gateway.request",
+        "gateway.call_changed",
+        "gateway.inbound_call",
+        "event.published",
+    ):
         assert f'"event": "{step}"' in log, step
     secrets = [NUMBER, "15550107777", ENGINE_TOKEN]
     assert [secret for secret in secrets if secret in log] == []
@@ -85,7 +90,7 @@ async def test_a_gateways_calls_are_followed_without_numbers_or_keys(dialect):
 def _without_ids(lines: list[str]) -> str:
     """The lines with their event and what is told of it alone."""
     return "\n".join(
-        '"event": "whatsapp.asked", "action": ' + line.split('"action": ')[1]
+        '"event": "whatsapp.request", "action": ' + line.split('"action": ')[1]
         for line in lines
-        if "whatsapp.asked" in line
+        if "whatsapp.request" in line
     )

@@ -41,7 +41,7 @@ async def says_goodbye(client, call_id: str, leg_id: str, page: StockPeer) -> No
 
 async def only_its_connection_closes(client, call_id: str, leg_id: str, page: StockPeer) -> None:
     await page.close()
-    await until(lambda: LegId(leg_id) not in machine_of(client, call_id).legs)
+    await until(lambda: LegId(leg_id) not in machine_of(client, call_id).legs.records)
 
 
 @pytest.mark.parametrize("leave", [says_goodbye, only_its_connection_closes])
@@ -58,18 +58,18 @@ async def test_a_reloaded_page_is_heard_again_under_its_legs_id(leave):
         assert again.leg_id == exchange.leg_id
         await heard_by(reloaded)
         assert await client.state(call_id) == "active"
-        assert LegId(exchange.leg_id) in machine_of(client, call_id).legs
+        assert LegId(exchange.leg_id) in machine_of(client, call_id).legs.records
 
 
 async def test_a_leg_cannot_be_had_back_when_its_time_is_over():
-    async with running(with_limits(alone_seconds=0.2)) as client, StockPeer() as stays:
+    async with running(with_limits(abandoned_seconds=0.2)) as client, StockPeer() as stays:
         call_id = await client.dial(ECHO)
         await stays.call(client.exchange(call_id))
         async with StockPeer() as page:
             exchange = client.exchange(call_id)
             await page.call(exchange)
             await says_goodbye(client, call_id, exchange.leg_id, page)
-        departed = machine_of(client, call_id).departed
+        departed = machine_of(client, call_id).legs.departed
         loop_time = asyncio.get_running_loop().time
         await until(lambda: departed.find(LegId(exchange.leg_id), loop_time()) is None)
         async with StockPeer() as late:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from bridge.__main__ import build_parser
+from bridge.__main__ import build_parser, main
 from bridge.cli import config
 from bridge.errors import SettingsError
+from bridge.settings.model import Settings
 from tests.support.server import PROJECT
 
 KEY = "a-long-random-key-of-a-line"
@@ -52,6 +53,35 @@ def test_every_problem_is_a_line_and_the_exit_code_is_1(command):
     assert lines[1].startswith("http.prot: there is no such setting; did you mean http.port?")
     assert lines[2].startswith("rtc.ports: expected")
     assert lines[3].startswith("3 problems in /my.toml and 1 environment variable")
+
+
+def test_a_former_name_is_a_warning_that_says_what_to_write(command):
+    code, printed = command("check", text="[media]\nrelay = false\n")
+    assert code == 0
+    assert printed.splitlines() == [
+        "warning: media.relay is a former name: write media.passthrough",
+        "ok: /my.toml",
+    ]
+
+
+def test_a_former_name_is_a_warning_in_the_log_at_the_start(monkeypatch, caplog):
+    monkeypatch.setenv("BRIDGE_MEDIA__RELAY", "false")
+    monkeypatch.setattr("sys.argv", ["media-bridge"])
+    monkeypatch.setattr("bridge.log.setup", lambda level, style: None)
+    started: list[Settings] = []
+    monkeypatch.setattr("bridge.serve.run", started.append)
+    main()
+    (record,) = [vars(one) for one in caplog.records if one.message == "settings.renamed"]
+    assert (record["setting"], record["write"]) == (
+        "BRIDGE_MEDIA__RELAY",
+        "BRIDGE_MEDIA__PASSTHROUGH",
+    )
+    assert not started[0].media.passthrough
+
+
+def test_a_setting_under_a_former_name_is_shown_under_its_own(command):
+    _, printed = command("show", text="[media]\nrelay = false\n")
+    assert "passthrough = false  # file\n" in printed
 
 
 def test_lines_that_share_an_inbound_user_name_are_a_problem(command):

@@ -42,22 +42,22 @@ async def use(client):
     await client.data("/call/record/stop", {"callId": call_id})  # which waits for the files
     await client.data("/call/hangup", {"callId": call_id})
     await client.until_state(call_id, "gone")
-    await client.bridge.services.database.settled()
+    await client.bridge.events.database.flush()
     return call_id
 
 
 async def seen(client):
     """What clients see of the data."""
-    services = client.bridge.services
-    events = await services.events.read(0)
+    bridge = client.bridge
+    events = await bridge.events.log.read(0)
     calls = {event.call.id for _, event in events if event.call}
-    archive = services.recordings.archive
+    archive = bridge.records.recordings.archive
     return {
         "events": events,
         "calls": await client.data_of("/calls"),
         "recordings": [await archive.of_call(LINE, call_id) for call_id in sorted(calls)],
         "webhooks": await client.data_of("/webhook"),
-        "identity": services.site.identity,
+        "identity": bridge.site.identity,
     }
 
 

@@ -9,8 +9,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from bridge.app.cloud import graph_of
-from bridge.cli import stun, whatsapp_check
+from bridge.app.lines import graph_of
 from bridge.cli.whatsapp_check import Check, webhook_url
 from bridge.errors import SettingsError
 from bridge.http.address_guard import Guard
@@ -73,6 +72,7 @@ async def test_all_is_in_order():
     assert "in order" in report.lines[-1]
 
 
+@pytest.mark.virtual_time
 @pytest.mark.parametrize(
     ("changed", "step", "words"),
     [
@@ -87,8 +87,7 @@ async def test_all_is_in_order():
         ({"app_secret": "x"}, "signature", ["main.whatsapp.app_secret", "proxy"]),
     ],
 )
-async def test_a_setting_that_is_wrong_is_named(changed, step, words, monkeypatch):
-    monkeypatch.setattr("bridge.whatsapp.graph.RETRY_DELAYS", (0.0, 0.0))
+async def test_a_setting_that_is_wrong_is_named(changed, step, words):
     async with enabled() as meta:
         report = await check(meta, **changed)
     assert (report.code, report.failed) == (1, [step])
@@ -154,11 +153,10 @@ async def test_a_name_that_is_unknown_is_said_to_be():
     assert "DNS" in report.of("webhook")
 
 
-async def test_a_server_that_does_not_answer_is_given_up(monkeypatch):
-    monkeypatch.setattr(whatsapp_check, "WEBHOOK_SECONDS", 0.1)
-
+@pytest.mark.virtual_time
+async def test_a_server_that_does_not_answer_is_given_up():
     async def never(_: web.Request) -> web.Response:
-        await asyncio.sleep(5)
+        await asyncio.sleep(60)
         return web.Response()
 
     application = web.Application()
@@ -203,7 +201,8 @@ async def udp(meta: World, *, ports: str, stun_url: str, bind: str = "127.0.0.1"
     return report.hints()
 
 
-async def test_where_udp_leaves_is_told(monkeypatch):
+@pytest.mark.virtual_time
+async def test_where_udp_leaves_is_told():
     first = free_udp_ports(2)
     ports = f"{first}-{first + 1}"
     async with enabled() as meta, stun_server() as (host, port):
@@ -211,7 +210,6 @@ async def test_where_udp_leaves_is_told(monkeypatch):
         assert "sees this machine as 203.0.113.7" in told
         assert "was not tried" in await udp(meta, ports=ports, stun_url="")
         assert "DNS" in await udp(meta, ports=ports, stun_url="stun:stun.invalid:3478")
-    monkeypatch.setattr(stun, "TRIES", (0.01,))
     async with enabled() as meta, stun_server(loses=9) as (host, port):
         told = await udp(meta, ports=ports, stun_url=f"stun:{host}:{port}")
         assert "UDP is closed" in told

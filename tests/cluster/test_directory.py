@@ -8,13 +8,13 @@ import pytest
 from bridge.call.model import CallFacts, CallId, Direction, EndReason, LineName
 from bridge.call.quota import Quota
 from bridge.cluster.directory import SharedDirectory, owner_of
-from bridge.cluster.membership import Alone
+from bridge.cluster.membership import SingleNode
 from bridge.cluster.siblings import Siblings
 from bridge.cluster.transports import UnixTransport
-from bridge.db.database import Database
 from bridge.errors import DatabaseLost, LimitExceeded, RateLimited
 from bridge.settings.model import Limits
 from bridge.wire.call_id import chirp, wavix
+from tests.support.databases import open_database
 from tests.support.two_nodes import members_of_one
 
 
@@ -24,7 +24,7 @@ def facts(name: str) -> CallFacts:
 
 @pytest.fixture
 async def database(engine):
-    opened = Database(engine)
+    opened = open_database(engine)
     yield opened
     await opened.aclose()
 
@@ -63,22 +63,22 @@ def test_a_call_id_names_its_node(call_id, owner):
     assert owner_of(call_id) == owner
 
 
-async def test_the_end_of_a_settled_call_is_in_the_database(directory):
+async def test_the_end_of_a_settled_call_is_in_the_database(directory, database):
     await directory.insert(facts("a"), Direction.INBOUND)
     directory.end(CallId("a"), EndReason.BUSY)
-    await directory.settled()
+    await database.flush()
     record = await directory.find("a")
     assert record is not None
     assert record.reason is EndReason.BUSY
 
 
-async def test_a_call_that_is_not_waited_for_leaves_no_count(directory):
+async def test_a_call_that_is_not_waited_for_leaves_no_count(directory, database):
     entering = asyncio.ensure_future(directory.insert(facts("a"), Direction.INBOUND))
     await asyncio.sleep(0)
     entering.cancel()
     with pytest.raises(asyncio.CancelledError):
         await entering
-    await directory.settled()
+    await database.flush()
     assert await directory.find("a") is None
 
 
@@ -93,7 +93,7 @@ async def test_a_call_whose_commit_was_in_doubt_leaves_no_count(directory, datab
         outage.setattr(database, "run", lost)
         with pytest.raises(DatabaseLost):
             await directory.insert(facts("a"), Direction.INBOUND)
-    await directory.settled()
+    await database.flush()
     assert await directory.find("a") is None
 
 
@@ -105,7 +105,7 @@ async def test_an_erased_call_is_found_no_more(directory):
 
 
 async def test_a_refusal_by_the_database_reaches_the_caller(tmp_path, database):
-    siblings = Siblings(Alone(), unix=UnixTransport(tmp_path))
+    siblings = Siblings(SingleNode(), unix=UnixTransport(tmp_path))
     full = SharedDirectory(
         database,
         siblings,
@@ -121,12 +121,6 @@ async def test_a_refusal_by_the_database_reaches_the_caller(tmp_path, database):
 
 async def test_a_sibling_that_does_not_answer_has_no_calls_to_list(directory):
     assert await directory.elsewhere(LineName("one")) == []
-
-
-async def test_the_live_calls_of_each_node_are_counted(directory):
-    for name in ("a", "b"):
-        await directory.insert(facts(name), Direction.INBOUND)
-    assert await directory.live_calls() == {1: 2}
 
 
 async def test_each_node_counts_alone_while_the_database_cannot_be_reached(directory, monkeypatch):

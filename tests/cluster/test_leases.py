@@ -2,19 +2,21 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from bridge.cluster.failure_detector import FailureDetector
 from bridge.cluster.leases import Leased
 from bridge.cluster.membership import new_boot
-from bridge.cluster.reaping import CleanLease
 from bridge.cluster.timing import ClusterTiming
-from bridge.db.database import Database
 from bridge.errors import DatabaseLost
 from bridge.http.node_signature import RowSigner
 from bridge.stores import nodes as node_store
 from bridge.stores.nodes import Member
+from tests.support.databases import open_database
+from tests.support.waiting import until
 
 QUICK = ClusterTiming(heartbeat=0.2)
 
@@ -23,7 +25,7 @@ QUICK = ClusterTiming(heartbeat=0.2)
 async def join(engine):
     """Joins nodes; what a node reports as ended is in its `ended`."""
     async with AsyncExitStack() as stack:
-        database = Database(engine)
+        database = open_database(engine)
         stack.push_async_callback(database.aclose)
 
         async def one(*, url="", machine="m", **more):
@@ -35,22 +37,12 @@ async def join(engine):
             def reap(found, certain):
                 made.ended += [(one.boot, certain) for one in found]
                 boots = [one.boot for one in found]
-                database.post(
-                    lambda it: (node_store.end if certain else node_store.end_expired)(
-                        it, boots, now=it.now()
-                    )
-                )
+                database.post(lambda it: node_store.end(it, boots, now=it.now(), certain=certain))
 
             made.follow_ended(reap)
             return made
 
         yield one
-
-
-async def until(condition):
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.02)
 
 
 async def boot_of(member):
@@ -190,14 +182,16 @@ async def test_an_outage_of_the_database_kills_nobody(join, monkeypatch):
     assert [one.ended for one in nodes] == [[], [], []]
     assert not any(one.fenced.is_set() for one in nodes)
     await until(lambda: all(len(one.others()) == 2 for one in nodes))
-    await until(lambda: nodes[0]._clean.armed(asyncio.get_running_loop().time()))
+    await until(lambda: nodes[0]._detector.armed(asyncio.get_running_loop().time()))
 
 
 async def test_two_of_three_are_not_declared_dead(join):
     first, *others = [await join() for _ in range(3)]
     await until(lambda: len(first.others()) == 2)
     refused = []
-    first.observe = lambda lease, newly: refused.append(newly)
+    first.metrics = SimpleNamespace(
+        set_lease=lambda seconds: None, fencing_refused=lambda amount: refused.append(amount)
+    )
 
     async def answer(member):
         """One that dies a moment before the other would be declared dead alone."""
@@ -211,4 +205,4 @@ async def test_two_of_three_are_not_declared_dead(join):
 
 
 def test_a_node_that_has_just_started_judges_nobody():
-    assert not CleanLease(QUICK).armed(0.0)
+    assert not FailureDetector(QUICK).armed(0.0)

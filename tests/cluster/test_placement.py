@@ -78,7 +78,10 @@ class World:
         ]
         self.siblings = Siblings(
             Supervised(
-                Member(node=0, boot="0"), members, run="1", timing=ClusterTiming(heartbeat=2.0)
+                Member(node=0, boot="0"),
+                members,
+                launch_id="1",
+                timing=ClusterTiming(heartbeat=2.0),
             ),
             unix=UnixTransport(folder),
         )

@@ -1,6 +1,5 @@
 """Calls of a node that was lost end once, whoever notices it, and whatever the node says later."""
 
-import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,10 +7,10 @@ import msgspec
 import pytest
 
 from bridge.call.model import CallRecord, LineName
-from bridge.cluster.membership import Alone, Membership, Supervised, new_boot
+from bridge.cluster.membership import Membership, SingleNode, Supervised, new_boot
 from bridge.cluster.recovery import Recovery
 from bridge.cluster.timing import DEFAULT, ClusterTiming
-from bridge.db.database import Connection, Database
+from bridge.db.database import Connection
 from bridge.db.sqlite import Sqlite
 from bridge.metrics.registry import Metrics
 from bridge.node.call_history import CallHistory
@@ -23,6 +22,8 @@ from bridge.stores.nodes import Member
 from bridge.tasks import Tasks
 from bridge.wire.call_event import CallEvent, CallSnapshot, EventType, end_id
 from bridge.wire.webhook.formats import Style
+from tests.support.databases import open_database
+from tests.support.waiting import until
 
 SALES = LineName("sales")
 CALL, OTHER_CALL = "00" + "AB" * 15, "00" + "CD" * 15
@@ -48,7 +49,7 @@ class Node:
 
     def __init__(self, folder: Path, members: Membership) -> None:
         self.members = members
-        self.database = Database(Sqlite(folder / "bridge.sqlite3"))
+        self.database = open_database(Sqlite(folder / "bridge.sqlite3"))
         self.log = EventLog(self.database, members=members, metrics=Metrics(version="0").events)
         self.tasks = Tasks()
         self.counted: list[CallRecord] = []
@@ -59,17 +60,16 @@ class Node:
             keep_lost=self.history.keep_lost,
             events=self.log,
             count_lost=self.counted.append,
-            tasks=self.tasks,
         )
+        self.tasks.spawn(self.recovery.run(), name="recovery")
 
-    async def settled(self) -> None:
+    async def flush(self) -> None:
         """Wait until what is lost so far has been taken over."""
-        while self.recovery._busy:
-            await asyncio.sleep(0.001)
-        await self.database.settled()
+        await until(lambda: not self.recovery._busy)
+        await self.database.flush()
 
     async def events(self) -> list[CallEvent]:
-        await self.settled()
+        await self.flush()
         return [found for _, found in await self.log.read(0, SALES)]
 
     async def aclose(self) -> None:
@@ -83,7 +83,7 @@ async def start(tmp_path):
     started: list[Node] = []
 
     def begin(members: Membership | None = None) -> Node:
-        started.append(Node(tmp_path, members or Alone()))
+        started.append(Node(tmp_path, members or SingleNode()))
         return started[-1]
 
     yield begin
@@ -92,12 +92,12 @@ async def start(tmp_path):
 
 
 def supervised(
-    node: int, *others: int, run: str = "run", timing: ClusterTiming = DEFAULT
+    node: int, *others: int, launch_id: str = "run", timing: ClusterTiming = DEFAULT
 ) -> Supervised:
     return Supervised(
         Member(node=node, boot=new_boot()),
         [Member(node=one, boot=new_boot()) for one in others],
-        run=run,
+        launch_id=launch_id,
         timing=timing,
     )
 
@@ -111,7 +111,7 @@ async def test_calls_without_an_end_are_ended_by_the_next_process(start):
     first.log.append(event(EventType.CALL_INITIATED))
     first.log.append(event(EventType.CALL_INITIATED, OTHER_CALL))
     first.log.append(event(EventType.CALL_ENDED, OTHER_CALL, reason="hangup"))
-    await first.settled()
+    await first.flush()
     second = start()
     lost = (await second.events())[-1]
     assert (lost.type, lost.call.id, lost.call.reason) == ("call.ended", CALL, "node_lost")
@@ -125,9 +125,9 @@ async def test_the_callback_of_a_call_gets_its_end(start):
     first.log.append(event(EventType.CALL_INITIATED, callback_url="https://example.com/status"))
     prompt = event(EventType.DIGITS_STARTED, callback_url="https://example.com/status")
     first.log.append(msgspec.structs.replace(prompt, callback_url="https://example.com/digits"))
-    await first.settled()
+    await first.flush()
     second = start()
-    await second.settled()
+    await second.flush()
 
     def callbacks(connection: Connection) -> list[tuple[str, int]]:
         rows = connection.execute("SELECT url, node FROM deliveries ORDER BY seq").fetchall()
@@ -139,9 +139,9 @@ async def test_the_callback_of_a_call_gets_its_end(start):
 async def test_calls_of_nodes_that_run_are_left_alone(start):
     first = start(supervised(1, 0))
     first.log.append(event(EventType.CALL_INITIATED))
-    await first.settled()
+    await first.flush()
     assert reasons(await start(supervised(0, 1)).events()) == []
-    assert reasons(await start(supervised(0, run="another")).events()) == ["node_lost"]
+    assert reasons(await start(supervised(0, launch_id="another")).events()) == ["node_lost"]
 
 
 async def test_a_sibling_ends_the_calls_of_a_node_that_its_supervisor_saw_end(start):
@@ -149,7 +149,7 @@ async def test_a_sibling_ends_the_calls_of_a_node_that_its_supervisor_saw_end(st
     told: list[Member] = []
     sibling.members.follow_lost(told.append)
     lost.log.append(event(EventType.CALL_INITIATED))
-    await lost.settled()
+    await lost.flush()
     sibling.members.update([sibling.members.own], [lost.members.own])
     assert reasons(await sibling.events()) == ["node_lost"]
     assert told == [lost.members.own]
@@ -177,49 +177,47 @@ async def test_a_sibling_delivers_the_webhooks_of_a_lost_node(start):
 
     await lost.database.run(endpoint)
     lost.log.append(event(EventType.CALL_INITIATED))
-    await lost.settled()
+    await lost.flush()
     assert await sibling.database.run(deliveries.waiting, 0) == 0
     sibling.members.update([sibling.members.own], [lost.members.own])
-    await sibling.settled()
+    await sibling.flush()
     assert await sibling.database.run(deliveries.waiting, 0) == 2
 
 
 async def test_a_node_that_was_declared_dead_says_nothing_more(start):
     zombie, sibling = start(supervised(1, 0)), start(supervised(0, 1))
     zombie.log.append(event(EventType.CALL_INITIATED))
-    await zombie.settled()
+    await zombie.flush()
     sibling.members.update([sibling.members.own], [zombie.members.own])
-    await sibling.settled()
+    await sibling.flush()
     zombie.log.append(event(EventType.CALL_ENDED, reason="hangup"))
     zombie.log.append(event(EventType.LEG_LEFT))
-    await zombie.settled()
+    await zombie.flush()
     assert reasons(await sibling.events()) == ["node_lost"]
     assert len(await sibling.events()) == 2
     assert zombie.members.fenced.is_set()
     # What happened while it was alive, and was only written late, is no news of a dead node.
     late = event_store.entry_of(event(EventType.CALL_ACTIVE), zombie.members.own, None)
     zombie.database.append(EVENT, msgspec.msgpack.encode(late))
-    await zombie.settled()
+    await zombie.flush()
     assert len(await sibling.events()) == 3
 
 
 async def test_a_call_whose_beginning_is_written_by_the_next_process_gets_its_end_too(start):
     first = start()
-    await first.settled()
+    await first.flush()
     second = start()
-    await second.settled()
+    await second.flush()
     late = event_store.entry_of(event(EventType.CALL_INITIATED), first.members.own, None)
     second.database.append(EVENT, msgspec.msgpack.encode(late))
-    async with asyncio.timeout(5):
-        while not second.counted:
-            await asyncio.sleep(0.01)
+    await until(lambda: second.counted)
     assert reasons(await second.events()) == ["node_lost"]
 
 
 async def test_what_the_database_could_not_do_is_tried_again(start, monkeypatch):
     first = start()
     first.log.append(event(EventType.CALL_INITIATED))
-    await first.settled()
+    await first.flush()
     fails = iter([True])
 
     def insert(*args: object, **more: object) -> bool:
@@ -229,19 +227,15 @@ async def test_what_the_database_could_not_do_is_tried_again(start, monkeypatch)
 
     real = event_store.insert
     monkeypatch.setattr(event_store, "insert", insert)
-    second = start(Alone(timing=ClusterTiming(heartbeat=0.02)))
-    async with asyncio.timeout(5):
-        while not second.counted:
-            await asyncio.sleep(0.01)
+    second = start(SingleNode(timing=ClusterTiming(heartbeat=0.02)))
+    await until(lambda: second.counted)
     assert reasons(await second.events()) == ["node_lost"]
 
 
 async def test_what_a_lost_node_writes_after_others_took_over_is_found_in_time(start):
     node = start(supervised(0, timing=ClusterTiming(heartbeat=0.001)))
-    await node.settled()
+    await node.flush()
     late = event_store.entry_of(event(EventType.CALL_INITIATED), Member(node=1, boot="x"), None)
     await node.database.run(event_store.insert_all, [late])
-    async with asyncio.timeout(5):
-        while not node.counted:
-            await asyncio.sleep(0.01)
+    await until(lambda: node.counted)
     assert reasons(await node.events()) == ["node_lost"]

@@ -28,7 +28,7 @@ class Nodes(Supervised):
     """This node and two others of its machine."""
 
     def __init__(self, *others):
-        super().__init__(member(0), others or [member(1), member(2)], run="run")
+        super().__init__(member(0), others or [member(1), member(2)], launch_id="run")
 
 
 @pytest.fixture
@@ -73,11 +73,11 @@ async def test_a_request_is_sent_as_it_is(siblings, first):
 async def test_a_sibling_that_does_not_answer_is_logged_once_in_a_while(siblings, caplog):
     for _ in range(3):
         assert await siblings.request(2, "/") is None
-    assert caplog.text.count("sibling.silent") == 1
+    assert caplog.text.count("sibling.unreachable") == 1
 
 
 async def test_a_sibling_that_refuses_the_signature_is_not_called_silent(siblings, caplog):
     siblings.note_silence(1, SignatureRefused("set the same cluster.secret on both machines"))
     [told] = caplog.records
-    assert (told.message, told.levelname) == ("sibling.refuses", "ERROR")
+    assert (told.message, told.levelname) == ("sibling.signature_refused", "ERROR")
     assert told.why == "set the same cluster.secret on both machines"

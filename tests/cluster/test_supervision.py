@@ -22,12 +22,12 @@ from bridge.wire.supervision import (
     Stop,
     serialize,
 )
+from tests.support.waiting import until
 
 
 async def until_read(*conditions):
-    async with asyncio.timeout(5):
-        while not all(condition() for condition in conditions):
-            await asyncio.sleep(0.001)
+    for condition in conditions:
+        await until(condition)
 
 
 async def test_orders_are_performed_as_they_come_also_in_pieces():
@@ -35,7 +35,7 @@ async def test_orders_are_performed_as_they_come_also_in_pieces():
     with pipe() as (ours, theirs):
         link = Supervision(orders=ours, reports=-1)
         link.on_roster = heard.append
-        link.on_accept = lambda *, on: heard.append(on)
+        link.on_accept = lambda accept: heard.append(accept.on)
         link.on_drain = lambda seconds, reason: heard.append((seconds, reason))
         link.on_stop = lambda: heard.append("stop")
         running = asyncio.create_task(link.run())
@@ -70,7 +70,7 @@ async def test_calls_are_reported_with_the_beats_when_they_change():
     with pipe() as (ours, theirs):
         calls = [2]
         beating = asyncio.create_task(
-            Supervision(orders=-1, reports=theirs).beat(lambda: Calls(calls=calls[0]))
+            Supervision(orders=-1, reports=theirs).send_heartbeats(lambda: Calls(calls=calls[0]))
         )
         await asyncio.sleep(0)
         assert os.read(ours, 4096) == b"\n" + serialize(Calls(calls=2))
@@ -96,7 +96,7 @@ async def test_a_supervisor_that_is_gone_or_reads_nothing_holds_nobody_up(gone):
                 break
     link = Supervision(orders=-1, reports=theirs)
     link.report(Ready(node=0))
-    beating = asyncio.create_task(link.beat(lambda: Calls(calls=0)))
+    beating = asyncio.create_task(link.send_heartbeats(lambda: Calls(calls=0)))
     await asyncio.sleep(0)
     assert not beating.done()
     beating.cancel()

@@ -20,7 +20,7 @@ def test_a_lease_outlasts_a_gap_and_a_gap_two_heartbeats(timing):
 @pytest.mark.parametrize("answer", [1.0, 3.0])
 def test_a_sibling_that_is_connected_to_has_time_to_answer(answer):
     timing = ClusterTiming(answer=answer)
-    assert timing.connect < timing.request < timing.silent < timing.told
+    assert timing.connect < timing.request < timing.silent < timing.log_again
     assert timing.answer < timing.forwarded
 
 

@@ -9,10 +9,10 @@ import threading
 
 import pytest
 
-from bridge.db import writer
-from bridge.db.database import Database
+from bridge.db import group
 from bridge.db.sqlite import Sqlite, SqliteSession
 from bridge.errors import DatabaseFailed
+from tests.support.databases import open_database
 
 SCHEMA = "CREATE TABLE IF NOT EXISTS words (word TEXT PRIMARY KEY);"
 
@@ -32,9 +32,9 @@ def failures():
 
 @pytest.fixture
 async def database(tmp_path, failures):
-    opened = Database(Sqlite(tmp_path / "deep" / "bridge.sqlite3"), on_failure=failures.fail)
+    opened = open_database(Sqlite(tmp_path / "deep" / "bridge.sqlite3"), on_failure=failures.fail)
     opened.post(lambda connection: connection.execute(SCHEMA))
-    await opened.settled()
+    await opened.flush()
     yield opened
     await opened.aclose()
 
@@ -74,16 +74,16 @@ async def test_who_posts_can_be_told_once_it_is_on_disk(database, failures, tmp_
     path = tmp_path / "deep" / "bridge.sqlite3"
     database.post(put("a"), then=lambda: seen.append(on_disk(path)))
     database.post(put("a"), then=lambda: seen.append("never"))
-    await database.settled()
+    await database.flush()
     await database.run(all_words)
     assert seen == [["a"]]
     assert failures.count == 1
 
 
-async def test_settled_waits_for_everything_that_was_posted(database, tmp_path):
+async def test_a_flush_waits_for_everything_that_was_posted(database, tmp_path):
     for number in range(500):
         database.post(put(str(number)))
-    await database.settled()
+    await database.flush()
     assert len(on_disk(tmp_path / "deep" / "bridge.sqlite3")) == 500
 
 
@@ -107,7 +107,7 @@ async def test_works_that_wait_together_are_committed_together(database, monkeyp
     for number in range(100):
         database.post(put(str(number)))
     held.set()
-    await database.settled()
+    await database.flush()
     assert commits == 2
     assert len(await database.run(all_words)) == 100
 
@@ -139,7 +139,7 @@ async def test_a_group_that_cannot_be_committed_fails_as_a_whole(database, failu
 
 
 async def test_a_full_queue_drops_and_counts(database, failures, monkeypatch):
-    monkeypatch.setattr(writer, "MAX_WAITING", 0)
+    monkeypatch.setattr(group, "MAX_WAITING", 0)
     database.post(put("a"))
     with pytest.raises(DatabaseFailed):
         await database.run(put("b"))
@@ -152,7 +152,7 @@ async def test_closing_does_what_was_posted_before_and_takes_nothing_after(
     database.post(put("a"))
     await database.aclose()
     database.post(put("b"))
-    await database.settled()
+    await database.flush()
     assert on_disk(tmp_path / "deep" / "bridge.sqlite3") == ["a"]
     assert failures.count == 1
 
@@ -182,7 +182,7 @@ async def test_only_its_owner_can_read_the_file(database, tmp_path):
 
 def write_for_ever(path, confirmed):
     async def write():
-        database = Database(Sqlite(path))
+        database = open_database(Sqlite(path))
         database.post(lambda connection: connection.execute(SCHEMA))
         number = 0
         while True:
@@ -192,7 +192,7 @@ def write_for_ever(path, confirmed):
             if number % 2:
                 await database.run(put(f"{os.getpid()}-run-{number}"))
             else:
-                await database.settled()
+                await database.flush()
             os.write(confirmed, f"{os.getpid()}-{number - 1}\n".encode())
 
     asyncio.run(write())

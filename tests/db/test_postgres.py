@@ -7,10 +7,9 @@ import pytest
 
 from bridge.db import migrations
 from bridge.db import postgres as postgres_module
-from bridge.db.database import Database
 from bridge.db.postgres import Postgres
 from bridge.errors import DatabaseFailed, DatabaseLost
-from tests.support.databases import connected
+from tests.support.databases import connected, open_database
 
 
 class Colour(StrEnum):
@@ -142,7 +141,7 @@ def test_two_writers_wait_for_each_other_and_a_reader_for_none(server):
 @pytest.mark.postgresql
 @pytest.mark.parametrize("again", [False, True])
 async def test_a_work_that_swallows_a_failed_statement_fails_alone(server, again):
-    database = Database(server.engine)
+    database = open_database(server.engine)
 
     def swallow(connection):
         with contextlib.suppress(DatabaseFailed):

@@ -1,18 +1,25 @@
 """Reading beside the writer; the rest is in tests/db/test_writer.py."""
 
+import asyncio
+import threading
+
 import pytest
 
-from bridge.db import readers as database_readers
-from bridge.db.readers import Readers
+from bridge.db.readers import MAX_READS, Readers
 from bridge.db.sqlite import Sqlite
 from bridge.errors import DatabaseFailed
 
 
-async def test_too_many_readers_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(database_readers, "MAX_READS", 0)
-    readers = Readers(Sqlite(tmp_path / "bridge.sqlite3"), 1)
+async def test_too_many_readers_are_refused(tmp_path):
+    readers, released = Readers(Sqlite(tmp_path / "bridge.sqlite3"), 1), threading.Event()
+    queued = [
+        asyncio.ensure_future(readers.run(lambda _: released.wait())) for _ in range(MAX_READS)
+    ]
+    await asyncio.sleep(0)
     with pytest.raises(DatabaseFailed):
         await readers.run(lambda _: None)
+    released.set()
+    await asyncio.gather(*queued)
     await readers.aclose()
 
 

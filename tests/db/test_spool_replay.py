@@ -2,8 +2,7 @@
 
 import pytest
 
-from bridge.db.spool import Spooled
-from bridge.db.spool_replay import replay
+from bridge.db.spool import Spooled, replay
 from bridge.errors import DatabaseFailed
 from tests.db.test_writer import insert, written
 

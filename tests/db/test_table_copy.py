@@ -41,14 +41,20 @@ def test_every_table_has_columns_and_a_key_on_each_engine(engine):
     assert key == ("code", "line", "started_at", "call_id")
 
 
-def test_tables_are_copied_page_by_page_by_their_whole_keys(source, target, monkeypatch):
-    monkeypatch.setattr(table_copy, "PAGE", 2)
-    rows = [("a", "one", 1.0, f"{number}") for number in range(5)] + [("b", "one", 0.0, "0")]
+def test_tables_are_copied_page_by_page_by_their_whole_keys(source, target):
+    page = table_copy.PAGE
+    rows = [("a", "one", 1.0, f"{number:04}") for number in range(2 * page)]
+    rows += [("b", "one", 0.0, "0")]
     source.session.executemany("INSERT INTO call_problems VALUES (?, ?, ?, ?)", rows)
     seen: list[tuple[str, int]] = []
     copied = table_copy.copy(source, target, lambda name, done: seen.append((name, done)))
-    assert copied["call_problems"] == 6
-    assert [done for name, done in seen if name == "call_problems"] == [0, 2, 4, 6]
+    assert copied["call_problems"] == len(rows)
+    assert [done for name, done in seen if name == "call_problems"] == [
+        0,
+        page,
+        2 * page,
+        len(rows),
+    ]
     assert sorted(target.session.execute("SELECT * FROM call_problems").fetchall()) == rows
 
 

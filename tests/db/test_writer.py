@@ -6,11 +6,12 @@ import time
 
 import pytest
 
-from bridge.db import database, group, writer
-from bridge.db.database import Database
+from bridge.db import group, health, writer
 from bridge.db.postgres import Postgres
 from bridge.db.spool import Spool
 from bridge.errors import DatabaseFailed, DatabaseLost
+from tests.support.databases import open_database
+from tests.support.waiting import until
 
 
 def insert(connection, payloads):
@@ -29,18 +30,12 @@ def written(connection):
 
 @contextlib.asynccontextmanager
 async def opened(engine, **options):
-    database = Database(engine, **options)
+    database = open_database(engine, **options)
     database.handle("event", insert)
     try:
         yield database
     finally:
         await database.aclose()
-
-
-async def until(condition):
-    async with asyncio.timeout(20):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 async def test_payloads_in_a_row_are_one_call_of_their_handler(engine):
@@ -54,7 +49,7 @@ async def test_payloads_in_a_row_are_one_call_of_their_handler(engine):
         database.post(lambda _: time.sleep(0.05))
         for number in range(5):
             database.append("note", b"%d" % number)
-        await database.settled()
+        await database.flush()
     assert [body for bodies in calls for body in bodies] == [b"0", b"1", b"2", b"3", b"4"]
     assert len(calls) <= 2
 
@@ -110,7 +105,7 @@ async def test_reading_does_not_wait_for_a_writer(postgres_server):
 @pytest.fixture
 def outage(postgres_server, monkeypatch):
     """A server of the worker that a test may stop."""
-    for module in (database, writer):
+    for module in (health, writer):
         monkeypatch.setattr(module, "FAIL_SECONDS", 0.3)
     with postgres_server.database() as name:
         try:
@@ -133,11 +128,11 @@ async def test_what_is_appended_during_an_outage_is_written_in_order_afterwards(
     async with opened(outage.engine, spool=tmp_path, readers=1) as database:
         database.follow(lambda: back.append(1))
         database.append("event", b"before")
-        await database.settled()
+        await database.flush()
         outage.server.stop()
         for number in range(3):
             database.append("event", b"%d" % number, then=lambda: kept.append(1))
-        await database.settled()
+        await database.flush()
         assert len(kept) == 3
         assert not database.reachable
         began = time.monotonic()
@@ -161,7 +156,7 @@ async def test_the_next_process_writes_what_one_could_not(outage, tmp_path):
         outage.server.stop()
         for number in range(3):
             database.append("event", b"%d" % number)
-        await database.settled()
+        await database.flush()
     assert Spool(tmp_path).waiting == 0
     outage.server.start()
     async with opened(outage.engine, spool=tmp_path) as database:
@@ -173,7 +168,7 @@ async def test_the_next_process_writes_what_one_could_not(outage, tmp_path):
 async def test_a_server_that_does_not_answer_counts_as_lost(outage, tmp_path):
     kept = []
     async with opened(outage.engine, spool=tmp_path) as database:
-        await database.settled()
+        await database.flush()
         outage.server.pause()
         database.append("event", b"a", then=lambda: kept.append(1))
         await until(lambda: not database.reachable)
@@ -190,12 +185,12 @@ async def test_a_function_that_is_cancelled_before_its_turn_does_not_run(engine)
         waiting = asyncio.ensure_future(database.run(lambda _: ran.append(1)))
         await asyncio.sleep(0)
         waiting.cancel()
-        await database.settled()
+        await database.flush()
     assert ran == []
 
 
 async def test_an_error_that_nobody_expects_does_not_end_the_thread(engine, monkeypatch):
-    monkeypatch.setattr(writer, "MAX_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(writer, "CRASH_SECONDS", 0.01)
     crashes = iter([RuntimeError("nobody expects this")])
     real = group.perform
 
@@ -206,7 +201,7 @@ async def test_an_error_that_nobody_expects_does_not_end_the_thread(engine, monk
 
     async with opened(engine) as database:
         with monkeypatch.context() as changed:
-            changed.setattr(writer, "perform", perform)
+            changed.setattr(group, "perform", perform)
             with pytest.raises(DatabaseFailed):
                 await database.run(written)
         database.append("event", b"kept")
@@ -217,5 +212,5 @@ async def test_without_a_spool_what_is_appended_fails_like_everything_else(tmp_p
     failed = []
     async with opened(engine) as database:
         database.append("unknown", b"", failed=lambda: failed.append(1))
-        await database.settled()
+        await database.flush()
     assert failed == [1]

@@ -11,8 +11,8 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from tests.deploy.fake_systemd import Machine
 from tests.support.server import PROJECT, free_media_ports, free_port
-from tests.support.servers.fake_systemd import Machine
 
 pytestmark = pytest.mark.full
 

@@ -9,7 +9,7 @@ import yaml
 from kubernetes_validate import ValidationError, validate
 
 from bridge.settings.model import load, port_range
-from tests.support.servers.kustomize import kubectl, render
+from tests.deploy.kustomize import kubectl, render
 
 PROJECT = Path(__file__).parents[2]
 KUBERNETES = PROJECT / "deploy" / "kubernetes"

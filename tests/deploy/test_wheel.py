@@ -8,11 +8,13 @@ from zipfile import ZipFile
 
 import pytest
 
+from bridge.rtc.packet_path_build import FILES
 from tests.support.server import PROJECT, running_command
 
 pytestmark = pytest.mark.full
 
 LIBRARY = "bridge/rtc/libpacket_path.so"
+SOURCE_FILES = {f"bridge/rtc/{name}" for name in FILES}
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +83,7 @@ def test_without_a_compiler_it_is_for_every_platform(build_wheel):
     assert wheel.name.endswith("-py3-none-any.whl")
     names = ZipFile(wheel).namelist()
     assert [name for name in names if name.endswith(".so")] == []
-    assert {"bridge/rtc/packet_path.c", "bridge/rtc/packet_path.h"} <= set(names)
+    assert set(names) >= SOURCE_FILES
 
 
 def test_the_source_distribution_has_the_source_of_the_packet_path_alone(tmp_path):
@@ -90,6 +92,6 @@ def test_the_source_distribution_has_the_source_of_the_packet_path_alone(tmp_pat
     [packed] = tmp_path.iterdir()
     with tarfile.open(packed) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    assert {"bridge/rtc/packet_path.c", "bridge/rtc/packet_path.h"} <= names
+    assert names >= SOURCE_FILES
     assert ".ci/wheel_contents.py" in names
     assert LIBRARY not in names

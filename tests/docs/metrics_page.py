@@ -4,6 +4,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+from bridge.metrics.registry import RENAMED
 from tests.support.metric_families import families
 
 PROJECT = Path(__file__).parents[2]
@@ -19,6 +20,15 @@ addresses. [Monitoring](operations-monitoring.md#metrics-and-alerts) has the ale
 
 | metric | type | labels | what it counts | declared in |
 |---|---|---|---|---|
+"""
+
+FORMER = """
+## Former names
+
+Served too until version 1.0, with the same values, unless `metrics.old_names` is off.
+
+| former name | metric |
+|---|---|
 """
 
 
@@ -38,7 +48,14 @@ def page() -> str:
             rows.append(
                 f"| `{name}` | {family.type} | {labels} | {family.documentation} | {link} |\n"
             )
-    return PAGE + "".join(sorted(rows)) + "\nAnd `process_*`, of the Python process.\n"
+    former = "".join(f"| `{old}` | `{name}` |\n" for name, old in RENAMED.items())
+    return (
+        PAGE
+        + "".join(sorted(rows))
+        + "\nAnd `process_*`, of the Python process.\n"
+        + FORMER
+        + former
+    )
 
 
 def _declarations() -> Iterator[tuple[str, Path]]:

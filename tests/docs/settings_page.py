@@ -10,12 +10,12 @@ from typing import Any
 
 import msgspec
 
-from bridge.settings.line import Line, WhatsApp
+from bridge.settings.line import Line, Stream, Voicemail, WhatsApp
 from bridge.settings.model import Settings
 from bridge.settings.realtime import Realtime
+from bridge.settings.renamed import RENAMED
 from bridge.settings.sip import LineSip
-from bridge.settings.stream import Stream
-from bridge.settings.voicemail import Voicemail
+from bridge.settings.tree import dotted
 
 WIDTH = 106
 
@@ -72,7 +72,7 @@ LINES: dict[str, dict[str, Any]] = {
         "keys": ["a-third-long-random-key"],
         "whatsapp": {
             "provider": "gateway",
-            "url": "https://engine.example.com",
+            "url": "https://gateway.example.com",
             "token": "replace-me",
             "webhook_keys": ["a-key-for-the-webhook-only"],
         },
@@ -171,6 +171,16 @@ def value(default: Any) -> str:
 # The page
 
 
+FORMER = """
+## Former names
+
+Read too until version 1.0, in the file and in the environment, with a warning at the start, from `config check` and from the doctor; those of `agent` in lines too.
+
+| former name | setting |
+|---|---|
+"""
+
+
 def page() -> str:
     """Return docs/settings.md."""
     parts = [PAGE, f"{source(Settings)}\n\n", _table("", settings_of(Settings))]
@@ -194,6 +204,8 @@ def page() -> str:
         parts.append(_table(f"lines.NAME.{name}.", settings_of(section)))
     agent = descriptions(Line)["agent"]
     parts.append(f"## lines.NAME.agent\n\n{agent} It has the same keys.\n")
+    former = (f"| `{dotted(old)}` | `{dotted(new)}` |\n" for old, new in sorted(RENAMED.items()))
+    parts.append(FORMER + "".join(former))
     return "".join(parts)
 
 

@@ -1,90 +1,77 @@
-/* A fuzz target of bridge/rtc/packet_path.c, by libFuzzer, or by the driver at its end without it.
+/* A fuzz target of the packet path in bridge/rtc, stepped, without its thread (driver.h runs it).
  *
- * The input is a program: it sets up leases, then lets datagrams arrive, most of them nearly the expected ones.
- * Sockets are in memory; libsrtp and libopus are stubs that check each size and pointer, touch every byte that they
- * were given, and fail when the input says so.
+ * The input is a program: what Python may do with two transports and their sockets, in the order in which rtp/ and
+ * rtc/ do it, and datagrams, most of them nearly the expected ones. Everything that the path gets or hands over lies
+ * in an allocation of its own, so that whatever leaves one is found. Checked besides, by the rules in packet_path.h:
+ *
+ * 1, 2. No lock is held outside, no two but a source's and then a sink's; nothing is allocated for a packet.
+ * 4. Datagrams come to Python untouched, each once, in order, and none of a socket that was removed; every one is
+ *    processed, handed over, dropped and counted, or was of a removed socket. Nothing is left in the ring then.
+ * 5. Frames come once and in order, those that wait when an offload ends included, unless they were dropped and counted.
+ * 6. Nothing is sent or read on a socket that is closed, nor used once Python has taken it back; nothing is leaked.
  */
 
 #define _GNU_SOURCE
 
-#include <errno.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include <math.h>
+#include <sched.h>
+#include <signal.h>
 
-#define CHECK(condition) \
-    do { \
-        if (!(condition)) { \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-            abort(); \
-        } \
-    } while (0)
+#include "system.h"
 
-static long allocations;
-
-static void *counted_calloc(size_t number, size_t size)
-{
-    allocations++;
-    return calloc(number, size);
-}
-
-static int fake_epoll_create(int flags);
-static int fake_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event);
-static int fake_epoll_wait(int epoll, struct epoll_event *events, int most, int timeout);
-static int fake_close(int fd);
-static ssize_t fake_recvfrom(int fd, void *data, size_t room, int flags, struct sockaddr *address, socklen_t *size);
-static ssize_t fake_sendto(int fd, const void *data, size_t size, int flags, const struct sockaddr *address, socklen_t room);
-
-#define calloc counted_calloc
-#define malloc(size) counted_calloc(1, size)
-#define epoll_create1 fake_epoll_create
-#define epoll_ctl fake_epoll_ctl
-#define epoll_wait fake_epoll_wait
-#define close fake_close
-#define recvfrom fake_recvfrom
-#define sendto fake_sendto
+#include "../../bridge/rtc/g711.c"
+#include "../../bridge/rtc/packet_stream.c"
+#include "../../bridge/rtc/packet_offload.c"
+#include "../../bridge/rtc/packet_ring.c"
 #include "../../bridge/rtc/packet_path.c"
-#undef calloc
-#undef malloc
 
 enum {
-    SOCKETS = 2,
-    TAG = 10,
-    TRAILER = 144, /* SRTP_MAX_TRAILER_LEN: what libsrtp may write behind a packet */
+    LEGS = 2,
+    ALL = 1 << 20, /* items that Python takes of a turn, and turns in which it must have taken all */
+    REMEMBERED = 1 << 16, /* datagrams of a socket that may still be handed over */
 };
 
-/* The input, and what it decides about the stubs. */
+/* A transport, and what Python keeps for it. */
+typedef struct {
+    packet_transport *transport;
+    int32_t id;
+    void *receive, *send, *decoder, *encoder;
+    int feeds;        /* whose sink the offloaded source feeds; -1: none */
+    int frames;       /* whether Python takes the frames of the offload */
+    int64_t position; /* of the next one */
+    int64_t dropped;  /* by the poller, when the offload began */
+} leg;
+
+typedef struct {
+    packet_socket *handle; /* NULL while it is closed */
+    packet_transport *transport;
+    int32_t id;
+    uint64_t turn; /* in which a datagram of it was last handed over */
+    uint32_t read, given; /* of `hashes`: those from `given` on may still come */
+    uint64_t hashes[REMEMBERED];
+} listening;
+
 static const uint8_t *input, *input_end;
-static uint8_t faults; /* 1: unprotect, 2: protect, 4: decode, 8: encode, 16: send, 32: interrupted */
-static long datagrams;
-
-static struct epoll_event polled[SOCKETS];
-static int polled_fd[SOCKETS];
-static int sockets;
-static uint8_t incoming[4096];
-static ssize_t arrived;
-static ssize_t incoming_size; /* as the network had it; below 0: nothing has come */
-static uint8_t incoming_address[110];
-static socklen_t incoming_address_size;
-
+static long datagrams; /* that have arrived, in all runs: driver.h ends after some */
 static packet_poller *poller;
-static packet_event *event;
-static packet_transport *transports[SOCKETS];
-static packet_source *source;
-static packet_sink *sinks[SOCKETS];
+static leg legs[LEGS];
+static listening listenings[SOCKETS];
+static int32_t last_id;
+static uint64_t turns;
+static uint8_t reaction; /* what Python does when it is given something */
+static int removed; /* sockets, in this run */
+static double now;
 
-static uint8_t next(void) { return input < input_end ? *input++ : 0; }
+static uint8_t next_byte(void) { return input < input_end ? *input++ : 0; }
 
-static unsigned touch(const void *data, size_t size)
+static int samples_of(uint8_t toc) { return opus_duration(toc) / BUS_RATIO; }
+
+static void *new_handle(void) { return python_memory(8); }
+
+static void drop_handle(void **handle)
 {
-    unsigned sum = 0;
-    for (size_t index = 0; index < size; index++)
-        sum += ((const volatile uint8_t *)data)[index];
-    return sum;
+    python_free(*handle);
+    *handle = NULL;
 }
 
 static int within(const void *inner, size_t size, const void *outer, size_t room)
@@ -93,429 +80,512 @@ static int within(const void *inner, size_t size, const void *outer, size_t room
     return begin >= first && begin + size <= first + room;
 }
 
-static int fake_epoll_create(int flags) { return flags == EPOLL_CLOEXEC ? 99 : -1; }
-
-static int fake_close(int fd) { return fd == 99 ? 0 : -1; }
-
-static int fake_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *added)
+/* A packet that lies in one of the poller's buffers ends there too; the sanitizer knows the poller as a whole alone. */
+static void check_packet_room(const void *begin, size_t size)
 {
-    CHECK(epoll == 99);
-    if (operation == EPOLL_CTL_ADD) {
-        CHECK(sockets < SOCKETS);
-        polled_fd[sockets] = fd;
-        polled[sockets++] = *added;
-        return 0;
+    packet_work *works[] = {&poller->work, &poller->offered};
+    if (!within(begin, 0, poller, sizeof *poller))
+        return;
+    int found = 0;
+    for (int index = 0; index < 2; index++)
+        found += within(begin, size, works[index]->datagram, PACKET_BUFFER)
+                 || within(begin, size, works[index]->plain, PACKET_BUFFER)
+                 || within(begin, size, works[index]->sent, PACKET_BUFFER);
+    CHECK(found);
+}
+
+static void check_decoder_room(const void *packet, size_t size, const void *pcm, size_t room)
+{
+    packet_work *work = within(pcm, 0, poller->work.pcm, sizeof poller->work.pcm) ? &poller->work : &poller->offered;
+    CHECK(within(pcm, room, work->pcm, sizeof work->pcm));
+    CHECK(!packet || within(packet, size, work->plain, sizeof work->plain));
+}
+
+static uint64_t hash_of(const uint8_t *data, size_t size)
+{
+    uint64_t hash = 0xCBF29CE484222325u ^ size;
+    size_t stored = size < PACKET_BUFFER ? size : PACKET_BUFFER;
+    for (size_t index = 0; index < stored; index++)
+        hash = (hash ^ data[index]) * 0x100000001B3u;
+    return hash;
+}
+
+static void note_received(int fd, const void *data, size_t size)
+{
+    listening *socket = &listenings[fd - FIRST_FD];
+    CHECK(socket->handle);
+    socket->hashes[socket->read++ % REMEMBERED] = hash_of(data, size);
+    if (socket->read - socket->given > REMEMBERED)
+        socket->given++;
+}
+
+static int64_t dropped(void) { return atomic_load(&poller->dropped); }
+
+/* What Python does with a frame. */
+static void take_frame(const packet_item *item)
+{
+    leg *of = &legs[item->transport == legs[1].id];
+    CHECK(item->kind == PACKET_FRAMED || item->kind == PACKET_NONE);
+    CHECK(item->size == 2 * PACKET_FRAME && item->transport == of->id && item->at <= now);
+    touch(item->data, (size_t)item->size);
+    if (!of->transport || !of->frames)
+        return;
+    CHECK(item->position >= of->position && (item->position == of->position || dropped() > of->dropped));
+    of->position = item->position + POSITIONS;
+}
+
+static void check_sizes(const uint16_t *sizes, int count, int most)
+{
+    for (int index = 0; index < count; index++)
+        CHECK(sizes[index] > 0 && sizes[index] <= most);
+}
+
+static void read_source(leg *of, int end)
+{
+    packet_source_state *state = python_memory(sizeof *state);
+    packet_source_record *record = python_memory(sizeof *record);
+    int active = of->transport->source.active, taps = of->transport->source.taps;
+    (end ? packet_source_end : packet_source_sync)(of->transport, state, record);
+    CHECK(state->recorded >= 0 && state->recorded <= PACKET_RECORDED);
+    CHECK(state->octets >= 0 && (!taps || state->octets <= PACKET_COPIES));
+    CHECK(state->breaks >= 0 && state->breaks <= state->recorded);
+    check_sizes(record->sizes, state->recorded, PACKET_MAX);
+    int64_t octets = 0;
+    for (int index = 0; index < state->recorded; index++)
+        octets += record->sizes[index];
+    CHECK(octets == state->octets);
+    if (end) {
+        CHECK(state->kept >= 0 && state->kept < 2 * PACKET_WARMUP);
+        check_sizes(record->kept_sizes, state->kept < PACKET_WARMUP ? state->kept : PACKET_WARMUP, PACKET_MAX);
+        for (packet_item *item; (item = packet_next_frame(poller, of->id));)
+            take_frame(item);
+        CHECK(!active || !of->frames || of->position == state->position || dropped() > of->dropped);
+        of->frames = 0;
+        of->feeds = -1;
+        drop_handle(&of->decoder);
     }
-    for (int index = 0; index < sockets; index++)
-        if (polled_fd[index] == fd) {
-            sockets--;
-            polled[index] = polled[sockets];
-            polled_fd[index] = polled_fd[sockets];
-            return 0;
-        }
-    return -1;
+    python_free(state);
+    python_free(record);
 }
 
-static int fake_epoll_wait(int epoll, struct epoll_event *events, int most, int timeout)
+static void read_sink(leg *of, int end)
 {
-    CHECK(epoll == 99 && most >= 1 && timeout == 0);
-    int ready = incoming_size >= 0 ? sockets : 0;
-    memcpy(events, polled, (size_t)ready * sizeof *events);
-    return ready;
-}
-
-static ssize_t fake_recvfrom(int fd, void *data, size_t room, int flags, struct sockaddr *address, socklen_t *size)
-{
-    CHECK(fd >= 0 && flags & MSG_TRUNC && flags & MSG_DONTWAIT);
-    CHECK(within(data, room, event->datagram, sizeof event->datagram) && *size == sizeof event->address);
-    if (incoming_size < 0) {
-        errno = EAGAIN;
-        return -1;
+    packet_sink_state *state = python_memory(sizeof *state);
+    packet_sink_record *record = python_memory(sizeof *record);
+    int forwards = of->transport->sink.mode == SINK_PACKETS;
+    (end ? packet_sink_end : packet_sink_sync)(of->transport, state, record);
+    CHECK(state->recorded >= 0 && state->recorded <= PACKET_RECORDED);
+    check_sizes(record->sizes, state->recorded, PACKET_PAYLOAD);
+    if (end) {
+        CHECK(state->kept >= 0 && state->kept < 2 * PACKET_WARMUP);
+        if (forwards)
+            check_sizes(record->kept_sizes, state->kept < PACKET_WARMUP ? state->kept : PACKET_WARMUP, PACKET_PAYLOAD);
+        drop_handle(&of->encoder);
     }
-    ssize_t came = incoming_size;
-    incoming_size = -1;
-    memcpy(data, incoming, (size_t)came < room ? (size_t)came : room);
-    memcpy(address, incoming_address, incoming_address_size < *size ? incoming_address_size : *size);
-    *size = incoming_address_size;
-    return came;
+    python_free(state);
+    python_free(record);
 }
 
-static ssize_t fake_sendto(int fd, const void *data, size_t size, int flags, const struct sockaddr *address, socklen_t room)
+/* Begins the offload that the input asks for: of a source, and perhaps of the sink that it feeds. */
+static void begin(void)
 {
-    CHECK(fd >= 0 && size > HEADER && size <= HEADER + PACKET_PAYLOAD + TRAILER && flags & MSG_DONTWAIT);
-    CHECK(room <= sizeof transports[0]->address && !address == !room);
-    touch(data, size);
-    touch(address, room);
-    if (faults & 32) {
-        faults &= ~32;
-        errno = EINTR;
-        return -1;
+    static const int lengths_of[8] = {960, 960, 960, 1920, 480, 120, 2880, 5760};
+    uint8_t kind = next_byte(), numbers = next_byte(), lengths = next_byte(), options = next_byte();
+    leg *from = &legs[options & 1], *to = &legs[options >> 1 & 1];
+    int pushes = kind % 4 == 2, forwards = kind % 4 == 1, decodes = pushes || (kind & 4) || !forwards;
+    int codec = options >> 3 & 7, opus = codec != CODEC_PCMU && codec != CODEC_PCMA;
+    int samples = decodes || !opus ? POSITIONS : lengths_of[lengths & 7];
+    read_source(from, 1);
+    read_sink(to, 1);
+    packet_source_state source = {
+        .header_pattern = options & 4 ? 0x9000 | 111 : 0x8000 | 111,
+        .ssrc = 0x22222222,
+        .sequence = numbers & 1 ? 65530 : 100,
+        .timestamp = numbers & 2 ? 0xFFFFF000 : 5000,
+        .samples = samples,
+        .ticks = opus ? samples : G711_OCTETS,
+        .codec = opus ? CODEC_OPUS : codec,
+        .position = numbers & 4 ? 960 * 1000000LL : 0,
+        .renumbering = numbers & 8 ? -70000 : 3,
+        .level_id = numbers & 16 ? 1 + (numbers >> 5) : -1,
+        .reported = numbers >> 7,
+        .warmup_count = lengths >> 3,
+        .clock_rate = opus ? 48000 : 8000,
+        .meter = {.quiet_since = NAN},
+    };
+    source.last_timestamp = source.timestamp - (uint32_t)source.ticks;
+    packet_sink_state sink = {
+        .ssrc = 0x33333333,
+        .payload_type = 96,
+        .codec = source.codec,
+        .sequence = 65530 + 65536LL * (numbers & 3),
+        .offset = numbers & 32 ? -960 * 77LL : 4711,
+        .forwarded = (int32_t)((source.sequence + source.renumbering - 1) & 0xFFFF),
+        .sent = lengths & 8 ? UINT64_MAX : 1,
+        .max_samples = numbers & 64 ? 960 : 5760,
+        .continuous = kind >> 5 & 1,
+        .meter = {.quiet_since = NAN},
+    };
+    sink.end = source.position + sink.offset + (kind == 249);
+    sink.timestamp = sink.end - samples;
+    int32_t mode = forwards ? SINK_PACKETS : pushes || kind & 16 ? SINK_FRAMES : SINK_IDLE, generation = 0;
+    if (mode != SINK_IDLE) {
+        to->encoder = new_handle();
+        generation = packet_sink_begin(to->transport, &sink, mode, to->encoder) - (kind >= 250);
     }
-    errno = EAGAIN;
-    return faults & 16 ? -1 : (ssize_t)size;
+    from->feeds = forwards || pushes ? options >> 1 & 1 : -1;
+    from->frames = decodes && !pushes;
+    from->position = source.position;
+    from->dropped = dropped();
+    from->decoder = new_handle();
+    packet_source_begin(from->transport, &source, from->decoder, forwards ? SINK_PACKETS : pushes ? SINK_FRAMES : SINK_IDLE,
+                        from->feeds < 0 ? NULL : to->transport, generation, decodes, kind >> 3 & 1);
 }
 
-static int stub_unprotect(void *session, void *packet, int *size)
+static void set_keys(leg *of, uint8_t options)
 {
-    CHECK(session && within(packet, (size_t)*size, event->plain, sizeof event->plain));
-    CHECK(*size > HEADER && *size <= PACKET_MAX && (uintptr_t)packet % 4 == 0);
-    touch(packet, (size_t)*size);
-    if (faults & 1 || *size < HEADER + TAG) {
-        memset((uint8_t *)packet + HEADER, 0xA5, (size_t)(*size - HEADER));
-        *size = 3;
-        return 7;
+    void *receive = options & 2 ? NULL : new_handle(), *send = options & 4 ? NULL : new_handle();
+    packet_set_keys(of->transport, of->transport->decrypts ^ (options >> 3 & 1), receive, send);
+    drop_handle(&of->receive);
+    drop_handle(&of->send);
+    of->receive = receive, of->send = send;
+}
+
+static void set_route(leg *of, uint8_t options)
+{
+    static const uint8_t address[PACKET_ADDRESS] = {2, 0, 0x12, 0x34, 127, 0, 0, 1};
+    int slot = options >> 2 & (SOCKETS - 1), open = listenings[slot].handle != NULL && !(options & 2);
+    open = open && listenings[slot].transport == of->transport;
+    int32_t size = options & 16 ? 0 : options & 32 ? 28 : 16;
+    packet_set_route(of->transport, open ? FIRST_FD + slot : -1, address, size, address, options >> 6 == 3 ? -1 : size);
+}
+
+static void add_socket(int slot)
+{
+    listening *socket = &listenings[slot];
+    leg *of = &legs[slot % LEGS];
+    if (socket->handle)
+        return;
+    network[slot].open = 1;
+    network[slot].queued = 0;
+    socket->id = ++last_id;
+    socket->transport = of->transport;
+    socket->turn = 0;
+    socket->read = socket->given = 0;
+    socket->handle = packet_socket_add(poller, FIRST_FD + slot, socket->id, of->transport);
+    CHECK(socket->handle);
+}
+
+/* As `PacketPath` closes a socket, whose descriptor may be another's at once. */
+static void remove_socket(int slot)
+{
+    listening *socket = &listenings[slot];
+    if (!socket->handle)
+        return;
+    packet_leave_socket(socket->transport, FIRST_FD + slot);
+    packet_socket_remove(poller, socket->handle);
+    socket->handle = NULL;
+    network[slot].open = 0;
+    removed++;
+}
+
+static void make_leg(leg *of, uint8_t numbers)
+{
+    static packet_libraries libraries = {stub_protect, stub_protect, stub_unprotect, stub_unprotect, stub_decode, stub_encode};
+    of->id = ++last_id;
+    of->feeds = -1;
+    of->transport = packet_transport_new(&libraries, of->id, numbers & 2 ? ALL : 1 + (numbers >> 2), numbers & 1);
+    CHECK(of->transport);
+    set_keys(of, 0);
+}
+
+/* Releases a transport, whose sockets may be open for longer; those that feed it end before. */
+static void release_leg(leg *of)
+{
+    for (leg *from = legs; from < legs + LEGS; from++)
+        if (from == of || from->feeds == of - legs)
+            read_source(from, 1);
+    read_sink(of, 1);
+    packet_set_route(of->transport, -1, (const uint8_t *)"", 0, NULL, -1);
+    set_keys(of, 6);
+    packet_take_unsendable(of->transport);
+    packet_transport_release(of->transport);
+    of->transport = NULL;
+}
+
+static listening *listening_of(int32_t id)
+{
+    for (int slot = 0; slot < SOCKETS; slot++)
+        if (listenings[slot].handle && listenings[slot].id == id)
+            return &listenings[slot];
+    return NULL;
+}
+
+static void look_at(packet_item *item)
+{
+    size_t stored = item->size < PACKET_BUFFER ? (size_t)item->size : PACKET_BUFFER;
+    CHECK(item->size >= 0 && item->at <= now);
+    touch(item->data, stored);
+    int32_t transport = item->transport, kind = item->kind;
+    if (kind == PACKET_FRAMED) {
+        if (transport == legs[0].id || transport == legs[1].id)
+            take_frame(item);
+    } else if (kind == PACKET_PLAIN) {
+        CHECK(stored >= HEADER && stored <= PACKET_MAX);
+    } else {
+        CHECK(kind == PACKET_DATAGRAM);
+        listening *socket = listening_of(item->socket);
+        CHECK(socket && socket->turn != turns);
+        socket->turn = turns;
+        uint64_t hash = hash_of(item->data, (size_t)item->size);
+        while (socket->given != socket->read && socket->hashes[socket->given % REMEMBERED] != hash)
+            socket->given++;
+        CHECK(socket->given++ != socket->read);
     }
-    *size -= TAG;
-    return 0;
+    for (int index = 0; index < LEGS; index++)
+        if (legs[index].id == transport && reaction == 1)
+            read_source(&legs[index], 1);
+    for (int slot = 0; slot < SOCKETS; slot++)
+        if (reaction == 2 && listenings[slot].id == item->socket)
+            remove_socket(slot);
 }
 
-static int stub_protect(void *session, void *packet, int *size)
+/* A turn of Python's, in which it takes some of what waits. */
+static void take(int most)
 {
-    CHECK(session && *size > HEADER && *size <= HEADER + PACKET_PAYLOAD && (uintptr_t)packet % 4 == 0);
-    touch(packet, (size_t)*size);
-    if (faults & 2)
-        return 9;
-    memset((uint8_t *)packet + *size, 0x5A, TRAILER);
-    *size += TAG;
-    return 0;
+    turns++;
+    long before = allocations, done = received, sent = protections;
+    packet_turn(poller);
+    CHECK(allocations == before && !held_count);
+    CHECK(received - done <= SOCKETS && protections - sent <= received - done);
+    for (packet_item *item; most-- > 0 && (item = packet_next(poller)) != NULL;) {
+        CHECK(allocations == before && !held_count);
+        look_at(item);
+    }
+    /* It will be called again while something waits. */
+    CHECK(atomic_load(&poller->ring.head) == atomic_load(&poller->ring.tail) || event_counts[poller->ring.wake_fd - EVENTS]);
 }
 
-static int stub_decode(void *decoder, const uint8_t *packet, int32_t size, int16_t *pcm, int samples, int fec)
+static void take_all(void)
 {
-    CHECK(decoder && !fec && samples > 0 && within(pcm, 2 * (size_t)samples, event->pcm, sizeof event->pcm));
-    CHECK(packet ? size > 0 && within(packet, (size_t)size, event->plain, sizeof event->plain) : !size);
-    int made = packet ? duration(packet[0]) / BUS_RATIO : samples;
-    touch(packet, (size_t)size);
-    CHECK(made > 0 && made <= samples);
-    if (packet && faults & 4)
-        return -4;
-    for (int index = 0; index < made; index++)
-        pcm[index] = (int16_t)(packet && size > 2 ? packet[2] * 257 : 0);
-    return made;
-}
-
-static int32_t stub_encode(void *encoder, const int16_t *pcm, int samples, uint8_t *packet, int32_t size)
-{
-    CHECK(encoder && samples == PACKET_FRAME && size == PACKET_PAYLOAD);
-    touch(pcm, 2 * (size_t)samples);
-    if (faults & 8)
-        return -1;
-    memset(packet, 0x77, (size_t)size);
-    return 1 + (int32_t)((uint16_t)pcm[0] % (unsigned)size);
-}
-
-static packet_libraries libraries = {stub_protect, stub_unprotect, stub_decode, stub_encode};
-
-static int some_samples(uint8_t choice)
-{
-    static const int lengths[8] = {960, 960, 960, 1920, 480, 120, 2880, 5760};
-    return lengths[choice & 7];
-}
-
-/* Begins the leases that the input asks for, as rtp/ and rtc/packet_leases.py may. */
-static void lease(void)
-{
-    uint8_t kind = next(), numbers = next(), lengths = next(), options = next();
-    packet_transport *transport = transports[0];
-    packet_sink *sink = sinks[options & 1];
-    int samples = some_samples(lengths);
-    int pushes = kind % 4 == 2, relays = kind % 4 == 1, decodes = pushes || (kind & 4) || !relays;
-    if (decodes)
-        samples = POSITIONS;
-    transport->secured = transports[1]->secured = !(options & 2);
-    transport->receive = options & 4 ? NULL : transport;
-    transports[options & 1]->send = options & 8 ? NULL : transport;
-    transports[options & 1]->fd = options & 16 ? -1 : 5;
-    transport->limit = 1 + (numbers & 63);
-    transport->address_size = transports[1]->address_size = options & 32 ? 0 : options & 64 ? 28 : 16;
-    source->form = options & 128 ? 0x9000 | 111 : 0x8000 | 111;
-    source->ssrc = 0x22222222;
-    source->sequence = numbers & 1 ? 65530 : 100;
-    source->timestamp = numbers & 2 ? 0xFFFFF000 : 5000;
-    source->samples = source->ticks = samples;
-    source->position = numbers & 4 ? 960 * 1000000LL : 0;
-    source->renumbering = numbers & 8 ? -70000 : 3;
-    source->level_id = numbers & 16 ? 1 + (numbers >> 5) : -1;
-    source->reported = numbers >> 7;
-    source->warmup_count = lengths >> 3;
-    source->clock_rate = 48000;
-    source->last_arrival = 0;
-    source->last_timestamp = source->timestamp - (uint32_t)samples;
-    source->recorded = lengths & 128 ? 120 : 0;
-    source->octets = lengths & 64 ? PACKET_COPIES - PACKET_MAX - 100 : 0;
-    source->kept = 0;
-    source->decoder = source;
-    source->relay = relays ? sink : NULL;
-    source->push = pushes ? sink : NULL;
-    source->decodes = decodes;
-    source->taps = kind >> 3 & 1;
-    source->meter.quiet_since = NAN;
-    sink->meter.quiet_since = NAN;
-    sink->encoder = sink;
-    sink->generation++;
-    source->relay_generation = source->push_generation = sink->generation - (kind >= 250);
-    sink->mode = relays ? SINK_PACKETS : pushes ? SINK_FRAMES : kind & 16 ? SINK_FRAMES : SINK_IDLE;
-    sink->payload_type = 96;
-    sink->sequence = 65530 + 65536LL * (numbers & 3);
-    sink->offset = numbers & 32 ? -960 * 77LL : 4711;
-    sink->end = source->position + sink->offset + (kind == 249);
-    sink->timestamp = sink->end - samples;
-    sink->relayed = (int32_t)((source->sequence + source->renumbering - 1) & 0xFFFF);
-    sink->max_samples = numbers & 64 ? 960 : 5760;
-    sink->steady = kind >> 5 & 1;
-    sink->recorded = kind & 64 ? 100 : 0;
-    sink->kept = 0;
-    transport->source = kind == 255 ? NULL : source;
+    int left = 1;
+    for (int turn = 0; left; turn++) {
+        CHECK(turn < ALL);
+        take(ALL);
+        left = atomic_load(&poller->ring.head) != atomic_load(&poller->ring.tail);
+        for (int slot = 0; slot < SOCKETS; slot++)
+            left += network[slot].open && network[slot].queued > 0;
+    }
+    for (int slot = 0; slot < SOCKETS; slot++)
+        CHECK(!listenings[slot].handle || !atomic_load(&listenings[slot].handle->waiting));
+    for (int index = 0; index < LEGS; index++)
+        CHECK(!legs[index].transport || !atomic_load(&legs[index].transport->queued));
+    take(0);
+    CHECK(!poller->retired);
+    int64_t left_to_python = 0;
+    for (int reason = 0; reason < REASONS; reason++)
+        left_to_python += atomic_load(&poller->left[reason]);
+    int64_t known = atomic_load(&poller->processed) + dropped() + left_to_python;
+    CHECK(removed ? known <= received : known == received);
 }
 
 /* Writes the expected packet, with a payload that the input gives, and returns its size. */
-static int write_expected(void)
+static int write_expected(const packet_transport *transport, uint8_t *to, uint8_t toc, uint8_t length, uint8_t fill_byte)
 {
-    uint8_t toc = next(), length = next(), fill = next();
-    int samples = source->samples, at = HEADER;
     static const uint8_t lengths_of[] = {0, 1, 2, 3, 60, 100, 160};
-    write16(incoming, source->form);
-    write16(incoming + 2, (uint32_t)source->sequence);
-    write32(incoming + 4, source->timestamp);
-    write32(incoming + 8, source->ssrc);
-    if (source->form & 0x1000) {
-        int words = fill & 3;
-        write16(incoming + at, fill & 4 ? 0xBEDE : 0x1000);
-        write16(incoming + at + 2, (uint32_t)(fill & 128 ? fill << 2 : words));
+    const packet_source_state *state = &transport->source.state;
+    int samples = state->samples, at = HEADER;
+    write16(to, state->header_pattern);
+    write16(to + 2, (uint32_t)state->sequence);
+    write32(to + 4, state->timestamp);
+    write32(to + 8, state->ssrc);
+    if (state->header_pattern & 0x1000) {
+        int words = fill_byte & 3;
+        write16(to + at, fill_byte & 4 ? 0xBEDE : 0x1000);
+        write16(to + at + 2, (uint32_t)(fill_byte & 128 ? fill_byte << 2 : words));
         at += 4;
         for (int index = 0; index < 4 * words; index++)
-            incoming[at++] = next();
+            to[at++] = next_byte();
     }
-    int size = length < 200 ? lengths_of[length % 7] : length < 250 ? 6 * length : 1200 + 50 * (length - 250);
-    memset(incoming + at, fill, (size_t)size);
+    int size = state->codec != CODEC_OPUS && length < 150 ? G711_OCTETS : length < 200 ? lengths_of[length % 7] : length < 250 ? 6 * length : 1200 + 50 * (length - 250);
+    memset(to + at, fill_byte, (size_t)size);
     /* Mostly one that lasts as long as is expected. */
-    incoming[at] = toc < 64 ? toc * 4 : samples == 960 ? 0xF8 | (toc & 4) : samples == 1920 ? 0xF9 : samples == 480 ? 0xF0
-                   : samples == 120 ? 0xE0 : samples == 2880 ? 0x18 : 0x1A;
-    at += size + (transports[0]->secured ? TAG : 0);
-    return at;
+    to[at] = toc < 64 ? toc * 4 : samples == 960 ? 0xF8 | (toc & 4) : samples == 1920 ? 0xF9 : samples == 480 ? 0xF0
+             : samples == 120 ? 0xE0 : samples == 2880 ? 0x18 : 0x1A;
+    return at + size + (transport->decrypts ? TAG : 0);
 }
 
-static void poll_all(double now)
+/* Lets a datagram wait in a socket. */
+static void arrive(int slot, uint8_t kind, uint8_t toc, uint8_t length, uint8_t fill_byte)
 {
-    for (int found = -1, turns = 0; found; turns++) {
-        CHECK(turns < 4);
-        int64_t sequence = sinks[0]->sequence + sinks[1]->sequence;
-        long before = allocations;
-        found = packet_poll(poller, now, event);
-        CHECK(allocations == before);
-        CHECK(sinks[0]->sequence + sinks[1]->sequence - sequence <= 1);
-        CHECK(found >= PACKET_NONE && found <= PACKET_FRAMED);
-        CHECK(source->recorded >= 0 && source->recorded <= PACKET_RECORDED);
-        for (int index = 0; index < SOCKETS; index++)
-            CHECK(sinks[index]->recorded >= 0 && sinks[index]->recorded <= PACKET_RECORDED);
-        if (found == PACKET_PLAIN)
-            CHECK(event->size >= HEADER && event->size <= PACKET_MAX && event->transport == 1);
-        CHECK(source->octets >= 0 && (!source->taps || source->octets <= PACKET_COPIES));
-        if (found == PACKET_FRAMED)
-            CHECK(source->decodes && source->samples == POSITIONS);
-        if (found == PACKET_DATAGRAM) {
-            size_t size = event->size < (int)sizeof event->datagram ? (size_t)event->size : sizeof event->datagram;
-            CHECK(event->size == arrived && !memcmp(event->datagram, incoming, size));
+    if (!network[slot].open || network[slot].queued >= QUEUED)
+        return;
+    queued_datagram *to = &network[slot].queue[network[slot].queued++];
+    const packet_transport *transport = listenings[slot].transport;
+    int size;
+    memset(to->data, 0, sizeof to->data);
+    if (kind == 1) {
+        size = toc << 3 | (length & 7);
+        for (int index = 0; index < size && index < fill_byte; index++)
+            to->data[index] = next_byte();
+    } else {
+        size = write_expected(transport, to->data, toc, length, fill_byte);
+        if (kind == 2)
+            to->data[next_byte() % HEADER] ^= (uint8_t)(1 + next_byte());
+        if (kind == 3)
+            size = size * next_byte() / 255;
+        if (kind == 4 && size)
+            to->data[(next_byte() << 8 | next_byte()) % size] = next_byte();
+        if (kind == 5)
+            size = 1400 + 3 * next_byte();
+        if (kind == 6)
+            to->data[1] ^= 0x80;
+        if (kind >= 10 && kind < 14) { /* after a gap, late or repeated */
+            write16(to->data + 2, read16(to->data + 2) + (uint32_t)((int8_t)next_byte() * (kind & 1 ? 1 : 24)));
+            write32(to->data + 4, read32(to->data + 4) + (uint32_t)((int8_t)next_byte() * (kind & 2 ? 160 : 1 << 24)));
         }
     }
-}
-
-static void arrive(double now)
-{
-    uint8_t kind = next();
-    faults = kind & 3 ? 0 : next();
-    int size;
-    if (kind % 8 == 1) {
-        size = next() << 3 | (next() & 7);
-        for (int index = 0; index < size; index++)
-            incoming[index] = next();
-    } else {
-        size = write_expected();
-        if (kind % 8 == 2 && size > 0)
-            incoming[next() % HEADER] ^= (uint8_t)(1 + next());
-        if (kind % 8 == 3)
-            size = next() < size ? input[-1] : size;
-        if (kind % 8 == 4)
-            incoming[(next() << 8 | next()) % size] = next();
-        if (kind == 5)
-            size = 1400 + 3 * next();
-        if (kind == 13)
-            incoming[1] ^= 0x80;
+    if (kind == 7) { /* one that is larger than any buffer, and unlike the one before */
+        size = 65507;
+        memcpy(to->data + HEADER, &datagrams, sizeof datagrams);
     }
-    incoming_size = kind == 21 ? 65507 : size;
-    memcpy(incoming_address, transports[0]->address, sizeof transports[0]->address);
-    incoming_address_size = (socklen_t)transports[0]->address_size;
-    if (kind == 29)
-        incoming_address[next() % 28] ^= 1;
-    if (kind == 37)
-        incoming_address_size = next() % 110;
-    arrived = incoming_size;
+    to->size = size;
+    memset(to->address, 0, sizeof to->address);
+    memcpy(to->address, transport->peer, sizeof transport->peer);
+    to->address_size = (socklen_t)transport->peer_size;
+    if (kind == 8)
+        to->address[next_byte() % PACKET_ADDRESS] ^= 1;
+    if (kind == 9)
+        to->address_size = next_byte() % sizeof to->address;
     datagrams++;
-    poll_all(now);
 }
 
-static void push(double now)
+static void push(leg *of)
 {
     int16_t pcm[PACKET_FRAME];
-    packet_sink *sink = sinks[next() & 1];
-    faults = next();
+    uint8_t loudness = next_byte();
     for (int index = 0; index < PACKET_FRAME; index++)
-        pcm[index] = (int16_t)(faults * 300 + index);
-    int64_t pts = (sink->end - sink->offset) / BUS_RATIO + (next() > 200);
-    long before = allocations;
-    packet_push(sink, pcm, pts, now);
-    CHECK(allocations == before);
+        pcm[index] = (int16_t)(loudness * 300 + index);
+    const packet_sink_state *state = &of->transport->sink.state;
+    packet_sink_push(of->transport, pcm, (state->end - state->offset) / BUS_RATIO + (loudness > 200), now);
 }
 
-static void settle(void)
+/* Python's own packets and reports, and those that it unprotects. */
+static void protect(leg *of, int32_t operation)
 {
-    source->recorded = 0;
-    source->octets = 0;
-    sinks[0]->recorded = sinks[1]->recorded = 0;
+    int32_t size = 12 + 5 * next_byte(), before = size;
+    uint8_t *packet = python_memory((size_t)size + TRAILER);
+    int status = packet_srtp(of->transport, operation, packet, &size);
+    CHECK(status >= -1 && size <= before + TAG);
+    python_free(packet);
 }
 
-/* Opens a socket anew; one beside it is closed while it waits to be looked at. */
-static packet_socket *listen_again(packet_socket *socket, double now)
+static void ask(leg *of)
 {
-    if (socket)
-        packet_socket_remove(poller, socket);
-    socket = packet_socket_add(poller, 5, 1, transports[0]);
-    packet_socket *other = packet_socket_add(poller, 6, 2, transports[1]);
-    CHECK(socket && other);
-    incoming_address_size = 0;
-    arrived = incoming_size = 1;
-    packet_poll(poller, now, event);
-    packet_socket_remove(poller, other);
-    CHECK(packet_poll(poller, now, event) == PACKET_NONE);
-    return socket;
+    packet_counters counters;
+    packet_poller_counters(poller, &counters);
+    CHECK(counters.waiting >= 0 && counters.waiting <= RING_BYTES && counters.most <= RING_BYTES && !counters.thread);
+    packet_set_alive_at(of->transport, -1.0);
+    packet_admit(of->transport, now);
+    CHECK(packet_alive_at(of->transport) == now);
+    double at = packet_source_last_arrival(of->transport);
+    CHECK(isnan(at) || at <= now);
+    CHECK(packet_take_unsendable(of->transport) >= 0 && packet_take_unsendable(of->transport) == 0);
+}
+
+static void do_step(uint8_t step)
+{
+    uint8_t options = step < 240 ? next_byte() : 0;
+    int slot = options & (SOCKETS - 1), kind = options >> 2 & 15;
+    leg *of = &legs[step & 1];
+    if (step < 240)
+        faults = options & 128 ? next_byte() : 0;
+    if (step < 150) {
+        uint8_t toc = next_byte(), length = next_byte(), fill_byte = next_byte();
+        int count = step < 130 ? 1 : next_byte(), most = options & 64 ? next_byte() & 7 : ALL;
+        while (count--) {
+            arrive(slot, kind, toc, length, fill_byte);
+            if (step < 120 || network[slot].queued == QUEUED)
+                take(most);
+        }
+    } else if (step < 160) {
+        take(options & 7);
+    } else if (step < 175) {
+        push(of);
+    } else if (step < 185) {
+        read_source(of, options & 1);
+    } else if (step < 195) {
+        read_sink(of, options & 1);
+    } else if (step < 210) {
+        begin();
+    } else if (step < 216) {
+        set_route(of, options);
+    } else if (step < 220) {
+        set_keys(of, options);
+    } else if (step < 226) {
+        protect(of, options & 3);
+    } else if (step < 232) {
+        remove_socket(slot);
+        if (options & 4)
+            add_socket(slot);
+    } else if (step < 236) {
+        release_leg(of);
+        make_leg(of, options);
+        for (int each = 0; each < SOCKETS; each++)
+            if (options & 4 && each % LEGS == of - legs) {
+                remove_socket(each);
+                add_socket(each);
+            }
+    } else if (step < 240) {
+        reaction = options & 3;
+    } else if (step < 246) {
+        packet_item *item = packet_next_frame(poller, of->id);
+        if (item)
+            take_frame(item);
+    } else if (step < 252) {
+        ask(of);
+    } else {
+        take_all();
+    }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     input = data, input_end = data + size;
-    faults = 0;
-    incoming_size = -1;
+    faults = reaction = 0;
+    removed = 0;
+    received = 0;
+    now = 0.0;
     CHECK((poller = packet_poller_new()));
-    /* Each on its own, so that whatever leaves one is found. */
-    event = calloc(1, sizeof *event);
-    source = calloc(1, sizeof *source);
-    for (int index = 0; index < SOCKETS; index++) {
-        transports[index] = calloc(1, sizeof *transports[index]);
-        transports[index]->libraries = &libraries;
-        transports[index]->id = 1 + index;
-        sinks[index] = calloc(1, sizeof *sinks[index]);
-        sinks[index]->transport = transports[index];
-    }
-    source->transport = transports[0];
-    double now = 0.0;
-    packet_socket *socket = listen_again(NULL, now);
-    lease();
+    for (int index = 0; index < LEGS; index++)
+        make_leg(&legs[index], next_byte());
+    for (int slot = 0; slot < SOCKETS; slot++)
+        add_socket(slot);
+    for (int index = 0; index < LEGS; index++)
+        set_route(&legs[index], (uint8_t)(index << 2 | (next_byte() & 0xF2)));
+    begin();
     while (input < input_end) {
-        uint8_t step = next();
+        uint8_t step = next_byte();
         now += step & 1 ? 0.02 : step & 2 ? 0.0 : 1.1;
-        if (step < 200)
-            arrive(now);
-        else if (step < 225)
-            push(now);
-        else if (step < 240)
-            settle();
-        else if (step < 250)
-            lease();
-        else
-            socket = listen_again(socket, now);
+        packet_poller_set_clock(poller, now);
+        do_step(step);
+        CHECK(!held_count);
     }
+    take_all();
+    for (int index = 0; index < LEGS; index++)
+        release_leg(&legs[index]);
+    for (int slot = 0; slot < SOCKETS; slot += 2)
+        remove_socket(slot);
     packet_poller_free(poller);
-    sockets = 0;
-    free(event);
-    free(source);
-    for (int index = 0; index < SOCKETS; index++) {
-        free(transports[index]);
-        free(sinks[index]);
+    CHECK(!allocated && !events_open);
+    for (int slot = 0; slot < SOCKETS; slot++) {
+        listenings[slot].handle = NULL;
+        network[slot].open = 0;
     }
+    polled_count = 0;
     return 0;
 }
 
-#ifdef LIBFUZZER
-
-/* Ends the run after $FUZZ_DATAGRAMS. */
-static long most;
-
-int LLVMFuzzerInitialize(int *count, char ***arguments)
-{
-    (void)count, (void)arguments;
-    const char *wanted = getenv("FUZZ_DATAGRAMS");
-    most = wanted ? atol(wanted) : 0;
-    return 0;
-}
-
-size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t room);
-
-size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t room, unsigned seed)
-{
-    (void)seed;
-    if (most && datagrams >= most) {
-        fprintf(stderr, "datagrams: %ld\n", datagrams);
-        _exit(0);
-    }
-    return LLVMFuzzerMutate(data, size, room);
-}
-
-#else
-
-/* Without libFuzzer: the corpus, then inputs of its bytes and random ones, until $FUZZ_DATAGRAMS. */
-static uint64_t random_state = 0x9E3779B97F4A7C15u;
-
-static uint32_t random32(void)
-{
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return (uint32_t)(random_state >> 16);
-}
-
-int main(int count, char **names)
-{
-    static uint8_t data[4096], seeds[256][4096];
-    static size_t sizes[256];
-    const char *wanted = getenv("FUZZ_DATAGRAMS"), *seed = getenv("FUZZ_SEED");
-    long most = wanted ? atol(wanted) : 0, told = 0;
-    if (seed)
-        random_state ^= (uint64_t)atol(seed) << 20;
-    int seeded = 0;
-    for (int index = 1; index < count; index++) {
-        FILE *file = fopen(names[index], "rb");
-        CHECK(file);
-        size_t size = fread(data, 1, sizeof data, file);
-        fclose(file);
-        LLVMFuzzerTestOneInput(data, size);
-        if (seeded < 256) {
-            memcpy(seeds[seeded], data, size);
-            sizes[seeded++] = size;
-        }
-    }
-    while (datagrams < most) {
-        size_t size = 16 + random32() % 1000;
-        for (size_t index = 0; index < size; index++)
-            data[index] = (uint8_t)random32();
-        if (seeded && random32() % 2) {
-            int chosen = (int)(random32() % (unsigned)seeded);
-            size = sizes[chosen];
-            memcpy(data, seeds[chosen], size);
-            for (uint32_t changes = random32() % 8; size && changes--;)
-                data[random32() % size] = (uint8_t)random32();
-        }
-        uint8_t *exact = malloc(size ? size : 1);
-        CHECK(exact);
-        memcpy(exact, data, size);
-        LLVMFuzzerTestOneInput(exact, size);
-        free(exact);
-        if (datagrams >= told + 1000000) {
-            told = datagrams;
-            fprintf(stderr, "datagrams: %ld\n", datagrams);
-        }
-    }
-    fprintf(stderr, "datagrams: %ld\n", datagrams);
-    return 0;
-}
-
-#endif
+#undef malloc
+#undef free
+#include "driver.h"

@@ -23,6 +23,8 @@ DATAGRAMS = 10_000_000
 MAX_INPUT = 800
 FLAGS = ("-std=c11", "-g", "-O1", "-Wall", "-Wextra", "-Werror", "-fno-omit-frame-pointer")
 SANITIZERS = "address,undefined"
+EMPTY_PROGRAM = "int main(void) { return 0; }\n"
+EMPTY_FUZZER = "int LLVMFuzzerTestOneInput(void) { return 0; }\n"
 LIBFUZZER_PACKAGES = "apt-get install clang libclang-rt-dev"
 
 
@@ -56,10 +58,11 @@ def build(folder: Path, *, libfuzzer: bool = True) -> tuple[Path, bool] | None:
         The program, and whether it is libFuzzer's; None without a compiler that has the sanitizers.
     """
     program = folder / "fuzz"
-    if libfuzzer and _compile(["clang"], program, "-DLIBFUZZER", f"-fsanitize={SANITIZERS},fuzzer"):
+    libfuzzers = "-DLIBFUZZER", f"-fsanitize={SANITIZERS},fuzzer"
+    if libfuzzer and compile_target(TARGET, ["clang"], program, *libfuzzers):
         return program, True
     compiler = find_compiler()
-    if compiler and _compile(compiler, program, f"-fsanitize={SANITIZERS}"):
+    if compiler and compile_target(TARGET, compiler, program, f"-fsanitize={SANITIZERS}"):
         return program, False
     return None
 
@@ -85,21 +88,27 @@ def fuzz(
     )
 
 
-def _compile(compiler: Sequence[str], program: Path, *more: str) -> bool:
-    command = [
-        *compiler,
-        *FLAGS,
-        *more,
-        "-fno-sanitize-recover=all",
-        "-o",
-        str(program),
-        str(TARGET),
-        "-lm",
-    ]
+def compile_target(target: Path, compiler: Sequence[str], program: Path, *more: str) -> bool:
+    """Compile a target; False for a compiler that cannot even compile an empty program so.
+
+    Raises:
+        ValueError: the target has an error, which it says.
+    """
+    options = [*FLAGS, *more, "-fno-sanitize-recover=all", "-o", str(program)]
     try:
-        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+        made = _run([*compiler, *options, str(target), "-lm"])
+        if made.returncode == 0:
+            return True
+        entry = EMPTY_FUZZER if "-DLIBFUZZER" in more else EMPTY_PROGRAM
+        if _run([*compiler, *options, "-x", "c", "-"], entry).returncode == 0:
+            raise ValueError(f"{target.name}: {made.stderr}")
     except OSError:
-        return False
+        pass
+    return False
+
+
+def _run(command: Sequence[str], given: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, input=given, capture_output=True, text=True, check=False)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ import urllib.request
 import pytest
 
 from bridge.errors import NotFound, StoreFailed
-from bridge.http.object_store import PART_BYTES, PIECE_BYTES, Account, Bucket
+from bridge.http.object_store import PART_BYTES, PIECE_BYTES, Bucket
+from bridge.settings.recording import S3
 from tests.support.servers import s3
 
 
@@ -123,7 +124,12 @@ async def test_a_store_that_is_too_slow_is_given_up(server, tmp_path):
 
 
 async def test_a_failure_tells_neither_addresses_nor_keys(tmp_path):
-    account = Account("secret-bucket", "eu-1", "http://127.0.0.1:9", "secret-key", "secret")
+    account = S3(
+        bucket="secret-bucket",
+        endpoint="http://127.0.0.1:9",
+        access_key="secret-key",
+        secret_key="secret",
+    )
     with pytest.raises(StoreFailed) as failure:
         await Bucket(account, request_seconds=1).put("a.wav", file(tmp_path), "audio/wav")
     assert "secret" not in str(failure.value)

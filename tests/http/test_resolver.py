@@ -3,12 +3,11 @@
 import asyncio
 import os
 
+import pycares
 import pytest
 
-from bridge.http import resolver as module
-from bridge.http.hosts import Hosts
-from bridge.http.resolver import MAX_ADDRESSES, Dns, LookupFailed, Service
-from tests.support.servers.dns_server import dns_server
+from bridge.http.resolver import MAX_ADDRESSES, Dns, Hosts, LookupFailed, Service
+from tests.support.servers.dns_server import AAAA, dns_server
 from tests.support.waiting import until
 
 
@@ -33,6 +32,43 @@ async def test_a_name_has_its_addresses_of_both_kinds(server, dns):
     assert found == {"93.184.215.14", "2606:4700:4700::1111"}
 
 
+async def test_no_look_up_has_an_option_that_pycares_frees_before_it_is_read(
+    server, dns, monkeypatch
+):
+    """`lookups` and `resolvconf_path` are freed at once: then some look-ups asked no server at all."""
+    real, options = pycares.Channel, []
+
+    def channel(**given):
+        options.append(given)
+        return real(**given)
+
+    monkeypatch.setattr(pycares, "Channel", channel)
+    server.names["both.test"] = ["93.184.215.14"]
+    await dns.resolve("both.test")
+    assert options
+    assert [each for each in options if {"lookups", "resolvconf_path"} & each.keys()] == []
+
+
+async def test_a_name_whose_other_kind_of_address_cannot_be_asked_has_those_of_one(server, dns):
+    server.names["one.test"] = ["93.184.215.14"]
+    server.fails_for["one.test"] = AAAA
+    assert [str(address) for address in await dns.resolve("one.test")] == ["93.184.215.14"]
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+async def test_an_address_is_its_own_and_asks_no_server(server, dns, address):
+    assert [str(found) for found in await dns.resolve(address)] == [address]
+    assert server.asked == []
+
+
+async def test_a_server_that_fails_for_one_kind_and_has_none_of_the_other_has_failed(server, dns):
+    server.names["six.test"] = []
+    server.fails_for["six.test"] = AAAA
+    with pytest.raises(LookupFailed) as caught:
+        await dns.resolve("six.test")
+    assert caught.value.outcome == "failed"
+
+
 async def test_names_of_etc_hosts_are_asked_of_no_server(server, dns):
     assert "127.0.0.1" in {str(address) for address in await dns.resolve("localhost")}
     assert server.asked == []
@@ -50,6 +86,14 @@ async def test_a_name_in_any_script_is_asked_for_as_dns_writes_it(server, dns):
     assert [str(address) for address in await dns.resolve("bücher.test")] == ["93.184.215.14"]
 
 
+@pytest.mark.parametrize("name", ["nowhere.invalid", "Nowhere.Invalid."])
+async def test_a_name_that_can_have_no_address_is_asked_of_no_name_server(server, dns, name):
+    with pytest.raises(LookupFailed) as caught:
+        await dns.resolve(name)
+    assert caught.value.outcome == "nothing"
+    assert server.asked == []
+
+
 async def test_a_name_server_that_fails_is_told_apart_from_a_name_that_is_not(server, dns):
     server.broken.add("broken.test")
     with pytest.raises(LookupFailed) as caught:
@@ -63,8 +107,8 @@ async def test_search_domains_are_tried(server, tmp_path, monkeypatch):
     assert [str(a) for a in await Dns([server.where]).resolve("gateway")] == ["93.184.215.14"]
 
 
-async def test_a_silent_name_server_is_given_up(server, dns, monkeypatch):
-    monkeypatch.setattr(module, "RESOLVE_SECONDS", 0.2)
+@pytest.mark.virtual_time
+async def test_a_silent_name_server_is_given_up(server, dns):
     server.dead.add("dead.test")
     with pytest.raises(LookupFailed) as caught:
         await dns.resolve("dead.test")

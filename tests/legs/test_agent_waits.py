@@ -5,7 +5,6 @@ import asyncio
 import pytest
 
 from tests.support.sound.agent_talk import SPOKEN, VOICE, talking
-from tests.support.waiting import until
 
 # Sound that comes while it is made
 
@@ -158,7 +157,7 @@ class Ears:
 
 async def test_a_noise_pauses_the_agent_for_a_moment_and_loses_no_sample():
     async with talking(model=Ears()) as talk:
-        await until(lambda: talk.leg._turns.detector is not None)
+        await talk.detects()
         before = await talk.tick(count=10)
         paused = await talk.tick(VOICE, 3)
         rest = await talk.tick(VOICE, 60)
@@ -173,7 +172,7 @@ async def test_a_noise_pauses_the_agent_for_a_moment_and_loses_no_sample():
 async def test_a_voice_stops_the_agent_as_soon_as_a_noise_pauses_it():
     ears = Ears()
     async with talking(model=ears) as talk:
-        await until(lambda: talk.leg._turns.detector is not None)
+        await talk.detects()
         await talk.tick(count=10)
         ears.voice = True
         said = await talk.tick(VOICE, 10)
@@ -185,7 +184,7 @@ async def test_a_voice_stops_the_agent_as_soon_as_a_noise_pauses_it():
 async def test_a_voice_that_is_known_late_ends_what_was_paused():
     ears = Ears()
     async with talking(model=ears) as talk:
-        await until(lambda: talk.leg._turns.detector is not None)
+        await talk.detects()
         await talk.tick(count=10)
         await talk.tick(VOICE, 6)
         ears.voice = True
@@ -199,7 +198,7 @@ async def test_a_voice_that_is_known_late_ends_what_was_paused():
 
 
 async def test_a_silent_caller_is_asked_as_often_as_is_set():
-    async with talking(greeting="", nudges=3, silence_seconds=1.0) as talk:
+    async with talking(greeting="", no_input_prompts=3, silence_seconds=1.0) as talk:
         for _ in range(4):
             await talk.tick(count=51)
             await talk.quiet()

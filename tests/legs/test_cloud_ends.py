@@ -5,9 +5,7 @@ import asyncio
 import pytest
 
 from bridge.call import events
-from bridge.call.bus import silence_detector
 from bridge.call.model import EndReason
-from bridge.legs import cloud
 from bridge.legs.cloud import InboundCall
 from bridge.rtc.config import Timeouts
 from tests.support.waiting import until
@@ -52,8 +50,7 @@ async def test_hanging_up_while_we_ring_the_user_terminates():
         assert one.meta.asked == [("terminate", WACID)]
 
 
-async def test_a_goodbye_that_meta_is_slow_to_take_holds_nothing_up(monkeypatch):
-    monkeypatch.setattr(cloud, "GOODBYE_SECONDS", 0.05)
+async def test_a_goodbye_that_meta_is_slow_to_take_holds_nothing_up():
     async with call() as one:
         one.meta.slow.add("reject")
         await one.ring_us()
@@ -124,8 +121,7 @@ async def test_a_media_server_that_answers_no_check_fails_the_leg_and_the_call_i
         assert one.meta.actions == ["pre_accept", "reject"]
 
 
-async def test_silence_of_the_user_is_noticed(monkeypatch):
-    monkeypatch.setattr(silence_detector, "SILENT_AFTER_SECONDS", 0.3)
+async def test_silence_of_the_user_is_noticed():
     async with call() as one:
         await one.talk()
         await until(lambda: one.leg.statistics().received.packets)

@@ -9,7 +9,7 @@ from bridge.call.events import LegAnswered, LegConnected, LegDialled, LegEnded, 
 from bridge.call.model import EndReason, LegId, LegKind
 from bridge.call.setup_timings import SetupTimings
 from bridge.errors import CallNotFound, LegError, Unreachable
-from bridge.legs.gateway import GatewayLeg, RetryPolicy
+from bridge.legs.gateway import GatewayLeg, GatewayTimeouts
 from bridge.wire.gateway import EngineCall, Phase, read_message
 from bridge.wire.stream.media_format import WADIAL
 from tests.support.waiting import until
@@ -40,7 +40,7 @@ class Socket:
 
 
 class Engine:
-    """An engine that does at once what the test says."""
+    """A gateway that does at once what the test says."""
 
     media = WADIAL
 
@@ -105,17 +105,17 @@ class Follower:
 class Life:
     """A leg at work."""
 
-    def __init__(self, *, inbound=False, retry_policy=None, engine=None):
-        made: Any = engine or Engine()
-        self.engine = made
+    def __init__(self, *, inbound=False, timeouts=None, gateway=None):
+        made: Any = gateway or Engine()
+        self.gateway = made
         self.follower = Follower()
         self.events = []
         self.leg = GatewayLeg(
             LEG,
-            engine=made,
+            gateway=made,
             follower=self.follower,
             call="CA1" if inbound else made.dial,
-            retry_policy=retry_policy or RetryPolicy(),
+            timeouts=timeouts or GatewayTimeouts(),
         )
 
     async def __aenter__(self):
@@ -157,12 +157,12 @@ async def test_a_call_that_we_dial_rings_and_is_answered_as_the_list_says():
 )
 @pytest.mark.virtual_time
 async def test_a_dial_that_the_engine_refuses_ends_the_leg_with_its_error(error, reason):
-    engine = Engine()
-    engine.dial_fails = error
-    async with Life(engine=engine) as life:
+    gateway = Engine()
+    gateway.dial_fails = error
+    async with Life(gateway=gateway) as life:
         await life.task
         assert life.events == [LegEnded(LEG, reason, error)]
-        assert (engine.asked, life.follower.forgotten) == ([], [])
+        assert (gateway.asked, life.follower.forgotten) == ([], [])
 
 
 @pytest.mark.virtual_time
@@ -170,10 +170,10 @@ async def test_a_call_that_rings_us_is_answered_when_we_say_so():
     async with Life(inbound=True) as life:
         life.list(Phase.RINGING, inbound=True)
         await settle()
-        assert (life.engine.asked, life.events) == ([], [])
+        assert (life.gateway.asked, life.events) == ([], [])
         life.leg.answer()
         await settle()
-        assert life.engine.asked == [("answer", "CA1")]
+        assert life.gateway.asked == [("answer", "CA1")]
         assert life.events == [LegConnected(LEG)]
 
 
@@ -183,7 +183,7 @@ async def test_a_ring_that_somebody_else_takes_ends_without_hanging_up_their_cal
         life.list(Phase.ACTIVE, inbound=True)
         await life.task
         assert life.events == [LegEnded(LEG, EndReason.REMOTE_HANGUP)]
-        assert life.engine.asked == []
+        assert life.gateway.asked == []
 
 
 @pytest.mark.parametrize(
@@ -195,9 +195,9 @@ async def test_a_ring_that_somebody_else_takes_ends_without_hanging_up_their_cal
 )
 @pytest.mark.virtual_time
 async def test_a_ring_that_cannot_be_answered_ends(error, reason, told):
-    engine = Engine()
-    engine.answer_fails = error
-    async with Life(inbound=True, engine=engine) as life:
+    gateway = Engine()
+    gateway.answer_fails = error
+    async with Life(inbound=True, gateway=gateway) as life:
         life.leg.answer()
         await life.task
         assert life.events == [LegEnded(LEG, reason, error if told else None)]
@@ -214,14 +214,14 @@ async def test_a_ring_that_cannot_be_answered_ends(error, reason, told):
 )
 @pytest.mark.virtual_time
 async def test_a_call_that_is_listed_no_more_has_ended(phases, hint, waited, reason):
-    async with Life(retry_policy=RetryPolicy(no_answer=0.0 if waited else 60.0)) as life:
+    async with Life(timeouts=GatewayTimeouts(no_answer=0.0 if waited else 60.0)) as life:
         for phase in phases:
             life.list(phase)
         life.leg.note_event(hint)
         life.leg.update(None)
         await life.task
         assert life.events[-1] == LegEnded(LEG, reason)
-        assert life.engine.asked == []
+        assert life.gateway.asked == []
         assert life.follower.forgotten == [("CA1", False)]
 
 
@@ -229,7 +229,7 @@ async def test_a_call_that_is_listed_no_more_has_ended(phases, hint, waited, rea
 async def test_the_sockets_word_ends_the_call_too():
     async with Life() as life:
         life.list(Phase.ACTIVE)
-        life.engine.sockets[0].say('{"type":"ended"}')
+        life.gateway.sockets[0].say('{"type":"ended"}')
         await life.task
         assert life.events[-1] == LegEnded(LEG, EndReason.REMOTE_HANGUP)
 
@@ -237,40 +237,40 @@ async def test_the_sockets_word_ends_the_call_too():
 @pytest.mark.virtual_time
 async def test_the_socket_tells_of_the_answer():
     async with Life() as life:
-        life.engine.sockets[0].say('{"type":"call_state","call":{"state":"active"}}')
+        life.gateway.sockets[0].say('{"type":"call_state","call":{"state":"active"}}')
         await until(lambda: LegAnswered(LEG) in life.events)
 
 
 @pytest.mark.virtual_time
 async def test_sound_in_another_format_ends_the_call():
     async with Life() as life:
-        life.engine.sockets[0].say('{"type":"ready","media":{"sampleRate":48000}}')
+        life.gateway.sockets[0].say('{"type":"ready","media":{"sampleRate":48000}}')
         await life.task
         assert life.events[-1] == LegEnded(LEG, EndReason.FAILED)
-        assert life.engine.asked == [("hangup", "CA1")]
+        assert life.gateway.asked == [("hangup", "CA1")]
 
 
 @pytest.mark.virtual_time
 async def test_a_socket_that_closes_is_opened_again_and_the_list_is_asked():
     async with Life() as life:
         life.list(Phase.ACTIVE)
-        life.engine.sockets[0].messages.put_nowait(None)
-        await until(lambda: len(life.engine.sockets) == 2)
+        life.gateway.sockets[0].messages.put_nowait(None)
+        await until(lambda: len(life.gateway.sockets) == 2)
         assert life.follower.polls == 1
         assert life.events[1:] == [LegConnected(LEG), LegAnswered(LEG)]
 
 
 @pytest.mark.virtual_time
 async def test_an_answered_call_without_a_socket_is_given_up():
-    engine = Engine()
-    engine.refuses_socket = True
-    async with Life(engine=engine, retry_policy=RetryPolicy(socket=0.05)) as life:
+    gateway = Engine()
+    gateway.refuses_socket = True
+    async with Life(gateway=gateway, timeouts=GatewayTimeouts(socket=0.05)) as life:
         await settle()
         assert not life.task.done()
         life.list(Phase.ACTIVE)
         await life.task
         assert life.events[1:] == [LegAnswered(LEG), LegEnded(LEG, EndReason.MEDIA_TIMEOUT)]
-        assert engine.asked == [("hangup", "CA1")]
+        assert gateway.asked == [("hangup", "CA1")]
 
 
 @pytest.mark.virtual_time
@@ -280,16 +280,16 @@ async def test_cancellation_hangs_up_and_tells_nothing_more():
         before = list(life.events)
         life.task.cancel()
         await asyncio.gather(life.task, return_exceptions=True)
-        assert life.engine.asked == [("hangup", "CA1")]
+        assert life.gateway.asked == [("hangup", "CA1")]
         assert life.follower.forgotten == [("CA1", True)]
         assert life.events == before
 
 
 @pytest.mark.virtual_time
 async def test_a_hangup_that_fails_is_left_to_the_follower():
-    engine = Engine()
-    engine.hangup_fails = LegError("down")
-    async with Life(engine=engine) as life:
+    gateway = Engine()
+    gateway.hangup_fails = LegError("down")
+    async with Life(gateway=gateway) as life:
         life.task.cancel()
         await asyncio.gather(life.task, return_exceptions=True)
         assert life.task.cancelled()
@@ -301,4 +301,4 @@ async def test_a_leg_that_never_ran_hangs_up_once():
     life = Life(inbound=True)
     await life.leg.aclose()
     await life.leg.aclose()
-    assert life.engine.asked == [("hangup", "CA1")]
+    assert life.gateway.asked == [("hangup", "CA1")]

@@ -74,16 +74,16 @@ class Playing:
     async def heard(self, count):
         """Pull so many frames, each as soon as it is there."""
         frames: list[bytes] = []
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while len(frames) < count:
                 if (frame := self.leg.pull()) is None:
-                    await asyncio.sleep(0)
+                    await asyncio.sleep(0.001)
                 else:
                     frames.append(frame)
         return frames
 
     async def end(self):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await self.task
         return self.events[-1]
 
@@ -198,8 +198,8 @@ async def test_one_that_is_paused_and_resumed_again_and_again_holds_no_more_than
     assert sum(500 - len(tape.left) for tape in one.tapes) <= 2 * AHEAD_FRAMES
 
 
-async def test_one_that_goes_on_waits_for_a_decoder(play, monkeypatch):
-    monkeypatch.setattr(module, "RETRY_SECONDS", 0.0)
+@pytest.mark.virtual_time
+async def test_one_that_goes_on_waits_for_a_decoder(play):
     one = play(TrackAssembler(*[pcm(1)] * 100), TrackAssembler(pcm(2)), repeats=1)
     one.leg.pause(paused=True)
     await until(lambda: one.tapes[0].closed)
@@ -209,8 +209,8 @@ async def test_one_that_goes_on_waits_for_a_decoder(play, monkeypatch):
     assert (await one.end()).reason is EndReason.HANGUP
 
 
-async def test_one_that_never_gets_a_decoder_again_is_told_as_failed(play, monkeypatch):
-    monkeypatch.setattr(module, "RETRY_SECONDS", 0.0)
+@pytest.mark.virtual_time
+async def test_one_that_never_gets_a_decoder_again_is_told_as_failed(play):
     one = play(TrackAssembler(*[pcm(1)] * 100), repeats=1)
     one.leg.pause(paused=True)
     await until(lambda: one.tapes[0].closed)

@@ -24,7 +24,8 @@ from bridge.wire.stream.media_stream import (
     StreamProtocol,
     StreamType,
 )
-from bridge.wire.stream.protocols import default_format, stream_messages
+from bridge.wire.stream.protocols import PROTOCOLS
+from bridge.wire.stream.realtime_session import RealtimeSession
 from tests.support.virtual_time import VirtualTimeLoop
 
 pytestmark = pytest.mark.virtual_time
@@ -56,9 +57,9 @@ class Stream:
     """A stream's messages, read as its protocol wants."""
 
     def __init__(self, protocol: StreamProtocol) -> None:
-        media = default_format(protocol)
+        media = PROTOCOLS[protocol].media
         facts = StreamFacts("s", "c", StreamType.TWOWAY, Channel.INBOUND, media, protocol=protocol)
-        self._messages = stream_messages(facts)
+        self._messages = PROTOCOLS[protocol].messages(facts, RealtimeSession())
         self._realtime = protocol is StreamProtocol.OPENAI_REALTIME
         self._audio = InboundAudio(media, never, never)
         self.pull = self._audio.pull
@@ -93,11 +94,11 @@ ROUTES: Final[dict[str, tuple[MediaFormat, Callable[[], Receiver]]]] = {
     "wadial": (WADIAL, lambda: InboundAudio(WADIAL, never, never)),
     "native": (WAVIX, lambda: Stream(StreamProtocol.NATIVE)),
     "twilio": (
-        default_format(StreamProtocol.TWILIO),
+        PROTOCOLS[StreamProtocol.TWILIO].media,
         lambda: Stream(StreamProtocol.TWILIO),
     ),
     "realtime": (
-        default_format(StreamProtocol.OPENAI_REALTIME),
+        PROTOCOLS[StreamProtocol.OPENAI_REALTIME].media,
         lambda: Stream(StreamProtocol.OPENAI_REALTIME),
     ),
     "gateway": (ZUCKZAPGO, Gateway),

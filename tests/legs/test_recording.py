@@ -105,7 +105,7 @@ async def test_the_end_writes_what_was_heard_until_then(tmp_path, threads, monke
         await until(lambda: track.told)
         track.hear(7)
     assert parse_wav((tmp_path / "a.wav").read_bytes()).pcm == SOUND * 7
-    assert (track.over, track.leg.seconds) == (1, pytest.approx(0.14))
+    assert (track.over, track.leg.written.seconds) == (1, pytest.approx(0.14))
     assert track.leg.failure == ""
 
 
@@ -141,10 +141,10 @@ async def test_what_is_paused_is_silence_of_the_same_length(tmp_path, threads):
 
 async def test_nothing_is_kept_until_all_were_told_even_if_it_is_resumed(tmp_path, threads):
     async with recording(tmp_path / "a.wav", threads) as track:
-        track.leg.awaiting_consent = True
+        track.leg.awaiting_announcement = True
         track.leg.paused = False
         track.hear(2)
-        track.leg.awaiting_consent = False
+        track.leg.awaiting_announcement = False
         track.hear(1)
         await track.written(3)
     assert parse_wav((tmp_path / "a.wav").read_bytes()).pcm == SILENCE * 2 + SOUND
@@ -213,7 +213,7 @@ def packet_file():
     return OggFile(load(candidates()), 7)
 
 
-@pytest.mark.parametrize("state", ["paused", "awaiting_consent"])
+@pytest.mark.parametrize("state", ["paused", "awaiting_announcement"])
 async def test_packets_are_left_out_while_a_track_is_silent(tmp_path, threads, state):
     began = asyncio.get_running_loop().time() - 1
     span, file = Span(began), packet_file()
@@ -249,5 +249,5 @@ async def test_a_track_of_packets_ends_before_the_disk_is_full_with_a_whole_file
     assert track.leg.failure == DISK_FULL
     content = (tmp_path / "a.ogg").read_bytes()
     assert pages_of(content)[-1].kind == 4
-    assert len(content) == track.leg.size_bytes
+    assert len(content) == track.leg.written.size_bytes
     assert [one for one in packets_of(content) if one in PACKETS] == PACKETS[:100]

@@ -16,15 +16,15 @@ FAR, NEAR = LegId("far"), LegId("near")
 TRACKS = {"inbound": (FAR,), "outbound": (NEAR,), "mixed": (FAR, NEAR)}
 QUIET = bytes(FRAME_BYTES)
 PULSE = np.full(FRAME_SAMPLES, 9000, np.int16).tobytes()
-PULSE_SECONDS = 20
+REPORT_SECONDS = 20
 HOUR = 3600
 
 
 class Talker:
     """Sends a frame every 20 ms of its own time; every 20 s of true time one is loud."""
 
-    relay_codec = None
-    steady = False
+    passthrough_codec = None
+    always_clocked = False
 
     def __init__(self, *, drift, jitter, loss, seed, began=0.0):
         self._chance = random.Random(seed)
@@ -34,7 +34,7 @@ class Talker:
         self.said: list[float] = []
         """When it was loud."""
 
-    def attach(self, push, relay=None):
+    def attach(self, push, forward=None):
         self._to = push
 
     def flush(self):
@@ -46,7 +46,7 @@ class Talker:
     def run_until(self, now):
         while self._due <= now:
             spoken = self._began + self._sent * self._step
-            loud = spoken % PULSE_SECONDS < self._step
+            loud = spoken % REPORT_SECONDS < self._step
             if loud:
                 self.said.append(spoken)
             if self._to and (loud or self._chance.random() >= self._loss):
@@ -60,11 +60,11 @@ class Talker:
 class Track:
     """A recorder without its file: notes where loud frames lie."""
 
-    steady = True
+    always_clocked = True
 
     def __init__(self):
         self.tape = TrackAssembler()
-        self.pulses: list[float] = []
+        self.reports: list[float] = []
         self._taken = 0
         self.last = np.zeros(0, np.int16)
         """What was written last."""
@@ -77,8 +77,8 @@ class Track:
         loud = np.flatnonzero(np.abs(pcm) > 4000)
         for place in loud:
             seconds = (self._taken + int(place)) / 16000
-            if not self.pulses or seconds - self.pulses[-1] > 1:
-                self.pulses.append(seconds)
+            if not self.reports or seconds - self.reports[-1] > 1:
+                self.reports.append(seconds)
         self._taken += len(pcm)
 
     @property
@@ -192,8 +192,8 @@ def test_the_mix_is_both_sides_sample_for_sample(hour):
 def test_sound_is_equally_late_in_both_sides_to_the_end(hour):
     inbound = delays(hour.tracks["inbound"], hour.talkers[FAR].said)
     outbound = delays(hour.tracks["outbound"], [*hour.said, *hour.talkers[NEAR].said])
-    assert len(inbound) >= HOUR // PULSE_SECONDS - 1
-    assert len(outbound) >= (HOUR - 120) // PULSE_SECONDS - 3
+    assert len(inbound) >= HOUR // REPORT_SECONDS - 1
+    assert len(outbound) >= (HOUR - 120) // REPORT_SECONDS - 3
     skews = [
         abs(late - other)
         for place, late in inbound
@@ -208,7 +208,7 @@ def test_sound_is_equally_late_in_both_sides_to_the_end(hour):
 def delays(track, said):
     """Where each loud frame lies, and how long after it was said."""
     found = []
-    for place in track.pulses:
+    for place in track.reports:
         late = min((place - spoken for spoken in said if spoken <= place + 0.02), default=99)
         found.append((place, late))
     return found

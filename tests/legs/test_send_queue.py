@@ -33,6 +33,25 @@ def test_a_reader_that_answers_pings_has_the_window_in_flight_and_no_more():
     assert send(queue, 500) * 0.02 == pytest.approx(0.6)
 
 
+def test_what_need_not_be_queued_has_the_same_window():
+    queue = queue_of()
+    assert sum(queue.try_send() for _ in range(500)) * 0.02 == pytest.approx(WINDOW_SECONDS)
+    queue.confirm(b"600")
+    assert queue.try_send()
+
+
+@pytest.mark.parametrize("queued", ["text", "audio"])
+def test_nothing_overtakes_what_is_queued(queued):
+    queue = queue_of()
+    if queued == "text":
+        queue.add_text("hello")
+    else:
+        queue.add(0, 0.0)
+    assert not queue.try_send()
+    queue.next()
+    assert queue.try_send()
+
+
 @pytest.mark.parametrize("tracks", [1, 2])
 @pytest.mark.parametrize("milliseconds", [10, 20, 60, 200])
 def test_however_long_messages_are_no_more_than_the_window_is_in_flight(milliseconds, tracks):

@@ -200,7 +200,7 @@ async def test_the_echo_gives_each_frame_back_in_the_same_call():
         leg.sink.push(sent, 12.5)
         assert heard == [(sent, 12.5)]
         assert heard[0][0] is sent
-        assert not leg.sink.steady
+        assert not leg.sink.always_clocked
 
 
 async def test_the_echo_that_nobody_hears_takes_frames_all_the_same():
@@ -241,7 +241,7 @@ async def test_the_talker_says_its_recording_again_and_again_with_a_pause():
         assert said[5:80] == [SILENCE] * 75
         assert said[80:] == said[:80]
         assert leg.source is leg
-        assert not leg.sink.steady
+        assert not leg.sink.always_clocked
 
 
 @pytest.mark.parametrize("number", [SILENT, HANG_UP])
@@ -274,7 +274,7 @@ async def test_the_parrot_repeats_a_phrase_after_its_silence():
         assert 0.68 <= pause <= 0.9  # the phrase begins with a little of what was before it
         assert said[first : first + loud[-1] - loud[0] + 1] == phrase[loud[0] : loud[-1] + 1]
         assert leg.source is leg
-        assert leg.sink.steady
+        assert leg.sink.always_clocked
 
 
 async def test_the_parrot_says_each_phrase_once_and_in_order():

@@ -10,6 +10,7 @@ from bridge.errors import NoCommonCodec, SdpError, TrunkRefused, TrunkUnreachabl
 from bridge.legs.base import Answerable, DigitSender, EndsWithReason, Holdable, Transferable
 from bridge.legs.sip import InboundInvite, SipLeg
 from bridge.sip import events as sip
+from tests.support.packets.packet_path import choose_path, parametrize_paths
 from tests.support.sip.sip_call import (
     ANSWERED,
     CONNECTED,
@@ -21,6 +22,10 @@ from tests.support.sip.sip_call import (
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.virtual_time
+
+path = choose_path
+pytest_generate_tests = parametrize_paths
+"""Each test runs on every packet path."""
 
 # We call
 

@@ -6,10 +6,15 @@ import pytest
 
 from bridge.call import events
 from bridge.sip import events as sip
+from tests.support.packets.packet_path import choose_path, parametrize_paths
 from tests.support.sip.sip_call import ANSWERED, CONNECTED, DIALLED, HELD, LEG, UNHELD, call
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.virtual_time
+
+path = choose_path
+pytest_generate_tests = parametrize_paths
+"""Each test runs on every packet path."""
 
 
 async def test_the_far_sides_hold_is_answered_and_shown() -> None:

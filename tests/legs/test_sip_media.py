@@ -15,11 +15,16 @@ from bridge.call.model import EndReason, LegStatistics
 from bridge.call.record.quality import rate
 from bridge.legs.sip_media import RTP_TIMEOUT_SECONDS
 from bridge.sip import events as sip
+from tests.support.packets.packet_path import choose_path, parametrize_paths
 from tests.support.sip.sip_call import LEG, Call, call
 from tests.support.sip.telephone import EVENTS, Telephone, share, tone
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.virtual_time
+
+path = choose_path
+pytest_generate_tests = parametrize_paths
+"""Each test runs on every packet path."""
 
 
 def heard_here(one: Call, last: int = 40) -> np.ndarray[Any, Any]:
@@ -125,9 +130,40 @@ async def test_a_telephone_behind_a_nat_is_answered_where_it_sends_from() -> Non
             inside.close()
 
 
-async def test_packets_of_a_stranger_change_nothing() -> None:
+async def test_a_telephone_that_still_sends_from_where_it_did_is_answered_there_again() -> None:
     async with call() as one:
         await one.talk()
+        await one.phone.say(tone(440, 20))
+        named = await Telephone().open(host="127.0.0.2")
+        try:
+            one.say(sip.Offered(named.describe()))
+            await until(lambda: named.audio)
+            before = len(one.phone.audio)
+            await one.phone.say(tone(440, 70))
+            await until(lambda: len(one.phone.audio) > before + 10)
+            assert one.leg.statistics().received.packets == 90
+        finally:
+            named.close()
+
+
+async def test_a_telephone_may_send_from_another_port_by_its_key() -> None:
+    async with call(security="required", rtcp=False) as one:
+        await encrypted(one)
+        await one.phone.say(tone(440, 20))
+        moved = one.phone.socket
+        await one.phone.open()
+        one.phone.audio.clear()
+        await one.phone.say(tone(440, 20))
+        await until(lambda: len(one.phone.audio) > 10)
+        assert one.leg.statistics().received.packets == 40
+        moved.close()
+
+
+@pytest.mark.parametrize("before", [0, 60])
+async def test_packets_of_a_stranger_change_nothing(before: int) -> None:
+    async with call() as one:
+        await one.talk()
+        await one.phone.say(tone(440, before))
         stranger = await Telephone(ssrc=0x6666).open()
         stranger.target = one.phone.target
         try:
@@ -142,6 +178,21 @@ async def test_packets_of_a_stranger_change_nothing() -> None:
             stranger.close()
 
 
+async def encrypted(
+    one: Call,
+    suite: str = "AES_CM_128_HMAC_SHA1_80",
+    profile: int = Policy.SRTP_PROFILE_AES128_CM_SHA1_80,
+    size: int = 30,
+) -> None:
+    """Let the leg dial, and the telephone answer with a key of its own."""
+    await one.dial()
+    [ours] = [line for line in one.dialog.last("invite").splitlines() if suite in line]
+    tag, key = ours.split()[0], bytes(range(size))
+    answer = f"{tag} {suite} inline:{base64.b64encode(key).decode()}"
+    one.phone.encrypt(profile, key, base64.b64decode(ours.partition("inline:")[2]))
+    one.say(sip.Answered(one.phone.describe(answer, "a=rtcp-mux", protocol="RTP/SAVP")))
+
+
 @pytest.mark.parametrize(
     ("suite", "profile", "size"),
     [
@@ -152,12 +203,7 @@ async def test_packets_of_a_stranger_change_nothing() -> None:
 )
 async def test_a_tone_passes_both_ways_encrypted(suite: str, profile: int, size: int) -> None:
     async with call(security="required", rtcp=False) as one:
-        await one.dial()
-        [ours] = [line for line in one.dialog.last("invite").splitlines() if suite in line]
-        tag, key = ours.split()[0], bytes(range(size))
-        answer = f"{tag} {suite} inline:{base64.b64encode(key).decode()}"
-        one.phone.encrypt(profile, key, base64.b64decode(ours.partition("inline:")[2]))
-        one.say(sip.Answered(one.phone.describe(answer, "a=rtcp-mux", protocol="RTP/SAVP")))
+        await encrypted(one, suite, profile, size)
         await asyncio.gather(one.phone.say(tone(440, 60)), play(one, 880, 60))
         assert share(heard_here(one), 440, rate=16_000) > 0.99
         assert share(one.phone.heard(40), 880) > 0.99

@@ -3,12 +3,12 @@
 import asyncio
 import logging
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import cast
 
 import pytest
 
 from bridge.call import events
-from bridge.call.bus import silence_detector
 from bridge.call.model import EndReason, LegId
 from bridge.errors import LimitExceeded, SdpError
 from bridge.legs import webrtc
@@ -22,6 +22,7 @@ from tests.support.machine import free_ports
 from tests.support.packets.offers import offer
 from tests.support.peers.bridge_peer import RoamingPeer, opus, speech
 from tests.support.peers.light_peer import LightPeer
+from tests.support.virtual_time import monotonic
 from tests.support.waiting import until
 
 LEG = LegId("leg_1")
@@ -60,12 +61,16 @@ class Party:
         *,
         timeouts: Timeouts | None = None,
         ports: int = 3,
-        pulses: webrtc.Pulses | None = None,
+        reports: webrtc.Reports | None = None,
     ) -> None:
         self.pool = PortPool(free_ports(ports))
         self.observed = Observed()
         self.events: list[events.LegEvent] = []
-        config = PeerConfig(bind=("127.0.0.1",), ports=self.pool, timeouts=timeouts or Timeouts())
+        config = PeerConfig(
+            bind=("127.0.0.1",),
+            ports=self.pool,
+            timeouts=replace(timeouts or Timeouts(), clock=monotonic),
+        )
         self.leg = WebRtcLeg(
             LEG,
             peer=lambda on_digit, on_restart: Peer(
@@ -76,7 +81,7 @@ class Party:
                 on_restart=on_restart,
             ),
             counters=cast("SetupMetrics", self.observed),
-            pulses=pulses,
+            reports=reports,
         )
         self.running: asyncio.Task[None] | None = None
 
@@ -222,9 +227,8 @@ async def test_hanging_up_says_goodbye_and_emits_nothing_more():
 # Alive
 
 
-async def test_silence_is_noticed_and_so_is_its_end(monkeypatch):
-    monkeypatch.setattr(webrtc, "PULSE_SECONDS", 0.02)
-    monkeypatch.setattr(silence_detector, "SILENT_AFTER_SECONDS", 0.2)
+@pytest.mark.virtual_time
+async def test_silence_is_noticed_and_so_is_its_end():
     silent, resumed = events.LegSilent(LEG), events.LegResumed(LEG)
     async with party() as one, LightPeer() as browser:
         await browser.call(one.exchange)
@@ -236,17 +240,16 @@ async def test_silence_is_noticed_and_so_is_its_end(monkeypatch):
         assert one.events[:3] == [CONNECTED, silent, resumed]
 
 
-async def test_a_browser_that_has_never_sent_is_not_called_silent(monkeypatch):
-    monkeypatch.setattr(webrtc, "PULSE_SECONDS", 0.01)
-    monkeypatch.setattr(silence_detector, "SILENT_AFTER_SECONDS", 0.0)
+@pytest.mark.virtual_time
+async def test_a_browser_that_has_never_sent_is_not_called_silent():
     async with party() as one, LightPeer() as browser:
         await browser.call(one.exchange)
-        await until(lambda: len(browser.rtcp) > 5)
+        await until(lambda: len(browser.rtcp) > 5, timeout=20)
         assert one.events == [CONNECTED]
 
 
-async def test_reports_are_sent_every_second(monkeypatch):
-    monkeypatch.setattr(webrtc, "PULSE_SECONDS", 0.02)
+@pytest.mark.virtual_time
+async def test_reports_are_sent_every_second():
     async with party() as one, LightPeer() as browser:
         await browser.call(one.exchange)
         await until(lambda: len(browser.rtcp) >= 3)
@@ -295,10 +298,10 @@ async def test_a_restart_is_counted_and_published():
 
 
 async def test_a_leg_that_is_over_is_pulsed_no_more():
-    pulses = webrtc.make_pulses()
-    async with party(pulses=pulses) as one, LightPeer() as browser:
+    reports = webrtc.make_reports()
+    async with party(reports=reports) as one, LightPeer() as browser:
         await browser.call(one.exchange)
         await until(one.has(CONNECTED))
-        assert one.leg in pulses
+        assert one.leg in reports
         await one.hang_up()
-        assert one.leg not in pulses
+        assert one.leg not in reports

@@ -13,6 +13,7 @@ from tests.bench.generators.signal import Loop, make_loop
 from tests.bench.generators.talker import Talker
 from tests.support.peers.light_peer import Arrival, LightPeer
 from tests.support.peers.signalling import HttpExchange
+from tests.support.waiting import until
 
 ECHO = "15550100001"
 KEY = "key-of-the-cluster-under-test"
@@ -88,9 +89,7 @@ class Callers:
         peer.on_packet = caller.hear
         self.live.append(caller)
         caller.talker.start()
-        async with asyncio.timeout(10):
-            while caller.heard < 3:
-                await asyncio.sleep(0.02)
+        await until(lambda: caller.heard >= 3, timeout=10)
         caller.longest_silence = 0
         return caller
 

@@ -10,6 +10,7 @@ import pytest
 from bridge.cluster.timing import DEFAULT
 from tests.machines import small_disk, wrong_clock
 from tests.machines.cluster import NODE_LOST_SECONDS
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.call, pytest.mark.real_time, pytest.mark.nginx]
 
@@ -17,7 +18,7 @@ CALLS = 20
 LEASE_SECONDS = DEFAULT.lease
 DELIVERY_SECONDS = 2.5
 """The receiver refuses some webhooks, which come again after a second."""
-ANY_SPACE = {"RECORDING__LEAST_FREE_MB": "0"}
+ANY_SPACE = {"RECORDING__MIN_FREE_MB": "0"}
 long = pytest.mark.full
 
 
@@ -159,9 +160,7 @@ async def test_a_machine_cut_off_from_database_and_siblings_is_lost_once(scene):
         lost = await lose(at, victim)
         for host in [at.cluster.database.host, *others]:
             network.mend(victim.host, host)
-        async with asyncio.timeout(40):
-            while victim.running:
-                await asyncio.sleep(0.2)
+        await until(lambda: not victim.running, timeout=40)
         await at.finish(lost=lost)
 
 

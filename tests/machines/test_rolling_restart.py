@@ -6,6 +6,7 @@ import random
 import pytest
 
 from tests.machines.scene import talk_in_turns
+from tests.support.waiting import until
 
 CALLS = 60
 DRAIN_SECONDS = 120
@@ -23,8 +24,7 @@ async def test_a_rolling_restart_cuts_no_call_and_fails_no_request(scene):
             asyncio.create_task(talk_in_turns(at.callers, lambda: source.uniform(5, 20), over))
             for _ in range(CALLS)
         ]
-        while len(at.callers.live) < CALLS:
-            await asyncio.sleep(0.1)
+        await until(lambda: len(at.callers.live) >= CALLS, timeout=60)
         for machine in at.cluster.machines:
             assert await asyncio.to_thread(machine.stop, seconds=DRAIN_SECONDS) == 0
             await asyncio.to_thread(machine.start)

@@ -7,7 +7,6 @@ from typing_extensions import override
 
 from bridge.call.model import LineName
 from bridge.call.quota import Quota
-from bridge.db.database import Database
 from bridge.errors import (
     InvalidRequest,
     LimitExceeded,
@@ -21,8 +20,10 @@ from bridge.media.asset_cache import AssetCache
 from bridge.media.assets import AssetQuota, Assets
 from bridge.media.decoding.decoders import Decoders, InvalidMedia
 from bridge.media.machine_files import MachineFiles
-from bridge.media.recording.files import Files
-from bridge.media.share import only
+from bridge.media.sounds import MAX_BYTES
+from bridge.stores.recording_files import Files
+from bridge.stores.share import only
+from tests.support.databases import open_database
 from tests.support.sound.wav import wav_file
 from tests.support.waiting import until, until_answer
 
@@ -46,7 +47,7 @@ class House:
 
     def __init__(self, folder, engine):
         self.folder = folder
-        self.database = Database(engine)
+        self.database = open_database(engine)
         self.decoders = Decoders(Quota("decoders", "limits.decoders", 64))
         self.assets = self.limited()
 
@@ -137,10 +138,9 @@ async def test_an_empty_file_is_not_kept(house):
     assert house.files() == []
 
 
-async def test_a_file_over_32_mb_is_not_kept(house, monkeypatch):
-    monkeypatch.setattr(module, "MAX_BYTES", 5000)
+async def test_a_file_over_32_mb_is_not_kept(house):
     with pytest.raises(PayloadTooLarge):
-        await house.keep()
+        await house.keep(content=SOUND + bytes(MAX_BYTES))
     assert house.files() == []
 
 

@@ -7,7 +7,7 @@ from aiohttp.test_utils import TestServer
 
 from bridge.errors import FileUnavailable, NotFound
 from bridge.media.machine_files import FILES_PATH, MachineFiles
-from bridge.media.share import Share
+from bridge.stores.share import Share
 
 CONTENT = bytes(range(256)) * 1000
 LIVING = [(0, "here"), (4, "there"), (7, "there")]

@@ -10,8 +10,7 @@ from bridge.call.model import LineName
 from bridge.errors import InvalidRequest, PayloadTooLarge
 from bridge.http.address_guard import Guard
 from bridge.http.client import Http
-from bridge.media import sounds as module
-from bridge.media.sounds import Sounds
+from bridge.media.sounds import MAX_BYTES, Sounds
 from tests.support.media_folder import shared
 
 LINE = LineName("main")
@@ -92,10 +91,9 @@ async def test_what_is_no_base64_or_nothing_is_refused_and_leaves_nothing(sounds
     assert list(spool.iterdir()) == []
 
 
-async def test_more_than_is_allowed_is_refused_and_leaves_nothing(sounds, spool, monkeypatch):
-    monkeypatch.setattr(module, "MAX_BYTES", 8)
+async def test_more_than_is_allowed_is_refused_and_leaves_nothing(sounds, spool):
     with pytest.raises(PayloadTooLarge):
-        await sounds.content(base64.b64encode(bytes(9)).decode(), "audioBase64")
+        await sounds.content(base64.b64encode(bytes(MAX_BYTES + 1)).decode(), "audioBase64")
     assert list(spool.iterdir()) == []
 
 

@@ -13,11 +13,11 @@ from bridge.call.model import LineName
 from bridge.errors import AddressBlocked, InvalidRequest, PayloadTooLarge
 from bridge.http.address_guard import Guard
 from bridge.http.client import Http
-from bridge.media import sounds as module
 from bridge.media.decoding.decoders import InvalidMedia
 from bridge.media.sounds import Sounds
 from tests.support.media_folder import shared
 from tests.support.names import Changing
+from tests.support.waiting import until
 
 LINE = LineName("main")
 LOCAL = ip_network("127.0.0.0/8")
@@ -166,14 +166,12 @@ async def test_names_of_this_machine_are_refused(make, name):
             await sounds.url(LINE, f"http://{name}/", "audioUrl")
 
 
-async def test_a_file_over_32_mb_is_given_up(make, spool, monkeypatch):
-    monkeypatch.setattr(module, "MAX_BYTES", 100_000)
-
+async def test_a_file_over_32_mb_is_given_up(make, spool):
     async def handler(request):
         answer = web.StreamResponse()  # of a length that it does not say
         await answer.prepare(request)
-        for _ in range(100):
-            await answer.write(bytes(10_000))
+        for _ in range(33):
+            await answer.write(bytes(1 << 20))
         return answer
 
     async with make(LOCAL) as sounds, serving(handler) as (server, _):
@@ -190,9 +188,8 @@ async def test_what_is_packed_is_not_unpacked(make):
     assert sound.path.stat().st_size == len(packed)
 
 
-async def test_a_server_that_drips_is_given_up_in_time(make, spool, monkeypatch):
-    monkeypatch.setattr(module, "FETCH_SECONDS", 0.3)
-
+@pytest.mark.virtual_time
+async def test_a_server_that_drips_is_given_up_in_time(make, spool):
     async def handler(request):
         answer = web.StreamResponse()
         await answer.prepare(request)
@@ -236,9 +233,7 @@ async def test_who_gives_up_fetching_leaves_nothing(make, spool):
 
     async with make(LOCAL) as sounds, serving(handler) as (server, asked):
         fetching = asyncio.create_task(sounds.url(LINE, str(server.make_url("/a")), "audioUrl"))
-        async with asyncio.timeout(5):
-            while not asked:
-                await asyncio.sleep(0.001)
+        await until(lambda: asked)
         fetching.cancel()
         await asyncio.wait([fetching])
         assert list(spool.iterdir()) == []

@@ -2,16 +2,15 @@
 
 import asyncio
 from ipaddress import ip_network
-from typing import Any
 
 import pytest
 
 from bridge.call.model import EndReason, LineName
 from bridge.http.address_guard import Guard
 from bridge.http.client import Http
-from bridge.media import stream_link
 from bridge.media.stream_link import (
     BASE64,
+    MAX_PARTIAL_BYTES,
     MESSAGE_SECONDS,
     RETRY_DELAYS,
     StreamEnded,
@@ -45,13 +44,13 @@ async def test_a_reader_that_reads_leaves_room_and_answers_pings(http):
     pongs: list[bytes] = []
     async with customer_server() as server:
         link = await connected(http, server.url)
-        await link.greet()
+        link.greet()
         customer = await server.customer()
         listening = asyncio.get_running_loop().create_task(link.listen(ignore, pongs.append))
         for number in range(84):
-            await link.media(bytes(960), track=Channel.INBOUND, timestamp=number)
+            link.media(bytes(960), track=Channel.INBOUND, timestamp=number)
             await until(lambda: link.has_room)
-        await link.ping(b"84")
+        link.ping(b"84")
         await until(lambda: pongs == [b"84"])
         assert len(customer.of("media")) == 84
         listening.cancel()
@@ -62,7 +61,7 @@ async def test_a_reader_that_reads_leaves_room_and_answers_pings(http):
 async def test_parting_says_stop_and_closes(http):
     async with customer_server() as server:
         link = await connected(http, server.url)
-        await link.greet()
+        link.greet()
         await link.close()
         customer = await server.customer()
         await until(customer.closed.is_set)
@@ -91,8 +90,8 @@ async def test_an_address_that_is_none_is_unreachable():
     await http.aclose()
 
 
-async def test_a_server_that_breaks_the_tls_handshake_off_may_expect_ws(http, monkeypatch):
-    monkeypatch.setattr(stream_link, "RETRY_DELAYS", ())
+@pytest.mark.virtual_time
+async def test_a_server_that_breaks_the_tls_handshake_off_may_expect_ws(http):
     async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         with pytest.raises(StreamEnded) as ended:
@@ -100,8 +99,8 @@ async def test_a_server_that_breaks_the_tls_handshake_off_may_expect_ws(http, mo
     assert "whether it expects ws or wss" in ended.value.text
 
 
-async def test_a_name_without_an_address_is_called_so(http, monkeypatch):
-    monkeypatch.setattr(stream_link, "RETRY_DELAYS", ())
+@pytest.mark.virtual_time
+async def test_a_name_without_an_address_is_called_so(http):
     with pytest.raises(StreamEnded) as ended:
         await connected(http, "ws://no-such-host.invalid/")
     assert "name has no address" in ended.value.text
@@ -112,35 +111,17 @@ async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
     writer.close()
 
 
-async def test_what_is_received_and_becomes_no_message_ends_it(http, monkeypatch):
-    monkeypatch.setattr(stream_link, "MAX_PARTIAL_BYTES", 100_000 - MAX_MESSAGE)
+async def test_what_is_received_and_becomes_no_message_ends_it(http):
     async with raw_server() as server:
         dialling = asyncio.get_running_loop().create_task(connected(http, server.url))
         ws = await server.accept()
         link = await dialling
-        await ws.write(frame_of(bytes(90_000), TEXT, masked=False, first=0))
+        half = bytes(MAX_PARTIAL_BYTES // 2 + MAX_MESSAGE)
+        await ws.write(frame_of(half, TEXT, masked=False, first=0))
         link.check_partial()
-        await ws.write(frame_of(bytes(90_000), 0, masked=False, first=0))
+        await ws.write(frame_of(half, 0, masked=False, first=0))
         await until(lambda: ends(link.check_partial))
         await link.close()
-
-
-@pytest.mark.virtual_time
-async def test_the_kernel_is_asked_five_times_a_second_however_often_it_is_checked(monkeypatch):
-    asked: list[float] = []
-    loop = asyncio.get_running_loop()
-
-    def count(_ws: object) -> int:
-        asked.append(loop.time())
-        return 0
-
-    monkeypatch.setattr(stream_link, "bytes_received", count)
-    nobody: Any = None
-    link = stream_link.StreamLink(nobody, nobody, max_bytes=1)
-    for _ in range(100):
-        link.check_partial()
-        await asyncio.sleep(0.02)
-    assert 9 <= len(asked) <= 11
 
 
 def ends(check):

@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from bridge.call.model import CallId, LineName
-from bridge.db.database import Database
+from bridge.call.recording import Recording
 from bridge.errors import NotFound
-from bridge.media.recording.rows import Recording
 from bridge.media.voicemails import Voicemail, VoicemailStore
+from tests.support.databases import open_database
 
 SALES, OTHER = LineName("sales"), LineName("other")
 FIRST, SECOND = CallId("00" + "A" * 30), CallId("00" + "B" * 30)
@@ -23,7 +23,7 @@ def recording(call_id: CallId = FIRST, *, expires_at: str = "2099-01-01T00:00:00
 
 @pytest.fixture
 async def store(engine):
-    database = Database(engine)
+    database = open_database(engine)
     yield VoicemailStore(database)
     await database.aclose()
 

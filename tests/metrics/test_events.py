@@ -3,12 +3,12 @@
 from prometheus_client import CollectorRegistry, generate_latest
 
 from bridge.metrics.events import WEBHOOK_OUTCOMES, EventMetrics
-from bridge.metrics.families import Families
+from tests.support.metric_families import families_in
 
 
 def test_every_outcome_is_shown_before_it_happens():
     registry = CollectorRegistry()
-    metrics = EventMetrics(Families(registry))
+    metrics = EventMetrics(families_in(registry))
     metrics.whatsapp_event("late")
     shown = generate_latest(registry).decode()
     for outcome in WEBHOOK_OUTCOMES:

@@ -7,8 +7,8 @@ from prometheus_client import CollectorRegistry
 
 from bridge.call.model import LegKind, LegStatistics, ReceivedAudio, SentAudio
 from bridge.call.record.timeline import Sample
-from bridge.metrics.families import Families
 from bridge.metrics.media import MediaMetrics
+from tests.support.metric_families import families_in
 
 WEBRTC = {"kind": "webrtc"}
 
@@ -20,7 +20,7 @@ def registry():
 
 @pytest.fixture
 def legs(registry):
-    return MediaMetrics(Families(registry))
+    return MediaMetrics(families_in(registry))
 
 
 def report(seconds, *, lost=0, level=-20.0, silent=0.0):
@@ -38,7 +38,7 @@ def report(seconds, *, lost=0, level=-20.0, silent=0.0):
         sent=SentAudio(
             packets=50 * seconds,
             bytes=5000 * seconds,
-            relayed_packets=30 * seconds,
+            forwarded_packets=30 * seconds,
             level_dbov=-25.0,
         ),
         round_trip_seconds=0.03,
@@ -54,7 +54,7 @@ def test_counters_grow_by_the_difference_to_the_last_report(legs, registry):
     assert registry.get_sample_value("bridge_rtp_packets_total", tx) == 100
     assert registry.get_sample_value("bridge_rtp_payload_bytes_total", rx) == 8000
     assert registry.get_sample_value("bridge_frames_total", WEBRTC) == 100
-    assert registry.get_sample_value("bridge_rtp_packets_relayed_total", WEBRTC) == 60
+    assert registry.get_sample_value("bridge_rtp_packets_passthrough_total", WEBRTC) == 60
 
 
 def test_totals_stay_when_a_leg_ends_and_the_last_report_counts(legs, registry):

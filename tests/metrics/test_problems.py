@@ -3,6 +3,7 @@ from prometheus_client import CollectorRegistry
 from bridge.call.diagnosis.diagnosis import Problem
 from bridge.call.diagnosis.problems import Code, Hop, Severity
 from bridge.metrics.problems import ProblemMetrics
+from tests.support.metric_families import families_in
 
 
 def problem(code: Code, hop: Hop, severity: Severity) -> Problem:
@@ -11,7 +12,7 @@ def problem(code: Code, hop: Hop, severity: Severity) -> Problem:
 
 def test_problems_are_counted_in_all_and_now() -> None:
     registry = CollectorRegistry()
-    metrics = ProblemMetrics(registry)
+    metrics = ProblemMetrics(families_in(registry))
     muted = problem(Code.MUTED, Hop.BRIDGE, Severity.NOTICE)
     metrics.raised(muted)
     metrics.raised(muted)
@@ -23,7 +24,7 @@ def test_problems_are_counted_in_all_and_now() -> None:
 
 def test_an_open_problem_is_counted_at_its_hop_under_its_severity_now() -> None:
     registry = CollectorRegistry()
-    metrics = ProblemMetrics(registry)
+    metrics = ProblemMetrics(families_in(registry))
 
     def at_socket(severity: Severity) -> float | None:
         labels = {"hop": "socket", "severity": severity.word}

@@ -3,8 +3,15 @@
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from bridge.metrics.families import Families
-from bridge.metrics.recording import COPIES, OUTCOMES, PARTS, UPLOADS, RecordingMetrics
+from bridge.metrics.recording import (
+    ASSET_SOURCES,
+    COPIES,
+    OUTCOMES,
+    PARTS,
+    UPLOADS,
+    RecordingMetrics,
+)
+from tests.support.metric_families import families_in
 
 
 @pytest.fixture
@@ -14,16 +21,17 @@ def registry():
 
 @pytest.fixture
 def metrics(registry):
-    return RecordingMetrics(Families(registry))
+    return RecordingMetrics(families_in(registry))
 
 
 @pytest.mark.parametrize(
     ("name", "count", "words"),
     [
-        ("bridge_recordings_total", "recording_ended", OUTCOMES),
-        ("bridge_recording_uploads_total", "upload", UPLOADS),
-        ("bridge_recording_copies_total", "copy", COPIES),
-        ("bridge_recording_parts_total", "part", PARTS),
+        ("bridge_recordings_total{outcome", "recording_ended", OUTCOMES),
+        ("bridge_recording_uploads_total{outcome", "upload", UPLOADS),
+        ("bridge_recording_copies_total{outcome", "copy", COPIES),
+        ("bridge_recording_parts_total{outcome", "part", PARTS),
+        ("bridge_asset_fetches_total{source", "asset_fetched", ASSET_SOURCES),
     ],
 )
 def test_every_outcome_is_shown_before_it_happens(registry, metrics, name, count, words):
@@ -32,7 +40,7 @@ def test_every_outcome_is_shown_before_it_happens(registry, metrics, name, count
     shown = generate_latest(registry).decode()
     for word in words:
         expected = float(word in (words[0], "other"))
-        assert f'{name}{{outcome="{word}"}} {expected}' in shown
+        assert f'{name}="{word}"}} {expected}' in shown
 
 
 def test_what_waits_and_what_is_free_is_shown(registry, metrics):

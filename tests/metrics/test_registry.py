@@ -43,6 +43,12 @@ def test_a_scrape_is_the_text_of_prometheus(metrics):
     assert b"process_resident_memory_bytes" in body
 
 
+def test_no_two_metrics_have_one_name(metrics):
+    lines = metrics.render().decode().splitlines()
+    names = [line.split()[2] for line in lines if line.startswith("# TYPE ")]
+    assert len(names) == len(set(names))
+
+
 def test_two_nodes_share_nothing(metrics):
     Metrics(version="1.2.3").calls.started(Direction.OUTBOUND)
     assert value(metrics, "bridge_calls_started_total", direction="outbound") == 0

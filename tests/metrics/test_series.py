@@ -6,8 +6,9 @@ from prometheus_client.core import GaugeMetricFamily
 
 from bridge.call.model import LegKind
 from bridge.call.record.timeline import Sample
-from bridge.metrics.families import STEP_WORK, Families
+from bridge.metrics.families import STEP_WORK
 from bridge.metrics.registry import Metrics
+from tests.support.metric_families import families_in
 
 
 @pytest.fixture
@@ -18,7 +19,7 @@ def registry():
 
 @pytest.fixture
 def create(registry):
-    return Families(registry)
+    return families_in(registry)
 
 
 def text(create):
@@ -57,7 +58,6 @@ def test_a_collector_that_is_included_is_written_too(registry, create):
 
     create.gauge("before", "Before.")(1)
     made = Collector()
-    registry.register(made)
     create.include(made)
     create.gauge("after", "After.")(1)
     assert text(create) == generate_latest(registry)
@@ -86,7 +86,7 @@ def test_the_metrics_of_a_node_are_those_of_its_registry():
 
     for _ in range(2):
         body = metrics.render()
-        assert constant(body) == constant(generate_latest(metrics._registry))
+        assert constant(body) == constant(generate_latest(metrics._families))
 
 
 def test_no_part_of_a_scrape_has_more_lines_than_a_few_series(registry):

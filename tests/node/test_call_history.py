@@ -13,9 +13,8 @@ from bridge.call.model import CallId, CallRecord, EndReason, LegStatistics, Stat
 from bridge.call.record.ended_call import CallReport
 from bridge.call.record.quality import LegQuality
 from bridge.call.record.search import CallSearch
-from bridge.cluster.membership import Alone
+from bridge.cluster.membership import SingleNode
 from bridge.cluster.recovery import end_calls
-from bridge.db.database import Database
 from bridge.metrics.registry import Metrics
 from bridge.node.call_history import CallHistory, report_now
 from bridge.stores import calls as call_store
@@ -23,11 +22,12 @@ from bridge.stores.event_log import EventLog
 from bridge.stores.nodes import Member
 from bridge.wire.call_event import CallEvent, CallSnapshot, EventType
 from tests.call.record.test_ended_call import LEG, RECORD, timeline
+from tests.support.databases import open_database
 
 
 @asynccontextmanager
 async def history(engine, kept_seconds=1e9):
-    database = Database(engine)
+    database = open_database(engine)
     failures: list[str] = []
     try:
         yield (
@@ -60,15 +60,15 @@ async def test_a_search_goes_on_over_transactions(engine, monkeypatch):
             reason = EndReason.BUSY if number in (0, 6) else EndReason.HANGUP
             at = RECORD.facts.started_at + timedelta(seconds=number)
             calls.keep(report(number, at, reason=reason), ())
-        page = await calls.search(CallSearch(reason=EndReason.BUSY), limit=5)
-        assert [entry.call_id for entry in page.entries] == [f"{6:032X}", f"{0:032X}"]
-        assert page.next is None
+        found, following = await calls.search(CallSearch(reason=EndReason.BUSY), limit=5)
+        assert [call.call_id for call in found] == [f"{6:032X}", f"{0:032X}"]
+        assert following is None
 
 
 async def test_live_calls_are_not_in_the_history(engine):
     async with history(engine) as (calls, _, _):
         calls.keep(report(1), ())
-        assert (await calls.search(CallSearch(state=State.ACTIVE))).entries == []
+        assert await calls.search(CallSearch(state=State.ACTIVE)) == ([], None)
 
 
 async def test_calls_are_deleted_when_their_time_has_expired(engine):
@@ -77,8 +77,8 @@ async def test_calls_are_deleted_when_their_time_has_expired(engine):
         calls.keep(report(1, now - timedelta(seconds=90)), ())
         calls.keep(report(2, now), ())
         await calls.sweep()
-        page = await calls.search(CallSearch())
-        assert [entry.call_id for entry in page.entries] == [f"{2:032X}"]
+        found, _ = await calls.search(CallSearch())
+        assert [call.call_id for call in found] == [f"{2:032X}"]
 
 
 async def test_a_record_that_cannot_be_read_is_counted_and_left_out(engine):
@@ -87,8 +87,8 @@ async def test_a_record_that_cannot_be_read_is_counted_and_left_out(engine):
         calls.keep(report(2), ())
         spoil = "UPDATE call_records SET entry = '{}' WHERE call_id = ?"
         await database.run(lambda db: db.execute(spoil, (f"{1:032X}",)).rowcount)
-        page = await calls.search(CallSearch())
-        assert [entry.call_id for entry in page.entries] == [f"{2:032X}"]
+        found, _ = await calls.search(CallSearch())
+        assert [call.call_id for call in found] == [f"{2:032X}"]
         assert failures == ["read"]
 
 
@@ -96,7 +96,7 @@ async def test_a_record_that_cannot_be_written_is_counted(engine):
     async with history(engine) as (calls, database, failures):
         await database.run(lambda db: db.execute("DROP TABLE call_records").rowcount)
         calls.keep(report(1), ())
-        await database.settled()
+        await database.flush()
         await asyncio.sleep(0)
         assert failures == ["write"]
 
@@ -116,12 +116,12 @@ async def test_the_end_of_a_call_that_was_cut_off_with_its_node_is_in_the_histor
     )
     event = CallEvent(id="evt_1", type=EventType.CALL_ACTIVE, line="one", at=began, call=call)
     async with history(engine) as (_, database, _):
-        log = EventLog(database, members=Alone(), metrics=Metrics(version="0").events)
+        log = EventLog(database, members=SingleNode(), metrics=Metrics(version="0").events)
         log.append(event)
-        await log.settled()
+        await log.flush()
     async with history(engine) as (calls, database, _):
         await database.run(end_calls, Member(node=0, boot="00" * 8), keep_lost=calls.keep_lost)
-        [entry] = (await calls.search(CallSearch())).entries
+        [entry], _ = await calls.search(CallSearch())
         assert (entry.reason, entry.state) == (EndReason.NODE_LOST, State.ENDED)
         assert (entry.from_, entry.to) == ("+15550100001", "+15550109000")
         found = await calls.find(None, call.id)

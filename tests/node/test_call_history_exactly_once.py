@@ -60,7 +60,7 @@ class World:
     def start(self, node: int) -> Member:
         self.started += 1
         own = Member(node=node, boot=f"boot {self.started}")
-        nodes.register(self.connection, own, run="run", now=self.now)
+        nodes.register(self.connection, own, launch_id="run", now=self.now)
         return own
 
     def perform(self, action: str, process: int, what: int) -> None:

@@ -7,8 +7,7 @@ from bridge.call.parties import PSTN
 from bridge.call.policy import LinePolicy, TrunkPolicy
 from bridge.call.routing import LegRole
 from bridge.errors import Forbidden, TooManyTelephoneCalls
-from bridge.node.dial_rules import DialRules
-from bridge.node.dials import Dials
+from bridge.node.dials import DialRules, Dials
 from tests.node.calls.test_holds import active
 from tests.support.fake_leg import FakeLeg
 from tests.support.fake_node import ONE, Node
@@ -32,7 +31,7 @@ def dials(node, **policy):
 async def test_a_telephone_that_joins_may_talk_as_long_as_its_trunk_lets_it(node):
     runner, _ = await active(node)
     leg_id = await dials(node).invite(runner, NUMBER, FAR, channel=PSTN)
-    assert runner.machine.legs[leg_id].role.talk_seconds == 90
+    assert runner.machine.legs.records[leg_id].role.talk_seconds == 90
 
 
 async def test_every_telephone_of_a_call_counts_against_the_trunks_limit(node):

@@ -6,7 +6,7 @@ import pytest
 
 from bridge.call import events
 from bridge.errors import LimitExceeded
-from bridge.node.drain import TELL_SECONDS, Drain
+from bridge.node.drain import ANNOUNCE_SECONDS, Drain
 from tests.support.fake_node import ONE, Node, dial
 
 pytestmark = pytest.mark.virtual_time
@@ -53,7 +53,7 @@ async def test_when_the_time_is_over_those_that_are_left_are_told(node):
         told.set()
 
     drain = Drain(node.manager)
-    drain.tell = tell
+    drain.announce = tell
     await dial(node)
     drain.begin(30.0, "signal")
     await asyncio.sleep(32)
@@ -64,10 +64,10 @@ async def test_when_the_time_is_over_those_that_are_left_are_told(node):
 
 async def test_nobody_is_told_for_longer_than_the_limit(node):
     drain = Drain(node.manager)
-    drain.tell = asyncio.Event().wait
+    drain.announce = asyncio.Event().wait
     await dial(node)
     drain.begin(1.0, "signal")
-    await asyncio.sleep(1.5 + TELL_SECONDS)
+    await asyncio.sleep(1.5 + ANNOUNCE_SECONDS)
     assert drain.done.is_set()
 
 
@@ -76,7 +76,7 @@ async def test_a_telling_that_fails_does_not_hold_up_the_end(node):
         raise RuntimeError("no sound")
 
     drain = Drain(node.manager)
-    drain.tell = tell
+    drain.announce = tell
     await dial(node)
     drain.begin(1.0, "signal")
     await asyncio.sleep(2)

@@ -3,9 +3,9 @@
 import pytest
 
 from bridge.call.model import LineName
-from bridge.db.database import Database
 from bridge.errors import Forbidden, InvalidState, NotFound
 from bridge.node.line_book import MAX_KEYS, LineBook, digest_of
+from tests.support.databases import open_database
 
 SALES = LineName("sales")
 
@@ -22,7 +22,7 @@ class Clock:
 
 @pytest.fixture
 async def database(engine):
-    kept = Database(engine)
+    kept = open_database(engine)
     yield kept
     await kept.aclose()
 

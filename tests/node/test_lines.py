@@ -3,9 +3,9 @@
 import pytest
 
 from bridge.call.model import LineName
-from bridge.db.database import Database
-from bridge.errors import EngineOff
+from bridge.errors import LineDisabled
 from bridge.node.lines import InboundAction, InboundMode, LineConfig, Lines, with_changes
+from tests.support.databases import open_database
 
 SALES, SUPPORT = LineName("sales"), LineName("support")
 OFF = LineConfig(calls_enabled=False)
@@ -13,7 +13,7 @@ OFF = LineConfig(calls_enabled=False)
 
 @pytest.fixture
 async def database(engine):
-    kept = Database(engine)
+    kept = open_database(engine)
     yield kept
     await kept.aclose()
 
@@ -66,14 +66,14 @@ async def test_a_line_whose_calls_are_switched_off_takes_none(lines, off):
     await lines.put(SALES, OFF)
     lines.check_on(SALES)
     await lines.connect(SALES)
-    with pytest.raises(EngineOff, match="callsEnabled"):
+    with pytest.raises(LineDisabled, match="callsEnabled"):
         lines.check_on(SALES)
     assert off == [SALES]
 
 
 async def test_a_line_that_is_not_connected_takes_none_until_it_is_again(lines, off):
     await lines.disconnect(SALES)
-    with pytest.raises(EngineOff, match="not connected"):
+    with pytest.raises(LineDisabled, match="not connected"):
         lines.check_on(SALES)
     assert off == [SALES]
     await lines.connect(SALES)
@@ -112,7 +112,7 @@ async def test_another_node_sees_a_change_once_it_looks(lines, database):
     other.check_on(SALES)
     await other.reload()
     assert ended == [SALES]
-    with pytest.raises(EngineOff):
+    with pytest.raises(LineDisabled):
         other.check_on(SALES)
 
 

@@ -34,9 +34,9 @@ class Node:
             self.waited += waited
             self.load.update(self.now)
 
-    def rung_shown(self):
+    def encoder_level_shown(self):
         lines = self.metrics.render().decode().splitlines()
-        return next(line for line in lines if line.startswith("bridge_encoder_rung "))
+        return next(line for line in lines if line.startswith("bridge_encoder_level "))
 
 
 @pytest.fixture
@@ -44,17 +44,17 @@ def node():
     return Node()
 
 
-def test_an_idle_node_takes_calls_on_the_normal_rung(node):
+def test_an_idle_node_takes_calls_at_the_normal_encoder_level(node):
     node.seconds(30)
     assert not node.load.refusing
     assert node.encoder_budget.level is EncoderLevel.NORMAL
-    assert node.rung_shown() == "bridge_encoder_rung 0.0"
+    assert node.encoder_level_shown() == "bridge_encoder_level 0.0"
 
 
-def test_a_busy_processor_lowers_the_rung_of_all_encoders(node):
+def test_a_busy_processor_raises_the_level_of_all_encoders(node):
     node.seconds(4, cpu=0.85)
     assert node.encoder_budget.level is EncoderLevel.REDUCED
-    assert node.rung_shown() == "bridge_encoder_rung 1.0"
+    assert node.encoder_level_shown() == "bridge_encoder_level 1.0"
 
 
 @pytest.mark.parametrize("busy", [{"cpu": 0.95}, {"lags": (0.0, 0.05, 0.0)}])

@@ -4,15 +4,12 @@ import asyncio
 
 import pytest
 
-from bridge.call.limits import CallLimits
 from bridge.call.model import LineName
-from bridge.call.quota import Quota
 from bridge.errors import LimitExceeded
 from bridge.metrics.registry import Metrics
-from bridge.node.clock import Clock
-from bridge.node.manager import Manager
 from bridge.settings.model import Limits
 from tests.support.fake_leg import FakeLeg
+from tests.support.fake_node import make_manager
 from tests.support.sampling import sample_calls
 
 LINE, NUMBER = LineName("one"), "15550100001"
@@ -24,15 +21,8 @@ class Node:
     def __init__(self):
         self.busy = ""
         self.metrics = Metrics(version="0")
-        self.manager = Manager(
-            dialer=self,
-            clock=Clock(asyncio.get_running_loop()),
-            metrics=self.metrics,
-            limits=Limits(calls=9, kept_seconds=60.0),
-            quota=Quota("calls", "limits.calls", 9),
-            call_limits=CallLimits(ring_seconds=60, call_seconds=3600, alone_seconds=60),
-            overloaded=lambda: self.busy,
-        )
+        limits = Limits(calls=9, kept_seconds=60.0)
+        self.manager = make_manager(self, limits, self.metrics, overloaded=lambda: self.busy)
 
     def outbound_leg(self, call, number, channel, replaces=""):
         return FakeLeg("far", dials=True)

@@ -3,7 +3,7 @@
 from datetime import UTC
 
 from bridge.call.model import LineName
-from bridge.call.published import snapshot
+from bridge.call.view import snapshot_of
 from bridge.node.publisher import Publisher, new_event
 from bridge.wire.call_event import CallEvent, EventType
 from tests.support.published import Published, call_record
@@ -16,7 +16,7 @@ def test_an_event_carries_the_call_as_it_stands():
     published.publisher.publish(new_event(EventType.CALL_HELD, LINE, call_record(), {"by": "near"}))
     (event,) = published.events
     assert (event.type, event.line, event.data) == ("call.held", "one", {"by": "near"})
-    assert event.call == snapshot(call_record())
+    assert event.call == snapshot_of(call_record())
     assert event.at.tzinfo is UTC
 
 

@@ -29,6 +29,7 @@ from bridge.node.runner import CallRunner
 from bridge.wire.call_event import CallEvent, EventType
 from tests.support.fake_leg import FakeLeg
 from tests.support.published import Published
+from tests.support.waiting import until
 
 FACTS = CallFacts(CallId("00AB"), LineName("line"), "15550100001", datetime.now(UTC))
 
@@ -57,7 +58,7 @@ def make(observed: Observed, *, ring_seconds: float = 60) -> CallRunner:
     loop = asyncio.get_running_loop()
     machine = CallMachine(
         direction=Direction.OUTBOUND,
-        limits=CallLimits(ring_seconds=ring_seconds, call_seconds=3600, alone_seconds=60),
+        limits=CallLimits(ring_seconds=ring_seconds, call_seconds=3600, abandoned_seconds=60),
         now=loop.time(),
     )
     return CallRunner(
@@ -71,8 +72,7 @@ def make(observed: Observed, *, ring_seconds: float = 60) -> CallRunner:
 
 
 async def started(leg: FakeLeg) -> FakeLeg:
-    while not leg.running:
-        await asyncio.sleep(0)
+    await until(lambda: leg.running)
     return leg
 
 
@@ -122,8 +122,7 @@ async def test_a_leg_that_crashes_is_logged_and_ends_alone(caplog):
     near.fails_with = RuntimeError("boom")
     with caplog.at_level(logging.ERROR):
         near.finish()
-        while near.leg_id in {leg.leg_id for leg in runner.legs()}:
-            await asyncio.sleep(0)
+        await until(lambda: near.leg_id not in {leg.leg_id for leg in runner.legs()})
     assert "leg.failed" in caplog.text
     assert runner.live
     assert observed.ended == {"near": EndReason.FAILED}
@@ -173,8 +172,7 @@ async def test_a_call_that_nobody_answers_ends_by_its_timer():
     runner = make(observed, ring_seconds=0.01)
     far = FakeLeg("far")
     runner.add_leg(far, LegRole(Party.FAR))
-    while runner.live:
-        await asyncio.sleep(0.005)
+    await until(lambda: not runner.live)
     assert runner.machine.reason is EndReason.NO_ANSWER
     [record] = observed.records
     assert record.timed_out

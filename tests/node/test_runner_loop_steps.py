@@ -18,7 +18,7 @@ from bridge.api.operations.scrape import merge_slices
 from bridge.call.events import LegConnected
 from bridge.call.model import LegKind, Party
 from bridge.call.routing import LegRole
-from bridge.legs.webrtc import WebRtcLeg, make_pulses
+from bridge.legs.webrtc import WebRtcLeg, make_reports
 from bridge.metrics.calls import SetupMetrics
 from bridge.node.console.console import NodeFigures, NodeView
 from bridge.node.runner import CallRunner
@@ -48,7 +48,7 @@ class NoSetup:
 class Browser(WebRtcLeg):
     """A leg whose session is real, and whose packets lead nowhere."""
 
-    def __init__(self, name, pulses):
+    def __init__(self, name, reports):
         config = PeerConfig(bind=("127.0.0.1",), ports=PortPool({1}))
         super().__init__(
             name,
@@ -56,7 +56,7 @@ class Browser(WebRtcLeg):
                 config=config, certificates=CERTIFICATES, opus=opus(), on_digit=on_digit
             ),
             counters=cast("SetupMetrics", NoSetup()),
-            pulses=pulses,
+            reports=reports,
         )
         peer = self._media.peer
         peer.set_remote(offer("minimal"))
@@ -66,7 +66,7 @@ class Browser(WebRtcLeg):
     @override
     async def run(self, emit):
         emit(LegConnected(self.leg_id))
-        self._pulses.join(self)
+        self._reports.join(self)
         await asyncio.Event().wait()
 
     def speak(self, number, now):
@@ -86,11 +86,11 @@ async def node():
 
 async def join(node, calls):
     """Open calls of two legs each, all connected."""
-    pulses = make_pulses()
+    reports = make_reports()
     for number in range(calls):
         runner = await node.manager.open(ONE)
         for party in (Party.FAR, Party.NEAR):
-            leg = Browser(f"{party}{number}", pulses)
+            leg = Browser(f"{party}{number}", reports)
             runner.add_leg(leg, LegRole(party))
         await asyncio.sleep(0)
     assert all(kind is LegKind.WEBRTC for one in node.manager.calls() for kind in one.kinds())

@@ -1,8 +1,8 @@
-"""Tests with a peer run on both packet paths."""
+"""Tests with a peer run on every packet path."""
 
 from tests.support.packets.packet_path import choose_path, needs_session, parametrize_paths
 
-PEERS = ("BridgePeer", "RoamingPeer")
+PEERS = ("BridgePeer", "RoamingPeer", "PlainPeer")
 """A module that has one of these names tests peers."""
 
 

@@ -50,13 +50,13 @@ def bound(host="127.0.0.1"):
     return sock
 
 
-def leases(path):
+def offload(path):
     return path.transport(receive=lambda *_: None, discarded={"unsendable": 0}, limit=500)
 
 
 def listen(path, sock, **options):
     protocol = Protocol(**options)
-    leases(path).listen(sock, protocol)
+    offload(path).listen(sock, protocol)
     return protocol
 
 
@@ -133,7 +133,7 @@ async def test_a_socket_that_another_datagram_of_the_batch_closed_gets_nothing(p
 async def test_a_socket_that_cannot_be_polled_is_an_error_and_closed(path, tmp_path):
     file = (tmp_path / "file").open("wb")
     with pytest.raises(LegError, match="polled"):
-        leases(path).listen(file, Protocol())
+        offload(path).listen(file, Protocol())
     assert file.closed
 
 
@@ -199,7 +199,7 @@ async def test_what_takes_a_datagram_may_close_the_path():
 
 
 async def test_the_leases_of_a_transport_are_forgotten_once_closed(path):
-    made = leases(path)
+    made = offload(path)
     made.close()
     made.close()
     assert not path._transports

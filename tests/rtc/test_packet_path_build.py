@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from bridge.rtc.packet_path_build import (
+    FILES,
     FLAGS,
-    HEADER,
     HERE,
     LIBRARY,
-    SOURCE,
+    SOURCES,
     build,
     built_from,
     command,
@@ -32,7 +32,7 @@ def source(tmp_path):
     """A copy of the source, which a test may change."""
     folder = tmp_path / "source"
     folder.mkdir()
-    for name in (SOURCE, HEADER):
+    for name in FILES:
         shutil.copy(HERE / name, folder)
     return folder
 
@@ -44,7 +44,7 @@ def without_compiler(monkeypatch, tmp_path):
 
 
 def change(source):
-    path = source / SOURCE
+    path = source / SOURCES[0]
     path.write_text(path.read_text() + "\n/* changed */\n")
 
 
@@ -77,7 +77,7 @@ def test_a_library_of_another_source_is_replaced_and_not_overwritten(tmp_path, s
 def test_a_source_that_does_not_compile_leaves_what_was_there(tmp_path, source):
     build(tmp_path, source)
     before = (tmp_path / LIBRARY).read_bytes()
-    (source / SOURCE).write_text("int wrong(void) { return undeclared; }\n")
+    (source / SOURCES[0]).write_text("int wrong(void) { return undeclared; }\n")
     told = build(tmp_path, source)
     assert told.startswith("Python, as ")
     assert "undeclared" in told
@@ -108,7 +108,7 @@ def test_without_a_compiler_packets_take_the_python_path(tmp_path):
 
 @pytest.mark.compiler
 def test_headers_that_are_missing_are_told_with_what_to_install(tmp_path, source):
-    (source / SOURCE).write_text("#include <nowhere.h>\n")
+    (source / SOURCES[0]).write_text("#include <nowhere.h>\n")
     told = build(tmp_path, source)
     assert "nowhere.h" in told
     assert told.endswith("(apt-get install gcc libc6-dev)")
@@ -147,8 +147,8 @@ def test_a_file_that_is_no_library_was_built_from_nothing(tmp_path):
     assert built_from(path) == ""
 
 
-@pytest.mark.parametrize("name", [SOURCE, HEADER])
-def test_the_digest_is_of_source_and_header(source, name):
+@pytest.mark.parametrize("name", FILES)
+def test_the_digest_is_of_every_file(source, name):
     before = source_digest(source)
     assert before == source_digest()
     (source / name).write_text("")

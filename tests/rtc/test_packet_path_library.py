@@ -8,10 +8,10 @@ import sys
 import pytest
 
 from bridge.rtc.packet_path_build import (
-    HEADER,
+    FILES,
+    HEADERS,
     HERE,
     LIBRARY,
-    SOURCE,
     build,
     find_compiler,
     source_digest,
@@ -30,7 +30,7 @@ from bridge.rtc.packet_path_library import (
 @pytest.fixture
 def folder(tmp_path):
     """A folder of the test's own, with the source."""
-    for name in (SOURCE, HEADER):
+    for name in FILES:
         shutil.copy(HERE / name, tmp_path)
     return tmp_path
 
@@ -54,9 +54,11 @@ def test_the_library_has_everything_that_its_header_declares(folder):
     build(folder, folder)
     found = load(compiled=True, folder=folder)
     assert isinstance(found, Library)
-    declared = re.findall(r"\b(packet_\w+)\(", (folder / HEADER).read_text())
+    declared = re.findall(
+        r"\b(packet_\w+)\(", "".join((folder / name).read_text() for name in HEADERS)
+    )
     assert [name for name in declared if not hasattr(found.lib, name)] == []
-    assert {"packet_path_source", "packet_poll"} <= set(declared)
+    assert {"packet_path_source", "packet_next"} <= set(declared)
 
 
 def test_it_can_be_turned_off(folder):
@@ -73,7 +75,7 @@ def test_what_was_not_built_is_said_to_be(folder):
 
 
 @pytest.mark.compiler
-@pytest.mark.parametrize("name", [SOURCE, HEADER])
+@pytest.mark.parametrize("name", FILES)
 def test_a_library_of_another_source_is_not_used(folder, name):
     build(folder, folder)
     with (folder / name).open("a") as file:

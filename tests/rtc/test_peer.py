@@ -94,8 +94,7 @@ async def test_a_bad_offer_takes_no_port():
 async def test_an_offer_beyond_the_ports_is_refused():
     async with BridgePeer(ports=1) as bridge, LightPeer() as first, LightPeer() as second:
         await bridge.exchange(await first.offer())
-        async with BridgePeer() as other:
-            other.peer._config = bridge.peer._config
+        async with BridgePeer(ports=bridge.pool) as other:
             with pytest.raises(LimitExceeded):
                 await other.peer.create_answer(await second.offer())
 

@@ -87,7 +87,7 @@ async def test_answers_to_our_checks_keep_a_silent_browser_alive():
         await bridge.connected()
         browser.stop_asking()
         await asyncio.sleep(1.5)
-        assert not bridge.peer._over.is_set()
+        assert not bridge.over
         await talk(browser)
 
 
@@ -100,7 +100,7 @@ async def test_answers_that_take_longer_than_half_a_second_count():
         loop = asyncio.get_running_loop()
         at_once = browser.hear_with(lambda *data: loop.call_later(0.7, at_once, *data))
         await asyncio.sleep(2.0)
-        assert not bridge.peer._over.is_set()
+        assert not bridge.over
         browser.hear_with(at_once)
 
 

@@ -131,7 +131,7 @@ async def test_a_reloaded_page_takes_the_place_of_the_old_one():
         await talk(page)
         session = bridge.peer.session
         await reloaded.call(bridge.exchange)
-        await bridge.settled()
+        await bridge.synced()
         await talk(reloaded)
         assert bridge.peer.session is session
         assert bridge.peer.session.statistics().received.packets == 20
@@ -157,7 +157,7 @@ async def test_the_old_page_may_close_while_the_new_one_connects():
         answer = await bridge.exchange(await reloaded.offer())
         await page.close()
         await reloaded.accept(answer)
-        await bridge.settled()
+        await bridge.synced()
         await talk(reloaded)
 
 

@@ -20,9 +20,10 @@ from bridge.rtc.ports import PortPool
 from bridge.rtc.rtp_source import RtpSource
 from bridge.wire.sdp.rtp import Security
 from tests.support.machine import free_port
+from tests.support.packets.packet_path import AFTER_THE_TEST, packet_path, threads_at_work
 from tests.support.peers.bridge_peer import opus
 from tests.support.sip.telephone import share
-from tests.support.virtual_time import monotonic
+from tests.support.virtual_time import VirtualTimeLoop, monotonic
 from tests.support.waiting import until
 
 EVENTS = "a=rtpmap:101 telephone-event/8000"
@@ -47,6 +48,11 @@ class Side:
         external: str = "",
     ) -> None:
         self.pool = ports or pool()
+        if (path := packet_path(opus(), monotonic)) is not None:
+            AFTER_THE_TEST.append(path.close)
+            loop = asyncio.get_running_loop()
+            assert isinstance(loop, VirtualTimeLoop)
+            loop.stand_still_while(threads_at_work)
         self.digits: list[str] = []
         self.frames: list[Frame] = []
         self.peer = PlainPeer(
@@ -55,6 +61,7 @@ class Side:
                 ports=self.pool,
                 external_address=external,
                 timeouts=Timeouts(clock=monotonic),
+                packet_path=path,
             ),
             opus=opus(),
             codecs=codecs or CODECS,
@@ -304,6 +311,23 @@ async def speak(telephone: socket.socket, kind: int, numbers: range, payload: by
     for number in numbers:
         telephone.send(struct.pack("!BBHII", 0x80, kind, number, 160 * number, 7) + payload)
         await asyncio.sleep(0.02)
+
+
+async def test_the_next_packet_of_a_telephone_is_not_taken_from_another_address() -> None:
+    caller = Side(PCMU)
+    async with answered(caller, "0 101") as telephone:
+        for turn in range(3):
+            first = 30 * turn
+            await speak(telephone, 0, range(first, first + 30), b"\xff" * 160)
+            await until(lambda: len(caller.frames) == first + 30)  # noqa: B023
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+                other.bind(("127.0.0.2", 0))
+                other.connect(telephone.getpeername())
+                await speak(other, 0, range(first + 30, first + 35), b"\x00" * 160)
+                refused = {"unknown_source": 5 * (turn + 1)}
+                await until(lambda: caller.peer.statistics().discarded == refused)  # noqa: B023
+        assert not caller.heard(90).any()
+        assert caller.peer.statistics().received.lost == 0
 
 
 async def test_a_telephone_may_change_between_all_formats_that_are_agreed() -> None:

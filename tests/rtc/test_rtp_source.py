@@ -306,3 +306,30 @@ def test_many_strangers_take_little_memory() -> None:
     for port in range(1000):
         source.admit(("192.0.2.66", 1024 + port), packet(port), 0.1)
     assert sent(source, SIGNALLER, 0.2) == FOLLOWED
+
+
+def test_an_address_is_unchecked_while_its_packets_need_no_check() -> None:
+    source = described()
+    assert source.unchecked is None
+    assert source.admit(NAMED, packet(), 0.1)
+    assert source.unchecked == NAMED
+    source.describe((NAMED[0], 5000), TYPES, now=1.0)
+    assert (source.unchecked, source.current) == (None, NAMED)
+    source.heard(packet(), 1.5)
+    assert source.unchecked is None
+    source.heard(packet(), 2.5)
+    assert (source.unchecked, source.target) == (NAMED, NAMED)
+
+
+def test_an_address_that_was_heard_elsewhere_is_not_taken_for_silent() -> None:
+    for heard, follows in ((10.0, FOLLOWED), (11.5, [False] * PROBATION)):
+        source = talking(policy=SourcePolicy())
+        source.catch_up(7, heard)
+        assert source.heard_at == heard
+        assert sent(source, (NAMED[0], 5000), 12.0, ssrc=9) == follows
+
+
+def test_the_ssrc_that_was_heard_elsewhere_may_move_at_once() -> None:
+    source = talking()
+    source.catch_up(9, 11.0)
+    assert source.admit((NAMED[0], 5000), packet(ssrc=9), 13.0)

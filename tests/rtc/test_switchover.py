@@ -51,7 +51,7 @@ class Watched:
         return path
 
 
-async def settled():
+async def synced():
     for _ in range(10):
         await asyncio.sleep(0)
 
@@ -69,10 +69,10 @@ FAILED = NegotiationFailed("no", stage="ice", reason="nothing_received")
 async def test_the_current_path_stays_until_the_next_one_is_up(watched):
     first = await watched.connected()
     second = await watched.add()
-    await settled()
+    await synced()
     assert watched.paths.current is first
     second.outcome.set_result(None)
-    await settled()
+    await synced()
     assert watched.paths.current is second
     assert first.closed
     assert watched.reports == [("switch", first, None), ("switch", second, first)]
@@ -82,7 +82,7 @@ async def test_a_next_path_that_fails_leaves_the_current_one(watched):
     first = await watched.connected()
     second = await watched.add()
     second.outcome.set_exception(FAILED)
-    await settled()
+    await synced()
     assert watched.paths.current is first
     assert second.closed
     assert watched.reports[1:] == ["failure"]
@@ -104,7 +104,7 @@ async def test_a_first_path_that_fails_fails_the_set_up(watched):
     first.outcome.set_exception(FAILED)
     with pytest.raises(NegotiationFailed):
         await watched.paths.connect()
-    await settled()
+    await synced()
     assert first.closed
 
 
@@ -120,7 +120,7 @@ async def test_a_lost_path_is_reported_once_its_replacement_fails(watched):
     watched.paths.lost(first, "gone")
     assert watched.reports[1:] == []
     second.outcome.set_exception(FAILED)
-    await settled()
+    await synced()
     assert watched.reports[1:] == ["failure", "gone"]
 
 
@@ -129,17 +129,17 @@ async def test_a_lost_path_is_forgotten_once_its_replacement_is_up(watched):
     second = await watched.add()
     watched.paths.lost(first, "gone")
     second.outcome.set_result(None)
-    await settled()
+    await synced()
     third = await watched.add()
     third.outcome.set_exception(FAILED)
-    await settled()
+    await synced()
     assert watched.reports[2:] == ["failure"]
 
 
 async def test_the_loss_of_a_replaced_path_changes_nothing(watched):
     first = await watched.connected()
     (await watched.add()).outcome.set_result(None)
-    await settled()
+    await synced()
     watched.paths.lost(first, "gone")
     assert watched.reports[2:] == []
 
@@ -147,7 +147,7 @@ async def test_the_loss_of_a_replaced_path_changes_nothing(watched):
 async def test_closing_closes_every_path_and_fails_the_set_up(watched):
     first = await watched.add()
     connecting = asyncio.create_task(watched.paths.connect())
-    await settled()
+    await synced()
     await watched.paths.aclose()
     with pytest.raises(NegotiationFailed):
         await connecting

@@ -37,8 +37,8 @@ def media(address: str = "127.0.0.1") -> socket.socket:
     return opened
 
 
-async def test_a_server_that_is_not_there_is_told(monkeypatch):
-    monkeypatch.setattr(turn, "ALLOCATE_SECONDS", 0.2)
+@pytest.mark.virtual_time
+async def test_a_server_that_is_not_there_is_told():
     for transport in ("udp", "tcp"):
         server = TurnAddress("127.0.0.1", free_port(), transport, tls=False)
         outcome = await send_through_relay(server, GOOD, media(), ("127.0.0.1", 9))
@@ -102,17 +102,22 @@ async def test_a_peer_that_the_server_does_not_allow_is_refused(coturn):
     assert (outcome.step, outcome.code) == (RelayStep.PERMISSION, 403)
 
 
-@pytest.mark.coturn
-async def test_a_packet_that_does_not_arrive_is_told(coturn, monkeypatch):
+@pytest.fixture
+def few_tries(monkeypatch):
     monkeypatch.setattr(turn, "TRIES", (0.1, 0.1))
+
+
+@pytest.mark.coturn
+@pytest.mark.usefixtures("few_tries")
+async def test_a_packet_that_does_not_arrive_is_told(coturn):
     assert (await relay(coturn, silent=True)).step is RelayStep.THERE
 
 
 @pytest.mark.coturn
+@pytest.mark.usefixtures("few_tries")
 async def test_an_answer_that_does_not_come_back_is_told(coturn, monkeypatch):
     def swallow(echo, data, addr):
         echo.heard = True
 
-    monkeypatch.setattr(turn, "TRIES", (0.1, 0.1))
     monkeypatch.setattr("bridge.rtc.turn._Echo.datagram_received", swallow)
     assert (await relay(coturn)).step is RelayStep.BACK

@@ -43,11 +43,11 @@ class Party:
             OPUS, audio=audio, on_digit=lambda _: None, schedule_tick=lambda _: None
         )
         self.frames: list[Any] = []
-        self.relay = Relayed(self)
+        self.forward = Relayed(self)
         self.slow = 0
         self._receive = self.receiver._receive
         if not runs:
-            self.receiver._begin_run = lambda form: None  # type: ignore[method-assign]
+            self.receiver._begin_run = lambda header_pattern: None  # type: ignore[method-assign]
         self.receiver._fast_path._slow_path = self.slow_path
 
     def slow_path(self, data, now):
@@ -60,7 +60,7 @@ class Party:
     def listen(self, how):
         self.receiver.attach(
             self.push if how in ("frames", "both") else None,
-            self.relay if how in ("relay", "both") else None,
+            self.forward if how in ("relay", "both") else None,
         )
 
     def state(self):
@@ -132,7 +132,7 @@ def test_a_run_gives_the_same_result_as_its_packets_one_by_one(script, how):
         seen.append(party.state())
         states.append(seen)
     assert fast.frames == slow.frames
-    assert fast.relay.packets == slow.relay.packets
+    assert fast.forward.packets == slow.forward.packets
     assert states[0] == states[1]
 
 
@@ -151,7 +151,7 @@ def test_a_run_at_a_clock_of_8_khz_gives_the_same_result_and_is_as_fast(how, oct
             if number != 30:
                 party.receiver.receive(data, octets / 8000 * number)
     assert fast.frames == slow.frames
-    assert fast.relay.packets == slow.relay.packets
+    assert fast.forward.packets == slow.forward.packets
     assert fast.state() == slow.state()
     assert fast.slow < (30 if octets == 160 or how == "relay" else 101)
 
@@ -160,11 +160,11 @@ def test_a_run_at_a_clock_of_8_khz_gives_the_same_result_and_is_as_fast(how, oct
 def test_frames_can_be_requested_at_any_packet_of_a_run(asks_at):
     fast, slow = Party(), Party(runs=False)
     for party in (fast, slow):
-        party.relay.asks_at = asks_at
+        party.forward.asks_at = asks_at
         party.listen("relay")
         for number in range(80):
             party.receiver.receive(plain(number), 0.02 * number)
-    assert len(fast.relay.packets) == asks_at
+    assert len(fast.forward.packets) == asks_at
     assert fast.frames == slow.frames
     assert fast.frames[0][1] == 320 * (asks_at - 1)
     assert fast.state() == slow.state()
@@ -191,7 +191,7 @@ def test_runs_begin_too_after_a_relay_that_never_got_a_packet():
 
 def test_sizes_of_packets_are_noted_when_frames_are_requested_within_a_run():
     party = Party()
-    party.relay.asks_at = 10
+    party.forward.asks_at = 10
     party.listen("relay")
     for number in range(20):
         party.receiver.receive(plain(number), 0.02 * number)
@@ -205,12 +205,12 @@ def test_relayed_numbers_continue_at_the_newest_packet_after_a_late_one(after):
     party.listen("relay")
     for place, number in enumerate([0, 1, 3, 2, *range(4, 4 + after)]):
         party.receiver.receive(plain(number), 0.02 * place)
-    newest = party.relay.packets[-1][2]
+    newest = party.forward.packets[-1][2]
     party.listen("frames")
     party.receiver.receive(plain(4 + after), 0.6)
     party.listen("relay")
     party.receiver.receive(plain(5 + after), 0.62)
-    assert party.relay.packets[-1][2] == newest + 1
+    assert party.forward.packets[-1][2] == newest + 1
 
 
 def test_an_unexpected_packet_ends_a_run():

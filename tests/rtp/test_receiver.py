@@ -149,9 +149,9 @@ def test_a_new_ssrc_starts_a_new_timeline(party):
         party.hear(number)
     for number in range(5, 10):
         party.hear(number, ssrc=0x33333333, base=40_000)
-    timelines = [frame.timeline for frame in party.frames]
-    assert len(set(timelines[:5])) == len(set(timelines[5:])) == 1
-    assert timelines[0] != timelines[9]
+    epochs = [frame.epoch for frame in party.frames]
+    assert len(set(epochs[:5])) == len(set(epochs[5:])) == 1
+    assert epochs[0] != epochs[9]
     assert party.positions() == [0, 320, 640, 960, 1280] * 2
 
 
@@ -160,7 +160,7 @@ def test_stragglers_of_the_old_ssrc_do_not_restore_it(party):
     party.hear(1, ssrc=0x33333333)
     party.hear(1, now=0.021)
     party.hear(2, ssrc=0x33333333)
-    assert len({frame.timeline for frame in party.frames}) == 2
+    assert len({frame.epoch for frame in party.frames}) == 2
     assert party.received.late == 1
 
 

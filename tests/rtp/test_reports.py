@@ -133,7 +133,7 @@ def test_a_report_about_another_stream_is_ignored(party):
 
 def test_the_last_report_ends_with_bye(party):
     party.say(1)
-    party.session.report(1.0, WALL, goodbye=True)
+    party.session.report(1.0, WALL, bye=True)
     assert parse_compound(party.rtcp[0])[-1] == Bye((OURS,))
 
 

@@ -41,7 +41,7 @@ SILK = EncoderSettings(Application.VOIP, bitrate=24_000, complexity=5)
 class Tap:
     """Somebody who only listens, by the clock."""
 
-    steady = True
+    always_clocked = True
 
     def __init__(self):
         self.heard = []
@@ -56,10 +56,10 @@ class Tap:
 class Pair:
     """Two sessions on one bus: `ann` is spoken to by the test, `bob` transmits what she says."""
 
-    def __init__(self, bob=AUDIO, *, relays=True, payloads=PAYLOADS):
+    def __init__(self, bob=AUDIO, *, passthrough=True, payloads=PAYLOADS):
         self.payloads = payloads
-        self.ann = Party(relays=relays)
-        self.bob = Party(bob, relays=relays)
+        self.ann = Party(passthrough=passthrough)
+        self.bob = Party(bob, passthrough=passthrough)
         self.bus = Bus()
         for name, party in ((ANN, self.ann), (BOB, self.bob)):
             self.bus.join(name, party.session, party.session)
@@ -108,7 +108,7 @@ def test_packets_are_relayed_unchanged_under_our_sequence_numbers():
     assert pair.numbers() == list(range(20))
     assert pair.times() == list(range(20))
     assert [packet.marker for packet in pair.sent] == [True] + [False] * 19
-    assert pair.bus.path(BOB) is DeliveryPath.RELAY
+    assert pair.bus.path(BOB) is DeliveryPath.PASSTHROUGH
 
 
 def test_upstream_losses_stay_visible_downstream():
@@ -181,19 +181,19 @@ def test_beside_a_relay_packets_are_decoded_only_for_the_meter():
     pair.say(*range(50))
     received = pair.ann.received
     assert (received.packets, received.frames, received.lost) == (50, 0, 0)
-    assert pair.bob.sent.relayed_packets == pair.bob.sent.packets == 50
+    assert pair.bob.sent.forwarded_packets == pair.bob.sent.packets == 50
     assert pair.bob.sent.bytes == received.bytes
 
 
 @pytest.mark.parametrize("settings", [None, SILK])
 def test_levels_are_reported_while_packets_are_relayed(settings):
     payloads = PAYLOADS if settings is None else encoded(settings)
-    relayed, decoded = Pair(payloads=payloads), Pair(relays=False, payloads=payloads)
-    for pair in (relayed, decoded):
+    forwarded, decoded = Pair(payloads=payloads), Pair(passthrough=False, payloads=payloads)
+    for pair in (forwarded, decoded):
         pair.say(*range(90))
     level = decoded.ann.received.level_dbov
-    assert relayed.ann.received.level_dbov == pytest.approx(level, abs=3)
-    assert relayed.bob.sent.level_dbov == pytest.approx(level, abs=3)
+    assert forwarded.ann.received.level_dbov == pytest.approx(level, abs=3)
+    assert forwarded.bob.sent.level_dbov == pytest.approx(level, abs=3)
 
 
 def test_silence_is_reported_while_packets_are_relayed():
@@ -231,10 +231,10 @@ def test_a_peer_that_does_not_receive_is_sent_nothing():
 
 
 def test_relay_can_be_turned_off():
-    pair = Pair(relays=False)
+    pair = Pair(passthrough=False)
     pair.say(*range(5))
     assert pair.bus.path(BOB) is DeliveryPath.PCM
-    assert pair.bob.sent.relayed_packets == 0
+    assert pair.bob.sent.forwarded_packets == 0
     assert len(pair.sent) == 5
 
 
@@ -264,7 +264,7 @@ def test_no_sequence_number_is_used_twice_when_sources_change():
     assert numbers == sorted(set(numbers))
     stamps = [packet.timestamp for packet in pair.sent]
     assert stamps == sorted(set(stamps))
-    assert 0 < pair.bob.sent.relayed_packets < len(numbers)
+    assert 0 < pair.bob.sent.forwarded_packets < len(numbers)
 
 
 def test_seconds_after_frames_were_needed_packets_are_relayed_again():
@@ -277,7 +277,7 @@ def test_seconds_after_frames_were_needed_packets_are_relayed_again():
         roads.append(pair.bus.path(BOB))
     back = round((0.01 + RETURN_SECONDS + PAUSE_SECONDS) / 0.02)
     assert roads[: back - 1] == [DeliveryPath.PCM] * (back - 1)
-    assert set(roads[back:]) == {DeliveryPath.RELAY}
+    assert set(roads[back:]) == {DeliveryPath.PASSTHROUGH}
     assert pair.numbers() == pair.times() == list(range(399))
     assert pair.sent[380].payload == PAYLOADS[381 % len(PAYLOADS)]
 
@@ -298,16 +298,16 @@ def test_after_a_mute_packets_are_relayed_again():
 def test_frames_after_a_relay_are_as_loud_as_if_there_had_never_been_one(settings):
     speech = read_wav(SPEECH[0])[: 3 * 16_000].tobytes()
     payloads = encoded(settings, [speech[at : at + 640] for at in range(0, len(speech), 640)])
-    steady = Pair(relays=False, payloads=payloads)
-    steady.say(*range(140))
-    expected = levels(steady.sent)
+    continuous = Pair(passthrough=False, payloads=payloads)
+    continuous.say(*range(140))
+    expected = levels(continuous.sent)
     off = []
     for turn in range(40, 130, 3):
         turned = Pair(payloads=payloads)
         turned.say(*range(turn))
         turned.bob.session.renegotiate(dataclasses.replace(AUDIO, maxptime=10))
         turned.say(*range(turn, turn + 5))
-        assert turned.bob.sent.relayed_packets == turn
+        assert turned.bob.sent.forwarded_packets == turn
         if expected[turn - 1] > 40:
             off.append((levels(turned.sent) - expected[: turn + 5])[turn:])
     assert len(off) > 10
@@ -366,7 +366,7 @@ def test_a_relayed_source_is_reported_the_greater_loss():
 
 
 def test_a_transcoded_source_is_reported_its_own_loss():
-    pair = Pair(relays=False)
+    pair = Pair(passthrough=False)
     pair.say(0)
     block = ReportBlock(ssrc=OURS, fraction_lost=25, packets_lost=9, highest_sequence=1, jitter=0)
     pair.bob.session.receive_rtcp(serialize([ReceiverReport(THEIRS, (block,))]), 0.5)
@@ -382,7 +382,7 @@ def test_packets_are_relayed_to_a_reloaded_page():
     pair.say(2, 3)
     assert [packet.sequence for packet in pair.sent[2:]] == [5, 6]
     assert [packet.timestamp for packet in pair.sent[2:]] == [70_000, 70_960]
-    assert pair.bob.sent.relayed_packets == 4
+    assert pair.bob.sent.forwarded_packets == 4
 
 
 def test_frames_and_packets_share_one_timeline():

@@ -1,4 +1,4 @@
-"""In-band FEC towards a peer that loses packets, and the node's rung."""
+"""In-band FEC towards a peer that loses packets, and the node's encoder level."""
 
 import dataclasses
 
@@ -7,6 +7,7 @@ import pytest
 from bridge.audio.codec.encoder_level import EncoderBudget, EncoderLevel
 from bridge.audio.codec.opus_packet import has_fec
 from bridge.audio.frame import FRAME_BYTES, Frame
+from bridge.rtp.config import SessionConfig
 from bridge.rtp.session import RtpSession
 from bridge.wire.rtp.rtcp import ReceiverReport, ReportBlock, serialize
 from bridge.wire.rtp.stream import StreamStart
@@ -28,15 +29,12 @@ class Talk:
         self.now = 0.0
         self.frame = 0
         self.session = RtpSession(
-            opus=OPUS,
+            SessionConfig(OPUS, self.encoder_budget),
             audio=audio,
             start=StreamStart(OURS, 1, 1),
             cname="bridge",
-            transmit=lambda data: None,
-            transmit_rtcp=lambda data: None,
             on_digit=lambda digit: None,
             schedule_tick=lambda seconds: None,
-            encoder_budget=self.encoder_budget,
             discarded={},
         )
         self.connected = Connected(self.session, OPUS, lambda data: None)

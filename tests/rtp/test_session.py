@@ -99,7 +99,7 @@ def test_a_peer_that_sends_again_starts_a_new_timeline(party):
     party.session.renegotiate(AUDIO)
     party.hear(2)
     assert party.positions() == [0, 0]
-    assert party.frames[0].timeline != party.frames[1].timeline
+    assert party.frames[0].epoch != party.frames[1].epoch
 
 
 def test_renegotiation_does_not_disturb_the_audio(party):
@@ -119,7 +119,7 @@ def test_a_reloaded_page_gets_new_streams_and_keeps_the_totals(party):
     packets = party.packets
     assert [packet.ssrc for packet in packets] == [OURS, OURS, 77, 77]
     assert [packet.sequence for packet in packets[2:]] == [5, 6]
-    assert party.frames[0].timeline != party.frames[1].timeline
+    assert party.frames[0].epoch != party.frames[1].epoch
     assert (party.sent.packets, party.received.packets) == (4, 2)
 
 
@@ -159,8 +159,8 @@ def test_positions_rise_within_each_timeline(packets):
     ends: dict[object, int] = {}
     for frame in party.frames:
         assert len(frame.pcm) == 640
-        assert frame.pts >= ends.get(frame.timeline, 0)
-        ends[frame.timeline] = frame.pts + 320
+        assert frame.pts >= ends.get(frame.epoch, 0)
+        ends[frame.epoch] = frame.pts + 320
     unknown = party.session.statistics().discarded.get("unknown_payload", 0)
     assert party.received.packets + unknown == len(packets)
     assert party.received.frames == len(party.frames)

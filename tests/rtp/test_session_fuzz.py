@@ -146,7 +146,7 @@ def feed(party, arrivals):
             party.session.tick(now)
         else:
             party.session.report(now, WALL + now)
-    party.session.report(now, WALL + now, goodbye=True)
+    party.session.report(now, WALL + now, bye=True)
     return now
 
 
@@ -166,20 +166,20 @@ def test_arbitrary_packets_raise_nothing_and_frames_are_complete(arrivals):
     assert (statistics.round_trip_seconds or 0.0) <= 60
     ends: dict[object, int] = {}
     for frame in party.frames:
-        assert frame.pts >= ends.get(frame.timeline, 0)
-        ends[frame.timeline] = frame.pts + 320
+        assert frame.pts >= ends.get(frame.epoch, 0)
+        ends[frame.epoch] = frame.pts + 320
 
 
 @settings(max_examples=examples(100), deadline=None)
 @given(st.lists(wire, max_size=40), st.booleans())
 def test_arbitrary_packets_raise_nothing_while_relaying(arrivals, heard):
     party = Party(EVERYTHING)
-    relay = Listener()
-    party.session.attach(party._take if heard else None, relay)
+    forward = Listener()
+    party.session.attach(party.take if heard else None, forward)
     feed(party, arrivals)
-    party.session.attach(party._take)
+    party.session.attach(party.take)
     party.hear(0, now=200_000_000.0, ssrc=0x777)
-    assert relay.taken <= 17 * len(arrivals)
+    assert forward.taken <= 17 * len(arrivals)
 
 
 @settings(max_examples=examples(50), deadline=None)
@@ -192,7 +192,7 @@ def test_a_hostile_page_leaves_nothing_to_the_next_one(arrivals, sequence):
     for number in range(5):
         party.hear(number, now=now + 10 + 0.02 * number, base=sequence, ssrc=0x888)
     assert party.positions() == [320 * number for number in range(5)]
-    assert len({frame.timeline for frame in party.frames}) == 1
+    assert len({frame.epoch for frame in party.frames}) == 1
 
 
 def size(thing, seen):

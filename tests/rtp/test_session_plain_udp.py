@@ -8,6 +8,7 @@ import pytest
 
 from bridge.audio.codec.encoder_level import EncoderBudget
 from bridge.audio.frame import Frame
+from bridge.rtp.config import SessionConfig
 from bridge.rtp.session import RtpSession
 from bridge.wire.rtp.stream import StreamStart
 from tests.support.packets.rtp_party import AUDIO, OPUS, VOICE, WALL, correlation
@@ -29,17 +30,15 @@ class UdpParty:
         self.frames: list[Frame] = []
         self.digits: list[str] = []
         self.session = RtpSession(
-            opus=OPUS,
+            SessionConfig(OPUS, EncoderBudget()),
             audio=AUDIO,
             start=StreamStart(ssrc, sequence=1, timestamp=0),
             cname=str(ssrc),
-            transmit=self._send,
-            transmit_rtcp=self._send,
             on_digit=self.digits.append,
             schedule_tick=lambda _seconds: None,
-            encoder_budget=EncoderBudget(),
             discarded={},
         )
+        self.session.set_transmit(self._send, self._send)
         self.session.attach(lambda frame, _now: self.frames.append(frame))
 
     def _send(self, packet: bytes) -> None:

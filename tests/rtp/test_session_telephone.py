@@ -75,7 +75,7 @@ def test_what_is_received_is_what_was_said_across_wraps_of_its_numbers(codec):
     party = Party(telephone(codec))
     hear(party, payloads(codec), kind=codec.payload_type)
     assert party.positions() == [320 * number for number in range(100)]
-    assert len({frame.timeline for frame in party.frames}) == 1
+    assert len({frame.epoch for frame in party.frames}) == 1
     heard = b"".join(pcm(party.frames))[2 * DELAYS[codec] :]
     assert correlation([b"".join(VOICE)[: len(heard)]], [heard]) > 0.99
     received = party.received
@@ -132,7 +132,7 @@ def test_packets_are_as_long_as_the_peer_wants_them(ptime, maxptime, octets):
 
 
 def test_a_steady_stream_with_long_packets_has_neither_gap_nor_overlap():
-    party = Party(telephone(PCMU, ptime=40), steady=True)
+    party = Party(telephone(PCMU, ptime=40), continuous=True)
     party.session.start_sending(0.0)
     for number in range(1, 100):
         now = 0.02 * number
@@ -147,7 +147,7 @@ def test_a_steady_stream_with_long_packets_has_neither_gap_nor_overlap():
 
 
 def test_a_steady_stream_is_silence_until_somebody_speaks():
-    party = Party(telephone(PCMA), steady=True)
+    party = Party(telephone(PCMA), continuous=True)
     party.session.start_sending(0.0)
     for number in range(1, 20):
         party.session.tick(0.02 * number)
@@ -301,7 +301,7 @@ def test_packets_are_relayed_between_equal_codecs(codec):
     ann, bob = Party(telephone(codec)), Party(telephone(codec))
     bus = joined(ann, bob)
     hear(ann, payloads(codec), kind=codec.payload_type, lost={40})
-    assert bus.path(BOB) is DeliveryPath.RELAY
+    assert bus.path(BOB) is DeliveryPath.PASSTHROUGH
     assert [packet.payload for packet in bob.packets] == [
         payload for number, payload in enumerate(payloads(codec)) if number != 40
     ]
@@ -325,7 +325,7 @@ def test_audio_passes_as_frames_at_once_between_different_codecs(one, other):
     else:
         hear(ann, payloads(one.codec, 50), kind=one.payload_type)
     assert bus.path(BOB) is DeliveryPath.PCM
-    assert bob.sent.relayed_packets == 0
+    assert bob.sent.forwarded_packets == 0
     assert len(bob.rtp) == 50
 
 
@@ -340,8 +340,8 @@ def test_a_change_of_the_codec_turns_a_relay_into_frames():
     assert bus.path(BOB) is DeliveryPath.PCM
     assert {packet.payload_type for packet in bob.packets} == {0}
     assert len(bob.packets) == 60
-    assert bob.sent.relayed_packets == 30
+    assert bob.sent.forwarded_packets == 30
     ann.session.renegotiate(dataclasses.replace(telephone(PCMU)))
     bus.route({ANN: frozenset({BOB}), BOB: frozenset({ANN})}, 100.0)
     hear(ann, payloads(PCMU, 10), sequence=60, timestamp=160 * 60)
-    assert bus.path(BOB) is DeliveryPath.RELAY
+    assert bus.path(BOB) is DeliveryPath.PASSTHROUGH

@@ -110,7 +110,7 @@ def test_a_sender_whose_clock_drifts_loses_nothing(drift):
     received = party.received
     assert len(heard) == len(said)
     assert (received.lost, received.late, received.concealed_frames) == (0, 0, 0)
-    assert len({frame.timeline for frame in party.frames}) == 1
+    assert len({frame.epoch for frame in party.frames}) == 1
 
 
 @pytest.mark.long

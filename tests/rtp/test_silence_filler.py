@@ -20,7 +20,7 @@ class Stream:
 
     def tick(self, now):
         before = len(self.silence)
-        self.silence += [(self.filler.timeline, place) for place in self.filler.due(now)]
+        self.silence += [(self.filler.epoch, place) for place in self.filler.due(now)]
         return len(self.silence) - before
 
     def beats(self, first, last):
@@ -31,7 +31,7 @@ def test_the_first_packet_is_due_at_once_and_one_every_20_ms_after_it():
     stream = Stream()
     assert stream.beats(0, 100) == [1] * 100
     assert [place for _, place in stream.silence] == [320 * n for n in range(100)]
-    assert len({timeline for timeline, _ in stream.silence}) == 1
+    assert len({epoch for epoch, _ in stream.silence}) == 1
 
 
 def test_nothing_is_due_while_audio_is_sent():
@@ -69,8 +69,8 @@ def test_each_run_of_silence_has_a_timeline_of_its_own():
     stream.beats(0, 3)
     stream.speak(0.06)
     stream.beats(3, 20)
-    timelines = {timeline for timeline, _ in stream.silence}
-    assert len(timelines) == 2
+    epochs = {epoch for epoch, _ in stream.silence}
+    assert len(epochs) == 2
     assert [place for _, place in stream.silence][:4] == [0, 320, 640, 0]
 
 
@@ -114,6 +114,6 @@ def test_positions_of_a_run_only_grow(steps):
             stream.speak(now, count=spoken)
         assert stream.tick(now) <= MAX_CATCH_UP
     last: dict[object, int] = {}
-    for timeline, place in stream.silence:
-        assert place > last.get(timeline, -1)
-        last[timeline] = place
+    for epoch, place in stream.silence:
+        assert place > last.get(epoch, -1)
+        last[epoch] = place

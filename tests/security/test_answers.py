@@ -46,7 +46,7 @@ async def test_the_head_of_an_event_stream_has_no_body_and_ends(client, path):
 FACES = {
     "/nothing": lambda body: body["code"] == 404,
     "/api/v1/nothing": lambda body: body["error"]["code"] == "not_found",
-    "/v1/nothing": lambda body: "nothing at this path" in body["error"],
+    "/v1/nothing": lambda body: "no such route" in body["error"],
     "/v1/call/1/nothing": lambda body: body["success"] is False and body["error"] is True,
 }
 

@@ -5,11 +5,11 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
+from bridge.call.recording import Written, parts_of
 from bridge.errors import StoreFailed
-from bridge.http import object_store
-from bridge.http.object_store import PIECE_BYTES, Account, Bucket
-from bridge.media.recording.files import parts_of
+from bridge.http.object_store import PIECE_BYTES, Bucket
 from bridge.media.recording.live_parts import assemble
+from bridge.settings.recording import S3
 from tests.support.servers.part_store import PartShelf
 
 HEAD = b'HTTP/1.1 200 OK\r\nLast-Modified: Tue, 21 Oct 2025 07:28:00 GMT\r\nETag: "x"\r\n'
@@ -52,7 +52,10 @@ async def serving(answer, host="127.0.0.1"):
 @asynccontextmanager
 async def bucket_of(store, seconds=30.0):
     async with serving(store) as url:
-        yield Bucket(Account("b", "us-east-1", url, "key", "secret"), request_seconds=seconds)
+        yield Bucket(
+            S3(bucket="b", endpoint=url, access_key="key", secret_key="secret"),
+            request_seconds=seconds,
+        )
 
 
 async def read(bucket):
@@ -105,10 +108,9 @@ def listing(inside: bytes, before: bytes = b"") -> bytes:
     return sized(before + b"<ListBucketResult>" + inside + b"</ListBucketResult>")
 
 
-async def test_a_list_without_an_end_is_an_error(monkeypatch):
-    monkeypatch.setattr(object_store, "MAX_LISTED", 100)
+async def test_a_list_without_an_end_is_an_error():
     more = b"<IsTruncated>true</IsTruncated><NextContinuationToken>t</NextContinuationToken>"
-    async with bucket_of(Store(listing(more + ENTRY * 20))) as bucket:
+    async with bucket_of(Store(listing(more + ENTRY * 1000))) as bucket:
         with pytest.raises(StoreFailed, match="too many objects"):
             await bucket.list("p/")
 
@@ -178,5 +180,5 @@ async def test_a_part_whose_number_no_recording_has_makes_no_huge_file(tmp_path)
     for number in (0, 99_999_999_999):
         await store.put_bytes(f"{parts_of('rec_1')}{number:05d}", b"ab")
     path = tmp_path / "a.wav"
-    assert await assemble(store, "rec_1", path) == 2
+    assert await assemble(store, "rec_1", path) == Written(46, 2 / 32_000)
     assert path.stat().st_size == 46

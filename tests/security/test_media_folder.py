@@ -98,7 +98,7 @@ async def test_what_an_earlier_version_recorded_for_one_line_is_not_shared(tmp_p
         old = tmp_path / "files" / "calls" / "a.wav"
         old.parent.mkdir(parents=True)
         (tmp_path / "files" / "lines" / "theirs" / "a.wav").rename(old)
-        database = client.bridge.services.database
+        database = client.bridge.events.database
         moved = "UPDATE recordings SET key = 'files/calls/a.wav' WHERE call_id = ?"
         await database.run(lambda db: db.execute(moved, (call_id,)).rowcount)
         for headers, expected in ((THEIRS, 200), (MINE, 404)):

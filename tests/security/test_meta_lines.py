@@ -106,6 +106,6 @@ async def test_a_flood_of_strange_events_of_one_line_drops_nothing_of_another(wo
     await graph.tell({"metadata": {"phone_number_id": NUMBER_ID}, "statuses": [early]})
     strange = [early | {"id": f"wacid.{number}"} for number in range(HELD_CALLS + 10)]
     assert await post(client, {"metadata": METADATA, "statuses": strange}) == 200
-    inboxes = client.bridge.services.cloud.calls.inboxes
+    inboxes = client.bridge.lines.cloud.calls.inboxes
     assert [event.wacid for event in inboxes["victim"].held()] == ["wacid.EARLY"]
     assert len(inboxes["attacker"].held()) == HELD_CALLS

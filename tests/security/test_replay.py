@@ -54,7 +54,7 @@ def cost(connection, work) -> int:
 
 async def test_all_dead_deliveries_are_replayed_a_page_in_each_work():
     async with running() as client:
-        database = client.bridge.services.database
+        database = client.bridge.events.database
         await database.run(lambda connection: fill(connection, MANY))
         await database.run(give_up)
         assert await client.data("/events/replay", {}) == {"replayed": MANY}
@@ -62,7 +62,7 @@ async def test_all_dead_deliveries_are_replayed_a_page_in_each_work():
 
 async def test_chosen_deliveries_are_replayed_wherever_they_are():
     async with running() as client:
-        database = client.bridge.services.database
+        database = client.bridge.events.database
         await database.run(lambda connection: fill(connection, MANY))
         await database.run(give_up)
         dead = await database.run(lambda c: c.execute("SELECT seq FROM deliveries").fetchall())
@@ -96,5 +96,5 @@ async def test_a_work_takes_no_longer_where_more_waits(what):
         return costs
 
     async with running() as client:
-        few, many = await client.bridge.services.database.run(measure)
+        few, many = await client.bridge.events.database.run(measure)
     assert many <= 1.5 * few + 5

@@ -15,7 +15,7 @@ from tests.support.inprocess import KEY, free_udp_ports, running, settings
 from tests.support.packets.offers import offer as sdp_offer
 from tests.support.sound.wav import wav_file
 from tests.support.two_nodes import two_nodes
-from tests.support.waiting import until
+from tests.support.waiting import until, until_answer
 
 OTHER = {"token": "another-lines-key"}
 LINES = {"demo": Line(keys=["demo"]), "other": Line(keys=[OTHER["token"]])}
@@ -46,9 +46,11 @@ async def play(client, call_id, headers) -> int:
 
 async def played_soon(client, call_id, headers) -> None:
     """Play as soon as the decoder that was paused has gone."""
-    async with asyncio.timeout(5):
-        while await play(client, call_id, headers) != 200:
-            await asyncio.sleep(0.05)
+
+    async def plays():
+        return await play(client, call_id, headers) == 200
+
+    await until_answer(plays)
 
 
 async def test_a_line_that_takes_all_calls_leaves_the_last_fifth_to_one_that_has_none():
@@ -112,7 +114,7 @@ async def test_a_line_that_sends_many_large_requests_holds_up_itself_alone():
         for _ in range(2):
             await stack.enter_async_context(unfinished_upload(port))
 
-        await until(lambda: client.bridge.services.large_bodies.in_progress[LineName("demo")] == 2)
+        await until(lambda: client.bridge.access.large_bodies.in_progress[LineName("demo")] == 2)
         more = KEY | {"Content-Length": "1000000"}
         third, _, _ = await typed(port, "POST", "/call/play", headers=more)
         other = (await client.post("/call/play", body, headers=OTHER)).status

@@ -74,7 +74,7 @@ def runner_of(client, call_id: str):
 
 
 def legs_of(client, call_id: str) -> set[str]:
-    return {str(leg_id) for leg_id in runner_of(client, call_id).machine.legs}
+    return {str(leg_id) for leg_id in runner_of(client, call_id).machine.legs.records}
 
 
 async def test_a_far_partys_token_does_not_join_as_near(client, call_id):
@@ -89,7 +89,7 @@ async def test_a_ticket_joins_as_the_party_that_it_is_for_where_the_offer_names_
 ):
     guest = await as_party(client, call_id, "guest")
     leg_id = await joined(client, call_id, guest)
-    assert runner_of(client, call_id).machine.legs[LegId(leg_id)].role.party == "far"
+    assert runner_of(client, call_id).machine.legs.records[LegId(leg_id)].role.party == "far"
 
 
 @pytest.mark.parametrize("whose", ["agent", "key"])
@@ -178,7 +178,7 @@ async def test_only_who_was_invited_takes_the_place_of_the_near_parties(client, 
 def tell_secrets(client, call_id: str) -> None:
     """Have happen to the call what belongs to its near side only."""
     runner = runner_of(client, call_id)
-    log = client.bridge.services.events
+    log = client.bridge.events.log
     for kind, data in {
         "transcript": {"role": "caller", "text": "my account is 4711#0815"},
         "recording.ready": {"mediaKey": "rec/1.wav"},

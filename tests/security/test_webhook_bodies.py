@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pytest
 
 from bridge.api.lines import cloud
-from bridge.api.server import dropped_bodies
+from bridge.api.server import reads
 from bridge.settings.model import Limits
 from bridge.wire.cloud import SIGNATURE_HEADER, signature
 from tests.calls.whatsapp.test_cloud import world
@@ -34,7 +34,7 @@ async def posting(client, length, headers):
 
 
 async def status(reader):
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(15):
         return int((await reader.readuntil(b"\r\n")).split()[1])
 
 
@@ -48,8 +48,8 @@ async def test_a_body_that_says_it_is_too_large_is_not_waited_for():
         assert await status(reader) == 413
 
 
-async def test_a_body_that_does_not_come_is_given_up(monkeypatch):
-    monkeypatch.setattr("bridge.app.services.BODY_SECONDS", 0.2)
+@pytest.mark.virtual_time
+async def test_a_body_that_does_not_come_is_given_up():
     async with world() as meta, posting(meta.client, 1000, SIGNED) as reader:
         assert await status(reader) == 408
 
@@ -70,7 +70,7 @@ async def test_slow_strangers_give_way_to_meta():
 
 async def test_all_that_meta_sends_at_once_from_one_address_is_taken():
     async with world() as meta, AsyncExitStack() as stack:
-        for _ in range(Limits().stranger_requests + 1):
+        for _ in range(Limits().unauthenticated_requests + 1):
             await stack.enter_async_context(posting(meta.client, 1000, SIGNED))
         answer = await meta.client.http.post(
             PATH, data=EMPTY, headers={SIGNATURE_HEADER: signature(EMPTY, SECRET)}
@@ -78,15 +78,15 @@ async def test_all_that_meta_sends_at_once_from_one_address_is_taken():
         assert answer.status == 200
 
 
+@pytest.mark.virtual_time
 async def test_the_memory_of_a_body_that_nobody_signed_is_given_back(monkeypatch):
     trimmed: list[bool] = []
-    monkeypatch.setattr(dropped_bodies, "CHECK_SECONDS", 0.01)
-    monkeypatch.setattr(dropped_bodies, "WORTH_BYTES", len(EMPTY))
-    monkeypatch.setattr(dropped_bodies, "trim", lambda: trimmed.append(True))
+    monkeypatch.setattr(reads, "WORTH_BYTES", len(EMPTY))
+    monkeypatch.setattr(reads, "trim", lambda: trimmed.append(True))
     async with world() as meta:
         answer = await meta.client.http.post(PATH, data=EMPTY, headers=SIGNED)
         assert answer.status == 401
-        await until(lambda: trimmed)
+        await until(lambda: trimmed, timeout=2 * reads.CHECK_SECONDS)
 
 
 @pytest.mark.parametrize("headers", [{}, SIGNED])

@@ -3,8 +3,9 @@
 import pytest
 
 from bridge.errors import SettingsError
-from bridge.settings.environment import origin, place
+from bridge.settings.environment import place
 from bridge.settings.model import Settings, load, read
+from bridge.settings.tree import origin
 
 
 @pytest.fixture

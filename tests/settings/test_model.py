@@ -190,7 +190,7 @@ def test_a_number_below_its_lower_bound_is_refused_with_its_key(key):
     [
         ("calls", "0"),
         ("connections", "0"),
-        ("stranger_requests", "0"),
+        ("unauthenticated_requests", "0"),
         ("ring_seconds", "0"),
         ("call_seconds", "0"),
         ("kept_seconds", "nan"),
@@ -366,8 +366,8 @@ def test_name_servers_may_have_a_port():
         "end_seconds = 0",
         "talk_seconds = -1.0",
         "stt_seconds = nan",
-        "voices = -1",
-        "nudges = -1",
+        "voice_detectors = -1",
+        "no_input_prompts = -1",
         "filler_seconds = -0.1",
         "sound_bytes = 0",
     ],
@@ -383,4 +383,4 @@ def test_a_line_can_have_an_agent_of_its_own(written):
     text = "[lines.sales]\nkeys = ['k']\n[lines.sales.agent]\nnudge = 'Hallo?'\n"
     agent = load({}, written(text)).lines["sales"].agent
     assert agent is not None
-    assert agent.nudge == "Hallo?"
+    assert agent.no_input_prompt == "Hallo?"

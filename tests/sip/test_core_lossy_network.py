@@ -28,9 +28,9 @@ def parties(seed, network, **options):
 
 def answer_offers(party, output):
     if isinstance(getattr(output, "event", None), Offered):
-        party.core.answer(output.dialog, ANSWER, party.network.now)
+        party.core.call(output.dialog).answer(ANSWER, party.network.now)
     if isinstance(getattr(output, "event", None), TransferRequested):
-        party.core.notify_transfer(output.dialog, 200, party.network.now)
+        party.core.call(output.dialog).notify_transfer(200, party.network.now)
 
 
 def lossy(network, seed, loss):

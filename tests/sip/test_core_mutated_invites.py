@@ -74,8 +74,8 @@ def attack(number, seed, realm=""):
         core.tick(n * 0.01)
         for output in core.take_output():
             dialog = getattr(output, "dialog", None)
-            if dialog:
-                core.refuse(dialog, 486, n * 0.01)
+            if dialog and (call := core.call(dialog)):
+                call.refuse(486, n * 0.01)
         core.take_output()
     end = number * 0.01
     for second in range(70):

@@ -6,7 +6,7 @@ from bridge.sip.boundary import Target
 from bridge.sip.dialog import contact_uri, next_hop, record_route
 from bridge.sip.message.values import Uri
 from tests.support.sip.sip_pair import established
-from tests.support.sip.sip_text import invite, read, send
+from tests.support.sip.sip_text import in_dialog, invite, read, send
 
 PUBLIC = Target("udp", "8.8.8.8", 40000, 2)
 PRIVATE = Target("udp", "10.0.0.5", 5060)
@@ -64,5 +64,7 @@ def test_routes_of_the_caller_are_kept_in_order_by_the_called():
     network.inject(asked, b.source, b)
     b.say("answer", b.dialog, "v=0\r\n")
     assert b.of(200)[-1].headers.all("record-route") == read(asked).headers.all("record-route")
-    dialog = b.core._calls[b.dialog].session.dialog
-    assert dialog.routes == ["<sip:192.0.2.50;lr>", "<sip:192.0.2.51;lr>"]
+    network.inject(in_dialog(b, b.dialog, "ACK", 1), b.source, b)
+    b.say("hang_up", b.dialog)
+    routes = ["<sip:192.0.2.50;lr>", "<sip:192.0.2.51;lr>"]
+    assert b.of("BYE")[0].headers.all("route") == routes

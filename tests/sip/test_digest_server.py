@@ -6,7 +6,13 @@ import pytest
 
 from bridge.sip.boundary import Challenge, Credentials
 from bridge.sip.digest import DigestClient, digest_parameters, digest_response, hashed
-from bridge.sip.digest_server import MAX_FAILURES, DigestServer, Verdict
+from bridge.sip.digest_server import (
+    MAX_ADDRESSES,
+    MAX_FAILURES,
+    MAX_USED,
+    DigestDecision,
+    DigestServer,
+)
 from tests.support.sip.sip_text import invite, read, request
 
 HOST = "198.51.100.7"
@@ -21,9 +27,11 @@ def server():
     return DigestServer(b"s" * 32, ha1)
 
 
-def login(digest, now=0.0, *, username="anna", password="secret", challenge=TRUNK, **changed):
+def login(
+    digest, now=0.0, *, host=HOST, username="anna", password="secret", challenge=TRUNK, **changed
+):
     client = DigestClient(Credentials(username, password), random.Random(now).randbytes)
-    fields = [value for _, value in digest.challenges(challenge, HOST, now)]
+    fields = [value for _, value in digest.challenges(challenge, host, now)]
     response = request(start="SIP/2.0 401 x", WWW_Authenticate=fields)
     assert client.challenged(read(response), {})
     asked = read(invite())
@@ -38,27 +46,27 @@ def login(digest, now=0.0, *, username="anna", password="secret", challenge=TRUN
 def test_right_credentials(algorithms):
     challenge, digest = Challenge("trunk", algorithms), server()
     asked = login(digest, challenge=challenge)
-    assert digest.check(asked, challenge, HOST, 1.0) == (Verdict.RIGHT, "anna")
+    assert digest.check(asked, challenge, HOST, 1.0) == (DigestDecision.RIGHT, "anna")
 
 
 def test_credentials_are_good_once():
     digest = server()
     asked = login(digest)
     digest.check(asked, TRUNK, HOST, 1.0)
-    assert digest.check(asked, TRUNK, HOST, 1.0)[0] is Verdict.STALE
+    assert digest.check(asked, TRUNK, HOST, 1.0)[0] is DigestDecision.STALE
 
 
 def test_an_old_nonce_is_stale_and_not_wrong():
     digest = server()
-    assert digest.check(login(digest), TRUNK, HOST, 300.0)[0] is Verdict.STALE
+    assert digest.check(login(digest), TRUNK, HOST, 300.0)[0] is DigestDecision.STALE
     assert "stale=true" in digest.challenges(TRUNK, HOST, 0.0, stale=True)[0][1]
 
 
 def test_a_nonce_belongs_to_its_source_and_to_us():
     digest = server()
     asked = login(digest)
-    assert digest.check(asked, TRUNK, "203.0.113.1", 1.0)[0] is Verdict.STALE
-    assert DigestServer(b"t" * 32, ha1).check(asked, TRUNK, HOST, 1.0)[0] is Verdict.STALE
+    assert digest.check(asked, TRUNK, "203.0.113.1", 1.0)[0] is DigestDecision.STALE
+    assert DigestServer(b"t" * 32, ha1).check(asked, TRUNK, HOST, 1.0)[0] is DigestDecision.STALE
 
 
 @pytest.mark.parametrize(
@@ -74,7 +82,7 @@ def test_a_nonce_belongs_to_its_source_and_to_us():
 )
 def test_wrong_credentials(given):
     digest = server()
-    assert digest.check(login(digest, **given), TRUNK, HOST, 1.0)[0] is Verdict.WRONG
+    assert digest.check(login(digest, **given), TRUNK, HOST, 1.0)[0] is DigestDecision.WRONG
 
 
 @pytest.mark.parametrize(
@@ -89,13 +97,15 @@ def test_a_nonce_count_that_is_no_hexadecimal_number_is_wrong(count):
     right = digest_response("SHA-256", ha1("trunk", "anna", "SHA-256"), "INVITE", given)
     fields = {name: f'"{value}"' for name, value in (given | {"response": right}).items()}
     asked.headers.put("authorization", "Digest " + ", ".join(f"{n}={v}" for n, v in fields.items()))
-    assert digest.check(asked, TRUNK, HOST, 1.0)[0] is Verdict.WRONG
+    assert digest.check(asked, TRUNK, HOST, 1.0)[0] is DigestDecision.WRONG
 
 
 def test_an_algorithm_that_was_not_offered_is_wrong():
     digest = server()
     asked = login(digest, challenge=Challenge("trunk", ("MD5",)))
-    assert digest.check(asked, Challenge("trunk", ("SHA-256",)), HOST, 1.0)[0] is Verdict.WRONG
+    assert (
+        digest.check(asked, Challenge("trunk", ("SHA-256",)), HOST, 1.0)[0] is DigestDecision.WRONG
+    )
 
 
 @pytest.mark.parametrize(
@@ -111,7 +121,10 @@ def test_an_algorithm_that_was_not_offered_is_wrong():
 def test_credentials_that_are_none_count_for_nothing(value):
     digest = server()
     asked = read(invite(Authorization=value))
-    assert digest.check(asked, TRUNK, HOST, 1.0)[0] in (Verdict.MISSING, Verdict.STALE)
+    assert digest.check(asked, TRUNK, HOST, 1.0)[0] in (
+        DigestDecision.MISSING,
+        DigestDecision.STALE,
+    )
     assert digest.delay(HOST, 1.0) == 0
 
 
@@ -134,11 +147,32 @@ def test_a_right_password_clears_the_count():
     assert digest.delay(HOST, 8) == 0
 
 
-def test_the_tables_have_an_end(monkeypatch):
-    monkeypatch.setattr("bridge.sip.digest_server.MAX_ADDRESSES", 10)
-    monkeypatch.setattr("bridge.sip.digest_server.MAX_USED", 10)
+def test_the_oldest_of_many_addresses_that_failed_is_forgotten():
     digest = server()
-    for n in range(50):
-        digest._failed(f"192.0.2.{n}", n)
-        digest._first_use({"nonce": "n", "nc": str(n)})
-    assert len(digest._failures) == len(digest._used) == 10
+    for host in (*[HOST] * MAX_FAILURES, *map(str, range(MAX_ADDRESSES - 1))):
+        digest.check(login(digest, host=host, password="x"), TRUNK, host, 0.0)
+    assert digest.delay(HOST, 1.0) > 0
+    digest.check(login(digest, host="another", password="x"), TRUNK, "another", 0.0)
+    assert digest.delay(HOST, 1.0) == 0
+
+
+def test_the_oldest_of_many_nonce_counts_is_forgotten():
+    digest, client = (
+        server(),
+        DigestClient(Credentials("anna", "secret"), random.Random(1).randbytes),
+    )
+    fields = [value for _, value in digest.challenges(TRUNK, HOST, 0.0)]
+    assert client.challenged(read(request(start="SIP/2.0 401 x", WWW_Authenticate=fields)), {})
+
+    def used():
+        asked = read(invite())
+        client.authorize(asked)
+        assert digest.check(asked, TRUNK, HOST, 1.0)[0] is DigestDecision.RIGHT
+        return asked
+
+    first = used()
+    for _ in range(MAX_USED - 1):
+        used()
+    assert digest.check(first, TRUNK, HOST, 1.0)[0] is DigestDecision.STALE
+    used()
+    assert digest.check(first, TRUNK, HOST, 1.0)[0] is DigestDecision.RIGHT

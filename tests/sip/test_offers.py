@@ -1,7 +1,7 @@
 """Offers in a dialog: re-INVITE and UPDATE, both ways, and when they cross."""
 
 from bridge.sip.events import Ended, OfferAnswered, Offered, OfferRefused
-from tests.support.sip.sip_pair import ANSWER, OFFER, established, pair
+from tests.support.sip.sip_pair import ANSWER, OFFER, Party, established, pair
 from tests.support.sip.sip_text import send
 
 HOLD = OFFER + "a=sendonly\r\n"
@@ -40,7 +40,7 @@ def test_offers_that_cross_are_both_refused_and_tried_again():
     network, a, b, ours, theirs = established()
     for party in (a, b):
         party.on_event = lambda p, o: (
-            p.core.answer(o.dialog, HELD, network.now)
+            p.core.call(o.dialog).answer(HELD, network.now)
             if isinstance(getattr(o, "event", None), Offered)
             else None
         )
@@ -110,7 +110,7 @@ def test_an_older_request_gets_500():
 
 def test_a_reoffer_to_a_vanished_dialog_ends_the_call():
     network, a, b, ours, _ = established()
-    b.core._calls.clear()
+    Party(network, b.host)  # started again
     a.say("reoffer", ours, HOLD)
     network.run(0.1)
     assert a.last(Ended).code == 408

@@ -4,6 +4,7 @@ import pytest
 
 from bridge.sip.boundary import Credentials, Target
 from bridge.sip.digest_server import MAX_FAILURES
+from bridge.sip.receiver import MAX_DELAYED
 from tests.support.sip.sip_pair import ANSWER, Policy, established, pair
 from tests.support.sip.sip_text import STRANGER, answer_to, invite, party, request
 
@@ -70,13 +71,12 @@ def test_too_many_wrong_passwords_are_answered_late_and_not_checked():
 
 
 def test_late_answers_do_not_pile_up(monkeypatch):
-    monkeypatch.setattr("bridge.sip.receiver.MAX_DELAYED", 3)
     to = party(policy=Policy(realm="trunk"))
     monkeypatch.setattr("bridge.sip.digest_server.DigestServer.delay", lambda *_: 5.0)
-    for number in range(10):
+    for number in range(MAX_DELAYED + 10):
         to.network.inject(invite(Call_ID=str(number)), STRANGER, to)
     to.network.run(6)
-    assert len(to.of(403)) == 3
+    assert len(to.of(403)) == MAX_DELAYED
     assert to.core.sizes["timers"] == 0
 
 

@@ -45,7 +45,7 @@ def test_a_call_takes_no_request_from_an_address_that_is_not_its_peers(method):
     assert to.core.counters.foreign == 1
     to.say("hang_up", to.dialog)
     assert to.of("BYE")
-    assert to.core._calls[to.dialog].session.dialog.flow == STRANGER
+    assert to.targets[-1] == STRANGER
 
 
 @pytest.mark.parametrize("method", REQUESTS)
@@ -95,7 +95,7 @@ def test_the_peer_may_open_its_connection_anew(transport):
     assert sent(to, within(to, "INFO"), again) == [200]
     assert sent(to, within(to, "BYE", 3), replace(again, host=SECOND.host)) == [481]
     to.say("hang_up", to.dialog)
-    assert to.core._calls[to.dialog].session.dialog.flow == again
+    assert to.targets[-1] == again
 
 
 def test_another_address_of_the_trunk_may_speak_and_another_trunks_may_not():

@@ -117,11 +117,10 @@ def test_info_without_a_digit(kind, body, code):
     assert "DigitSignalled" not in a.kinds()
 
 
-@pytest.mark.parametrize("plain", [False, True])
-def test_digits_are_sent_one_after_another(plain):
+def test_digits_are_sent_one_after_another():
     network, a, b, ours, _ = established()
     for digit in "1#A":
-        a.say("send_digit", ours, digit, 0.2, plain=plain)
+        a.say("send_digit", ours, digit, 0.2)
     assert len(a.of("INFO")) == 1
     network.run(0.2)
     assert [e.digit for _, e in b.events] == ["1", "#", "A"]

@@ -12,6 +12,7 @@ from scipy.signal import resample_poly
 
 from tests.stacks.program import pcm, serve, without_candidates
 from tests.support.peers.libwebrtc_peer import RATE, LibwebrtcPeer
+from tests.support.waiting import until
 
 POLICIES = {"bundled": "max-bundle", "balanced": "balanced", "separate": "max-compat"}
 
@@ -74,8 +75,7 @@ class Caller:
     async def press(self, digit: str) -> None:
         sender = self.peer.transceiver.sender.dtmf
         assert sender is not None
-        while not sender.can_insert_dtmf:
-            await asyncio.sleep(0.01)
+        await until(lambda: sender.can_insert_dtmf)
         sender.insert_dtmf(digit, 100, 50)
 
     async def hear(self, seconds: float) -> dict[str, Any]:

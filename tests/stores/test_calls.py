@@ -4,19 +4,19 @@ import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.call.diagnosis.diagnosis import Verdict
 from bridge.call.model import CallId, Direction, EndReason, LineName, State
-from bridge.call.record.ended_call import CallReport, EndedBy, pack
+from bridge.call.record.ended_call import CallReport
 from bridge.call.record.quality import LegQuality
-from bridge.call.record.search import CallEntry, CallSearch, entry_of
+from bridge.call.record.search import CallSearch
+from bridge.call.view import CallView, EndedBy
 from bridge.db.postgres import Postgres
 from bridge.stores import calls
-from bridge.stores.calls import EXAMINED, Place, Row
+from bridge.stores.calls import EXAMINED, Cursor, Row
 from tests.call.record.test_ended_call import LEG, RECORD, timeline
 from tests.support.databases import connected, in_memory
 from tests.support.examples import examples
@@ -31,7 +31,7 @@ SCORES = st.none() | st.sampled_from([1.5, 3.0, 4.2])
 TEXTS = st.sampled_from(["", "alice", "0100002", "X", "%", "000"])
 
 
-def entry(number=0, at=0, line="one", **more) -> CallEntry:
+def entry(number=0, at=0, line="one", **more) -> CallView:
     values = {
         "direction": Direction.OUTBOUND,
         "reason": EndReason.HANGUP,
@@ -42,7 +42,7 @@ def entry(number=0, at=0, line="one", **more) -> CallEntry:
         "problems": (),
     } | more
     began = BEGAN + timedelta(seconds=at)
-    return CallEntry(
+    return CallView(
         call_id=CallId(f"{number:032X}"),
         line=LineName(line),
         state=State.ENDED,
@@ -109,12 +109,12 @@ def postgres_connection(postgres_server):
 
 def insert(connection, *entries):
     for one in entries:
-        calls.insert(connection, Row(one, b"{}", b"{}", b"\x90"))
+        calls.insert_all(connection, [Row(one, b"{}", b"{}", b"\x90")])
 
 
 def found(connection, search, limit=50):
     """All pages of a search."""
-    entries: list[CallEntry] = []
+    entries: list[CallView] = []
     after = None
     while True:
         page = calls.page(connection, search, after=after, limit=limit)
@@ -164,7 +164,7 @@ def test_one_transaction_examines_a_bounded_number_of_calls(connection):
     insert(connection, *(entry(number, at=number) for number in range(EXAMINED + 5)))
     page = calls.page(connection, CallSearch(text="nowhere"), after=None, limit=5)
     assert page.found == []
-    assert page.next == Place(*entry(5, at=5).key)
+    assert page.next == Cursor(*entry(5, at=5).key)
 
 
 MANY_CALLS = """
@@ -190,7 +190,7 @@ SEARCHED = [
 ]
 
 
-@pytest.mark.parametrize("place", [None, Place(1.0, "A")])
+@pytest.mark.parametrize("place", [None, Cursor(1.0, "A")])
 @pytest.mark.parametrize(("search", "index"), SEARCHED)
 def test_every_search_follows_an_index_in_its_order(search, index, place):
     query, values = calls.page_query(search, place, 50)
@@ -208,7 +208,7 @@ def test_postgresql_follows_an_index_in_every_search(postgres_server):
         postgres_server.execute(MANY_CALLS, MANY_PROBLEMS, "ANALYZE", database=name)
         with connected(Postgres(postgres_server.url(name))) as connection:
             for search, index in SEARCHED:
-                query, values = calls.page_query(search, Place(10_000.0, "A"), 50)
+                query, values = calls.page_query(search, Cursor(10_000.0, "A"), 50)
                 rows = connection.execute(f"EXPLAIN (COSTS OFF) {query}", values).fetchall()
                 plan = "\n".join(row[0] for row in rows)
                 assert index.replace("PRIMARY KEY", "call_problems_pkey") in plan, plan
@@ -217,13 +217,14 @@ def test_postgresql_follows_an_index_in_every_search(postgres_server):
 
 def test_a_call_comes_back_as_it_was_stored(connection):
     report = CallReport(RECORD)
-    packed = pack([LegQuality(LEG, 1.0, 0.0, timeline(4.0, 3.0))])
-    calls.insert(connection, calls.encode(entry_of(report), report, packed))
+    course = timeline(*[4.0] * 700)
+    calls.insert_all(connection, [calls.encode(report, [LegQuality(LEG, 1.0, 0.0, course)])])
     call_id = RECORD.facts.call_id
     assert calls.read_report(connection, call_id=call_id, line="one") == report
     assert calls.read_report(connection, call_id=call_id, line=None) == report
     assert calls.read_report(connection, call_id=call_id, line="two") is None
-    assert calls.read_timeline(connection, call_id) == packed
+    [leg] = calls.read_timelines(connection, call_id)
+    assert (leg.last, leg.timeline.rows()) == (LEG, course.rows())
 
 
 def test_a_deleted_call_leaves_no_row(connection):
@@ -233,12 +234,12 @@ def test_a_deleted_call_leaves_no_row(connection):
         assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
 
 
-def test_calls_whose_time_has_expired_are_deleted_a_few_at_a_time(connection, monkeypatch):
-    monkeypatch.setattr(calls, "DELETED", 2)
-    insert(connection, *(entry(number, at=number) for number in range(5)))
-    before = BEGAN.timestamp() + 10 + 3
+def test_calls_whose_time_has_expired_are_deleted_a_few_at_a_time(connection):
+    old = calls.DELETED + 3
+    insert(connection, *(entry(number, at=number) for number in range(old + 2)))
+    before = BEGAN.timestamp() + 10 + old
     counts = [calls.forget(connection, ended_before=before) for _ in range(3)]
-    assert counts == [2, 1, 0]
+    assert counts == [calls.DELETED, 3, 0]
     assert len(found(connection, CallSearch())) == 2
 
 
@@ -250,11 +251,9 @@ def test_no_more_calls_than_wanted_are_read_where_an_index_has_all_conditions():
 
 def test_records_are_read_by_their_place_in_the_list(connection):
     for number in range(5):
-        report = CallReport(RECORD)
-        row = calls.encode(entry(number, at=number), report, [])
-        facts = replace(RECORD.facts, call_id=CallId(f"{number:032X}"))
-        stored = replace(row, record=msgspec.json.encode(replace(RECORD, facts=facts, legs=())))
-        calls.insert(connection, stored)
+        began = BEGAN + timedelta(seconds=number)
+        facts = replace(RECORD.facts, call_id=CallId(f"{number:032X}"), started_at=began)
+        calls.insert_all(connection, [calls.encode(CallReport(replace(RECORD, facts=facts)), ())])
     records = calls.read_records(connection, "one", offset=1, limit=2)
     assert [int(one.facts.call_id, 16) for one in records] == [3, 2]
     assert calls.count(connection, "one") == 5

@@ -5,11 +5,11 @@ import asyncio
 import pytest
 
 from bridge.call.model import LineName
-from bridge.db.database import Database
 from bridge.errors import DatabaseLost
 from bridge.stores import nodes as node_store
 from bridge.stores.cloud import CloudStore
 from bridge.wire.cloud import PermissionReplied
+from tests.support.databases import open_database
 from tests.support.whatsapp.left_behind import dials, live_calls, member, take_over
 
 LINE = LineName("main")
@@ -17,7 +17,7 @@ LINE = LineName("main")
 
 @pytest.fixture
 async def database(engine):
-    made = Database(engine)
+    made = open_database(engine)
     yield made
     await made.aclose()
 
@@ -40,7 +40,7 @@ async def test_the_calls_of_lost_nodes_are_given_once_to_the_node_that_takes_ove
         await store.claim(f"of {node}", LINE)
     await nodes[0].claim("over", LINE)
     nodes[0].ended("over")
-    await database.run(node_store.register, member(1), run="run", now=0.0)
+    await database.run(node_store.register, member(1), launch_id="run", now=0.0)
     await take_over(database, member(1))
     assert await nodes[1].orphaned_calls([LINE]) == [("of 0", LINE), ("of 2", LINE)]
     assert await nodes[1].orphaned_calls([LINE]) == []
@@ -52,7 +52,7 @@ async def test_the_dials_of_lost_nodes_are_given_once_to_the_node_that_takes_ove
     rows = [await store.begin_dial(f"of {node}", LINE) for node, store in enumerate(nodes)]
     nodes[0].end_dial(await nodes[0].begin_dial("done", LINE))
     assert len(set(rows)) == 3
-    await database.run(node_store.register, member(1), run="run", now=0.0)
+    await database.run(node_store.register, member(1), launch_id="run", now=0.0)
     await take_over(database, member(1))
     assert sorted(await nodes[1].orphaned_dials([LINE])) == [("of 0", LINE), ("of 2", LINE)]
     assert await nodes[1].orphaned_dials([LINE]) == []
@@ -104,7 +104,7 @@ async def test_a_dial_that_is_canceled_while_it_is_stored_leaves_nothing(databas
     await asyncio.sleep(0)
     dial.cancel()
     await asyncio.gather(dial, return_exceptions=True)
-    assert await dials(store._database) == []
+    assert await dials(database) == []
 
 
 async def test_a_dial_whose_commit_was_in_doubt_leaves_nothing(database, monkeypatch):

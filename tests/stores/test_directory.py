@@ -135,7 +135,7 @@ def test_calls_that_ended_too_long_ago_are_dropped(session):
 def test_a_lost_node_makes_room_and_its_calls_end_as_node_lost(session, sibling):
     enter(session, "a", node=0, calls=2, boot="lost")
     enter(sibling, "b", node=1, calls=2, boot="alive")
-    in_transaction(sibling, nodes.register, Member(node=1, boot="alive"), run="run", now=0.0)
+    in_transaction(sibling, nodes.register, Member(node=1, boot="alive"), launch_id="run", now=0.0)
     in_transaction(sibling, lost_nodes.uncount, now=wall_time())
     assert find(sibling, "a").reason is EndReason.NODE_LOST
     assert find(sibling, "b").reason is None

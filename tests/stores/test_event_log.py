@@ -19,9 +19,8 @@ from bridge.call.model import (
     Parties,
     State,
 )
-from bridge.call.published import snapshot
-from bridge.cluster.membership import Alone, Supervised, new_boot
-from bridge.db.database import Database
+from bridge.call.view import snapshot_of
+from bridge.cluster.membership import SingleNode, Supervised, new_boot
 from bridge.metrics.registry import Metrics
 from bridge.settings.model import Events
 from bridge.stores import event_log as events_module
@@ -29,6 +28,7 @@ from bridge.stores import events
 from bridge.stores.event_log import EventLog
 from bridge.stores.nodes import Member
 from bridge.wire.call_event import CallEvent
+from tests.support.databases import open_database
 
 IDS = itertools.count()
 SALES, OTHER = LineName("sales"), LineName("other")
@@ -43,16 +43,24 @@ def event(kind, call="00" + "AB" * 15, line=SALES, reason=None, callback_url="",
     state = State.ENDED if reason else State.ACTIVE
     record = CallRecord(facts, Direction.OUTBOUND, state, reason, 1.0, ())
     return CallEvent(
-        id=f"evt_{next(IDS)}", type=kind, line=line, at=now, call=snapshot(record), data=data
+        id=f"evt_{next(IDS)}", type=kind, line=line, at=now, call=snapshot_of(record), data=data
     )
 
 
 def members(node, nodes):
     """The nodes of a bridge as one of them knows them."""
     if nodes == 1:
-        return Alone()
+        return SingleNode()
     others = [Member(node=one, boot=new_boot()) for one in range(nodes) if one != node]
-    return Supervised(Member(node=node, boot=new_boot()), others, run="run")
+    return Supervised(Member(node=node, boot=new_boot()), others, launch_id="run")
+
+
+@pytest.fixture
+async def database(engine):
+    """The logs' database, beside them."""
+    database = open_database(engine)
+    yield database
+    await database.aclose()
 
 
 @pytest.fixture
@@ -61,7 +69,7 @@ async def open_log(engine):
     async with contextlib.AsyncExitStack() as stack:
 
         async def start(*, node=0, nodes=1):
-            database = Database(engine)
+            database = open_database(engine)
             stack.push_async_callback(database.aclose)
             log = EventLog(
                 database, members=members(node, nodes), metrics=Metrics(version="0").events
@@ -103,10 +111,10 @@ async def test_a_listener_gets_events_in_the_order_in_which_they_happened(open_l
     assert len({event.id for _, event in heard}) == 3
 
 
-async def test_settled_means_that_it_is_on_disk(open_log):
+async def test_a_flush_means_that_it_is_on_disk(open_log):
     log, reader = await open_log(node=0, nodes=2), await open_log(node=1, nodes=2)
     log.append(event("call.initiated"))
-    await log.settled()
+    await log.flush()
     assert len(await reader.read(0, SALES)) == 1
 
 
@@ -124,28 +132,28 @@ async def test_a_listener_gets_events_that_other_nodes_write(open_log):
     hearing = asyncio.get_running_loop().create_task(hear(first, 2))
     await asyncio.sleep(0)
     second.append(event("call.initiated"))
-    await second.settled()
+    await second.flush()
     first.append(event("call.ringing"))
     heard = await hearing
     assert [event.type for _, event in heard] == ["call.initiated", "call.ringing"]
 
 
-async def test_a_listener_that_falls_behind_misses_nothing(open_log, monkeypatch):
-    monkeypatch.setattr(events_module, "MAX_QUEUED", 2)
+async def test_a_listener_that_falls_behind_misses_nothing(open_log):
     log = await open_log()
     found = log.listen(SALES, after=0, idle=60)
     log.append(event("call.initiated", number=0))
     _, first = await anext(found)
     numbers = [first.data["number"]]
-    for number in range(1, 20):
+    sent = 2 * events_module.MAX_QUEUED
+    for number in range(1, sent):
         log.append(event("digit.received", number=number))
-    await log.settled()
+    await log.flush()
     async with asyncio.timeout(10):
-        while len(numbers) < 20:
+        while len(numbers) < sent:
             _, read = await anext(found)
             numbers.append(read.data["number"])
     await found.aclose()
-    assert numbers == list(range(20))
+    assert numbers == list(range(sent))
 
 
 async def test_more_than_a_page_is_read_page_by_page(open_log, monkeypatch):
@@ -164,12 +172,11 @@ async def test_an_event_that_cannot_be_encoded_stops_no_other(open_log):
     assert found.type == "call.ended"
 
 
-async def test_old_events_are_deleted_unless_a_delivery_is_pending(open_log):
+async def test_old_events_are_deleted_unless_a_delivery_is_pending(open_log, database):
     log = await open_log()
     log.append(event("call.initiated"))
     log.append(event("call.ended"))
-    await log.settled()
-    database = log._database
+    await log.flush()
     await database.run(
         lambda c: (
             c.execute(
@@ -185,50 +192,51 @@ async def test_old_events_are_deleted_unless_a_delivery_is_pending(open_log):
 
 
 async def digits_of(log) -> list[str]:
-    await log.settled()
+    await log.flush()
     return [event.data["digit"] for _, event in await log.read(0) if "digit" in event.data]
 
 
-async def wipe(log, *, later: float) -> None:
+async def wipe(log, database, *, later: float) -> None:
     """Have digits taken out as they would be so many seconds later."""
+    await log.flush()
     before = datetime.now(UTC).timestamp() + later
-    await log._database.run(lambda c: events.forget_digits(c, ended_before=before))
+    await database.run(lambda c: events.forget_digits(c, ended_before=before))
 
 
-async def test_digits_stay_while_their_call_lives_and_a_while_longer(open_log):
+async def test_digits_stay_while_their_call_lives_and_a_while_longer(open_log, database):
     log = await open_log()
     log.append(event("digit.received", digit="7", legID="leg_1"))
-    await wipe(log, later=3600.0)
+    await wipe(log, database, later=3600.0)
     assert await digits_of(log) == ["7"]
     log.append(event("call.ended", reason=EndReason.HANGUP))
-    await wipe(log, later=-60.0)
+    await wipe(log, database, later=-60.0)
     assert await digits_of(log) == ["7"]
-    await wipe(log, later=60.0)
+    await wipe(log, database, later=60.0)
     assert await digits_of(log) == [""]
     [(_, kept), _] = await log.read(0)
     assert (kept.type, kept.data["legID"]) == ("digit.received", "leg_1")
 
 
-async def test_digits_of_other_calls_stay(open_log):
+async def test_digits_of_other_calls_stay(open_log, database):
     log = await open_log()
     log.append(event("digit.received", digit="7", call="00" + "CD" * 15))
     log.append(event("call.ended", reason=EndReason.HANGUP))
-    await wipe(log, later=60.0)
+    await wipe(log, database, later=60.0)
     assert await digits_of(log) == ["7"]
 
 
-async def test_digits_that_come_after_the_end_leave_too(open_log):
+async def test_digits_that_come_after_the_end_leave_too(open_log, database):
     log = await open_log()
     log.append(event("digits.collected", reason=EndReason.HANGUP, digit="7"))
-    await wipe(log, later=60.0)
+    await wipe(log, database, later=60.0)
     assert await digits_of(log) == [""]
 
 
-async def test_digits_that_are_still_to_be_delivered_stay_until_then(open_log):
+async def test_digits_that_are_still_to_be_delivered_stay_until_then(open_log, database):
     log = await open_log()
     log.append(event("digit.received", digit="7"))
     log.append(event("call.ended", reason=EndReason.HANGUP))
-    await log.settled()
+    await log.flush()
 
     def wait(connection):
         connection.execute(
@@ -236,9 +244,9 @@ async def test_digits_that_are_still_to_be_delivered_stay_until_then(open_log):
             "VALUES (1, 0, 'sales', 'wh', 'l', 'native', '', 0)"
         )
 
-    await log._database.run(wait)
-    await wipe(log, later=60.0)
+    await database.run(wait)
+    await wipe(log, database, later=60.0)
     assert await digits_of(log) == ["7"]
-    await log._database.run(lambda c: c.execute("DELETE FROM deliveries") and None)
-    await wipe(log, later=60.0)
+    await database.run(lambda c: c.execute("DELETE FROM deliveries") and None)
+    await wipe(log, database, later=60.0)
     assert await digits_of(log) == [""]

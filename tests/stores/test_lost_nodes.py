@@ -16,7 +16,7 @@ ALIVE, LOST = Member(node=0, boot="alive"), Member(node=1, boot="lost")
 @pytest.fixture
 def connection(engine):
     with connected(engine) as opened:
-        nodes.register(opened, ALIVE, run="run", now=1.0)
+        nodes.register(opened, ALIVE, launch_id="run", now=1.0)
         yield opened
 
 

@@ -17,8 +17,8 @@ def connection(engine):
         yield opened
 
 
-def register(connection, node, boot, *, run="run", now=10.0):
-    nodes.register(connection, Member(node=node, boot=boot), run=run, now=now)
+def register(connection, node, boot, *, launch_id="run", now=10.0):
+    nodes.register(connection, Member(node=node, boot=boot), launch_id=launch_id, now=now)
 
 
 def alive(connection):
@@ -43,16 +43,16 @@ def test_a_process_ends_an_earlier_one_of_its_number(connection):
 
 
 def test_a_process_ends_those_that_another_supervisor_had_started(connection):
-    register(connection, 0, "old 0", run="old")
-    register(connection, 7, "old 7", run="old")
-    register(connection, 0, "new 0", run="new")
-    register(connection, 1, "new 1", run="new")
+    register(connection, 0, "old 0", launch_id="old")
+    register(connection, 7, "old 7", launch_id="old")
+    register(connection, 0, "new 0", launch_id="new")
+    register(connection, 1, "new 1", launch_id="new")
     assert alive(connection) == ["new 0", "new 1"]
 
 
 def test_a_process_without_a_lease_does_not_expire(connection):
     register(connection, 1, "one")
-    assert nodes.end_expired(connection, ["one"], now=1e9) == []
+    assert nodes.end(connection, ["one"], now=1e9, certain=False) == []
 
 
 def test_a_process_that_ended_long_ago_is_forgotten(connection):
@@ -69,7 +69,7 @@ SIGNER = RowSigner("the secret of all machines of this test")
 
 def join(connection, boot, *, now=10.0):
     own = Member(node=0, boot=boot, machine="m", url=URL)
-    return nodes.join(connection, own, run=boot, now=now, lease=LEASE, signer=SIGNER)
+    return nodes.join(connection, own, launch_id=boot, now=now, lease=LEASE, signer=SIGNER)
 
 
 def renew(connection, own, *, now):
@@ -97,8 +97,8 @@ def test_a_lease_is_renewed_until_its_node_is_declared_dead(connection):
     assert renew(connection, busy, now=100.0)
     [found] = nodes.leases(connection)
     assert (found.member, found.until) == (busy, 100.0 + LEASE)
-    assert nodes.end_expired(connection, ["one"], now=101.0) == []
-    assert nodes.end_expired(connection, ["one"], now=109.0) == ["one"]
+    assert nodes.end(connection, ["one"], now=101.0, certain=False) == []
+    assert nodes.end(connection, ["one"], now=109.0, certain=False) == ["one"]
     assert not renew(connection, busy, now=109.0)
     assert nodes.leases(connection) == []
 

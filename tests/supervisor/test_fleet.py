@@ -30,7 +30,7 @@ class FakeProcess:
         self.node, self.boot = slot.node, slot.boot
         self.number = slot.node + NUMBERED_FROM
         self.draining = self.ready = self.started = False
-        self.settled = asyncio.Event()
+        self.ready_or_ended = asyncio.Event()
         self.ended: asyncio.Future[End] = asyncio.get_running_loop().create_future()
         self.heard: list[ToNode] = []
         self.all.append(self)
@@ -54,13 +54,13 @@ class FakeProcess:
         try:
             return await self.ended
         finally:
-            self.settled.set()
+            self.ready_or_ended.set()
 
     # What the test does
 
     def get_ready(self) -> None:
         self.ready = True
-        self.settled.set()
+        self.ready_or_ended.set()
 
     def end(self, how: End = LOST) -> None:
         if not self.ended.done():

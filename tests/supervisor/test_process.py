@@ -1,4 +1,4 @@
-"""A node's process as its supervisor sees it, with a small program in place of the node."""
+"""A node's process as its supervisor sees it, with a small program in node_slot of the node."""
 
 import asyncio
 import subprocess
@@ -25,7 +25,7 @@ def tell(**message):
 
 @pytest.fixture
 def program(monkeypatch, tmp_path):
-    """Run a text in place of a node."""
+    """Run a text in node_slot of a node."""
 
     def use(text: str) -> NodeProcess:
         (tmp_path / "node.py").write_text(START + text)
@@ -55,7 +55,7 @@ def slot(**more: Any) -> Slot:
 async def test_a_node_says_when_it_is_ready_and_how_many_calls_it_has(program):
     node = program('tell(kind="ready", node=1); tell(kind="calls", calls=3); sys.stdin.readline()')
     running = asyncio.create_task(node.run())
-    await node.settled.wait()
+    await node.ready_or_ended.wait()
     assert node.ready
     node.stop()
     end = await running
@@ -89,23 +89,28 @@ async def test_what_a_node_says_that_makes_no_sense_is_ignored(program):
     assert (await node.run()).drained
 
 
-@pytest.mark.real_time
-async def test_a_node_that_does_not_stop_in_time_is_killed(program, monkeypatch):
+@pytest.fixture
+def hurry(monkeypatch):
     monkeypatch.setattr(process, "STOP_SECONDS", 0.1)
-    monkeypatch.setattr(process, "BEAT_SECONDS", 0.05)
+    monkeypatch.setattr(process, "HEARTBEAT_SECONDS", 0.05)
+
+
+@pytest.mark.real_time
+@pytest.mark.usefixtures("hurry")
+async def test_a_node_that_does_not_stop_in_time_is_killed(program):
     node = program(
         'tell(kind="ready", node=1)\nwhile True: os.write(slot["pipe"], b"\\n"); time.sleep(0.01)'
     )
     running = asyncio.create_task(node.run())
-    await node.settled.wait()
+    await node.ready_or_ended.wait()
     node.stop()
     end = await running
     assert (end.code, end.stuck) == (-9, False)
 
 
 @pytest.mark.real_time
-async def test_a_node_whose_beats_stop_is_killed_as_stuck(program, monkeypatch):
-    monkeypatch.setattr(process, "BEAT_SECONDS", 0.02)
+@pytest.mark.usefixtures("hurry")
+async def test_a_node_whose_beats_stop_is_killed_as_stuck(program):
     end = await program('os.write(slot["pipe"], b"\\n"); time.sleep(60)').run()
     assert (end.code, end.stuck) == (-9, True)
 

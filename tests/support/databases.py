@@ -1,5 +1,6 @@
 """Databases of tests."""
 
+import asyncio
 import contextlib
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -10,8 +11,19 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from bridge.db import migrations
-from bridge.db.database import Connection, Engine, Found, Rows, Values
+from bridge.db.database import Database
+from bridge.db.session import Connection, Engine, Found, Rows, Values
 from bridge.db.sqlite import FILE, Sqlite, SqliteSession
+from tests.support.virtual_time import VirtualTimeLoop
+
+
+def open_database(engine: Engine, **options: Any) -> Database:
+    """Open a database; virtual time stands still while its thread is at work."""
+    database = Database(engine, **options)
+    loop = asyncio.get_running_loop()
+    if isinstance(loop, VirtualTimeLoop):
+        loop.stand_still_while(lambda: database.busy)
+    return database
 
 
 @contextlib.contextmanager

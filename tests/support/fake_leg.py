@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from bridge.audio.frame import Frame, Push
-from bridge.call.bus.ends import Relay
+from bridge.call.bus.ends import Forwarder
 from bridge.call.events import LegDialled, LegEnded, LegEvent
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics, SentAudio
 from bridge.errors import BridgeError
@@ -13,8 +13,8 @@ from bridge.errors import BridgeError
 class FakeLeg:
     """Implements `bridge.legs.base.Leg`; is its own source and sink."""
 
-    steady = False
-    relay_codec = None
+    always_clocked = False
+    passthrough_codec = None
 
     def __init__(
         self, name: str, kind: LegKind = LegKind.SIMULATOR, *, dials: bool = False
@@ -79,7 +79,7 @@ class FakeLeg:
     def statistics(self) -> LegStatistics:
         return LegStatistics(sent=SentAudio(packets=len(self.heard)))
 
-    def attach(self, push: Push | None, relay: Relay | None = None) -> None:
+    def attach(self, push: Push | None, forward: Forwarder | None = None) -> None:
         self.to = push
 
     def flush(self) -> None:

@@ -1,6 +1,7 @@
 """A node's call service whose legs are made up: what dials and offers make is at hand."""
 
 import asyncio
+from collections.abc import Callable
 
 from typing_extensions import override
 
@@ -8,11 +9,15 @@ from bridge.call.limits import CallLimits
 from bridge.call.model import CallFacts, LegId, LegKind, LineName
 from bridge.call.quota import Quota
 from bridge.errors import SdpError, Unreachable
-from bridge.legs.base import new_leg_id
+from bridge.legs.base import Dialer, new_leg_id
 from bridge.metrics.registry import Metrics
+from bridge.node.admission import Admission
+from bridge.node.call_history import EndedCalls
 from bridge.node.calls.browsers import Browsers
 from bridge.node.clock import Clock
-from bridge.node.manager import Manager
+from bridge.node.diagnosis.diagnosis import DiagnosisLog
+from bridge.node.dials import DialRules
+from bridge.node.manager import CallLogs, Manager
 from bridge.settings.model import Limits
 from tests.support.fake_leg import FakeLeg
 
@@ -42,6 +47,35 @@ class Browser(FakeLeg):
         self.closed = True
 
 
+def make_manager(
+    dialer: Dialer,
+    limits: Limits,
+    metrics: Metrics,
+    *,
+    overloaded: Callable[[], str] = lambda: "",
+) -> Manager:
+    """A manager whose lines all call everybody over WhatsApp."""
+    return Manager(
+        admission=Admission(
+            quota=Quota(
+                "calls",
+                "limits.calls",
+                limits.calls,
+                limits.calls_per_line,
+                line_setting="limits.calls_per_line",
+            ),
+            metrics=metrics.calls,
+            overloaded=overloaded,
+        ),
+        dialer=dialer,
+        dial_rules=DialRules(),
+        clock=Clock(asyncio.get_running_loop()),
+        metrics=metrics,
+        limits=CallLimits(ring_seconds=60, call_seconds=3600, abandoned_seconds=60),
+        logs=CallLogs(EndedCalls(limits), DiagnosisLog(metrics.problems)),
+    )
+
+
 class Node:
     """A manager, and every leg that it made."""
 
@@ -57,20 +91,7 @@ class Node:
         self.happened: list[str] = []
         """The types of the events published."""
         self.metrics = Metrics(version="0")
-        self.manager = Manager(
-            dialer=self,
-            clock=Clock(asyncio.get_running_loop()),
-            metrics=self.metrics,
-            limits=limits,
-            quota=Quota(
-                "calls",
-                "limits.calls",
-                limits.calls,
-                limits.calls_per_line,
-                line_setting="limits.calls_per_line",
-            ),
-            call_limits=CallLimits(ring_seconds=60, call_seconds=3600, alone_seconds=60),
-        )
+        self.manager = make_manager(self, limits, self.metrics)
         self.manager.publisher.subscribe(lambda event: self.happened.append(event.type))
         self.browsers = Browsers(
             self.manager,

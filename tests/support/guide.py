@@ -13,7 +13,7 @@ from aiohttp.test_utils import BaseTestServer, TestServer
 
 from bridge.api.operations import page
 from bridge.api.server.page_files import PageFiles
-from bridge.api.server.services import SERVICES
+from bridge.api.server.services import ACCESS, SITE
 
 PROJECT = Path(__file__).parents[2]
 
@@ -28,10 +28,9 @@ def build(folder: Path, project: Path = PROJECT) -> subprocess.CompletedProcess[
 async def served(folder: Path) -> AsyncIterator[BaseTestServer]:
     """Serve a folder with the bridge's own handlers and headers."""
     application = web.Application()
-    services: Any = SimpleNamespace(
-        site=SimpleNamespace(pages=SimpleNamespace(guide=folder, files=PageFiles())), keys=None
-    )
-    application[SERVICES] = services
+    site: Any = SimpleNamespace(pages=SimpleNamespace(guide=folder, files=PageFiles()))
+    access: Any = SimpleNamespace(keys=None)
+    application[SITE], application[ACCESS] = site, access
     application.router.add_get("/docs/guide/", page.guide.answer)
     application.router.add_get("/docs/guide/{name}", page.guide_file.answer)
     async with TestServer(application) as server:

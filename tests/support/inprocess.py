@@ -15,7 +15,8 @@ from aiohttp.test_utils import TestClient, TestServer
 from typing_extensions import override
 
 from bridge.api.server.services import PortUsage
-from bridge.app.build import Bridge, build
+from bridge.app.bridge import Bridge
+from bridge.app.build import build
 from bridge.http import local_token
 from bridge.rtc.config import Timeouts
 from bridge.serve import CLOSE_SECONDS
@@ -95,7 +96,7 @@ class Client:
     @property
     def ports(self) -> PortUsage:
         """The bridge's UDP ports for media."""
-        return self.bridge.services.media_ports()
+        return self.bridge.node.media_ports()
 
     @property
     def local(self) -> dict[str, str]:
@@ -135,13 +136,13 @@ class Client:
         states = {call["callId"]: call["state"] for call in await self.calls()}
         return str(states.get(call_id, "gone"))
 
-    async def until_state(self, call_id: str, state: str) -> None:
+    async def until_state(self, call_id: str, state: str, *, timeout: float = 5.0) -> None:
         """Wait until the call is in a state, or `gone`."""
 
         async def reached() -> bool:
             return await self.state(call_id) == state
 
-        await until_answer(reached)
+        await until_answer(reached, timeout=timeout)
 
     async def quality(self, call_id: str) -> Any:
         response = await self.get(f"/call/{call_id}/quality")
@@ -196,9 +197,9 @@ def built(
     """Make a bridge; a virtual clock stands still while its database is busy."""
     timeouts = replace(timeouts or Timeouts(), clock=monotonic)
     bridge = build(chosen, timeouts=timeouts, warm_decoder=warm_decoder, **more)
-    loop, database = asyncio.get_running_loop(), bridge.services.database
+    loop, database = asyncio.get_running_loop(), bridge.events.database
     if isinstance(loop, VirtualTimeLoop):
-        directory = bridge.services.directory
+        directory = bridge.cluster.directory
         loop.stand_still_while(lambda: database.busy or (directory is not None and directory.busy))
     return bridge
 

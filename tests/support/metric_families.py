@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 
-from prometheus_client import Metric
+from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from bridge.api.operations.scrape import merge_slices
 from bridge.call.model import LegKind
 from bridge.call.record.timeline import Sample
+from bridge.metrics.families import Families
 from bridge.metrics.network import UNMATCHED
 from bridge.metrics.registry import Metrics
 
@@ -24,3 +25,10 @@ def families() -> Iterator[Metric]:
 def merge(texts: Mapping[int, bytes | None]) -> bytes:
     """Return the merged text of several nodes at once."""
     return "".join(merge_slices(texts)).encode()
+
+
+def families_in(registry: CollectorRegistry) -> Families:
+    """Return families that a registry of prometheus_client collects."""
+    made = Families()
+    registry.register(made)
+    return made

@@ -14,7 +14,7 @@ import pytest
 from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient
 
-from bridge.app.build import Bridge
+from bridge.app.bridge import Bridge
 from bridge.call.model import Direction
 from bridge.cluster.membership import Supervised, new_boot
 from bridge.cluster.sockets import listen, node_socket_path, socket_path
@@ -104,7 +104,7 @@ async def two_nodes(
 
         async def run(chosen: Settings, node: int) -> Node:
             chosen = msgspec.structs.replace(chosen, cluster=clusters[node])
-            members = Supervised(both[node], [both[1 - node]], run=short)
+            members = Supervised(both[node], [both[1 - node]], launch_id=short)
             started = await _run(stack, chosen, members, timeouts, routes)
             if machines:
                 await _open_door(stack, started, doors[node])
@@ -133,8 +133,8 @@ async def wrong_node(
             return 0
 
         # Begun by the second, every call would be its own as long as it has few.
-        vars(second.bridge.services.placement)["choose"] = choose
-        counted = second.bridge.services.metrics.calls
+        vars(second.bridge.cluster.placement)["choose"] = choose
+        counted = second.bridge.node.metrics.calls
         begun, count = list[Direction](), counted.started
 
         def started(direction: Direction) -> None:
@@ -176,7 +176,7 @@ def _cluster(secret: str, public_url: str, door: socket.socket) -> Cluster:
 
 async def _open_door(stack: AsyncExitStack, node: Node, door: socket.socket) -> None:
     """Accept what the other machine sends to `cluster.url`."""
-    gate, runner = node.bridge.services.sibling_gate, node.http.server.runner
+    gate, runner = node.bridge.cluster.sibling_gate, node.http.server.runner
     assert gate is not None
     assert runner is not None
     assert runner.server is not None
@@ -188,13 +188,13 @@ async def _open_door(stack: AsyncExitStack, node: Node, door: socket.socket) -> 
 
 def members_of_one(node: int) -> Supervised:
     """Return the two nodes of one machine as one of them knows them."""
-    return Supervised(_member(node, None), [_member(1 - node, None)], run=new_boot())
+    return Supervised(_member(node, None), [_member(1 - node, None)], launch_id=new_boot())
 
 
 def restarted(former: Supervised) -> Supervised:
     """Return the nodes as a process knows them that its supervisor starts anew."""
     own = Member(node=former.own.node, boot=new_boot())
-    return Supervised(own, former.others(), run=former.run)
+    return Supervised(own, former.others(), launch_id=former.launch_id)
 
 
 async def _run(

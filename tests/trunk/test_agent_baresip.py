@@ -11,9 +11,9 @@ from tests.support.clients.event_stream import listening
 from tests.support.clients.pcm_client import pcm_client
 from tests.support.inprocess import running, settings
 from tests.support.servers.authority import Authority
-from tests.support.sip.baresip import baresip
 from tests.support.sip.telephone import share
 from tests.support.waiting import until
+from tests.trunk.baresip import baresip
 
 pytestmark = [pytest.mark.baresip, pytest.mark.call]
 

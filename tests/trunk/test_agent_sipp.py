@@ -17,8 +17,8 @@ from bridge.sip.events import (
 )
 from tests.support.inprocess import free_udp_ports, running, settings
 from tests.support.sip.sip_agents import GUARDED, SDP, TRUSTED, sip_agent, trunk_to
-from tests.support.sip.sipp import sipp
 from tests.support.waiting import until_answer
+from tests.trunk.sipp import sipp
 
 pytestmark = pytest.mark.sipp
 

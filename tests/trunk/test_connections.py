@@ -6,13 +6,13 @@ import pytest
 
 from bridge.http.connections import Connections
 from bridge.sip.boundary import Target
-from bridge.trunk import connections as module
 from bridge.trunk.connections import (
     IDLE_SECONDS,
+    MAX_OPENING,
     MAX_PER_ADDRESS,
     PING_SECONDS,
-    STRANGER_SECONDS,
     SWEEP_SECONDS,
+    UNAUTHENTICATED_SECONDS,
     Destination,
     SipConnections,
 )
@@ -80,11 +80,11 @@ async def test_a_stream_that_cannot_be_split_is_closed(nonsense):
 async def test_an_address_has_only_so_many_connections_unless_it_is_a_trunk(known, room):
     async with Held(known=lambda _: known) as held:
         clients = [await held.client() for _ in range(MAX_PER_ADDRESS + 3)]
-        await until(lambda: len(held.connections._streams) + len(held.dropped) == len(clients))
-        assert len(held.connections._streams) == min(room, len(clients))
+        await until(lambda: len(held.connections) + len(held.dropped) == len(clients))
+        assert len(held.connections) == min(room, len(clients))
         for _, writer in clients:
             writer.close()
-        await until(lambda: not held.connections._by_address)
+        await until(lambda: not len(held.connections))
 
 
 async def test_a_peer_that_does_not_read_is_cut_off():
@@ -107,7 +107,7 @@ async def test_a_silent_connection_of_ours_is_kept_alive_and_in_the_end_closed()
         await asyncio.sleep(PING_SECONDS + 2 * SWEEP_SECONDS)
         assert peer.got.startswith(b"\r\n\r\n")
         await asyncio.sleep(IDLE_SECONDS)
-        assert not held.connections._streams
+        assert len(held.connections) == 0
 
 
 @pytest.mark.virtual_time
@@ -115,36 +115,32 @@ async def test_who_connects_and_says_nothing_is_closed():
     async with Held() as held:
         silent, speaking = await held.client(), await held.client()
         speaking[1].write(OPTIONS)
-        await asyncio.sleep(STRANGER_SECONDS + 2 * SWEEP_SECONDS)
+        await asyncio.sleep(UNAUTHENTICATED_SECONDS + 2 * SWEEP_SECONDS)
         assert held.dropped == ["silent"]
-        assert len(held.connections._streams) == 1
+        assert len(held.connections) == 1
         silent[1].close()
         speaking[1].close()
 
 
-async def test_only_so_many_messages_wait_for_connections(monkeypatch):
-    monkeypatch.setattr(module, "MAX_OPENING", 2)
+async def test_only_so_many_messages_wait_for_connections():
     async with Held() as held:
-        for number in range(4):
+        for number in range(MAX_OPENING + 2):
             held.connections.send(OPTIONS, Target("tcp", "127.0.0.1", 1, number + 100))
         assert held.dropped == ["no_room"] * 2
-        await until(lambda: len(held.failed) == 4)
+        await until(lambda: len(held.failed) == MAX_OPENING + 2)
 
 
-async def test_answers_to_strangers_leave_trunks_their_share_of_what_waits_for_connections(
-    monkeypatch,
-):
-    monkeypatch.setattr(module, "MAX_OPENING", 2)
+async def test_answers_to_strangers_leave_trunks_their_share_of_what_waits_for_connections():
     async with Held(known=lambda host: host == "127.0.0.2") as held:
-        for host in ("127.0.0.1",) * 9 + ("127.0.0.2",) * 2:
+        for host in ("127.0.0.1",) * (MAX_OPENING + 7) + ("127.0.0.2",) * 2:
             held.connections.send(OPTIONS, Target("tcp", host, 1, 100))
         assert held.dropped == ["no_room"] * 7
-        await until(lambda: len(held.failed) == 11)
+        await until(lambda: len(held.failed) == MAX_OPENING + 9)
         assert sum(target.host == "127.0.0.2" for target in held.failed) == 2
 
 
 async def test_only_so_many_peers_are_remembered(monkeypatch):
-    monkeypatch.setattr(module, "MAX_DESTINATIONS", 3)
+    monkeypatch.setattr("bridge.trunk.connections.MAX_DESTINATIONS", 3)
     async with Held() as held, stream_peer() as peer:
         kept = Destination("tcp", "127.0.0.1", peer.port, "", "")
         stream = await held.connections.reach(kept)

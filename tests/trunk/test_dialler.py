@@ -139,7 +139,7 @@ async def test_an_address_that_gave_a_sign_is_waited_for(dialling):
 
 async def test_a_call_that_rings_stays_where_it_is(dialling):
     await dialling.invite()
-    dialling.dialler.settled(dialling.dialog)
+    dialling.dialler.done(dialling.dialog)
     await asyncio.sleep(60)
     assert dialling.hosts == [FIRST]
     assert not dialling.dialler.dial_next(dialling.dialog)
@@ -156,7 +156,7 @@ async def test_a_call_that_is_hung_up_meanwhile_is_dialled_no_further(dialling):
 
 async def test_nothing_is_kept_of_calls_that_are_over(dialling):
     await dialling.invite()
-    dialling.dialler.settled(dialling.dialog)
+    dialling.dialler.done(dialling.dialog)
     assert not dialling.dialler._attempts
     assert not dialling.dialler._waiting
 
@@ -167,7 +167,7 @@ async def test_a_call_hung_up_while_its_address_is_silent_leaves_nothing_behind(
     dialling.dialog.hang_up()
     await asyncio.sleep(NEXT_SECONDS + 0.1)
     assert list(dialling.dialogs) == [dialled]  # its `Closed` is still to come
-    dialling.dialler.settled(dialling.dialog)
+    dialling.dialler.done(dialling.dialog)
     assert not dialling.dialler._attempts
     assert not dialling.dialler._waiting
     assert [told[0] for told in dialling.core.told].count("hang_up") == 1

@@ -44,7 +44,7 @@ async def test_each_command_reaches_the_core_for_this_dialog(agent, dialog):
     ]
     assert all(told[1] == INBOUND for told in agent.notes.told)
     assert agent.notes.told[5][2] == "sip:100@trunk.test"
-    assert agent.notes.told[5][4] == "00-other"
+    assert agent.notes.told[5][4].dialog == "00-other"
 
 
 async def test_commands_after_the_end_do_nothing(agent, dialog):

@@ -50,6 +50,10 @@ def test_addresses_of_one_ipv6_network_share_a_limit(rate):
 
 
 def test_so_many_addresses_are_remembered(rate):
-    for number in range(MAX_ADDRESSES + 10):
-        rate.admits(INVITE, f"10.0.{number >> 8}.{number & 255}", 0.0)
-    assert len(rate._buckets) == MAX_ADDRESSES
+    taken(rate, INVITE, "192.0.2.1")
+    for number in range(1, MAX_ADDRESSES):
+        assert rate.admits(INVITE, f"10.0.{number >> 8}.{number & 255}", 0.0)
+    assert not rate.admits(INVITE, "192.0.2.1", 0.0)
+    for number in range(MAX_ADDRESSES):
+        rate.admits(INVITE, f"10.1.{number >> 8}.{number & 255}", 0.0)
+    assert rate.admits(INVITE, "192.0.2.1", 0.0)

@@ -115,6 +115,6 @@ def test_nothing_is_sent_before_it_is_open_or_after_it_has_closed(stream, owner,
 def test_no_keep_alive_is_added_to_what_nobody_reads(stream, carrier):
     stream.connection_made(carrier)
     carrier.unsent = 1
-    stream.ping()
+    stream.keep_alive()
     stream.data_received(b"\r\n\r\n")
     assert carrier.written == []

@@ -150,14 +150,25 @@ async def test_what_is_fresh_is_not_asked_again_and_what_is_old_serves_while_dns
         await targets.find("udp", "other.test")
 
 
-async def test_what_is_remembered_is_bounded(targets, names):
-    for number in range(MAX_FAILED + 1):
-        targets.failed(Target("udp", "192.0.2.1", number))
-    assert len(targets._failed) == MAX_FAILED
+async def test_so_many_failures_are_remembered(targets, names):
+    names.names = {"two.test": ["192.0.2.1", "192.0.2.2"]}
+    targets.failed(Target("udp", "192.0.2.1", 5060))
+    for number in range(MAX_FAILED):
+        [first, _] = await targets.find("udp", "two.test", 5060)
+        assert first.host == "192.0.2.2", number
+        targets.failed(Target("udp", "192.0.2.9", number))
+    [first, _] = await targets.find("udp", "two.test", 5060)
+    assert first.host == "192.0.2.1"
+
+
+async def test_so_many_names_are_remembered(targets, names):
     for number in range(MAX_HOSTS + 1):
         names.names[f"{number}.test"] = ["192.0.2.1"]
         await targets.find("udp", f"{number}.test", 5060)
-    assert len(targets._known) == MAX_HOSTS
+    asked = len(names.asked)
+    for number in (1, 0):
+        await targets.find("udp", f"{number}.test", 5060)
+    assert names.asked[asked:] == ["0.test"]
 
 
 def test_hosts_of_the_same_priority_are_chosen_by_weight():

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from bridge.db.database import Database
+from bridge.backoff import Backoff
 from bridge.errors import NotFound
 from bridge.http.address_guard import Guard
 from bridge.http.client import Http
@@ -19,10 +19,11 @@ from bridge.webhooks.delivery import MAX_CONCURRENT, RetryPolicy, Webhooks
 from bridge.wire.call_event import CallEvent, CallSnapshot
 from bridge.wire.signature import timestamped
 from bridge.wire.webhook.formats import Format, Style
+from tests.support.databases import open_database
 from tests.support.servers.receiver import receiving
 from tests.support.waiting import until, until_answer
 
-QUICK = RetryPolicy(min_backoff=0.01, max_backoff=0.05, give_up_seconds=3600, answer_seconds=2)
+QUICK = RetryPolicy(backoff=Backoff(0.01, 0.05), give_up_seconds=3600, answer_seconds=2)
 SECRET = "whsec_AAAA"
 OWN = Member(node=0, boot="00" * 8)
 
@@ -43,7 +44,7 @@ class World:
     """A table of deliveries, and who delivers them."""
 
     def __init__(self, engine, allow=("127.0.0.0/8",)):
-        self.database = Database(engine)
+        self.database = open_database(engine)
         self.http = Http(Guard(allow=[ip_network(net) for net in allow], require_tls=False))
         self.counted = Counted()
         self.count = 0
@@ -219,7 +220,7 @@ async def test_a_receiver_that_is_down_gets_everything_once_it_is_up(world):
 async def test_a_slow_receiver_has_failed_after_a_while(world, receiver):
     receiver.delay = 30
     await world.register(receiver.url)
-    world.start(RetryPolicy(min_backoff=60, answer_seconds=0.05))
+    world.start(RetryPolicy(backoff=Backoff(60, 900), answer_seconds=0.05))
     await world.happen("call.ended")
     await until(lambda: world.counted.attempts == ["failed"])
     assert receiver.taken == []
@@ -249,7 +250,7 @@ async def test_a_stuck_receiver_holds_up_no_other(world, receiver):
 async def test_a_delivery_that_is_never_taken_dies_and_can_be_replayed(world, receiver):
     receiver.answer = lambda taken: 500
     await world.register(receiver.url)
-    world.start(RetryPolicy(min_backoff=0.01, give_up_seconds=0.0))
+    world.start(RetryPolicy(backoff=Backoff(0.01, 900), give_up_seconds=0.0))
     await world.happen("call.ringing")
     await world.happen("call.ended")
     await until(lambda: world.counted.attempts == ["dead", "dead"])
@@ -326,14 +327,14 @@ async def test_nodes_that_are_no_more_leave_their_deliveries_to_another(world, r
     await world.register(receiver.url)
     await world.happen("call.ended")
     await world.database.run(lambda c: c.execute("UPDATE deliveries SET node = 3") and None)
-    await world.database.run(nodes.register, OWN, run="run", now=0.0)
+    await world.database.run(nodes.register, OWN, launch_id="run", now=0.0)
     await world.database.run(lost_nodes.assign, OWN)
     world.start()
     await until(lambda: receiver.taken)
 
 
 def test_pauses_grow_to_a_longest_one():
-    pauses = [RetryPolicy().backoff(attempts) for attempts in range(1, 40)]
+    pauses = [RetryPolicy().delay(attempts) for attempts in range(1, 40)]
     assert 1.0 <= pauses[0] <= 1.1
     assert 8.0 <= pauses[3] <= 8.8
     assert all(900 <= pause <= 990 for pause in pauses[12:])
@@ -366,7 +367,7 @@ async def test_the_end_waits_for_no_receiver_that_hangs_nor_for_one_that_is_not_
     receiver.delay = 30.0
     await world.register(receiver.url)
     await world.register("http://127.0.0.1:9", name="wh_2")
-    world.start(RetryPolicy(min_backoff=60.0))
+    world.start(RetryPolicy(backoff=Backoff(60.0, 900.0)))
     await world.happen("call.ended")
     async with asyncio.timeout(2):
         await world.webhooks.flush(0.3)

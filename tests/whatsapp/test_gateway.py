@@ -9,8 +9,8 @@ from aiohttp.test_utils import TestServer
 from bridge.errors import CallNotFound, InvalidState, LegError, Unreachable
 from bridge.http.address_guard import Guard
 from bridge.http.client import Http
-from bridge.whatsapp import gateway, gateway_rest
-from bridge.whatsapp.gateway import engine
+from bridge.whatsapp import gateway_rest
+from bridge.whatsapp.gateway import make_gateway
 from bridge.wire.gateway import Phase
 from tests.support.whatsapp.gateway_double import DOUBLES, SESSION, TOKEN
 
@@ -21,7 +21,7 @@ NUMBER = "15550107001"
 async def client(dialect, url, token=TOKEN):
     http = Http(Guard(allow=(), require_tls=False))
     try:
-        yield engine(http, dialect=dialect, url=url, token=token, session=SESSION)
+        yield make_gateway(http, dialect=dialect, url=url, token=token, session=SESSION)
     finally:
         await http.aclose()
 
@@ -104,8 +104,8 @@ async def test_a_wrong_token_is_our_fault_and_not_told_to_the_log(dialect):
         assert "wrong-7" not in str(caught.value)
 
 
-async def test_an_engine_that_says_nothing_is_not_waited_for(dialect, monkeypatch):
-    monkeypatch.setattr(gateway, "DIAL_SECONDS", 0.1)
+@pytest.mark.virtual_time
+async def test_an_engine_that_says_nothing_is_not_waited_for(dialect):
     async with pair(dialect) as (double, asked):
         double.stalled = True
         with pytest.raises(LegError, match="does not answer"):
@@ -145,11 +145,9 @@ async def test_no_calls_of_an_engine_in_go_are_no_calls():
     await server.close()
 
 
-async def test_a_reply_without_an_end_is_given_up(dialect, monkeypatch):
-    monkeypatch.setattr(gateway_rest, "MAX_BYTES", 1000)
-
+async def test_a_reply_without_an_end_is_given_up(dialect):
     async def respond(_):
-        return web.Response(body=b" " * 5000)
+        return web.Response(body=b" " * (gateway_rest.MAX_BYTES + 1))
 
     server = await answering(respond)
     async with client(dialect, str(server.make_url("/"))) as asked:

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
+from bridge.backoff import Backoff
 from bridge.errors import LegError
 from bridge.http.address_guard import Guard
 from bridge.http.client import Http
-from bridge.whatsapp.gateway_events import EventFeed
+from bridge.whatsapp.gateway import EventFeed
 from bridge.whatsapp.gateway_rest import Rest
 from bridge.wire.gateway import Webhook
 from tests.support.waiting import until
@@ -17,14 +18,14 @@ from tests.support.whatsapp.gateway_double import SESSION, TOKEN, WaDialDouble
 
 @asynccontextmanager
 async def listening(*, refuse=None):
-    """An engine and what it told; None stands for a stream that has opened."""
+    """A gateway and what it told; None stands for a stream that has opened."""
     http = Http(Guard(allow=(), require_tls=False))
     told: list[Webhook | None] = []
     async with WaDialDouble() as double:
         double.refuse.update(refuse or {})
         rest = Rest(http, double.url, {"Authorization": f"Bearer {TOKEN}"})
         path = f"/api/v1/sessions/{SESSION}/events"
-        feed = EventFeed(rest, path, min_backoff=0.01, max_backoff=0.02)
+        feed = EventFeed(rest, path, backoff=Backoff(0.01, 0.02))
         task = asyncio.ensure_future(feed.run(told.append))
         try:
             yield double, told
@@ -64,7 +65,7 @@ async def test_an_engine_without_such_a_stream_is_asked_again_and_again(status):
 
 
 class Refusing:
-    """An engine without a stream; notes when it was asked."""
+    """A gateway without a stream; notes when it was asked."""
 
     def __init__(self):
         self.asked = []

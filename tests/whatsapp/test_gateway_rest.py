@@ -1,4 +1,4 @@
-"""Where requests to an engine may be sent on to: the token goes with them."""
+"""Where requests to a gateway may be sent on to: the token goes with them."""
 
 from contextlib import asynccontextmanager
 

@@ -16,10 +16,11 @@ BROKEN = {"error": {"code": 2, "message": "Service temporarily unavailable"}}
 BAD = {"error": {"code": 100, "message": "no", "error_data": {"details": "bad sdp"}}}
 TOO_MUCH = {"error": {"code": 80007, "message": "too much"}}
 
+pytestmark = pytest.mark.virtual_time
+
 
 @pytest.fixture
-async def double(monkeypatch):
-    monkeypatch.setattr(module, "RETRY_DELAYS", (0.0, 0.0))
+async def double():
     async with GraphDouble() as running:
         yield running
 
@@ -44,9 +45,8 @@ async def test_a_call_is_begun_once_whatever_meta_answers(double, graph, status)
     assert double.actions() == ["connect"]
 
 
-async def test_a_call_is_begun_once_when_the_answer_does_not_come(double, graph, monkeypatch):
-    monkeypatch.setattr(module, "CONNECT_SECONDS", 0.1)
-    double.slow_seconds["connect"] = 0.3
+async def test_a_call_is_begun_once_when_the_answer_does_not_come(double, graph):
+    double.slow_seconds["connect"] = 25.0
     with pytest.raises(WhatsAppError) as caught:
         await Graph.connect(graph, USER, "v=0\r\n")
     assert caught.value.status == 502
@@ -126,19 +126,17 @@ async def test_an_answer_without_sense_is_metas_failure(double, graph):
         assert caught.value.status == 502
 
 
-async def test_meta_that_cannot_be_reached_is_tried_again_and_then_given_up(http, monkeypatch):
-    monkeypatch.setattr(module, "RETRY_DELAYS", (0.0, 0.0))
+async def test_meta_that_cannot_be_reached_is_tried_again_and_then_given_up(http):
     graph = Graph(GraphAccess(NUMBER_ID, TOKEN, "http://127.0.0.1:9"), http)
     with pytest.raises(WhatsAppError, match="cannot be reached"):
         await graph.connect(USER, "v=0\r\n")
     assert aiohttp.ClientConnectorError in module.NEVER_LEFT
 
 
-async def test_how_meta_answered_last_is_remembered(double, graph, http, monkeypatch):
+async def test_how_meta_answered_last_is_remembered(double, graph, http):
     await graph.settings()
     assert graph.health.answered_at > 0
     assert graph.health.failure == ""
-    monkeypatch.setattr(module, "RETRY_DELAYS", ())
     away = Graph(GraphAccess(NUMBER_ID, TOKEN, "http://127.0.0.1:9"), http)
     with pytest.raises(WhatsAppError):
         await away.settings()

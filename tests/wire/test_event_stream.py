@@ -1,7 +1,8 @@
+import tracemalloc
+
 import pytest
 
-from bridge.wire import event_stream
-from bridge.wire.event_stream import EventStreamReader, ServerEvent
+from bridge.wire.event_stream import MAX_BYTES, EventStreamReader, ServerEvent
 
 STREAM = (
     b'\xef\xbb\xbf: hello\nretry: 2500\n\nid: 7\nevent: call.ended\ndata: {"a":\n'
@@ -27,12 +28,15 @@ def test_what_is_cut_off_is_no_event_and_the_last_id_stays():
 
 
 @pytest.mark.parametrize("cut", [b"", b"\n"])
-def test_an_event_that_is_too_long_is_left_out(monkeypatch, cut):
-    monkeypatch.setattr(event_stream, "MAX_BYTES", 100)
+def test_an_event_that_is_too_long_is_left_out_and_takes_no_memory(cut):
     reader = EventStreamReader()
-    for _ in range(50):
-        assert reader.read(b"data: " + b"x" * 20 + cut) == []
-        assert len(reader._rest) <= 200
+    line = b"data: " + bytes(MAX_BYTES // 5) + cut
+    tracemalloc.start()
+    try:
+        assert [reader.read(line) for _ in range(50)] == [[]] * 50
+        assert tracemalloc.get_traced_memory()[1] < 5 * MAX_BYTES
+    finally:
+        tracemalloc.stop()
     assert reader.read(b"\n\ndata: y\n\n") == [ServerEvent("", "y")]
 
 

@@ -1,8 +1,8 @@
-/** The operator's console: which view is shown, and the one stream that it is fed by. */
+/** The console: which view is shown, and the one stream that it is fed by. */
 
 import { BridgeApi } from "../api.js";
 import { BridgeError } from "../errors.js";
-import { OPERATOR_KEY, takeToken } from "../memory.js";
+import { CONSOLE_KEY, takeToken } from "../memory.js";
 import { CallView } from "./call.js";
 import { say } from "./dom.js";
 import { DrainForm } from "./drain.js";
@@ -13,7 +13,7 @@ import { follow } from "./stream.js";
 
 takeToken();
 const element = (/** @type {string} */ id) => /** @type {any} */ (document.getElementById(id));
-const api = new BridgeApi({ key: sessionStorage.getItem(OPERATOR_KEY) ?? "" });
+const api = new BridgeApi({ key: sessionStorage.getItem(CONSOLE_KEY) ?? "" });
 /** @type {AbortController} */ let leaving = new AbortController();
 let close = () => {};
 
@@ -37,7 +37,7 @@ function askForKey(error) {
   onState("lost");
   element("key-form").hidden = false;
   element("key").focus();
-  if (!sessionStorage.getItem(OPERATOR_KEY)) return;
+  if (!sessionStorage.getItem(CONSOLE_KEY)) return;
   say(element("problem-text"), error.message);
   element("problem").hidden = false;
 }
@@ -148,7 +148,7 @@ function open(focus) {
 element("key-form").addEventListener("submit", (/** @type {Event} */ event) => {
   event.preventDefault();
   api.key = element("key").value;
-  sessionStorage.setItem(OPERATOR_KEY, api.key);
+  sessionStorage.setItem(CONSOLE_KEY, api.key);
   element("key").value = "";
   open(true);
 });

@@ -6,7 +6,7 @@ import { ago, moment } from "./words.js";
 /** @param {string} text @param {string} kind */
 const badge = (text, kind) => make("span", { class: `badge ${kind}`, text });
 const STATES = /** @type {Record<string, string>} */ ({ ready: "good", on: "good", refusing: "bad", silent: "bad", off: "fair", paused: "fair", draining: "fair", lost: "bad" });
-const PROVIDERS = /** @type {Record<string, string>} */ ({ cloud: "Meta's Cloud API", gateway: "Gateway engine", sip: "SIP trunk", "cloud, sip": "Meta's Cloud API, SIP trunk", "gateway, sip": "Gateway engine, SIP trunk", simulator: "Simulated contacts" });
+const PROVIDERS = /** @type {Record<string, string>} */ ({ cloud: "Meta's Cloud API", gateway: "Gateway", sip: "SIP trunk", "cloud, sip": "Meta's Cloud API, SIP trunk", "gateway, sip": "Gateway, SIP trunk", simulator: "Simulated contacts" });
 
 /** @param {any[]} nodes @param {number} now */
 export function nodeTable(nodes, now) {

@@ -7,11 +7,12 @@ from typing import Annotated, Final, Literal
 from msgspec import UNSET, Struct, UnsetType
 
 from bridge.api.calls import render
-from bridge.api.media.media_socket import StreamUrl, own_stream_url
+from bridge.api.media.media_socket import StreamUrl
 from bridge.api.media.webrtc import PARTIES
 from bridge.api.server.fields import CallBody, CallId, Digits, LegId, Peer, field
 from bridge.api.server.listing import find_call, recorded_calls, timelines_of
 from bridge.api.server.operation import CALL, TICKET, Context, Done, Group
+from bridge.api.server.services import CONTROL, LINES, NODE, RECORDS, SITE
 from bridge.call import events, model
 from bridge.call.model import MachineDetection
 from bridge.call.parties import WEBRTC, WHATSAPP
@@ -24,7 +25,7 @@ CALLS_AT_ONCE: Final = 10
 """Calls written before the event loop does something else."""
 
 
-class Dial(Struct, rename={"machine_detection": "machineDetection"}):
+class Dial(Struct, rename="camel"):
     """Whom to call."""
 
     phone: Annotated[Peer, field(spellings=("Phone",))] | None = None
@@ -69,7 +70,7 @@ class Calls(Struct):
     calls: list[render.Call]
 
 
-class Mute(Struct, rename={"call_id": "callId", "leg_id": "legID"}):
+class Mute(Struct, rename=render.camel):
     """What to remove from what the far party hears, or to add again."""
 
     call_id: CallId
@@ -100,11 +101,11 @@ class Since(Struct):
 @GROUP.post("/call/dial", starts_call=True, errors=(404, 409, 501, 502, 503))
 async def dial(context: Context, body: Dial) -> Dialled:
     """Call a number, or open a call for a far party in a browser."""
-    line, manager = context.line, context.services.manager
+    line, manager = context.line, context[CONTROL].manager
     if body.channel == WEBRTC:
         runner = await manager.open(line)
     else:
-        channel, policy = body.channel or "", context.services.policies[line]
+        channel, policy = body.channel or "", context[LINES].policies[line]
         # Without a trunk the line's only way out is WhatsApp, whose terms then are the answer.
         only = () if policy.trunk else (WHATSAPP,)
         policy.check_route(channel, *only, number=body.phone or "")
@@ -116,50 +117,48 @@ async def dial(context: Context, body: Dial) -> Dialled:
             transcribe=body.transcribe,
         )
         if body.transcribe is not Transcribe.OFF:
-            context.services.transcripts.check(line)
+            context[RECORDS].transcripts.check(line)
         runner = await manager.dial(line, body.phone, details)
     call_id = runner.facts.call_id
-    return Dialled(call_id, stream_url=own_stream_url(context, call_id))
+    return Dialled(call_id, stream_url=context[SITE].stream_url(call_id))
 
 
-@GROUP.get("/call/status", needs_engine=True)
+@GROUP.get("/call/status", needs_enabled_line=True)
 async def status(context: Context) -> Calls:
     """List the line's live calls."""
-    services = context.services
-    live = await recorded_calls(services.manager, services.recordings, context.line)
+    live = await recorded_calls(context)
     shown = (render.call(record, recording=recording) for record, recording in live)
-    took = partial(services.metrics.steps.took, "list")
+    took = partial(context[NODE].metrics.steps.took, "list")
     return Calls([call async for call in in_steps(shown, took, at_once=CALLS_AT_ONCE)])
 
 
-@GROUP.post("/call/answer", needs_engine=True, errors=(*CALL, 503))
+@GROUP.post("/call/answer", needs_enabled_line=True, errors=(*CALL, 503))
 async def answer(context: Context, body: CallBody) -> Done:
     """Answer an inbound call."""
-    context.services.manager.request(context.line, body.call_id, events.AnswerRequested())
+    context[CONTROL].manager.request(context.line, body.call_id, events.AnswerRequested())
     return Done()
 
 
-@GROUP.post("/call/hangup", needs_engine=True, errors=(*CALL, 503))
+@GROUP.post("/call/hangup", needs_enabled_line=True, errors=(*CALL, 503))
 async def hangup(context: Context, body: CallBody) -> Done:
     """End a call in any state; a ringing one is declined or cancelled."""
-    context.services.manager.request(context.line, body.call_id, events.HangupRequested())
+    context[CONTROL].manager.request(context.line, body.call_id, events.HangupRequested())
     return Done()
 
 
-@GROUP.post("/call/mute", needs_engine=True, errors=CALL)
+@GROUP.post("/call/mute", needs_enabled_line=True, errors=CALL)
 async def mute(context: Context, body: Mute) -> Muted:
     """Remove a near leg, or all of them, from what the far party hears; or add it again."""
-    leg_id = model.LegId(body.leg_id) if body.leg_id else None
-    wanted = events.MuteRequested(muted=body.muted, leg_id=leg_id)
-    context.services.manager.request(context.line, body.call_id, wanted)
+    wanted = events.MuteRequested(muted=body.muted, leg_id=body.leg_id or None)
+    context[CONTROL].manager.request(context.line, body.call_id, wanted)
     return Muted(body.muted)
 
 
-@GROUP.post("/call/dtmf", needs_engine=True, errors=(*CALL, 501))
+@GROUP.post("/call/dtmf", needs_enabled_line=True, errors=(*CALL, 501))
 async def dtmf(context: Context, body: Dtmf) -> Done:
     """Send digits to the far party."""
     wanted = events.DigitsRequested(body.digits)
-    context.services.manager.request(context.line, body.call_id, wanted)
+    context[CONTROL].manager.request(context.line, body.call_id, wanted)
     return Done()
 
 
@@ -169,11 +168,11 @@ async def quality(context: Context, query: Since) -> render.CallQuality:
 
     A ticket sees its own party's legs, until the call ends.
     """
-    access, services = context.access, context.services
+    access = context.access
     report = await find_call(context)
     record = report.record
     access.check_call_lives(ended=record.reason is not None)
-    timelines = await timelines_of(services, record)
+    timelines = await timelines_of(context, record)
     if access.ticket is not None:
         party = PARTIES[access.ticket.party][0]
         record = replace(record, legs=tuple(leg for leg in record.legs if leg.party is party))

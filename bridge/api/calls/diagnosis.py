@@ -5,25 +5,24 @@ from typing import Annotated, Any, Final
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
+from bridge.api.calls.render import camel
 from bridge.api.media.webrtc import PARTIES
 from bridge.api.server.listing import find_call
 from bridge.api.server.operation import TICKET, Context, Group
 from bridge.call.diagnosis.diagnosis import Problem, Verdict
 from bridge.call.diagnosis.hops import HopCondition
 from bridge.call.diagnosis.problems import Code, Hop
-from bridge.call.diagnosis.report import DiagnosisReport
 from bridge.call.model import CallRecord, Party, State
 from bridge.call.record.ended_call import CallReport
 from bridge.wire.party_events import SERVER_HOPS
 
 GROUP: Final = Group(name="Native")
 GUIDE: Final = "/docs/guide/troubleshooting.html"
-_NAMES: Final = {"leg_id": "legID", "call_id": "callId"}
 
 Seconds = Annotated[float, Meta(description="seconds of the call")]
 
 
-class DiagnosedHop(Struct, rename=_NAMES):
+class DiagnosedHop(Struct, rename=camel):
     """One station of the audio, and how it is."""
 
     hop: Hop
@@ -31,7 +30,7 @@ class DiagnosedHop(Struct, rename=_NAMES):
     state: HopCondition
 
 
-class DiagnosedProblem(Struct, rename=_NAMES):
+class DiagnosedProblem(Struct, rename=camel):
     """One problem: where, since when, why, and what to do about it."""
 
     code: Code
@@ -46,7 +45,7 @@ class DiagnosedProblem(Struct, rename=_NAMES):
     docs: str
 
 
-class CallDiagnosis(Struct, rename=_NAMES):
+class CallDiagnosis(Struct, rename=camel):
     """What is wrong with a call, in the order in which audio passes its hops."""
 
     call_id: str
@@ -81,19 +80,9 @@ def of_report(report: CallReport) -> CallDiagnosis:
         record.state,
         found.verdict,
         found.summary,
-        hops_of(found),
-        problems_of(found),
+        [DiagnosedHop(one.hop, one.leg_id, one.state) for one in found.hops],
+        [_problem(one) for one in found.problems],
     )
-
-
-def hops_of(found: DiagnosisReport) -> list[DiagnosedHop]:
-    """Return the hops of a call."""
-    return [DiagnosedHop(one.hop, one.leg_id, one.state) for one in found.hops]
-
-
-def problems_of(found: DiagnosisReport) -> list[DiagnosedProblem]:
-    """Return the problems of a call."""
-    return [_problem(one) for one in found.problems]
 
 
 def _as_seen_by(party: str, whole: CallDiagnosis, record: CallRecord) -> CallDiagnosis:
@@ -128,11 +117,10 @@ def _problem(problem: Problem) -> DiagnosedProblem:
         round(problem.since, 1),
         None if problem.until is None else round(problem.until, 1),
         problem.summary,
-        {name: _rounded(value) for name, value in problem.evidence.items()},
+        {
+            name: round(value, 3) if isinstance(value, float) else value
+            for name, value in problem.evidence.items()
+        },
         problem.fix,
         f"{GUIDE}#{problem.code.value}",
     )
-
-
-def _rounded(value: object) -> object:
-    return round(value, 3) if isinstance(value, float) else value

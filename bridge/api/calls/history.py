@@ -1,7 +1,9 @@
 """The calls that a line has and had: `GET /calls`, one call with everything known of it, and erasing one."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import asdict
+from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -9,21 +11,24 @@ from aiohttp import web
 from msgspec import Struct
 
 from bridge.api.calls import render, spreadsheet
-from bridge.api.calls.diagnosis import DiagnosedHop, DiagnosedProblem, hops_of, problems_of
+from bridge.api.calls.diagnosis import DiagnosedHop, DiagnosedProblem, of_report
 from bridge.api.calls.query import MAX_PAGE, CallsQuery, cursor_of
-from bridge.api.media.recording import Recording, recording_of
+from bridge.api.calls.render import camel
+from bridge.api.media.recording import Recording, recordings_of
 from bridge.api.media.voicemails import Voicemail, voicemail_of
 from bridge.api.server.fields import Timestamp, field
 from bridge.api.server.listing import find_call, timelines_of
 from bridge.api.server.operation import CALL, Context, Done, Group
+from bridge.api.server.services import CLUSTER, CONTROL, RECORDS
 from bridge.call.diagnosis.diagnosis import Verdict
 from bridge.call.model import CallId, Direction, EndReason, LegFigures, LineName, Party, State
-from bridge.call.record.ended_call import DirectionQuality, EndedBy, LegSummary
-from bridge.call.record.search import CallEntry, CallSearch, entry_of
+from bridge.call.record.ended_call import DirectionQuality, LegSummary
+from bridge.call.record.search import CallSearch
 from bridge.call.transcript import TranscriptStatus
+from bridge.call.view import CallView, EndedBy
 from bridge.errors import InvalidState
 from bridge.node.manager import Manager
-from bridge.stores.calls import Place
+from bridge.stores.calls import Cursor
 from bridge.wire.iso8601 import iso8601
 
 GROUP: Final = Group(name="Native")
@@ -31,12 +36,12 @@ ENTRIES_PATH: Final = "/node/call-entries"
 """Where siblings list their live calls."""
 CALLS: Final = "/calls"
 CALL_PATH: Final = "/calls/{callId}"
-
-
-def camel(name: str) -> str:
-    """Return a field's name in camel case, with `legID` as elsewhere."""
-    head, *rest = name.rstrip("_").split("_")
-    return "legID" if name == "leg_id" else head + "".join(part.capitalize() for part in rest)
+WRITTEN: Final[Mapping[type, Callable[[Any], Any]]] = {
+    datetime: iso8601,
+    float: partial(round, ndigits=3),
+    tuple: list,
+}
+"""How values of a call are shown that are not shown as they are."""
 
 
 class HistoryCall(Struct, rename=camel):
@@ -137,35 +142,31 @@ async def calls_of(
     search, after = query.search(line), query.after
     if query.format == "csv":
         return await _write_csv(context, search, after, query.limit)
-    entries, following = await find_calls(context, search, after, query.limit or 50)
+    found, following = await find_calls(context, search, after, query.limit or 50)
     cursor = None if following is None else cursor_of(following)
-    return CallPage([_item(entry) for entry in entries], cursor)
+    return CallPage([_item(one) for one in found], cursor)
 
 
 @GROUP.get(CALL_PATH, errors=(404, 502))
 async def call(context: Context) -> CallDetail:
     """Return everything known of a call, live or ended, its timeline included."""
-    services, report = context.services, await find_call(context)
-    record, found = report.record, report.diagnosis
-    stored = services.recordings.archive
+    report = await find_call(context)
+    record, diagnosis = report.record, of_report(report)
     figures = {leg.leg_id: leg for leg in record.legs}
-    said = await services.transcripts.find(record.facts.line, record.facts.call_id)
+    said = await context[RECORDS].transcripts.find(record.facts.line, record.facts.call_id)
     metadata = record.facts.details.metadata
     return CallDetail(
-        **fields_of(entry_of(report)),
-        summary=found.summary,
-        hops=hops_of(found),
-        problems=problems_of(found),
+        **fields_of(report.view),
+        summary=diagnosis.summary,
+        hops=diagnosis.hops,
+        problems=diagnosis.problems,
         metadata=msgspec.json.decode(metadata) if metadata else None,
         answered_by=record.answered_by or None,
         legs=[_leg(leg, figures[leg.leg_id]) for leg in report.legs],
-        recordings=[
-            recording_of(context, track, await stored.files.of(track.recording_id))
-            for track in await stored.of_call(record.facts.line, record.facts.call_id)
-        ],
+        recordings=await recordings_of(context, record),
         voicemail=await _voicemail(context, record.facts.call_id),
         transcript=said.status if said else None,
-        timeline=[render.leg_timeline(leg) for leg in await timelines_of(services, record)],
+        timeline=[render.leg_timeline(leg) for leg in await timelines_of(context, record)],
     )
 
 
@@ -176,67 +177,65 @@ async def erase(context: Context) -> Done:
     Its record, its events, webhooks of it that have not been delivered, its voicemail, and its recordings with
     their copies in the store are deleted.
     """
-    services, line = context.services, context.line
+    line = context.line
     report = await find_call(context)
     call_id = report.record.facts.call_id
     if report.record.reason is None:
         raise InvalidState("the call has not ended; hang up first")
-    archive = services.recordings.archive
+    archive = context[RECORDS].recordings.archive
     tracks = await archive.of_call(line, call_id)
     if any(track.status == "recording" for track in tracks):
         raise InvalidState("a recording of the call is still being finished; try again")
     for track in tracks:
         await archive.delete(track)
-    services.recordings.uploader.wake()
-    await services.voicemails.store.delete(line, call_id)
-    await services.manager.forget(line, call_id)
-    await services.history.erase(line, call_id)
+    context[RECORDS].recordings.uploader.wake()
+    await context[RECORDS].voicemails.store.delete(line, call_id)
+    await context[CONTROL].manager.forget(line, call_id)
+    await context[RECORDS].history.erase(line, call_id)
     return Done()
 
 
 async def _voicemail(context: Context, call_id: CallId) -> Voicemail | None:
-    store = context.services.voicemails.store
+    store = context[RECORDS].voicemails.store
     found = await store.of_call(context.line, call_id)
     return await voicemail_of(context, found) if found else None
 
 
-async def live_entries(manager: Manager, line: LineName | None) -> list[CallEntry]:
+async def live_views(manager: Manager, line: LineName | None) -> list[CallView]:
     """Return the live calls of this node, of a line or of all, without test calls."""
-    return await manager.describe(
-        line, lambda runner: entry_of(manager.report_now(runner.record()))
-    )
+    return await manager.describe(line, lambda runner: manager.report_now(runner.record()).view)
 
 
 async def find_calls(
-    context: Context, search: CallSearch, after: Place | None, limit: int
-) -> tuple[list[CallEntry], Place | None]:
+    context: Context, search: CallSearch, after: Cursor | None, limit: int
+) -> tuple[list[CallView], Cursor | None]:
     """Return a page of calls of all nodes, live and ended, newest first, and where the next one begins."""
     # The live ones first: one that ends meanwhile is then in the history.
-    live = [entry for entry in await _live(context, search.line) if search.matches(entry)]
-    found = await context.services.history.search(search, after=after, limit=limit)
-    calls = {entry.call_id: entry for entry in live if after is None or entry.key < after}
-    if found.next is not None:
-        calls = {call_id: entry for call_id, entry in calls.items() if entry.key >= found.next}
-    calls |= {entry.call_id: entry for entry in found.entries}
-    page = sorted(calls.values(), key=lambda entry: entry.key, reverse=True)
+    live = [call for call in await _live(context, search.line) if search.matches(call)]
+    ended, following = await context[RECORDS].history.search(search, after=after, limit=limit)
+    calls = {call.call_id: call for call in live if after is None or call.key < after}
+    if following is not None:
+        calls = {call_id: call for call_id, call in calls.items() if call.key >= following}
+    calls |= {call.call_id: call for call in ended}
+    page = sorted(calls.values(), key=lambda call: call.key, reverse=True)
     if len(page) > limit:
-        return page[:limit], Place(*page[limit - 1].key)
-    return page, found.next
+        return page[:limit], Cursor(*page[limit - 1].key)
+    return page, following
 
 
-async def _live(context: Context, line: LineName | None) -> list[CallEntry]:
-    live = await live_entries(context.services.manager, line)
-    if context.services.siblings is not None:
+async def _live(context: Context, line: LineName | None) -> list[CallView]:
+    live = await live_views(context[CONTROL].manager, line)
+    if (siblings := context[CLUSTER].siblings) is not None:
         wanted = {} if line is None else {"line": line}
-        answers = await context.services.siblings.request_all(ENTRIES_PATH, **wanted)
+        answers = await siblings.request_all(ENTRIES_PATH, **wanted)
         for answer in answers.values():
             if answer is not None:
-                live += msgspec.json.decode(answer, type=list[CallEntry])
+                live += msgspec.json.decode(answer, type=list[CallView])
     return live
 
 
 async def _write_csv(
-    context: Context, search: CallSearch, after: Place | None, limit: int | None
+    context: Context, search: CallSearch, after: Cursor | None, limit: int | None
 ) -> web.StreamResponse:
     headers = {"Content-Disposition": 'attachment; filename="calls.csv"'}
     response = web.StreamResponse(headers=headers)
@@ -244,83 +243,67 @@ async def _write_csv(
     await response.prepare(context.http)
     columns = msgspec.structs.fields(CallItem)
     await response.write(spreadsheet.encode([[one.encode_name for one in columns]]))
-    async for entries in _pages(context, search, after, limit):
-        await response.write(spreadsheet.encode(map(msgspec.structs.astuple, map(_item, entries))))
+    async for found in _pages(context, search, after, limit):
+        await response.write(spreadsheet.encode(map(msgspec.structs.astuple, map(_item, found))))
     await response.write_eof()
     return response
 
 
 async def _pages(
-    context: Context, search: CallSearch, after: Place | None, limit: int | None
-) -> AsyncIterator[list[CallEntry]]:
+    context: Context, search: CallSearch, after: Cursor | None, limit: int | None
+) -> AsyncIterator[list[CallView]]:
     left = limit
     while left is None or left > 0:
         wanted = MAX_PAGE if left is None else left
-        entries, after = await find_calls(context, search, after, wanted)
-        yield entries
-        left = None if left is None else left - len(entries)
+        found, after = await find_calls(context, search, after, wanted)
+        yield found
+        left = None if left is None else left - len(found)
         if after is None:
             return
 
 
-def _item(entry: CallEntry) -> CallItem:
-    return CallItem(**fields_of(entry), problems=list(entry.problems))
+def _item(call: CallView) -> CallItem:
+    return CallItem(**fields_of(call), problems=list(call.problems))
 
 
-def fields_of(entry: CallEntry) -> dict[str, Any]:
-    """Return the fields of `HistoryCall`."""
-    return {
-        "call_id": entry.call_id,
-        "line": entry.line,
-        "state": entry.state,
-        "direction": entry.direction,
-        "from_": entry.from_,
-        "to": entry.to,
-        "from_channel": entry.from_channel,
-        "to_channel": entry.to_channel,
-        "identities": list(entry.identities),
-        "started_at": iso8601(entry.started_at),
-        "answered_at": iso8601(entry.answered_at),
-        "ended_at": iso8601(entry.ended_at),
-        "ring_seconds": round(entry.ring_seconds, 3),
-        "talk_seconds": round(entry.talk_seconds, 3),
-        "ended_by": entry.ended_by,
-        "reason": entry.reason,
-        "mos": _rounded(entry.mos, 2),
-        "verdict": entry.verdict,
-        "tag": entry.tag,
-        "sent_to_voicemail": entry.sent_to_voicemail,
-    }
+def fields_of(call: CallView) -> dict[str, Any]:
+    """Return the fields of `HistoryCall`, which are the view's of the same names."""
+    fields = {}
+    for name in HistoryCall.__struct_fields__:
+        value = getattr(call, name)
+        write = WRITTEN.get(type(value))
+        fields[name] = write(value) if write else value
+    return fields | {"mos": _rounded(call.mos, 2)}
 
 
 def _leg(leg: LegSummary, figures: LegFigures) -> HistoryLeg:
     setup = figures.statistics.setup
     return HistoryLeg(
-        leg.leg_id,
-        leg.kind.value,
-        leg.party,
-        figures.identity,
-        round(figures.joined, 3),
-        _rounded(figures.left, 3),
-        {
+        leg_id=leg.leg_id,
+        kind=leg.kind.value,
+        party=leg.party,
+        identity=figures.identity,
+        joined_at=round(figures.joined, 3),
+        left_at=_rounded(figures.left, 3),
+        setup_ms={
             step: round(at * 1000, 1)
             for step, at in (asdict(setup) if setup else {}).items()
             if at is not None
         },
-        _milliseconds(leg.round_trip),
-        _direction(leg.received),
-        _direction(leg.sent),
+        round_trip_ms=_milliseconds(leg.round_trip),
+        received=_direction(leg.received),
+        sent=_direction(leg.sent),
     )
 
 
 def _direction(part: DirectionQuality) -> HistoryDirection:
     return HistoryDirection(
-        part.packets,
-        part.lost,
-        _rounded(part.loss, 4),
-        _milliseconds(part.jitter),
-        _rounded(part.mos, 2),
-        _rounded(part.worst_mos, 2),
+        packets=part.packets,
+        lost=part.lost,
+        loss_ratio=_rounded(part.loss, 4),
+        jitter_ms=_milliseconds(part.jitter),
+        mos=_rounded(part.mos, 2),
+        worst_mos=_rounded(part.worst_mos, 2),
     )
 
 

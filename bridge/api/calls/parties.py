@@ -4,8 +4,10 @@ from typing import Annotated, Final, Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
+from bridge.api.calls.render import camel
 from bridge.api.server.fields import CallId, LegId, Peer, Url, field
 from bridge.api.server.operation import CALL, Context, Done, Group
+from bridge.api.server.services import CONTROL, MEDIA
 from bridge.call import events, model
 from bridge.errors import InvalidRequest
 from bridge.node.calls.participants import add_participant, remove_participant
@@ -14,28 +16,20 @@ GROUP: Final = Group(name="Native")
 MAX_IDENTITY: Final = 128
 
 
-class Hold(
-    Struct,
-    rename={
-        "call_id": "callId",
-        "leg_id": "legID",
-        "music_url": "musicUrl",
-        "asset_id": "assetId",
-    },
-):
+class Hold(Struct, rename=camel):
     """Whom to hold, and the music for it."""
 
     call_id: CallId
-    leg_id: Annotated[str, field("one party; without it all far parties")] | None = None
+    leg_id: Annotated[model.LegId, field("one party; without it all far parties")] | None = None
     music_url: Annotated[Url, field("a sound, played again and again")] | None = None
     asset_id: Annotated[str, field("the same, of POST /api/v1/call-audio-assets")] | None = None
 
 
-class Unhold(Struct, rename={"call_id": "callId", "leg_id": "legID"}):
+class Unhold(Struct, rename=camel):
     """Whom to hold no longer."""
 
     call_id: CallId
-    leg_id: Annotated[str, field("one party; without it all")] | None = None
+    leg_id: Annotated[model.LegId, field("one party; without it all")] | None = None
 
 
 class Held(Struct):
@@ -45,21 +39,10 @@ class Held(Struct):
     ok: Literal[True] = True
 
 
-Channel = Annotated[
-    Literal["whatsapp", "pstn"],
-    field("as in `POST /call/dial`"),
-]
+Channel = Annotated[Literal["whatsapp", "pstn"], field("as in `POST /call/dial`")]
 
 
-class Transfer(
-    Struct,
-    rename={
-        "call_id": "callId",
-        "leg_id": "legID",
-        "waiting_url": "waitingUrl",
-        "announcement_url": "announcementUrl",
-    },
-):
+class Transfer(Struct, rename=camel):
     """To whom to transfer a call; exactly one of `phone`, `identity` and `legID` is named."""
 
     call_id: CallId
@@ -75,7 +58,9 @@ class Transfer(
         ]
         | None
     ) = None
-    leg_id: Annotated[str, field("a far party that has answered: our side leaves")] | None = None
+    leg_id: (
+        Annotated[model.LegId, field("a far party that has answered: our side leaves")] | None
+    ) = None
     waiting_url: (
         Annotated[Url, field("played to the other party while `phone` rings; else a tone")] | None
     ) = None
@@ -84,7 +69,7 @@ class Transfer(
     ) = None
 
 
-class Transferred(Struct, rename={"leg_id": "legID"}):
+class Transferred(Struct, rename=camel):
     """A transfer that has begun."""
 
     leg_id: (
@@ -101,48 +86,48 @@ class NewParticipant(Struct, rename="camel"):
     channel: Channel | UnsetType = UNSET
 
 
-class Participant(Struct, rename={"call_id": "callId", "leg_id": "legID"}):
+class Participant(Struct, rename=camel):
     """A party of a call."""
 
     call_id: CallId
     leg_id: LegId
 
 
-class Added(Struct, rename={"leg_id": "legID"}):
+class Added(Struct, rename=camel):
     """A party that is being rung."""
 
     leg_id: str
     ok: Literal[True] = True
 
 
-@GROUP.post("/call/hold", needs_engine=True, errors=(*CALL, 422, 503))
+@GROUP.post("/call/hold", needs_enabled_line=True, errors=(*CALL, 422, 503))
 async def hold(context: Context, body: Hold) -> Held:
     """Hold the call, or one party of it: it hears music only, and nobody hears it.
 
     Without `musicUrl` and `assetId` the line's `hold_music` is played; where there is none it
     hears silence, and a telephone is told that it is held.
     """
-    runner, services = context.live_call(body.call_id), context.services
-    services.holds.check(runner)
+    runner = context.live_call(body.call_id)
+    context[CONTROL].holds.check(runner)
     if body.music_url and body.asset_id:
         raise InvalidRequest("expected one of musicUrl, assetId", field="assetId")
     music = None
     if body.music_url:
-        music = await services.sounds.url(context.line, body.music_url, "musicUrl")
+        music = await context[MEDIA].sounds.url(context.line, body.music_url, "musicUrl")
     elif body.asset_id:
-        music = await services.assets.find(context.line, body.asset_id)
-    await services.holds.hold(runner, _leg(body.leg_id), music=music)
+        music = await context[MEDIA].assets.find(context.line, body.asset_id)
+    await context[CONTROL].holds.hold(runner, body.leg_id or None, music=music)
     return Held(held=True)
 
 
-@GROUP.post("/call/unhold", needs_engine=True, errors=CALL)
+@GROUP.post("/call/unhold", needs_enabled_line=True, errors=CALL)
 async def unhold(context: Context, body: Unhold) -> Held:
     """Resume a held call, or one party of it."""
-    context.services.holds.unhold(context.live_call(body.call_id), _leg(body.leg_id))
+    context[CONTROL].holds.unhold(context.live_call(body.call_id), body.leg_id or None)
     return Held(held=False)
 
 
-@GROUP.post("/call/transfer", needs_engine=True, errors=(*CALL, 403, 422, 429, 501, 503))
+@GROUP.post("/call/transfer", needs_enabled_line=True, errors=(*CALL, 403, 422, 429, 501, 503))
 async def transfer(context: Context, body: Transfer) -> Transferred:
     """Transfer an answered call, and leave it.
 
@@ -150,7 +135,7 @@ async def transfer(context: Context, body: Transfer) -> Transferred:
     when it does not answer everything is as before. `identity` may join in a browser. `legID` is a
     far party that was added and talked with: our side leaves the far parties to each other.
     """
-    runner, services = context.live_call(body.call_id), context.services
+    runner = context.live_call(body.call_id)
     named = {"phone": body.phone, "identity": body.identity, "legID": body.leg_id}
     given = [name for name, value in named.items() if value]
     if len(given) != 1:
@@ -158,16 +143,16 @@ async def transfer(context: Context, body: Transfer) -> Transferred:
             f"expected exactly one of {', '.join(named)}", field=given[-1] if given else "phone"
         )
     if body.leg_id:
-        runner.dispatch(events.LeaveRequested(model.LegId(body.leg_id)))
+        runner.dispatch(events.LeaveRequested(body.leg_id))
         return Transferred(body.leg_id)
     if body.identity:
         runner.dispatch(events.InviteRequested(body.identity))
         return Transferred()
-    services.transfers.check(runner)
-    sounds = await services.sounds.urls(
+    context[CONTROL].transfers.check(runner)
+    sounds = await context[MEDIA].sounds.urls(
         context.line, {"waitingUrl": body.waiting_url, "announcementUrl": body.announcement_url}
     )
-    leg_id = await services.transfers.transfer(
+    leg_id = await context[CONTROL].transfers.transfer(
         runner,
         body.phone or "",
         channel=body.channel or "",
@@ -177,21 +162,17 @@ async def transfer(context: Context, body: Transfer) -> Transferred:
     return Transferred(leg_id)
 
 
-@GROUP.post("/call/participants/add", needs_engine=True, errors=(*CALL, 403, 429, 501, 503))
+@GROUP.post("/call/participants/add", needs_enabled_line=True, errors=(*CALL, 403, 429, 501, 503))
 async def add(context: Context, body: NewParticipant) -> Added:
     """Ring one more far party for an answered call; all hear each other once it has answered."""
-    runner, manager = context.live_call(body.call_id), context.services.manager
+    runner, manager = context.live_call(body.call_id), context[CONTROL].manager
     if body.phone is None:
         raise InvalidRequest("missing phone in payload", field="phone")
     return Added(await add_participant(manager, runner, body.phone, channel=body.channel or ""))
 
 
-@GROUP.post("/call/participants/remove", needs_engine=True, errors=CALL)
+@GROUP.post("/call/participants/remove", needs_enabled_line=True, errors=CALL)
 async def remove(context: Context, body: Participant) -> Done:
     """Hang up one party of a call; the last far party leaves with the call only."""
-    remove_participant(context.live_call(body.call_id), model.LegId(body.leg_id))
+    remove_participant(context.live_call(body.call_id), body.leg_id)
     return Done()
-
-
-def _leg(leg_id: str | None) -> model.LegId | None:
-    return model.LegId(leg_id) if leg_id else None

@@ -6,31 +6,27 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Struct
 
-from bridge.api.server.fields import Json, field
+from bridge.api.server.fields import Json, field, wrong_field
 from bridge.call.diagnosis.problems import Code
 from bridge.call.model import Direction, EndReason, LineName, State
 from bridge.call.record.search import CallSearch, party_key
-from bridge.errors import InvalidRequest
-from bridge.stores.calls import Place
+from bridge.stores.calls import Cursor
 
 MAX_PAGE: Final = 500
 _CURSOR: Final = re.compile(r"([0-9]{1,10}\.[0-9]{1,9})_([0-9A-F]{32})")
 
 
 def _read_moment(value: Json, name: str) -> Json:
-    return value if _moment(value) is not None else _refuse(name)
-
-
-def _refuse(name: str) -> str:
-    raise InvalidRequest(
-        f"{name}: expected a moment in ISO 8601, such as 2026-01-31T12:00:00Z, or Unix seconds",
-        field=name,
-    )
+    if _moment(value) is None:
+        raise wrong_field(
+            name, "expected a time in ISO 8601, such as 2026-01-31T12:00:00Z, or Unix seconds"
+        )
+    return value
 
 
 def _read_cursor(value: Json, name: str) -> Json:
     if not (isinstance(value, str) and _CURSOR.fullmatch(value)):
-        raise InvalidRequest(f"{name}: expected `nextCursor` of the page before", field=name)
+        raise wrong_field(name, "expected `nextCursor` of the page before")
     return value
 
 
@@ -83,13 +79,13 @@ class CallsQuery(Struct, rename={"from_": "from"}):
         )
 
     @property
-    def after(self) -> Place | None:
+    def after(self) -> Cursor | None:
         """The place after which the page begins."""
         match = _CURSOR.fullmatch(self.cursor or "")
-        return Place(float(match[1]), match[2]) if match else None
+        return Cursor(float(match[1]), match[2]) if match else None
 
 
-def cursor_of(place: Place) -> str:
+def cursor_of(place: Cursor) -> str:
     """Return the cursor of the page after a place."""
     return f"{place.started_at:.6f}_{place.call_id}"
 

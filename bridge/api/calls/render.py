@@ -16,18 +16,17 @@ from bridge.call.model import (
     ReplyTiming,
     State,
 )
-from bridge.call.parties import parties_of
 from bridge.call.record.quality import LegQuality, rate
 from bridge.call.record.timeline import Sample
+from bridge.call.view import snapshot_of
 from bridge.errors import BridgeError
-from bridge.wire.call_event import jid
 from bridge.wire.iso8601 import iso8601
 
 
-def _with_leg_id(name: str) -> str:
+def camel(name: str) -> str:
     """Return a field's name in camel case, with `legID` as both vendors spell it."""
-    head, *rest = name.split("_")
-    return head + "".join("ID" if part == "id" else part.capitalize() for part in rest)
+    head, *rest = name.rstrip("_").split("_")
+    return "legID" if name == "leg_id" else head + "".join(part.capitalize() for part in rest)
 
 
 StateWord: TypeAlias = Literal["calling", "ringing", "connecting", "active", "ended"]
@@ -63,10 +62,7 @@ SENT_COLUMNS = {
 """Columns of a timeline: the sample's field, units of the column to one of its own, digits kept."""
 
 
-CALL_NAMES: Final = {"call_id": "callId", "from_": "from", "started_at": "startedAt"}
-
-
-class Call(Struct, rename=CALL_NAMES):
+class Call(Struct, rename=camel):
     """A call as `/call/status` lists it."""
 
     call_id: Annotated[str, Meta(pattern="^[0-9A-F]{32}$")]
@@ -82,7 +78,7 @@ class Call(Struct, rename=CALL_NAMES):
     started_at: Timestamp
 
 
-class LegReport(Struct, rename=_with_leg_id):
+class LegReport(Struct, rename=camel):
     """Packets, loss, jitter and levels of one leg; `received` is what was heard from it."""
 
     leg_id: str
@@ -111,7 +107,7 @@ class Reply(Struct, rename="camel", kw_only=True):
     overhead_ms: int
 
 
-class LegTimeline(Struct, rename=_with_leg_id):
+class LegTimeline(Struct, rename=camel):
     """Columns: row n is about `seconds[n]` from second `at[n]` on."""
 
     leg_id: str
@@ -148,25 +144,19 @@ def failure(error: BridgeError) -> dict[str, Any]:
     return body
 
 
-def peer(record: CallRecord) -> str:
-    """The far party as WhatsApp writes it: a JID for a number; digits alone for a telephone."""
-    parties, outbound = record.facts.details.parties, record.direction is Direction.OUTBOUND
-    return jid(record.facts.peer, parties.to_channel if outbound else parties.from_channel)
-
-
 def call(record: CallRecord, *, recording: bool = False) -> Call:
     """Return a call as `/call/status` lists it."""
-    who = parties_of(record)
+    shown = snapshot_of(record)
     return Call(
-        record.facts.call_id,
-        peer(record),
-        who.from_,
-        who.to,
+        call_id=shown.id,
+        peer=shown.jid,
+        from_=shown.from_,
+        to=shown.to,
         state=NATIVE_STATES[record.state],
         direction=record.direction,
         video=False,
         recording=recording,
-        started_at=iso8601(record.facts.started_at),
+        started_at=iso8601(shown.started_at),
     )
 
 
@@ -175,12 +165,12 @@ def quality(
 ) -> CallQuality:
     """Return a call's statistics, and its legs' timelines from second `since` of the call on."""
     return CallQuality(
-        record.facts.call_id,
-        record.state.value,
-        record.reason.value if record.reason else None,
-        round(record.seconds, 3),
-        [_leg(leg) for leg in record.legs],
-        [leg_timeline(leg, since) for leg in timelines],
+        call_id=record.facts.call_id,
+        state=record.state,
+        end_reason=record.reason,
+        seconds=round(record.seconds, 3),
+        legs=[_leg(leg) for leg in record.legs],
+        timeline=[leg_timeline(leg, since) for leg in timelines],
     )
 
 
@@ -190,15 +180,15 @@ def leg_timeline(leg: LegQuality, since: float = 0.0) -> LegTimeline:
     samples = [sample for _, _, sample in rows]
     replies = [(reply.at - leg.call_began, reply) for reply in leg.last.statistics.replies or ()]
     return LegTimeline(
-        leg.last.leg_id,
-        leg.last.kind.value,
-        leg.last.party.value,
-        [round(at, 1) for at, _, _ in rows],
-        [seconds for _, seconds, _ in rows],
-        _column(samples, "round_trip", 1000, 1),
-        {name: _column(samples, *how) for name, how in RECEIVED_COLUMNS.items()},
-        {name: _column(samples, *how) for name, how in SENT_COLUMNS.items()},
-        UNSET
+        leg_id=leg.last.leg_id,
+        kind=leg.last.kind,
+        party=leg.last.party,
+        at=[round(at, 1) for at, _, _ in rows],
+        seconds=[seconds for _, seconds, _ in rows],
+        round_trip_ms=_column(samples, "round_trip", 1000, 1),
+        received={name: _column(samples, *how) for name, how in RECEIVED_COLUMNS.items()},
+        sent={name: _column(samples, *how) for name, how in SENT_COLUMNS.items()},
+        replies=UNSET
         if leg.last.statistics.replies is None
         else [_reply(at, reply) for at, reply in replies if at >= since],
     )
@@ -225,12 +215,12 @@ def _leg(leg: LegFigures) -> LegReport:
     trip = figures.round_trip_seconds
     rating, _ = rate(leg.kind, LegStatistics(), figures)
     return LegReport(
-        leg.leg_id,
-        leg.kind.value,
-        leg.party,
-        leg.path.value if leg.path else None,
-        None if trip is None else round(trip * 1000, 1),
-        None if rating.mos is None else round(rating.mos, 2),
+        leg_id=leg.leg_id,
+        kind=leg.kind,
+        party=leg.party,
+        road=leg.path,
+        round_trip_ms=None if trip is None else round(trip * 1000, 1),
+        mos=None if rating.mos is None else round(rating.mos, 2),
         received={
             "packets": received.packets,
             "bytes": received.bytes,
@@ -248,7 +238,7 @@ def _leg(leg: LegFigures) -> LegReport:
         sent={
             "packets": sent.packets,
             "bytes": sent.bytes,
-            "relayedPackets": sent.relayed_packets,
+            "relayedPackets": sent.forwarded_packets,
             "droppedFrames": sent.dropped_frames,
             "remoteLost": sent.remote_lost,
             "remoteLossRatio": round(sent.remote_loss_ratio, 4),

@@ -5,9 +5,10 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
+from bridge.api.calls.render import camel
 from bridge.api.server.fields import LegId, field
 from bridge.api.server.operation import REPORT, Context, Done, Group
-from bridge.call import model
+from bridge.api.server.services import CONTROL, NODE
 from bridge.call.diagnosis.observation import (
     CandidateType,
     ClientHints,
@@ -20,17 +21,6 @@ from bridge.node.calls.browsers import check_owner
 
 GROUP: Final = Group(name="Native", auth=REPORT)
 MAX_BYTES: Final = 4096
-_NAMES: Final = {
-    "leg_id": "legID",
-    "candidate_types": "candidateTypes",
-    "selected_pair": "selectedPair",
-    "ice_state": "iceState",
-    "dtls_state": "dtlsState",
-    "turn_error": "turnError",
-    "jitter_buffer_ms": "jitterBufferMs",
-    "concealed_ratio": "concealedRatio",
-    "output_device": "outputDevice",
-}
 
 
 class ReportedMicrophone(Struct, rename="camel"):
@@ -55,7 +45,7 @@ class ReportedPair(Struct):
     protocol: Literal["udp", "tcp", "tls"] = "udp"
 
 
-class Report(Struct, rename=_NAMES):
+class Report(Struct, rename=camel):
     """How a leg stands in its browser; what is left out is not known."""
 
     leg_id: LegId
@@ -89,9 +79,9 @@ async def report(context: Context, body: Report) -> Done:
     each leg; they do not count against the rate limit of tickets. A ticket reports about legs that its
     party and identity made.
     """
-    access, manager = context.access, context.services.manager
-    count = context.services.metrics.calls.client_reported
-    leg_id = model.LegId(body.leg_id)
+    access, manager = context.access, context[CONTROL].manager
+    count = context[NODE].metrics.calls.client_reported
+    leg_id = body.leg_id
     try:
         runner = manager.live(access.line_for(context.call_id), context.call_id)
         check_owner(runner, leg_id, access.owner)

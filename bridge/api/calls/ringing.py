@@ -10,6 +10,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from bridge.api.server.fields import CallId, field
 from bridge.api.server.operation import BARE, CALL, Context, Group
+from bridge.api.server.services import CONTROL
 from bridge.call import events
 from bridge.call.model import Direction, State
 from bridge.errors import InvalidState
@@ -66,7 +67,7 @@ class Signalled(Struct):
     success: Literal[True] = True
 
 
-@GROUP.post("/call/accept", needs_engine=True, errors=(*CALL, 503))
+@GROUP.post("/call/accept", needs_enabled_line=True, errors=(*CALL, 503))
 async def accept(context: Context, body: Signal | WagoBody) -> Signalled | SignalledWago:
     """Answer an inbound call.
 
@@ -74,17 +75,17 @@ async def accept(context: Context, body: Signal | WagoBody) -> Signalled | Signa
     """
     if isinstance(body, Signal):
         ringing_call(context, body.call_id)
-    context.services.manager.request(context.line, body.call_id, events.AnswerRequested())
+    context[CONTROL].manager.request(context.line, body.call_id, events.AnswerRequested())
     return _performed(body, "accepted")
 
 
-@GROUP.post("/call/reject", needs_engine=True, errors=(*CALL, 503))
+@GROUP.post("/call/reject", needs_enabled_line=True, errors=(*CALL, 503))
 async def reject(context: Context, body: Signal | WagoBody) -> Signalled | SignalledWago:
     """Decline an inbound call; with `voicemail.rejected` its caller may leave a message.
 
     The answer is WaGo's for `callID`, ZuckZapGo's for `call_id` and `call_from`.
     """
-    context.services.voicemail_calls.reject(ringing_call(context, body.call_id))
+    context[CONTROL].voicemail_calls.reject(ringing_call(context, body.call_id))
     return _performed(body, "rejected")
 
 

@@ -15,11 +15,11 @@ from aiohttp import web
 from msgspec import Struct
 
 from bridge.api.server import sse
-from bridge.api.server.fields import field
+from bridge.api.server.fields import field, wrong_field
 from bridge.api.server.listing import find_call
 from bridge.api.server.operation import QUERY, QUERY_TICKET, Context, Group, Schema
+from bridge.api.server.services import EVENTS
 from bridge.call.model import CallRecord
-from bridge.errors import InvalidRequest
 from bridge.stores.events import Numbered
 from bridge.wire.call_event import CallEvent, EventType
 from bridge.wire.party_events import as_seen_by
@@ -83,7 +83,7 @@ async def stream_events(
     context: Context, query: After, render: Renderer, call: CallRecord | None = None
 ) -> web.StreamResponse:
     """Send the events of a line, or of one of its calls, as they happen."""
-    request, line, events = context.http, context.line, context.services.events
+    request, line, events = context.http, context.line, context[EVENTS].log
     after = _last_event_id(request, query)
     call_id = call.facts.call_id if call else None
     if after is None:
@@ -119,5 +119,5 @@ def _last_event_id(request: web.Request, query: After) -> int | None:
     if not text:
         return None
     if not text.isdecimal() or len(text) > 18:
-        raise InvalidRequest(f"{LAST_EVENT_ID}: expected the id of an event", field=LAST_EVENT_ID)
+        raise wrong_field(LAST_EVENT_ID, "expected the id of an event")
     return int(text)

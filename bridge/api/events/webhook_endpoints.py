@@ -10,8 +10,9 @@ from typing import Annotated, Final, Literal, TypeAlias
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from bridge.api.server.fields import Json, Timestamp, Url, field
+from bridge.api.server.fields import Json, Timestamp, Url, field, wrong_field
 from bridge.api.server.operation import Context, Field
+from bridge.api.server.services import EVENTS, SITE
 from bridge.errors import InvalidRequest, about_field
 from bridge.stores import endpoints
 from bridge.stores.endpoints import Endpoint
@@ -22,7 +23,6 @@ from bridge.wire.webhook.formats import Style, known_filters
 SECRET_BYTES: Final = 24
 MAX_EVENTS: Final = 50
 MAX_HEADERS: Final = 20
-MAX_VALUE: Final = 1024
 RESERVED_HEADERS: Final = re.compile(
     r"content-.*|host|connection|transfer-encoding|upgrade|te|trailer|keep-alive|proxy-.*"
     r"|webhook-.*|wadial-.*|bridge-signature",
@@ -31,7 +31,7 @@ RESERVED_HEADERS: Final = re.compile(
 """Headers that customers cannot set."""
 
 _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
-_VALUE = re.compile(r"[\x20-\x7E]*")
+_VALUE = re.compile(r"[\x20-\x7E]{0,1024}")
 _EVENT = re.compile(r"[A-Za-z0-9_.*-]{1,100}")
 
 
@@ -41,9 +41,7 @@ def _read_events(value: Json, name: str) -> Json:
         or len(value) > MAX_EVENTS
         or not all(isinstance(one, str) and _EVENT.fullmatch(one) for one in value)
     ):
-        raise InvalidRequest(
-            f"{name}: expected a list of at most {MAX_EVENTS} event names", field=name
-        )
+        raise wrong_field(name, f"expected a list of at most {MAX_EVENTS} event names")
     return value
 
 
@@ -59,10 +57,10 @@ def _read_headers(value: Json, name: str) -> Json:
         or len(value) > MAX_HEADERS
         or not all(_is_header(one, text) for one, text in value.items())
     ):
-        raise InvalidRequest(
-            f"{name}: expected at most {MAX_HEADERS} names with values of printable ASCII, "
+        raise wrong_field(
+            name,
+            f"expected at most {MAX_HEADERS} names with values of printable ASCII, "
             "without those that describe the message itself",
-            field=name,
         )
     return value
 
@@ -72,7 +70,6 @@ def _is_header(name: str, value: object) -> bool:
         _NAME.fullmatch(name) is not None
         and not RESERVED_HEADERS.fullmatch(name)
         and isinstance(value, str)
-        and len(value) <= MAX_VALUE
         and _VALUE.fullmatch(value) is not None
     )
 
@@ -142,7 +139,7 @@ async def create(context: Context, body: NewWebhook, style: Style) -> WebhookEnd
         events=tuple(body.events),
         headers=body.headers,
         test=context.is_test_key,
-        base=context.services.site.base(context.http),
+        base=context[SITE].base(context.http),
         active=body.active,
     )
     return _shown(endpoint, endpoint.secret)
@@ -155,7 +152,7 @@ async def of_style(context: Context, style: Style) -> list[WebhookEndpoint]:
 
 async def show(context: Context) -> WebhookEndpoint:
     """Return one endpoint."""
-    database = context.services.database
+    database = context[EVENTS].database
     return _shown(await database.read(endpoints.get, context.line, context.path("id")))
 
 
@@ -166,7 +163,7 @@ async def change(context: Context, body: WebhookChange) -> WebhookEndpoint:
         await checked(context, body.url, "url")
     if body.events is not None:
         changes["events"] = tuple(body.events)
-    changed = await context.services.database.run(
+    changed = await context[EVENTS].database.run(
         endpoints.change, context.line, context.path("id"), **changes
     )
     return _shown(changed)
@@ -174,7 +171,7 @@ async def change(context: Context, body: WebhookChange) -> WebhookEndpoint:
 
 async def delete(context: Context) -> WebhookDeleted:
     """Remove an endpoint."""
-    await context.services.database.run(endpoints.delete, context.line, context.path("id"))
+    await context[EVENTS].database.run(endpoints.delete, context.line, context.path("id"))
     return WebhookDeleted(context.path("id"))
 
 
@@ -194,13 +191,13 @@ async def register(context: Context, url: str, name: str, **more: Field) -> Endp
         secret=new_secret(),
         **more,
     )
-    await context.services.database.run(endpoints.put, wanted)
+    await context[EVENTS].database.run(endpoints.put, wanted)
     return wanted
 
 
 async def of_line(context: Context) -> list[Endpoint]:
     """Return all endpoints of the line."""
-    return await context.services.database.read(endpoints.of_line, context.line)
+    return await context[EVENTS].database.read(endpoints.of_line, context.line)
 
 
 async def checked(context: Context, url: str, name: str) -> str:
@@ -208,7 +205,7 @@ async def checked(context: Context, url: str, name: str) -> str:
     if not url:
         raise InvalidRequest(f"missing {name} in payload", field=name)
     with about_field(name):
-        await context.services.http.of(context.line).check(url)
+        await context[EVENTS].http.of(context.line).check(url)
     return url
 
 

@@ -14,6 +14,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from bridge.api.events.webhook_endpoints import Active, EventNames, Headers, of_line, register
 from bridge.api.server.fields import Count, Timestamp, Url, field
 from bridge.api.server.operation import Context, Group
+from bridge.api.server.services import ACCESS, EVENTS
 from bridge.call.model import LineName
 from bridge.db.database import Connection
 from bridge.errors import InvalidRequest
@@ -184,14 +185,14 @@ async def delete_slots(context: Context) -> SlotsDeleted:
         for endpoint in found:
             endpoints.delete(connection, context.line, endpoint.id)
 
-    await context.services.database.run(delete)
+    await context[EVENTS].database.run(delete)
     return SlotsDeleted()
 
 
 @GROUP.get("/events/dead", errors=(503,))
 async def dead(context: Context, query: DeadQuery) -> DeadDeliveries:
     """List dead webhook deliveries, which are not retried any more, oldest first."""
-    found = await context.services.database.read(
+    found = await context[EVENTS].database.read(
         deliveries.dead, context.line, after=query.after, limit=query.limit
     )
     return DeadDeliveries([_shown_dead(one) for one in found])
@@ -201,7 +202,7 @@ async def dead(context: Context, query: DeadQuery) -> DeadDeliveries:
 async def replay(context: Context, body: Replay) -> Replayed:
     """Replay dead deliveries: `ids` of the list, or all of it."""
     chosen = None if body.ids is None else frozenset(body.ids)
-    return Replayed(await context.services.webhooks.replay(context.line, chosen))
+    return Replayed(await context[EVENTS].webhooks.replay(context.line, chosen))
 
 
 async def _slots(context: Context) -> list[Endpoint]:
@@ -214,7 +215,7 @@ def _slot(line: LineName, style: Style) -> str:
 
 
 def _token(context: Context) -> str:
-    key = context.services.keys.rate_key(context.http)
+    key = context[ACCESS].keys.rate_key(context.http)
     return key.decode(errors="replace") if key else ""
 
 

@@ -6,10 +6,10 @@ from typing import Annotated, Any, Final, Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
-from bridge.api.server.fields import Json, Timestamp, field
+from bridge.api.server.fields import Json, Timestamp, field, wrong_field
 from bridge.api.server.operation import ADMIN, Context, Done, Group
+from bridge.api.server.services import EVENTS, LINES
 from bridge.call.model import LineName
-from bridge.errors import InvalidRequest
 from bridge.node.line_book import KnownLine, StoredKey
 from bridge.node.publisher import new_event
 from bridge.wire.call_event import EventType
@@ -18,8 +18,8 @@ from bridge.wire.iso8601 import iso8601
 log = logging.getLogger(__name__)
 
 MAX_OVERLAP_SECONDS: Final = 30 * 86_400
-LINES: Final = "/admin/lines"
-LINE: Final = LINES + "/{line}"
+PATH: Final = "/admin/lines"
+LINE: Final = PATH + "/{line}"
 
 GROUP: Final = Group(name="Admin", auth=ADMIN)
 _REFUSED: Final = (404, 503)
@@ -31,7 +31,7 @@ def _read_numbers(value: Json, name: str) -> Json:
     if isinstance(value, list) and not all(
         isinstance(number, str) and _PHONE_NUMBER.fullmatch(number) for number in value
     ):
-        raise InvalidRequest(f"{name}: expected digits, with or without a leading +", field=name)
+        raise wrong_field(name, "expected digits, with or without a leading +")
     return value
 
 
@@ -76,19 +76,19 @@ class AdminLines(Struct):
     lines: list[AdminLine]
 
 
-@GROUP.get(LINES, errors=_REFUSED)
+@GROUP.get(PATH, errors=_REFUSED)
 async def list_lines(context: Context) -> AdminLines:
     """List all lines with the ids of their keys."""
-    return AdminLines([_line(line) for line in context.services.line_book.all()])
+    return AdminLines([_line(line) for line in context[LINES].line_book.all()])
 
 
-@GROUP.post(LINES, errors=_CONFLICT)
+@GROUP.post(PATH, errors=_CONFLICT)
 async def create(context: Context, body: NewLine) -> AdminLine:
     """Create a line that calls browsers and simulated contacts.
 
     WhatsApp and gateway accounts are configured in the settings. A name can be used only once.
     """
-    line, key = await context.services.line_book.create(body.name, body.numbers)
+    line, key = await context[LINES].line_book.create(body.name, body.numbers)
     _log(context, line.name, EventType.LINE_CREATED, {"keyId": line.keys[0].key_id})
     return _line(line, key)
 
@@ -96,14 +96,14 @@ async def create(context: Context, body: NewLine) -> AdminLine:
 @GROUP.get(LINE, errors=_REFUSED)
 async def show(context: Context) -> AdminLine:
     """Show one line."""
-    return _line(context.services.line_book.find(context.path("line")))
+    return _line(context[LINES].line_book.find(context.path("line")))
 
 
 @GROUP.delete(LINE, errors=_CONFLICT)
 async def remove(context: Context) -> Done:
     """Remove a line that was created here; its calls end."""
     name = context.path("line")
-    await context.services.line_book.remove(name)
+    await context[LINES].line_book.remove(name)
     _log(context, LineName(name), EventType.LINE_REMOVED, {})
     return Done()
 
@@ -112,7 +112,7 @@ async def remove(context: Context) -> Done:
 async def add_key(context: Context, body: NewKey) -> AdminKey:
     """Add a key to a line; with `expireOthersAfter` its other keys expire then."""
     name = context.path("line")
-    stored, key = await context.services.line_book.add_key(
+    stored, key = await context[LINES].line_book.add_key(
         name, others_end_in=body.expire_others_after
     )
     _log(context, LineName(name), EventType.LINE_KEY_ADDED, {"keyId": stored.key_id})
@@ -123,7 +123,7 @@ async def add_key(context: Context, body: NewKey) -> AdminKey:
 async def remove_key(context: Context) -> Done:
     """Remove a key of a line at once."""
     name, key_id = context.path("line"), context.path("keyId")
-    await context.services.line_book.remove_key(name, key_id)
+    await context[LINES].line_book.remove_key(name, key_id)
     _log(context, LineName(name), EventType.LINE_KEY_REMOVED, {"keyId": key_id})
     return Done()
 
@@ -141,7 +141,7 @@ async def resume(context: Context) -> AdminLine:
 
 
 async def _pause(context: Context, *, paused: bool) -> AdminLine:
-    line = await context.services.line_book.pause(context.path("line"), paused=paused)
+    line = await context[LINES].line_book.pause(context.path("line"), paused=paused)
     _log(context, line.name, EventType.LINE_PAUSED if paused else EventType.LINE_RESUMED, {})
     return _line(line)
 
@@ -150,7 +150,7 @@ def _log(context: Context, line: LineName, event: EventType, data: dict[str, Any
     """Record who changed what, in the log and as an event of the line."""
     admin, change = context.access.admin, event.removeprefix("line.")
     log.info("admin.line", extra={"line": line, "change": change, "admin": admin, **data})
-    context.services.events.append(new_event(event, line, None, {"admin": admin, **data}))
+    context[EVENTS].log.append(new_event(event, line, None, {"admin": admin, **data}))
 
 
 def _line(line: KnownLine, key: str | UnsetType = UNSET) -> AdminLine:

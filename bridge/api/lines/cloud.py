@@ -11,7 +11,7 @@ from bridge.api.server.body import read_bytes
 from bridge.api.server.fields import Phone, Timestamp, field
 from bridge.api.server.operation import FILE, NOBODY, Context, Group
 from bridge.api.server.reads import read_at_most
-from bridge.api.server.services import SERVICES
+from bridge.api.server.services import ACCESS, CLUSTER, CONTROL, LINES
 from bridge.cluster.siblings import Siblings
 from bridge.errors import Forbidden, NotFound, RequestTimeout, Unauthorized
 from bridge.providers.cloud.provider import CloudProvider, UnknownCall
@@ -89,12 +89,12 @@ class MessageSent(Struct, rename="camel"):
 @GROUP.get("/whatsapp/webhook", auth=NOBODY, content="text/plain", gives=FILE)
 async def verify(context: Context, query: Challenge) -> web.Response:
     """Prove to Meta that this address is ours."""
-    lines = context.services.cloud.lines.values()
+    lines = context[LINES].cloud.lines.values()
     given = {f"hub.{name}": text for name, text in msgspec.structs.asdict(query).items()}
     answers = (challenge(given, line.verify_token) for line in lines)
     answer = next((answer for answer in answers if answer is not None), None)
     if answer is None:
-        context.services.unauthenticated.wrong_key(context.http)
+        context[ACCESS].unauthenticated.wrong_key(context.http)
         raise Forbidden("the verify token is not that of any line (whatsapp.verify_token)")
     log.info("whatsapp.webhook_verified")
     return web.Response(text=answer)
@@ -111,12 +111,12 @@ async def verify(context: Context, query: Challenge) -> web.Response:
 async def webhook(context: Context) -> web.Response:
     """Receive Meta's webhook, signed in `X-Hub-Signature-256`."""
     body, numbers = await _signed(context.http)
-    services, provider = context.services, context.services.cloud
-    elsewhere = provider.handle_webhook(parse(body), services.manager, numbers=numbers)
-    if elsewhere and services.siblings is not None:
+    provider = context[LINES].cloud
+    elsewhere = provider.handle_webhook(parse(body), context[CONTROL].manager, numbers=numbers)
+    if elsewhere and (siblings := context[CLUSTER].siblings) is not None:
         # Only the node that has a call knows it by Meta's id.
         signature = context.http.headers[SIGNATURE_HEADER]
-        work = _forward(provider, services.siblings, body, signature, elsewhere)
+        work = _forward(provider, siblings, body, signature, elsewhere)
         provider.calls.tasks.spawn(work, name="forward a webhook")
     return web.Response(text="ok")
 
@@ -124,30 +124,22 @@ async def webhook(context: Context) -> web.Response:
 @GROUP.get("/call/permission", errors=(409, 502, 503))
 async def permission(context: Context, query: PermissionQuery) -> Permission:
     """Return whether Meta lets the line call somebody, and what they last answered."""
-    cloud = context.services.cloud
+    cloud = context[LINES].cloud
     found = await cloud.graph(context.line).permission(query.phone)
     reply = await cloud.calls.store.reply(context.line, query.phone)
-    shown = (
-        None
-        if reply is None
-        else PermissionReply(
-            reply.granted,
-            reply.permanent,
-            iso8601(reply.at or None),
-            iso8601(reply.expires_at or None),
-        )
-    )
-    return Permission(
-        PermissionState(
-            found.status, iso8601(found.expires_at or None), found.may_call, found.may_ask, shown
-        )
-    )
+    shown = None
+    if reply is not None:
+        at, until = iso8601(reply.at or None), iso8601(reply.expires_at or None)
+        shown = PermissionReply(reply.granted, reply.permanent, at, until)
+    until = iso8601(found.expires_at or None)
+    state = PermissionState(found.status, until, found.may_call, found.may_ask, shown)
+    return Permission(state)
 
 
 @GROUP.post("/call/permission", errors=(409, 502, 503))
 async def ask_permission(context: Context, body: PermissionRequest) -> MessageSent:
     """Ask somebody to permit calls, in the caller's words or with a template."""
-    graph = context.services.cloud.graph(context.line)
+    graph = context[LINES].cloud.graph(context.line)
     message = await graph.ask_permission(
         body.phone, text=body.text[:MAX_TEXT], template=body.template
     )
@@ -158,17 +150,10 @@ async def sibling_webhook(request: web.Request) -> web.Response:
     """Handle a webhook that another node received; return the calls not known here either."""
     body = await read_bytes(request, MAX_WEBHOOK_BYTES)
     numbers = _signed_numbers(request, body)
-    unknown = _provider(request).handle_webhook(
-        parse(body), request.app[SERVICES].manager, numbers=numbers, forwarded=True
+    unknown = request.app[LINES].cloud.handle_webhook(
+        parse(body), request.app[CONTROL].manager, numbers=numbers, forwarded=True
     )
     return web.json_response(sorted(unknown))
-
-
-NODE_ROUTES = (web.post(NODE_PATH, sibling_webhook),)
-
-
-def _provider(request: web.Request) -> CloudProvider:
-    return request.app[SERVICES].cloud
 
 
 async def _signed(request: web.Request) -> tuple[bytes, frozenset[str]]:
@@ -179,16 +164,16 @@ async def _signed(request: web.Request) -> tuple[bytes, frozenset[str]]:
         Unauthorized: no line's app has signed it; without a signature nothing is read.
         PayloadTooLarge, RequestTimeout: of the body.
     """
-    if not _provider(request).lines:
+    if not request.app[LINES].cloud.lines:
         raise NotFound('no line has whatsapp.provider = "cloud"')
-    unauthenticated = request.app[SERVICES].unauthenticated
+    unauthenticated = request.app[ACCESS].unauthenticated
     if SIGNATURE_HEADER not in request.headers:
         unauthenticated.refuse(request, "no_signature", event=BAD_SIGNATURE)
         raise Unauthorized(f"Meta's webhooks have the header {SIGNATURE_HEADER}")
     try:
         length = request.content_length
         size = MAX_WEBHOOK_BYTES if length is None else min(length, MAX_WEBHOOK_BYTES)
-        async with request.app[SERVICES].webhook_reads.turn(size):
+        async with request.app[ACCESS].webhook_reads.turn(size):
             body = await read_at_most(request, MAX_WEBHOOK_BYTES)
             if numbers := _signed_numbers(request, body):
                 return body, numbers
@@ -201,7 +186,7 @@ async def _signed(request: web.Request) -> tuple[bytes, frozenset[str]]:
 
 def _signed_numbers(request: web.Request, body: bytes) -> frozenset[str]:
     """Return Meta's ids of the numbers whose app has signed a body."""
-    lines = _provider(request).lines
+    lines = request.app[LINES].cloud.lines
     header = request.headers.get(SIGNATURE_HEADER, "")
     secrets = {line.app_secret for line in lines.values()}
     signers = {secret for secret in secrets if verify_signature(body, header, secret)}

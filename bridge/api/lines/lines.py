@@ -1,14 +1,17 @@
 """How a line takes calls, and its connection."""
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Any, ClassVar, Final
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from bridge.api.media.streams import ProtocolName
-from bridge.api.server.fields import Json, field
+from bridge.api.server.fields import Json, field, wrong_field
 from bridge.api.server.operation import NOBODY, Context, Done, Group
-from bridge.errors import InvalidRequest, about_field
+from bridge.api.server.services import LINES, MEDIA
+from bridge.errors import about_field
 from bridge.http.address_guard import parse
 from bridge.node.lines import InboundMode, Session, with_changes
 from bridge.node.streams.streams import SCHEMES
@@ -21,17 +24,10 @@ MAX_SUBSCRIPTIONS: Final = 64
 GROUP: Final = Group(name="Lines")
 
 
-def _read_url(value: Json, name: str) -> Json:
+def _read_url(value: Json, name: str, schemes: Sequence[str] = ("https", "http")) -> Json:
     if isinstance(value, str) and value:
         with about_field(name):
-            parse(value, schemes=("https", "http"))
-    return value
-
-
-def _read_stream_url(value: Json, name: str) -> Json:
-    if isinstance(value, str) and value:
-        with about_field(name):
-            parse(value, schemes=SCHEMES)
+            parse(value, schemes=schemes)
     return value
 
 
@@ -41,7 +37,7 @@ def _read_mode(value: Json, name: str) -> Json:
     if not isinstance(value, str) or value not in set(InboundMode):
         # Those that ZuckZapGo documents stand first.
         modes = ", ".join(InboundMode)
-        raise InvalidRequest(f"{name}: expected one of {modes}", field=name)
+        raise wrong_field(name, f"expected one of {modes}")
     return value
 
 
@@ -53,7 +49,7 @@ StreamUrl = (
         field(
             "a ws or wss URL, which calls of the mode `stream` are answered into",
             max_length=MAX_TEXT,
-            read=_read_stream_url,
+            read=partial(_read_url, schemes=SCHEMES),
         ),
     ]
     | UnsetType
@@ -84,17 +80,8 @@ NAMES: Final = {
 }
 """The fields of `node.lines.LineConfig` as ZuckZapGo spells them."""
 
-
-TEXTS: Final = (
-    "stt_url",
-    "llm_url",
-    "tts_url",
-    "stream_url",
-    "system_prompt",
-    "greeting",
-    "provider_token",
-)
-"""Those that null clears."""
+OTHERS: Final = frozenset({"calls_enabled", "mode", "record", "stream_protocol"})
+"""Those of them that are not texts, which null clears."""
 
 
 class LineConfigChanges(Struct, rename=NAMES):
@@ -178,7 +165,7 @@ class SessionStatus(Struct, rename="camel"):
 @GROUP.get("/call/config")
 async def config(context: Context) -> LineConfigShown:
     """Show how the line is set to take calls; never the providers' token."""
-    stored = context.services.lines.stored(context.line)
+    stored = context[LINES].lines.stored(context.line)
     return msgspec.convert(stored, LineConfigShown, from_attributes=True)
 
 
@@ -190,18 +177,18 @@ async def configure(context: Context, body: LineConfigChanges) -> Done:
     spelled in snake_case too (`call_inbound_mode`). A URL of
     another origin than before clears `callProviderToken`, unless a token comes along.
     """
-    lines = context.services.lines
-    changes = {name: getattr(body, name) for name in TEXTS}
-    protocol = body.stream_protocol
+    lines = context[LINES].lines
+    given, protocol = msgspec.structs.asdict(body).items(), body.stream_protocol
+    texts = {name: to or "" for name, to in given if name not in OTHERS and to is not UNSET}
     changed = with_changes(
         lines.stored(context.line),
         calls_enabled=body.calls_enabled,
         mode=body.mode,
         record=None if body.record is UNSET else bool(body.record),
         stream_protocol=None if protocol is UNSET else protocol or StreamProtocol.NATIVE,
-        **{name: to or "" for name, to in changes.items() if to is not UNSET},
+        **texts,
     )
-    context.services.inbound_streams.check(context.line, changed)
+    context[MEDIA].inbound_streams.check(context.line, changed)
     await lines.put(context.line, changed)
     return Done()
 
@@ -209,7 +196,7 @@ async def configure(context: Context, body: LineConfigChanges) -> Done:
 @GROUP.post("/session/connect", errors=(503,))
 async def connect(context: Context, body: Subscription) -> Connected:
     """Connect the line, or connect it again: changed settings take effect."""
-    lines = context.services.lines
+    lines = context[LINES].lines
     await lines.connect(context.line, body.subscribe)
     session = lines.session(context.line)
     return Connected("Connected!", _jid(session), ",".join(session.subscribed))
@@ -218,14 +205,14 @@ async def connect(context: Context, body: Subscription) -> Connected:
 @GROUP.post("/session/disconnect", errors=(503,))
 async def disconnect(context: Context) -> Details:
     """Disconnect the line; its calls end."""
-    await context.services.lines.disconnect(context.line)
+    await context[LINES].lines.disconnect(context.line)
     return Details("Disconnected")
 
 
 @GROUP.get("/session/status")
 async def status(context: Context) -> SessionStatus:
     """Show the line's connection, in the spellings of both WaGo and ZuckZapGo."""
-    session = context.services.lines.session(context.line)
+    session = context[LINES].lines.session(context.line)
     shown = (session.connected, True, _jid(session), ",".join(session.subscribed))
     return SessionStatus(context.line, *shown, *shown)
 

@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from bridge.api.server.fields import PHONE_ABOUT, field, read_phone
 from bridge.api.server.operation import Context, Group
+from bridge.api.server.services import CONTROL, LINES
 from bridge.call.model import CallDetails, LineName, Parties
 from bridge.call.parties import PSTN
 from bridge.errors import BridgeError, InvalidState
@@ -48,7 +49,7 @@ class Called(Struct, rename="camel"):
 @GROUP.get("/simulator/contacts")
 async def contacts(context: Context) -> Contacts:
     """List the simulated contacts, and one of their telephones where no trunk takes its number."""
-    own_trunk = context.services.policies[context.line].trunk is not None
+    own_trunk = context[LINES].policies[context.line].trunk is not None
     known = [*CONTACTS.values(), *([] if own_trunk else [TELEPHONE])]
     return Contacts([Contact(one.number, one.name, one.description) for one in known])
 
@@ -59,24 +60,25 @@ async def incoming(context: Context, body: Incoming) -> Called:
 
     `to` chooses one of the line's numbers.
     """
-    line, services = context.line, context.services
-    if not services.simulator.has(line):
+    line = context.line
+    if not context[LINES].simulator.has(line):
         raise InvalidState("this line's WhatsApp provider is not the simulator")
     own = _own_number(context, line, body.to)
-    if services.policies[line].simulates_telephone(body.from_):
+    if context[LINES].policies[line].simulates_telephone(body.from_):
         return Called(await _telephone(context, body.from_, own))
-    leg = services.simulator.leg(body.from_, inbound=True)
-    runner = await services.manager.receive(line, body.from_, leg, CallDetails(Parties(to=own)))
+    leg = context[LINES].simulator.leg(body.from_, inbound=True)
+    runner = await context[CONTROL].manager.receive(
+        line, body.from_, leg, CallDetails(Parties(to=own))
+    )
     return Called(runner.facts.call_id)
 
 
 async def _telephone(context: Context, number: str, own: str) -> str:
     """Have a simulated telephone call the line; return the id of the call."""
-    services = context.services
-    leg = await services.telephones.incoming_leg(number, own)
+    leg = await context[LINES].telephones.incoming_leg(number, own)
     details = CallDetails(Parties(to=own, from_channel=PSTN, to_channel=PSTN))
     try:
-        runner = await services.manager.receive(context.line, number, leg, details)
+        runner = await context[CONTROL].manager.receive(context.line, number, leg, details)
     except BridgeError:
         if isinstance(leg, SipLeg):
             await leg.aclose()
@@ -89,5 +91,5 @@ def _own_number(context: Context, line: LineName, digits: str | None) -> str:
     if digits is None:
         return ""
     number = f"+{digits}"
-    context.services.policies[line].check_number(number, "to")
+    context[LINES].policies[line].check_number(number, "to")
     return number

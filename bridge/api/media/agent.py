@@ -7,6 +7,7 @@ from msgspec import Struct
 from bridge.agent.script import AgentMode
 from bridge.api.server.fields import CallBody, CallId, field
 from bridge.api.server.operation import CALL, Context, Group
+from bridge.api.server.services import CONTROL
 
 GROUP: Final = Group(name="Agents")
 
@@ -41,11 +42,11 @@ async def start(context: Context, body: StartAgent) -> StartedAgent:
     Its services (speech to text, language model, text to speech) are the line's, of
     PUT /call/config.
     """
-    leg = context.services.agents.start(context.live_call(body.call_id), body.mode)
+    leg = context[CONTROL].agents.start(context.live_call(body.call_id), body.mode)
     return StartedAgent(leg.leg_id, leg.script.mode)
 
 
 @GROUP.post("/call/agent/stop", errors=CALL)
 async def stop(context: Context, body: CallBody) -> Stopped:
     """Remove the agent from a call, which continues."""
-    return Stopped(context.services.agents.stop(context.live_call(body.call_id)))
+    return Stopped(context[CONTROL].agents.stop(context.live_call(body.call_id)))

@@ -7,6 +7,7 @@ from msgspec import Struct
 from bridge.api.media.webrtc import NEAR
 from bridge.api.server.fields import field
 from bridge.api.server.operation import TICKET, Context, Done, Group
+from bridge.api.server.services import ACCESS, CONTROL
 from bridge.call import events
 from bridge.errors import CallNotFound, Forbidden
 from bridge.node.calls.connection_tests import TEST_SECONDS
@@ -30,15 +31,17 @@ async def open_test(context: Context) -> EchoCall:
     forgotten at its end, and ends by itself; `limits.tests_per_line` limits how many there are. A
     ticket opens one too, while its call lives, but not the ticket of a test call.
     """
-    access, services = context.access, context.services
+    access = context.access
     if access.ticket is not None:
-        of = services.manager.record(access.line, access.ticket.call_id)
+        of = context[CONTROL].manager.record(access.line, access.ticket.call_id)
         access.check_call_lives(ended=of.reason is not None)
         if of.facts.details.test:
-            raise Forbidden("the ticket of a test call opens no other; send the first credential")
-    runner = await services.connection_tests.open(access.line)
+            raise Forbidden(
+                "a ticket of a test call cannot start another one; send the key or ticket that started it"
+            )
+    runner = await context[CONTROL].connection_tests.open(access.line)
     call_id = runner.facts.call_id
-    ticket, _ = services.tickets.issue(
+    ticket, _ = context[ACCESS].tickets.issue(
         access.line, call_id, round(TEST_SECONDS), party=NEAR, identity=""
     )
     return EchoCall(call_id, ticket)
@@ -47,7 +50,7 @@ async def open_test(context: Context) -> EchoCall:
 @GROUP.delete("/call/test/{callId}", auth=TICKET, errors=(404, 502))
 async def end_test(context: Context) -> Done:
     """End a test call, with its ticket or a key."""
-    manager = context.services.manager
+    manager = context[CONTROL].manager
     line = context.access.line_for(context.call_id)
     if not manager.record(line, context.call_id).facts.details.test:
         raise CallNotFound("there is no such test call")

@@ -6,16 +6,17 @@ from contextlib import suppress
 from typing import Annotated, Final, Literal, TypeAlias
 
 from aiohttp import WSMsgType, web
-from msgspec import Meta, Struct, UnsetType
+from msgspec import Meta, Struct
 
 from bridge.api.media.webrtc import NEAR
 from bridge.api.server.fields import field
 from bridge.api.server.operation import QUERY_TICKET, Context, Group, Schema
-from bridge.call.model import CallId, LegKind, Party, State
-from bridge.call.routing import Hears, LegRole
+from bridge.api.server.services import CONTROL, LINES, MEDIA, NODE, RECORDS
+from bridge.call.model import LegKind, Party, State
+from bridge.call.routing import LegRole, Subscription
 from bridge.errors import BridgeError, CallEnded, CallNotFound, InvalidRequest
 from bridge.legs.base import new_leg_id
-from bridge.legs.socket import KERNEL_SECONDS, SocketLeg, TextMessages
+from bridge.legs.socket import KERNEL_SECONDS, SocketAudio, SocketLeg, TextMessages
 from bridge.node.runner import CallRunner
 from bridge.wire.stream.media_format import (
     MAX_FRAME_MS,
@@ -24,6 +25,7 @@ from bridge.wire.stream.media_format import (
     Encoding,
     MediaFormat,
 )
+from bridge.wire.websocket_frame import BINARY, PING, TEXT, server_frame
 
 MESSAGE_BYTES: Final = 12 * 1024 * 1024
 """One message holds a minute in the largest format."""
@@ -53,8 +55,8 @@ StreamUrl: TypeAlias = Annotated[
 ]
 
 
-class AudioForm(Struct, rename="camel"):
-    """How the audio is sent; the operation's own form by default."""
+class AudioFormat(Struct, rename="camel"):
+    """How the audio is sent; the operation's own format by default."""
 
     encoding: Encoding | None = None
     sample_rate: Literal[8000, 16000, 24000, 48000] | None = None
@@ -78,7 +80,7 @@ class AudioForm(Struct, rename="camel"):
 
 
 @GROUP.get("/call/{callId}/stream", status=101, gives=SOCKET, errors=(404, 409, 502))
-async def stream(context: Context, query: AudioForm) -> web.StreamResponse:
+async def stream(context: Context, query: AudioFormat) -> web.StreamResponse:
     """Open the PCM socket: a call's audio over a WebSocket, s16le at 16 kHz by default.
 
     Text is ignored; messages of audio may have any length.
@@ -87,24 +89,19 @@ async def stream(context: Context, query: AudioForm) -> web.StreamResponse:
     return await serve(context, runner, query.media(ZUCKZAPGO), query.buffer_ms / 1000)
 
 
-def own_stream_url(context: Context, call_id: CallId) -> str | UnsetType:
-    """Return the URL of a call's socket on this node's machine, where clients reach that itself."""
-    return context.services.site.socket_url(f"/call/{call_id}/stream")
-
-
 def live_call(context: Context) -> CallRunner:
     """Return the live call that the path names.
 
     Raises:
         Forbidden: the ticket is for another call or party; a socket is a near party.
-        EngineOff: the line makes no calls now.
+        LineDisabled: the line makes no calls now.
         CallNotFound: the line never had such a call, or it has ended.
     """
     line = context.access.line_for(context.call_id)
     context.access.party(NEAR)
-    context.services.lines.check_on(line)
+    context[LINES].lines.check_on(line)
     try:
-        return context.services.manager.live(line, context.call_id)
+        return context[CONTROL].manager.live(line, context.call_id)
     except CallEnded as error:
         raise CallNotFound("the call has ended") from error
 
@@ -125,7 +122,7 @@ async def serve(
         InvalidRequest: the request is no WebSocket upgrade.
         LimitExceeded: the call is at its limit of sockets.
     """
-    request, services = context.http, context.services
+    request = context.http
     ws = web.WebSocketResponse(
         timeout=CLOSE_SECONDS,
         autoping=False,
@@ -135,27 +132,26 @@ async def serve(
     )
     if not ws.can_prepare(request).ok:
         raise InvalidRequest("this is a WebSocket: send an upgrade")
-    runner.machine.check_kind(LegKind.SOCKET)
+    runner.machine.legs.check_kind(LegKind.SOCKET)
     await ws.prepare(request)
     _bound_buffers(request, media)
     wire = _ServerWire(request, ws)
     leg = SocketLeg(
         new_leg_id(),
         wire,
-        media=media,
-        counters=services.metrics.sockets,
+        audio=SocketAudio(media, buffer_seconds, context[MEDIA].conversion),
+        counters=context[NODE].metrics.sockets,
         answered=lambda: runner.machine.state in AUDIBLE,
-        limit_seconds=buffer_seconds,
         texts=texts,
     )
     try:
-        runner.add_leg(leg, LegRole(Party.NEAR, Hears.INBOUND, owner=context.access.owner))
+        runner.add_leg(leg, LegRole(Party.NEAR, Subscription.INBOUND, owner=context.access.owner))
     except BridgeError:
         # After the upgrade the call ended or reached its limit of legs.
         await ws.close()
         return ws
     if texts is not None:
-        services.recordings.automatic.capture(runner)
+        context[RECORDS].recordings.automatic.capture(runner)
     await wire.read(leg)
     return ws
 
@@ -172,10 +168,11 @@ def _bound_buffers(request: web.Request, media: MediaFormat) -> None:
 
 
 class _ServerWire:
-    """The server side of a WebSocket (`legs.socket.Wire`); the task that reads also closes it."""
+    """The server side of a WebSocket (`legs.socket.SocketTransport`); the task that reads also closes it."""
 
     def __init__(self, request: web.Request, ws: web.WebSocketResponse) -> None:
         self._request = request
+        self._transport = request.transport
         self._ws = ws
         self._reading: asyncio.Timeout | None = None
         self._read = asyncio.Event()
@@ -183,8 +180,9 @@ class _ServerWire:
     async def read(self, leg: SocketLeg) -> None:
         """Pass what arrives to the leg, until the party has gone or `close` is called."""
         try:
-            async with asyncio.timeout(None) as self._reading:
-                await self._pass_on(leg)
+            # In a task of its own: else each message would come through all that awaits this handler.
+            async with asyncio.timeout(None) as self._reading, asyncio.TaskGroup() as group:
+                group.create_task(self._pass_on(leg), name=f"read {leg.leg_id}")
         except TimeoutError:
             await self._ws.close()
         finally:
@@ -192,27 +190,42 @@ class _ServerWire:
             leg.disconnected()
             self._read.set()
 
-    async def send(self, message: bytes | str) -> None:
-        """Send a message (`legs.socket.Wire`)."""
-        if isinstance(message, str):
-            await self._ws.send_str(message)
-        else:
-            await self._ws.send_bytes(message)
+    @property
+    def has_room(self) -> bool:
+        """See `legs.socket.SocketTransport`."""
+        return self._transport is None or not self._transport.get_write_buffer_size()
 
-    async def ping(self, payload: bytes) -> None:
-        """Send a ping (`legs.socket.Wire`)."""
-        await self._ws.ping(payload)
+    def send(self, message: bytes | str) -> None:
+        """Send a message (`legs.socket.SocketTransport`)."""
+        if isinstance(message, bytes):
+            self._write(server_frame(BINARY, message))
+        else:
+            self._write(server_frame(TEXT, message.encode()))
+
+    def ping(self, payload: bytes) -> None:
+        """Send a ping (`legs.socket.SocketTransport`)."""
+        self._write(server_frame(PING, payload))
+
+    async def drained(self) -> None:
+        """See `legs.socket.SocketTransport`."""
+        await self._request.writer.drain()
 
     async def close(self) -> None:
-        """Stop reading and close with 1000 (`legs.socket.Wire`)."""
+        """Stop reading and close with 1000 (`legs.socket.SocketTransport`)."""
         if self._reading is not None:
             self._reading.reschedule(0.0)
             await self._read.wait()
 
     def abort(self) -> None:
-        """Drop the connection at once (`legs.socket.Wire`)."""
+        """Drop the connection at once (`legs.socket.SocketTransport`)."""
         if self._request.transport is not None:
             self._request.transport.abort()
+
+    def _write(self, frame: bytes) -> None:
+        transport = self._transport
+        if transport is None or transport.is_closing() or self._ws.closed:
+            raise ConnectionResetError("the party has gone")
+        transport.write(frame)
 
     async def _pass_on(self, leg: SocketLeg) -> None:
         while True:

@@ -8,15 +8,16 @@ from msgspec import Struct
 from bridge.api.media.agent import Stopped
 from bridge.api.server.fields import CallId, Url, field
 from bridge.api.server.operation import CALL, Context, Group
+from bridge.api.server.services import MEDIA
 from bridge.call.model import LineName
-from bridge.call.routing import Heard
+from bridge.call.routing import Audience
 from bridge.errors import InvalidRequest
 from bridge.legs.playback import MAX_REPEATS, PlaybackOptions
 from bridge.media.sounds import Sound
 
 MAX_DELAY_MS: Final = 10_000
 MAX_DUCK_DECIBELS: Final = 60
-HEARD: Final = {"far": Heard.FAR, "all": Heard.ALL}
+AUDIENCES: Final = {"far": Audience.FAR, "all": Audience.ALL}
 SOURCES: Final = {
     "audio_url": "audioUrl",
     "audio_base64": "audioBase64",
@@ -101,7 +102,7 @@ async def play(context: Context, body: WagoPlay | Play) -> Played:
 
     Exactly one of `audioUrl`, `audioBase64`, `assetId`, `AudioFile` is named. Bodies up to 16 MB.
     """
-    line, services = context.line, context.services
+    line = context.line
     options = PlaybackOptions(
         delay_seconds=body.delay_ms / 1000,
         repeats=body.repeat,
@@ -109,28 +110,28 @@ async def play(context: Context, body: WagoPlay | Play) -> Played:
     )
     runner = context.live_call(body.call_id)
     sound = await _sound(context, line, *_source(body))
-    heard = HEARD[body.hear]
-    return Played(await services.playbacks.play(runner, sound, options, heard=heard))
+    audience = AUDIENCES[body.hear]
+    return Played(await context[MEDIA].playbacks.play(runner, sound, options, audience=audience))
 
 
 @GROUP.post("/call/play/stop", errors=CALL)
 async def stop(context: Context, body: PlaybackBody) -> Stopped:
     """Stop a playback, or all of a call."""
-    playbacks = context.services.playbacks
+    playbacks = context[MEDIA].playbacks
     return Stopped(playbacks.stop(context.live_call(body.call_id), body.playback_id))
 
 
 @GROUP.post("/call/play/pause", errors=CALL)
 async def pause(context: Context, body: PlaybackBody) -> Paused:
     """Pause a playback, or all of a call."""
-    playbacks = context.services.playbacks
+    playbacks = context[MEDIA].playbacks
     return Paused(playbacks.pause(context.live_call(body.call_id), body.playback_id, paused=True))
 
 
 @GROUP.post("/call/play/resume", errors=CALL)
 async def resume(context: Context, body: PlaybackBody) -> Resumed:
     """Resume a playback, or all of a call."""
-    playbacks = context.services.playbacks
+    playbacks = context[MEDIA].playbacks
     return Resumed(playbacks.pause(context.live_call(body.call_id), body.playback_id, paused=False))
 
 
@@ -147,13 +148,13 @@ def _source(body: Play) -> tuple[str, str]:
 
 
 async def _sound(context: Context, line: LineName, name: str, text: str) -> Sound:
-    sounds = context.services.sounds
+    sounds = context[MEDIA].sounds
     match name:
         case "audioUrl":
             return await sounds.url(line, text, name)
         case "audioBase64":
             return await sounds.content(text, name)
         case "assetId":
-            return await context.services.assets.find(line, text)
+            return await context[MEDIA].assets.find(line, text)
         case _:
             return await sounds.file(line, text, name)

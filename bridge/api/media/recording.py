@@ -9,9 +9,13 @@ from msgspec import Meta, Struct
 from bridge.api.server.fields import CallBody, CallId, Count, field
 from bridge.api.server.listing import find_call
 from bridge.api.server.operation import BARE, CALL, Context, Done, Group
+from bridge.api.server.services import RECORDS
+from bridge.audio.file.formats import WAV
+from bridge.call.model import CallRecord
+from bridge.call.recording import Recording as Stored
+from bridge.call.recording import RecordingRequest
 from bridge.errors import InvalidRequest
-from bridge.media.recording import rows
-from bridge.media.recording.files import CONTENT_TYPES, WAV, File, FileLocation
+from bridge.stores.recording_files import File, FileLocation
 
 STORED_SECONDS: Final = 10.0
 """How long `stop` waits for a recording to reach the store."""
@@ -109,8 +113,8 @@ async def record(context: Context, body: RecordToFile) -> WagoRecording:
     `AudioFile` plays it by the same path. A number is added to a path that exists. For a call that
     is being recorded already, the answer has its path; another `Path` is refused (409).
     """
-    runner, recordings = context.live_call(body.call_id), context.services.recordings
-    tracks = await recordings.start(runner, kinds=("inbound",), path=body.path)
+    runner, recordings = context.live_call(body.call_id), context[RECORDS].recordings
+    tracks = await recordings.start(runner, RecordingRequest(("inbound",), body.path))
     track = _inbound(tracks)
     path = recordings.paths.media_key(track)
     return WagoRecording(RecordedFile(path, track.recording_id), runner.facts.call_id, path)
@@ -119,7 +123,7 @@ async def record(context: Context, body: RecordToFile) -> WagoRecording:
 @GROUP.post("/call/record/start", errors=(*CALL, 503))
 async def start(context: Context, body: CallBody) -> RecordingStarted:
     """Record a call: what each side says, and both mixed."""
-    tracks = await context.services.recordings.start(context.live_call(body.call_id))
+    tracks = await context[RECORDS].recordings.start(context.live_call(body.call_id))
     return RecordingStarted([recording_of(context, track) for track in tracks])
 
 
@@ -130,7 +134,7 @@ async def stop(context: Context, body: CallBody) -> RecordingStopped:
     Where recordings are uploaded to a store, the answer waits for this one. A file uploaded later
     keeps its key.
     """
-    recordings = context.services.recordings
+    recordings = context[RECORDS].recordings
     tracks = await recordings.stop(context.line, body.call_id)
     first = _inbound(tracks)
     kept = first.status == "completed" and await recordings.uploader.upload_now(
@@ -146,34 +150,27 @@ async def stop(context: Context, body: CallBody) -> RecordingStopped:
 @GROUP.post("/call/record/pause", errors=CALL)
 async def pause(context: Context, body: CallBody) -> RecordingPaused:
     """Record silence for a while."""
-    context.services.recordings.pause(context.live_call(body.call_id), paused=True)
+    context[RECORDS].recordings.pause(context.live_call(body.call_id), paused=True)
     return RecordingPaused(paused=True)
 
 
 @GROUP.post("/call/record/resume", errors=CALL)
 async def resume(context: Context, body: CallBody) -> RecordingPaused:
     """Record audio again."""
-    context.services.recordings.pause(context.live_call(body.call_id), paused=False)
+    context[RECORDS].recordings.pause(context.live_call(body.call_id), paused=False)
     return RecordingPaused(paused=False)
 
 
 @GROUP.get("/call/{callId}/recordings", errors=(404, 502, 503))
 async def of_call(context: Context) -> Recordings:
     """List a call's recordings."""
-    line, stored = context.line, context.services.recordings.archive
-    call_id = (await find_call(context)).record.facts.call_id
-    return Recordings(
-        [
-            recording_of(context, track, await stored.files.of(track.recording_id))
-            for track in await stored.of_call(line, call_id)
-        ]
-    )
+    return Recordings(await recordings_of(context, (await find_call(context)).record))
 
 
 @GROUP.delete("/recordings/{recordingId}", errors=(400, 404, 503))
 async def delete(context: Context) -> Done:
     """Delete a recording for good."""
-    recordings = context.services.recordings
+    recordings = context[RECORDS].recordings
     recording = await recordings.archive.find(context.path("recordingId"), context.line)
     if recording.status == "recording":
         raise InvalidRequest("the recording is still running; stop it first")
@@ -182,28 +179,37 @@ async def delete(context: Context) -> Done:
     return Done()
 
 
-def _inbound(tracks: list[rows.Recording]) -> rows.Recording:
+def _inbound(tracks: list[Stored]) -> Stored:
     """Return the inbound track; of a call recorded otherwise, another."""
     return next((track for track in tracks if track.kind == "inbound"), tracks[0])
 
 
-def url_of(track: rows.Recording) -> str:
+def url_of(track: Stored) -> str:
     """Return the path of a recording's file, in the format that it was recorded in."""
     url = f"/recordings/{track.recording_id}"
     return url if track.file_format == WAV else f"{url}?format={track.file_format}"
 
 
-def recording_of(context: Context, track: rows.Recording, files: Sequence[File] = ()) -> Recording:
+async def recordings_of(context: Context, record: CallRecord) -> list[Recording]:
+    """Return the recordings of a call, each with its files."""
+    stored = context[RECORDS].recordings.archive
+    return [
+        recording_of(context, track, await stored.files.of(track.recording_id))
+        for track in await stored.of_call(record.facts.line, record.facts.call_id)
+    ]
+
+
+def recording_of(context: Context, track: Stored, files: Sequence[File] = ()) -> Recording:
     """Return a recording as the API shows it."""
-    key = context.services.recordings.paths.media_key(track)
+    key = context[RECORDS].recordings.paths.media_key(track)
     return Recording(
         recording_id=track.recording_id,
         call_id=track.call_id,
         kind=track.kind,
         status=track.status,
         media_key="" if track.status == "failed" else key,
-        content_type=CONTENT_TYPES[track.file_format],
-        duration_ms=round(track.seconds * 1000),
+        content_type=track.content_type,
+        duration_ms=track.duration_ms,
         size_bytes=track.size_bytes,
         started_at=track.started_at,
         ended_at=track.ended_at,
@@ -211,11 +217,11 @@ def recording_of(context: Context, track: rows.Recording, files: Sequence[File] 
         url=url_of(track),
         files=[
             RecordingFile(
-                file.format,
-                CONTENT_TYPES[file.format],
-                file.size_bytes,
-                key if file.place == FileLocation.KEPT else file.key,
-                f"/recordings/{file.recording_id}?format={file.format}",
+                format=file.format,
+                content_type=file.content_type,
+                size_bytes=file.size_bytes,
+                media_key=key if file.place == FileLocation.KEPT else file.key,
+                url=f"/recordings/{file.recording_id}?format={file.format}",
             )
             for file in files
         ],

@@ -5,18 +5,19 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Final, Literal
+from typing import Final
 
 import aiohttp
 from aiohttp import hdrs, web
 from msgspec import Struct
 
 from bridge.api.server.operation import NOBODY, Context, Group
-from bridge.api.server.services import SERVICES
+from bridge.api.server.services import ACCESS, RECORDS, SITE
+from bridge.audio.file.formats import WAV, FileFormat
+from bridge.call.recording import Recording
 from bridge.errors import FileUnavailable, NotFound
-from bridge.media.machine_files import FILES_PATH, UNLINK_PATH, node_path
-from bridge.media.recording.files import CONTENT_TYPES, WAV, File, FileLocation
-from bridge.media.recording.rows import Recording
+from bridge.media.machine_files import node_path
+from bridge.stores.recording_files import File, FileLocation
 
 FILES: Final = "/files/recordings"
 """The path of signed links."""
@@ -43,19 +44,19 @@ GROUP: Final = Group(name="Recording")
 PARTS: Final = {206: None, 416: None}
 
 
-class FileFormat(Struct):
+class FileQuery(Struct):
     """Which of a recording's files to return."""
 
-    format: Literal["wav", "ogg", "mp4", "webm"] = "wav"
+    format: FileFormat = "wav"
 
 
 @GROUP.get("/recordings/{recordingId}", content="audio/wav", also=PARTS, errors=(404, 502, 503))
-async def download(context: Context, query: FileFormat) -> web.StreamResponse:
+async def download(context: Context, query: FileQuery) -> web.StreamResponse:
     """Return a recording's file, as WAV or in another format that it was converted to.
 
-    Where the packets of relayed calls are recorded (`recording.relayed`), the WAV is made when it is first requested.
+    Where the packets of passthrough calls are recorded (`recording.passthrough`), the WAV is made when it is first requested.
     """
-    archive = context.services.recordings.archive
+    archive = context[RECORDS].recordings.archive
     recording = await archive.find(context.path("recordingId"), context.line)
     return await send_file(context.http, recording, query.format)
 
@@ -73,12 +74,12 @@ async def linked(context: Context) -> web.StreamResponse:
     The link comes from the faces, query and all; it needs no key and expires. Where
     `recording.s3.redirect` is set it redirects to the store.
     """
-    context.services.tickets.check_link(context.http)
-    recordings = context.services.recordings
+    context[ACCESS].tickets.check_link(context.http)
+    recordings = context[RECORDS].recordings
     identity, _, wanted = context.path("recordingId").partition(".")
     recording = await recordings.archive.find(identity)
     file = await _find(context.http, recording, wanted or WAV)
-    if file.place == FileLocation.STORE and recordings.rules.redirect:
+    if file.place == FileLocation.STORE and recordings.rules.settings.s3.redirect:
         left = int(context.http.query["expires"]) - datetime.now(UTC).timestamp()
         location = await recordings.uploader.store.link(file.key, left)
         return web.Response(status=302, headers={"Location": location, "Cache-Control": "no-store"})
@@ -88,19 +89,17 @@ async def linked(context: Context) -> web.StreamResponse:
 def link(request: web.Request, file: File, seconds: int) -> str:
     """Return a URL that opens a file without a key for some seconds."""
     path = path_of(file.recording_id, file.format)
-    return request.app[SERVICES].site.base(request) + request.app[SERVICES].tickets.link(
-        path, seconds
-    )
+    return request.app[SITE].base(request) + request.app[ACCESS].tickets.link(path, seconds)
 
 
-def path_of(recording_id: str, form: str) -> str:
+def path_of(recording_id: str, file_format: str) -> str:
     """Return the path of a file's signed link."""
-    return f"{FILES}/{recording_id}.{form}"
+    return f"{FILES}/{recording_id}.{file_format}"
 
 
 async def wav_of(context: Context, recording_id: str, seconds: float) -> File | None:
     """Return the WAV of a recording that has ended, also one that will be made on demand; None if it has no file."""
-    files = await context.services.recordings.archive.files.offered(recording_id, seconds)
+    files = await context[RECORDS].recordings.archive.files.offered(recording_id, seconds)
     return next((file for file in files if file.format == WAV), None)
 
 
@@ -117,12 +116,9 @@ async def send_file(
 
 
 async def _find(request: web.Request, recording: Recording, wanted: str) -> File:
-    recordings = request.app[SERVICES].recordings
-    for file in await recordings.archive.files.of(recording.recording_id):
-        if file.format == wanted:
-            return file
-    if made := await recordings.uploader.copies.on_demand(recording, wanted):
-        return made
+    recordings = request.app[RECORDS].recordings
+    if found := await recordings.uploader.copies.on_demand(recording, wanted):
+        return found
     if recording.status == "recording" and not recordings.archive.elsewhere.is_reachable(
         recording.machine
     ):
@@ -133,8 +129,8 @@ async def _find(request: web.Request, recording: Recording, wanted: str) -> File
 
 
 async def _answer(request: web.Request, file: File) -> web.StreamResponse:
-    headers = {"Content-Type": CONTENT_TYPES[file.format], "Cache-Control": "private"}
-    recordings = request.app[SERVICES].recordings
+    headers = {"Content-Type": file.content_type, "Cache-Control": "private"}
+    recordings = request.app[RECORDS].recordings
     if recordings.archive.is_here(file.machine):
         path = recordings.archive.folder / file.key
         if path.is_file():
@@ -149,13 +145,10 @@ async def _answer(request: web.Request, file: File) -> web.StreamResponse:
 
 async def of_machine(request: web.Request) -> web.StreamResponse:
     """Return a recording's file for another machine, if it is on this one."""
-    recordings, wanted = request.app[SERVICES].recordings, request.match_info["format"]
-    archive, identity = recordings.archive, request.match_info["recordingId"]
-    found = await archive.files.of(identity)
-    file = next((one for one in found if one.format == wanted), None)
-    if file is None:
-        recording = await archive.find(identity)
-        file = await recordings.uploader.copies.on_demand(recording, wanted)
+    recordings, wanted = request.app[RECORDS].recordings, request.match_info["format"]
+    archive = recordings.archive
+    recording = await archive.find(request.match_info["recordingId"])
+    file = await recordings.uploader.copies.on_demand(recording, wanted)
     if file is None or not archive.is_here(file.machine):
         raise NotFound("this machine has no such file")
     path = archive.folder / file.key
@@ -166,19 +159,13 @@ async def of_machine(request: web.Request) -> web.StreamResponse:
 
 async def unlink(request: web.Request) -> web.Response:
     """Delete the files of this machine that another one has deleted."""
-    await request.app[SERVICES].recordings.archive.unlink_deleted()
+    await request.app[RECORDS].recordings.archive.unlink_deleted()
     return web.Response()
-
-
-NODE_ROUTES: Final = (
-    web.get(FILES_PATH + "/recordings/{recordingId}/{format}", of_machine),
-    web.post(FILES_PATH + UNLINK_PATH, unlink),
-)
 
 
 async def _pass_on(request: web.Request, file: File, headers: dict[str, str]) -> web.StreamResponse:
     """Pass on a file that is on another machine."""
-    upstream = await request.app[SERVICES].recordings.archive.elsewhere.open(
+    upstream = await request.app[RECORDS].recordings.archive.elsewhere.open(
         file.machine,
         node_path(file.recording_id, file.format),
         method=request.method,
@@ -226,7 +213,7 @@ async def _stream_from_store(
     response.headers["Accept-Ranges"] = "bytes"
     if part:
         response.headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
-    pieces = request.app[SERVICES].recordings.uploader.store.read(file.key, start, end)
+    pieces = request.app[RECORDS].recordings.uploader.store.read(file.key, start, end)
     first = await anext(pieces)  # an error before the first byte is still answered as such
     await response.prepare(request)
     if request.method == "HEAD":

@@ -1,34 +1,31 @@
 """Streams of calls to customers' WebSockets: the native routes, and the fields that Wavix's bodies share with them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import astuple
-from typing import Annotated, Final, Literal, Protocol, TypeAlias
+from typing import Annotated, Final, Literal, Protocol, TypeAlias, cast
 
+import msgspec
 from msgspec import Struct
 
-from bridge.api.server.fields import Json, field
+from bridge.api.server.fields import Json, field, wrong_field
 from bridge.api.server.operation import CALL, Context, Done, Group
+from bridge.api.server.services import MEDIA
 from bridge.errors import InvalidRequest, about_field
 from bridge.node.streams.streams import StreamOrder
 from bridge.wire.stream.media_format import MAX_FRAME_MS, MIN_FRAME_MS, Encoding, MediaFormat
 from bridge.wire.stream.media_stream import Channel, StreamProtocol, StreamType
-from bridge.wire.stream.protocols import ONLY_FORMATS, default_format
+from bridge.wire.stream.protocols import PROTOCOLS
 
 MAX_PARAMETERS: Final = 50
 MAX_PARAMETER_BYTES: Final = 500
 """Of a parameter's name and value together, as in Twilio's `<Parameter>`."""
-
-NAMES: Final = ("streamUrl", "streamType", "streamEncoding", "streamSampleRate", "streamFrameMs")
-"""Of the fields that an order can be refused for."""
 
 GROUP: Final = Group(name="Native")
 
 
 def _read_url(value: Json, name: str) -> Json:
     if isinstance(value, str) and value and not value.startswith(("ws://", "wss://")):
-        raise InvalidRequest(
-            f"{name}: expected a WebSocket URL that begins with ws:// or wss://", field=name
-        )
+        raise wrong_field(name, "expected a WebSocket URL that begins with ws:// or wss://")
     return value
 
 
@@ -38,10 +35,10 @@ def _read_parameters(value: Json, name: str) -> Json:
         or len(value) > MAX_PARAMETERS
         or not all(_is_parameter(key, text) for key, text in value.items())
     ):
-        raise InvalidRequest(
-            f"{name}: expected an object of at most {MAX_PARAMETERS} strings, each with its name at most "
+        raise wrong_field(
+            name,
+            f"expected an object of at most {MAX_PARAMETERS} strings, each with its name at most "
             f"{MAX_PARAMETER_BYTES} bytes",
-            field=name,
         )
     return value
 
@@ -50,18 +47,32 @@ def _is_parameter(key: str, text: Json) -> bool:
     return isinstance(text, str) and len((key + text).encode()) <= MAX_PARAMETER_BYTES
 
 
+def _join(protocols: Iterable[StreamProtocol]) -> str:
+    return " and ".join(f"`{protocol}`" for protocol in protocols)
+
+
+def _always(part: Callable[[MediaFormat], object]) -> str:
+    """Return what a part of the format is with the protocols that have one format."""
+    having: dict[object, list[StreamProtocol]] = {}
+    for protocol, traits in PROTOCOLS.items():
+        if traits.one_format:
+            having.setdefault(part(traits.media), []).append(protocol)
+    return ", ".join(f"{value} with {_join(protocols)}" for value, protocols in having.items())
+
+
 WebSocketUrl: TypeAlias = Annotated[
     str,
     field(
-        "ws:// or wss://, dialled by the bridge; needed, except with `openai-realtime` on a line that has a server",
+        "ws:// or wss://, dialled by the bridge; needed, except with "
+        f"{_join(name for name, traits in PROTOCOLS.items() if traits.model)} on a line that has a server",
         read=_read_url,
     ),
 ]
 ProtocolName: TypeAlias = Annotated[
     StreamProtocol,
     field(
-        "what the messages look like: `native`, as Wavix documents them; `twilio`, Twilio Media Streams; "
-        "`openai-realtime`, of which the bridge is the client"
+        "what the messages look like: "
+        + "; ".join(f"`{protocol}`{traits.about}" for protocol, traits in PROTOCOLS.items())
     ),
 ]
 Parameters: TypeAlias = Annotated[
@@ -73,16 +84,17 @@ Parameters: TypeAlias = Annotated[
     ),
 ]
 AudioEncoding: TypeAlias = Annotated[
-    Encoding, field("default `s16le`; always `mulaw` with `twilio`, `s16le` with `openai-realtime`")
+    Encoding, field("default `s16le`; always " + _always(lambda media: f"`{media.encoding}`"))
 ]
 SampleRate: TypeAlias = Annotated[
     Literal[8000, 16000, 24000, 48000],
-    field("default 24000; always 8000 with `twilio`, 24000 with `openai-realtime`"),
+    field("default 24000; always " + _always(lambda media: media.sample_rate)),
 ]
 FrameMs: TypeAlias = Annotated[
     int,
     field(
-        "length of the messages that are sent; default 20, and always 20 with `twilio` and `openai-realtime`",
+        "length of the messages that are sent; default 20, and always "
+        + _always(lambda media: media.frame_milliseconds),
         ge=MIN_FRAME_MS,
         le=MAX_FRAME_MS,
     ),
@@ -134,41 +146,35 @@ async def start(context: Context, body: NewStream) -> StreamStarted:
     `stream.ended` say whether the connection succeeded.
     """
     runner = context.live_call()
-    order = order_of(body, NAMES)
+    order = order_of(body)
     with about_field("streamUrl"):
-        stream_id = await context.services.streams.start(runner, order, context.call_id)
+        stream_id = await context[MEDIA].streams.start(runner, order, context.call_id)
     return StreamStarted(stream_id)
 
 
 @GROUP.delete("/call/{callId}/streams/{streamId}", errors=CALL)
 async def stop(context: Context) -> Done:
     """Stop a stream of a call."""
-    context.services.streams.stop(context.live_call(), context.path("streamId"))
+    context[MEDIA].streams.stop(context.live_call(), context.path("streamId"))
     return Done()
 
 
-def order_of(body: StreamBody, names: Sequence[str]) -> StreamOrder:
-    """Return the stream to begin; an empty URL is the line's own realtime server. `names` are as `NAMES`.
+def order_of(body: StreamBody) -> StreamOrder:
+    """Return the stream to begin; an empty URL is the line's own server.
 
     Raises:
         InvalidRequest: the URL is missing, a stream to a model is one-way, or as `media_format`.
     """
-    url, kind, *formats = names
     protocol = body.stream_protocol
-    realtime = protocol is StreamProtocol.OPENAI_REALTIME
-    if realtime and body.stream_type is not StreamType.TWOWAY:
-        raise InvalidRequest(
-            f"{kind}: streams of the protocol openai-realtime are twoway: the model answers the caller",
-            field=kind,
+    model = PROTOCOLS[protocol].model
+    if model and body.stream_type is not StreamType.TWOWAY:
+        raise wrong_field(
+            _name_sent(body, "stream_type"),
+            f"streams of the protocol {protocol} are twoway: the model answers the caller",
         )
-    media = media_format(
-        protocol,
-        body.stream_encoding,
-        body.stream_sample_rate,
-        body.stream_frame_ms,
-        names=formats,
-    )
-    if not body.stream_url and not realtime:
+    media = media_format(body)
+    if not body.stream_url and not model:
+        url = _name_sent(body, "stream_url")
         raise InvalidRequest(f"missing {url} in payload", field=url)
     return StreamOrder(
         body.stream_url,
@@ -180,33 +186,32 @@ def order_of(body: StreamBody, names: Sequence[str]) -> StreamOrder:
     )
 
 
-def media_format(
-    protocol: StreamProtocol,
-    encoding: Encoding | None,
-    sample_rate: int | None,
-    frame_ms: int | None,
-    *,
-    names: Sequence[str],
-) -> MediaFormat:
+def media_format(body: StreamBody) -> MediaFormat:
     """Return the format of a stream's audio: what was asked for, else the protocol's own.
-
-    `names` are the fields of the three.
 
     Raises:
         InvalidRequest: the protocol has one format only, and another was asked for.
     """
-    default = default_format(protocol)
+    protocol = PROTOCOLS[body.stream_protocol]
+    default = protocol.media
     media = MediaFormat(
-        encoding or default.encoding,
-        sample_rate or default.sample_rate,
-        frame_ms or default.frame_milliseconds,
+        body.stream_encoding or default.encoding,
+        body.stream_sample_rate or default.sample_rate,
+        body.stream_frame_ms or default.frame_milliseconds,
     )
-    if protocol in ONLY_FORMATS and media != default:
-        pairs = zip(names, astuple(media), astuple(default), strict=True)
-        name = next(name for name, one, own in pairs if one != own)
-        raise InvalidRequest(
-            f"{name}: streams of the protocol {protocol.value} are {default.encoding.value} at "
+    if protocol.one_format and media != default:
+        fields = ("stream_encoding", "stream_sample_rate", "stream_frame_ms")
+        parts = zip(fields, astuple(media), astuple(default), strict=True)
+        name = _name_sent(body, next(field for field, one, own in parts if one != own))
+        raise wrong_field(
+            name,
+            f"streams of the protocol {body.stream_protocol} are {default.encoding} at "
             f"{default.sample_rate} Hz in messages of {default.frame_milliseconds} ms; omit {name}",
-            field=name,
         )
     return media
+
+
+def _name_sent(body: StreamBody, field: str) -> str:
+    """Return the name of a field in JSON."""
+    known = msgspec.structs.fields(cast("Struct", body))
+    return next(one.encode_name for one in known if one.name == field)

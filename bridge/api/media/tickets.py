@@ -4,11 +4,11 @@ from typing import Annotated, Final, TypeAlias
 
 from msgspec import UNSET, Struct, UnsetType
 
-from bridge.api.media.media_socket import StreamUrl, own_stream_url
+from bridge.api.media.media_socket import StreamUrl
 from bridge.api.media.webrtc import NEAR, PartyName
-from bridge.api.server.fields import Json, Timestamp, field
+from bridge.api.server.fields import Json, Timestamp, field, wrong_field
 from bridge.api.server.operation import CALL, Context, Group
-from bridge.errors import InvalidRequest
+from bridge.api.server.services import ACCESS, SITE
 from bridge.wire.iso8601 import iso8601
 
 MIN_TTL: Final = 60
@@ -18,16 +18,9 @@ MAX_IDENTITY: Final = 128
 GROUP: Final = Group(name="Native")
 
 
-def read_identity(value: Json, name: str) -> Json:
-    """Return the identity of a ticket's holder.
-
-    Raises:
-        InvalidRequest: too long, or not printable.
-    """
+def _read_identity(value: Json, name: str) -> Json:
     if isinstance(value, str) and (len(value) > MAX_IDENTITY or not value.isprintable()):
-        raise InvalidRequest(
-            f"{name}: expected at most {MAX_IDENTITY} printable characters", field=name
-        )
+        raise wrong_field(name, f"expected at most {MAX_IDENTITY} printable characters")
     return value
 
 
@@ -35,7 +28,7 @@ Identity: TypeAlias = Annotated[
     str,
     field(
         "names the holder; a ticket that replaces another has the same identity",
-        read=read_identity,
+        read=_read_identity,
     ),
 ]
 
@@ -63,11 +56,11 @@ async def ticket(context: Context, body: NewTicket) -> Ticket:
     It controls only legs that its party and identity made, and ends with the call.
     """
     runner = context.live_call()
-    text, expires = context.services.tickets.issue(
+    text, expires = context[ACCESS].tickets.issue(
         context.line, runner.facts.call_id, body.ttl, party=body.party, identity=body.identity
     )
     return Ticket(
         text,
         iso8601(expires),
-        stream_url=own_stream_url(context, runner.facts.call_id),
+        stream_url=context[SITE].stream_url(runner.facts.call_id),
     )

@@ -1,6 +1,5 @@
 """Transcripts of calls: the native routes."""
 
-from datetime import UTC, datetime
 from typing import Annotated, Final
 
 import msgspec
@@ -8,6 +7,7 @@ from msgspec import Struct
 
 from bridge.api.server.fields import CallBody, Count, Timestamp, field
 from bridge.api.server.operation import CALL, Context, Group
+from bridge.api.server.services import RECORDS
 from bridge.call import transcript
 from bridge.call.transcript import Transcribe, TranscriptStatus
 from bridge.errors import NotFound
@@ -46,7 +46,7 @@ class TranscribedPhrase(Struct, rename="camel"):
     end_ms: Count
     text: str
     words: Annotated[
-        list[TranscribedWord], field("empty where the provider tells no times of words")
+        list[TranscribedWord], field("empty where the provider returns no times of words")
     ] = []
     language: str = ""
 
@@ -73,14 +73,14 @@ async def order(context: Context, body: OrderTranscript) -> Transcript:
     A live call is recorded for that, unless `live`. Of a call that has ended its recordings are transcribed, again
     if they were before. A transcript that is not finished goes on unchanged.
     """
-    transcripts = context.services.transcripts
+    transcripts = context[RECORDS].transcripts
     return shown(await transcripts.order(context.line, body.call_id, live=body.live))
 
 
 @GROUP.get("/call/{callId}/transcript", errors=(404, 502, 503))
 async def show(context: Context) -> Transcript:
     """Return a call's transcript, as far as it is, also of a call that ended long ago."""
-    found = await context.services.transcripts.find(context.line, context.call_id)
+    found = await context[RECORDS].transcripts.find(context.line, context.call_id)
     if found is None:
         raise NotFound("the call has no transcript")
     return shown(found)
@@ -98,10 +98,6 @@ def shown(found: transcript.Transcript) -> Transcript:
         language=found.language or None,
         phrases=msgspec.convert(phrases, list[TranscribedPhrase]),
         missing=found.missing,
-        requested_at=_time(found.requested_at),
-        finished_at=None if found.finished_at is None else _time(found.finished_at),
+        requested_at=iso8601(found.requested_at),
+        finished_at=iso8601(found.finished_at),
     )
-
-
-def _time(seconds: float) -> str:
-    return iso8601(datetime.fromtimestamp(seconds, UTC))

@@ -6,8 +6,9 @@ import msgspec
 from msgspec import Struct
 
 from bridge.api.media.recording_files import LINK_SECONDS, link, wav_of
-from bridge.api.server.fields import CallBody, Count, Page, field
+from bridge.api.server.fields import CallBody, Count, PaginationQuery, field
 from bridge.api.server.operation import CALL, Context, Done, Group
+from bridge.api.server.services import CONTROL, RECORDS
 from bridge.media.voicemails import Voicemail as Stored
 from bridge.wire.call_id import native
 
@@ -41,7 +42,7 @@ class VoicemailPage(Struct, rename="camel"):
     total_count: Count
 
 
-class VoicemailsQuery(Page):
+class VoicemailsQuery(PaginationQuery):
     """Which voicemails to list."""
 
     unread: Annotated[bool, field("only those that are not read")] = False
@@ -59,14 +60,14 @@ async def send(context: Context, body: CallBody) -> Done:
 
     The call is answered once the line's greeting is ready, and rings until then.
     """
-    context.services.voicemail_calls.send(context.live_call(body.call_id))
+    context[CONTROL].voicemail_calls.send(context.live_call(body.call_id))
     return Done()
 
 
 @GROUP.get(VOICEMAILS, errors=(503,))
 async def list_voicemails(context: Context, query: VoicemailsQuery) -> VoicemailPage:
     """List the line's voicemails, newest first."""
-    found, count = await context.services.voicemails.store.page(
+    found, count = await context[RECORDS].voicemails.store.page(
         context.line, unread=query.unread, limit=query.limit, offset=query.offset
     )
     return VoicemailPage([await voicemail_of(context, one) for one in found], count)
@@ -75,14 +76,14 @@ async def list_voicemails(context: Context, query: VoicemailsQuery) -> Voicemail
 @GROUP.get(VOICEMAIL, errors=(404, 503))
 async def show(context: Context) -> Voicemail:
     """Return a voicemail, with a link to its message."""
-    found = await context.services.voicemails.store.find(context.line, voicemail_id(context))
+    found = await context[RECORDS].voicemails.store.find(context.line, voicemail_id(context))
     return await voicemail_of(context, found)
 
 
 @GROUP.patch(VOICEMAIL, errors=(404, 503))
 async def mark(context: Context, body: ReadMark) -> Voicemail:
     """Mark a voicemail as read or unread."""
-    store, identity = context.services.voicemails.store, voicemail_id(context)
+    store, identity = context[RECORDS].voicemails.store, voicemail_id(context)
     found = await store.mark(context.line, identity, is_read=body.is_read)
     return await voicemail_of(context, found)
 
@@ -90,7 +91,7 @@ async def mark(context: Context, body: ReadMark) -> Voicemail:
 @GROUP.delete(VOICEMAIL, errors=(404, 503))
 async def delete(context: Context) -> Done:
     """Delete a voicemail and its recording for good; the record of its call stays."""
-    await context.services.voicemails.delete(context.line, voicemail_id(context))
+    await context[RECORDS].voicemails.delete(context.line, voicemail_id(context))
     return Done()
 
 

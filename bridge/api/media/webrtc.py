@@ -8,6 +8,7 @@ from msgspec import Struct
 from bridge.api.server.fields import CallId, LegId, field
 from bridge.api.server.middleware import CLOSE, OFFER
 from bridge.api.server.operation import BARE, CALL, TICKET, Context, Group
+from bridge.api.server.services import CONTROL, MEDIA
 from bridge.api.server.turn import IceConfiguration, TurnState
 from bridge.call.model import Party
 from bridge.call.routing import LegRole
@@ -76,10 +77,10 @@ async def config(context: Context) -> IceConfiguration:
     if (ticket := access.ticket) is not None:
         holder = f"{ticket.call_id} {ticket.party} {ticket.identity}"
         try:
-            context.services.manager.live(access.line, ticket.call_id)
+            context[CONTROL].manager.live(access.line, ticket.call_id)
         except BridgeError:
             access.check_call_lives(ended=True)
-    return context.services.ice_configuration(access.line, holder)
+    return context[MEDIA].ice_configuration(access.line, holder)
 
 
 @GROUP.post(OFFER, errors=(*CALL, 503))
@@ -88,21 +89,23 @@ async def offer(context: Context, body: Offer) -> Answer:
 
     The answer is complete: no candidates follow. A new ICE user fragment under a known `legID` is
     an ICE restart, the same one a renegotiation, a new fingerprint a reload; a near leg that has
-    gone comes back so for `limits.alone_seconds`. With a ticket, `party` is its own by default,
+    gone comes back so for `limits.abandoned_seconds`. With a ticket, `party` is its own by default,
     and `legID` one that it made.
     """
-    access, services = context.access, context.services
+    access = context.access
     line = access.line_for(body.call_id)
     party = access.party(body.party)
-    runner = services.manager.live(line, body.call_id)
+    runner = context[CONTROL].manager.live(line, body.call_id)
     leg_id = body.leg_id
     if not leg_id:
         side, replaces = PARTIES[party or NEAR]
         role = LegRole(side, replaces=replaces, owner=access.owner)
-        leg_id, answer = await services.browsers.offer(runner, body.sdp, role)
+        leg_id, answer = await context[CONTROL].browsers.offer(runner, body.sdp, role)
     else:
-        answer = await services.browsers.reoffer(runner, body.sdp, leg_id, owner=access.owner)
-    return Answer(body.call_id, leg_id, answer, services.ice_configuration(line, "")["turn"])
+        answer = await context[CONTROL].browsers.reoffer(
+            runner, body.sdp, leg_id, owner=access.owner
+        )
+    return Answer(body.call_id, leg_id, answer, context[MEDIA].ice_configuration(line, "")["turn"])
 
 
 @GROUP.post(CLOSE, errors=(404, 502))
@@ -113,5 +116,5 @@ async def close(context: Context, body: Close) -> Closed:
     """
     access = context.access
     line = access.line_for(body.call_id)
-    context.services.browsers.close(line, body.call_id, body.leg_id or None, owner=access.owner)
+    context[CONTROL].browsers.close(line, body.call_id, body.leg_id or None, owner=access.owner)
     return Closed(body.call_id)

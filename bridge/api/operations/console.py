@@ -1,9 +1,9 @@
-"""The operator's console: the calls of all lines as they happen, one call in detail, and hanging up."""
+"""The console: the calls of all lines as they happen, one call in detail, and hanging up."""
 
 import asyncio
 import dataclasses
 import logging
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from typing import Annotated, Any, Final
 
@@ -12,17 +12,18 @@ from aiohttp import web
 from msgspec import Meta, Struct
 
 from bridge.api.calls import diagnosis, render, spreadsheet
-from bridge.api.calls.history import CallPage, HistoryCall, calls_of, camel, fields_of
+from bridge.api.calls.history import CallPage, HistoryCall, calls_of, fields_of
 from bridge.api.calls.query import CallsQuery
+from bridge.api.calls.render import camel
 from bridge.api.events.events import STREAM
 from bridge.api.server import sse
 from bridge.api.server.fields import field
 from bridge.api.server.listing import timelines_of
-from bridge.api.server.operation import CALL, OPERATOR, Context, Done, Group
+from bridge.api.server.operation import CALL, CONSOLE, Context, Done, Group
+from bridge.api.server.services import CONTROL, EVENTS, NODE, RECORDS
 from bridge.call import events
 from bridge.call.model import CallId, CallRecord
 from bridge.call.record.ended_call import CallReport
-from bridge.call.record.search import entry_of
 from bridge.call.setup_timings import SetupTimings
 from bridge.errors import CallNotFound
 from bridge.stores.events import Numbered
@@ -30,7 +31,7 @@ from bridge.wire import metadata
 
 log = logging.getLogger(__name__)
 
-GROUP: Final = Group(name="Console", auth=OPERATOR)
+GROUP: Final = Group(name="Console", auth=CONSOLE)
 ONE_CALL: Final = "/console/api/calls/{callId}"
 REFRESH_SECONDS: Final = 1.0
 OVERLAP_SECONDS: Final = 2.0
@@ -83,7 +84,7 @@ class ConsoleEvent(Struct):
     data: dict[str, Any]
 
 
-class CallDetails(Struct):
+class ConsoleDetails(Struct):
     """Everything about one call."""
 
     call: ConsoleCall
@@ -106,7 +107,7 @@ class Part(Struct):
 @GROUP.get("/console/api/live", content=sse.CONTENT_TYPE, gives=STREAM, errors=(404, 503))
 async def live(context: Context) -> web.StreamResponse:
     """Stream the live calls, nodes and lines: all of them first, then once a second what has changed."""
-    table = context.services.live_table
+    table = context[NODE].live_table
 
     async def pieces() -> AsyncGenerator[bytes, None]:
         async with aclosing(table.follow()) as found:
@@ -118,7 +119,7 @@ async def live(context: Context) -> web.StreamResponse:
 
 
 @GROUP.get(ONE_CALL, errors=(404, 502))
-async def call(context: Context, query: Part) -> CallDetails:
+async def call(context: Context, query: Part) -> ConsoleDetails:
     """Return one call of any line, live or ended: its diagnosis, figures, timeline and events."""
     return await _details(context, query)
 
@@ -129,7 +130,7 @@ async def live_call(context: Context, query: Part) -> web.StreamResponse:
 
     Each message is what `GET /console/api/calls/{callId}` returns, from `since` and `after` on.
     """
-    table = context.services.live_table
+    table = context[NODE].live_table
     details = await _details(context, query)  # 404 before the stream begins
 
     async def pieces() -> AsyncGenerator[bytes, None]:
@@ -160,8 +161,8 @@ async def hangup(context: Context) -> Done:
     """End a call of any line."""
     report = await _find(context)
     facts = report.record.facts
-    context.services.manager.request(facts.line, facts.call_id, events.HangupRequested())
-    log.info("console.hangup", extra={"call": facts.call_id, "operator": context.access.admin})
+    context[CONTROL].manager.request(facts.line, facts.call_id, events.HangupRequested())
+    log.info("console.hangup", extra={"call": facts.call_id, "key": context.access.admin})
     return Done()
 
 
@@ -171,31 +172,31 @@ async def _find(context: Context) -> CallReport:
     Raises:
         CallNotFound: there is no such call.
     """
-    manager = context.services.manager
+    manager = context[CONTROL].manager
     runner = manager.running(CallId(context.call_id))
     if runner is not None:
         return manager.report_now(runner.record())
-    report = await context.services.history.find(None, context.call_id)
+    report = await context[RECORDS].history.find(None, context.call_id)
     if report is None:
         raise CallNotFound("there is no such call")
     return report
 
 
-async def _details(context: Context, part: Part) -> CallDetails:
+async def _details(context: Context, part: Part) -> ConsoleDetails:
     report = await _find(context)
     record = report.record
-    timelines = await timelines_of(context.services, record)
-    return CallDetails(
-        ConsoleCall(
-            **fields_of(entry_of(report)),
+    timelines = await timelines_of(context, record)
+    return ConsoleDetails(
+        call=ConsoleCall(
+            **fields_of(report.view),
             seconds=round(record.seconds, 1),
             muted=record.muted,
             metadata=metadata.raw(record.facts.details.metadata),
         ),
-        diagnosis.of_report(report),
-        render.quality(record, timelines, since=part.since),
-        {leg.leg_id: setup_steps(leg.statistics.setup) for leg in record.legs},
-        _events(record, await _read_events(context, record, part.after)),
+        diagnosis=diagnosis.of_report(report),
+        quality=render.quality(record, timelines, since=part.since),
+        setup={leg.leg_id: setup_steps(leg.statistics.setup) for leg in record.legs},
+        events=_events(record, await _read_events(context, record, part.after)),
     )
 
 
@@ -209,7 +210,7 @@ async def _read_events(context: Context, record: CallRecord, after: int) -> list
     found: list[Numbered] = []
     facts = record.facts
     while len(found) < MAX_EVENTS:
-        page = await context.services.events.read(after, facts.line, facts.call_id)
+        page = await context[EVENTS].log.read(after, facts.line, facts.call_id)
         if not page:
             break
         found += page
@@ -217,7 +218,7 @@ async def _read_events(context: Context, record: CallRecord, after: int) -> list
     return found[:MAX_EVENTS]
 
 
-def _rest(sent: CallDetails, part: Part) -> Part:
+def _rest(sent: ConsoleDetails, part: Part) -> Part:
     """Return the part of the call that follows what has been sent; the last rows of the timeline come again."""
     newest = max((leg.at[-1] for leg in sent.quality.timeline if leg.at), default=0.0)
     since = max(part.since, newest - OVERLAP_SECONDS)
@@ -229,11 +230,10 @@ def _events(record: CallRecord, found: Iterable[Numbered]) -> list[ConsoleEvent]
     began = record.facts.started_at
     return [
         ConsoleEvent(
-            number, round((event.at - began).total_seconds(), 1), event.type, _shown(event.data)
+            number,
+            round((event.at - began).total_seconds(), 1),
+            event.type,
+            {name: value for name, value in event.data.items() if name in SHOWN},
         )
         for number, event in found
     ]
-
-
-def _shown(data: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in data.items() if name in SHOWN}

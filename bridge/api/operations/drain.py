@@ -9,7 +9,7 @@ from msgspec import Struct
 from bridge.api.server.body import read_bytes
 from bridge.api.server.fields import field
 from bridge.api.server.operation import ADMIN, BARE, Context, Group
-from bridge.api.server.services import SERVICES, Services
+from bridge.api.server.services import CLUSTER, NODE
 from bridge.errors import NodeUnavailable, NotFound
 
 DRAIN_PATH: Final = "/node/drain"
@@ -52,12 +52,12 @@ async def drain(context: Context, body: DrainRequest) -> DrainingNode:
 
     `/readyz` answers 503 from then on, while requests and sockets of its live calls are served. It cannot be undone.
     """
-    services, text = context.services, context.path("node")
+    text = context.path("node")
     node = int(text) if text.isdecimal() and len(text) <= 3 else -1
-    if node == services.members.own.node:
-        return _drain(services, body)
-    siblings = services.siblings
-    if siblings is None or services.members.find(node) is None:
+    if node == context[CLUSTER].members.own.node:
+        return _drain(context.http.app, body)
+    siblings = context[CLUSTER].siblings
+    if siblings is None or context[CLUSTER].members.find(node) is None:
         raise NotFound("there is no such node")
     answer = await siblings.request(node, DRAIN_PATH, None, msgspec.json.encode(body))
     if answer is None:
@@ -68,21 +68,18 @@ async def drain(context: Context, body: DrainRequest) -> DrainingNode:
 async def take(request: web.Request) -> web.Response:
     """Drain this node, as a sibling was asked to."""
     body = msgspec.json.decode(await read_bytes(request), type=DrainRequest)
-    answer = msgspec.json.encode(_drain(request.app[SERVICES], body))
+    answer = msgspec.json.encode(_drain(request.app, body))
     return web.Response(body=answer, content_type="application/json")
 
 
 async def close_connection(request: web.Request, response: web.StreamResponse) -> None:
     """Have clients connect anew for their next request while this node drains, so that others get it."""
-    if request.app[SERVICES].drain.active and response.status != 101:
+    if request.app[NODE].drain.active and response.status != 101:
         response.headers[hdrs.CONNECTION] = "close"
         response.force_close()
 
 
-def _drain(services: Services, body: DrainRequest) -> DrainingNode:
-    drain = services.drain
+def _drain(app: web.Application, body: DrainRequest) -> DrainingNode:
+    drain = app[NODE].drain
     drain.request(body.seconds)
-    return DrainingNode(services.members.own.node, drain.calls, drain.seconds_left)
-
-
-NODE_ROUTES: Final = (web.post(DRAIN_PATH, take),)
+    return DrainingNode(app[CLUSTER].members.own.node, drain.calls, drain.seconds_left)

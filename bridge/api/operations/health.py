@@ -7,7 +7,8 @@ from aiohttp import web
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from bridge.api.server.operation import BARE, NOBODY, Context, Group
-from bridge.api.server.services import Services
+from bridge.api.server.services import CLUSTER, CONTROL, LINES, NODE, SITE
+from bridge.providers.sip.provider import SipProvider
 
 READY_PATH = "/node/ready"
 """Where siblings poll each other's readiness."""
@@ -46,12 +47,12 @@ class Health(Struct):
 @GROUP.get("/healthz")
 async def healthz(context: Context) -> Health:
     """Report that the process is alive, and which bridge it is."""
-    return Health("ok", context.services.site.identity)
+    return Health("ok", context[SITE].identity)
 
 
-def own_trunks(services: Services) -> Trunks | UnsetType:
+def own_trunks(sip: SipProvider) -> Trunks | UnsetType:
     """Return how many trunks of this node take calls; of several nodes one has them all."""
-    counted = services.sip.states.count()
+    counted = sip.states.count()
     return UNSET if counted is None else Trunks(*counted)
 
 
@@ -63,24 +64,19 @@ async def readyz(context: Context) -> web.Response:
     themselves, and so are the nodes that take the calls of one that drains. A trunk that is down leaves the bridge
     ready: the calls of all other lines go on.
     """
-    siblings, trunks = context.services.siblings, own_trunks(context.services)
+    siblings, trunks = context[CLUSTER].siblings, own_trunks(context[LINES].sip)
     near = [] if siblings is None else [siblings.near(node) for node in siblings.others()]
     serving = [one.node for one in near if one is not None and not one.draining]
-    admission = context.services.manager.admission
+    admission = context[CONTROL].manager.admission
     status = "draining" if admission.draining and not serving else "ready"
     if status == "ready" and admission.database_lost():
         status = "database_lost"
     if siblings is not None and serving:
-        answers = await siblings.request_each(serving, READY_PATH)
+        answers = await siblings.request_all(READY_PATH, serving)
         status = "node_missing" if None in answers.values() else status
         told = [msgspec.json.decode(answer, type=Trunks) for answer in answers.values() if answer]
         trunks = next(iter(told), trunks)
-    body = msgspec.to_builtins(_readiness(context.services, status, trunks))
-    return web.json_response(body, status=200 if status == "ready" else 503)
-
-
-def _readiness(services: Services, status: str, trunks: Trunks | UnsetType) -> Readiness:
-    drain = services.drain
-    if not drain.active:
-        return Readiness(status, trunks=trunks)
-    return Readiness(status, drain.reason, drain.calls, trunks)
+    body, drain = Readiness(status, trunks=trunks), context[NODE].drain
+    if drain.active:
+        body.reason, body.calls = drain.reason, drain.calls
+    return web.json_response(msgspec.to_builtins(body), status=200 if status == "ready" else 503)

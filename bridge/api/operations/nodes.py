@@ -8,8 +8,9 @@ from msgspec import Struct
 
 from bridge.api.server.fields import Timestamp, field
 from bridge.api.server.operation import ADMIN, BARE, Context, Group
-from bridge.api.server.services import SERVICES, Services
+from bridge.api.server.services import CLUSTER, NODE
 from bridge.node.console.console import NodeFigures, NodeStatus, address_of, shown
+from bridge.stores.nodes import Member
 from bridge.wire.iso8601 import iso8601
 
 FIGURES_PATH: Final = "/node/figures"
@@ -53,13 +54,12 @@ class Nodes(Struct):
 @GROUP.get("/nodes", errors=(404,))
 async def list_nodes(context: Context) -> Nodes:
     """List the nodes of all machines, with their load; those lost in the last ten minutes too."""
-    services = context.services
-    status = services.node_view.status()
+    status = context[NODE].view.status()
     found, lost = [status.node], list(status.lost)
-    if (siblings := services.siblings) is not None:
+    if (siblings := context[CLUSTER].siblings) is not None:
         for node, answer in (await siblings.request_all(FIGURES_PATH)).items():
             if answer is None:
-                found.append(_silent(services, node))
+                found.append(_silent(context[CLUSTER].members.find(node), node))
                 continue
             other = msgspec.json.decode(answer, type=NodeStatus)
             found.append(other.node)
@@ -71,12 +71,11 @@ async def list_nodes(context: Context) -> Nodes:
 
 async def figures(request: web.Request) -> web.Response:
     """Describe this node for another node."""
-    status = request.app[SERVICES].node_view.status()
+    status = request.app[NODE].view.status()
     return web.Response(body=msgspec.json.encode(status), content_type="application/json")
 
 
-def _silent(services: Services, node: int) -> NodeFigures:
-    member = services.members.find(node)
+def _silent(member: Member | None, node: int) -> NodeFigures:
     if member is None:
         return NodeFigures(node, "silent")
     return NodeFigures(node, "silent", machine=shown(member), address=address_of(member))
@@ -85,18 +84,5 @@ def _silent(services: Services, node: int) -> NodeFigures:
 def _node(figures: NodeFigures) -> Node:
     load = NodeLoadNow(figures.calls, figures.legs, figures.cpu, figures.lag_ms)
     since = iso8601(figures.since / 1000) if figures.since else None
-    return msgspec.convert(
-        {
-            "id": figures.node,
-            "machine": figures.machine,
-            "address": figures.address,
-            "state": figures.state,
-            "version": figures.version,
-            "since": since,
-            "load": msgspec.to_builtins(load),
-        },
-        Node,
-    )
-
-
-NODE_ROUTES: Final = (web.get(FIGURES_PATH, figures),)
+    shown = {"id": figures.node, "since": since, "load": load}
+    return msgspec.convert(msgspec.structs.asdict(figures) | shown, Node)

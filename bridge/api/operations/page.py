@@ -1,4 +1,4 @@
-"""The demo page, the operator's console, the browser library, the guide and the README, as files."""
+"""The demo page, the console, the browser library, the guide and the README, as files."""
 
 import re
 from pathlib import Path
@@ -7,12 +7,10 @@ from typing import Final
 from aiohttp import web
 
 from bridge.api.server.operation import BARE, FILE, NOBODY, Context, Group
+from bridge.api.server.services import SITE
 
 FILE_NAME = re.compile(r"[a-z-]+\.(css|js|svg)")
-HEADERS = {
-    "Cache-Control": "no-cache",
-    "Referrer-Policy": "no-referrer",
-}
+HEADERS = {"Cache-Control": "no-cache", "Referrer-Policy": "no-referrer"}
 GUIDE_FILE = re.compile(r"[a-z0-9-]+\.(html|css|js|json|svg|webp)")
 NOT_BUILT = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>The guide is not built</title>
@@ -35,32 +33,32 @@ GROUP: Final = Group(name="Service", envelope=BARE, auth=NOBODY)
 @GROUP.get("/", content="text/html", gives=FILE)
 async def index(context: Context) -> web.Response:
     """Return the demo page."""
-    return await _file(context, context.services.site.pages.web / "index.html", PAGE_HEADERS)
+    return await _file(context, context[SITE].pages.web / "index.html", PAGE_HEADERS)
 
 
 @GROUP.get("/web/{name}", content="text/javascript", gives=FILE, errors=(404,))
 async def file(context: Context) -> web.Response:
     """Return a file of the page or the client library."""
-    return await _named(context, context.services.site.pages.web)
+    return await _named(context, context[SITE].pages.web)
 
 
 @GROUP.get("/console", content="text/html", gives=FILE)
 async def console(context: Context) -> web.Response:
-    """Return the operator's console."""
-    path = context.services.site.pages.web / "console" / "main.html"
+    """Return the console."""
+    path = context[SITE].pages.web / "console" / "main.html"
     return await _file(context, path, CONSOLE_HEADERS)
 
 
 @GROUP.get("/web/console/{name}", content="text/javascript", gives=FILE, errors=(404,))
 async def console_file(context: Context) -> web.Response:
-    """Return a file of the operator's console."""
-    return await _named(context, context.services.site.pages.web / "console")
+    """Return a file of the console."""
+    return await _named(context, context[SITE].pages.web / "console")
 
 
 @GROUP.get("/docs", content="text/html", gives=FILE)
 async def docs(context: Context) -> web.Response:
     """Return the API reference."""
-    return await _file(context, context.services.site.pages.web / "docs.html", PAGE_HEADERS)
+    return await _file(context, context[SITE].pages.web / "docs.html", PAGE_HEADERS)
 
 
 @GROUP.get("/docs/guide", content="text/html", gives=FILE, status=302)
@@ -86,13 +84,13 @@ async def guide_file(context: Context) -> web.Response:
 @GROUP.get("/llms.txt", content="text/plain", gives=FILE)
 async def llms(context: Context) -> web.Response:
     """Return the guide for language models."""
-    return await _file(context, context.services.site.pages.web / "llms.txt", HEADERS)
+    return await _file(context, context[SITE].pages.web / "llms.txt", HEADERS)
 
 
 @GROUP.get("/README.md", content="text/plain", gives=FILE, errors=(404,))
 async def readme(context: Context) -> web.Response:
     """Return the README."""
-    return await _file(context, context.services.site.pages.readme, HEADERS)
+    return await _file(context, context[SITE].pages.readme, HEADERS)
 
 
 async def _named(context: Context, folder: Path) -> web.Response:
@@ -104,7 +102,7 @@ async def _named(context: Context, folder: Path) -> web.Response:
 
 async def _guide(context: Context, name: str) -> web.Response:
     """Return a file of the guide, or a page that says how to build it."""
-    root = context.services.site.pages.guide
+    root = context[SITE].pages.guide
     if not (root / "index.html").is_file():
         return web.Response(text=NOT_BUILT, content_type="text/html", headers=PAGE_HEADERS)
     if not GUIDE_FILE.fullmatch(name):
@@ -115,6 +113,6 @@ async def _guide(context: Context, name: str) -> web.Response:
 
 async def _file(context: Context, path: Path, headers: dict[str, str]) -> web.Response:
     try:
-        return await context.services.site.pages.files.respond(context.http, path, headers)
+        return await context[SITE].pages.files.respond(context.http, path, headers)
     except FileNotFoundError:
         raise web.HTTPNotFound from None

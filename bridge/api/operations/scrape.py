@@ -10,8 +10,9 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from bridge.api.server.operation import FILE, METRICS, Context, Group
-from bridge.api.server.services import Services
+from bridge.api.server.services import CLUSTER, CONTROL, LINES, NODE
 from bridge.call.model import State
+from bridge.metrics.registry import Metrics
 from bridge.slices import in_steps
 
 METRICS_PATH = "/node/metrics"
@@ -28,31 +29,32 @@ bridge_node_up """
 @GROUP.get("/metrics", auth=METRICS, content="text/plain", gives=FILE)
 async def metrics(context: Context) -> web.Response:
     """Return the metrics for Prometheus; programs on the same machine may send the token of this start."""
-    services = context.services
-    siblings = services.siblings
-    texts: dict[int, bytes | None] = {siblings.own if siblings else 0: await own(services)}
+    siblings = context[CLUSTER].siblings
+    texts: dict[int, bytes | None] = {siblings.own if siblings else 0: await own(context.http.app)}
     if siblings is not None:
         # Prometheus asks every machine by itself.
-        texts |= await siblings.request_each(siblings.neighbours(), METRICS_PATH)
-    body = await _joined(services, merge_slices(texts))
+        texts |= await siblings.request_all(METRICS_PATH, siblings.neighbours())
+    body = await _joined(context[NODE].metrics, merge_slices(texts))
     return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
-async def own(services: Services) -> bytes:
+async def own(app: web.Application) -> bytes:
     """Return this node's metrics."""
-    manager, figures = services.manager, services.metrics
+    manager, node = app[CONTROL].manager, app[NODE]
+    figures = node.metrics
     states = dict.fromkeys(State, 0) | Counter(call.machine.state for call in manager.calls())
-    figures.calls.set_current(states, limit=manager.limits.calls)
-    used, free = services.media_ports()
+    figures.calls.set_current(states, limit=manager.admission.quota.total)
+    used, free = node.media_ports()
     figures.node.set_media_ports(used, "used")
     figures.node.set_media_ports(free, "free")
-    members = services.members
-    draining = [one.draining for one in members.others()] + [services.drain.active]
-    figures.node.set_draining(services.drain.active)
+    figures.media_thread.measure(node.media_thread())
+    others = app[CLUSTER].members.others()
+    draining = [one.draining for one in others] + [node.drain.active]
+    figures.node.set_draining(node.drain.active)
     figures.node.set_nodes(sum(draining), "draining")
     figures.node.set_nodes(len(draining) - sum(draining), "serving")
-    services.sip.states.measure()
-    return await _joined(services, figures.slices())
+    app[LINES].sip.states.measure()
+    return await _joined(figures, figures.slices())
 
 
 def merge_slices(texts: Mapping[int, bytes | None]) -> Iterator[str]:
@@ -71,9 +73,9 @@ def merge_slices(texts: Mapping[int, bytes | None]) -> Iterator[str]:
             yield "".join(lines[start : start + LINES_AT_ONCE])
 
 
-async def _joined(services: Services, slices: Iterator[str]) -> bytes:
+async def _joined(metrics: Metrics, slices: Iterator[str]) -> bytes:
     """Join the parts of a text, one a step."""
-    took = partial(services.metrics.steps.took, "scrape")
+    took = partial(metrics.steps.took, "scrape")
     return "".join([text async for text in in_steps(slices, took)]).encode()
 
 

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from bridge.api.server.proxies import sign_of_proxy
 from bridge.api.server.rate import RATE_HEADERS, RateLimit
-from bridge.api.server.scopes import ADMIN, LOCAL, METRICS, OPERATOR, Scopes
+from bridge.api.server.scopes import ADMIN, CONSOLE, LOCAL, METRICS, Scopes
 from bridge.api.server.unauthenticated import UnauthenticatedLimit
 from bridge.call.model import LegOwner, LineName
 from bridge.errors import Forbidden, NotFound, Unauthorized
@@ -159,11 +159,11 @@ class Keys:
         line = self._line(request, key)
         if line is None:
             if scope := self._scopes.find(key):
-                raise Forbidden(f"this key opens {scope.path} and nothing else")
+                raise Forbidden(f"this key is only valid for {scope.path}; send the line's key")
             if self._ticket(request, key) is None:
                 self._unauthenticated.wrong_key(request)
-                raise Unauthorized("this key is not known")
-            raise Forbidden("a ticket opens the media of its call and nothing else; send a key")
+                raise Unauthorized("unknown API key")
+            raise Forbidden("a ticket is only valid for the media of its call; send the line's key")
         self._spend(request, key)
         return line
 
@@ -187,52 +187,47 @@ class Keys:
         if scope is None or scope.path != METRICS:
             self.line(request)
             if guarded:
-                raise Forbidden("the metrics have keys of their own (metrics.keys)")
+                raise Forbidden(
+                    "a line's key does not open /metrics on this bridge: send one of metrics.keys"
+                )
 
     def check_admin(self, request: web.Request) -> str:
-        """Return the id, for the log, of the operator's key that a request has.
+        """Return the id, for the log, of the admin key that a request has (`_check_scope`)."""
+        return self._check_scope(request, ADMIN, "admin")
+
+    def check_console(self, request: web.Request) -> str:
+        """Return the id, for the log, of the console key that a request has (`_check_scope`).
+
+        In the demonstration without lines it is the token of this start, from the bridge's own page or from no
+        page (`Forbidden`).
+        """
+        if CONSOLE in self._scopes.paths or not self._same_origin_only:
+            return self._check_scope(request, CONSOLE, "console")
+        self._check_local(request, "the console without a key is")
+        if not same_origin(request):
+            raise Forbidden("the console is open to this bridge's own page only")
+        return ""
+
+    def _check_scope(self, request: web.Request, path: str, kind: str) -> str:
+        """Return the id of the key that a request has, of those for a path.
 
         Raises:
-            NotFound: there are no operator's keys (`admin.keys`).
+            NotFound: the path has no keys.
             Unauthorized: no key, or an unknown one.
             Forbidden: another key of ours.
         """
         key = _presented(request, query=False)
-        if ADMIN not in self._scopes.paths:
-            raise NotFound("there are no operator's keys (admin.keys), and so nothing here")
+        if path not in self._scopes.paths:
+            raise NotFound(f"no {kind} key is configured: set {kind}.keys")
         scope = self._scopes.find(key)
-        if scope is None or scope.path != ADMIN:
+        if scope is None:
             self.line(request)
-            raise Forbidden("a line's key does not open this; send the operator's (admin.keys)")
-        return scope.key_id
-
-    def check_operator(self, request: web.Request) -> str:
-        """Return the id, for the log, of the console's key that a request has.
-
-        In the demonstration without lines it is the token of this start, from the bridge's own page or from no
-        page.
-
-        Raises:
-            NotFound: the console has no keys (`operator.keys`).
-            Unauthorized: no key, or an unknown one.
-            Forbidden: another key of ours, or a page of another origin.
-        """
-        if OPERATOR not in self._scopes.paths and self._same_origin_only:
-            self._check_local(request, "the console without a key is")
-            if not same_origin(request):
-                raise Forbidden("the console is open to this bridge's own page only")
-            return ""
-        key = _presented(request, query=False)
-        if OPERATOR not in self._scopes.paths:
-            raise NotFound("the console has no keys (operator.keys), and is closed")
-        scope = self._scopes.find(key)
-        if scope is None or scope.path != OPERATOR:
-            self.line(request)
-            raise Forbidden("a line's key does not open this; send the operator's (operator.keys)")
+        if scope is None or scope.path != path:
+            raise Forbidden(f"this key does not open this path: send the {kind} key ({kind}.keys)")
         return scope.key_id
 
     def webhook_line(self, request: web.Request) -> LineName:
-        """Return the line whose gateway engine posts an event; the key may be in the query.
+        """Return the line whose gateway posts an event; the key may be in the query.
 
         Raises:
             Unauthorized, Forbidden, RateLimited: as `line`.
@@ -378,7 +373,7 @@ def _key(request: web.Request, *, query: bool) -> bytes | None:
 
 def _presented(request: web.Request, *, query: bool) -> bytes:
     if (key := _key(request, query=query)) is None:
-        wavix = "as `?appid=`, or " * bool(WAVIX_PATHS.match(request.path))
+        wavix = "as `?appid=`, or " if WAVIX_PATHS.match(request.path) else ""
         raise Unauthorized(f"send your key {wavix}in the header `token` or `Authorization: Bearer`")
     return key
 

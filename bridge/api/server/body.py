@@ -10,7 +10,7 @@ from aiohttp import web
 
 from bridge.api.server.fields import CALL_ID_SPELLINGS
 from bridge.api.server.reads import BODY_BYTES, BODY_SECONDS, LARGE_BODIES, too_large
-from bridge.api.server.services import SERVICES
+from bridge.api.server.services import ACCESS
 from bridge.errors import InvalidRequest, RequestTimeout
 from bridge.wire.call_id import native
 
@@ -33,7 +33,7 @@ async def read_bytes(request: web.Request, limit: int = 0) -> bytes:
     # A body of which nobody knows the length may be as large as its route takes.
     length = limit if request.content_length is None else request.content_length
     if length > BODY_BYTES:
-        async with request.app[SERVICES].large_reads.turn():
+        async with request.app[ACCESS].large_reads.turn():
             return await _read(request, limit)
     return await _read(request, limit)
 
@@ -72,15 +72,6 @@ def _object(raw: bytes) -> dict[str, Any]:
     if not isinstance(fields, dict):
         raise InvalidRequest("the body must be a JSON object")
     return fields
-
-
-def call_in_path(request: web.Request) -> str:
-    """Return the id of the call that the path names, native whatever form it came in.
-
-    Other text is returned as it is: no call has such an id.
-    """
-    text = named_call(request.match_info) or ""
-    return native(text) or text
 
 
 def named_call(fields: Mapping[str, Any]) -> str | None:

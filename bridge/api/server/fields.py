@@ -18,6 +18,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from multidict import MultiMapping
 
 from bridge.api.server.names import Unknown, find_nearest
+from bridge.call import model
 from bridge.call.policy import check_emergency
 from bridge.errors import InvalidRequest
 from bridge.wire.call_id import native
@@ -73,6 +74,11 @@ class WrongFields(InvalidRequest):
         self.errors = dict(errors)
 
 
+def wrong_field(name: str, problem: str) -> InvalidRequest:
+    """Return the error of a field, which names it first."""
+    return InvalidRequest(f"{name}: {problem}", field=name)
+
+
 def read(
     kind: type[Request], given: Mapping[str, Any], *, strict: bool = True, every: bool = False
 ) -> Request:
@@ -122,7 +128,8 @@ def _unknown(kind: type[Struct], given: Mapping[str, Any], group: str) -> Iterat
     for name, value in given.items():
         one = known.get(name)
         if one is None:
-            yield from [find_nearest(name, shown)] * bool(shown)
+            if shown:
+                yield find_nearest(name, shown)
         elif (
             isinstance(value, dict) and isinstance(one.kind, type) and issubclass(one.kind, Struct)
         ):
@@ -179,14 +186,14 @@ class _Field:
             value = self.hook(value, name)
         if isinstance(self.kind, type) and issubclass(self.kind, Struct):
             if not isinstance(value, dict):
-                raise InvalidRequest(f"{name}: expected an object", field=name)
+                raise wrong_field(name, "expected an object")
             return read(self.kind, value, strict=strict)
         if not strict and self.is_whole and not _WHOLE.fullmatch(value):
             value = ""  # msgspec reads 1e9 too
         try:
             return msgspec.convert(value, self.kind, strict=strict)
         except msgspec.ValidationError:
-            raise InvalidRequest(f"{name}: expected {expected(self.kind)}", field=name) from None
+            raise wrong_field(name, f"expected {expected(self.kind)}") from None
 
 
 @cache
@@ -195,15 +202,16 @@ def _fields(kind: type[Struct]) -> tuple[_Field, ...]:
     is_snake = getattr(kind, "snake_case", False)
     found = []
     for one in msgspec.structs.fields(kind):
-        parts = [part for part in get_args(hints[one.name]) if part not in (type(None), UnsetType)]
-        is_union = type(None) in get_args(hints[one.name]) or UnsetType in get_args(hints[one.name])
-        inner = parts[0] if is_union and len(parts) == 1 else hints[one.name]
+        hint = hints[one.name]
+        choices = get_args(hint)
+        parts = [part for part in choices if part not in (type(None), UnsetType)]
+        inner = parts[0] if len(choices) > len(parts) == 1 else hint
         metas = [meta for meta in getattr(inner, "__metadata__", ()) if isinstance(meta, Meta)]
         extra: dict[str, Any] = {}
         for meta in metas:
             extra |= {key: value for key, value in (meta.extra or {}).items() if value}
         json_type = msgspec.json.schema(inner).get("type")
-        snake = [_CAPITAL.sub(r"_\g<0>", one.encode_name).lower()] * is_snake
+        snake = [_CAPITAL.sub(r"_\g<0>", one.encode_name).lower()] if is_snake else []
         found.append(
             _Field(
                 name=one.name,
@@ -214,7 +222,7 @@ def _fields(kind: type[Struct]) -> tuple[_Field, ...]:
                 required=one.required,
                 is_whole=json_type == "integer",
                 is_list=json_type == "array",
-                keeps_null=one.default is UNSET and type(None) in get_args(hints[one.name]),
+                keeps_null=one.default is UNSET and type(None) in choices,
                 keeps_empty=any(meta.min_length == 0 for meta in metas),
             )
         )
@@ -261,22 +269,20 @@ def read_phone(value: Json, name: str) -> Json:
     check_emergency(text.strip())
     match = _PHONE.fullmatch(text.strip())
     if match is None:
-        raise InvalidRequest(
-            f"{name}: expected country code and number in digits, such as 15550100001", field=name
-        )
+        raise wrong_field(name, "expected country code and number in digits, such as 15550100001")
     return match[1]
 
 
 def _peer(value: Json, name: str) -> Json:
     text = value.strip() if isinstance(value, str) else ""
     if text.endswith("@g.us"):
-        raise InvalidRequest(f"{name}: a group cannot be called", field=name)
+        raise wrong_field(name, "a group cannot be called")
     return text if _LID.fullmatch(text) else read_phone(value, name)
 
 
 def _digits(value: Json, name: str) -> Json:
     if isinstance(value, str) and not _DIGITS.fullmatch(value):
-        raise InvalidRequest(f"{name}: expected 1 to 64 of 0-9, *, #, A-D", field=name)
+        raise wrong_field(name, "expected 1 to 64 of 0-9, *, #, A-D")
     return value.upper() if isinstance(value, str) else value
 
 
@@ -288,7 +294,7 @@ _CALL_ID: Final = (
 CallId = Annotated[str, field(_CALL_ID, spellings=CALL_ID_SPELLINGS, read=_call_id)]
 """A call's id; native whatever form it came in."""
 LegId = Annotated[
-    str, field("one leg; without it all", spellings=("legID", "legId", "LegID", "leg_id"))
+    model.LegId, field("one leg; without it all", spellings=("legID", "legId", "LegID", "leg_id"))
 ]
 _PHONE_SCHEMA: Final = {"examples": ["15550100002"]}
 PHONE_ABOUT: Final = (
@@ -316,7 +322,7 @@ class CallBody(Struct, rename="camel"):
     call_id: CallId
 
 
-class Page(Struct):
+class PaginationQuery(Struct):
     """Which part of a list to return."""
 
     limit: Annotated[int, Meta(ge=1, le=100)] = 20

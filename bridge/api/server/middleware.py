@@ -16,7 +16,7 @@ from bridge.api.server.body import call_named_by
 from bridge.api.server.names import WARNING, WARNINGS
 from bridge.api.server.rate import LIMIT, RATE_HEADERS, REMAINING, RESET
 from bridge.api.server.reads import BODY_BYTES, LARGE_BODIES
-from bridge.api.server.services import SERVICES
+from bridge.api.server.services import ACCESS, CLUSTER, CONTROL, EVENTS, NODE, SITE
 from bridge.api.server.sibling_gate import from_unix_socket
 from bridge.call import events
 from bridge.errors import (
@@ -46,7 +46,7 @@ FROM_SIBLING: web.RequestKey[bool] = web.RequestKey("from_sibling", bool)
 """Whether the request has a valid signature of a node on another machine (`api.server.sibling_gate`)."""
 PROBES = frozenset({"/healthz", "/readyz"})
 """Requested by load balancers and container engines, under host names of their own."""
-UNREFUSED = PROBES | {"/whatsapp/webhook"}
+EXEMPT = PROBES | {"/whatsapp/webhook"}
 """Exempt from the limit of an address: Meta's webhooks come from few addresses, have a signature
 instead of a key, and are limited where they are read (`api.lines.cloud`)."""
 HIDES_ENDED_CALLS = re.compile(f"/call/|{WAVIX_PATHS.pattern}")
@@ -75,7 +75,7 @@ PREFLIGHT = {
 @web.middleware
 async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer errors in the envelope of the path's face; unexpected ones are logged, not shown."""
-    failure = partial(request.app[SERVICES].error_response, request.path)
+    failure = partial(request.app[ACCESS].error_response, request.path)
     try:
         return await handler(request)
     except BridgeError as error:
@@ -102,11 +102,11 @@ async def count_unauthenticated(request: web.Request, handler: Handler) -> web.S
     """Count an unauthenticated request against its address until its answer has been sent."""
     if from_sibling(request):
         return await handler(request)
-    if request.app[SERVICES].keys.admits(request):
-        request.app[SERVICES].connections.mark_authenticated(request.transport)
+    if request.app[ACCESS].keys.admits(request):
+        request.app[ACCESS].connections.mark_authenticated(request.transport)
         return await handler(request)
-    over_limit = request.app[SERVICES].unauthenticated.count(request)
-    request[OVER_LIMIT] = over_limit and request.path not in UNREFUSED
+    over_limit = request.app[ACCESS].unauthenticated.count(request)
+    request[OVER_LIMIT] = over_limit and request.path not in EXEMPT
     response = await handler(request)
     if request[OVER_LIMIT]:
         response.force_close()
@@ -118,10 +118,10 @@ async def refuse_overload(request: web.Request, handler: Handler) -> web.StreamR
     """Refuse an unauthenticated request of an address that has too many in progress."""
     if not request.get(OVER_LIMIT, False):
         return await handler(request)
-    request.app[SERVICES].unauthenticated.refuse(request, "too_many")
+    request.app[ACCESS].unauthenticated.refuse(request, "too_many")
     raise RateLimited(
         "this address has too many requests without a valid key in progress "
-        "(limits.stranger_requests; behind a proxy set http.trusted_proxies)",
+        "(limits.unauthenticated_requests; behind a proxy set http.trusted_proxies)",
         retry_after=1,
     )
 
@@ -138,13 +138,12 @@ async def identify(request: web.Request, handler: Handler) -> web.StreamResponse
     log_request_id.set(identity)
     loop = asyncio.get_running_loop()
     began = loop.time()
+    count = partial(request.app[NODE].metrics.http.request, request.method, _route(request))
     try:
         response = await handler(request)
     except asyncio.CancelledError:
         if not forwarded:
-            request.app[SERVICES].metrics.http.request(
-                request.method, _route(request), CLIENT_CLOSED_REQUEST, None
-            )
+            count(CLIENT_CLOSED_REQUEST, None)
         raise
     if not response.prepared:
         response.headers[REQUEST_ID] = identity
@@ -155,19 +154,16 @@ async def identify(request: web.Request, handler: Handler) -> web.StreamResponse
         abandoned = has_left(request) and not response.prepared
         status = CLIENT_CLOSED_REQUEST if abandoned else response.status
         timed = status != CLIENT_CLOSED_REQUEST and not _is_stream(response)
-        request.app[SERVICES].metrics.http.request(
-            request.method, _route(request), status, loop.time() - began if timed else None
-        )
+        count(status, loop.time() - began if timed else None)
     return response
 
 
 @web.middleware
 async def check_host(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Refuse unknown host names, against DNS rebinding."""
-    hosts = request.app[SERVICES].site.hosts
-    if hosts is None or request.path in PROBES or host_name(request.host) in hosts:
-        return await handler(request)
-    if from_sibling(request):  # it has checked the name, which may be its machine's own
+    hosts = request.app[SITE].hosts
+    known = hosts is None or request.path in PROBES or host_name(request.host) in hosts
+    if known or from_sibling(request):  # which has checked the name; it may be its machine's own
         return await handler(request)
     raise Forbidden(
         "this bridge does not answer to this host name: http.allowed_hosts lists those it answers "
@@ -179,7 +175,7 @@ async def check_host(request: web.Request, handler: Handler) -> web.StreamRespon
 async def allow_origins(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer CORS requests of the allowed origins; there are no cookies to protect."""
     origin = request.headers.get("Origin")
-    allowed = request.app[SERVICES].site.cors_origins
+    allowed = request.app[SITE].cors_origins
     if origin is None:
         return await handler(request)
     if "*" not in allowed and origin not in allowed and not same_origin(request):
@@ -195,15 +191,15 @@ async def allow_origins(request: web.Request, handler: Handler) -> web.StreamRes
 async def bound_large_bodies(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Refuse a line's large request while the line is at its limit (`limits.large_bodies_per_line`)."""
     # The body of an unauthenticated request is not read.
-    access = request.app[SERVICES].keys.find(request) if _is_large(request) else None
+    access = request.app[ACCESS].keys.find(request) if _is_large(request) else None
     if access is None:
         return await handler(request)
-    with request.app[SERVICES].large_bodies.one(access.line):
+    with request.app[ACCESS].large_bodies.one(access.line):
         return await handler(request)
 
 
 @web.middleware
-async def settle(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def flush_events(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Send no reply before the events it reports are on disk and visible to all nodes.
 
     Probes and scrapes report none, and are answered while the database hangs.
@@ -213,25 +209,23 @@ async def settle(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
     finally:
-        if request.path != OFFER:
-            await request.app[SERVICES].events.settled()
-        if (directory := request.app[SERVICES].directory) is not None:
-            await directory.settled()
+        if request.path != OFFER or request.app[CLUSTER].directory is not None:
+            await request.app[EVENTS].log.flush()
 
 
 @web.middleware
 async def note_use(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Restart the timeout of a call without a browser (`limits.alone_seconds`).
+    """Restart the timeout of a call without a browser (`limits.abandoned_seconds`).
 
     A browser's close request does not count, since it means that the browser leaves.
     """
     response = await handler(request)
     if request.method in CHANGES and request.path != CLOSE:
-        calls = request.app[SERVICES].manager.calls()
-        alone = [one for one in calls if one.machine.usage.abandoned_since is not None]
-        call_id = await call_named_by(request) if alone else None
-        access = request.app[SERVICES].keys.find(request, query=False) if call_id else None
-        for runner in alone:
+        calls = request.app[CONTROL].manager.calls()
+        abandoned = [one for one in calls if one.machine.legs.usage.abandoned_since is not None]
+        call_id = await call_named_by(request) if abandoned else None
+        access = request.app[ACCESS].keys.find(request, query=False) if call_id else None
+        for runner in abandoned:
             if access and (runner.facts.call_id, runner.facts.line) == (call_id, access.line):
                 runner.dispatch(events.CallUsed())
     return response
@@ -246,7 +240,7 @@ IN_ORDER = (
     answer_errors,
     refuse_overload,
     bound_large_bodies,
-    settle,
+    flush_events,
 )
 """Outermost first; errors are answered inside CORS, so that pages may read them, and around it."""
 
@@ -272,7 +266,7 @@ def has_left(request: web.Request) -> bool:
 
 
 def ended_by_client(request: web.Request, error: Exception) -> bool:
-    """Whether an error tells nothing but that the client has left, while it sent its body or was answered."""
+    """Whether an error only means that the client has disconnected, while it sent its body or was answered."""
     told = isinstance(error, ConnectionError) or error is request.content.exception()
     return told and has_left(request)
 
@@ -318,9 +312,9 @@ def _as_documented(path: str, error: BridgeError) -> BridgeError:
 def _as_bridge_error(request: web.Request, error: web.HTTPException) -> BridgeError:
     """Return an error of aiohttp as one of ours, with its status."""
     if error.status == HTTPStatus.NOT_FOUND:
-        return NotFound("there is nothing at this path; /docs lists all routes")
+        return NotFound("no such route; /docs lists all of them")
     if error.status == HTTPStatus.METHOD_NOT_ALLOWED:
-        return MethodNotAllowed(f"this path does not take {request.method}")
+        return MethodNotAllowed(f"method {request.method} is not allowed on this path")
     known: BridgeError = InvalidRequest(error.reason)
     if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         known = BridgeError(error.reason)

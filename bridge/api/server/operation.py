@@ -10,22 +10,24 @@ import inspect
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partialmethod
 from types import UnionType
-from typing import Any, Final, Literal, TypeAlias, get_args, get_type_hints
+from typing import Any, Final, Literal, TypeAlias, TypeVar, get_args, get_type_hints
 
 import msgspec
 from aiohttp import web
 from msgspec import Struct
 
 from bridge.api.server.auth import Access, Keys
-from bridge.api.server.body import call_in_path, read_fields
+from bridge.api.server.body import named_call, read_fields
 from bridge.api.server.fields import meant, read, unknown_names
 from bridge.api.server.names import MAX_NAME, WARNINGS
-from bridge.api.server.services import SERVICES, Services
+from bridge.api.server.services import ACCESS, CONTROL, LINES
 from bridge.call.model import LineName
 from bridge.errors import InvalidRequest
 from bridge.node.runner import CallRunner
 from bridge.settings.line import TEST_KEY
+from bridge.wire.call_id import native
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +36,7 @@ CALL: Final = (404, 409, 502)
 """Errors about a call: there is none, it is in another state, its node does not answer."""
 Schema: TypeAlias = Mapping[str, Any]
 Handler: TypeAlias = Callable[..., Awaitable[Any]]
+Service = TypeVar("Service")
 Field: TypeAlias = Any
 """The value of one of the fields of `Operation`."""
 
@@ -57,12 +60,12 @@ ADMIN: Final = Auth(
     ("admin", "adminBearer", "adminHeader"),
     lambda keys, request: Access(LineName(""), admin=keys.check_admin(request)),
 )
-"""The operator's key (`admin.keys`), which opens nothing else."""
-OPERATOR: Final = Auth(
-    ("operator", "operatorBearer"),
-    lambda keys, request: Access(LineName(""), admin=keys.check_operator(request)),
+"""An admin key (`admin.keys`), which opens nothing else."""
+CONSOLE: Final = Auth(
+    ("console", "consoleBearer"),
+    lambda keys, request: Access(LineName(""), admin=keys.check_console(request)),
 )
-"""A key of the console (`operator.keys`), which opens nothing else."""
+"""A console key (`console.keys`), which opens nothing else."""
 METRICS: Final = Auth(("token", "bearer"), lambda keys, request: keys.check_metrics(request))
 """A key of the metrics (`metrics.keys`); without such a line's, or the token of this start."""
 TICKET: Final = Auth(("token", "bearer", "ticket"), lambda keys, request: keys.access(request))
@@ -111,11 +114,13 @@ class Done(Struct):
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """A request that has been let in, and the services that answer it."""
+    """A request that has been let in; `context[KEY]` is what answers it of one subject (`services`)."""
 
     http: web.Request
-    services: Services
     access: Access
+
+    def __getitem__(self, key: web.AppKey[Service]) -> Service:
+        return self.http.app[key]
 
     @property
     def line(self) -> LineName:
@@ -124,13 +129,14 @@ class Context:
 
     @property
     def call_id(self) -> str:
-        """The id of the call in the path, native whatever form it came in."""
-        return call_in_path(self.http)
+        """The native id of the call in the path; other text as it is, which no call has as its id."""
+        text = named_call(self.http.match_info) or ""
+        return native(text) or text
 
     @property
     def is_test_key(self) -> bool:
         """Whether the request has a test key, for which Chirp's ids differ."""
-        key = self.services.keys.rate_key(self.http)
+        key = self[ACCESS].keys.rate_key(self.http)
         return key is not None and key.startswith(TEST_KEY.encode())
 
     def live_call(self, call_id: str = "") -> CallRunner:
@@ -139,7 +145,7 @@ class Context:
         Raises:
             CallNotFound, CallEnded, StillDialling: as `Manager.live`.
         """
-        return self.services.manager.live(self.line, call_id or self.call_id)
+        return self[CONTROL].manager.live(self.line, call_id or self.call_id)
 
     def path(self, name: str) -> str:
         """Return a parameter of the path."""
@@ -175,7 +181,7 @@ class Operation:
     """Whether an error names all wrong fields of the body, not only the first."""
     is_vendors: bool = False
     """Whether its body is a vendor's: an unknown field is ignored, or warned of if it is nearly known; else it is refused."""
-    needs_engine: bool = False
+    needs_enabled_line: bool = False
     """Whether the line must be connected (409)."""
     max_body: int = 0
     """Bytes of the body; 0 is the usual limit (`reads.BODY_BYTES`)."""
@@ -221,7 +227,7 @@ class Operation:
         found |= {401} if self.auth is not NOBODY else set()
         found |= {400, 408, 413} if self.has_body else set()
         found |= {400} if self.query is not None else set()
-        found |= {409} if self.needs_engine else set()
+        found |= {409} if self.needs_enabled_line else set()
         return tuple(sorted(found))
 
     @property
@@ -231,19 +237,19 @@ class Operation:
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Answer a request."""
-        services = request.app[SERVICES]
-        access = self.auth.check(services.keys, request) or Access(LineName(""))
-        if self.needs_engine:
-            services.lines.check_on(access.line)
+        access = self.auth.check(request.app[ACCESS].keys, request) or Access(LineName(""))
+        context = Context(request, access)
+        if self.needs_enabled_line:
+            context[LINES].lines.check_on(access.line)
         given: dict[str, Any] = {}
         if self.query is not None:
             given["query"] = read(self.query, request.query, strict=False)
         if self.body is not None:
             fields = await read_fields(request, self.max_body)
             kind = meant(self.body, fields)
-            self._check_names(Context(request, services, access), kind, fields)
+            self._check_names(context, kind, fields)
             given["body"] = read(kind, fields, every=self.reports_every_field)
-        payload = await self.handler(Context(request, services, access), **given)
+        payload = await self.handler(context, **given)
         if isinstance(payload, web.StreamResponse):
             return payload
         body = msgspec.json.encode(self.envelope.wrap(payload))
@@ -260,7 +266,7 @@ class Operation:
             if not found.field and found.edits > 1:
                 continue
             context.http.setdefault(WARNINGS, []).append(found.text)
-            if context.services.warning_log.is_new(context.line, found.text):
+            if context[ACCESS].warning_log.is_new(context.line, found.text):
                 extra = {"line": context.line, "route": self.paths[0], "warning": found.text}
                 log.warning("request.name_unknown", extra=extra)
 
@@ -275,39 +281,19 @@ class Group:
     is_vendors: bool = False
     """As in `Operation`."""
 
-    def get(self, *paths: str, **more: Field) -> Callable[[Handler], Operation]:
-        """Declare a GET operation; `more` are fields of `Operation`."""
-        return self._declare("GET", paths, more)
+    def declare(self, method: str, *paths: str, **more: Field) -> Callable[[Handler], Operation]:
+        """Declare an operation; `more` are fields of `Operation`."""
 
-    def post(self, *paths: str, **more: Field) -> Callable[[Handler], Operation]:
-        """Declare a POST operation."""
-        return self._declare("POST", paths, more)
-
-    def put(self, *paths: str, **more: Field) -> Callable[[Handler], Operation]:
-        """Declare a PUT operation."""
-        return self._declare("PUT", paths, more)
-
-    def patch(self, *paths: str, **more: Field) -> Callable[[Handler], Operation]:
-        """Declare a PATCH operation."""
-        return self._declare("PATCH", paths, more)
-
-    def delete(self, *paths: str, **more: Field) -> Callable[[Handler], Operation]:
-        """Declare a DELETE operation."""
-        return self._declare("DELETE", paths, more)
-
-    def _declare(
-        self, method: str, paths: tuple[str, ...], more: dict[str, Any]
-    ) -> Callable[[Handler], Operation]:
-        common = {
-            "face": self.name,
-            "envelope": self.envelope,
-            "auth": self.auth,
-            "is_vendors": self.is_vendors,
-        }
-
-        def declare(handler: Handler) -> Operation:
+        def declared(handler: Handler) -> Operation:
             hints = get_type_hints(handler, include_extras=True)
-            types = {"body": hints.get("body"), "query": hints.get("query")}
+            fields: dict[str, Any] = {
+                "face": self.name,
+                "envelope": self.envelope,
+                "auth": self.auth,
+                "is_vendors": self.is_vendors,
+                "body": hints.get("body"),
+                "query": hints.get("query"),
+            }
             payload = _payload(hints["return"])
             is_response = isinstance(payload, type) and issubclass(payload, web.StreamResponse)
             return Operation(
@@ -315,10 +301,16 @@ class Group:
                 paths=paths,
                 handler=handler,
                 payload=None if is_response else payload,
-                **{**common, **types, **more},
+                **fields | more,
             )
 
-        return declare
+        return declared
+
+    get = partialmethod(declare, "GET")
+    post = partialmethod(declare, "POST")
+    put = partialmethod(declare, "PUT")
+    patch = partialmethod(declare, "PATCH")
+    delete = partialmethod(declare, "DELETE")
 
 
 def _payload(returned: Field) -> Field:

@@ -3,7 +3,7 @@
 import asyncio
 import gzip
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final
@@ -21,6 +21,7 @@ CONTENT_TYPES: Final = {
     ".txt": "text/plain; charset=utf-8",
     ".webp": "image/webp",
 }
+_PACKAGE: Final = Path(__file__).parents[2]
 MAX_KEPT: Final = 512
 """Files; the pages and the guide have a quarter of that. Others are compressed for each request."""
 _COMMENTS: Final = re.compile(r"^[ \t]*(?:/\*(?:[^*]|\*(?!/))*\*/[ \t]*|//.*)$", re.MULTILINE)
@@ -75,6 +76,27 @@ class PageFiles:
             if path in self._kept or len(self._kept) < MAX_KEPT:
                 self._kept[path] = kept
         return kept
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """Files and folders of pages."""
+
+    web: Path
+    """The demo page and the client library."""
+    readme: Path
+    guide: Path
+    """The documents as a site; missing in a checkout until `make ready` has written it."""
+    files: PageFiles = field(default_factory=PageFiles)
+    """Reads them."""
+
+
+def find_pages() -> Pages:
+    """Return the pages of a wheel (`.ci/wheel_contents.py` puts them there), else the checkout's."""
+    installed = _PACKAGE / "pages"
+    root = installed if installed.is_dir() else _PACKAGE.parent
+    guide = root / "guide" if installed.is_dir() else root / "build" / "guide"
+    return Pages(web=root / "web", readme=root / "README.md", guide=guide)
 
 
 def accepts_gzip(header: str) -> bool:

@@ -10,7 +10,7 @@ from bridge.call.model import LineName
 METRICS: Final = "/metrics"
 ADMIN: Final = "/admin"
 GATEWAY: Final = "/gateway/webhook"
-OPERATOR: Final = "/console"
+CONSOLE: Final = "/console"
 LOCAL: Final = "/metrics and /console on this machine"
 """Of the token that is made at each start (`http.local_token`)."""
 
@@ -22,7 +22,7 @@ class Scope(NamedTuple):
     line: LineName = LineName("")
     """The line of a gateway's key."""
     key_id: str = ""
-    """The id of an operator's key, for the log."""
+    """The id of an admin or console key, for the log."""
 
 
 class Scopes:
@@ -33,14 +33,14 @@ class Scopes:
         metrics: Sequence[str],
         webhooks: Mapping[LineName, Sequence[str]],
         admin: Sequence[str],
-        operator: Sequence[str],
+        console: Sequence[str],
         local: str,
     ) -> None:
         """Take the keys of the settings, and the token of this start; "" where others than this machine reach us."""
         found = [(key, Scope(METRICS)) for key in metrics]
         found += [(key, Scope(GATEWAY, line)) for line, keys in webhooks.items() for key in keys]
         found += [(key, Scope(ADMIN, key_id=_id(key))) for key in admin]
-        found += [(key, Scope(OPERATOR, key_id=_id(key))) for key in operator]
+        found += [(key, Scope(CONSOLE, key_id=_id(key))) for key in console]
         found += [(local, Scope(LOCAL))] if local else []
         self._scopes = {key.encode(): scope for key, scope in found}
         self.paths = frozenset(scope.path for scope in self._scopes.values())

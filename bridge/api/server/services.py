@@ -1,4 +1,7 @@
-"""The services of the application: one frozen record, under one key."""
+"""What handlers and middlewares use: a frozen record of each subject, under a key of its own.
+
+A handler takes the records it needs, as `context[CONTROL]`; a middleware, as `request.app[ACCESS]`.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ if TYPE_CHECKING:
 
     from bridge.api.server.auth import Keys, Tickets
     from bridge.api.server.names import WarningLog
-    from bridge.api.server.pages import Pages
+    from bridge.api.server.page_files import Pages
     from bridge.api.server.rate import RateLimit
     from bridge.api.server.reads import LargeBodies, Reads
     from bridge.api.server.sibling_gate import SiblingGate
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from bridge.call.model import LineName
     from bridge.call.policy import LinePolicy
     from bridge.cluster.directory import SharedDirectory
+    from bridge.cluster.membership import Membership
     from bridge.cluster.placement import Placement
     from bridge.cluster.siblings import Siblings
     from bridge.db.database import Database
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
     from bridge.http.connections import Connections
     from bridge.media.assets import Assets
     from bridge.media.sounds import Sounds
+    from bridge.metrics.media_thread import PathFigures
     from bridge.metrics.registry import Metrics
     from bridge.node.call_history import CallHistory
     from bridge.node.calls.agent import Agents
@@ -57,9 +62,9 @@ if TYPE_CHECKING:
     from bridge.providers.sip.provider import SipProvider
     from bridge.providers.sip.simulated import SimulatedTelephones
     from bridge.stores.event_log import EventLog
-    from bridge.stores.nodes import Members
     from bridge.trunk.shared import SharedSockets
     from bridge.webhooks.delivery import Webhooks
+    from bridge.wire.stream.media_format import Conversion
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +83,10 @@ class Site:
     own_url: str = ""
     """Where clients reach this machine itself, likewise (`cluster.public_url`)."""
 
-    def socket_url(self, path: str) -> str | UnsetType:
-        """Return the URL of a WebSocket of this node, where clients reach its machine itself."""
-        return f"ws{self.own_url.removeprefix('http')}{path}" if self.own_url else UNSET
+    def stream_url(self, call_id: str) -> str | UnsetType:
+        """Return the URL of a call's socket on this node's machine, where clients reach that itself."""
+        url = self.own_url.removeprefix("http")
+        return f"ws{url}/call/{call_id}/stream" if url else UNSET
 
     def base(self, request: web.Request) -> str:
         """Return the URL that links to this service begin with.
@@ -98,70 +104,94 @@ class PortUsage(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Services:
-    """Everything that handlers and middlewares use."""
+class CallControl:
+    """What begins, changes and ends calls and their legs."""
 
     agents: Agents
-    assets: Assets
     browsers: Browsers
-    cloud: CloudProvider
     connection_tests: ConnectionTests
-    connections: Connections
-    database: Database
     digits: Digits
-    directory: SharedDirectory | None
-    """None when the bridge has only one node."""
-    drain: Drain
-    error_response: Callable[[str, BridgeError], web.Response]
-    """Answers an error at a path, as its face documents it."""
-    events: EventLog
-    gateways: GatewayProvider
-    history: CallHistory
-    """The calls that have ended."""
     holds: Holds
-    http: Http
-    inbound_streams: InboundStreams
+    manager: Manager
+    transfers: Transfers
+    voicemail_calls: VoicemailCalls
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Media:
+    """What calls hear, and where their audio goes."""
+
+    assets: Assets
+    conversion: Conversion
+    """Converts the audio of media sockets."""
     ice_configuration: Callable[[str, str], IceConfiguration]
     """Returns the answer of `/call/webrtc/config` for a line and the holder of a ticket, or "", with fresh credentials."""
-    keys: Keys
-    large_bodies: LargeBodies
-    large_reads: Reads
-    """Limits the large bodies of authenticated requests."""
-    line_book: LineBook
-    lines: Lines
-    live_table: LiveTable
-    manager: Manager
-    members: Members
-    metrics: Metrics
-    node_view: NodeView
-    placement: Placement | None
-    """None when the bridge has only one node."""
+    inbound_streams: InboundStreams
     playbacks: Playbacks
-    policies: Mapping[LineName, LinePolicy]
-    media_ports: Callable[[], PortUsage]
-    rate: RateLimit
-    """The request limit of a key, counted over all nodes where there are several."""
-    recordings: Recordings
-    sibling_gate: SiblingGate | None
-    """What admits nodes of other machines; None without `cluster.url`."""
-    simulator: SimulatorProvider
-    sip: SipProvider
-    sip_sockets: SharedSockets | None
-    """As the nodes of a machine share them; None for a single node, and without trunks."""
-    site: Site
     sounds: Sounds
     streams: Streams
-    telephones: SimulatedTelephones
-    tickets: Tickets
-    transfers: Transfers
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """What is kept of calls."""
+
+    history: CallHistory
+    """The calls that have ended."""
+    recordings: Recordings
     transcripts: Transcripts
-    unauthenticated: UnauthenticatedLimit
-    voicemail_calls: VoicemailCalls
     voicemails: Voicemails
-    warning_log: WarningLog
-    webhook_reads: Reads
-    """Limits the bodies of Meta's webhooks."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineServices:
+    """The lines, their settings, and the providers of their far parties."""
+
+    cloud: CloudProvider
+    gateways: GatewayProvider
+    line_book: LineBook
+    lines: Lines
+    policies: Mapping[LineName, LinePolicy]
+    simulator: SimulatorProvider
+    sip: SipProvider
+    telephones: SimulatedTelephones
+
+
+@dataclass(frozen=True, slots=True)
+class EventServices:
+    """Events, and their delivery to customers' servers."""
+
+    database: Database
+    http: Http
+    log: EventLog
     webhooks: Webhooks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeServices:
+    """This node: its metrics, its end, and what operators see of it."""
+
+    drain: Drain
+    live_table: LiveTable
+    media_ports: Callable[[], PortUsage]
+    media_thread: Callable[[], PathFigures]
+    metrics: Metrics
+    sip_sockets: SharedSockets | None
+    """As the nodes of a machine share them; None for a single node, and without trunks."""
+    view: NodeView
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterServices:
+    """The other nodes."""
+
+    directory: SharedDirectory | None
+    """None when the bridge has only one node."""
+    members: Membership
+    placement: Placement | None
+    """Likewise."""
+    sibling_gate: SiblingGate | None
+    """What admits nodes of other machines; None without `cluster.url`."""
 
     @property
     def siblings(self) -> Siblings | None:
@@ -169,4 +199,32 @@ class Services:
         return self.directory.siblings if self.directory else None
 
 
-SERVICES: Final = web.AppKey("services", Services)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessServices:
+    """Who may send requests, and how many and how large they may be."""
+
+    connections: Connections
+    error_response: Callable[[str, BridgeError], web.Response]
+    """Answers an error at a path, as its face documents it."""
+    keys: Keys
+    large_bodies: LargeBodies
+    large_reads: Reads
+    """Limits the large bodies of authenticated requests."""
+    rate: RateLimit
+    """The request limit of a key, counted over all nodes where there are several."""
+    tickets: Tickets
+    unauthenticated: UnauthenticatedLimit
+    warning_log: WarningLog
+    webhook_reads: Reads
+    """Limits the bodies of Meta's webhooks."""
+
+
+CONTROL: Final = web.AppKey("control", CallControl)
+MEDIA: Final = web.AppKey("media", Media)
+RECORDS: Final = web.AppKey("records", Records)
+LINES: Final = web.AppKey("lines", LineServices)
+EVENTS: Final = web.AppKey("events", EventServices)
+NODE: Final = web.AppKey("node", NodeServices)
+CLUSTER: Final = web.AppKey("cluster", ClusterServices)
+ACCESS: Final = web.AppKey("access", AccessServices)
+SITE: Final = web.AppKey("site", Site)

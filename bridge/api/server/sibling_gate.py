@@ -67,7 +67,7 @@ class SiblingGate:
         return found.target == self.siblings.own and not request.path.startswith(NODE_PREFIX)
 
     async def admit(self, request: web.Request) -> NodeSignature | web.Response:
-        """Return what is known of a sibling's request, or the answer that refuses a stranger's."""
+        """Return what is known of a sibling's request, or the answer that refuses an unauthenticated one."""
         found = parse(request.headers.get(HEADER, ""))
         if found is None:
             return self._refuse(Refusal.MALFORMED, None)
@@ -99,10 +99,10 @@ class SiblingGate:
     def _refuse(self, reason: Refusal, found: NodeSignature | None) -> web.Response:
         sentence = _sentence(reason, found)
         self._count_refused(reason)
-        now, told = asyncio.get_running_loop().time(), self.siblings.timing.told
+        now, told = asyncio.get_running_loop().time(), self.siblings.timing.log_again
         if now - self._logged.get(reason, -told) >= told:
             self._logged[reason] = now
-            log.warning("sibling.refused", extra={"reason": reason.value, "why": sentence})
+            log.warning("sibling.request_refused", extra={"reason": reason.value, "why": sentence})
         answer = web.json_response({"error": sentence, "reason": reason}, status=REFUSED)
         answer.headers[HEADER] = reason
         answer.force_close()
@@ -110,7 +110,7 @@ class SiblingGate:
 
 
 def _sentence(reason: Refusal, found: NodeSignature | None) -> str:
-    """Return what to do about a refusal; as strangers may read it, it names no machine."""
+    """Return what to do about a refusal; as anybody may read it, it names no machine."""
     if found is None:
         return "this port answers only requests that sibling nodes have signed"
     match reason:

@@ -12,6 +12,7 @@ from aiohttp import hdrs, web
 
 from bridge.api.server.middleware import allow_page
 from bridge.api.server.operation import Context
+from bridge.api.server.services import NODE
 
 STUCK_SECONDS: Final = 10.0
 """A client that reads nothing for so long is disconnected."""
@@ -41,7 +42,7 @@ async def send(context: Context, pieces: AsyncGenerator[bytes, None]) -> web.Str
             async for piece in pieces:
                 await _write(response, piece)
     except TimeoutError:
-        context.services.metrics.events.event_stream_cut()
+        context[NODE].metrics.events.event_stream_cut()
         if request.transport is not None:
             request.transport.abort()
     except ConnectionError:

@@ -51,17 +51,11 @@ def ice_configuration(
     behind the time. Those to the `holder` of a ticket share a few: one browser cannot take the whole server.
     """
     stun: list[IceServer] = [{"urls": list(stun_urls)}] if stun_urls else []
+    enabled = turn.mode != "none"
     return {
         "iceServers": stun + _turn_servers(turn, f"{user}.{_name(holder)}", now_unix),
-        "turn": turn_state(turn),
+        "turn": {"enabled": enabled, "status": "configured" if enabled else "coming_soon"},
     }
-
-
-def turn_state(turn: Turn) -> TurnState:
-    """Return the `turn` part, which every answer to an offer repeats."""
-    if turn.mode == "none":
-        return {"enabled": False, "status": "coming_soon"}
-    return {"enabled": True, "status": "configured"}
 
 
 def timed_credentials(secret: str, user: str, *, expires_unix: int) -> tuple[str, str]:

@@ -4,7 +4,7 @@ from bridge.audio.frame import FRAME_BYTES, FRAME_SAMPLES
 
 
 class Framer:
-    """Assembles the pieces of one timeline into whole frames; gaps are filled with silence."""
+    """Assembles the pieces of one media epoch into whole frames; gaps are filled with silence."""
 
     __slots__ = ("_pts", "_rest")
 
@@ -18,7 +18,7 @@ class Framer:
         return not self._rest
 
     def reset(self) -> None:
-        """Drop the partial frame: a new timeline begins."""
+        """Drop the partial frame: a new media epoch begins."""
         self._rest = b""
 
     def add(self, pcm: bytes, pts: int) -> list[tuple[bytes, int]]:

@@ -77,16 +77,18 @@ class PacedQueue:
         """How much audio was dropped in total because the queue was full."""
         return self._dropped_bytes / _SECOND_BYTES
 
-    def add(self, pcm: bytes) -> None:
-        """Append whole samples at 16 kHz; beyond the limit the oldest are dropped and counted."""
+    def add(self, pcm: bytes) -> float:
+        """Append whole samples at 16 kHz; drop and count the oldest beyond the limit, and return their seconds."""
         if self._holds and not self._audio and self._empty >= _PAUSE_FRAMES:
             self._hold = len(pcm) % FRAME_BYTES > 0
         self._audio += pcm
         self._waited = self._pulls = 0
         excess = len(self._audio) - self._limit
-        if excess > 0:
-            self._remove(excess)
-            self._dropped_bytes += excess
+        if excess <= 0:
+            return 0.0
+        self._remove(excess)
+        self._dropped_bytes += excess
+        return excess / _SECOND_BYTES
 
     def mark(self, name: str) -> None:
         """Set a mark after all buffered audio, to be reported by `reached`."""
@@ -107,7 +109,8 @@ class PacedQueue:
 
         The frame returned by the previous call counts as played now.
         """
-        self._reach()
+        if self._marks:
+            self._reach()
         size = len(self._audio)
         self._pulls += 1
         if self._hold or (size < FRAME_BYTES and not (size and self._is_last)):
@@ -116,7 +119,8 @@ class PacedQueue:
             self._empty += 1
             return None
         frame = bytes(self._audio[:FRAME_BYTES])
-        self._remove(len(frame))
+        del self._audio[:FRAME_BYTES]
+        self._start += len(frame)
         self._empty = 0
         return frame if size >= FRAME_BYTES else frame + bytes(FRAME_BYTES - size)
 

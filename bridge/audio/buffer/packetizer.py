@@ -22,7 +22,7 @@ def packet_milliseconds(ptime: int | None, maxptime: int | None) -> int:
 class Packetizer:
     """Cuts and joins the payloads of consecutive frames."""
 
-    __slots__ = ("_octets", "_pts", "_rest", "_timeline", "frames", "milliseconds")
+    __slots__ = ("_epoch", "_octets", "_pts", "_rest", "frames", "milliseconds")
 
     def __init__(self, milliseconds: int) -> None:
         self.milliseconds = milliseconds
@@ -31,17 +31,17 @@ class Packetizer:
         self._octets = milliseconds * _OCTETS_PER_MILLISECOND
         self._rest = b""
         self._pts = 0
-        self._timeline: Hashable = None
+        self._epoch: Hashable = None
 
-    def add(self, payload: bytes, pts: int, timeline: Hashable) -> Iterator[tuple[bytes, int]]:
+    def add(self, payload: bytes, pts: int, epoch: Hashable) -> Iterator[tuple[bytes, int]]:
         """Add an encoded frame; yield the packets that are now complete, each with its position.
 
         A packet that the frame does not continue is dropped.
         """
         self.frames += 1
-        continued = timeline == self._timeline and pts == self._end
+        continued = epoch == self._epoch and pts == self._end
         if not self._rest or not continued:
-            self._rest, self._pts, self._timeline = b"", pts, timeline
+            self._rest, self._pts, self._epoch = b"", pts, epoch
         self._rest += payload
         while len(self._rest) >= self._octets:
             yield self._rest[: self._octets], self._pts

@@ -49,7 +49,7 @@ class Playout:
         self._queue: deque[tuple[int, Frame]] = deque()
 
         # Position on the continuous timeline, in samples.
-        self._timeline: object = None
+        self._epoch: object = None
         self._offset = 0
         self._end: int | None = None
         self._last_arrival = 0.0
@@ -138,16 +138,16 @@ class Playout:
         return [frame for _, frame in self._queue]
 
     def _position_of(self, frame: Frame, now: float) -> int:
-        """Map a frame to the continuous timeline that spans all timelines of the source."""
+        """Map a frame to the continuous timeline that spans all media epochs of the source."""
         position = frame.pts + self._offset
         if self._end is not None:
             transit = now - position / SAMPLE_RATE
             restarted = abs(transit - self._last_transit) > _JUMP
-            if frame.timeline != self._timeline or restarted:
+            if frame.epoch != self._epoch or restarted:
                 elapsed = round((now - self._last_arrival) * SAMPLE_RATE)
                 position = self._end + max(0, elapsed - FRAME_SAMPLES)
                 self._offset = position - frame.pts
-        self._timeline = frame.timeline
+        self._epoch = frame.epoch
         self._end = max(position + FRAME_SAMPLES, self._end or position)
         return position
 
@@ -207,12 +207,11 @@ class Playout:
 
     def _play_shortened(self, tick: float, delay: float) -> bytes:
         """Merge the first two frames into one if that is possible now."""
-        if len(self._queue) < 2 or self._breaks_between():
+        if len(self._queue) < 2 or self._queue[1][0] - self._queue[0][0] >= 2 * FRAME_SAMPLES:
             return self._play(delay)
         first, second = self._queue[0][1].pcm, self._queue[1][1].pcm
-        if not (self._correction_due(tick) and self._return_due(tick, delay)) and not _quiet(
-            first, second
-        ):
+        due = self._correction_due(tick) and self._return_due(tick, delay)
+        if not due and not _quiet(first, second):
             return self._play(delay)
         self._queue.popleft()
         position, _ = self._queue.popleft()
@@ -221,9 +220,6 @@ class Playout:
         self._delay = delay - FRAME_SECONDS
         self._next = position + FRAME_SAMPLES
         return self._output(shorten(first, second))
-
-    def _breaks_between(self) -> bool:
-        return self._queue[1][0] - self._queue[0][0] >= 2 * FRAME_SAMPLES
 
     def _play(self, delay: float) -> bytes:
         position, frame = self._queue.popleft()

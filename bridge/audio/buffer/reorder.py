@@ -7,7 +7,7 @@ gap waits up to 10 ms for the missing one.
 
 from collections.abc import Hashable, Sequence
 from enum import Enum, auto
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from bridge.audio.codec.codec import OPUS, POSITION_RATE, Codec
 from bridge.audio.codec.opus_packet import BUS_RATIO
@@ -30,7 +30,7 @@ _CONCEALED_SAMPLES: Final = 4800
 _MAX_DROPOUT: Final = 3000
 _MAX_MISORDER: Final = 100
 
-# A timestamp further ahead of the clock than this begins a new timeline.
+# A timestamp further ahead of the clock than this begins a new media epoch.
 _MAX_LEAP_SECONDS: Final = 2.0
 
 _MISSING_LIMIT: Final = 256
@@ -57,7 +57,7 @@ class Step(NamedTuple):
     """Position of the first sample on the timeline, at 16 kHz."""
     samples: int
     """Length at 16 kHz."""
-    timeline: Hashable
+    epoch: Hashable
     """Changes when positions restart; the decoder must then be reset."""
 
 
@@ -68,11 +68,21 @@ class _Packet(NamedTuple):
     samples: int
 
 
+class ReorderState(Protocol):
+    """Fields of a source that is offloaded; as the attributes of `ReorderBuffer`."""
+
+    sequence: int
+    timestamp: int
+    position: int
+    accepted_at: float
+    breaks: int
+    """How many packets were not the expected one, but after a gap, or late."""
+
+
 class ReorderBuffer:
     """Receiver logic of one RTP stream; every packet of its sequence passes through it."""
 
     __slots__ = (
-        "_arrival",
         "_codec",
         "_expected",
         "_held",
@@ -84,10 +94,12 @@ class ReorderBuffer:
         "_restart",
         "_samples",
         "_tick",
+        "arrival",
+        "epoch",
+        "holds",
         "late",
         "reordered",
         "skipped",
-        "timeline",
     )
 
     def __init__(self, codec: Codec = OPUS) -> None:
@@ -99,6 +111,8 @@ class ReorderBuffer:
         """Packets that arrived after one with a higher sequence number, in time or not."""
         self.skipped = 0
         """Packets of the sequence without audio, except reordered ones."""
+        self.holds = True
+        """Whether a packet may wait for its predecessor, as those that are only forwarded need not."""
         self._missing: set[int] = set()
         self._held: _Packet | None = None
         self._reordering_until = float("-inf")
@@ -110,18 +124,19 @@ class ReorderBuffer:
         self.restart()
 
     def restart(self) -> None:
-        """Begin a new timeline with the next packet; a held packet is dropped and counted late."""
+        """Begin a new media epoch with the next packet; a held packet is dropped and counted late."""
         if self._held is not None:
             self.late += 1
             self._held = None
         self._held_at = 0.0
-        self.timeline: Hashable = object()
-        """The current timeline of all positions."""
+        self.epoch: Hashable = object()
+        """The media epoch of all positions."""
         self._next = -1
         self._expected = 0
         self._position = 0
         self._samples = 960
-        self._arrival = 0.0
+        self.arrival = 0.0
+        """When the packet before the next one came (monotonic seconds); 0 before the first."""
         self._restart = -1
         self._missing.clear()
 
@@ -145,7 +160,7 @@ class ReorderBuffer:
         position = self.follow(sequence, timestamp, samples, now)
         if position is not None:
             pts = position // BUS_RATIO
-            return (Step(Action.DECODE, payload, pts, samples // BUS_RATIO, self.timeline),)
+            return (Step(Action.DECODE, payload, pts, samples // BUS_RATIO, self.epoch),)
         return self._sort(_Packet(sequence, timestamp, payload, samples), now)
 
     def follow(self, sequence: int, timestamp: int, samples: int, now: float) -> int | None:
@@ -164,7 +179,7 @@ class ReorderBuffer:
         self._expected = (timestamp + samples // self._tick) & 0xFFFFFFFF
         self._position = position + samples
         self._samples = samples
-        self._arrival = now
+        self.arrival = now
         return position
 
     def expected(self) -> tuple[int, int, int, int] | None:
@@ -183,7 +198,23 @@ class ReorderBuffer:
         self._next = (self._next + packets) & 0xFFFF
         self._expected = (self._expected + samples // self._tick) & 0xFFFFFFFF
         self._position += samples
-        self._arrival = now
+        self.arrival = now
+
+    def import_state(
+        self, state: ReorderState, sequences: Sequence[int], arrivals: Sequence[float]
+    ) -> None:
+        """Process what an offload has: packets in order of arrival, none of them held back."""
+        if state.breaks:
+            self._restart = -1
+            for sequence, now in zip(sequences, arrivals, strict=True):
+                ahead = _signed16(sequence - self._next)
+                if ahead < 0:
+                    self._drop(sequence, now)
+                else:
+                    self._note_missing(ahead)
+                    self._next = (sequence + 1) & 0xFFFF
+        self._next, self._expected = state.sequence, state.timestamp
+        self._position, self.arrival = state.position, state.accepted_at
 
     def skip(self, sequence: int, now: float) -> Sequence[Step]:
         """Process a packet of the same sequence without audio (a telephone event)."""
@@ -202,7 +233,7 @@ class ReorderBuffer:
         return 0 <= _signed16(sequence - self._next) <= _MAX_MISORDER
 
     def place(self, timestamp: int) -> int:
-        """Return the position of a packet on `timeline` at 48 kHz, in whole bus samples.
+        """Return the position of a packet on `epoch` at 48 kHz, in whole bus samples.
 
         Undefined before the first packet.
         """
@@ -238,7 +269,7 @@ class ReorderBuffer:
             return ()
         held = self._held
         if held is None:
-            if 0 < ahead <= _HOLDABLE_LOSS and now < self._reordering_until:
+            if self.holds and 0 < ahead <= _HOLDABLE_LOSS and now < self._reordering_until:
                 self._held, self._held_at = packet, now
                 return ()
             return self._accept(packet, now)
@@ -268,9 +299,9 @@ class ReorderBuffer:
         lost = (packet.sequence - self._next) & 0xFFFF
         gap = _signed32(packet.timestamp - self._expected) * self._tick
         steps: list[Step] = []
-        if gap < 0 or gap > (now - self._arrival + _MAX_LEAP_SECONDS) * POSITION_RATE:
+        if gap < 0 or gap > (now - self.arrival + _MAX_LEAP_SECONDS) * POSITION_RATE:
             if self._position:
-                self.timeline = object()
+                self.epoch = object()
                 self._position = 0
         elif self._concealable(packet, lost=lost, gap=gap):
             steps = self._fill_gap(packet, gap)
@@ -281,7 +312,7 @@ class ReorderBuffer:
         self._next = (packet.sequence + 1) & 0xFFFF
         self._expected = (packet.timestamp + packet.samples // self._tick) & 0xFFFFFFFF
         self._samples = packet.samples
-        self._arrival = now
+        self.arrival = now
         return steps
 
     def _concealable(self, packet: _Packet, *, lost: int, gap: int) -> bool:
@@ -308,7 +339,7 @@ class ReorderBuffer:
     def _step(self, action: Action, payload: bytes, samples: int) -> Step:
         position = self._position
         self._position = position + samples
-        return Step(action, payload, position // BUS_RATIO, samples // BUS_RATIO, self.timeline)
+        return Step(action, payload, position // BUS_RATIO, samples // BUS_RATIO, self.epoch)
 
     def _check_restart(self, packet: _Packet, now: float) -> Sequence[Step]:
         """Drop a packet far outside the sequence unless a second one confirms a restart."""

@@ -32,6 +32,9 @@ class AudioEncoder(Protocol):
     def encode(self, pcm: bytes) -> bytes:
         """Encode one frame of 640 bytes."""
 
+    def encoded(self, frames: Iterable[bytes]) -> None:
+        """Note frames that an offload of this encoder has encoded, or at least the newest ones."""
+
     def continue_from(self, before: Iterable[bytes]) -> None:
         """Continue a stream whose last audio, in whole frames, has been sent otherwise."""
 

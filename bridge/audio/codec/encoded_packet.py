@@ -1,4 +1,4 @@
-"""Audio that is relayed from one RTP stream to another, undecoded."""
+"""Audio that is forwarded from one RTP stream to another, undecoded."""
 
 from collections.abc import Hashable
 from typing import NamedTuple
@@ -16,8 +16,8 @@ class EncodedPacket(NamedTuple):
     """16 bits; gaps mean lost packets. Packets without audio are not counted."""
     position: int
     """Of its first sample at 48 kHz: three times the `pts` of the decoded frame."""
-    timeline: Hashable
-    """As `Frame.timeline`."""
+    epoch: Hashable
+    """As `Frame.epoch`."""
     level_dbov: float
     """Recent level of its source."""
     codec: Codec

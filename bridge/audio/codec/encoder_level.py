@@ -1,4 +1,4 @@
-"""Encoder settings for a leg's peer; `docs/encoder-rungs.md` has the measurements behind them."""
+"""Encoder settings for a leg's peer; `docs/encoder-levels.md` has the measurements behind them."""
 
 from dataclasses import replace
 from enum import IntEnum

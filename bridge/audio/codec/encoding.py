@@ -39,7 +39,7 @@ class Encoding:
         return None if self._starts_anew else self._encoder.handle
 
     def encoded(self, frames: Iterable[bytes]) -> None:
-        """Note frames that the encoder has encoded by its `handle`, or at least the newest ones."""
+        """Note frames that the encoder has encoded by its `handle` (`AudioEncoder.encoded`)."""
         self._recent.extend(frames)
 
     def switch_to(self, settings: EncoderSettings) -> None:

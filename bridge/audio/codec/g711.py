@@ -16,7 +16,7 @@ SAMPLE_RATE: Final = 8_000
 _BIAS: Final = 132
 _CLIP: Final = 32635
 _OFFSET: Final = 32_768
-_ROUNDED_OFFSET: Final = np.float32(_OFFSET + 0.5)
+_ROUNDED_OFFSET: Final = _OFFSET + 0.5
 
 
 class Law:
@@ -47,7 +47,7 @@ class Law:
         """Decode to samples in the range of 16 bits."""
         return self._samples.take(np.frombuffer(codes, np.uint8), mode="clip")
 
-    def codes(self, samples: Samples) -> bytes:
+    def codes(self, samples: NDArray[np.floating[Any]]) -> bytes:
         """Encode samples in the range of 16 bits, rounded and clipped; overwrites `samples`."""
         samples += _ROUNDED_OFFSET
         codes: bytes = self._by_height.take(samples.astype(np.intp), mode="clip").tobytes()
@@ -74,6 +74,17 @@ class G711Decoder:
             raise RemoteProtocolError("empty G.711 packet")
         return self._interpolator.process(self._concealment.receive(self._law.samples(payload)))
 
+    @property
+    def history(self) -> bytes | None:
+        """Samples at 8 kHz that all audio to come depends on, if the next packet does not end a loss."""
+        return None if self._concealment.concealing else self._interpolator.history
+
+    def decoded(self, payloads: Iterable[bytes], history: bytes) -> None:
+        """Continue after packets that the compiled packet path has decoded: the newest ones, and its history."""
+        for payload in payloads:
+            self._concealment.receive(self._law.samples(payload))
+        self._interpolator = Interpolator(history)
+
     def conceal(self, samples: int = FRAME_SAMPLES) -> bytes:
         """Return concealment for lost audio, `samples` at 16 kHz."""
         return self._interpolator.process(self._concealment.conceal(samples // 2))
@@ -98,6 +109,15 @@ class G711Encoder:
         if len(pcm) != FRAME_BYTES:
             raise LocalProtocolError(f"a frame has {FRAME_BYTES} bytes, not {len(pcm)}")
         return self._law.codes(self._decimator.process(pcm))
+
+    @property
+    def history(self) -> bytes:
+        """Samples at 16 kHz that all payloads to come depend on."""
+        return self._decimator.history
+
+    def encoded(self, frames: Iterable[bytes]) -> None:
+        """Continue after frames that were encoded from its `history` on (`AudioEncoder.encoded`)."""
+        self.continue_from(list(frames)[-1:])
 
     def continue_from(self, before: Iterable[bytes]) -> None:
         """Continue a stream whose last audio, in whole frames, has been sent otherwise."""

@@ -90,6 +90,10 @@ class G722Encoder:
             raise LocalProtocolError(f"a frame has {FRAME_BYTES} bytes, not {len(pcm)}")
         return _encode(self._context, self._frame, pcm)
 
+    def encoded(self, frames: Iterable[bytes]) -> None:
+        """Continue after frames (`AudioEncoder.encoded`); it is in no offload."""
+        self.continue_from(frames)
+
     def continue_from(self, before: Iterable[bytes]) -> None:
         """Continue a stream whose last audio, in whole frames, has been sent otherwise."""
         for pcm in before:

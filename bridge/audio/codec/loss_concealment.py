@@ -48,8 +48,13 @@ class LossConcealment:
         self._past.clear()
         self._substitute = None
 
+    @property
+    def concealing(self) -> bool:
+        """Whether audio was lost after the last that was received."""
+        return self._substitute is not None
+
     def receive(self, samples: Samples) -> Samples:
-        """Return received audio, faded in after a loss; must not be changed by the caller."""
+        """Return received audio, whole samples, faded in after a loss; must not be changed by the caller."""
         if self._substitute is not None:
             samples = self._blend(self._substitute, samples)
             self._substitute = None
@@ -57,7 +62,7 @@ class LossConcealment:
         return samples
 
     def conceal(self, count: int) -> Samples:
-        """Return `count` samples in place of lost audio."""
+        """Return `count` whole samples in place of lost audio."""
         if self._substitute is None:
             self._substitute, self._lost = self._extrapolate(), 0
         piece = self._take(self._substitute, self._lost, count)
@@ -71,7 +76,7 @@ class LossConcealment:
         rise = (np.arange(count, dtype=np.float32) + np.float32(0.5)) / np.float32(count)
         tail = self._take(substitute, self._lost, count)
         blended = samples.copy()
-        blended[:count] = samples[:count] * rise + tail * (np.float32(1) - rise)
+        np.rint(samples[:count] * rise + tail * (np.float32(1) - rise), out=blended[:count])
         return blended
 
     @staticmethod
@@ -110,7 +115,7 @@ class LossConcealment:
         step = float(past[-1] - past[-period - 1])
         lead = max(2, round(_SEAM * period))
         audio[:lead] += np.linspace(step, 0, lead, dtype=np.float32)
-        return audio
+        return np.rint(audio, out=audio)
 
 
 def _pitch(past: Samples, shortest: int, longest: int, template: int) -> int:

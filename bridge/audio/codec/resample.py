@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,17 @@ MAX_PHASES: Final = 8
 """Up to this many phases (all ratios of telephony) a matrix product computes all at once."""
 
 _Floats: TypeAlias = NDArray[np.float32]
+
+
+class Polyphase(NamedTuple):
+    """A filter that yields `up` samples for `down` samples of its input."""
+
+    up: int
+    down: int
+    rows: _Floats
+    """One for each phase; the weight of the oldest sample comes first."""
+    first: int = 0
+    """Position of the first output sample, in units of `1 / up` input samples."""
 
 
 class Resampler:
@@ -110,6 +121,13 @@ class Resampler:
             "ij,ij->i", windows[positions // self._up], self._coefficients[positions % self._up]
         )
         return output
+
+
+def design_resampler(source_rate: int, target_rate: int) -> Polyphase | None:
+    """Return the filter of a `Resampler`; None for the same rate."""
+    divisor = math.gcd(source_rate, target_rate)
+    up, down = target_rate // divisor, source_rate // divisor
+    return None if up == down else Polyphase(up, down, _design(up, down))
 
 
 def _matrix(coefficients: _Floats, down: int, first: int) -> _Floats:

@@ -1,7 +1,7 @@
 """Which sample encoding raw audio is in: in the right one neighbouring samples are alike, in any other it is noise."""
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,35 +20,45 @@ _MAX_FLOAT: Final = 4.0
 """Float samples beyond this are no audio."""
 
 
-def guess_encoding(data: bytes) -> str | None:
-    """Return `s16le`, `s16be`, `f32le` or `mulaw`; None if the audio is too short, quiet or noisy to tell.
+READINGS: Final = ("s16le", "s16be", "mulaw", "f32le")
+Roughness: TypeAlias = Callable[[bytes], Sequence[float]]
+"""Measures audio read in each of `READINGS`: the power of the differences by that of uncorrelated samples, 1 for white
+noise, near 0 for speech."""
+
+
+def measure_roughness(data: bytes) -> Sequence[float]:
+    """Measure whole samples of each size (`Roughness`)."""
+    return [_roughness(samples) for samples in _readings(data)]
+
+
+def guess_encoding(data: bytes, measure: Roughness = measure_roughness) -> str | None:
+    """Return one of `READINGS`; None if the audio is too short, quiet or noisy to tell.
 
     Args:
         data: Whole samples of mono audio at any rate.
+        measure: What measures it.
     """
     if len(data) < MIN_BYTES:
         return None
-    data = data[: len(data) // 4 * 4]
-    found = {name: _roughness(samples) for name, samples in _readings(data).items()}
+    found = dict(zip(READINGS, measure(data[: len(data) // 4 * 4]), strict=True))
     best, second = sorted(found, key=lambda name: found[name])[:2]
     clear = found[best] < _SMOOTH and found[best] < _CLEARLY * found[second]
     return best if clear else None
 
 
-def _readings(data: bytes) -> Mapping[str, NDArray[np.float64]]:
+def _readings(data: bytes) -> list[NDArray[np.float64]]:
     with np.errstate(invalid="ignore"):
         floats = np.frombuffer(data, "<f4").astype(np.float64)
     sane = bool(np.isfinite(floats).all()) and float(np.abs(floats).max()) <= _MAX_FLOAT
-    return {
-        "s16le": np.frombuffer(data, "<i2").astype(np.float64),
-        "s16be": np.frombuffer(data, ">i2").astype(np.float64),
-        "mulaw": np.frombuffer(MULAW.decode(data), "<i2").astype(np.float64),
-        "f32le": floats * 32767.0 if sane else np.zeros(2),
-    }
+    return [
+        np.frombuffer(data, "<i2").astype(np.float64),
+        np.frombuffer(data, ">i2").astype(np.float64),
+        np.frombuffer(MULAW.decode(data), "<i2").astype(np.float64),
+        floats * 32767.0 if sane else np.zeros(2),
+    ]
 
 
 def _roughness(samples: NDArray[np.float64]) -> float:
-    """Return the power of the differences by that of uncorrelated samples: 1 for white noise, near 0 for speech."""
     power = float(samples.var())
     if power < _MIN_POWER:
         return 1.0

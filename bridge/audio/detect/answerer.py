@@ -19,6 +19,7 @@ from typing import Final
 
 from bridge.audio.detect.level import level
 from bridge.audio.detect.tone_detector import ToneDetector
+from bridge.audio.detect.vad import noise_floor
 from bridge.audio.frame import FRAME_SECONDS
 
 GREETING_SECONDS: Final = 2.7
@@ -38,8 +39,6 @@ TONE_SECONDS: Final = 0.1
 _WORD_GAP: Final = 3
 """Frames within a word that may be quiet."""
 _FLOOR_FRAMES: Final = 100
-_MIN_FLOOR: Final = -70.0
-_MAX_FLOOR: Final = -35.0
 _MARGIN: Final = 7.0
 """dB above the quietest frame of the last 2 s that count as speech."""
 _MIN_SPEECH: Final = -52.0
@@ -130,7 +129,7 @@ class _Speech:
         """Process a frame that ends at `now`."""
         loudness = level(pcm)
         self._levels.append(loudness)
-        floor = min(max(min(self._levels), _MIN_FLOOR), _MAX_FLOOR)
+        floor = noise_floor(self._levels)
         if is_tone or loudness <= max(floor + _MARGIN, _MIN_SPEECH, self._peak - _SOFTER):
             self._gap += 1
             if self._gap > _WORD_GAP or is_tone:

@@ -40,6 +40,10 @@ class RecentLevel:
             self._levels.append(level(pcm))
         self._count += 1
 
+    def note_level(self, dbov: float) -> None:
+        """Take a level that was measured elsewhere."""
+        self._levels.append(dbov)
+
     @property
     def dbov(self) -> float:
         """Return the level; that of silence before the first frame."""

@@ -35,7 +35,7 @@ class PhraseSplitter:
     """Finds the phrases of one track."""
 
     def __init__(self, *, max_seconds: float) -> None:
-        """Make it; a phrase that is longer than `max_seconds` is cut."""
+        """A phrase that is longer than `max_seconds` is cut."""
         self._max_frames = max(_PAUSE + _MARGIN, round(max_seconds / FRAME_SECONDS))
         self._vad = Vad()
         self._frames: list[bytes] = []
@@ -47,12 +47,9 @@ class PhraseSplitter:
 
     def push(self, pcm: bytes) -> list[SpokenPhrase]:
         """Process whole frames; return the phrases that end in them."""
-        found = []
-        for at in range(0, len(pcm) - FRAME_BYTES + 1, FRAME_BYTES):
-            phrase = self._push(pcm[at : at + FRAME_BYTES])
-            if phrase is not None:
-                found.append(phrase)
-        return found
+        starts = range(0, len(pcm) - FRAME_BYTES + 1, FRAME_BYTES)
+        ended = (self._push(pcm[start : start + FRAME_BYTES]) for start in starts)
+        return [phrase for phrase in ended if phrase is not None]
 
     def flush(self) -> list[SpokenPhrase]:
         """Return the phrase that the end of the audio cuts, if there is one."""

@@ -1,6 +1,7 @@
 """Voice activity detection by energy above the background noise."""
 
 from collections import deque
+from collections.abc import Iterable
 from typing import Final
 
 from bridge.audio.detect.level import level
@@ -15,6 +16,11 @@ _MAX_FLOOR: Final = -35.0
 _MARGIN: Final = 9.0
 """dB above the noise floor that count as voice."""
 _MIN_VOICE: Final = -55.0
+
+
+def noise_floor(levels: Iterable[float]) -> float:
+    """Return the level of the background noise, given those of the last frames, in dBov."""
+    return min(max(min(levels), _MIN_FLOOR), _MAX_FLOOR)
 
 
 class Vad:
@@ -36,7 +42,7 @@ class Vad:
     @property
     def noise_dbov(self) -> float:
         """The estimated level of the background noise."""
-        return min(max(min(self._levels), _MIN_FLOOR), _MAX_FLOOR)
+        return noise_floor(self._levels)
 
     @property
     def speaking(self) -> bool:

@@ -98,7 +98,8 @@ def last_page(piece: bytes) -> LastPage | None:
     start = piece.rfind(b"OggS")
     while start >= 0:
         size = _page_bytes(piece, start)
-        if size and _is_intact(piece[start : start + size]):
+        page = piece[start : start + size]
+        if size and _summed(page) == page:
             return LastPage(start, start + size, _HEADER.unpack_from(piece, start)[3])
         start = piece.rfind(b"OggS", 0, start)
     return None
@@ -107,17 +108,13 @@ def last_page(piece: bytes) -> LastPage | None:
 def as_last(page: bytes) -> bytes:
     """Return a page marked as the last one of its stream."""
     kind = bytes((page[_KIND_AT] | _END,))
-    return _summed(
-        page[:_KIND_AT]
-        + kind
-        + page[_KIND_AT + 1 : _CHECKSUM_AT]
-        + bytes(4)
-        + page[_CHECKSUM_AT + 4 :]
-    )
+    return _summed(page[:_KIND_AT] + kind + page[_KIND_AT + 1 :])
 
 
 def _summed(page: bytes) -> bytes:
-    return page[:_CHECKSUM_AT] + struct.pack("<I", checksum(page)) + page[_CHECKSUM_AT + 4 :]
+    """Return a page with its checksum in place of whatever it has."""
+    head, rest = page[:_CHECKSUM_AT], page[_CHECKSUM_AT + 4 :]
+    return head + struct.pack("<I", checksum(head + bytes(4) + rest)) + rest
 
 
 def _page_bytes(piece: bytes, start: int) -> int:
@@ -128,8 +125,3 @@ def _page_bytes(piece: bytes, start: int) -> int:
     body = start + _HEADER.size + segments
     size = body + sum(piece[start + _HEADER.size : body]) - start
     return size if body <= len(piece) and start + size <= len(piece) else 0
-
-
-def _is_intact(page: bytes) -> bool:
-    (stored,) = struct.unpack_from("<I", page, _CHECKSUM_AT)
-    return bool(checksum(page[:_CHECKSUM_AT] + bytes(4) + page[_CHECKSUM_AT + 4 :]) == stored)

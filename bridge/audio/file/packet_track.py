@@ -1,4 +1,4 @@
-"""One recorded track of Opus packets: relayed ones as they came, others from frames; gaps are filled.
+"""One recorded track of Opus packets: forwarded ones as they came, others from frames; gaps are filled.
 
 Each source's positions are mapped to the time since the track began, at its first packet. Where nothing
 is, there are packets that ask the decoder to conceal a loss (RFC 7845 §4.1), or of silence in longer gaps,
@@ -77,7 +77,7 @@ class PacketTrack:
         self.late = 0
         """Packets dropped: duplicates, too late, or ahead of a clock that is too slow."""
         self._pending: list[_Item] = []
-        self._timeline: Hashable = object()
+        self._epoch: Hashable = object()
         self._offset = 0
         self._placed_end = 0
         self._delay = 0
@@ -102,7 +102,7 @@ class PacketTrack:
             else:
                 position, samples = one.position, one.samples
                 payload, quiet = one.payload, one.level_dbov < QUIET
-            placed = self._place(one.timeline, position, samples, arrived, quiet=quiet)
+            placed = self._place(one.epoch, position, samples, arrived, quiet=quiet)
             is_frame = isinstance(one, Frame)
             # Silence needs no encoder.
             if placed and not (is_frame and payload == SILENCE):
@@ -133,12 +133,12 @@ class PacketTrack:
         return packets
 
     def _place(
-        self, timeline: Hashable, position: int, samples: int, arrived: int, *, quiet: bool
+        self, epoch: Hashable, position: int, samples: int, arrived: int, *, quiet: bool
     ) -> bool:
         """Place a packet or frame at `position + self._offset`; False if it is left out."""
         delay = arrived - (position + self._offset)
-        if timeline != self._timeline or abs(delay - self._delay) > LEAP:
-            self._timeline = timeline
+        if epoch != self._epoch or abs(delay - self._delay) > LEAP:
+            self._epoch = epoch
             self._offset = max(arrived, self._placed_end) - position
             delay = arrived - (position + self._offset)
             self._least, self._measured_from = math.inf, arrived

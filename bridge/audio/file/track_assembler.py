@@ -12,7 +12,7 @@ from bridge.audio.frame import FRAME_SECONDS, SILENCE
 
 WINDOW_FRAMES: Final = 25
 """Half a second: how long frames must be missing before silence replaces them."""
-SETTLING_FRAMES: Final = 2 * WINDOW_FRAMES
+START_UP_FRAMES: Final = 2 * WINDOW_FRAMES
 """Frames in which the due time of the first one is determined; it may have been late."""
 MAX_BUFFERED: Final = 500
 """Frames in memory: 10 s of a blocked disk."""
@@ -42,7 +42,7 @@ class TrackAssembler:
         if not self.frames:
             self._start = now
         missing = (now - self._start) / FRAME_SECONDS - self.frames
-        if missing < 0 and self.frames < SETTLING_FRAMES:
+        if missing < 0 and self.frames < START_UP_FRAMES:
             self._start += missing * FRAME_SECONDS
             missing = 0.0
         if missing < self._missing:

@@ -5,15 +5,16 @@ at once, nor while `collect` or `written` run.
 """
 
 from collections.abc import Sequence
-from typing import Final, Protocol, TypeAlias
+from typing import Final, TypeAlias
 
 from bridge.audio.codec.codec import OPUS, Codec
 from bridge.audio.codec.encoded_packet import EncodedPacket
 from bridge.audio.codec.opus import Opus
+from bridge.audio.file.formats import WAV
 from bridge.audio.file.ogg import PRE_SKIP, RATE, OggWriter
 from bridge.audio.file.packet_track import PacketTrack
 from bridge.audio.file.track_assembler import MAX_BUFFERED, TrackAssembler
-from bridge.audio.file.wav import make_header
+from bridge.audio.file.wav import HEADER_BYTES, make_header
 from bridge.audio.frame import FRAME_BYTES, FRAME_SECONDS, SILENCE, Frame
 
 Write: TypeAlias = tuple[int, bytes]
@@ -22,93 +23,40 @@ Write: TypeAlias = tuple[int, bytes]
 _MILLISECOND: Final = RATE // 1000
 
 
-class TrackFile(Protocol):
-    """The file of one track, as it is to be."""
-
-    @property
-    def write_seconds(self) -> float:
-        """How often to write."""
-
-    @property
-    def codec(self) -> Codec | None:
-        """Of packets that are taken undecoded."""
-
-    @property
-    def steady(self) -> bool:
-        """Whether the clock must feed it."""
-
-    @property
-    def overrun(self) -> bool:
-        """Whether more came than is kept for a disk that stalls; the track ends there."""
-
-    @property
-    def taken(self) -> int:
-        """Frames and packets taken."""
-
-    @property
-    def dropped(self) -> int:
-        """Packets dropped: duplicates, too late, or of a source whose clock is ahead."""
-
-    @property
-    def audio_bytes(self) -> int:
-        """Bytes of audio that were written."""
-
-    @property
-    def size_bytes(self) -> int:
-        """Bytes of the file; 0 as long as it has no audio."""
-
-    @property
-    def seconds(self) -> float:
-        """Duration of the audio that was written."""
-
-    def push(self, frame: Frame, at: float, *, silent: bool) -> None:
-        """Take a frame, or silence in its place."""
-
-    def take(self, packet: EncodedPacket, at: float) -> None:
-        """Take a packet."""
-
-    def collect(self, *, over: bool) -> bool:
-        """Set apart what was taken, for `writes`; return whether there is anything to write."""
-
-    def writes(self, at: float, *, over: bool) -> Sequence[Write]:
-        """Return what to write; with `over` the file ends there."""
-
-    def written(self) -> None:
-        """Record that it has been written."""
-
-
 class WavFile:
     """Frames of the clock; what it skipped is silence."""
 
     write_seconds = 0.5
-    codec = None
-    steady = True
+    """How often to write."""
+    codec: Codec | None = None
+    """Of packets that are taken undecoded; without one, the clock must feed it."""
     dropped = 0
+    """Packets dropped: duplicates, too late, or of a source whose clock is ahead."""
 
     def __init__(self) -> None:
         self._track = TrackAssembler()
         self._due = b""
         self.audio_bytes = 0
-        """See `TrackFile`."""
+        """Bytes of audio that were written."""
 
     @property
     def overrun(self) -> bool:
-        """See `TrackFile`."""
+        """Whether more came than is kept for a disk that stalls; the track ends there."""
         return self._track.overrun
 
     @property
     def taken(self) -> int:
-        """See `TrackFile`."""
+        """Frames and packets taken."""
         return self._track.frames
 
     @property
     def size_bytes(self) -> int:
-        """See `TrackFile`."""
-        return self.audio_bytes + len(make_header(0))
+        """Bytes of the file."""
+        return self.audio_bytes + HEADER_BYTES
 
     @property
     def seconds(self) -> float:
-        """See `TrackFile`."""
+        """Duration of the audio that was written."""
         return self.audio_bytes / FRAME_BYTES * FRAME_SECONDS
 
     def push(self, frame: Frame, at: float, *, silent: bool) -> None:
@@ -119,31 +67,30 @@ class WavFile:
         """Take no packet: there is no codec."""
 
     def collect(self, *, over: bool) -> bool:
-        """Set apart the samples to write."""
+        """Set apart what was taken, for `writes`; return whether there is anything to write."""
         if over:
             self._track.fill()
         self._due = self._track.drain()
         return bool(self._due or not self.audio_bytes)
 
     def writes(self, at: float, *, over: bool) -> Sequence[Write]:
-        """Return the samples, then the header that includes them."""
+        """Return what to write, with `over` for the last time: samples, then the header that includes them."""
         header = make_header(self.audio_bytes + len(self._due))
         return (self.audio_bytes + len(header), self._due), (0, header)
 
     def written(self) -> None:
-        """Count the samples."""
+        """Record that it has been written."""
         self.audio_bytes += len(self._due)
 
 
 class OggFile:
-    """Opus packets as they came, and frames that are encoded; as long as the track."""
+    """Opus packets as they came, and frames that are encoded; as long as the track. The attributes are as `WavFile`'s."""
 
     write_seconds = 2.0
-    codec = OPUS
-    steady = False
+    codec: Codec | None = OPUS
 
     def __init__(self, opus: Opus, serial: int) -> None:
-        """Make it; `serial` is any 32-bit number."""
+        """`serial` is any 32-bit number."""
         self._track = PacketTrack(opus)
         self._pages = OggWriter(serial)
         self._taken: list[tuple[float, EncodedPacket | Frame]] = []
@@ -152,26 +99,22 @@ class OggFile:
         self._made_bytes = 0
         self._made_end = 0
         self._end = 0
-        self.taken = 0
-        """See `TrackFile`."""
+        self.taken = self.audio_bytes = 0
         self.overrun = False
-        """See `TrackFile`."""
-        self.audio_bytes = 0
-        """See `TrackFile`."""
 
     @property
     def dropped(self) -> int:
-        """See `TrackFile`."""
+        """See `WavFile`."""
         return self._track.late
 
     @property
     def size_bytes(self) -> int:
-        """See `TrackFile`."""
+        """See `WavFile`."""
         return self.audio_bytes
 
     @property
     def seconds(self) -> float:
-        """See `TrackFile`."""
+        """See `WavFile`."""
         return max(0, self._end - PRE_SKIP) / RATE
 
     def push(self, frame: Frame, at: float, *, silent: bool) -> None:
@@ -206,7 +149,7 @@ class OggFile:
         return ((start, head + pages),)
 
     def written(self) -> None:
-        """Count the pages."""
+        """Record that they have been written."""
         self.audio_bytes, self._end = self._made_bytes, self._made_end
 
     def _append(self, one: EncodedPacket | Frame, at: float) -> None:
@@ -215,3 +158,11 @@ class OggFile:
         if not self.overrun:
             self._taken.append((at, one))
             self.taken += 1
+
+
+TrackFile: TypeAlias = WavFile | OggFile
+
+
+def new_track_file(form: str, opus: Opus, serial: int) -> TrackFile:
+    """Make the file of a track in a format of `RECORDED`; `serial` is any 32-bit number."""
+    return WavFile() if form == WAV else OggFile(opus, serial)

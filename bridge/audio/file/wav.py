@@ -7,6 +7,10 @@ from typing import Final
 from bridge.audio.frame import SAMPLE_RATE
 from bridge.errors import RemoteProtocolError
 
+HEADER_BYTES: Final = 44
+"""Of files that are made here."""
+BYTES_PER_SECOND: Final = 2 * SAMPLE_RATE
+
 _PCM: Final = 1
 _EXTENSIBLE: Final = 0xFFFE
 _PCM_SUBFORMAT: Final = bytes.fromhex("0100000000001000800000aa00389b71")
@@ -86,6 +90,11 @@ def make_header(pcm_bytes: int) -> bytes:
     riff = struct.pack("<4sI4s", b"RIFF", length + 36, b"WAVE")
     chunks = struct.pack("<4sIHHIIHH", b"fmt ", 16, _PCM, 1, SAMPLE_RATE, SAMPLE_RATE * 2, 2, 16)
     return riff + chunks + struct.pack("<4sI", b"data", length)
+
+
+def file_bytes(seconds: float) -> int:
+    """Return the size of a file that is made here."""
+    return HEADER_BYTES + 2 * round(seconds * SAMPLE_RATE)
 
 
 def _parse_format(chunk: bytes) -> tuple[int, int]:

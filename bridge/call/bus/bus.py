@@ -2,14 +2,14 @@
 
 Each sink is served by one of three delivery paths:
 
-* **relay**: it hears exactly one source, and both can pass packets of the same codec undecoded;
+* **passthrough**: it hears exactly one source, and both can pass packets of the same codec undecoded;
 * **PCM**: it hears exactly one timed source and gets each frame in the call in which it arrives;
 * **clock**: everything else. `tick` serves it every 20 ms from one playout buffer a timed source;
   where all such sinks are batched (recorders), `catch_up` does the work of many ticks at once.
 
 A source decodes only while somebody takes its frames, so a tap on the clock gets a decoded copy
-beside a relay. A packet that a sink cannot take switches that sink to frames, beginning with this
-very packet; so does a second source. It returns to the relay in the first pause of speech after it
+beside passthrough. A packet that a sink cannot take switches that sink to frames, beginning with this
+very packet; so does a second source. It returns to packets in the first pause of speech after it
 has needed no frames for 5 s: the receiving decoder's state comes from our encoder, so the source's
 first packets may decode too quietly. A source may duck the voices heard beside it while it speaks; who hears it
 is on the clock until they are back at full level.
@@ -24,7 +24,7 @@ from bridge.audio.ducking import Ducking
 from bridge.audio.frame import FRAME_SAMPLES, FRAME_SECONDS, SILENCE, Frame, Push
 from bridge.audio.mixer import mix, mix_many
 from bridge.call.bus.ends import PacketSink, Sink, Source, TimedSource
-from bridge.call.bus.party import RETURN_SECONDS, BusParty, PacketRelay, fan_out
+from bridge.call.bus.party import RETURN_SECONDS, BusParty, PacketForwarder, fan_out
 from bridge.call.model import Cadence, DeliveryPath, LegId
 
 MAX_CATCH_UP: Final = 2.0
@@ -41,7 +41,7 @@ class Bus:
         self._pts = 0
         self._clocked_sources: list[tuple[LegId, BusParty]] = []
         self._clocked_sinks: list[tuple[BusParty, Push, tuple[LegId, int]]] = []
-        """Each with its timeline."""
+        """Each with its media epoch."""
         self._batched = False
         """Whether `catch_up` serves all of them, and `tick` none."""
         self._due = 0.0
@@ -99,15 +99,12 @@ class Bus:
         `duckable` says whether it is such a voice, unless it ducks others.
         """
         timed = source if isinstance(source, TimedSource) else None
-        packets = None
-        if sink is not None and isinstance(sink, PacketSink):
-            packets = sink
         self._parties[leg_id] = BusParty(
             timed=timed,
             pull=None if source is None or isinstance(source, TimedSource) else source.pull,
             push=None if sink is None else sink.push,
-            packets=packets,
-            steady=sink is not None and sink.steady,
+            packets=sink if sink is not None and isinstance(sink, PacketSink) else None,
+            always_clocked=sink is not None and sink.always_clocked,
             batched=batched,
             ducking_gain=ducking_gain,
             duckable=duckable and ducking_gain == 1.0,
@@ -138,12 +135,13 @@ class Bus:
             self._update_ducking(party)
             before, party.path = party.path, self._choose_path(party)
             if party.clocked:
-                party.epoch += before is not DeliveryPath.CLOCK
+                if before is not DeliveryPath.CLOCK:
+                    party.epoch += 1
             elif before is DeliveryPath.CLOCK:
                 party.path = DeliveryPath.PCM
-                party.relay_at = now + RETURN_SECONDS
+                party.passthrough_at = now + RETURN_SECONDS
                 left_clock.append(party)
-            elif party.relay_at > now:
+            elif party.passthrough_at > now:
                 party.path = DeliveryPath.PCM
         self._plan(now)
         for leg_id, party in self._parties.items():
@@ -156,17 +154,19 @@ class Bus:
         self._pts += FRAME_SAMPLES
         spoken = {leg_id: _pull(party, now) for leg_id, party in self._clocked_sources}
         mixed: dict[tuple[LegId, ...], bytes | None] = {}
-        for party, push, timeline in self._clocked_sinks:
+        for party, push, epoch in self._clocked_sinks:
             heard = party.hears
             if party.ducking is not None:
                 pcm = self._duck(party.ducking, heard, spoken)
             else:
-                if heard not in mixed:
+                if len(heard) == 1:
+                    mixed[heard] = spoken[heard[0]]
+                elif heard not in mixed:
                     frames = [pcm for source in heard if (pcm := spoken[source]) is not None]
                     mixed[heard] = mix(frames) if frames else None
                 pcm = mixed[heard]
-            if pcm is not None or party.steady:
-                push(Frame(SILENCE if pcm is None else pcm, self._pts, timeline), now)
+            if pcm is not None or party.always_clocked:
+                push(Frame(SILENCE if pcm is None else pcm, self._pts, epoch), now)
         if self._unducking and all(
             party.ducking is None or party.ducking.idle for party, _, _ in self._clocked_sinks
         ):
@@ -185,12 +185,12 @@ class Bus:
             leg_id: party.backlog.pull(party.playout, ticks)
             for leg_id, party in self._clocked_sources
         }
-        for party, push, timeline in self._clocked_sinks:
+        for party, push, epoch in self._clocked_sinks:
             frames = mix_many([spoken[source] for source in party.hears], len(ticks))
             pts = self._pts
             for pcm, due in zip(frames, ticks, strict=True):
                 pts += FRAME_SAMPLES
-                push(Frame(pcm, pts, timeline), due)
+                push(Frame(pcm, pts, epoch), due)
         self._pts += FRAME_SAMPLES * len(ticks)
 
     def flush(self, now: float) -> None:
@@ -210,18 +210,20 @@ class Bus:
 
     def _choose_path(self, party: BusParty) -> DeliveryPath:
         """Choose the best path for a sink, whatever path it was on."""
-        if party.steady or party.ducking is not None:
+        if party.always_clocked or party.ducking is not None:
             return DeliveryPath.CLOCK
         if not party.hears:
             return DeliveryPath.PCM
         source = self._parties[party.hears[0]].timed
         if len(party.hears) > 1 or source is None:
             return DeliveryPath.CLOCK
-        codec = source.relay_codec
-        relayed = (
-            codec is not None and party.packets is not None and party.packets.relay_codec is codec
+        codec = source.passthrough_codec
+        forwarded = (
+            codec is not None
+            and party.packets is not None
+            and party.packets.passthrough_codec is codec
         )
-        return DeliveryPath.RELAY if relayed else DeliveryPath.PCM
+        return DeliveryPath.PASSTHROUGH if forwarded else DeliveryPath.PCM
 
     def _plan(self, now: float) -> None:
         """Prepare `tick`: it runs fifty times a second, and routes change seldom."""
@@ -235,12 +237,12 @@ class Bus:
         ]
         ducked = [party for _, party in clocked if party.ducking is not None]
         self._unducking = any(self._gain(party) == 1.0 for party in ducked)
-        before, self._batched = (
-            self._batched,
+        before = self._batched
+        self._batched = (
             bool(clocked)
             and not ducked
             and all(party.batched for _, party in clocked)
-            and all(party.timed is not None for _, party in self._clocked_sources),
+            and all(party.timed is not None for _, party in self._clocked_sources)
         )
         if self._batched and not before:
             self._due = now + FRAME_SECONDS
@@ -300,11 +302,9 @@ class Bus:
             if party.playout is None:
                 party.playout = Playout()
             takers.append(party.backlog.push if self._batched else party.playout.push)
-        relayed = [other for other in hearers if self._choose_path(other) is DeliveryPath.RELAY]
-        relay = (
-            PacketRelay(relayed, lambda: self._connect(leg_id, party, source)) if relayed else None
-        )
-        source.attach(fan_out(takers), relay)
+        forwarded = [one for one in hearers if self._choose_path(one) is DeliveryPath.PASSTHROUGH]
+        forward = PacketForwarder(forwarded, lambda: self._connect(leg_id, party, source))
+        source.attach(fan_out(takers), forward if forwarded else None)
 
     def _retire(self, party: BusParty) -> None:
         """Discard a source's buffer; keep its counts."""

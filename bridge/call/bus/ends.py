@@ -16,7 +16,7 @@ Take: TypeAlias = Callable[[EncodedPacket, float], bool]
 
 
 class Takers(NamedTuple):
-    """The sinks of a relay, while packets do nothing but pass to them."""
+    """The sinks of a forwarder, while packets do nothing but pass to them."""
 
     sink: Take | None
     """Takes each packet when it comes; None if only taps do."""
@@ -24,7 +24,7 @@ class Takers(NamedTuple):
     """Take every packet, possibly late, but then with the time at which it came."""
 
 
-class Relay(Protocol):
+class Forwarder(Protocol):
     """Where a source sends its packets undecoded."""
 
     def __call__(self, packet: EncodedPacket, now: float) -> None:
@@ -32,11 +32,11 @@ class Relay(Protocol):
 
     @property
     def loss_ratio(self) -> float:
-        """The greatest share of packets that a receiver of the relay reports lost, 0 to 1."""
+        """The greatest share of packets that a receiver of the forwarder reports lost, 0 to 1."""
 
     @property
     def takers(self) -> Takers | None:
-        """Who takes the packets; None with several sinks beside taps, or while one of all takes frames."""
+        """Who takes the packets; None if several sinks are no taps, or while any of them takes frames."""
 
 
 @runtime_checkable
@@ -44,15 +44,15 @@ class TimedSource(Protocol):
     """Pushes frames as they arrive, with the timing of RTP."""
 
     @property
-    def relay_codec(self) -> Codec | None:
+    def passthrough_codec(self) -> Codec | None:
         """The codec of packets that can also be passed on undecoded; None if none can."""
 
-    def attach(self, push: Push | None, relay: Relay | None = None) -> None:
+    def attach(self, push: Push | None, forward: Forwarder | None = None) -> None:
         """Set where audio goes as it arrives.
 
         Args:
             push: takes each frame; None: nobody wants frames.
-            relay: takes each packet, before `push` takes its frames; None without a `relay_codec`.
+            forward: takes each packet, before `push` takes its frames; None without a `passthrough_codec`.
         """
 
     def flush(self) -> None:
@@ -73,7 +73,7 @@ class Sink(Protocol):
     """Takes the frames that one party hears."""
 
     @property
-    def steady(self) -> bool:
+    def always_clocked(self) -> bool:
         """Whether the clock must feed the sink even when it hears one source only."""
 
     def push(self, frame: Frame, now: float) -> None:
@@ -85,7 +85,7 @@ class PacketSink(Protocol):
     """A sink that also takes packets undecoded."""
 
     @property
-    def relay_codec(self) -> Codec | None:
+    def passthrough_codec(self) -> Codec | None:
         """The codec of packets that it takes; None if it takes none."""
 
     def take(self, packet: EncodedPacket, now: float) -> bool:

@@ -1,4 +1,4 @@
-"""One leg on the bus, and the relay of its packets to others."""
+"""One leg on the bus, and the forwarder of its packets to others."""
 
 import math
 from collections.abc import Callable
@@ -15,11 +15,11 @@ from bridge.call.bus.ends import PacketSink, Takers, TimedSource
 from bridge.call.model import DeliveryPath, LegId
 
 RETURN_SECONDS: Final = 5.0
-"""For how long a sink must have needed no frames before packets are relayed to it again."""
+"""For how long a sink must have needed no frames before packets are forwarded to it again."""
 PAUSE_SECONDS: Final = 2.0
 """How much longer to wait for a pause of speech."""
 
-_RELAY: Final = DeliveryPath.RELAY  # bound once: compared for every packet
+_PASSTHROUGH: Final = DeliveryPath.PASSTHROUGH  # bound once: compared for every packet
 
 
 @dataclass(slots=True, eq=False)
@@ -30,7 +30,7 @@ class BusParty:
     pull: Callable[[], bytes | None] | None
     push: Push | None
     packets: PacketSink | None
-    steady: bool
+    always_clocked: bool
     batched: bool
     """Whether the sink can be served by `catch_up`, and be a tap of packets (`call.bus.ends.Takers`)."""
     ducking_gain: float
@@ -39,10 +39,10 @@ class BusParty:
     """Whether the source is such a voice."""
     hears: tuple[LegId, ...] = ()
     path: DeliveryPath = DeliveryPath.PCM
-    relay_at: float = -math.inf
-    """When packets may be relayed to the sink again."""
+    passthrough_at: float = -math.inf
+    """When packets may be forwarded to the sink again."""
     epoch: int = 0
-    """Counts the sink's spells on the clock, each of which is a timeline of its own."""
+    """Counts the sink's times on the clock, each of which is a media epoch of its own."""
     playout: Playout | None = None
     """The source's buffer, while a clocked sink hears it."""
     backlog: FrameBacklog = field(default_factory=FrameBacklog)
@@ -56,7 +56,7 @@ class BusParty:
         return self.path is DeliveryPath.CLOCK
 
 
-class PacketRelay:
+class PacketForwarder:
     """Passes one source's packets on, and switches sinks between packets and frames."""
 
     __slots__ = ("_packets", "_sinks", "_switched")
@@ -68,37 +68,39 @@ class PacketRelay:
         self._switched = switched
 
     def __call__(self, packet: EncodedPacket, now: float) -> None:
-        """Pass a packet on (`call.bus.ends.Relay`)."""
+        """Pass a packet on (`call.bus.ends.Forwarder`)."""
         switched = False
         for party, take in self._sinks:
-            relayed = party.path is _RELAY
-            if not relayed and (party.relay_at > now or self._speaks(packet, party, now)):
+            forwarded = party.path is _PASSTHROUGH
+            if not forwarded and (party.passthrough_at > now or self._speaks(packet, party, now)):
                 continue
             taken = take(packet, now)
             if not taken:
-                party.relay_at = now + RETURN_SECONDS
-            if taken is not relayed:
-                party.path = DeliveryPath.RELAY if taken else DeliveryPath.PCM
+                party.passthrough_at = now + RETURN_SECONDS
+            if taken is not forwarded:
+                party.path = DeliveryPath.PASSTHROUGH if taken else DeliveryPath.PCM
                 switched = True
         if switched:
             self._switched()
 
     @staticmethod
     def _speaks(packet: EncodedPacket, party: BusParty, now: float) -> bool:
-        """Whether to wait for a pause before packets are relayed again."""
-        return packet.level_dbov >= QUIET and now < party.relay_at + PAUSE_SECONDS
+        """Whether to wait for a pause before packets are forwarded again."""
+        return packet.level_dbov >= QUIET and now < party.passthrough_at + PAUSE_SECONDS
 
     @property
     def loss_ratio(self) -> float:
-        """The greatest loss that a sink served by the relay reports, 0 to 1."""
-        relayed = [packets for party, packets in self._packets if party.path is DeliveryPath.RELAY]
-        return max((packets.loss_ratio for packets in relayed), default=0.0)
+        """The greatest loss that a sink served by the forwarder reports, 0 to 1."""
+        forwarded = [
+            packets for party, packets in self._packets if party.path is DeliveryPath.PASSTHROUGH
+        ]
+        return max((packets.loss_ratio for packets in forwarded), default=0.0)
 
     @property
     def takers(self) -> Takers | None:
-        """Who takes the packets (`call.bus.ends.Relay`)."""
+        """Who takes the packets (`call.bus.ends.Forwarder`)."""
         sinks = [take for party, take in self._sinks if not party.batched]
-        if len(sinks) > 1 or any(party.path is not _RELAY for party, _ in self._sinks):
+        if len(sinks) > 1 or any(party.path is not _PASSTHROUGH for party, _ in self._sinks):
             return None
         taps = tuple(take for party, take in self._sinks if party.batched)
         return Takers(sinks[0] if sinks else None, taps)

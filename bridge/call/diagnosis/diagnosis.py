@@ -1,14 +1,16 @@
-"""Follows one call: which problems it has, since when, and what they come to."""
+"""The problems of one call, since when it has them, and the verdict on them."""
 
 from collections import Counter
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-from bridge.call.diagnosis.detect import Finding, Watched, detect, setup_failure, setup_steps
+from bridge.call.diagnosis.detect import detect
+from bridge.call.diagnosis.finding import Finding, Watched
 from bridge.call.diagnosis.history import LegHistory
-from bridge.call.diagnosis.hops import HopState, hop_states
-from bridge.call.diagnosis.observation import CallObservation, Incident, LegObservation
+from bridge.call.diagnosis.hops import ORDER, HopState, hop_states
+from bridge.call.diagnosis.network import setup_failure, setup_steps
+from bridge.call.diagnosis.observation import CallObservation, LegObservation
 from bridge.call.diagnosis.problems import RULES, Code, Hop, Severity
 from bridge.call.model import LegId, Party, State
 
@@ -24,7 +26,6 @@ EARLY_SECONDS: Final = 0.05
 WATCH_SECONDS: Final = 5.0
 """Of media, before a call without problems is said to be fine."""
 
-_ORDER: Final = {hop: number for number, hop in enumerate(Hop)}
 _IN_BROWSER: Final = {Hop.FAR: Hop.MICROPHONE, Hop.PROVIDER_NETWORK: Hop.NETWORK}
 _AT_PROVIDER: Final = {Hop.MICROPHONE: Hop.FAR, Hop.NETWORK: Hop.PROVIDER_NETWORK}
 
@@ -73,10 +74,6 @@ class _Condition:
     problem: Problem | None = None
 
 
-def _weight(problem: Problem) -> tuple[Severity, float]:
-    return problem.severity, -problem.since
-
-
 def _same(one: Problem, other: Problem) -> bool:
     return (one.code, one.leg_id, one.severity) == (other.code, other.leg_id, other.severity)
 
@@ -107,11 +104,8 @@ class Diagnosis:
         watched = self._watch(call, now)
         if self._media_since is None and any(leg.now.connected for leg in watched):
             self._media_since = now
-        found = {
-            (finding.code, finding.leg_id): finding
-            for finding in detect(call, watched, now, served_at=self._served_at)
-        }
-        found.update(self._incidents)
+        findings = detect(call, watched, now, served_at=self._served_at)
+        found = {(one.code, one.leg_id): one for one in findings} | self._incidents
         return self._apply(found, now) if found or self._conditions else []
 
     def depart(self, leg: LegObservation, now: float) -> list[Change]:
@@ -124,15 +118,13 @@ class Diagnosis:
         self._forget_departed()
         self._departed = leg.leg_id
         self._legs.setdefault(leg.leg_id, Watched(leg, LegHistory(now)))
-        return self.report(Incident(code, leg.leg_id, setup_steps(leg)), now)
+        return self.report(Finding(code, leg.leg_id, setup_steps(leg)), now)
 
-    def report(self, incident: Incident, now: float) -> list[Change]:
+    def report(self, incident: Finding, now: float) -> list[Change]:
         """Take an incident, which lasts until it is resolved or the call ends."""
         key = incident.code, incident.leg_id
-        self._incidents[key] = Finding(
-            incident.code, incident.leg_id, incident.evidence, fix=incident.fix
-        )
-        return self._hold(key, self._incidents[key], now, after=0.0)
+        self._incidents[key] = incident
+        return self._hold(key, incident, now, after=0.0)
 
     def resolve(self, code: Code, leg_id: LegId | None, now: float) -> list[Change]:
         """End an incident."""
@@ -150,13 +142,12 @@ class Diagnosis:
         open_ = [one.problem for one in self._conditions.values() if one.problem is not None]
         return sorted(
             [*open_, *self._over],
-            key=lambda one: (one.until is not None, -one.severity, _ORDER[one.hop], one.since),
+            key=lambda one: (one.until is not None, -one.severity, ORDER[one.hop], one.since),
         )
 
     def verdict(self, now: float) -> Verdict:
-        """Return what the problems come to."""
-        counted = self.problems if self._ended else self.open
-        if any(one.severity > Severity.NOTICE for one in counted):
+        """Return the verdict on the problems."""
+        if any(one.severity > Severity.NOTICE for one in self._counted):
             return Verdict.PROBLEM
         if self._ended or (
             self._media_since is not None and now - self._media_since >= WATCH_SECONDS
@@ -167,8 +158,10 @@ class Diagnosis:
     def summary(self, now: float) -> str:
         """Return a sentence: the first problem, or that there is none."""
         verdict = self.verdict(now)
+        if verdict is Verdict.PROBLEM and self._ended:
+            return max(self.problems, key=lambda one: (one.severity, -one.since)).summary
         if verdict is Verdict.PROBLEM:
-            return max(self.problems, key=_weight).summary if self._ended else self.open[0].summary
+            return self.open[0].summary
         if self._ended:
             return "No problem was seen."
         if not self._last.answered:
@@ -177,16 +170,17 @@ class Diagnosis:
 
     def hops(self) -> list[HopState]:
         """Return the hops of the call as it was last seen, in the order in which audio passes them."""
-        shown = self.problems if self._ended else self.open
-        worst: dict[tuple[Hop, LegId | None], Severity] = {}
-        for problem in reversed(shown):
-            worst[problem.hop, problem.leg_id] = problem.severity
-        return hop_states(self._last, worst)
+        shown = reversed(self._counted)
+        return hop_states(self._last, {(one.hop, one.leg_id): one.severity for one in shown})
 
     @property
     def open(self) -> list[Problem]:
         """The problems that have not ended, in the order of `problems`."""
         return [one for one in self.problems if one.until is None]
+
+    @property
+    def _counted(self) -> list[Problem]:
+        return self.problems if self._ended else self.open
 
     def _watch(self, call: CallObservation, now: float) -> list[Watched]:
         watched = []

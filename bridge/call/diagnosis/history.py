@@ -65,10 +65,8 @@ class LegHistory:
         """Its reports since then."""
         self._arrived: deque[tuple[int, int]] = deque(maxlen=_RATES)
         """Bytes and packets that came in each of the last seconds."""
-        self._clipping: deque[tuple[float, int, int]] = deque()
-        """When, frames measured, and frames at full scale."""
-        self._measured = self._clipped = 0
-        """Their sums."""
+        self._clipping = deque([(now, 0, 0)])
+        """When, and all frames measured and at full scale until then; the first row is before the last seconds."""
         self._reported: tuple[int, int] | None = None
         """Packets sent, and reported lost, at its last report about our stream."""
         self._before = _NOTHING
@@ -90,7 +88,7 @@ class LegHistory:
         if statistics.discarded or before.discarded:
             self.rejected = _more(statistics, before, "bad_srtp")
             self.unknown_payloads = _more(statistics, before, "unknown_payload")
-        self._follow_clipping(received.levels, old.levels, now)
+        self._follow_clipping(received.levels, now)
         packets, late = received.packets - old.packets, received.late - old.late
         self.lost.add(now, packets, received.lost - old.lost)
         self.late.add(now, packets - late, late)
@@ -148,18 +146,14 @@ class LegHistory:
             and now - self._heard_at >= UNHEARD_SECONDS
         )
 
-    def _follow_clipping(self, levels: LevelCounts, before: LevelCounts, now: float) -> None:
-        measured = levels.measured_frames - before.measured_frames
-        clipped = levels.clipped_frames - before.clipped_frames
+    def _follow_clipping(self, levels: LevelCounts, now: float) -> None:
         rows = self._clipping
-        rows.append((now, measured, clipped))
-        self._measured += measured
-        self._clipped += clipped
-        while rows[0][0] <= now - _CLIPPED_SECONDS:
-            _, measured, clipped = rows.popleft()
-            self._measured -= measured
-            self._clipped -= clipped
-        self.clipped = self._clipped / self._measured if self._clipped >= _MIN_CLIPPED else 0.0
+        rows.append((now, levels.measured_frames, levels.clipped_frames))
+        while rows[1][0] <= now - _CLIPPED_SECONDS:
+            rows.popleft()
+        _, measured, clipped = rows[0]
+        share = (levels.clipped_frames - clipped) / max(levels.measured_frames - measured, 1)
+        self.clipped = share if levels.clipped_frames - clipped >= _MIN_CLIPPED else 0.0
 
     def _follow_level(
         self, leg: LegObservation, before: LegStatistics, now: float, *, heard: bool

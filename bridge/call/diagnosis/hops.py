@@ -7,17 +7,11 @@ from typing import Final
 
 from bridge.call.diagnosis.observation import CallObservation, LegObservation
 from bridge.call.diagnosis.problems import Hop, Severity
-from bridge.call.model import LegId, LegKind
+from bridge.call.model import LegId
 
 _BROWSER: Final = (Hop.MICROPHONE, Hop.NETWORK, Hop.SPEAKER)
 _PROVIDER: Final = (Hop.SIGNALLING, Hop.PROVIDER_NETWORK, Hop.FAR)
-_SERVICES: Final[Mapping[LegKind, Hop]] = {
-    LegKind.SOCKET: Hop.SOCKET,
-    LegKind.STREAM: Hop.STREAM,
-    LegKind.AGENT: Hop.AGENT,
-    LegKind.RECORDER: Hop.RECORDING,
-}
-_ORDER: Final = {hop: number for number, hop in enumerate(Hop)}
+ORDER: Final = {hop: number for number, hop in enumerate(Hop)}
 
 
 class HopCondition(StrEnum):
@@ -58,21 +52,20 @@ def hop_states(
         worst: The severity of the worst problem of each hop and leg that has any.
     """
     usual: dict[tuple[Hop, LegId | None], HopCondition] = {
-        (hop, leg.leg_id): _usual(leg) for leg in call.legs for hop in _hops(leg)
+        (hop, leg.leg_id): HopCondition.OK if leg.connected else HopCondition.UNKNOWN
+        for leg in call.legs
+        for hop in _hops(leg)
     }
     usual[Hop.BRIDGE, None] = HopCondition.OK
     found = {place: _OF_SEVERITY[severity] for place, severity in worst.items()}
     states = [HopState(hop, leg_id, state) for (hop, leg_id), state in (usual | found).items()]
-    return sorted(states, key=lambda one: _ORDER[one.hop])
+    return sorted(states, key=lambda one: ORDER[one.hop])
 
 
 def _hops(leg: LegObservation) -> tuple[Hop, ...]:
-    if leg.kind.traits.browser:
+    traits = leg.kind.traits
+    if traits.browser:
         return _BROWSER
-    if leg.kind.traits.person:
+    if traits.person:
         return _PROVIDER
-    return (_SERVICES[leg.kind],) if leg.kind in _SERVICES else ()
-
-
-def _usual(leg: LegObservation) -> HopCondition:
-    return HopCondition.OK if leg.connected else HopCondition.UNKNOWN
+    return (Hop(traits.hop),) if traits.hop else ()

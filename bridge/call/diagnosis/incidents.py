@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from bridge.call.diagnosis.observation import Incident
+from bridge.call.diagnosis.finding import Finding
 from bridge.call.diagnosis.problems import Code
 from bridge.call.leg_state import FailedPart, ProviderFailure
 from bridge.call.model import LegId
@@ -55,7 +55,7 @@ _CHECK: Final = (
     "Run media-bridge whatsapp check; the message of Meta names what it does not accept."
 )
 _NUMBER: Final = "Check the number, and try again later."
-_ENGINE: Final = "Check the line's gateway settings and the log of the engine."
+_GATEWAY: Final = "Check the line's gateway settings and the log of the gateway."
 TRUNK_MENDS: Final[Mapping[int, str]] = {
     403: "Ask the operator of the trunk: it must allow the destination and the caller's number (caller_id).",
     404: "Check the number; the trunk may want it in another form.",
@@ -87,19 +87,21 @@ _TRUNK: Final = "Ask the operator of the trunk, and name the number of the respo
 _DESCRIPTION: Final = "Read the log of the call, and report what the provider sends."
 
 
-def incident_of(event: CallEvent) -> Incident | None:
+def incident_of(event: CallEvent) -> Finding | None:
     """Return the problem that an event of a service reports; None for none."""
     reason = str(event.data.get("reason", ""))
     match event.type:
         case EventType.STREAM_ENDED if reason in STREAM_FAILURES:
             error = str(event.data.get("error", ""))
             evidence = {"reason": reason} | ({"error": error} if error else {})
-            return Incident(Code.STREAM_UNREACHABLE, None, evidence, STREAM_MENDS.get(reason, ""))
+            return Finding(
+                Code.STREAM_UNREACHABLE, None, evidence, fix=STREAM_MENDS.get(reason, "")
+            )
         case EventType.AGENT_FAILED:
             step = str(event.data.get("step", ""))
-            return Incident(Code.AGENT_PROVIDER_FAILED, None, {"step": step, "reason": reason})
+            return Finding(Code.AGENT_PROVIDER_FAILED, None, {"step": step, "reason": reason})
         case EventType.RECORDING_FAILED:
-            return Incident(Code.RECORDING_FAILED, None, {"reason": reason})
+            return Finding(Code.RECORDING_FAILED, None, {"reason": reason})
     return None
 
 
@@ -131,11 +133,11 @@ def failure_of(error: BridgeError) -> ProviderFailure | None:
     elif type(error) is BridgeError or isinstance(error, LimitExceeded):
         return None
     else:
-        fix = _ENGINE
+        fix = _GATEWAY
     return ProviderFailure(refused=True, reason=str(error), number=number, fix=fix)
 
 
-def refusal(failure: ProviderFailure, leg_id: LegId) -> Incident:
+def refusal(failure: ProviderFailure, leg_id: LegId) -> Finding:
     """Return the problem of a leg whose provider failed a request."""
     evidence: dict[str, object] = {"reason": failure.reason}
     if failure.number:
@@ -143,4 +145,4 @@ def refusal(failure: ProviderFailure, leg_id: LegId) -> Incident:
     code = _FAILURES.get(failure.what)
     if code is None:
         code = Code.PROVIDER_REFUSED if failure.refused else Code.PROVIDER_UNREACHABLE
-    return Incident(code, leg_id, evidence, failure.fix)
+    return Finding(code, leg_id, evidence, fix=failure.fix)

@@ -17,7 +17,7 @@ class Losses:
     """Received and lost packets of one direction; `now` is in monotonic seconds, and never goes back."""
 
     def __init__(self, *, short_deviations: float = _DEVIATIONS) -> None:
-        """Make it; `short_deviations` lower the bound of `SHORT_SECONDS`."""
+        """`short_deviations` lower the bound of `SHORT_SECONDS`."""
         self._deviations = {SHORT_SECONDS: short_deviations, LONG_SECONDS: _DEVIATIONS}
         self._rows: deque[tuple[float, int, int]] = deque()
         self.lossy = 0
@@ -30,10 +30,12 @@ class Losses:
             received = 0
         if lost:
             lost = max(lost, -received)
-            self.lossy += lost != 0
+            if lost:
+                self.lossy += 1
         rows.append((now, received, lost))
         while rows[0][0] <= now - LONG_SECONDS:
-            self.lossy -= rows.popleft()[2] != 0
+            if rows.popleft()[2]:
+                self.lossy -= 1
 
     def share(self, now: float, seconds: float) -> tuple[float, float]:
         """Return the share of packets lost in the last seconds, and its lower bound.

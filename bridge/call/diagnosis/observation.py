@@ -1,10 +1,8 @@
 """What is looked at once a second to tell why a call has no audio."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
-from bridge.call.diagnosis.problems import Code
 from bridge.call.model import LegId, LegKind, LegStatistics, Party, State
 
 
@@ -109,17 +107,6 @@ class LegObservation:
     hints: ClientHints | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Incident:
-    """A problem that somebody reported and nobody measures: a refused dial, a failed recording."""
-
-    code: Code
-    leg_id: LegId | None = None
-    evidence: Mapping[str, object] = field(default_factory=dict)
-    fix: str = ""
-    """What to do about it, in place of the text of the code's rule."""
-
-
 @dataclass(slots=True)
 class CallObservation:
     """A call as it stands now."""
@@ -139,8 +126,3 @@ class CallObservation:
     def answered(self) -> bool:
         """Whether the far party has answered."""
         return self.state in (State.CONNECTING, State.ACTIVE, State.HELD)
-
-    @property
-    def far(self) -> LegObservation | None:
-        """The far party's leg."""
-        return next((leg for leg in self.legs if leg.party is Party.FAR), None)

@@ -294,7 +294,7 @@ RULES: Final[Mapping[Code, Rule]] = {
         Hop.RECORDING,
         DEGRADED,
         "The call is not being recorded: {reason}.",
-        "Check the disk space (recording.least_free_mb) and the recording settings.",
+        "Check the disk space (recording.min_free_mb) and the recording settings.",
     ),
     Code.PROVIDER_REFUSED: Rule(
         Hop.SIGNALLING,

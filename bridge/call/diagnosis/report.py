@@ -1,4 +1,4 @@
-"""What a call's diagnosis came to at one moment, in seconds of the call; kept after its end."""
+"""The diagnosis of a call at one moment, in seconds of the call; kept after its end."""
 
 from dataclasses import dataclass, replace
 from typing import Final
@@ -29,7 +29,7 @@ LOST: Final = DiagnosisReport(
 
 
 def report_of(diagnosis: Diagnosis, *, now: float, began: float) -> DiagnosisReport:
-    """Return what a diagnosis comes to; `now` and `began`, the call's start, are monotonic seconds."""
+    """Return the report of a diagnosis; `now` and `began`, the call's start, are monotonic seconds."""
     return DiagnosisReport(
         diagnosis.verdict(now),
         diagnosis.summary(now),

@@ -2,31 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 from bridge.call.diagnosis.report import DiagnosisReport
-from bridge.call.model import (
-    CallRecord,
-    Direction,
-    EndReason,
-    LegFigures,
-    LegId,
-    LegKind,
-    LegStatistics,
-    Party,
-)
+from bridge.call.model import CallRecord, LegFigures, LegId, LegKind, LegStatistics, Party
 from bridge.call.record.quality import LegQuality, Rating, rate
-from bridge.call.record.timeline import PackedTimeline, Timeline
-
-
-class EndedBy(StrEnum):
-    """Who ended a call."""
-
-    NEAR = "near"
-    """Our side: a request of the line."""
-    FAR = "far"
-    BRIDGE = "bridge"
-    """A time limit, a failure, or the operator."""
+from bridge.call.record.timeline import Timeline
+from bridge.call.view import CallView, view_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,20 +48,16 @@ class CallReport:
     diagnosis: DiagnosisReport = field(default_factory=DiagnosisReport)
 
     @property
+    def view(self) -> CallView:
+        """The view of the call, with its score, verdict and problems."""
+        found = self.diagnosis
+        return view_of(self.record, mos=self.mos, verdict=found.verdict, problems=found.codes)
+
+    @property
     def mos(self) -> float | None:
         """The worst of the mean scores of all legs and directions."""
         scores = [part.mos for leg in self.legs for part in (leg.received, leg.sent)]
         return min((score for score in scores if score is not None), default=None)
-
-
-@dataclass(frozen=True, slots=True)
-class PackedLeg:
-    """The stored timeline of a leg."""
-
-    last: LegFigures
-    last_at: float
-    call_began: float
-    timeline: PackedTimeline
 
 
 def report_call(
@@ -99,48 +76,13 @@ def summarise(leg: LegFigures, timeline: Timeline) -> LegSummary:
     received, sent = figures.received, figures.sent
     trip = timeline.mean("round_trip")
     return LegSummary(
-        leg.leg_id,
-        leg.kind,
-        leg.party,
-        figures.round_trip_seconds if trip is None else trip,
-        _direction(timeline, "", received.packets, max(0, received.lost), totals[0]),
-        _direction(timeline, "sent_", sent.packets, max(0, sent.remote_lost), totals[1]),
+        leg_id=leg.leg_id,
+        kind=leg.kind,
+        party=leg.party,
+        round_trip=figures.round_trip_seconds if trip is None else trip,
+        received=_direction(timeline, "", received.packets, max(0, received.lost), totals[0]),
+        sent=_direction(timeline, "sent_", sent.packets, max(0, sent.remote_lost), totals[1]),
     )
-
-
-def pack(timelines: Iterable[LegQuality]) -> list[PackedLeg]:
-    """Return timelines as they are stored."""
-    return [
-        PackedLeg(leg.last, leg.last_at, leg.call_began, leg.timeline.pack()) for leg in timelines
-    ]
-
-
-def unpack(packed: Iterable[PackedLeg]) -> tuple[LegQuality, ...]:
-    """Return stored timelines."""
-    return tuple(
-        LegQuality(leg.last, leg.last_at, leg.call_began, Timeline.unpack(leg.timeline))
-        for leg in packed
-    )
-
-
-def ended_by(record: CallRecord) -> EndedBy | None:
-    """Return who ended a call; None while it lives."""
-    outbound = record.direction is Direction.OUTBOUND
-    if record.timed_out:
-        return EndedBy.BRIDGE
-    match record.reason:
-        case None:
-            return None
-        case EndReason.HANGUP:
-            return EndedBy.NEAR
-        case EndReason.REMOTE_HANGUP | EndReason.BUSY:
-            return EndedBy.FAR
-        case EndReason.REJECTED:
-            return EndedBy.FAR if outbound else EndedBy.NEAR
-        case EndReason.CANCELED:
-            return EndedBy.NEAR if outbound else EndedBy.FAR
-        case _:
-            return EndedBy.BRIDGE
 
 
 def _direction(
@@ -152,10 +94,10 @@ def _direction(
     jitter, mos = timeline.mean(f"{prefix}jitter"), timeline.mean(f"{prefix}mos")
     worst = timeline.least(f"{prefix}mos")
     return DirectionQuality(
-        packets,
-        lost,
-        None if total.loss is None or not expected else min(1.0, lost / expected),
-        total.jitter if jitter is None else jitter,
-        total.mos if mos is None else mos,
-        total.mos if worst is None else worst,
+        packets=packets,
+        lost=lost,
+        loss=None if total.loss is None or not expected else min(1.0, lost / expected),
+        jitter=total.jitter if jitter is None else jitter,
+        mos=total.mos if mos is None else mos,
+        worst_mos=total.mos if worst is None else worst,
     )

@@ -8,7 +8,14 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from bridge.audio.detect.quality import CODEC_DELAY_SECONDS, estimate_rating, opinion_score
-from bridge.call.model import LegFigures, LegKind, LegStatistics, ReceivedAudio, SentAudio
+from bridge.call.model import (
+    LegFigures,
+    LegKind,
+    LegStatistics,
+    LevelCounts,
+    ReceivedAudio,
+    SentAudio,
+)
 from bridge.call.record.timeline import Sample, Timeline
 
 _MIN_BITRATE: Final = 24_000
@@ -65,10 +72,8 @@ def rate(
 
 def _rate_received(old: ReceivedAudio, new: ReceivedAudio, delay: float, seconds: float) -> Rating:
     packets, lost = new.packets - old.packets, new.lost - old.lost
-    if packets <= 0 and new.frames <= old.frames:
-        return _UNRATED
     loss = _share(lost, packets + lost) if lost > 0 else _share(0, packets)
-    if loss is None:
+    if loss is None or (packets <= 0 and new.frames <= old.frames):
         return _UNRATED
     jitter = new.jitter_seconds
     rating = estimate_rating(
@@ -105,8 +110,8 @@ def take_sample(
     received, sent = rate(kind, before, after, seconds=seconds, playout_delay=playout_delay or 0.0)
     old, new = before.received, after.received
     frames = new.frames - old.frames
-    levels, levels_before = new.levels, old.levels
-    sent_levels, sent_before = after.sent.levels, before.sent.levels
+    clipped, silent = _level_shares(old.levels, new.levels)
+    sent_clipped, sent_silent = _level_shares(before.sent.levels, after.sent.levels)
     packets_sent = after.sent.packets > before.sent.packets
     return Sample(
         loss=received.loss,
@@ -116,25 +121,24 @@ def take_sample(
         concealed=_share(new.concealed_frames - old.concealed_frames, frames),
         recovered=_share(new.fec_frames - old.fec_frames, frames),
         level=new.level_dbov if frames > 0 or new.packets > old.packets else None,
-        clipped=_share(
-            levels.clipped_frames - levels_before.clipped_frames,
-            levels.measured_frames - levels_before.measured_frames,
-        ),
-        silent=_share(levels.quiet - levels_before.quiet, levels.noted - levels_before.noted),
+        clipped=clipped,
+        silent=silent,
         mos=received.mos,
         sent_loss=sent.loss,
         sent_jitter=sent.jitter,
         sent_fec=float(after.sent.fec) if kind.traits.carries_rtp and packets_sent else None,
         sent_level=after.sent.level_dbov if packets_sent else None,
-        sent_clipped=_share(
-            sent_levels.clipped_frames - sent_before.clipped_frames,
-            sent_levels.measured_frames - sent_before.measured_frames,
-        ),
-        sent_silent=_share(
-            sent_levels.quiet - sent_before.quiet, sent_levels.noted - sent_before.noted
-        ),
+        sent_clipped=sent_clipped,
+        sent_silent=sent_silent,
         sent_mos=sent.mos,
     )
+
+
+def _level_shares(old: LevelCounts, new: LevelCounts) -> tuple[float | None, float | None]:
+    """Return the shares of clipped frames and of quiet levels."""
+    measured = new.measured_frames - old.measured_frames
+    clipped = _share(new.clipped_frames - old.clipped_frames, measured)
+    return clipped, _share(new.quiet - old.quiet, new.noted - old.noted)
 
 
 def _share(part: int, whole: int) -> float | None:

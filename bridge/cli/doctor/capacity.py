@@ -10,7 +10,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,18 +29,18 @@ from bridge.call.model import LegId
 from bridge.cli.doctor.findings import Finding, ok, warning
 from bridge.cli.doctor.runner import Surroundings
 from bridge.rtc.srtp import Srtp
+from bridge.rtp.config import SessionConfig, Transmit, drop
 from bridge.rtp.session import RtpSession
 from bridge.wire.rtp.stream import StreamStart
 from bridge.wire.sdp.negotiated_audio import NegotiatedAudio
 
-CHECK: Final = "cpu"
 SECONDS: Final = 3.0
 BATCH: Final = 25
 """Packets sent before they are received, fewer than a socket buffers."""
 PACKETS_A_SECOND: Final = 50
 DIRECTIONS: Final = 2
 DECODED_FACTOR: Final = 3.0
-FORWARDED_FACTOR: Final = 4.0
+PASSTHROUGH_FACTOR: Final = 4.0
 """A packet's cost in a bridge under load (from calls on a core in `make bench`), with the event loop,
 RTCP and the figures of its leg, per cost that is measured here."""
 PLANNED: Final = 0.5
@@ -77,25 +77,20 @@ async def check_capacity(around: Surroundings) -> list[Finding]:
     settings = around.settings
     library = opus.load(opus.candidates(os.environ.get("OPUS_LIB")))
     seconds = SECONDS / 2
-    forwarded = await asyncio.to_thread(measure, library, seconds, relays=True)
-    decoded = await asyncio.to_thread(measure, library, seconds, relays=False)
+    undecoded = await asyncio.to_thread(measure, library, seconds, passthrough=True)
+    decoded = await asyncio.to_thread(measure, library, seconds, passthrough=False)
     usable = usable_cores(QUOTA)
     cores = min(settings.nodes or usable, usable)
     calls = decoded.calls(DECODED_FACTOR, cores)
-    best = forwarded.calls(FORWARDED_FACTOR, cores) if settings.media.relay else calls
-    found = [
-        judge(
-            calls,
-            max(calls, best),
-            limit=settings.limits.calls,
-            exposed=settings.http.exposed,
-        )
+    best = undecoded.calls(PASSTHROUGH_FACTOR, cores) if settings.media.passthrough else calls
+    limit, exposed = settings.limits.calls, settings.http.exposed
+    return [
+        evaluate(calls, max(calls, best), limit=limit, exposed=exposed),
+        *evaluate_share(min(undecoded.share, decoded.share)),
     ]
-    share = min(forwarded.share, decoded.share)
-    return [*found, *judge_share(share)]
 
 
-def judge(decoded: int, best: int, *, limit: int, exposed: bool) -> Finding:
+def evaluate(decoded: int, best: int, *, limit: int, exposed: bool) -> Finding:
     """Return whether the machine carries `limits.calls`.
 
     `decoded` calls of two legs through PCM can be planned, `best` of those that need the least.
@@ -103,22 +98,20 @@ def judge(decoded: int, best: int, *, limit: int, exposed: bool) -> Finding:
     between = f"{decoded} to {best}" if decoded != best else f"{best}"
     text = f"plan {between} calls of two legs at once with this CPU and the setting nodes"
     if limit <= best or not exposed:
-        return ok(CHECK, text)
+        return ok(text)
     return warning(
-        CHECK,
         f"{text}, but limits.calls is {limit}",
         setting="limits.calls, nodes",
         fix=f"set limits.calls to {max(1, best)}, or nodes = 0 to use every core",
     )
 
 
-def judge_share(share: float) -> list[Finding]:
+def evaluate_share(share: float) -> list[Finding]:
     """Return a warning if other programs use the CPU."""
     if share >= BUSY:
         return []
     return [
         warning(
-            CHECK,
             f"only {share:.0%} of a core was to be had for 3 s: other programs use the CPU",
             fix="stop what else runs on this machine, or give the bridge cores of its own",
         )
@@ -137,10 +130,10 @@ def usable_cores(quota: Path) -> int:
     return max(1, cores)
 
 
-def measure(library: opus.Opus, seconds: float, *, relays: bool) -> Cost:
-    """Carry packets through a call for so long; with `relays` they are not decoded."""
+def measure(library: opus.Opus, seconds: float, *, passthrough: bool) -> Cost:
+    """Carry packets through a call for so long; with `passthrough` they are not decoded."""
     with _udp() as (sender, receiver), _udp() as (output, drain):
-        path = _Path(library, output, relays=relays)
+        path = _Path(library, output, passthrough=passthrough)
         peer = path.peer(_voice(library))
         times: list[float] = []
         spent = 0.0
@@ -162,7 +155,7 @@ def measure(library: opus.Opus, seconds: float, *, relays: bool) -> Cost:
 class _Path:
     """A call with two legs; what the first one receives goes out through the second one."""
 
-    def __init__(self, library: opus.Opus, output: socket.socket, *, relays: bool) -> None:
+    def __init__(self, library: opus.Opus, output: socket.socket, *, passthrough: bool) -> None:
         keys = [secrets.token_bytes(_KEY_BYTES) for _ in range(4)]
         self._from_peer = Srtp(_PROFILE, send_key=keys[0], receive_key=keys[1])
         self._peer = Srtp(_PROFILE, send_key=keys[1], receive_key=keys[0])
@@ -174,8 +167,8 @@ class _Path:
             if protected is not None:
                 output.send(protected)
 
-        self._first = _session(library, lambda _: None, relays=relays)
-        second = _session(library, transmit, relays=relays)
+        self._first = _session(library, drop, passthrough=passthrough)
+        second = _session(library, transmit, passthrough=passthrough)
         one, other = LegId("one"), LegId("other")
         bus = Bus()
         bus.join(one, self._first, self._first)
@@ -201,20 +194,18 @@ class _Path:
             timestamp += 3 * FRAME_SAMPLES
 
 
-def _session(library: opus.Opus, transmit: Callable[[bytes], None], *, relays: bool) -> RtpSession:
-    return RtpSession(
-        opus=library,
+def _session(library: opus.Opus, transmit: Transmit, *, passthrough: bool) -> RtpSession:
+    session = RtpSession(
+        SessionConfig(library, EncoderBudget(), passthrough=passthrough),
         audio=_AUDIO,
         start=StreamStart(2, 0, 0),
         cname="doctor",
-        transmit=transmit,
-        transmit_rtcp=lambda _: None,
         on_digit=lambda _: None,
         schedule_tick=lambda _: None,
-        encoder_budget=EncoderBudget(),
         discarded={},
-        relays=relays,
     )
+    session.set_transmit(transmit, drop)
+    return session
 
 
 def _voice(library: opus.Opus) -> list[bytes]:

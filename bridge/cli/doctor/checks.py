@@ -2,21 +2,19 @@
 
 from typing import Final
 
-from bridge.cli.doctor.address import check_address
 from bridge.cli.doctor.capacity import check_capacity
 from bridge.cli.doctor.clock import check_clock
 from bridge.cli.doctor.cluster import check_cluster
 from bridge.cli.doctor.customers import check_agents, check_webhooks
+from bridge.cli.doctor.database import check_database
 from bridge.cli.doctor.drain import check_drain
-from bridge.cli.doctor.machine import check_database, check_disk, check_open_files, check_opus
-from bridge.cli.doctor.media_files import check_media_files
-from bridge.cli.doctor.media_ports import check_media_ports
+from bridge.cli.doctor.machine import check_disk, check_open_files, check_opus, check_packet_path
+from bridge.cli.doctor.media_ports import check_address, check_media_ports
 from bridge.cli.doctor.names import check_names
-from bridge.cli.doctor.packet_path import check_packet_path
 from bridge.cli.doctor.runner import Check
 from bridge.cli.doctor.running import check_http
 from bridge.cli.doctor.sip import check_sip
-from bridge.cli.doctor.storage import check_s3
+from bridge.cli.doctor.storage import check_media_files, check_s3
 from bridge.cli.doctor.tls import check_tls
 from bridge.cli.doctor.turn import check_turn
 from bridge.cli.doctor.whatsapp import check_cloud, check_gateways
@@ -43,5 +41,5 @@ CHECKS: Final = (
     Check("gateway", check_gateways),
     Check("sip", check_sip, seconds=30.0),
     Check("agents", check_agents, seconds=120.0),
-    Check("cpu", check_capacity, alone=True),
+    Check("cpu", check_capacity, exclusive=True),
 )

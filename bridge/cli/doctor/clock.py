@@ -3,7 +3,6 @@
 import asyncio
 import ctypes
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from statistics import median
 from typing import Final
@@ -13,10 +12,10 @@ from yarl import URL
 
 from bridge.cli.doctor.findings import Finding, failed, ok, warning
 from bridge.cli.doctor.runner import Surroundings
+from bridge.db.database import wall_time
 from bridge.http.client import Http
 from bridge.settings.model import Settings
 
-CHECK: Final = "clock"
 ANSWER_SECONDS: Final = 6.0
 ROUNDING: Final = 0.5
 """A Date header has whole seconds, cut off (RFC 9110 section 6.6.1)."""
@@ -34,10 +33,10 @@ async def check_clock(around: Surroundings) -> list[Finding]:
     origins = list(dict.fromkeys(origins_in(around.settings)))
     asked = await asyncio.gather(*(_offset(origin, around.http) for origin in origins))
     offsets = [offset for offset in asked if offset is not None]
-    return [judge(offsets, synchronised=synchronised(), exposed=around.settings.http.exposed)]
+    return [evaluate(offsets, synchronised=synchronised(), exposed=around.settings.http.exposed)]
 
 
-def judge(offsets: list[float], *, synchronised: bool | None, exposed: bool) -> Finding:
+def evaluate(offsets: list[float], *, synchronised: bool | None, exposed: bool) -> Finding:
     """Return whether the clock is right.
 
     `offsets` are by how many seconds services are ahead of this machine; `synchronised` is what the kernel
@@ -46,20 +45,18 @@ def judge(offsets: list[float], *, synchronised: bool | None, exposed: bool) -> 
     if not offsets:
         if synchronised is False and exposed:
             return warning(
-                CHECK,
                 "no configured service tells the time, and the kernel says that nothing keeps its "
                 "clock",
                 fix=FIX,
             )
         kept = "keeps its clock by NTP" if synchronised else "does not say that NTP keeps its clock"
-        return ok(CHECK, f"no configured service to compare with; the machine {kept}")
+        return ok(f"no configured service to compare with; the machine {kept}")
     offset = median(offsets)
     if abs(offset) < LATE_SECONDS:
-        return ok(CHECK, f"the clock agrees with {len(offsets)} configured services within 5 s")
+        return ok(f"the clock agrees with {len(offsets)} configured services within 5 s")
     side = "behind" if offset > 0 else "ahead"
-    judged = failed if abs(offset) >= WRONG_SECONDS else warning
-    return judged(
-        CHECK,
+    level = failed if abs(offset) >= WRONG_SECONDS else warning
+    return level(
         f"the clock is {abs(offset):.0f} s {side}; TURN credentials, signed links and S3 requests "
         "depend on it",
         fix=FIX,
@@ -69,11 +66,7 @@ def judge(offsets: list[float], *, synchronised: bool | None, exposed: bool) -> 
 def origins_in(settings: Settings) -> Iterator[str]:
     """Yield the origins of the HTTP services in the settings."""
     urls = [settings.recording.s3.endpoint, settings.http.public_url]
-    for line in settings.lines.values():
-        if line.whatsapp.provider == "cloud":
-            urls.append(line.whatsapp.base_url)
-        if line.whatsapp.provider == "gateway":
-            urls.append(line.whatsapp.url)
+    urls += [line.whatsapp.server[1] for line in settings.lines.values()]
     yield from (str(URL(url).origin()) for url in urls if url)
 
 
@@ -89,7 +82,7 @@ def synchronised() -> bool | None:
 async def _offset(origin: str, http: Http) -> float | None:
     """Return by how many seconds a server is ahead; None if it does not answer, or without a date."""
     limit = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
-    before = datetime.now(UTC)
+    before = wall_time()
     try:
         async with http.trusted().head(
             origin, timeout=limit, allow_redirects=False, ssl=False
@@ -97,6 +90,4 @@ async def _offset(origin: str, http: Http) -> float | None:
             date = parsedate_to_datetime(answer.headers.get("Date", ""))
     except (aiohttp.ClientError, OSError, ValueError, TypeError):
         return None
-    after = datetime.now(UTC)
-    middle = before.timestamp() + (after - before).total_seconds() / 2
-    return date.timestamp() + ROUNDING - middle
+    return date.timestamp() + ROUNDING - (before + wall_time()) / 2

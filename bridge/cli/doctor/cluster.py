@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
@@ -20,13 +19,13 @@ from bridge.cluster.transports import NetworkTransport
 from bridge.db.database import wall_time
 from bridge.db.postgres import Postgres
 from bridge.errors import DatabaseFailed, SettingsError, SetupError
+from bridge.http.address_guard import read_address
 from bridge.http.listener import open_listeners
 from bridge.http.node_signature import NodeSigner, RowSigner
 from bridge.settings.cluster import Cluster
 from bridge.stores.nodes import Lease, Member
 from bridge.wire.node_signature import HEADER, Request
 
-CHECK: Final = "cluster"
 URL_SETTING: Final = "cluster.url"
 ANSWER_SECONDS: Final = 4.0
 STATEMENT_SECONDS: Final = 5.0
@@ -60,24 +59,22 @@ class Answer:
     """How a machine has answered for one of its nodes."""
 
     member: Member
-    known: bool = False
-    """Whether the process that is registered has answered."""
     refusal: str = ""
     """Why the signature was not accepted, in the machine's own words."""
     failure: str = ""
-    """Why there was no answer."""
+    """Why there was no answer, or not that of the process that is registered."""
 
 
 async def check_cluster(around: Surroundings) -> list[Finding]:
     """Ask every machine that is registered, this one too, for its identity."""
     settings, cluster = around.settings, around.settings.cluster
     if not cluster.url:
-        return [ok(CHECK, "cluster.url is empty: this machine is alone")]
-    found = judge_url(cluster)
+        return [ok("cluster.url is empty: the bridge runs on one machine")]
+    found = evaluate_url(cluster)
     try:
         tls = client_tls(cluster)
     except SettingsError as error:
-        return [*found, failed(CHECK, str(error), setting="cluster.tls_cert", fix="correct them")]
+        return [*found, failed(str(error), setting="cluster.tls_cert", fix="correct them")]
     if not around.running:
         found.append(await asyncio.to_thread(try_port, cluster))
     try:
@@ -85,7 +82,7 @@ async def check_cluster(around: Surroundings) -> list[Finding]:
         known = await asyncio.to_thread(registered, settings.data.url, rows)
     except (DatabaseFailed, SetupError):
         text = "the other machines are not known, as the database cannot be read"
-        return [*found, warning(CHECK, text, fix="see the check of the database")]
+        return [*found, warning(text, fix="see the check of the database")]
     signer = NodeSigner(
         node=0,
         boot="",
@@ -99,20 +96,16 @@ async def check_cluster(around: Surroundings) -> list[Finding]:
     finally:
         await transport.aclose()
     own = await asyncio.to_thread(known_machine_id, Path(settings.data.dir))
-    return [*found, *judge(answers, own=own, running=around.running, cluster=cluster)]
+    return [*found, *evaluate(answers, own=own, running=around.running, cluster=cluster)]
 
 
-def judge_url(cluster: Cluster) -> list[Finding]:
-    """Return a warning if strangers may read what the machines send each other."""
-    try:
-        public = ip_address(cluster.host).is_global
-    except ValueError:
-        public = False
-    if not public or cluster.url.startswith("https:"):
+def evaluate_url(cluster: Cluster) -> list[Finding]:
+    """Return a warning if others may read what the machines send each other."""
+    address = read_address(cluster.host)
+    if address is None or not address.is_global or cluster.url.startswith("https:"):
         return []
     return [
         warning(
-            CHECK,
             f"{cluster.host} is a public address, and what goes there is signed but not encrypted",
             setting=URL_SETTING,
             fix="use a private address, or https with cluster.tls_cert, tls_key and tls_ca; close the port "
@@ -127,14 +120,13 @@ def try_port(cluster: Cluster) -> Finding:
         listeners = open_listeners(cluster.host, cluster.port, settings=URL_SETTING)
     except SettingsError as error:
         return failed(
-            CHECK,
             str(error),
             setting=URL_SETTING,
             fix="name an address of this machine, and a port that nobody uses",
         )
     for listener in listeners:
         listener.close()
-    return ok(CHECK, f"{cluster.url} can be listened on")
+    return ok(f"{cluster.url} can be listened on")
 
 
 def registered(url: str, signer: RowSigner) -> Registered:
@@ -180,13 +172,13 @@ async def ask(member: Member, transport: NetworkTransport) -> Answer:
     try:
         if answer.status == REFUSED and HEADER in answer.headers:
             return Answer(member, refusal=msgspec.json.decode(body, type=Refused).error)
-        known = msgspec.json.decode(body, type=NodeIdentity).boot == member.boot
+        boot = msgspec.json.decode(body, type=NodeIdentity).boot
     except msgspec.DecodeError:
         return Answer(member, failure="something answers there that is no bridge")
-    return Answer(member, known=known, failure="" if known else "another process answers for it")
+    return Answer(member, failure="" if boot == member.boot else "another process answers for it")
 
 
-def judge(
+def evaluate(
     answers: Iterable[Answer], *, own: str, running: bool, cluster: Cluster
 ) -> Iterator[Finding]:
     """Return for each machine how it has answered; `own` is this one's id."""
@@ -195,14 +187,12 @@ def judge(
         machines.setdefault(answer.member.machine, []).append(answer)
     for url, sharing in _shared(machines).items():
         yield failed(
-            CHECK,
             f"{sharing} machines are registered at {url}",
             setting=URL_SETTING,
             fix="give each machine its own address in cluster.url",
         )
     if running and own not in machines:
         yield failed(
-            CHECK,
             "the bridge runs here, but the database of data.url does not know it",
             setting="data.url, data.dir",
             fix="run the doctor with the same --config and environment as the bridge",
@@ -211,19 +201,18 @@ def judge(
         here = machine == own
         if here and not running:
             continue  # its lease has not run out yet
-        yield _judge_machine(of_it, "this machine" if here else "the machine", cluster)
+        yield _evaluate_machine(of_it, "this machine" if here else "the machine", cluster)
     if not machines.keys() - {own}:
-        yield ok(CHECK, "no other machine is registered in the database")
+        yield ok("no other machine is registered in the database")
 
 
-def _judge_machine(answers: list[Answer], which: str, cluster: Cluster) -> Finding:
+def _evaluate_machine(answers: list[Answer], which: str, cluster: Cluster) -> Finding:
     at = f"{which} at {answers[0].member.url or 'an unknown address'}"
     numbers = ", ".join(str(answer.member.node) for answer in answers)
     nodes = f"node {numbers}" if len(answers) == 1 else f"nodes {numbers}"
     worst = next((one for one in answers if one.refusal), None)
     if worst is not None:
         return failed(
-            CHECK,
             f"{at} ({nodes}) does not take our signature: {worst.refusal}",
             setting="cluster.secret",
             fix="set the same cluster.secret on all machines; while it is changed, the new one as "
@@ -232,13 +221,12 @@ def _judge_machine(answers: list[Answer], which: str, cluster: Cluster) -> Findi
     silent = next((one for one in answers if one.failure), None)
     if silent is not None:
         return failed(
-            CHECK,
             f"{at} (node {silent.member.node}): {silent.failure}",
             setting=URL_SETTING,
             fix="does the bridge run there, is that its address, and do firewalls let this machine reach "
             f"the port? Machines must reach {cluster.url} too",
         )
-    return ok(CHECK, f"{at} answers, and its secret agrees ({nodes})")
+    return ok(f"{at} answers, and its secret agrees ({nodes})")
 
 
 def _shared(machines: dict[str, list[Answer]]) -> dict[str, int]:

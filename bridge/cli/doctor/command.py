@@ -4,12 +4,12 @@ import argparse
 import asyncio
 import os
 import sys
+from collections.abc import Iterable
 from typing import Final
 
 from bridge import __version__
 from bridge.cli.doctor.findings import (
     Finding,
-    Report,
     failed,
     make_report,
     ok,
@@ -22,6 +22,7 @@ from bridge.errors import SettingsError
 from bridge.settings import model
 from bridge.settings.http import MIN_KEY_CHARACTERS
 from bridge.settings.model import Settings
+from bridge.settings.renamed import FormerName
 
 CHECK: Final = "settings"
 INTERRUPTED: Final = 130
@@ -38,22 +39,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Check everything; return 0 if all is well, 1 with warnings, 2 with failures."""
     try:
-        settings = model.load(os.environ, arguments.config)
+        reading = model.read(os.environ, arguments.config)
+        settings = model.accepted(reading)
         if arguments.lan:
             from bridge.cli.lan import on_lan
             from bridge.http.interfaces import default_address
 
             settings = on_lan(settings, default_address())
     except SettingsError as error:
-        report = make_report(__version__, [_unreadable(error)])
+        unreadable = failed(
+            str(error),
+            setting=str(error).partition(":")[0],
+            fix="correct it; docs/settings.md has every setting. Nothing else was checked",
+            check=CHECK,
+        )
+        report = make_report(__version__, [unreadable])
     else:
         try:
-            report = asyncio.run(_check(settings, progress=not arguments.json))
+            found = asyncio.run(_check(settings, progress=not arguments.json))
         except KeyboardInterrupt:
             sys.stderr.write("\n")
             return INTERRUPTED
+        found = [*renamed(reading.renamed), *check_settings(settings), *found]
+        report = make_report(__version__, found, secrets_in(settings))
     sys.stdout.write(f"{to_json(report) if arguments.json else to_text(report)}\n")
     return report.exit_code
+
+
+def renamed(names: Iterable[FormerName]) -> list[Finding]:
+    """Return a warning for each former name that the settings use."""
+    return [
+        warning(f"{former} is a former name", setting=former, fix=f"write {write}", check=CHECK)
+        for former, write in names
+    ]
 
 
 def check_settings(settings: Settings) -> list[Finding]:
@@ -62,29 +80,20 @@ def check_settings(settings: Settings) -> list[Finding]:
     if short:
         return [
             warning(
-                CHECK,
                 f"there are keys of fewer than {MIN_KEY_CHARACTERS} characters in "
                 f"{', '.join(dict.fromkeys(short))}",
                 setting=short[0],
                 fix="make keys with `openssl rand -hex 32`",
+                check=CHECK,
             )
         ]
     lines = ", ".join(settings.lines) or "those of the demonstration"
-    return [ok(CHECK, f"they can be read, and agree with each other; lines: {lines}")]
+    return [ok(f"they can be read, and agree with each other; lines: {lines}", check=CHECK)]
 
 
-def _unreadable(error: SettingsError) -> Finding:
-    return failed(
-        CHECK,
-        str(error),
-        setting=str(error).partition(":")[0],
-        fix="correct it; docs/settings.md has every setting. Nothing else was checked",
-    )
-
-
-async def _check(settings: Settings, *, progress: bool) -> Report:
+async def _check(settings: Settings, *, progress: bool) -> list[Finding]:
     # Imported here, because a bridge that serves needs none of it.
-    from bridge.app.services import guard_of
+    from bridge.app.foundation import guard_of
     from bridge.cli.doctor.checks import CHECKS
     from bridge.cli.doctor.runner import Surroundings, run_checks
     from bridge.cli.doctor.running import Occupant, occupant
@@ -93,14 +102,13 @@ async def _check(settings: Settings, *, progress: bool) -> Report:
 
     dns = Dns(settings.net.nameservers)
     http = Http(guard_of(settings), resolver=dns)
-    show = _show if progress and sys.stderr.isatty() else _ignore
+    show = _show if progress and sys.stderr.isatty() else lambda _: None
     try:
         running = await occupant(settings, http) is Occupant.OURS
         around = Surroundings(settings=settings, http=http, dns=dns, running=running)
-        found = await run_checks(CHECKS, around, progress=show)
+        return await run_checks(CHECKS, around, progress=show)
     finally:
         await http.aclose()
-    return make_report(__version__, [*check_settings(settings), *found], secrets_in(settings))
 
 
 def _show(waiting: list[str]) -> None:
@@ -110,7 +118,3 @@ def _show(waiting: list[str]) -> None:
     text = f"checking {shown}{more} …" if waiting else ""
     sys.stderr.write(f"{_CLEAR_LINE}{text}")
     sys.stderr.flush()
-
-
-def _ignore(_: list[str]) -> None:
-    return None

@@ -11,7 +11,7 @@ import aiohttp
 import msgspec
 
 from bridge.call.model import LineName
-from bridge.cli.doctor import stored
+from bridge.cli.doctor import database
 from bridge.cli.doctor.findings import Finding, failed, ok, warning
 from bridge.cli.doctor.runner import Surroundings
 from bridge.errors import AddressBlocked, BridgeError
@@ -40,16 +40,16 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
 async def check_webhooks(around: Surroundings) -> list[Finding]:
     """Ask every webhook's server whether it answers."""
-    known = await asyncio.to_thread(stored.read, around.settings.data, endpoints.all_active, [])
+    known = await asyncio.to_thread(database.read, around.settings.data, endpoints.all_active, [])
     targets = [Target(line=one.line, what="webhook", url=one.url) for one in known]
     if not targets:
-        return [ok(WEBHOOKS, "no webhook is registered")]
+        return [ok("no webhook is registered")]
     return await _try_all(WEBHOOKS, targets, around.http)
 
 
 async def check_agents(around: Surroundings) -> list[Finding]:
     """Ask every speech provider whether it answers, and takes its token."""
-    configs = await asyncio.to_thread(stored.read, around.settings.data, lines.stored_configs, {})
+    configs = await asyncio.to_thread(database.read, around.settings.data, lines.stored_configs, {})
     targets = [
         Target(line=name, what=what, url=url, token=config.provider_token)
         for name, config in configs.items()
@@ -61,30 +61,28 @@ async def check_agents(around: Surroundings) -> list[Finding]:
         if url
     ]
     if not targets:
-        return [ok(AGENTS, "no line has a speech provider")]
+        return [ok("no line has a speech provider")]
     return await _try_all(AGENTS, targets, around.http)
 
 
-def judge(check: str, target: Target, answer: int | str) -> Finding:
+def evaluate(check: str, target: Target, answer: int | str) -> Finding:
     """Return what a status means, or why there is none."""
     place = f"{target.what} of line {target.line} ({origin_of(target.url)})"
     put = "PUT /call/config" if check == AGENTS else "the webhook's route"
     if isinstance(answer, str):
         return warning(
-            check,
             f"{place}: {answer}",
             fix=f"is the URL right ({put}), does its server run, and can this machine reach it? For "
             "addresses that are not public see net.allow",
         )
     if check == AGENTS and answer in REFUSED:
         return failed(
-            check,
             f"{place}: the provider refuses the token ({answer})",
             fix="set callProviderToken with PUT /call/config, then reconnect the line",
         )
     if answer >= SERVER_ERROR:
-        return warning(check, f"{place}: it fails with {answer}", fix="look into its own log")
-    return ok(check, f"{place}: it answers ({answer})")
+        return warning(f"{place}: it fails with {answer}", fix="look into its own log")
+    return ok(f"{place}: it answers ({answer})")
 
 
 async def _try_all(check: str, targets: list[Target], http: Http) -> list[Finding]:
@@ -92,14 +90,14 @@ async def _try_all(check: str, targets: list[Target], http: Http) -> list[Findin
 
     async def ask(target: Target) -> Finding:
         async with free:
-            return judge(check, target, await _ask(target, http))
+            return evaluate(check, target, await _ask(target, http))
 
     found = await asyncio.gather(*map(ask, targets[:MAX_URLS]))
     left = len(targets) - MAX_URLS
     if left <= 0:
         return [*found]
     text = f"{left} more were not tried"
-    return [*found, warning(check, text, fix="they are too many for one check")]
+    return [*found, warning(text, fix="they are too many for one check")]
 
 
 async def _ask(target: Target, http: Http) -> int | str:

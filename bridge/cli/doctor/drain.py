@@ -8,7 +8,6 @@ from typing import Final
 from bridge.cli.doctor.findings import Finding, ok, warning
 from bridge.cli.doctor.runner import Surroundings
 
-CHECK: Final = "drain"
 SETTING: Final = "limits.drain_seconds"
 END_SECONDS: Final = 60.0
 """What the last calls need to be ended properly, and the files in deploy/ give."""
@@ -25,25 +24,22 @@ async def check_drain(around: Surroundings) -> list[Finding]:
     """Compare `limits.drain_seconds` with the stop time of systemd's unit; Kubernetes does not tell its own."""
     seconds = around.settings.limits.drain_seconds
     if not seconds:
-        return [ok(CHECK, "limits.drain_seconds is 0: SIGTERM ends live calls at once")]
+        return [ok("limits.drain_seconds is 0: SIGTERM ends live calls at once")]
     needed = seconds + END_SECONDS
     if "KUBERNETES_SERVICE_HOST" in os.environ:
         text = f"terminationGracePeriodSeconds of the pod must be at least {needed:.0f}"
-        return [ok(CHECK, f"{_goes_on(seconds)}; {text}, which cannot be seen from here")]
-    found = [judge(unit, text, seconds) for unit in UNITS if (text := await _show(unit))]
-    return found or [
-        ok(CHECK, f"{_goes_on(seconds)}; whatever stops it must wait for {needed:.0f} s")
-    ]
+        return [ok(f"{_goes_on(seconds)}; {text}, which cannot be seen from here")]
+    found = [evaluate(unit, text, seconds) for unit in UNITS if (text := await _show(unit))]
+    return found or [ok(f"{_goes_on(seconds)}; whatever stops it must wait for {needed:.0f} s")]
 
 
-def judge(unit: str, properties: str, seconds: float) -> Finding:
+def evaluate(unit: str, properties: str, seconds: float) -> Finding:
     """Return whether a unit leaves calls the time that the settings give; `properties` are systemctl's."""
     known = dict(line.partition("=")[::2] for line in properties.splitlines())
     stop, mode = known.get("TimeoutStopUSec", ""), known.get("KillMode", "")
     needed = seconds + END_SECONDS
     if span(stop) < needed:
         return warning(
-            CHECK,
             f"{_goes_on(seconds)}, but systemd kills {unit} after {stop}",
             setting=SETTING,
             fix=f"set TimeoutStopSec={needed:.0f} in the unit, as deploy/systemd has it, or lower "
@@ -51,11 +47,10 @@ def judge(unit: str, properties: str, seconds: float) -> Finding:
         )
     if mode not in _KILL_MODES:
         return warning(
-            CHECK,
             f"{_goes_on(seconds)}, but systemd sends SIGTERM to every process of {unit} (KillMode={mode})",
             fix="set KillMode=mixed in the unit, as deploy/systemd has it",
         )
-    return ok(CHECK, f"{_goes_on(seconds)}, and systemd waits for {unit} for {stop}")
+    return ok(f"{_goes_on(seconds)}, and systemd waits for {unit} for {stop}")
 
 
 def span(text: str) -> float:

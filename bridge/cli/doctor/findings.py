@@ -56,17 +56,17 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         return EXIT_CODES[self.status]
 
 
-def ok(check: str, found: str) -> Finding:
-    """Return a finding that asks for nothing."""
+def ok(found: str, *, check: str = "") -> Finding:
+    """Return a finding that asks for nothing; the runner adds the name of the check where it is empty."""
     return Finding(check=check, status=Status.OK, found=found)
 
 
-def warning(check: str, found: str, *, setting: str = "", fix: str) -> Finding:
+def warning(found: str, *, setting: str = "", fix: str, check: str = "") -> Finding:
     """Return a finding of something that should be changed."""
     return Finding(check=check, status=Status.WARNING, found=found, setting=setting, fix=fix)
 
 
-def failed(check: str, found: str, *, setting: str = "", fix: str) -> Finding:
+def failed(found: str, *, setting: str = "", fix: str, check: str = "") -> Finding:
     """Return a finding of something that stops the bridge or its calls."""
     return Finding(check=check, status=Status.FAILED, found=found, setting=setting, fix=fix)
 

@@ -1,9 +1,9 @@
-"""What the machine offers: libopus, open files, the disk, and the database on it."""
+"""What the machine offers: libopus, the compiled packet path, open files and the disk."""
 
 import asyncio
 import os
 import resource
-import sqlite3
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -12,17 +12,25 @@ from typing import Final
 
 from bridge.audio.codec import opus
 from bridge.cli.doctor.findings import Finding, failed, ok, warning
-from bridge.cli.doctor.postgres import check_postgres
 from bridge.cli.doctor.runner import Surroundings
-from bridge.db import sqlite
 from bridge.http.listener import raise_descriptor_limit
 from bridge.media.disk_space import DiskSpace
+from bridge.rtc.packet_path_build import COMPILER_PACKAGES
+from bridge.rtc.packet_path_library import NOT_LINUX, TURNED_OFF, Library, Unavailable, load
+from bridge.rtc.packet_poller import Scheduling, try_thread
 from bridge.settings.model import Settings
 
-OPUS: Final = "opus"
-FILES: Final = "open_files"
-DISK: Final = "disk"
-DATABASE: Final = "database"
+PACKET_PATH_FIX: Final = (
+    f"with a C compiler ({COMPILER_PACKAGES}), `make run` builds it, or "
+    f"`{sys.executable} -m bridge.rtc.packet_path_build`; then restart the bridge"
+)
+THREADS: Final = {
+    "usual": "as any thread: a kernel of Linux 6.12 or later would run it sooner after it wakes",
+    "slice": "with a short slice, so that it runs soon after it wakes",
+    "realtime": "before all other threads (SCHED_FIFO)",
+}
+"""By `SCHEDULING` of its metrics."""
+REALTIME_FIX: Final = "allow it: `LimitRTPRIO=1` in the systemd unit, `--cap-add SYS_NICE` and `--ulimit rtprio=1` in a container"
 FILES_PER_CALL: Final = 6
 """Two media sockets, a client's connections, a stream, recordings."""
 OTHER_FILES: Final = 128
@@ -30,30 +38,57 @@ SYNCS: Final = 15
 SLOW_SYNC_SECONDS: Final = 0.05
 """Events of a call are published once they are on disk."""
 BLOCK: Final = b"\0" * 4096
-LOCK_SECONDS: Final = 5.0
 _MB: Final = 1_000_000
 
 
 async def check_opus(_: Surroundings) -> list[Finding]:
     """Load libopus."""
     library = opus.load(opus.candidates(os.environ.get("OPUS_LIB")))
-    return [ok(OPUS, f"{library.version}, {library.path}")]
+    return [ok(f"{library.version}, {library.path}")]
+
+
+async def check_packet_path(around: Surroundings) -> list[Finding]:
+    """Load the compiled packet path, and see how its thread is scheduled."""
+    rtc = around.settings.rtc
+    found = load(compiled=rtc.compiled)
+    findings = [evaluate_packet_path(found)]
+    if isinstance(found, Library) and rtc.media_thread:
+        wanted = Scheduling(thread=True, tick_ms=rtc.tick_ms, realtime=rtc.realtime)
+        findings.append(evaluate_media_thread(await try_thread(found, wanted), wanted))
+    return findings
+
+
+def evaluate_media_thread(mode: str, wanted: Scheduling) -> Finding:
+    """Return how the media thread is scheduled, and what to do where it is not as the settings want it."""
+    text = f"the media thread runs {THREADS[mode]}"
+    if wanted.realtime and mode != "realtime":
+        return warning(text, setting="rtc.realtime", fix=REALTIME_FIX)
+    return ok(text)
+
+
+def evaluate_packet_path(found: Library | Unavailable) -> Finding:
+    """Return which path packets take, and what to do where the compiled one is wanted and not there."""
+    if isinstance(found, Library):
+        return ok(f"packets take the compiled path, {found.path}")
+    text = f"packets take the Python path, which carries fewer calls: the compiled one is {found.reason}"
+    if found.reason in {TURNED_OFF, NOT_LINUX}:
+        return ok(text)
+    return warning(text, setting="rtc.compiled", fix=PACKET_PATH_FIX)
 
 
 async def check_open_files(around: Surroundings) -> list[Finding]:
     """Compare the limit of open files with what the calls may need."""
     available = raise_descriptor_limit()
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return [judge_open_files(available, hard, around.settings.limits.calls)]
+    return [evaluate_open_files(available, hard, around.settings.limits.calls)]
 
 
-def judge_open_files(available: int, hard: int, calls: int) -> Finding:
+def evaluate_open_files(available: int, hard: int, calls: int) -> Finding:
     """Return whether so many calls can be carried with the limit of open files."""
     needed = OTHER_FILES + FILES_PER_CALL * calls
     if available >= needed:
-        return ok(FILES, f"the process may open {available} files; {calls} calls need {needed}")
+        return ok(f"the process may open {available} files; {calls} calls need {needed}")
     return warning(
-        FILES,
         f"the process may open {available} files, but {calls} calls need {needed}",
         setting="limits.calls",
         fix=f"raise the hard limit, which is {hard} (LimitNOFILE of systemd, ulimits of Docker), or "
@@ -75,7 +110,6 @@ def _check_disk(settings: Settings) -> list[Finding]:
     except OSError as error:
         return [
             failed(
-                DISK,
                 f"{there} cannot be written: {error.strerror}",
                 setting="data.dir",
                 fix="make the user who runs the bridge its owner (chown), or run the doctor as that user",
@@ -83,38 +117,35 @@ def _check_disk(settings: Settings) -> list[Finding]:
         ]
     shown = str(folder) if there == folder else f"{folder} (not there yet)"
     return [
-        judge_space(shown, free / _MB, settings.recording.least_free_mb),
-        judge_sync(seconds),
+        evaluate_space(shown, free / _MB, settings.recording.min_free_mb),
+        evaluate_sync(seconds),
     ]
 
 
-def judge_space(folder: str, free_mb: float, least_free_mb: float) -> Finding:
+def evaluate_space(folder: str, free_mb: float, min_free_mb: float) -> Finding:
     """Return whether there is space for recordings."""
     text = f"{free_mb / 1000:.1f} GB are free for {folder}"
-    if free_mb < least_free_mb:
+    if free_mb < min_free_mb:
         return failed(
-            DISK,
-            f"{text}: less than recording.least_free_mb ({least_free_mb:.0f}), so nothing is recorded",
-            setting="recording.least_free_mb, recording.kept_days, data.dir",
+            f"{text}: less than recording.min_free_mb ({min_free_mb:.0f}), so nothing is recorded",
+            setting="recording.min_free_mb, recording.kept_days, data.dir",
             fix="free space, keep recordings for a shorter time (recording.kept_days), or move data.dir",
         )
-    if free_mb < 2 * least_free_mb:
+    if free_mb < 2 * min_free_mb:
         return warning(
-            DISK,
-            f"{text}; below {least_free_mb:.0f} MB recordings stop",
+            f"{text}; below {min_free_mb:.0f} MB recordings stop",
             setting="recording.kept_days, data.dir",
             fix="free space, keep recordings for a shorter time (recording.kept_days), or move data.dir",
         )
-    return ok(DISK, text)
+    return ok(text)
 
 
-def judge_sync(seconds: float) -> Finding:
+def evaluate_sync(seconds: float) -> Finding:
     """Return whether the disk is fast enough for the database, which waits for it."""
     text = f"a write is on disk after {seconds * 1000:.1f} ms"
     if seconds < SLOW_SYNC_SECONDS:
-        return ok(DISK, text)
+        return ok(text)
     return warning(
-        DISK,
         f"{text}, which delays every event and webhook",
         setting="data.dir",
         fix="put data.dir on a local SSD, not on a network file system",
@@ -141,47 +172,3 @@ def sync_seconds(folder: Path) -> float:
 def existing(folder: Path) -> Path:
     """Return the folder, or the nearest one above it that exists."""
     return next((one for one in (folder, *folder.absolute().parents) if one.is_dir()), folder)
-
-
-async def check_database(around: Surroundings) -> list[Finding]:
-    """Check that the database opens and can be written."""
-    if around.settings.data.url:
-        return await check_postgres(around.settings.data.url)
-    return [await asyncio.to_thread(_check_database, Path(around.settings.data.dir))]
-
-
-def _check_database(folder: Path) -> Finding:
-    path = folder / sqlite.FILE
-    if not path.exists():
-        return ok(DATABASE, f"{path} will be created at the first start")
-    try:
-        tables = try_database(path)
-    except sqlite3.Error as error:
-        return failed(
-            DATABASE,
-            f"{path}: {error}",
-            setting="data.dir",
-            fix="is the file the bridge's, may its user write it, and is the disk full? Otherwise "
-            "restore it from a backup",
-        )
-    return ok(
-        DATABASE, f"{path} can be written ({tables} tables, {path.stat().st_size / _MB:.1f} MB)"
-    )
-
-
-def try_database(path: Path) -> int:
-    """Write into the database, take it back, and return how many tables there are.
-
-    Raises:
-        sqlite3.Error: it is damaged, locked or cannot be written.
-    """
-    connection = sqlite3.connect(path, timeout=LOCK_SECONDS, isolation_level=None)
-    try:
-        connection.execute("BEGIN IMMEDIATE")
-        connection.execute("CREATE TABLE doctor (written INTEGER)")
-        connection.execute("INSERT INTO doctor VALUES (1)")
-        connection.execute("ROLLBACK")
-        count = connection.execute("SELECT count(*) FROM sqlite_master WHERE type = 'table'")
-        return int(count.fetchone()[0])
-    finally:
-        connection.close()

@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 from bridge.cli.doctor.findings import Finding, failed
 from bridge.errors import BridgeError
 from bridge.http.client import Http
@@ -33,7 +35,7 @@ class Check:
     work: Callable[[Surroundings], Awaitable[Sequence[Finding]]]
     seconds: float = CHECK_SECONDS
     """It has failed when it takes longer."""
-    alone: bool = False
+    exclusive: bool = False
     """Whether it begins only when the others have ended: it measures the CPU."""
 
 
@@ -51,33 +53,34 @@ async def run_checks(
     found: dict[str, list[Finding]] = {}
 
     async def run(check: Check) -> None:
-        found[check.name] = await _perform(check, surroundings)
+        found[check.name] = [
+            msgspec.structs.replace(finding, check=finding.check or check.name)
+            for finding in await _perform(check, surroundings)
+        ]
         waiting.remove(check.name)
         progress(waiting)
 
     progress(waiting)
     async with asyncio.TaskGroup() as group:
         for check in checks:
-            if not check.alone:
+            if not check.exclusive:
                 group.create_task(run(check), name=f"check {check.name}")
     for check in checks:
-        if check.alone:
+        if check.exclusive:
             await run(check)
     return [finding for check in checks for finding in found[check.name]]
 
 
-async def _perform(check: Check, surroundings: Surroundings) -> list[Finding]:
+async def _perform(check: Check, surroundings: Surroundings) -> Sequence[Finding]:
     try:
         async with asyncio.timeout(check.seconds):
-            return list(await check.work(surroundings))
+            return await check.work(surroundings)
     except TimeoutError:
-        found, fix = (
-            f"no result within {check.seconds:.0f} s",
-            "is a firewall or a disk in the way?",
-        )
+        text = f"no result within {check.seconds:.0f} s"
+        return [failed(text, fix="is a firewall or a disk in the way?")]
     except (BridgeError, OSError) as error:
-        found, fix = str(error), "see what the message names"
+        return [failed(str(error), fix="see what the message names")]
     except Exception as error:
         # One check that breaks must not hide what the others found.
-        found, fix = f"the check itself broke ({type(error).__name__})", "report this as a bug"
-    return [failed(check.name, found, fix=fix)]
+        text = f"the check itself broke ({type(error).__name__})"
+        return [failed(text, fix="report this as a bug")]

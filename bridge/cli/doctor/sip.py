@@ -27,59 +27,54 @@ async def check_sip(around: Surroundings) -> list[Finding]:
     settings = around.settings
     lines = {name: line.sip for name, line in settings.lines.items() if line.sip is not None}
     if not lines:
-        return [ok(SIP, "no line has a trunk")]
-    found = [finding for name, sip in lines.items() for finding in judge(settings, name, sip)]
+        return [ok("no line has a trunk")]
+    found = [finding for name, sip in lines.items() for finding in evaluate(settings, name, sip)]
     try:
         health = await _ask(settings, running=around.running)
     except SettingsError as error:
         fix = "is the port taken by another program, or below 1024?"
-        return [*found, failed(SIP, str(error), setting="sip.listen", fix=fix)]
-    found.extend(judge_health(name, one) for name, one in health.items())
+        return [*found, failed(str(error), setting="sip.listen", fix=fix)]
+    found.extend(evaluate_health(name, one) for name, one in health.items())
     if around.running:
         silent = sum(not one.reachable for one in health.values())
-        found.extend(judge_running(await trunks_down(settings, around.http) - silent))
+        found.extend(evaluate_running(await trunks_down(settings, around.http) - silent))
     return found
 
 
-def judge(settings: Settings, name: str, sip: LineSip) -> Iterator[Finding]:
+def evaluate(settings: Settings, name: str, sip: LineSip) -> Iterator[Finding]:
     """Yield what the settings of a trunk leave impossible, or open."""
     section = f"lines.{name}.sip"
     if not sip.allow_prefixes:
         yield warning(
-            SIP,
             f"line {name} may call no number",
             setting=f"{section}.allow_prefixes",
             fix="list the prefixes of the numbers that may be called",
         )
     if not (sip.register or settings.sip.listen):
         yield warning(
-            SIP,
             f"line {name} takes no calls: it neither registers nor does the bridge listen",
             setting="sip.listen",
             fix=f"set sip.listen, or {section}.register",
         )
     elif not (sip.register or sip.trusted or settings.sip.trusted or sip.inbound_password):
         yield warning(
-            SIP,
             f"line {name} takes no calls: no network is trusted, and no password is set",
             setting="sip.trusted",
             fix="name the networks of the trunk, or set inbound_username and inbound_password",
         )
     if sip.srtp != "off" and not sip.trunk.startswith("sips:") and "transport=tls" not in sip.trunk:
         yield warning(
-            SIP,
             f"line {name}: its SRTP keys are sent in SIP messages without encryption",
             setting=f"{section}.trunk",
             fix="add ;transport=tls",
         )
 
 
-def judge_health(name: str, health: TrunkHealth) -> Finding:
+def evaluate_health(name: str, health: TrunkHealth) -> Finding:
     """Return how a trunk answered."""
     section = f"lines.{name}.sip"
     if health.registered is False:
         return failed(
-            SIP,
             f"line {name}: {health.last_error}",
             setting=f"{section}.username, password, realm",
             fix="compare them with what the operator of the trunk gave you",
@@ -87,21 +82,19 @@ def judge_health(name: str, health: TrunkHealth) -> Finding:
     if not health.reachable:
         why = f": {health.last_error}" if health.last_error else ""
         return failed(
-            SIP,
             f"line {name}: the trunk does not answer{why}",
             setting=f"{section}.trunk",
             fix="is the address right, and does a firewall let SIP out and its answers in?",
         )
     registered = " and takes the registration" if health.registered else ""
-    return ok(SIP, f"line {name}: the trunk answers{registered}")
+    return ok(f"line {name}: the trunk answers{registered}")
 
 
-def judge_running(refused: int) -> Iterator[Finding]:
+def evaluate_running(refused: int) -> Iterator[Finding]:
     """Yield what the bridge that runs finds of trunks that answer us: it alone registers."""
     if refused > 0:
         what = "1 trunk that answers" if refused == 1 else f"{refused} trunks that answer"
         yield failed(
-            SIP,
             f"the bridge that runs is not registered at {what}",
             setting="lines.NAME.sip.username, password, realm",
             fix="its log (sip.trunk_down) and /console name the line and the reason",

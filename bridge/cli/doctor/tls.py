@@ -8,21 +8,18 @@ from typing import Any, Final
 
 from yarl import URL
 
+from bridge.cli.doctor.database import known_identity
 from bridge.cli.doctor.findings import Finding, failed, ok, warning
 from bridge.cli.doctor.runner import Surroundings
-from bridge.cli.doctor.running import Occupant, ask
-from bridge.cli.doctor.stored import known_identity
-from bridge.http.client import Http as HttpClient
+from bridge.cli.doctor.running import LOOPBACK_OF, Occupant, ask
 from bridge.settings.http import host_of
-from bridge.settings.model import Data, Http, is_loopback
+from bridge.settings.model import Http, is_loopback
 
-CHECK: Final = "tls"
 PUBLIC: Final = "public_url"
 CONNECT_SECONDS: Final = 8.0
 SOON: Final = timedelta(days=14)
 SELF_SIGNED: Final = 18
 """X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT of OpenSSL."""
-_EVERYWHERE: Final = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +40,17 @@ async def check_tls(around: Surroundings) -> list[Finding]:
     if http.tls_cert:
         found.append(await asyncio.to_thread(_check_files, http))
     elif not http.public_url.startswith("https://"):
-        found.append(judge_none(exposed=http.exposed))
+        found.append(evaluate_none(exposed=http.exposed))
     if http.public_url:
         found += await _check_public(around)
     return found
 
 
-def judge_none(*, exposed: bool) -> Finding:
+def evaluate_none(*, exposed: bool) -> Finding:
     """Return what it means that there is no HTTPS."""
     if not exposed:
-        return ok(CHECK, "no HTTPS; browsers need none for pages of this machine")
+        return ok("no HTTPS; browsers need none for pages of this machine")
     return warning(
-        CHECK,
         "others can reach the bridge, but without HTTPS, and browsers allow the microphone on "
         "secure pages only",
         setting="http.tls_cert, http.public_url",
@@ -63,11 +59,10 @@ def judge_none(*, exposed: bool) -> Finding:
     )
 
 
-def judge(name: str, seen: Certificate, now: datetime, *, setting: str) -> Finding:
+def evaluate(name: str, seen: Certificate, now: datetime, *, setting: str) -> Finding:
     """Return what a certificate means for browsers; `name` says whose it is."""
     if seen.self_signed:
         return warning(
-            CHECK,
             f"the certificate of {name} is self-signed: browsers ask before they trust it, and Meta "
             "and most programs never do",
             setting=setting,
@@ -75,7 +70,6 @@ def judge(name: str, seen: Certificate, now: datetime, *, setting: str) -> Findi
         )
     if seen.distrust or seen.expires is None:
         return failed(
-            CHECK,
             f"browsers do not trust the certificate of {name}: {seen.distrust}",
             setting=setting,
             fix="use a certificate of a public authority, for this name, with its intermediate "
@@ -85,17 +79,16 @@ def judge(name: str, seen: Certificate, now: datetime, *, setting: str) -> Findi
     until = f"{seen.expires:%Y-%m-%d}, in {left.days} days"
     if left < SOON:
         return warning(
-            CHECK,
             f"the certificate of {name} expires on {until}",
             setting=setting,
             fix="renew it, and restart the bridge or the proxy, which read it at the start",
         )
-    return ok(CHECK, f"browsers trust the certificate of {name}, which expires on {until}")
+    return ok(f"browsers trust the certificate of {name}, which expires on {until}")
 
 
 def names_of(http: Http) -> list[str]:
     """Return the names that browsers use for the bridge, as far as the settings say; maybe none."""
-    own = [] if http.host in _EVERYWHERE or is_loopback(http.host) else [http.host]
+    own = [] if http.host in LOOPBACK_OF or is_loopback(http.host) else [http.host]
     public = host_of(http.public_url)
     return list(dict.fromkeys([*([public] if public else []), *http.allowed_hosts])) or own
 
@@ -135,13 +128,12 @@ def _check_files(http: Http) -> Finding:
         seen = [(name, handshake(http, name)) for name in names or [""]]
     except OSError as error:  # an SSLError too
         return failed(
-            CHECK,
             f"http.tls_cert and http.tls_key cannot be used: {error.strerror or error}",
             setting=setting,
             fix="both must be PEM files that the bridge's user may read, and belong together",
         )
     name, worst = next((one for one in seen if one[1].distrust), seen[0])
-    return judge(name or "http.tls_cert", worst, datetime.now(UTC), setting=setting)
+    return evaluate(name or "http.tls_cert", worst, datetime.now(UTC), setting=setting)
 
 
 async def _check_public(around: Surroundings) -> list[Finding]:
@@ -154,35 +146,33 @@ async def _check_public(around: Surroundings) -> list[Finding]:
             seen = await _peer_certificate(url)
         except OSError as error:
             return [_unreached(str(url.origin()), error)]
-        found.append(judge(str(url.origin()), seen, datetime.now(UTC), setting="http.public_url"))
-    who = await _who_answers(url, around.settings.data, around.http)
-    found.append(judge_public(str(url.origin()), who, running=around.running))
+        found.append(
+            evaluate(str(url.origin()), seen, datetime.now(UTC), setting="http.public_url")
+        )
+    own = await asyncio.to_thread(known_identity, settings.data)
+    who = await ask(str(url.joinpath("healthz")), own, around.http)
+    found.append(evaluate_public(str(url.origin()), who, running=around.running))
     return found
 
 
-def judge_public(url: str, who: Occupant, *, running: bool) -> Finding:
+def evaluate_public(url: str, who: Occupant, *, running: bool) -> Finding:
     """Return whether the public address leads to the bridge."""
     if who is Occupant.OURS:
-        return ok(PUBLIC, f"{url} leads to this bridge")
+        return ok(f"{url} leads to this bridge", check=PUBLIC)
     if who is Occupant.NOBODY:
         return _unreached(url, ConnectionRefusedError())
     if not running:
         return warning(
-            PUBLIC,
             f"something answers at {url}; this bridge is not running, so where it leads is not known",
+            check=PUBLIC,
             fix="start the bridge and run the doctor again",
         )
     return failed(
-        PUBLIC,
         f"{url} does not lead to this bridge: {who.value} answers there",
+        check=PUBLIC,
         setting="http.public_url",
         fix="let the proxy pass everything, /healthz included, to http.host and http.port",
     )
-
-
-async def _who_answers(url: URL, data: Data, http: HttpClient) -> Occupant:
-    own = await asyncio.to_thread(known_identity, data)
-    return await ask(str(url.joinpath("healthz")), own, http)
 
 
 async def _peer_certificate(url: URL) -> Certificate:
@@ -198,8 +188,8 @@ async def _peer_certificate(url: URL) -> Certificate:
 
 def _unreached(url: str, error: OSError) -> Finding:
     return warning(
-        PUBLIC,
         f"{url} cannot be reached from here: {error.strerror or type(error).__name__}",
+        check=PUBLIC,
         setting="http.public_url",
         fix="does the proxy run, and does its name have a DNS record? Some networks do not let a "
         "machine reach its own public address; then try it from outside",

@@ -13,9 +13,30 @@ from bridge.rtc.ports import PortPool
 from bridge.rtc.turn import RelayOutcome, RelayStep, send_through_relay, turn_address
 from bridge.settings.model import Settings, port_range
 
-CHECK: Final = "turn"
 USER: Final = "doctor"
-_REFUSALS: Final = {
+_FAILURES: Final = {
+    RelayStep.CONNECT: (
+        "no answer",
+        "turn.urls",
+        "does the server run, and do firewalls let its ports through?",
+    ),
+    RelayStep.CERTIFICATE: (
+        "its certificate is not one that browsers trust, or it does not speak TLS",
+        "turn.urls",
+        "install a certificate with its whole chain on the server, for the name in the URL",
+    ),
+    RelayStep.THERE: (
+        "it relays from {relayed}, but nothing arrived at {peer}",
+        "rtc.external_address, rtc.ports",
+        "the UDP ports of rtc.ports must be open (and forwarded) to this machine, and "
+        "rtc.external_address must be its address as the server sees it",
+    ),
+    RelayStep.BACK: (
+        "a packet arrived at {peer}, but the answer to {relayed} did not come back",
+        "rtc.external_address",
+        "packets from this machine must leave from rtc.external_address, and the server must "
+        "take UDP on its relay ports (49152-65535, or min-port to max-port of coturn)",
+    ),
     401: (
         "the server does not accept the credentials",
         "turn.secret, turn.username, turn.credential",
@@ -32,19 +53,17 @@ _REFUSALS: Final = {
         "",
         "raise user-quota and total-quota of coturn",
     ),
-    508: (
-        "the server has no free relay port",
-        "",
-        "widen min-port and max-port of coturn",
-    ),
+    508: ("the server has no free relay port", "", "widen min-port and max-port of coturn"),
 }
+"""By step, or by the code with which the server refuses: what was found, the settings, and what to do."""
+_OTHER_REFUSAL: Final = ("the server refuses with code {code}", "turn.urls", "see its log")
 
 
 async def check_turn(around: Surroundings) -> list[Finding]:
     """Send a packet through every TURN server that browsers are told of."""
     settings = around.settings
     if settings.turn.mode == "none":
-        return [judge_none(exposed=settings.http.exposed)]
+        return [evaluate_none(exposed=settings.http.exposed)]
     return await asyncio.gather(
         *(
             _try(url, (server.get("username", ""), server.get("credential", "")), settings)
@@ -54,63 +73,30 @@ async def check_turn(around: Surroundings) -> list[Finding]:
     )
 
 
-def judge_none(*, exposed: bool) -> Finding:
+def evaluate_none(*, exposed: bool) -> Finding:
     """Return what it means that there is no TURN server."""
     if not exposed:
-        return ok(CHECK, "turn.mode is none; http.host lets only this machine use the bridge")
+        return ok("turn.mode is none; http.host lets only this machine use the bridge")
     return warning(
-        CHECK,
         "turn.mode is none: browsers in networks that block UDP have no audio",
         setting="turn.mode, turn.urls",
         fix="run coturn (deploy/coturn/turnserver.conf) and set turn.mode and turn.urls",
     )
 
 
-def judge(url: str, peer: str, outcome: RelayOutcome) -> Finding:
+def evaluate(url: str, peer: str, outcome: RelayOutcome) -> Finding:
     """Return what an attempt to relay means; `peer` is the address it was to reach."""
-    match outcome.step:
-        case RelayStep.DONE:
-            return ok(CHECK, f"{url}: a packet went by way of {outcome.relayed} to {peer} and back")
-        case RelayStep.CONNECT:
-            return _failed(
-                url,
-                "no answer",
-                "turn.urls",
-                "does the server run, and do firewalls let its ports through?",
-            )
-        case RelayStep.CERTIFICATE:
-            return _failed(
-                url,
-                "its certificate is not one that browsers trust, or it does not speak TLS",
-                "turn.urls",
-                "install a certificate with its whole chain on the server, for the name in the URL",
-            )
-        case RelayStep.ALLOCATE | RelayStep.PERMISSION:
-            words, setting, fix = _REFUSALS.get(
-                outcome.code,
-                (f"the server refuses with code {outcome.code}", "turn.urls", "see its log"),
-            )
-            return _failed(url, words, setting, fix)
-        case RelayStep.THERE:
-            return _failed(
-                url,
-                f"it relays from {outcome.relayed}, but nothing arrived at {peer}",
-                "rtc.external_address, rtc.ports",
-                "the UDP ports of rtc.ports must be open (and forwarded) to this machine, and "
-                "rtc.external_address must be its address as the server sees it",
-            )
-        case RelayStep.BACK:
-            return _failed(
-                url,
-                f"a packet arrived at {peer}, but the answer to {outcome.relayed} did not come back",
-                "rtc.external_address",
-                "packets from this machine must leave from rtc.external_address, and the server must "
-                "take UDP on its relay ports (49152-65535, or min-port to max-port of coturn)",
-            )
+    relayed, step = outcome.relayed, outcome.step
+    if step is RelayStep.DONE:
+        return ok(f"{url}: a packet went by way of {relayed} to {peer} and back")
+    refused = step in (RelayStep.ALLOCATE, RelayStep.PERMISSION)
+    words, setting, fix = _FAILURES.get(outcome.code if refused else step, _OTHER_REFUSAL)
+    found = words.format(relayed=relayed, peer=peer, code=outcome.code)
+    return _failed(url, found, setting, fix)
 
 
 def _failed(url: str, words: str, setting: str, fix: str) -> Finding:
-    return failed(CHECK, f"{url}: {words}", setting=setting, fix=fix)
+    return failed(f"{url}: {words}", setting=setting, fix=fix)
 
 
 def _servers(settings: Settings) -> list[IceServer]:
@@ -127,4 +113,4 @@ async def _try(url: str, credentials: tuple[str, str], settings: Settings) -> Fi
         return _failed(url, str(error), "rtc.ports", "free a media port, or widen rtc.ports")
     peer = settings.rtc.external_address or own
     outcome = await send_through_relay(turn_address(url), credentials, media, (peer, port))
-    return judge(url, peer, outcome)
+    return evaluate(url, peer, outcome)

@@ -13,10 +13,6 @@ from bridge.call.quota import Quota
 from bridge.errors import InvalidRequest, LimitExceeded
 from bridge.media.decoding import decode, sandboxed
 
-START_SECONDS: Final = 10.0
-"""Timeout of the first audio of a file."""
-STALL_SECONDS: Final = 10.0
-"""Timeout of each further read."""
 WARM_AFTER_SECONDS: Final = 1.0
 """Delay of the first process, so that it does not slow down the start of the bridge."""
 
@@ -28,8 +24,8 @@ class InvalidMedia(InvalidRequest, code="invalid_media"):
 class Decoding:
     """A file being decoded; `aclose` must be called."""
 
-    def __init__(self, process: Process, duration: float | None) -> None:
-        self._process = process
+    def __init__(self, process: Process, duration: float | None, stall_seconds: float) -> None:
+        self._process, self._stall_seconds = process, stall_seconds
         self.duration = duration
         """Seconds, as declared by the file."""
 
@@ -40,7 +36,7 @@ class Decoding:
             InvalidMedia: The file is damaged, or its process was killed or hangs.
         """
         try:
-            async with asyncio.timeout(STALL_SECONDS):
+            async with asyncio.timeout(self._stall_seconds):
                 return await self._read(size)
         except TimeoutError:
             raise InvalidMedia("decoding the file has stalled") from None
@@ -61,8 +57,12 @@ class Decoding:
 class Decoders:
     """Starts decoder processes, within the limits of `quota` for the node and each line."""
 
-    def __init__(self, quota: Quota) -> None:
+    def __init__(
+        self, quota: Quota, *, start_seconds: float = 10.0, stall_seconds: float = 10.0
+    ) -> None:
+        """The first audio of a file may take `start_seconds`, and each further read `stall_seconds`."""
         self._quota = quota
+        self._start_seconds, self._stall_seconds = start_seconds, stall_seconds
         self._spare: Process | None = None
         self._wanted = asyncio.Event()
         self._running: dict[Process, LineName] = {}
@@ -99,13 +99,15 @@ class Decoders:
         running = [*self._running.values(), *self._opening]
         self._quota.check(of_line=running.count(line), of_all=len(running))
         self._opening.append(line)
+        spare, self._spare = self._spare if self.warm else None, None
         try:
-            process = await self._acquire()
+            process = spare or await _start()
         finally:
             self._opening.remove(line)
         self._running[process] = line
         try:
-            return Decoding(process, await _begin(process, path, skip))
+            duration = await _begin(process, path, skip, self._start_seconds)
+            return Decoding(process, duration, self._stall_seconds)
         except BaseException:
             await _kill(process)
             raise
@@ -117,12 +119,6 @@ class Decoders:
         for process in (*self._running, *filter(None, [self._spare])):
             await _kill(process)
 
-    async def _acquire(self) -> Process:
-        process, self._spare = self._spare, None
-        if process is None or process.returncode is not None:
-            return await _start()
-        return process
-
 
 async def _start() -> Process:
     try:
@@ -131,10 +127,10 @@ async def _start() -> Process:
         raise LimitExceeded("no decoder process can be started") from None
 
 
-async def _begin(process: Process, path: Path, skip: int) -> float | None:
+async def _begin(process: Process, path: Path, skip: int, seconds: float) -> float | None:
     assert process.stdin is not None
     try:
-        async with asyncio.timeout(START_SECONDS):
+        async with asyncio.timeout(seconds):
             process.stdin.write(json.dumps({"path": str(path), "skip": skip}).encode() + b"\n")
             await process.stdin.drain()
             line = await _stdout(process).readline()

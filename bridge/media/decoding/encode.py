@@ -86,14 +86,14 @@ def mix(sources: Sequence[Iterator[bytes]]) -> Iterator[bytes]:
         yield np.clip(total, -32768, 32767).astype(np.int16).tobytes()
 
 
-def encode(pieces: Iterator[bytes], target: BinaryIO, form: str) -> None:
-    """Encode samples into an open file; `form` is a key of `CODECS`.
+def encode(pieces: Iterator[bytes], target: BinaryIO, file_format: str) -> None:
+    """Encode samples into an open file; `file_format` is a key of `CODECS`.
 
     Raises:
         av.error.FFmpegError, OSError: The target cannot be written.
     """
-    with av.open(target, "w", format=form) as copy:
-        codec = CODECS[form]
+    with av.open(target, "w", format=file_format) as copy:
+        codec = CODECS[file_format]
         options = OPUS if codec == "libopus" else {}
         stream = copy.add_stream(codec, rate=RATE, layout="mono", options=options)
         stream.bit_rate = BIT_RATE
@@ -145,11 +145,11 @@ def main(lock: Callable[[], object], samples: str, *paths: str) -> None:
                 cut(read(file, os.path.splitext(path)[1]), int(samples))
                 for file, path in zip(opened, sources, strict=True)
             ]
-            form = target.removesuffix(PART).rpartition(".")[2]
-            if form == "wav":
+            file_format = target.removesuffix(PART).rpartition(".")[2]
+            if file_format == "wav":
                 write_wav(mix(decoded), copy)
             else:
-                encode(mix(decoded), copy, form)
+                encode(mix(decoded), copy, file_format)
             os.fsync(copy.fileno())
             written = copy.seek(0, os.SEEK_END)
     except (av.error.FFmpegError, OSError, MemoryError, ValueError, IndexError):

@@ -1,4 +1,4 @@
-"""Recordings on disk and in storage: files, rows, copies, repair, upload, search.
+"""Recordings on disk and in storage: files, copies, repair, upload.
 
-What is recorded, and when, is decided in `node.recording`.
+What is recorded, and when, is decided in `node.recording`; the rows are in `stores.recordings`.
 """

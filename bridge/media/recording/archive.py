@@ -1,47 +1,35 @@
-"""The recordings: database rows, and files in folders by day, deleted after the retention time."""
+"""The recordings: database rows (`stores.recordings`), and files in folders by day, deleted after the retention time."""
 
 import asyncio
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from bridge.audio.file.formats import OGG, RECORDED, WAV
 from bridge.call.model import CallId, LineName, Parties
-from bridge.db.database import Connection, Database, marks
+from bridge.call.recording import ALL_TRACKS, Recording, RecordingRequest, Written, key_stem
+from bridge.db.database import Connection, Database
 from bridge.errors import DatabaseFailed, DatabaseLost, NotFound
 from bridge.media.machine_files import MachineFiles
-from bridge.media.recording import files, rows
-from bridge.media.recording.files import OGG, PREFIX, WAV, File, FileLocation, Files
 from bridge.media.recording.repair import repair
-from bridge.media.recording.rows import Begin, End, Recording
-from bridge.media.recording.search import RecordingSearch
-from bridge.media.share import Share, only
-from bridge.stores.lost_nodes import not_live
+from bridge.settings.recording import Recording as RecordingSettings
+from bridge.stores import recording_files as files
+from bridge.stores import recordings as rows
+from bridge.stores.recording_files import File, FileLocation, Files
+from bridge.stores.recording_search import RecordingSearch
+from bridge.stores.recordings import Begin, End
+from bridge.stores.share import Share, only
 from bridge.wire.iso8601 import iso8601
 
 BEGIN: Final = "recording.begin"
 END: Final = "recording.end"
 """What is appended to the database, and waits on the local disk while that is unreachable."""
-
-
-@dataclass(frozen=True, slots=True)
-class RetentionRules:
-    """Which files are kept, and for how long."""
-
-    kept_days: float
-    ogg: frozenset[str] = frozenset()
-    """Kinds of recording of which an Ogg/Opus copy is made."""
-    stored: bool = False
-    """Whether files are uploaded to object storage."""
-    live: bool = False
-    """Whether parts of a recording are uploaded while it goes on."""
-    shared: bool = False
-    """Whether other machines use the database too."""
 
 
 class Archive:
@@ -51,15 +39,20 @@ class Archive:
         self,
         database: Database,
         folder: Path,
-        rules: RetentionRules,
+        settings: RecordingSettings,
         share: Share | None = None,
         *,
+        shared: bool = False,
         elsewhere: MachineFiles | None = None,
     ) -> None:
-        """Open the archive; keys are relative to the storage folder."""
+        """Open the archive; keys are relative to the storage folder.
+
+        `shared` says whether other machines use the database too.
+        """
         self._database = database
         self.folder = folder
-        self._rules = rules
+        self._settings = settings
+        self._shared = shared
         self._opened = iso8601(datetime.now(UTC))
         self.share = share or only()
         self.elsewhere = elsewhere or MachineFiles(self.share)
@@ -75,23 +68,19 @@ class Archive:
 
     async def adopt(self) -> None:
         """Name this machine in rows of earlier versions; in all rows if there can be no other."""
-        await self._database.run(rows.adopt, self.share.machine, every=not self._rules.shared)
+        await self._database.run(rows.adopt, self.share.machine, every=not self._shared)
 
     async def begin(
         self,
         line: LineName,
         call_id: CallId,
-        keys: Mapping[str, str | None],
-        form: str = WAV,
+        request: RecordingRequest = ALL_TRACKS,
         parties: Parties | None = None,
-        *,
-        suffix: str = WAV,
     ) -> list[Recording]:
         """Insert recordings that are starting, and create their folders.
 
-        `keys` has by kind of recording the key that a caller chose, or None; `form` is the requested
-        format, of `files.CONTENT_TYPES`, and `suffix` the one they are recorded in. While the database is unreachable, the rows wait on the local
-        disk, and the names of the files have a random part.
+        While the database is unreachable, the rows wait on the local disk, and the names of the files have a random
+        part.
         """
         now, used = datetime.now(UTC), await self._used_keys(call_id)
         recordings = [
@@ -100,69 +89,58 @@ class Archive:
                 call_id=call_id,
                 line=line,
                 kind=kind,
-                key=key or self._key(now, call_id, kind, used, suffix),
+                key=request.key or self._key(now, call_id, kind, used, request.file_format),
                 status="recording",
                 started_at=iso8601(now),
                 ended_at=None,
                 seconds=0.0,
                 size_bytes=0,
-                expires_at=iso8601(now + timedelta(days=self._rules.kept_days)),
+                expires_at=iso8601(now + timedelta(days=self._settings.kept_days)),
                 machine=self.share.machine,
-                live=int(self._rules.live and key is None),
-                format=form,
+                live=int(self._settings.s3.live and request.key is None),
+                format=request.copy_format,
             )
-            for kind, key in keys.items()
+            for kind in request.kinds
         ]
         for recording in recordings:
             self.path(recording).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         who = parties or Parties()
         begin = Begin(recordings, who.from_, who.to)
-        if used is None:
-            await self._append(BEGIN, begin)
-            return recordings
-        try:
-            await self._database.run(rows.insert, begin)
-        except DatabaseLost:
-            await self._append(BEGIN, begin)
+        if used is not None:
+            with suppress(DatabaseLost):
+                await self._database.run(rows.insert, begin)
+                return recordings
+        await self._append(BEGIN, begin)
         return recordings
 
     async def finish(
-        self, recording: Recording, *, seconds: float, size_bytes: int, failed: bool
+        self, recording: Recording, written: Written, *, failed: bool = False
     ) -> Recording | None:
         """Record that a recording of this process has ended, and return it as it is now.
 
         None if its end was known: another machine has assembled it from its parts, or it was deleted. While the
         database is unreachable, the end waits on the local disk.
         """
-        ended = self._end(recording, seconds=seconds, size_bytes=size_bytes, failed=failed)
+        ended = self._end(recording, written, failed=failed)
         if self._database.reachable:
             with suppress(DatabaseFailed):
                 return await self._finish(ended)
         await self._append(END, ended)
-        return replace(
-            recording,
-            status=ended.status,
-            ended_at=ended.ended_at,
-            seconds=seconds,
-            size_bytes=size_bytes,
-        )
+        return ended.of(recording)
 
-    async def take_over(
-        self, recording: Recording, *, seconds: float, size_bytes: int, failed: bool
-    ) -> Recording | None:
+    async def take_over(self, recording: Recording, written: Written) -> Recording | None:
         """Finish a recording whose process is no more, its file being here; None if another did."""
-        ended = self._end(recording, seconds=seconds, size_bytes=size_bytes, failed=failed)
+        ended = self._end(recording, written, failed=not written.size_bytes)
         ended.of_machine = recording.machine
         return await self._finish(ended)
 
-    def _end(self, recording: Recording, *, seconds: float, size_bytes: int, failed: bool) -> End:
+    def _end(self, recording: Recording, written: Written, *, failed: bool) -> End:
         return End(
-            recording.recording_id,
-            "failed" if failed else "completed",
-            iso8601(datetime.now(UTC)),
-            seconds,
-            size_bytes,
-            self.share.machine,
+            recording_id=recording.recording_id,
+            status="failed" if failed else "completed",
+            ended_at=iso8601(datetime.now(UTC)),
+            machine=self.share.machine,
+            **asdict(written),
         )
 
     async def _finish(self, ended: End) -> Recording | None:
@@ -194,31 +172,24 @@ class Archive:
         Raises:
             DatabaseFailed: the local disk does not take it either.
         """
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        written, failures = asyncio.Event(), list[str]()
 
-        def settle(error: DatabaseFailed | None = None) -> None:
-            if done.done():
-                return
-            if error is None:
-                done.set_result(None)
-            else:
-                done.set_exception(error)
+        def fail() -> None:
+            failures.append("neither the database nor its spool in data.dir accepts writes")
+            written.set()
 
-        self._database.append(
-            kind,
-            msgspec.json.encode(what),
-            then=settle,
-            failed=lambda: settle(DatabaseFailed("neither the database nor the disk takes more")),
-        )
-        await done
+        self._database.append(kind, msgspec.json.encode(what), then=written.set, failed=fail)
+        await written.wait()
+        if failures:
+            raise DatabaseFailed(failures[0])
 
-    async def request_format(self, recording_id: str, form: str) -> None:
+    async def request_format(self, recording_id: str, file_format: str) -> None:
         """Request a format of a recording that has not ended yet."""
-        await self._database.run(rows.request_formats, [(recording_id, form)])
+        await self._database.run(rows.request_formats, [(recording_id, file_format)])
 
     async def of_call(self, line: LineName, call_id: CallId) -> list[Recording]:
         """Return a call's recordings."""
-        return await self._select("line = ? AND call_id = ?", line, call_id)
+        return await self._database.read(rows.of_call, line, call_id)
 
     async def find(self, recording_id: str, line: LineName | None = None) -> Recording:
         """Return a recording, of this line if one is given.
@@ -226,16 +197,14 @@ class Archive:
         Raises:
             NotFound: There is none with this id.
         """
-        found = await self._select("recording_id = ?", recording_id)
-        if not found or line not in (None, found[0].line):
+        found = await self._database.read(rows.find, recording_id)
+        if found is None or line not in (None, found.line):
             raise NotFound("recording not found")
-        return found[0]
+        return found
 
     async def being_recorded(self, line: LineName, call_ids: Iterable[CallId]) -> set[CallId]:
         """Return which of these calls are being recorded now, on any node."""
-        wanted = list(call_ids)
-        where = f"line = ? AND status = 'recording' AND call_id IN {marks(wanted)}"
-        found = await self._select(where, line, *wanted)
+        found = await self._database.read(rows.being_recorded, line, list(call_ids))
         return {recording.call_id for recording in found}
 
     async def delete(self, recording: Recording) -> None:
@@ -244,38 +213,16 @@ class Archive:
         Stored objects are queued for deletion, and so are files on other machines: those that do not
         answer now delete them when they return.
         """
-
-        def delete_rows(db: Connection) -> list[tuple[str, str]]:
-            row = (recording.recording_id,)
-            db.execute("DELETE FROM recordings WHERE recording_id = ?", row)
-            db.execute("DELETE FROM recording_formats WHERE recording_id = ?", row)
-            db.execute(
-                "DELETE FROM recorded_calls WHERE call_id = ?1 "
-                "AND NOT EXISTS (SELECT 1 FROM recordings WHERE call_id = ?1)",
-                (recording.call_id,),
-            )
-            if recording.live:
-                files.queue_deletions(db, [files.parts_of(recording.recording_id)])
-            places = files.remove(db, recording.recording_id, stored=self._rules.stored)
-            places += [(recording.machine, key) for key in (recording.key, *recording.mixed_from)]
-            elsewhere = [place for place in places if not self.is_here(place[0])]
-            files.queue_unlinks(db, elsewhere)
-            return places
-
-        places = set(await self._database.run(delete_rows))
+        stored = bool(self._settings.s3.bucket)
+        places = await self._database.run(rows.delete, recording, self.share.machine, stored=stored)
         for machine, key in places:
             if self.is_here(machine):
                 (self.folder / key).unlink(missing_ok=True)
         await self.elsewhere.unlink({one for one, _ in places if not self.is_here(one)})
 
-    async def available(self) -> None:
-        """Wait while the database is unreachable, which is logged there."""
-        await self._database.available()
-
-    @property
-    def live(self) -> bool:
-        """Whether parts of recordings are uploaded while they go on."""
-        return self._rules.live
+    async def available(self, pause: float = 0.0) -> None:
+        """Wait while the database is unreachable, which is logged there, and `pause` seconds more."""
+        await self._database.available(pause)
 
     def is_here(self, machine: str) -> bool:
         """Return whether a row's machine is this one; rows of earlier versions name none."""
@@ -299,9 +246,8 @@ class Archive:
         """
         if not self.share.first:
             return 0
-        machines = sorted(self.share.machines())
-        where = f"expires_at < ? AND (status != 'recording' OR machine NOT IN {marks(machines)})"
-        expired = await self._select(where, iso8601(datetime.now(UTC)), *machines)
+        now, machines = iso8601(datetime.now(UTC)), self.share.machines()
+        expired = await self._database.read(rows.expired, now, machines)
         for recording in expired:
             await self.delete(recording)
         return len(expired)
@@ -311,28 +257,18 @@ class Archive:
 
         A file has what was written up to a second before.
         """
-        where = (
-            "status = 'recording' AND machine = :machine AND "
-            "instr(:others, substr(call_id, 1, 2)) = 0 AND "
-            f"(started_at <= :opened OR substr(call_id, 1, 2) <> :own) AND {not_live('recordings')}"
-        )
-        values = {"opened": self._opened, **self.share.of_machine()}
         finished = []
-        for recording in await self._database.read(rows.select, where, values):
-            found = await asyncio.to_thread(repair, self.folder, recording)
-            size, seconds = found.size_bytes, found.seconds
-            ended = await self.take_over(
-                recording, seconds=seconds, size_bytes=size, failed=size == 0
-            )
+        share = self.share.of_machine()
+        for recording in await self._database.read(rows.interrupted, self._opened, share):
+            written = await asyncio.to_thread(repair, self.folder, recording)
+            ended = await self.take_over(recording, written)
             if ended is not None:
                 finished.append(ended)
         return finished
 
     async def recorded_elsewhere(self) -> list[Recording]:
         """Return the recordings with parts whose machine is gone."""
-        machines = sorted(self.share.machines())
-        where = f"status = 'recording' AND live = 1 AND machine NOT IN {marks(machines)}"
-        return await self._select(where, *machines)
+        return await self._database.read(rows.recorded_elsewhere, self.share.machines())
 
     async def unlink_unless_ours(self, recording: Recording) -> None:
         """Delete the file of a recording here that another process has finished, if it is not this machine's."""
@@ -345,32 +281,32 @@ class Archive:
         """Return the files of a recording that has just ended, copies to be made included."""
         if not recording.size_bytes:
             return []
-        place = FileLocation.LOCAL if recording.is_ours else FileLocation.KEPT
-        owner = (now, recording.call_id[:2], recording.machine)
-        identity = recording.recording_id
-        size, own = recording.size_bytes, recording.file_format
-        if recording.mixed_from:
-            size, place = 0, FileLocation.WANTED
-        found = [File(identity, own, recording.key, size, place, *owner)]
-        if recording.is_ours and recording.seconds:
-            copies = {OGG} if recording.kind in self._rules.ogg else set()
-            for form in sorted((copies | {recording.format}) - {WAV, own}):
-                key = recording.key_as(form)
-                found.append(File(identity, form, key, 0, FileLocation.WANTED, *owner))
-        return found
+        own = File(
+            recording_id=recording.recording_id,
+            format=recording.file_format,
+            key=recording.key,
+            size_bytes=recording.size_bytes,
+            place=FileLocation.LOCAL if recording.is_ours else FileLocation.KEPT,
+            since=now,
+            node=recording.call_id[:2],
+            machine=recording.machine,
+        )
+        wanted = replace(own, size_bytes=0, place=FileLocation.WANTED)
+        copies = {recording.format} | ({OGG} if recording.kind in self._settings.ogg else set())
+        forms = copies - {WAV, own.format} if recording.is_ours and recording.seconds else ()
+        return [
+            wanted if recording.mixed_from else own,
+            *(replace(wanted, format=one, key=recording.key_as(one)) for one in sorted(forms)),
+        ]
 
     def _key(
-        self, now: datetime, call_id: str, kind: str, used: set[str] | None, suffix: str
+        self, now: datetime, call_id: str, kind: str, used: set[str] | None, file_format: str
     ) -> str:
-        name = f"{call_id}" if kind == "inbound" else f"{call_id}.{kind}"
-        stem = f"{PREFIX}{now:%Y/%m/%d}/{name}"
-        keys = {f"{stem}.{form}" for form in (WAV, OGG)}
+        stem = key_stem(now, call_id, kind)
+        keys = {f"{stem}.{file_format}" for file_format in RECORDED}
         if used is None or keys & used or any((self.folder / key).exists() for key in keys):
             stem += f".{secrets.token_hex(4)}"
-        return f"{stem}.{suffix}"
-
-    async def _select(self, where: str, *values: str) -> list[Recording]:
-        return await self._database.read(rows.select, where, values)
+        return f"{stem}.{file_format}"
 
 
 def key_of(folder: Path, path: Path) -> str:
@@ -381,9 +317,7 @@ def key_of(folder: Path, path: Path) -> str:
 
 async def owner_of(database: Database, folder: Path, path: Path) -> LineName | None:
     """Return the line of a recording with a resolved path; None for any other file."""
-    query, key = "SELECT line FROM recordings WHERE key = ?", key_of(folder, path)
-    row = await database.read(lambda db: db.execute(query, (key,)).fetchone())
-    return LineName(row[0]) if row else None
+    return await database.read(rows.line_of, key_of(folder, path))
 
 
 def _insert_all(db: Connection, payloads: list[bytes]) -> None:

@@ -3,15 +3,16 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
+from bridge.audio.file.formats import WAV
+from bridge.audio.file.wav import BYTES_PER_SECOND, HEADER_BYTES
+from bridge.call.recording import Recording
 from bridge.errors import NotFound
 from bridge.media.machine_files import node_path
 from bridge.media.recording.archive import Archive
-from bridge.media.recording.files import OGG, WAV, WAV_HEADER, File, FileLocation
-from bridge.media.recording.repair import BYTES_PER_SECOND
-from bridge.media.recording.rows import Recording
 from bridge.media.recording.uploader import RecordingUploader
+from bridge.stores.recording_files import File, FileLocation
 
 BLOCK_BYTES: Final = BYTES_PER_SECOND
 """A second at a time, so that whoever processes it does not hold up calls."""
@@ -28,9 +29,8 @@ async def read_audio(
         StoreFailed: the store that has it failed.
         OSError: the disk failed.
     """
-    files = await archive.files.of(recording.recording_id)
-    file = next((one for one in files if one.format == WAV), None)
-    if file is None and recording.file_format == OGG:
+    file = await archive.files.find(recording.recording_id, WAV)
+    if file is None and recording.file_format != WAV:
         async with uploader.copies.temporary_wav(recording) as converted:
             async for block in _read_local(converted):
                 yield block
@@ -51,11 +51,11 @@ def _read_remote(archive: Archive, uploader: RecordingUploader, file: File) -> A
     if archive.is_here(file.machine) and file.place == FileLocation.KEPT:
         raise NotFound("the recording's file no longer exists")
     if archive.is_here(file.machine) or file.place == FileLocation.STORE:
-        return uploader.store.read(file.key, WAV_HEADER, file.size_bytes)
+        return uploader.store.read(file.key, HEADER_BYTES, file.size_bytes)
     return archive.elsewhere.read(
         file.machine,
         node_path(file.recording_id, file.format),
-        headers={"Range": f"bytes={WAV_HEADER}-"},
+        headers={"Range": f"bytes={HEADER_BYTES}-"},
     )
 
 
@@ -72,15 +72,10 @@ async def _in_blocks(pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None
 
 
 async def _read_local(path: Path) -> AsyncGenerator[bytes, None]:
-    file = await asyncio.to_thread(_open, path)
+    file = await asyncio.to_thread(path.open, "rb")
     try:
+        file.seek(HEADER_BYTES)
         while block := await asyncio.to_thread(file.read, BLOCK_BYTES):
             yield block
     finally:
         file.close()
-
-
-def _open(path: Path) -> BinaryIO:
-    file = path.open("rb")
-    file.seek(WAV_HEADER)
-    return file

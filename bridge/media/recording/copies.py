@@ -5,31 +5,33 @@ of a recording of packets is made when it is first requested, and kept like any 
 """
 
 import asyncio
+import contextlib
+import fcntl
+import os
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from bridge.audio.file.formats import WAV
 from bridge.audio.frame import SAMPLE_RATE
+from bridge.call.recording import CONVERTING, Recording
 from bridge.errors import NotFound
 from bridge.http.object_store import Bucket
 from bridge.media.decoding.sandboxed import encode_copy
-from bridge.media.file_lock import locked
 from bridge.media.machine_files import node_path
 from bridge.media.recording.archive import Archive
-from bridge.media.recording.files import PREFIX, WAV, File, FileLocation
-from bridge.media.recording.rows import Recording
+from bridge.stores.recording_files import File, FileLocation
 from bridge.tasks import Tasks
 
-FOLDER: Final = f"{PREFIX}converting"
-"""For files that are needed only while another is made of them."""
 LEFT_SECONDS: Final = 86_400.0
-"""After which a file there was left by a killed process."""
+"""After which a file in `CONVERTING` was left by a killed process."""
 AT_ONCE: Final = 2
 """Child processes for requests."""
+POLL_SECONDS: Final = 0.05
+"""Between two attempts to lock what another process of this machine has locked."""
 
 
 class RecordingCopies:
@@ -40,17 +42,16 @@ class RecordingCopies:
         archive: Archive,
         *,
         store: Callable[[], Bucket],
-        settle: Callable[[File, FileLocation, int], Awaitable[bool]],
+        record_location: Callable[[File, FileLocation, int], Awaitable[bool]],
         count: Callable[[str], None],
     ) -> None:
-        """Make it.
+        """`store` returns object storage, or raises `StoreFailed`; `count` is called with each copy's outcome.
 
-        `store` returns object storage, or raises StoreFailed; `settle` records where a file is, and returns False
-        if its recording has been deleted; `count` is told of each copy's outcome.
+        `record_location` records where a file is, and returns False if its recording has been deleted.
         """
         self._archive = archive
         self._store = store
-        self._settle = settle
+        self._record_location = record_location
         self._count = count
         self._requests = asyncio.Semaphore(AT_ONCE)
         self._tasks = Tasks()
@@ -62,7 +63,8 @@ class RecordingCopies:
     async def make(self, file: File) -> None:
         """Make a copy or mix that is wanted, unless that has been done meanwhile."""
         async with self._alone(file.recording_id, file.format):
-            if file.format not in await self._archive.files.wanted(file.recording_id):
+            wanted = FileLocation.WANTED
+            if not await self._archive.files.is_at(wanted, file.recording_id, file.format):
                 return
             try:
                 recording = await self._archive.find(file.recording_id)
@@ -72,25 +74,27 @@ class RecordingCopies:
             self._count("made" if size else "failed")
             place = FileLocation.LOCAL if size else FileLocation.LOST
             target = self._archive.folder / file.key
-            if not await self._settle(file, place, size):
+            if not await self._record_location(file, place, size):
                 target.unlink(missing_ok=True)  # deleted meanwhile
             if size and recording is not None and file.key == recording.key:
                 for key in recording.mixed_from:
                     (self._archive.folder / key).unlink(missing_ok=True)
 
-    async def on_demand(self, recording: Recording, form: str) -> File | None:
-        """Return a file that is made now; None if there is nothing to make it of.
+    async def on_demand(self, recording: Recording, file_format: str) -> File | None:
+        """Return a recording's file of a format, made now if need be; None if there is nothing to make it of.
 
         The work goes on if the request is cancelled, so that a later one finds it done.
         """
-        if recording.status == "recording" or form not in (WAV, recording.file_format):
+        if found := await self._archive.files.find(recording.recording_id, file_format):
+            return found
+        if recording.status == "recording" or file_format not in (WAV, recording.file_format):
             return None
         made: asyncio.Future[File | None] = asyncio.get_running_loop().create_future()
 
         async def work() -> None:
             try:
                 async with self._requests:
-                    found = await self._on_demand(recording, form)
+                    found = await self._on_demand(recording, file_format)
             except BaseException as error:
                 if not made.done():
                     made.set_exception(error)
@@ -101,10 +105,10 @@ class RecordingCopies:
                 if not made.done():
                     made.set_result(found)
 
-        self._tasks.spawn(work(), name=f"{form} of {recording.recording_id}")
+        self._tasks.spawn(work(), name=f"{file_format} of {recording.recording_id}")
         return await asyncio.shield(made)
 
-    @asynccontextmanager
+    @contextlib.asynccontextmanager
     async def temporary_wav(self, recording: Recording) -> AsyncIterator[Path]:
         """Convert a recording of packets for one reader.
 
@@ -124,26 +128,31 @@ class RecordingCopies:
 
     def sweep(self) -> None:
         """Delete what killed processes have left behind."""
-        folder = self._archive.folder / FOLDER
+        folder = self._archive.folder / CONVERTING
         for path in folder.glob("*") if folder.is_dir() else ():
             if path.stat().st_mtime < datetime.now(UTC).timestamp() - LEFT_SECONDS:
                 path.unlink(missing_ok=True)
 
-    async def _on_demand(self, recording: Recording, form: str) -> File | None:
-        waiting = await self._archive.files.waiting(recording.recording_id)
-        for file in waiting:
-            if file.key == recording.key and self._archive.is_here(file.machine):
-                await self.make(file)
-        async with self._alone(recording.recording_id, form):
+    async def _on_demand(self, recording: Recording, file_format: str) -> File | None:
+        waiting = await self._make_own(recording)
+        async with self._alone(recording.recording_id, file_format):
             files = await self._archive.files.of(recording.recording_id)
-            if found := next((file for file in files if file.format == form), None):
-                return found
+            if found := next((file for file in files if file.format == file_format), None):
+                return found  # made meanwhile
             own = next((file for file in (*files, *waiting) if file.key == recording.key), None)
             if own is None:
                 return None
             if own.place != FileLocation.STORE and not self._archive.is_here(own.machine):
-                return replace(own, format=form)  # that machine makes it
-            return await self._make_wav(recording, own) if form == WAV else None
+                return replace(own, format=file_format)  # that machine makes it
+            return await self._make_wav(recording, own) if file_format == WAV else None
+
+    async def _make_own(self, recording: Recording) -> list[File]:
+        """Make a recording's file, if that is a mix that waits here; return the files that waited."""
+        waiting = await self._archive.files.waiting(recording.recording_id)
+        for file in waiting:
+            if file.key == recording.key and self._archive.is_here(file.machine):
+                await self.make(file)
+        return waiting
 
     async def _make_wav(self, recording: Recording, own: File) -> File | None:
         key, machine = recording.key_as(WAV), self._archive.share.machine
@@ -167,18 +176,15 @@ class RecordingCopies:
             samples = 0 if recording.file_format == WAV else _samples(recording)
             return await encode_copy(source, target, samples=samples)
 
-    @asynccontextmanager
+    @contextlib.asynccontextmanager
     async def _own(self, recording: Recording) -> AsyncIterator[Path]:
         """Yield a recording's file on this machine, fetched if it is elsewhere."""
-        for waiting in await self._archive.files.waiting(recording.recording_id):
-            if waiting.key == recording.key and self._archive.is_here(waiting.machine):
-                await self.make(waiting)
+        await self._make_own(recording)
         path = self._archive.path(recording)
         if path.is_file():
             yield path
             return
-        files = await self._archive.files.of(recording.recording_id)
-        own = next((file for file in files if file.key == recording.key), None)
+        own = await self._archive.files.find(recording.recording_id, recording.file_format)
         if own is None:
             raise NotFound("the recording's file no longer exists")
         fetched = self._temporary(recording, recording.file_format)
@@ -200,17 +206,48 @@ class RecordingCopies:
             async for piece in pieces:
                 await asyncio.to_thread(file.write, piece)
 
-    def _alone(self, recording_id: str, form: str) -> AbstractAsyncContextManager[None]:
+    def _alone(
+        self, recording_id: str, file_format: str
+    ) -> contextlib.AbstractAsyncContextManager[None]:
         """Keep the other tasks and nodes of this machine from making the same file."""
-        return locked(self._folder() / f"{recording_id}.{form}.lock")
+        return locked(self._folder() / f"{recording_id}.{file_format}.lock")
 
-    def _temporary(self, recording: Recording, form: str) -> Path:
-        return self._folder() / f"{recording.recording_id}.{secrets.token_hex(4)}.{form}"
+    def _temporary(self, recording: Recording, file_format: str) -> Path:
+        return self._folder() / f"{recording.recording_id}.{secrets.token_hex(4)}.{file_format}"
 
     def _folder(self) -> Path:
-        folder = self._archive.folder / FOLDER
+        folder = self._archive.folder / CONVERTING
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         return folder
+
+
+@contextlib.asynccontextmanager
+async def locked(path: Path) -> AsyncIterator[None]:
+    """Hold a lock that nobody else on this machine holds; waits for it, and ends with the process.
+
+    The file exists as long as somebody holds or waits for the lock; its folder must exist.
+    """
+    while (descriptor := _acquire(path)) is None:  # noqa: ASYNC110  (held by another process)
+        await asyncio.sleep(POLL_SECONDS)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)  # noqa: ASYNC240  (takes no time)
+        os.close(descriptor)
+
+
+def _acquire(path: Path) -> int | None:
+    """Return the descriptor of the locked file; None while another one has it."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Whoever held it may have deleted it since it was opened: a lock on that file locks nothing.
+        if os.path.samestat(os.fstat(descriptor), path.stat()):
+            return descriptor
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    os.close(descriptor)
+    return None
 
 
 def _samples(recording: Recording) -> int:

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from bridge.audio.file.wav import make_header
-from bridge.audio.frame import SAMPLE_RATE
+from bridge.audio.file.wav import BYTES_PER_SECOND, HEADER_BYTES, make_header
+from bridge.backoff import Backoff
+from bridge.call.recording import Written, parts_of
 from bridge.errors import StoreFailed
 from bridge.http.object_store import Bucket
-from bridge.media.recording.files import parts_of
 
-PART_BYTES: Final = 5 * 2 * SAMPLE_RATE
+PART_BYTES: Final = 5 * BYTES_PER_SECOND
 """Five seconds of a track; the parts but the last are equally long."""
 MAX_PART: Final = 2**32 // PART_BYTES
 """No WAV is longer, whatever numbers the store names."""
@@ -27,10 +27,8 @@ MAX_BEHIND: Final = 12
 """Parts of one track that may wait for a store that fails; older ones are skipped: a minute."""
 PUT_SECONDS: Final = 10.0
 LOOK_SECONDS: Final = 1.0
-MIN_PAUSE: Final = 1.0
-MAX_PAUSE: Final = 30.0
+BACKOFF: Final = Backoff(1.0, 30.0)
 """Seconds between attempts of each worker while the store fails."""
-_HEADER: Final = len(make_header(0))
 
 
 class Track(Protocol):
@@ -62,7 +60,7 @@ class LiveParts:
     """The parts of the recordings of one process."""
 
     def __init__(self, store: Bucket, *, count: Callable[[str], None]) -> None:
-        """Make it; `count` is told of each part's outcome (`metrics.recording.PARTS`)."""
+        """`count` is called with each part's outcome (`metrics.recording.PARTS`)."""
         self._store = store
         self._count = count
         self._followed: dict[str, _Followed] = {}
@@ -91,7 +89,7 @@ class LiveParts:
                 failures = 0
             else:
                 failures += 1
-                await asyncio.sleep(min(MIN_PAUSE * 2.0 ** min(failures - 1, 10), MAX_PAUSE))
+                await asyncio.sleep(BACKOFF.after(failures))
 
     def _next(self) -> _Followed | None:
         """Return the track that is furthest behind; what is too old of it is skipped."""
@@ -129,8 +127,8 @@ class LiveParts:
         return True
 
 
-async def assemble(store: Bucket, recording_id: str, path: Path) -> int:
-    """Make a WAV of a recording's parts; return the bytes of its audio, 0 for none and no file.
+async def assemble(store: Bucket, recording_id: str, path: Path) -> Written | None:
+    """Make a WAV of a recording's parts; None if there are none.
 
     Parts that were skipped are silence.
 
@@ -143,25 +141,25 @@ async def assemble(store: Bucket, recording_id: str, path: Path) -> int:
     names = [key.removeprefix(prefix) for key, size in await store.list(prefix) if size]
     numbers = sorted(int(name) for name in names if name.isdecimal() and int(name) <= MAX_PART)
     if not numbers:
-        return 0
+        return None
     fresh = path.with_suffix(".assembling")
     await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True, mode=0o700)
     end = 0
     try:
         for number in numbers:
             content = await store.get(f"{prefix}{number:05d}")
-            await asyncio.to_thread(_write, fresh, _HEADER + number * PART_BYTES, content)
+            await asyncio.to_thread(_write, fresh, HEADER_BYTES + number * PART_BYTES, content)
             end = number * PART_BYTES + len(content)
         await asyncio.to_thread(_write, fresh, 0, make_header(end))
         await asyncio.to_thread(os.replace, fresh, path)
     finally:
         fresh.unlink(missing_ok=True)
-    return end
+    return Written(HEADER_BYTES + end, end / BYTES_PER_SECOND) if end else None
 
 
 def _read(path: Path, number: int) -> bytes:
     with path.open("rb") as file:
-        return os.pread(file.fileno(), PART_BYTES, _HEADER + number * PART_BYTES)
+        return os.pread(file.fileno(), PART_BYTES, HEADER_BYTES + number * PART_BYTES)
 
 
 def _write(path: Path, offset: int, content: bytes) -> None:

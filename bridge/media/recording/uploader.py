@@ -7,20 +7,21 @@ upload is retried with exponential backoff; meanwhile the files stay on disk.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from weakref import WeakValueDictionary
 
+from bridge.backoff import Backoff
+from bridge.call.recording import Recording
 from bridge.errors import DatabaseLost, StoreFailed
 from bridge.http.object_store import Bucket
 from bridge.media.disk_space import DiskSpace
 from bridge.media.recording.archive import Archive
 from bridge.media.recording.copies import RecordingCopies
-from bridge.media.recording.files import CONTENT_TYPES, File, FileLocation
-from bridge.media.recording.rows import Recording
 from bridge.metrics.recording import RecordingMetrics
+from bridge.stores.recording_files import File, FileLocation
+from bridge.tasks import wait_set
 
 log = logging.getLogger(__name__)
 
@@ -33,12 +34,7 @@ class Intervals:
     metrics: float = 10.0
     poll: float = 60.0
     """For work left by other nodes."""
-    min_backoff: float = 1.0
-    max_backoff: float = 300.0
-
-    def backoff(self, failures: int) -> float:
-        """Return the delay after `failures` in a row."""
-        return min(self.min_backoff * 2.0 ** min(failures - 1, 30), self.max_backoff)
+    backoff: Backoff = Backoff(1.0, 300.0)
 
 
 class RecordingUploader:
@@ -66,7 +62,10 @@ class RecordingUploader:
         self._on_file = on_file
         self._intervals = intervals
         self.copies = RecordingCopies(
-            archive, store=lambda: self.store, settle=self._set_location, count=counters.copy
+            archive,
+            store=lambda: self.store,
+            record_location=self._set_location,
+            count=counters.copy,
         )
         """Copies and mixes."""
         self._uploads: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -96,7 +95,7 @@ class RecordingUploader:
                 await work()
             except DatabaseLost:
                 await self._archive.available()
-                await asyncio.sleep(self._intervals.min_backoff)
+                await asyncio.sleep(self._intervals.backoff.first)
             except Exception:  # must not end this work, nor the other
                 log.exception("recording.processing_failed")
                 await asyncio.sleep(self._intervals.poll)
@@ -134,10 +133,7 @@ class RecordingUploader:
         return False
 
     async def _upload_own(self, recording: Recording) -> bool:
-        if recording.mixed_from:
-            await self.copies.on_demand(recording, recording.file_format)
-        files = await self._files.of(recording.recording_id)
-        own = next((file for file in files if file.key == recording.key), None)
+        own = await self.copies.on_demand(recording, recording.file_format)
         if own is None or self._store is None or own.place != FileLocation.LOCAL:
             return own is not None
         return await self._put(self._store, own)
@@ -167,7 +163,7 @@ class RecordingUploader:
             self._copies_due.clear()
             while file := await self._files.next(FileLocation.WANTED):
                 await self.copies.make(file)
-            await _wait(self._copies_due, self._intervals.poll)
+            await wait_set(self._copies_due, self._intervals.poll)
 
     async def _upload(self, store: Bucket) -> None:
         failures = 0
@@ -180,9 +176,9 @@ class RecordingUploader:
                 self._counters.upload(error.reason)
                 log.warning("recording.store_failed", extra={"reason": error.reason})
                 failures += 1
-                await asyncio.sleep(self._intervals.backoff(failures))
+                await asyncio.sleep(self._intervals.backoff.after(failures))
             else:
-                await _wait(self._uploads_due, self._intervals.poll)
+                await wait_set(self._uploads_due, self._intervals.poll)
 
     async def _upload_next(self, store: Bucket) -> bool:
         """Upload one file; return False if there is none."""
@@ -199,11 +195,11 @@ class RecordingUploader:
         """
         lock = self._uploads.setdefault(file.key, asyncio.Lock())
         async with lock:
-            if not await self._files.is_local(file):
+            if not await self._files.is_at(FileLocation.LOCAL, file.recording_id, file.format):
                 return True
             path = self._archive.folder / file.key
             try:
-                await store.put(file.key, path, CONTENT_TYPES[file.format])
+                await store.put(file.key, path, file.content_type)
             except OSError:
                 log.error("recording.file_lost", extra={"recording": file.recording_id})
                 await self._set_location(file, FileLocation.LOST, 0)
@@ -212,7 +208,7 @@ class RecordingUploader:
                 await self._files.failed(file)
                 raise
             self._counters.upload("stored")
-            if not await self._files.wanted(file.recording_id):
+            if not await self._files.waiting(file.recording_id):
                 await self._set_location(file, FileLocation.STORE, file.size_bytes)
                 path.unlink(missing_ok=True)
         return True
@@ -251,9 +247,3 @@ def _age(since: str | None) -> float:
     if since is None:
         return 0.0
     return max(0.0, (datetime.now(UTC) - datetime.fromisoformat(since)).total_seconds())
-
-
-async def _wait(event: asyncio.Event, seconds: float) -> None:
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await event.wait()

@@ -5,10 +5,10 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, Protocol
+from typing import Final, TypeAlias
 
 from bridge.agent import answers
-from bridge.agent.answers import CallSituation
+from bridge.agent.answers import CallSituation, HeardQuality
 from bridge.agent.demonstration import GREETING, demonstration_providers
 from bridge.agent.http_providers import http_providers
 from bridge.agent.phrase_recognizer import PhraseRecognizer
@@ -18,8 +18,10 @@ from bridge.agent.sentences import clean
 from bridge.agent.voice_detector import VoiceDetectors, silero
 from bridge.audio.file.wav import make_header
 from bridge.call import events
-from bridge.call.model import CallId, Direction, LineName, Party
-from bridge.call.routing import Hears, LegRole
+from bridge.call.diagnosis.problems import Code
+from bridge.call.model import CallId, Direction, LegKind, LineName, Party
+from bridge.call.record.quality import LegQuality
+from bridge.call.routing import LegRole, Subscription
 from bridge.errors import BridgeError, InvalidState, Unsupported
 from bridge.http.client import Http
 from bridge.legs.agent import AgentLeg
@@ -39,6 +41,12 @@ MODES: Final = {
     InboundMode.AI: AgentMode.AI,
 }
 
+LEVEL_SECONDS: Final = 15
+"""In which the caller's loudest second is looked for: a question and the silence before it."""
+
+DISPROVED: Final = frozenset({Code.FAR_SILENT, Code.MICROPHONE_SILENT})
+"""What a caller who asks something cannot have; it stays open for some seconds after the silence before a question."""
+
 
 @dataclass(frozen=True, slots=True)
 class AgentProfile:
@@ -49,13 +57,8 @@ class AgentProfile:
     settings: Agent
 
 
-class ProfileOf(Protocol):
-    """Makes the profile of a line's agents."""
-
-    def __call__(
-        self, line: LineName, config: LineConfig, runner: CallRunner | None = None
-    ) -> AgentProfile:
-        """Return it for the agent of a call, or for speech without one."""
+ProfileOf: TypeAlias = Callable[[LineName, LineConfig, CallRunner | None], AgentProfile]
+"""Makes the profile of a line's agents: for the agent of a call, or for speech without one."""
 
 
 class Agents:
@@ -115,7 +118,7 @@ class Agents:
             counters=self._counters,
             hang_up=lambda: _hang_up(runner),
         )
-        runner.add_leg(leg, LegRole(Party.SERVICE, Hears.INBOUND))
+        runner.add_leg(leg, LegRole(Party.SERVICE, Subscription.INBOUND))
         return leg
 
     async def speak(self, line: LineName, text: str) -> bytes:
@@ -126,7 +129,7 @@ class Agents:
             ProviderFailed: it failed.
         """
         try:
-            tts = self._profile_of(line, self._lines.config(line)).providers.tts
+            tts = self._profile_of(line, self._lines.config(line), None).providers.tts
             pcm = b"".join([piece async for piece in tts.speak(text)])
             return make_header(len(pcm)) + pcm
         except ProviderFailed as error:
@@ -167,9 +170,7 @@ def agent_profiles(
     call, of which `situation_of` tells it.
     """
 
-    def profile_of(
-        line: LineName, config: LineConfig, runner: CallRunner | None = None
-    ) -> AgentProfile:
+    def profile_of(line: LineName, config: LineConfig, runner: CallRunner | None) -> AgentProfile:
         urls, settings = (config.stt_url, config.llm_url, config.tts_url), settings_of(line)
         providers = http_providers(http.of(line), urls, config.provider_token, settings)
         greeting = clean(config.greeting)
@@ -195,7 +196,42 @@ def _agents(runner: CallRunner) -> list[AgentLeg]:
 
 def _hang_up(runner: CallRunner) -> None:
     """End a call whose agent has finished, unless another near party is there."""
-    if runner.machine.near():
+    if runner.machine.legs.near():
         return
     with suppress(BridgeError):
         runner.dispatch(events.HangupRequested())
+
+
+def situation_of(manager: Manager, runner: CallRunner) -> CallSituation:
+    """Return what the demonstration's agent may tell about a call as it stands; its caller is its far party."""
+    record = runner.record()
+    diagnosis = manager.report_now(record).diagnosis
+    caller = next((leg for leg in runner.figures() if leg.party is Party.FAR), None)
+    timelines = {leg.last.leg_id: leg for leg in manager.quality.legs(record.facts.call_id)}
+    timeline = None if caller is None else timelines.get(caller.leg_id)
+    peer = "" if caller is None or caller.kind.traits.browser else record.facts.peer
+    transport = caller.statistics.transport if caller is not None else None
+    levels = timeline.timeline.recent("level", LEVEL_SECONDS) if timeline is not None else []
+    return CallSituation(
+        line=record.facts.line,
+        line_number=manager.admission.number_of(record.facts.line),
+        caller=peer,
+        seconds=record.seconds,
+        calls=sum(not call.facts.details.test for call in manager.calls()),
+        recorded=LegKind.RECORDER in runner.kinds(),
+        verdict=diagnosis.verdict,
+        problems=tuple(
+            one for one in diagnosis.problems if one.until is None and one.code not in DISPROVED
+        ),
+        codec=transport.codec if transport is not None else "",
+        level_dbov=max((one for one in levels if one is not None), default=None),
+        round_trip_seconds=None if caller is None else caller.statistics.round_trip_seconds,
+        from_caller=_heard(timeline, "mos", "loss"),
+        to_caller=_heard(timeline, "sent_mos", "sent_loss"),
+    )
+
+
+def _heard(timeline: LegQuality | None, mos: str, loss: str) -> HeardQuality:
+    if timeline is None:
+        return HeardQuality()
+    return HeardQuality(timeline.timeline.mean(mos), timeline.timeline.mean(loss))

@@ -1,16 +1,18 @@
-"""Announces a recording to everybody on a call, with a beep or a sound file played to its end."""
+"""Announces to everybody on a call that it is recorded, or that its node is being stopped."""
 
 import asyncio
+import logging
 from pathlib import Path
 from typing import Final
 
 from bridge.audio.file.wav import make_header
 from bridge.audio.tone import tone
 from bridge.call.model import CallId, State
-from bridge.call.routing import Heard
-from bridge.errors import CallEnded
+from bridge.call.routing import Audience
+from bridge.errors import BridgeError, CallEnded
 from bridge.media.sounds import Sound
 from bridge.node.calls.playback import Playbacks
+from bridge.node.manager import Manager
 from bridge.node.runner import CallRunner
 from bridge.wire.call_event import CallEvent, EventType
 
@@ -20,6 +22,8 @@ BEEP_SECONDS: Final = 0.2
 UP: Final = (EventType.CALL_ACTIVE, EventType.CALL_RESUMED, EventType.CALL_ENDED)
 """Once active, everybody hears what is played to all."""
 
+log = logging.getLogger(__name__)
+
 
 class Announcement:
     """One sound, played to all parties of a call before it is recorded."""
@@ -28,16 +32,11 @@ class Announcement:
         self._playbacks = playbacks
         self._path = path
         self._up: dict[CallId, asyncio.Event] = {}
-        self._playing: dict[str, asyncio.Future[bool]] = {}
 
     def on_event(self, event: CallEvent) -> None:
-        """Observe that a call is up, or that a playback is over: completed, stopped, or cut off."""
+        """Observe that a call is up."""
         if event.call and event.type in UP and (up := self._up.get(CallId(event.call.id))):
             up.set()
-        if event.type in (EventType.PLAYBACK_COMPLETED, EventType.LEG_LEFT):
-            over = self._playing.get(str(event.data.get("legID")))
-            if over is not None and not over.done():
-                over.set_result(event.data.get("status") == "completed")
 
     async def play(self, runner: CallRunner) -> bool:
         """Play it once the call is up; return whether it was played to its end.
@@ -54,16 +53,37 @@ class Announcement:
                 await up.wait()
             finally:
                 self._up.pop(call_id, None)
-        over: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        playback = await self._playbacks.play(runner, Sound(self._path), heard=Heard.ALL)
-        self._playing[playback] = over
-        try:
-            return await over
-        finally:
-            del self._playing[playback]
+        return await self._playbacks.play_out(runner, Sound(self._path), audience=Audience.ALL)
 
 
 def beep() -> bytes:
     """Return the beep as a WAV file."""
     pcm = tone(BEEP_HERTZ, BEEP_SECONDS)
     return make_header(len(pcm)) + pcm
+
+
+class DrainAnnouncement:
+    """An event for each call, and a sound that all its parties hear."""
+
+    def __init__(self, manager: Manager, playbacks: Playbacks, path: Path | None) -> None:
+        """`path` is that of the sound; None for none."""
+        self._manager = manager
+        self._playbacks = playbacks
+        self._path = path
+
+    async def announce(self) -> None:
+        """Publish the events, and play the sound to its end; it is not heard in calls that do not let it in."""
+        calls = list(self._manager.calls())
+        for call in calls:
+            call.publish(EventType.CALL_DRAINING)
+        if self._path is not None:
+            await asyncio.gather(*(self._play(call, self._path) for call in calls))
+
+    async def _play(self, call: CallRunner, path: Path) -> None:
+        try:
+            await self._playbacks.play_out(call, Sound(path), audience=Audience.ALL)
+        except BridgeError as error:
+            log.warning(
+                "call.drain_announcement_failed",
+                extra={"call": call.facts.call_id, "error": type(error).__name__},
+            )

@@ -22,18 +22,13 @@ class Browsers:
     def __init__(
         self, manager: Manager, make: Callable[[LegId], WebRtcLeg], *, ports: Quota
     ) -> None:
-        """Make it; `make` makes a leg, and `ports` are each line's quota of the media ports."""
+        """`make` makes a leg, and `ports` are each line's quota of the media ports."""
         self._manager = manager
         self._make = make
         self._ports = ports
         self._opening: list[LineName] = []
 
-    async def offer(
-        self,
-        runner: CallRunner,
-        sdp: str,
-        role: LegRole,
-    ) -> tuple[LegId, str]:
+    async def offer(self, runner: CallRunner, sdp: str, role: LegRole) -> tuple[LegId, str]:
         """Answer a browser's offer with a new leg.
 
         Raises:
@@ -62,7 +57,7 @@ class Browsers:
         check_owner(runner, LegId(leg_id), owner)
         if leg is None:
             now = asyncio.get_running_loop().time()
-            gone = runner.machine.departed.find(LegId(leg_id), now)
+            gone = runner.machine.legs.departed.find(LegId(leg_id), now)
             if gone is None:
                 raise _unknown_leg()
             role = LegRole(gone.role.party, owner=gone.role.owner)
@@ -136,11 +131,13 @@ def check_owner(runner: CallRunner, leg_id: LegId, owner: LegOwner | None) -> No
         Forbidden: the leg has another owner.
     """
     machine = runner.machine
-    leg = machine.legs.get(leg_id) or machine.departed.find(
+    leg = machine.legs.records.get(leg_id) or machine.legs.departed.find(
         leg_id, asyncio.get_running_loop().time()
     )
     if owner is not None and leg is not None and leg.role.owner != owner:
-        raise Forbidden("another party, another identity or a key made this leg")
+        raise Forbidden(
+            "this ticket does not own the leg: send the ticket of the party and identity that created it, or the line's key"
+        )
 
 
 def _unknown_leg() -> LegNotFound:

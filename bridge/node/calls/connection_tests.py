@@ -16,7 +16,7 @@ class ConnectionTests:
     """The test calls of a node."""
 
     def __init__(self, manager: Manager, *, per_line: int) -> None:
-        """Make it; `per_line` is `limits.tests_per_line`."""
+        """`per_line` is `limits.tests_per_line`."""
         self._manager = manager
         self._per_line = per_line
 
@@ -24,18 +24,14 @@ class ConnectionTests:
         """Begin a call to the echo inside the bridge, whatever the line's provider is.
 
         Raises:
-            EngineOff: the line makes no calls now.
+            LineDisabled: the line makes no calls now.
             TooManyTests: the line has its maximum of test calls.
             LimitExceeded: no more calls are taken.
         """
-        calls = self._manager.calls()
-        if sum(_tests(runner, line) for runner in calls) >= self._per_line:
+        calls = (runner.facts for runner in self._manager.calls())
+        if sum(call.line == line and call.details.test for call in calls) >= self._per_line:
             raise TooManyTests(
                 f"the line has {self._per_line} test calls already (limits.tests_per_line)"
             )
         details = CallDetails(talk_seconds=TEST_SECONDS, test=True)
         return await self._manager.dial(line, ECHO, details)
-
-
-def _tests(runner: CallRunner, line: LineName) -> bool:
-    return runner.facts.line == line and runner.facts.details.test

@@ -14,6 +14,7 @@ from bridge.call.model import CallId, Party
 from bridge.errors import BridgeError, InvalidState
 from bridge.media.sounds import Sound
 from bridge.node.calls.playback import Playbacks
+from bridge.node.deadline import Deadline
 from bridge.node.runner import CallRunner
 from bridge.tasks import Tasks
 from bridge.wire.call_event import CallEvent, EventType
@@ -27,8 +28,8 @@ class _Running:
     collection: DigitCollection
     prompt: Sound | None
     callback_url: str
+    deadline: Deadline
     playback: str | None = None
-    timer: asyncio.TimerHandle | None = None
 
     @property
     def call_id(self) -> CallId:
@@ -69,7 +70,8 @@ class Digits:
             if prompt is not None:
                 prompt.release()
             raise
-        running = _Running(runner, DigitCollection(wanted), prompt, callback_url)
+        deadline = Deadline(lambda: self._time_passed(running))
+        running = _Running(runner, DigitCollection(wanted), prompt, callback_url, deadline)
         self._running[running.call_id] = running
         try:
             await self._begin(running)
@@ -90,7 +92,7 @@ class Digits:
             if data.get("playbackId") == running.playback:
                 running.playback = None
                 running.collection.prompt_ended(now)
-                self._arm(running)
+                running.deadline.set(running.collection.deadline)
         elif event.type == EventType.DIGIT_RECEIVED and data.get("party") == Party.FAR:
             self._take(running, running.collection.pressed(str(data.get("digit")), now))
 
@@ -106,17 +108,17 @@ class Digits:
             again = Sound(running.prompt.path)
             running.playback = await self._playbacks.play(running.runner, again)
         running.collection.begin(self._loop.time(), prompting=running.playback is not None)
-        self._arm(running)
+        running.deadline.set(running.collection.deadline)
 
     def _take(self, running: _Running, step: Step) -> None:
         if self._running.get(running.call_id) is not running:
             return
         match step:
             case Step.WAIT:
-                self._arm(running)
+                running.deadline.set(running.collection.deadline)
             case Step.STOP_PROMPT:
                 self._stop_prompt(running)
-                self._arm(running)
+                running.deadline.set(running.collection.deadline)
             case Step.RETRY:
                 self._stop_prompt(running)
                 self._tasks.spawn(self._again(running), name=f"prompt {running.call_id}")
@@ -145,20 +147,10 @@ class Digits:
     def _release(self, running: _Running) -> None:
         if self._running.get(running.call_id) is running:
             del self._running[running.call_id]
-        if running.timer is not None:
-            running.timer.cancel()
+        running.deadline.set(None)
         prompt, running.prompt = running.prompt, None
         if prompt is not None:
             prompt.release()
-
-    def _arm(self, running: _Running) -> None:
-        if running.timer is not None:
-            running.timer.cancel()
-            running.timer = None
-        if running.collection.deadline is not None:
-            running.timer = self._loop.call_at(
-                running.collection.deadline, self._time_passed, running
-            )
 
     def _time_passed(self, running: _Running) -> None:
         self._take(running, running.collection.time_passed(self._loop.time()))

@@ -6,7 +6,7 @@ from typing import Final
 
 from bridge.call import events
 from bridge.call.model import LegId, LineName, State
-from bridge.call.routing import Heard
+from bridge.call.routing import Audience
 from bridge.errors import BridgeError, InvalidState
 from bridge.legs.playback import MAX_REPEATS, PlaybackOptions
 from bridge.media.sounds import Sound
@@ -20,7 +20,7 @@ class Holds:
     """The holds of this node's calls; all held parties of a call hear the same music."""
 
     def __init__(self, playbacks: Playbacks, music_of: Callable[[LineName], Path | None]) -> None:
-        """Make it; `music_of` returns a line's own music."""
+        """`music_of` returns a line's own music."""
         self._playbacks = playbacks
         self._music_of = music_of
 
@@ -51,7 +51,7 @@ class Holds:
             runner.dispatch(wanted)
             return
         options = PlaybackOptions(repeats=MAX_REPEATS)
-        played = await self._playbacks.play(runner, music, options, heard=Heard.HELD)
+        played = await self._playbacks.play(runner, music, options, audience=Audience.HELD)
         try:
             runner.dispatch(wanted)
         except BridgeError:
@@ -67,13 +67,15 @@ class Holds:
         """
         runner.dispatch(events.HoldRequested(held=False, leg_id=leg_id))
         machine = runner.machine
-        if machine.state is not State.HELD and not any(leg.held for leg in machine.legs.values()):
+        if machine.state is not State.HELD and not any(
+            leg.held for leg in machine.legs.records.values()
+        ):
             _end(runner, _music(runner))
 
 
 def _music(runner: CallRunner) -> list[LegId]:
-    legs = runner.machine.legs.values()
-    return [leg.leg_id for leg in legs if leg.role.heard is Heard.HELD]
+    legs = runner.machine.legs.records.values()
+    return [leg.leg_id for leg in legs if leg.role.audience is Audience.HELD]
 
 
 def _end(runner: CallRunner, music: list[LegId]) -> None:

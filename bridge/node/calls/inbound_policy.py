@@ -14,7 +14,7 @@ from typing import Final
 
 from bridge.call import events
 from bridge.call.model import CallId, Direction, EndReason, LineName
-from bridge.errors import BridgeError, DatabaseLost, EngineOff
+from bridge.errors import BridgeError, DatabaseLost, LineDisabled
 from bridge.node.line_book import KnownLine, LineBook
 from bridge.node.lines import InboundAction, Lines
 from bridge.node.manager import Manager
@@ -66,7 +66,7 @@ class Decisions:
     def __init__(
         self, manager: Manager, rules: Mapping[LineName, DecisionRule], actions: Actions
     ) -> None:
-        """Make it; the default rule applies to lines that have none in `rules`."""
+        """The default rule applies to lines that have none in `rules`."""
         self._manager = manager
         self._actions = actions
         self._rules = rules
@@ -115,9 +115,6 @@ class InboundPolicy:
         self._book = book
         self._actions = Actions(manager, send_to_voicemail)
         self._decisions = Decisions(manager, rules, self._actions)
-        manager.publisher.subscribe(self._on_event)
-        lines.follow_switch_off(self._end_calls)
-        book.follow_changes(self._line_changed)
 
     async def follow(self) -> None:
         """Reload now and then what other nodes may have changed, until cancelled."""
@@ -129,9 +126,10 @@ class InboundPolicy:
             except DatabaseLost:
                 continue
             except Exception:  # the database may be back by the next time
-                log.exception("lines.unreadable")
+                log.exception("lines.read_failed")
 
-    def _on_event(self, event: CallEvent) -> None:
+    def on_event(self, event: CallEvent) -> None:
+        """Do to a call that begins to ring what its line wants."""
         self._decisions.on_event(event)
         call = event.call
         if event.type != EventType.CALL_RINGING or not call or call.direction != Direction.INBOUND:
@@ -145,14 +143,16 @@ class InboundPolicy:
     def _action(self, line: LineName) -> InboundAction:
         try:
             return self._lines.admit(line)
-        except EngineOff:
+        except LineDisabled:
             return InboundAction.REJECT
 
-    def _line_changed(self, known: KnownLine | None, line: LineName) -> None:
+    def line_changed(self, known: KnownLine | None, line: LineName) -> None:
+        """End the calls of a line that was removed or paused."""
         if known is None or known.paused:
-            self._end_calls(line)
+            self.end_calls(line)
 
-    def _end_calls(self, line: LineName) -> None:
+    def end_calls(self, line: LineName) -> None:
+        """End the calls of a line."""
         for runner in list(self._manager.calls()):
             if runner.facts.line == line:
                 runner.dispatch(events.HangupRequested())

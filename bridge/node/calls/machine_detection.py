@@ -6,7 +6,7 @@ from collections.abc import Callable
 from bridge.audio.detect.answerer import Answerer
 from bridge.call import events
 from bridge.call.model import CallId, Direction, MachineDetection, Party
-from bridge.call.routing import Heard, Hears, LegRole
+from bridge.call.routing import Audience, LegRole, Subscription
 from bridge.errors import BridgeError
 from bridge.legs.base import new_leg_id
 from bridge.legs.machine_detector import MachineDetectorLeg
@@ -21,7 +21,7 @@ class MachineDetectors:
     """The machine detection of this node's calls."""
 
     def __init__(self, manager: Manager, *, count: Callable[[str], None]) -> None:
-        """Make it; `count` is called with each result."""
+        """`count` is called with each result."""
         self._manager = manager
         self._count = count
 
@@ -44,7 +44,7 @@ class MachineDetectors:
         if runner.machine.direction is not Direction.OUTBOUND:
             return
         leg = MachineDetectorLeg(new_leg_id(), count=self._count)
-        role = LegRole(Party.SERVICE, Hears.INBOUND, Heard.NOBODY, asked_for=False)
+        role = LegRole(Party.SERVICE, Subscription.INBOUND, Audience.NOBODY, asked_for=False)
         try:
             runner.add_leg(leg, role)
         except BridgeError as error:

@@ -33,7 +33,7 @@ async def call_from_telephone(manager: Manager, line: LineName, details: CallDet
     """Ring the telephone that a call is made from, then the other party; a browser is waited for.
 
     Raises:
-        EngineOff, LimitExceeded.
+        LineDisabled, LimitExceeded.
         Forbidden, Unsupported: the line does not call one of them, or not both in one call.
         BridgeError: one of them is not rung; `call_id` is that of the call, which has ended.
     """
@@ -61,10 +61,10 @@ def remove_participant(runner: CallRunner, leg_id: LegId) -> None:
         LegNotFound: the call has no such party.
         InvalidState: it is the last far party that talks, with which the call ends.
     """
-    leg = runner.machine.legs.get(leg_id)
+    leg = runner.machine.legs.records.get(leg_id)
     if leg is None or leg.role.party is Party.SERVICE:
         raise LegNotFound("the call has no such party")
-    far = runner.machine.far_parties()
+    far = runner.machine.legs.far_parties()
     if leg in far and not any(other.talks for other in far if other != leg):
         raise InvalidState("this is the call's last far party; hang up the call instead")
     runner.dispatch(events.CloseRequested(leg_id))

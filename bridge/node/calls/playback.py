@@ -1,15 +1,18 @@
 """Plays sounds into calls."""
 
+import asyncio
+
 from bridge.audio.ducking import attenuation
 from bridge.call import events
 from bridge.call.model import LegId, Party
-from bridge.call.routing import Heard, Hears, LegRole
+from bridge.call.routing import Audience, LegRole, Subscription
 from bridge.errors import NotFound
 from bridge.legs.base import new_leg_id
 from bridge.legs.playback import PlaybackLeg, PlaybackOptions
 from bridge.media.decoding.decoders import Decoders, InvalidMedia
 from bridge.media.sounds import Sound
 from bridge.node.runner import CallRunner
+from bridge.wire.call_event import CallEvent, EventType
 
 
 class Playbacks:
@@ -17,6 +20,14 @@ class Playbacks:
 
     def __init__(self, decoders: Decoders) -> None:
         self._decoders = decoders
+        self._over: dict[str, asyncio.Future[bool]] = {}
+
+    def on_event(self, event: CallEvent) -> None:
+        """Observe that a playback is over: completed, stopped, or cut off."""
+        if event.type in (EventType.PLAYBACK_COMPLETED, EventType.LEG_LEFT):
+            over = self._over.get(str(event.data.get("legID")))
+            if over is not None and not over.done():
+                over.set_result(event.data.get("status") == "completed")
 
     async def play(
         self,
@@ -24,7 +35,7 @@ class Playbacks:
         sound: Sound,
         options: PlaybackOptions | None = None,
         *,
-        heard: Heard = Heard.FAR,
+        audience: Audience = Audience.FAR,
     ) -> LegId:
         """Play a sound into a live call; returns once its first frame is decoded.
 
@@ -55,8 +66,8 @@ class Playbacks:
                 leg,
                 LegRole(
                     Party.SERVICE,
-                    Hears.NOBODY,
-                    heard,
+                    Subscription.NOBODY,
+                    audience,
                     ducking_gain=attenuation(options.duck_decibels),
                 ),
             )
@@ -64,6 +75,22 @@ class Playbacks:
             await leg.aclose()
             raise
         return leg.leg_id
+
+    async def play_out(
+        self, runner: CallRunner, sound: Sound, *, audience: Audience = Audience.FAR
+    ) -> bool:
+        """Play a sound, and wait until that is over; return whether it was played to its end.
+
+        Raises:
+            BridgeError: as `play`.
+        """
+        playback = await self.play(runner, sound, audience=audience)
+        over: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._over[playback] = over
+        try:
+            return await over
+        finally:
+            del self._over[playback]
 
     def stop(self, runner: CallRunner, playback_id: str | None = None) -> int:
         """Stop a playback of a call, or all; return how many there were.

@@ -9,15 +9,15 @@ from bridge.call import commands, events
 from bridge.call.model import LegId, LegKind, LineName, Party
 from bridge.call.parties import PSTN
 from bridge.call.policy import LinePolicy, TrunkPolicy
-from bridge.call.routing import Heard, LegRole
+from bridge.call.routing import Audience, LegRole
 from bridge.errors import BridgeError, Forbidden
 from bridge.legs.base import Transferable
 from bridge.legs.playback import MAX_REPEATS, PlaybackOptions
 from bridge.media.sounds import Sound
 from bridge.node.calls.playback import Playbacks
-from bridge.node.leg_commands import perform
 from bridge.node.manager import Manager
 from bridge.node.runner import CallRunner
+from bridge.node.running_legs import perform
 from bridge.tasks import Tasks
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,6 @@ class Transfers:
         self._playbacks = playbacks
         self._policies = policies
         self._tasks = Tasks()
-        manager.on_transfer = self._requested
 
     def check(self, runner: CallRunner) -> None:
         """Raise `InvalidState` if the call cannot be transferred, before sounds for it are fetched."""
@@ -64,7 +63,7 @@ class Transfers:
             InvalidMedia, LimitExceeded: a sound cannot be played.
             BridgeError: the line's provider does not ring the number.
         """
-        sounds = {Heard.WAITING: waiting, Heard.ARRIVING: announcement}
+        sounds = {Audience.WAITING: waiting, Audience.ARRIVING: announcement}
         played: list[LegId] = []
         try:
             self.check(runner)
@@ -73,8 +72,8 @@ class Transfers:
                 if asked is not None:
                     return asked
             while sounds:
-                heard, sound = sounds.popitem()
-                played += [await self._play(runner, sound, heard)] if sound else []
+                audience, sound = sounds.popitem()
+                played += [await self._play(runner, sound, audience)] if sound else []
             return await self._manager.dials.invite(runner, number, NEW_PARTY, channel=channel)
         except BaseException:
             for sound in filter(None, sounds.values()):
@@ -88,14 +87,14 @@ class Transfers:
         """Cancel what far parties have asked for."""
         await self._tasks.aclose()
 
-    async def _play(self, runner: CallRunner, sound: Sound, heard: Heard) -> LegId:
-        waits = heard is Heard.ARRIVING
+    async def _play(self, runner: CallRunner, sound: Sound, audience: Audience) -> LegId:
+        waits = audience is Audience.ARRIVING
         options = PlaybackOptions(repeats=1 if waits else MAX_REPEATS, waits=waits)
-        return await self._playbacks.play(runner, sound, options, heard=heard)
+        return await self._playbacks.play(runner, sound, options, audience=audience)
 
     async def _refer(self, runner: CallRunner, number: str, channel: str) -> LegId | None:
         """Ask the far party to call a number, where its trunk is asked such things."""
-        far, trunk = runner.machine.far_parties(), self._trunk(runner)
+        far, trunk = runner.machine.legs.far_parties(), self._trunk(runner)
         if trunk is None or not trunk.refer or [leg.kind for leg in far] != [LegKind.SIP]:
             return None
         if not isinstance(runner.leg(far[0].leg_id), Transferable):
@@ -106,7 +105,8 @@ class Transfers:
         runner.dispatch(events.ReferRequested(number))
         return far[0].leg_id
 
-    def _requested(self, runner: CallRunner, request: events.LegTransferRequested) -> None:
+    def requested(self, runner: CallRunner, request: events.LegTransferRequested) -> None:
+        """Perform a transfer that a far party asks for (`node.runner.TransferHandler`)."""
         self._tasks.spawn(self._call_instead(runner, request), name="transfer by the far party")
 
     async def _call_instead(self, runner: CallRunner, request: events.LegTransferRequested) -> None:
@@ -115,7 +115,9 @@ class Transfers:
         try:
             trunk, number = self._trunk(runner), request.target.removeprefix("+")
             if trunk is None or not trunk.transfer:
-                raise Forbidden("the line takes no transfers from the other party")
+                raise Forbidden(
+                    "transfers by the other party are disabled for this line (lines.NAME.sip.transfer)"
+                )
             await self._manager.dials.invite(
                 runner, number, role, channel=PSTN, replaces=request.replaces
             )

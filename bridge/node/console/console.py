@@ -10,12 +10,13 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from bridge.call.model import CallRecord, LegKind, Party
-from bridge.call.parties import parties_of
+from bridge.call.model import LegKind, Party
 from bridge.call.record.quality import LegQuality
+from bridge.call.view import record_of, snapshot_of
 from bridge.node.manager import Manager
 from bridge.node.runner import CallRunner
 from bridge.stores.nodes import Member
+from bridge.wire.iso8601 import unix_milliseconds
 
 SNAPSHOT_PATH: Final = "/node/console"
 """Where siblings fetch each other's snapshot."""
@@ -29,14 +30,6 @@ LOST_SECONDS: Final = 600
 """How long a lost node is shown."""
 MAX_LOST: Final = 16
 
-_NAMES: Final = {
-    "call_id": "callId",
-    "from_": "from",
-    "started_at": "startedAt",
-    "answered_at": "answeredAt",
-    "mos_history": "mosHistory",
-}
-
 
 class OpenProblem(msgspec.Struct):
     """A problem that a call has now."""
@@ -45,7 +38,7 @@ class OpenProblem(msgspec.Struct):
     severity: str
 
 
-class LiveCall(msgspec.Struct, rename=_NAMES):
+class LiveCall(msgspec.Struct, rename="camel"):
     """A live call; levels are in dBov, moments in milliseconds since 1970."""
 
     call_id: str
@@ -53,7 +46,7 @@ class LiveCall(msgspec.Struct, rename=_NAMES):
     line: str
     direction: str
     state: str
-    from_: str
+    from_: str = msgspec.field(name="from")
     to: str
     tag: str
     started_at: int
@@ -145,13 +138,17 @@ class LostNodes:
         """Note a lost node."""
         self._found.append(
             NodeFigures(
-                lost.node, "lost", machine=shown(lost), address=address_of(lost), since=_now_ms()
+                lost.node,
+                "lost",
+                machine=shown(lost),
+                address=address_of(lost),
+                since=unix_milliseconds(datetime.now(UTC)),
             )
         )
 
     def recent(self) -> list[NodeFigures]:
         """Return those of the last minutes."""
-        since = _now_ms() - LOST_SECONDS * 1000
+        since = unix_milliseconds(datetime.now(UTC)) - LOST_SECONDS * 1000
         return [one for one in self._found if one.since >= since]
 
 
@@ -165,10 +162,6 @@ def address_of(member: Member) -> str:
     return urlsplit(member.url).hostname or ""
 
 
-def _now_ms() -> int:
-    return round(datetime.now(UTC).timestamp() * 1000)
-
-
 class NodeView:
     """One node's part of the console."""
 
@@ -179,18 +172,17 @@ class NodeView:
         node: int,
         figures: Callable[[], NodeFigures],
         lines: Callable[[], list[LineHealth]],
-        lost: Callable[[], list[NodeFigures]] = list,
     ) -> None:
         self._manager = manager
         self._node = node
         self.figures = figures
         """Returns the node's load."""
         self._lines = lines
-        self._lost = lost
+        self.lost = LostNodes()
 
     def status(self) -> NodeStatus:
         """Describe the node without its calls."""
-        return NodeStatus(self.figures(), self._lost())
+        return NodeStatus(self.figures(), self.lost.recent())
 
     async def snapshot(self, *, history: bool = False) -> Snapshot:
         """Describe the node's calls, with the MOS of the last minute where `history` is set."""
@@ -198,36 +190,34 @@ class NodeView:
         calls = await self._manager.describe(
             None, lambda runner: self._call(runner, now, history=history)
         )
-        return Snapshot(calls, self.figures(), self._lines()[:MAX_LINES], self._lost())
+        return Snapshot(calls, self.figures(), self._lines()[:MAX_LINES], self.lost.recent())
 
     def _call(self, runner: CallRunner, now: float, *, history: bool) -> LiveCall:
-        machine, facts = runner.machine, runner.facts
-        who = parties_of(CallRecord(facts, machine.direction, machine.state, None, 0.0, ()))
-        started = facts.started_at.timestamp()
-        answered = machine.answered_at
-        known = self._manager.quality.legs(facts.call_id)
+        call = snapshot_of(record_of(runner.facts, runner.machine, now=now))
+        call_id = runner.facts.call_id
+        known = self._manager.quality.legs(call_id)
         legs = [leg for leg in known if now - leg.last_at < FRESH_SECONDS]
         heard, said, mos = _now(legs)
-        found = self._manager.diagnoses.find(facts.call_id)
+        found = self._manager.diagnoses.find(call_id)
         open_ = found.diagnosis.open if found else []
         return LiveCall(
-            facts.call_id,
-            self._node,
-            facts.line,
-            machine.direction.value,
-            machine.state.value,
-            who.from_,
-            who.to,
-            facts.details.tag,
-            round(started * 1000),
-            None if answered is None else round((started + answered - machine.started_at) * 1000),
-            [leg.kind.value for leg in runner.legs()],
-            machine.muted,
-            heard,
-            said,
-            mos,
-            [OpenProblem(one.code.value, one.severity.word) for one in open_],
-            _history(legs) if history else None,
+            call_id=call.id,
+            node=self._node,
+            line=runner.facts.line,
+            direction=call.direction,
+            state=call.state,
+            from_=call.from_,
+            to=call.to,
+            tag=call.tag,
+            started_at=unix_milliseconds(call.started_at),
+            answered_at=unix_milliseconds(call.answered_at) if call.answered_at else None,
+            legs=[kind.value for kind in runner.kinds()],
+            muted=call.muted,
+            heard=heard,
+            said=said,
+            mos=mos,
+            problems=[OpenProblem(one.code.value, one.severity.word) for one in open_],
+            mos_history=_history(legs) if history else None,
         )
 
 

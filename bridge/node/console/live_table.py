@@ -29,6 +29,7 @@ from bridge.node.console.console import (
 from bridge.slices import in_steps
 from bridge.stores.nodes import Member
 from bridge.tasks import Tasks
+from bridge.wire.iso8601 import unix_milliseconds
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ class LiveTable:
         siblings: Siblings | None,
         find: Callable[[int], Member | None] = lambda node: None,
     ) -> None:
-        """Make it; `siblings` is None for a single node, `find` returns a node that is alive."""
+        """`siblings` is None for a single node, `find` returns a node that is alive."""
         self._own = own
         self._find = find
         self._siblings = siblings
@@ -226,5 +227,4 @@ def _difference(old: Row, new: Row) -> Row:
 
 
 def _encoded(message: Row) -> bytes:
-    now = round(datetime.now(UTC).timestamp() * 1000)
-    return msgspec.json.encode({"now": now} | message)
+    return msgspec.json.encode({"now": unix_milliseconds(datetime.now(UTC))} | message)

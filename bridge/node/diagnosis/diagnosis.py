@@ -8,11 +8,7 @@ from typing import Final
 
 from bridge.call.diagnosis.diagnosis import Change, Diagnosis, Problem
 from bridge.call.diagnosis.incidents import failure_of, incident_of, refusal, resolved_by
-from bridge.call.diagnosis.observation import (
-    CallObservation,
-    ClientHints,
-    LegObservation,
-)
+from bridge.call.diagnosis.observation import CallObservation, ClientHints, LegObservation
 from bridge.call.diagnosis.problems import Code, Severity
 from bridge.call.model import CallId, LegFigures, LegId
 from bridge.errors import LegNotFound, RateLimited
@@ -58,7 +54,7 @@ class DiagnosisLog:
         turn: bool = False,
         lag: Callable[[], float] = lambda: 0.0,
     ) -> None:
-        """Make it.
+        """Begin without a call.
 
         Args:
             counters: count the problems.
@@ -73,10 +69,11 @@ class DiagnosisLog:
     def observe(self, runner: CallRunner, figures: Iterable[LegFigures], now: float) -> None:
         """Take a call as it stands; to be called once a second."""
         kept = self._of(runner)
-        hints: dict[LegId, ClientHints] = {}
-        for leg_id, report in kept.reports.items():
-            if now - report.times[-1] < HINT_SECONDS:
-                hints[leg_id] = report.hints
+        hints = {
+            leg_id: report.hints
+            for leg_id, report in kept.reports.items()
+            if now - report.times[-1] < HINT_SECONDS
+        }
         changes = kept.diagnosis.observe(self._observation(runner, figures, hints), now)
         if changes or kept.published is None:
             self._publish(runner, changes)
@@ -146,7 +143,7 @@ class DiagnosisLog:
         hints: dict[LegId, ClientHints],
     ) -> CallObservation:
         machine = runner.machine
-        records = machine.legs
+        records = machine.legs.records
         legs = [
             LegObservation(
                 leg.leg_id,
@@ -155,7 +152,7 @@ class DiagnosisLog:
                 leg.statistics,
                 connected=record.connected,
                 muted=record.muted,
-                hints=hints.get(leg.leg_id) if hints else None,
+                hints=hints.get(leg.leg_id),
             )
             for leg in figures
             if (record := records.get(leg.leg_id)) is not None
@@ -163,8 +160,8 @@ class DiagnosisLog:
         return CallObservation(
             machine.state,
             tuple(legs),
-            machine.muted,
-            expects_party=machine.invited is not None,
+            machine.legs.muted,
+            expects_party=machine.transfers.invitation is not None,
             turn=self._turn,
             lag_seconds=self._lag(),
         )

@@ -1,5 +1,6 @@
 """Samples live calls: metrics, problems, and each leg's quality."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 
 from bridge.call.bus.bus import Bus
@@ -73,7 +74,7 @@ class CallSampler:
         self._metrics = metrics
         self._quality = quality
         self._diagnoses = diagnoses
-        self._mutes: dict[CallId, MuteDetector] = {}
+        self._mutes: defaultdict[CallId, MuteDetector] = defaultdict(MuteDetector)
         """Of the far parties of live calls."""
 
     def spread(self, took: Callable[[float], None]) -> Periodic[CallRunner]:
@@ -106,16 +107,11 @@ class CallSampler:
         """Publish that the far party muted itself, or unmuted, where its RTP shows it."""
         if runner.machine.state is not State.ACTIVE:
             return
-        for leg in figures:
-            if leg.party is Party.FAR and leg.kind.traits.carries_rtp:
-                self._watch_party(runner, leg, now)
-                return
-
-    def _watch_party(self, runner: CallRunner, far: LegFigures, now: float) -> None:
-        watch = self._mutes.get(runner.facts.call_id)
-        if watch is None:
-            watch = self._mutes[runner.facts.call_id] = MuteDetector()
-        muted = watch.update(far.statistics.received, now)
+        parties = (leg for leg in figures if leg.party is Party.FAR)
+        far = next((leg for leg in parties if leg.kind.traits.carries_rtp), None)
+        if far is None:
+            return
+        muted = self._mutes[runner.facts.call_id].update(far.statistics.received, now)
         if muted is not None:
             data = {"legID": far.leg_id, "party": far.party, "muted": muted}
             runner.publish(EventType.PARTY_MUTED, data)

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
-from bridge.media.recording.files import CONTENT_TYPES, File, FileLocation
-from bridge.media.recording.rows import Recording
+from bridge.call.recording import Recording
 from bridge.metrics.recording import RecordingMetrics
 from bridge.node.manager import Manager
+from bridge.stores.recording_files import File, FileLocation
 from bridge.wire.call_event import EventType
 
 NOT_MIXED: Final = "not_mixed"
@@ -23,7 +23,7 @@ class RecordingEvents:
         metrics: RecordingMetrics,
         media_key: Callable[[Recording], str],
     ) -> None:
-        """Make it; `media_key` returns where a recording's file lies, as its line sees it."""
+        """`media_key` returns where a recording's file lies, as its line sees it."""
         self._manager = manager
         self._metrics = metrics
         self._media_key = media_key
@@ -38,7 +38,7 @@ class RecordingEvents:
         failed = recording.status == "failed"
         data: dict[str, Any] = {
             "format": recording.format,
-            "contentType": CONTENT_TYPES[recording.file_format],
+            "contentType": recording.content_type,
             "sizeBytes": recording.size_bytes,
             "expiresAt": recording.expires_at,
             "mediaKey": "" if failed else self._media_key(recording),
@@ -62,7 +62,7 @@ class RecordingEvents:
         data = {
             "format": file.format,
             "askedFor": file.format == recording.format,
-            "contentType": CONTENT_TYPES[file.format],
+            "contentType": file.content_type,
             "sizeBytes": file.size_bytes,
             "mediaKey": file.key,
         }
@@ -73,7 +73,7 @@ class RecordingEvents:
         common = {
             "recordingId": recording.recording_id,
             "kind": recording.kind,
-            "durationMs": round(recording.seconds * 1000),
+            "durationMs": recording.duration_ms,
             "startedAt": recording.started_at,
             "endedAt": recording.ended_at,
         }

@@ -1,43 +1,38 @@
 """Records calls: starts, pauses and stops tracks, and publishes what becomes of them."""
 
 import asyncio
+import secrets
 from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Final
 
-from bridge.audio.file.track_file import OggFile, WavFile
+from bridge.audio.file.formats import OGG, WAV
+from bridge.audio.file.track_file import new_track_file
 from bridge.call.model import CallId, LineName, Party
 from bridge.call.parties import parties_of
-from bridge.call.routing import Heard, LegRole
-from bridge.errors import (
-    BridgeError,
-    CallEnded,
-    InvalidState,
-    StorageFull,
-)
+from bridge.call.recording import ALL_TRACKS, Recording, RecordingRequest
+from bridge.call.routing import Audience, LegRole
+from bridge.errors import BridgeError, CallEnded, InvalidState, StorageFull
 from bridge.http.object_store import Bucket
 from bridge.legs.base import new_leg_id
 from bridge.legs.recording import DISK_FULL, RecorderLeg, Span
 from bridge.media.recording.archive import Archive, key_of
 from bridge.media.recording.audio import read_audio
-from bridge.media.recording.files import OGG, WAV
 from bridge.media.recording.live_parts import LiveParts
-from bridge.media.recording.rows import Recording
 from bridge.media.recording.uploader import RecordingUploader
 from bridge.metrics.recording import RecordingMetrics
 from bridge.node.calls.announcement import Announcement
 from bridge.node.manager import Manager
 from bridge.node.recording.events import RecordingEvents
-from bridge.node.recording.paths import RecordingPaths
 from bridge.node.recording.recovery import RecordingRecovery
 from bridge.node.recording.rules import AutomaticRecording, RecordingRules
 from bridge.node.recording.tracks import (
-    KINDS,
     RecordedTrack,
+    RecordingPaths,
     Side,
     close,
     legs_of,
-    new_serial,
     passes_packets,
     sides,
 )
@@ -62,7 +57,7 @@ class Recordings:
         store: Bucket | None,
         metrics: RecordingMetrics,
     ) -> None:
-        """Make it; recordings that processes left which are no more are finished.
+        """Recordings that processes left which are no more are finished.
 
         Files are uploaded to `store`; None leaves them in the folder.
         """
@@ -87,10 +82,9 @@ class Recordings:
         """Copies, uploads and deletes recordings that have ended."""
         self.recovery = RecordingRecovery(archive, store=store, on_ended=self._ended)
         """Finishes recordings of processes that are no more."""
-        self._parts = LiveParts(store, count=metrics.part) if store and archive.live else None
-        self.automatic = AutomaticRecording(
-            manager, rules, lambda runner, asked_for: self.start(runner, asked_for=asked_for)
-        )
+        live = rules.settings.s3.live
+        self._parts = LiveParts(store, count=metrics.part) if store and live else None
+        self.automatic = AutomaticRecording(manager, rules, self.start)
         """Starts recordings that no request asks for."""
         self._housekeeping = Tasks()
         self._housekeeping.spawn(self.recovery.run(), name="recordings recovery")
@@ -109,23 +103,9 @@ class Recordings:
         return call_id in self._tracks
 
     async def start(
-        self,
-        runner: CallRunner,
-        *,
-        kinds: Sequence[str] = tuple(KINDS),
-        path: str | None = None,
-        asked_for: bool = True,
-        form: str = WAV,
+        self, runner: CallRunner, request: RecordingRequest = ALL_TRACKS
     ) -> list[Recording]:
         """Record a live call; a recording that is under way continues unchanged.
-
-        Args:
-            runner: of the call.
-            kinds: of `KINDS`.
-            path: of the inbound track in the line's media folder, "" to choose a name; None for the
-                archive. A number is added to a name that is taken.
-            asked_for: whether a request asks for it, not the line's settings.
-            form: of `media.recording.files.CONTENT_TYPES`, the format that tracks are also wanted in.
 
         Raises:
             InvalidState: the call has ended, or is recorded to another path.
@@ -136,22 +116,22 @@ class Recordings:
         call = runner.facts.call_id
         async with self._starting:
             if call not in self._tracks:
-                await self._begin(runner, kinds, path, asked_for=asked_for, form=form)
-            elif path:
-                self.paths.check_same(
-                    runner.facts.line, call, [track.recording for track in self._tracks[call]], path
-                )
-            elif form != WAV:
-                await self._request_copies(call, kinds, form)
+                await self._begin(runner, request)
+            elif request.path:
+                tracks = self._tracks[call]
+                current, requested = [one.recording for one in tracks], tracks[0].request.path
+                self.paths.check_same(runner.facts.line, current, requested, request.path)
+            elif request.copy_format != WAV:
+                await self._request_copies(call, request.kinds, request.copy_format)
             return [track.recording for track in self._tracks[call]]
 
-    async def _request_copies(self, call: CallId, kinds: Sequence[str], form: str) -> None:
+    async def _request_copies(self, call: CallId, kinds: Sequence[str], file_format: str) -> None:
         """Request copies of the current tracks of these kinds for when they have ended."""
         tracks = [track for track in self._tracks[call] if track.recording.kind in kinds]
         if not tracks or not all(track.recording.is_ours for track in tracks):
-            raise InvalidState(f"the call is being recorded already, and not as {form}")
+            raise InvalidState(f"the call is being recorded already, and not as {file_format}")
         for track in tracks:
-            await self.archive.request_format(track.recording.recording_id, form)
+            await self.archive.request_format(track.recording.recording_id, file_format)
 
     async def stop(self, line: LineName, call_id: str) -> list[Recording]:
         """Stop a call's recording; return its tracks once the files are written.
@@ -212,35 +192,25 @@ class Recordings:
         await self.uploader.copies.aclose()
         self._threads.shutdown()
 
-    async def _begin(
-        self,
-        runner: CallRunner,
-        kinds: Sequence[str],
-        path: str | None,
-        *,
-        asked_for: bool,
-        form: str,
-    ) -> None:
+    async def _begin(self, runner: CallRunner, request: RecordingRequest) -> None:
         line, call = runner.facts.line, runner.facts.call_id
         self._check_space(runner)
-        keys: dict[str, str | None] = dict.fromkeys(kinds)
         reserved = None
-        if path is not None:
-            reserved = self.paths.reserve(line, call, path)
-            keys["inbound"] = key_of(self.archive.folder, reserved)
+        if request.path is not None:
+            reserved = self.paths.reserve(line, call, request.path)
+            request = replace(request, key=key_of(self.archive.folder, reserved))
+        elif self.rules.settings.passthrough == "opus" and passes_packets(runner):
+            request = replace(request, file_format=OGG)
         parties = parties_of(runner.record())
-        packets = path is None and self.rules.packets is not None and passes_packets(runner)
-        suffix = OGG if packets else WAV
         try:
-            recordings = await self.archive.begin(line, call, keys, form, parties, suffix=suffix)
+            recordings = await self.archive.begin(line, call, request, parties)
         except BaseException:
             if reserved is not None:
                 reserved.unlink(missing_ok=True)
-                self.paths.forget(call)
             raise
         self._tracks[call] = []
         try:
-            self._attach(runner, recordings, asked_for=asked_for)
+            self._attach(runner, recordings, request)
         finally:
             self._drop_if_over(call)
         announcement = self._announcement(runner)
@@ -264,7 +234,7 @@ class Recordings:
         runner.flush()
         for leg in legs_of(tracks):
             if heard:
-                leg.awaiting_consent = False
+                leg.awaiting_announcement = False
             else:
                 leg.give_up(NOT_ANNOUNCED)
         if heard and tracks:
@@ -278,17 +248,19 @@ class Recordings:
             raise StorageFull("the disk has no room for recordings") from None
 
     def _attach(
-        self, runner: CallRunner, recordings: Sequence[Recording], *, asked_for: bool
+        self, runner: CallRunner, recordings: Sequence[Recording], request: RecordingRequest
     ) -> None:
         """Start all tracks in the same tick of the clock, so that they share one timeline."""
         span = Span()
-        tracks = {one.recording_id: RecordedTrack(runner, one, span) for one in recordings}
+        tracks = {one.recording_id: RecordedTrack(runner, one, request, span) for one in recordings}
         begun = self._tracks[runner.facts.call_id]
         begun += tracks.values()
         try:
             for side in sides(recordings, self.archive.folder):
                 of = [tracks[one.recording_id] for one in side.recordings]
-                role = LegRole(Party.SERVICE, side.hears, Heard.NOBODY, asked_for=asked_for)
+                role = LegRole(
+                    Party.SERVICE, side.subscription, Audience.NOBODY, asked_for=request.asked_for
+                )
                 leg = self._leg(runner, side, span, of)
                 runner.add_leg(leg, role)
                 for track in of:
@@ -298,7 +270,8 @@ class Recordings:
             legs = legs_of(begun)
             for track in [one for one in begun if not one.is_complete]:
                 begun.remove(track)
-                self._forget(track.recording)
+                work = self.archive.delete(track.recording)
+                self._tasks.spawn(work, name="recording not begun")
             close(runner, legs)
             raise
         span.began = asyncio.get_running_loop().time()
@@ -306,7 +279,7 @@ class Recordings:
     def _leg(
         self, runner: CallRunner, side: Side, span: Span, tracks: Sequence[RecordedTrack]
     ) -> RecorderLeg:
-        opus, ogg = self.rules.packets, side.recordings[0].file_format == OGG
+        file_format = side.recordings[0].file_format
         leg = RecorderLeg(
             new_leg_id(),
             side.path,
@@ -314,22 +287,17 @@ class Recordings:
             threads=self._threads,
             space=self.rules.disk_space,
             on_over=lambda: self._leg_over(leg, tracks),
-            file=OggFile(opus, new_serial()) if ogg and opus is not None else WavFile(),
+            file=new_track_file(file_format, self.rules.opus, secrets.randbits(32)),
         )
-        leg.awaiting_consent = self._announcement(runner) is not None
+        leg.awaiting_announcement = self._announcement(runner) is not None
         for recording in side.recordings:
             if self._parts is not None and recording.live:
                 self._parts.follow(recording.recording_id, leg)
         return leg
 
-    def _forget(self, recording: Recording) -> None:
-        """Delete a recording that could not begin."""
-        self._tasks.spawn(self.archive.delete(recording), name="recording not begun")
-
     def _drop_if_over(self, call: CallId) -> None:
         if not self._tracks[call]:
             del self._tracks[call]
-            self.paths.forget(call)
 
     def _leg_over(self, leg: RecorderLeg, tracks: Sequence[RecordedTrack]) -> None:
         for track in tracks:
@@ -349,10 +317,7 @@ class Recordings:
     async def _finish(self, track: RecordedTrack) -> None:
         try:
             recording = await self.archive.finish(
-                track.recording,
-                seconds=track.seconds,
-                size_bytes=track.size_bytes,
-                failed=bool(track.failure),
+                track.recording, track.written, failed=bool(track.failure)
             )
         except BaseException as error:
             if not track.over.done():

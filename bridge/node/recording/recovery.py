@@ -8,17 +8,15 @@ Of a machine that is gone, the first of all processes assembles the recordings w
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
+from bridge.call.recording import Recording
 from bridge.errors import DatabaseLost, NotFound, StoreFailed
 from bridge.http.object_store import Bucket
 from bridge.media.recording.archive import Archive
-from bridge.media.recording.files import WAV_HEADER
 from bridge.media.recording.live_parts import assemble
-from bridge.media.recording.repair import BYTES_PER_SECOND
-from bridge.media.recording.rows import Recording
+from bridge.tasks import wait_set
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +47,7 @@ class RecordingRecovery:
         on_ended: Callable[[Recording, str], None],
         intervals: RecoveryIntervals = RecoveryIntervals(),
     ) -> None:
-        """Make it; `on_ended` is told of each recording that was finished, and why if it failed."""
+        """`on_ended` is told of each recording that was finished, and why if it failed."""
         self._archive = archive
         self._store = store
         self._on_ended = on_ended
@@ -73,9 +71,7 @@ class RecordingRecovery:
                 self._assemble_lost,
             ):
                 await self._attempt(work)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._intervals.poll):
-                    await self._due.wait()
+            await wait_set(self._due, self._intervals.poll)
             self._due.clear()
 
     async def _finish_interrupted(self) -> None:
@@ -104,14 +100,9 @@ class RecordingRecovery:
             written = await assemble(store, recording.recording_id, path)
         except NotFound:
             return  # it was finished or deleted meanwhile
-        if not written:
+        if written is None:
             return
-        ended = await self._archive.take_over(
-            recording,
-            seconds=written / BYTES_PER_SECOND,
-            size_bytes=written + WAV_HEADER,
-            failed=False,
-        )
+        ended = await self._archive.take_over(recording, written)
         if ended is None:
             await self._archive.unlink_unless_ours(recording)
             return

@@ -7,12 +7,14 @@ from typing import Final
 
 from bridge.audio.codec.opus import Opus
 from bridge.call.model import CallId, LineName
+from bridge.call.recording import RecordingRequest
 from bridge.errors import BridgeError, StorageFull
 from bridge.media.disk_space import DiskSpace
 from bridge.media.folder import MediaFolder
 from bridge.node.calls.announcement import Announcement
 from bridge.node.manager import Manager
 from bridge.node.runner import CallRunner
+from bridge.settings.recording import Recording as RecordingSettings
 from bridge.tasks import Tasks
 from bridge.wire.call_event import CallEvent, EventType
 
@@ -24,22 +26,24 @@ NOT_STARTED: Final = "not_started"
 
 @dataclass(frozen=True, slots=True)
 class RecordingRules:
-    """The operator's and the lines' settings of recordings."""
+    """How the operator and the lines have calls recorded, and what that needs."""
 
+    settings: RecordingSettings
     files: MediaFolder
     """The folders for paths chosen by callers."""
     disk_space: DiskSpace
     """The free disk space; recordings stop before it is used up."""
     automatic: Callable[[LineName], bool]
     """Whether all calls of a line are recorded."""
-    captures: bool = False
-    """Whether calls are recorded that a face asks `AutomaticRecording.capture` for."""
-    redirect: bool = False
-    """Whether signed links redirect to the store."""
+    opus: Opus
+    """Encodes what cannot be forwarded undecoded, where packets are recorded."""
     announcement: Announcement | None = None
     """What everybody hears before a recording begins."""
-    packets: Opus | None = None
-    """Records the packets of relayed calls undecoded; None: all recordings are WAV."""
+
+    @property
+    def captures(self) -> bool:
+        """Whether calls are recorded that a face asks `AutomaticRecording.capture` for."""
+        return self.settings.wadial and not self.settings.exclusive
 
 
 class AutomaticRecording:
@@ -49,7 +53,7 @@ class AutomaticRecording:
         self,
         manager: Manager,
         rules: RecordingRules,
-        start: Callable[[CallRunner, bool], Awaitable[object]],
+        start: Callable[[CallRunner, RecordingRequest], Awaitable[object]],
     ) -> None:
         self._manager = manager
         self._start = start
@@ -91,7 +95,8 @@ class AutomaticRecording:
 
     async def _start_quietly(self, line: LineName, call_id: CallId, *, asked_for: bool) -> None:
         try:
-            await self._start(self._manager.live(line, call_id), asked_for)
+            request = RecordingRequest(asked_for=asked_for)
+            await self._start(self._manager.live(line, call_id), request)
         except StorageFull:
             pass  # published already
         except (BridgeError, OSError):

@@ -6,8 +6,7 @@ recording too is in its file under two names (hard links), so that either can be
 
 import asyncio
 import os
-import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,14 +15,18 @@ from typing import Final
 from bridge.audio.codec.codec import OPUS
 from bridge.call import events
 from bridge.call.bus.ends import TimedSource
-from bridge.call.model import Party
-from bridge.call.routing import Hears
+from bridge.call.model import CallId, LineName, Party
+from bridge.call.recording import KINDS, Recording, RecordingRequest, Written
+from bridge.call.routing import Subscription
+from bridge.errors import InvalidState
 from bridge.legs.recording import RecorderLeg, Span
-from bridge.media.recording.rows import Recording
+from bridge.media.folder import MediaFolder
+from bridge.media.recording.archive import Archive
 from bridge.node.runner import CallRunner
 
-KINDS: Final = {"inbound": Hears.INBOUND, "outbound": Hears.OUTBOUND, "mixed": Hears.BOTH}
-"""The kinds of tracks, and what the recorder of each hears."""
+CALLS: Final = "calls"
+"""The folder for recordings whose callers want a file but do not name it."""
+FIELD: Final = "Path"
 
 
 @dataclass(slots=True, eq=False)
@@ -32,6 +35,7 @@ class RecordedTrack:
 
     runner: CallRunner
     recording: Recording
+    request: RecordingRequest
     span: Span
     legs: list[RecorderLeg] = field(default_factory=list)
     """One; for a mix of packets one of each side."""
@@ -49,21 +53,16 @@ class RecordedTrack:
         return next((leg.failure for leg in self.legs if leg.failure), "")
 
     @property
-    def seconds(self) -> float:
-        """Duration of what has been written."""
-        return max((leg.seconds for leg in self.legs), default=0.0)
-
-    @property
-    def size_bytes(self) -> int:
-        """Size of what has been written; of a mix, of both sides."""
-        return sum(leg.size_bytes for leg in self.legs)
+    def written(self) -> Written:
+        """What its legs have written."""
+        return Written.sum(leg.written for leg in self.legs)
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
     """What one leg records."""
 
-    hears: Hears
+    subscription: Subscription
     path: Path
     recordings: tuple[Recording, ...]
 
@@ -80,13 +79,15 @@ def legs_of(tracks: Sequence[RecordedTrack]) -> list[RecorderLeg]:
 
 
 def passes_packets(runner: CallRunner) -> bool:
-    """Return whether the far party sends Opus that can be relayed, as far as can be known.
+    """Return whether the far party sends Opus that can be forwarded undecoded, as far as can be known.
 
     One that has not joined yet may.
     """
     far = {leg.leg_id for leg in runner.figures() if leg.party is Party.FAR}
     sources = [leg.source for leg in runner.legs() if leg.leg_id in far]
-    return all(isinstance(source, TimedSource) and source.relay_codec is OPUS for source in sources)
+    return all(
+        isinstance(source, TimedSource) and source.passthrough_codec is OPUS for source in sources
+    )
 
 
 def sides(recordings: Sequence[Recording], folder: Path) -> list[Side]:
@@ -96,24 +97,59 @@ def sides(recordings: Sequence[Recording], folder: Path) -> list[Side]:
     ]
     for mix in (one for one in recordings if one.mixed_from):
         for kind, key in zip(("inbound", "outbound"), mix.mixed_from, strict=True):
-            at = next((i for i, side in enumerate(found) if side.hears is KINDS[kind]), None)
+            at = next((i for i, side in enumerate(found) if side.subscription is KINDS[kind]), None)
             if at is not None and _link(found[at].path, folder / key):
                 side = found[at]
-                found[at] = Side(side.hears, side.path, (*side.recordings, mix))
+                found[at] = Side(side.subscription, side.path, (*side.recordings, mix))
             else:
                 found.append(Side(KINDS[kind], folder / key, (mix,)))
     return found
 
 
-def new_serial() -> int:
-    """Return a fresh serial number for an Ogg stream."""
-    return secrets.randbits(32)
-
-
 def _link(path: Path, name: Path) -> bool:
-    """Give a file that is about to be written a second name; False where the disk has no links."""
+    """Link a file that is about to be written to a second name; False where the disk has no links."""
     with suppress(OSError):
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
         os.link(path, name)
         return True
     return False
+
+
+class RecordingPaths:
+    """The chosen paths of this node's recordings."""
+
+    def __init__(self, files: MediaFolder, archive: Archive) -> None:
+        self._files = files
+        self._archive = archive
+
+    def reserve(self, line: LineName, call: CallId, path: str) -> Path:
+        """Create an empty file for a call's recording (`MediaFolder.reserve`); "" chooses a name.
+
+        Raises:
+            InvalidRequest: the path is invalid, or leads out of the line's media folder.
+        """
+        return self._files.reserve(line, path or f"{CALLS}/{call}.wav", FIELD)
+
+    def check_same(
+        self, line: LineName, recordings: Iterable[Recording], requested: str | None, path: str
+    ) -> None:
+        """Check that a path is that of the current recording, or the one `requested` for it.
+
+        Raises:
+            InvalidRequest: it is invalid.
+            InvalidState: it is another.
+        """
+        now = [self.media_key(recording) for recording in recordings]
+        same = [*now, requested] if requested else now
+        if self._files.relative(line, path, FIELD) not in {
+            self._files.relative(line, name, FIELD) for name in same
+        }:
+            raise InvalidState(
+                f"the call is recorded already, to {now[0]}; stop that recording before another begins"
+            )
+
+    def media_key(self, recording: Recording) -> str:
+        """Return a recording's path as its line sees it."""
+        if recording.is_ours:
+            return recording.key
+        return self._files.name_of(self._archive.path(recording).resolve())

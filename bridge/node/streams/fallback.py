@@ -13,7 +13,7 @@ from typing import Final
 
 from bridge.agent.script import AgentMode
 from bridge.call import events
-from bridge.call.model import LegId, LegKind, LineName
+from bridge.call.model import LegKind, LineName
 from bridge.errors import BridgeError
 from bridge.legs.base import Leg
 from bridge.legs.stream import StreamLeg
@@ -73,13 +73,11 @@ class StreamFallbacks:
         fallback_of: Callable[[LineName], StreamFallback],
         count: Callable[[str], None],
     ) -> None:
-        """Make it; `count` takes each action that is performed."""
+        """`count` takes each action that is performed."""
         self._agents = agents
         self._playbacks = playbacks
         self._fallback_of = fallback_of
         self._count = count
-        self._announcing: dict[LegId, CallRunner] = {}
-        """The calls that end with a playback."""
         self._tasks = Tasks()
 
     def take_over(self, runner: CallRunner, lost: LostStream) -> None:
@@ -112,13 +110,8 @@ class StreamFallbacks:
         else:
             _hang_up(runner)
 
-    def leg_left(self, leg_id: LegId) -> None:
-        """Observe a leg that has left its call: after the announcement the call ends."""
-        if (runner := self._announcing.pop(leg_id, None)) is not None:
-            _hang_up(runner)
-
     async def aclose(self) -> None:
-        """Begin no more announcements."""
+        """Cancel the announcements."""
         await self._tasks.aclose()
 
     def _start_agent(self, runner: CallRunner) -> None:
@@ -131,17 +124,17 @@ class StreamFallbacks:
 
     async def _announce(self, runner: CallRunner, path: Path) -> None:
         try:
-            self._announcing[await self._playbacks.play(runner, Sound(path))] = runner
+            await self._playbacks.play_out(runner, Sound(path))
         except (BridgeError, OSError) as error:
             extra = {"call": runner.facts.call_id, "error": type(error).__name__}
             log.warning("stream.announcement_failed", extra=extra)
-            _hang_up(runner)
+        _hang_up(runner)
 
 
 def _is_shared(runner: CallRunner) -> bool:
     """Return whether the far party has someone else to talk to, or is about to."""
     machine = runner.machine
-    if machine.near() or machine.invited or len(machine.far_parties()) > 1:
+    if machine.legs.near() or machine.transfers.invitation or len(machine.legs.far_parties()) > 1:
         return True
     return any(_talks(leg) for leg in runner.legs())
 

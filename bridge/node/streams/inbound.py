@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from bridge.call.model import CallId, Direction, LegId, LineName
+from bridge.call.model import CallId, Direction, LineName
 from bridge.errors import AddressBlocked, BridgeError, InvalidRequest
 from bridge.node.lines import InboundMode, LineConfig, Lines
 from bridge.node.manager import Manager
@@ -18,13 +18,8 @@ from bridge.node.streams.fallback import NOT_STARTED, LostStream, StreamFallback
 from bridge.node.streams.streams import StreamOrder, Streams
 from bridge.tasks import Tasks
 from bridge.wire.call_event import CallEvent, CallSnapshot, EventType
-from bridge.wire.stream.media_stream import (
-    Channel,
-    StreamEndReason,
-    StreamProtocol,
-    StreamType,
-)
-from bridge.wire.stream.protocols import default_format
+from bridge.wire.stream.media_stream import Channel, StreamEndReason, StreamType
+from bridge.wire.stream.protocols import PROTOCOLS
 
 log = logging.getLogger(__name__)
 
@@ -48,18 +43,13 @@ class InboundStreams:
         streams: Streams,
         fallbacks: StreamFallbacks,
         *,
-        has_realtime: Callable[[LineName], bool],
         count_ended: Callable[[str], None],
     ) -> None:
-        """Make it; `has_realtime` says whether the settings name a line's `openai-realtime` server.
-
-        `count_ended` takes the reason of the end of every stream, however the stream began.
-        """
+        """`count_ended` takes the reason of the end of every stream, however the stream began."""
         self._manager = manager
         self._lines = lines
         self._streams = streams
         self._fallbacks = fallbacks
-        self._has_realtime = has_realtime
         self._count_ended = count_ended
         self._answered: dict[CallId, str] = {}
         """The stream that each call was answered into, while it lasts."""
@@ -74,9 +64,9 @@ class InboundStreams:
         """
         if config.mode is not InboundMode.STREAM or config.stream_url:
             return
-        if config.stream_protocol is not StreamProtocol.OPENAI_REALTIME:
+        if not PROTOCOLS[config.stream_protocol].model:
             raise InvalidRequest(NEEDS_URL, field="callStreamUrl")
-        if not self._has_realtime(line):
+        if not self._streams.realtime.has(line):
             raise InvalidRequest(NEEDS_REALTIME, field="callStreamUrl")
 
     def on_event(self, event: CallEvent) -> None:
@@ -90,8 +80,6 @@ class InboundStreams:
                     self._tasks.spawn(self._start(event.call), name=f"stream of call {call_id}")
             case EventType.STREAM_ENDED:
                 self._stream_ended(call_id, data)
-            case EventType.LEG_LEFT:
-                self._fallbacks.leg_left(LegId(str(data.get("legID"))))
             case EventType.CALL_ENDED:
                 self._answered.pop(call_id, None)
 
@@ -140,7 +128,7 @@ def _order(config: LineConfig, call: CallSnapshot) -> StreamOrder:
         config.stream_url,
         StreamType.TWOWAY,
         Channel.INBOUND,
-        default_format(config.stream_protocol),
+        PROTOCOLS[config.stream_protocol].media,
         protocol=config.stream_protocol,
         parameters={name: text for name, text in parties.items() if text},
     )

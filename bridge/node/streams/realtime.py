@@ -1,8 +1,8 @@
-"""Where a stream of the protocol `openai-realtime` goes, with whose key, and what its model is told."""
+"""Where a stream to a model goes, with whose key, and the model's session."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -11,13 +11,14 @@ from urllib.parse import quote_plus
 from bridge.call.model import LineName
 from bridge.errors import InvalidRequest
 from bridge.http.client import Http, origin_of
-from bridge.legs.stream_functions import CallFunction
+from bridge.legs.stream_functions import CallFunction, no_functions
 from bridge.media.stream_link import StreamTarget
 from bridge.node.lines import LineConfig, Lines
 from bridge.node.runner import CallRunner
 from bridge.node.streams.tools import HANG_UP_TOOL, StreamTools
 from bridge.settings.realtime import Realtime
-from bridge.wire.stream.media_stream import StreamFacts, StreamProtocol
+from bridge.wire.stream.media_stream import StreamFacts
+from bridge.wire.stream.protocols import PROTOCOLS
 from bridge.wire.stream.realtime_session import RealtimeSession, RealtimeTool
 
 SCHEMES: Final = ("ws", "wss")
@@ -30,12 +31,12 @@ _HAS_MODEL: Final = re.compile(r"[?&]model=")
 
 
 @dataclass(frozen=True, slots=True)
-class RealtimeStream:
-    """What a stream to a model needs."""
+class StreamServer:
+    """Where a stream goes, the session of a model there, and what runs the functions that it calls."""
 
     target: StreamTarget
-    session: RealtimeSession
-    call_function: CallFunction
+    session: RealtimeSession = field(default_factory=RealtimeSession)
+    call_function: CallFunction = no_functions
 
 
 class RealtimeStreams:
@@ -49,11 +50,15 @@ class RealtimeStreams:
         settings_of: Callable[[LineName], Realtime | None],
         secrets_of: Callable[[LineName], Sequence[str]],
     ) -> None:
-        """Make it; `secrets_of` returns what signs the requests for functions, the newest first."""
+        """`secrets_of` returns what signs the requests for functions, the newest first."""
         self._lines = lines
         self._http = http
         self._settings_of = settings_of
         self._secrets_of = secrets_of
+
+    def has(self, line: LineName) -> bool:
+        """Whether the settings name a model for a line."""
+        return self._settings_of(line) is not None
 
     async def check(self, line: LineName, url: str) -> None:
         """Check a stream's URL; an empty one is the line's own.
@@ -66,8 +71,8 @@ class RealtimeStreams:
         if not trusted:
             await self._http.of(line).check(chosen, schemes=SCHEMES)
 
-    def stream(self, runner: CallRunner, facts: StreamFacts, url: str) -> RealtimeStream:
-        """Return what a stream of a call needs; an empty URL is the line's own.
+    def server(self, runner: CallRunner, facts: StreamFacts, url: str) -> StreamServer:
+        """Return the server of a call's stream; an empty URL is the line's own.
 
         Raises:
             InvalidRequest: the line has none.
@@ -81,7 +86,7 @@ class RealtimeStreams:
         tools = StreamTools(
             runner, facts, settings, session=self._http.trusted, secrets=self._secrets_of(line)
         )
-        return RealtimeStream(
+        return StreamServer(
             StreamTarget(_with_model(chosen, settings), session, partial(_headers, key)),
             _session(config, settings),
             tools.call,
@@ -90,15 +95,12 @@ class RealtimeStreams:
     def _url(self, line: LineName, url: str) -> tuple[str, bool]:
         """Return where a stream goes, and whether the operator has said so."""
         config, settings = self._lines.config(line), self._settings_of(line)
-        if chosen := url or _url_of(config):
+        own = config.stream_url if PROTOCOLS[config.stream_protocol].model else ""
+        if chosen := url or own:
             return chosen, False
         if settings is None:
             raise InvalidRequest(NO_URL)
         return settings.url, True
-
-
-def _url_of(config: LineConfig) -> str:
-    return config.stream_url if config.stream_protocol is StreamProtocol.OPENAI_REALTIME else ""
 
 
 def _key(url: str, config: LineConfig, settings: Realtime | None) -> str:

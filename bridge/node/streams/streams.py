@@ -9,7 +9,7 @@ from typing import Final
 
 from bridge.call import events
 from bridge.call.model import CallId, LegId, LineName, Party
-from bridge.call.routing import Heard, Hears, LegRole
+from bridge.call.routing import Audience, LegRole, Subscription
 from bridge.errors import NotFound, TooManyStreams
 from bridge.http.client import Http
 from bridge.legs.base import new_leg_id
@@ -19,17 +19,20 @@ from bridge.metrics.network import SocketMetrics
 from bridge.node.manager import Manager
 from bridge.node.runner import CallRunner
 from bridge.node.streams.realtime import SCHEMES as SCHEMES
-from bridge.node.streams.realtime import RealtimeStreams
+from bridge.node.streams.realtime import RealtimeStreams, StreamServer
 from bridge.wire import signature
 from bridge.wire.call_event import CallEvent, EventType
-from bridge.wire.stream.media_format import MediaFormat
+from bridge.wire.stream.media_format import IN_PYTHON, Conversion, MediaFormat
 from bridge.wire.stream.media_stream import Channel, StreamFacts, StreamProtocol, StreamType
-from bridge.wire.stream.protocols import stream_messages
+from bridge.wire.stream.protocols import PROTOCOLS
 
 MAX_STREAMS: Final = {StreamType.TWOWAY: 1, StreamType.ONEWAY: 5}
 """Streams of a call at once, by type."""
 
-_HEARS: Final = {Channel.INBOUND: Hears.INBOUND, Channel.OUTBOUND: Hears.OUTBOUND}
+_SUBSCRIPTIONS: Final = {
+    Channel.INBOUND: Subscription.INBOUND,
+    Channel.OUTBOUND: Subscription.OUTBOUND,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,7 @@ class StreamOrder:
 class Streams:
     """The streams of this node's calls."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (all but one by keyword)
         self,
         manager: Manager,
         *,
@@ -57,18 +60,20 @@ class Streams:
         counters: SocketMetrics,
         per_line: int = 0,
         secrets_of: Callable[[LineName], Sequence[str]] = lambda _: (),
+        conversion: Conversion = IN_PYTHON,
         realtime: RealtimeStreams,
     ) -> None:
-        """Make it; a line may have `per_line` streams at once, 0 for only each call's own limit.
+        """A line may have `per_line` streams at once, 0 for only each call's own limit.
 
         `secrets_of` returns what signs a line's handshakes, the newest first; nothing: they are not signed.
         """
-        self._realtime = realtime
+        self.realtime = realtime
         self._manager = manager
         self._secrets_of = secrets_of
         self._http = http
         self._counters = counters
         self._per_line = per_line
+        self._conversion = conversion
 
     async def check(self, line: LineName, order: StreamOrder) -> None:
         """Check the URL of a stream.
@@ -77,8 +82,8 @@ class Streams:
             InvalidRequest: it is not a `ws` or `wss` URL; or as `RealtimeStreams.check`.
             AddressBlocked: customers' URLs may not lead there.
         """
-        if order.protocol is StreamProtocol.OPENAI_REALTIME:
-            await self._realtime.check(line, order.url)
+        if PROTOCOLS[order.protocol].model:
+            await self.realtime.check(line, order.url)
         else:
             await self._http.of(line).check(order.url, schemes=SCHEMES)
 
@@ -111,10 +116,10 @@ class Streams:
         leg = self._leg(runner, facts, order.url)
         twoway = order.type is StreamType.TWOWAY
         first, *others = facts.tracks
-        heard = Heard.ALL if twoway else Heard.NOBODY
-        runner.add_leg(leg, LegRole(Party.SERVICE, _HEARS[first], heard))
+        audience = Audience.ALL if twoway else Audience.NOBODY
+        runner.add_leg(leg, LegRole(Party.SERVICE, _SUBSCRIPTIONS[first], audience))
         for track in others:
-            role = LegRole(Party.SERVICE, _HEARS[track], Heard.NOBODY)
+            role = LegRole(Party.SERVICE, _SUBSCRIPTIONS[track], Audience.NOBODY)
             runner.add_leg(TrackLeg(new_leg_id(), leg, track), role)
         return facts.stream_id
 
@@ -130,7 +135,7 @@ class Streams:
         runner.dispatch(events.CloseRequested(leg.leg_id))
 
     def on_event(self, event: CallEvent) -> None:
-        """Tell a call's streams of the digits of its far parties."""
+        """Report the digits of a call's far parties to its streams."""
         if event.type != EventType.DIGIT_RECEIVED or event.data.get("party") != Party.FAR:
             return
         runner = self._manager.running(CallId(event.call.id)) if event.call else None
@@ -139,25 +144,21 @@ class Streams:
                 leg.press(str(event.data["digit"]))
 
     def _leg(self, runner: CallRunner, facts: StreamFacts, url: str) -> StreamLeg:
-        leg_id = LegId(facts.stream_id)
-        if facts.protocol is not StreamProtocol.OPENAI_REALTIME:
-            target, messages = self._target(runner.facts.line, facts, url), stream_messages(facts)
-            return StreamLeg(leg_id, facts, target, messages=messages, counters=self._counters)
-        realtime = self._realtime.stream(runner, facts, url)
+        protocol, line = PROTOCOLS[facts.protocol], runner.facts.line
+        if protocol.model:
+            server = self.realtime.server(runner, facts, url)
+        else:
+            headers = partial(signed_headers, self._secrets_of(line), facts, url)
+            server = StreamServer(StreamTarget(url, self._http.of(line).streams, headers))
         return StreamLeg(
-            leg_id,
+            LegId(facts.stream_id),
             facts,
-            realtime.target,
-            messages=stream_messages(facts, realtime.session),
+            server.target,
+            messages=protocol.messages(facts, server.session),
             counters=self._counters,
-            call_function=realtime.call_function,
+            call_function=server.call_function,
+            conversion=self._conversion,
         )
-
-    def _target(self, line: LineName, facts: StreamFacts, url: str) -> StreamTarget:
-        session, secrets = self._http.of(line).streams, self._secrets_of(line)
-        if not secrets:
-            return StreamTarget(url, session)
-        return StreamTarget(url, session, partial(signed_headers, secrets, facts, url))
 
     def _check_line(self, line: LineName) -> None:
         if not self._per_line:
@@ -173,18 +174,18 @@ class Streams:
 def signed_headers(
     secrets: Sequence[str], facts: StreamFacts, url: str, now: datetime
 ) -> dict[str, str]:
-    """Return the headers that prove to a server that a handshake is ours.
+    """Return the headers that prove to a server that a handshake is ours; none without a secret.
 
-    Those of Standard Webhooks, with the stream's id and the URL as the content, signed by each secret; to a
-    `twilio` server also its own, by the first secret.
+    Those of Standard Webhooks, with the stream's id and the URL as the content, signed by each secret; and
+    the protocol's own, by the first secret.
     """
+    if not secrets:
+        return {}
     newest, *former = secrets
     headers = signature.standard(
         newest, facts.stream_id, url.encode(), now=now.timestamp(), former=former
     )
-    if facts.protocol is StreamProtocol.TWILIO:
-        headers |= {"X-Twilio-Signature": signature.twilio(newest, url)}
-    return headers
+    return {**headers, **PROTOCOLS[facts.protocol].signed_headers(newest, url)}
 
 
 def _check_call(runner: CallRunner, wanted: StreamType) -> None:

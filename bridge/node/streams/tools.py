@@ -52,7 +52,7 @@ class StreamTools:
         session: Callable[[], Session],
         secrets: Sequence[str],
     ) -> None:
-        """Make it; requests go to the operator's own URL over `session`, signed by each of `secrets`."""
+        """Requests go to the operator's own URL over `session`, signed by each of `secrets`."""
         self._runner = runner
         self._facts = facts
         self._settings = settings
@@ -116,7 +116,7 @@ class StreamTools:
             return STILL_TALKING
         await asyncio.sleep(LAST_WORDS_SECONDS)
         # With another party on our side the conversation is not over, only the model's part in it.
-        alone = not self._runner.machine.near()
+        alone = not self._runner.machine.legs.near()
         request = (
             events.HangupRequested()
             if alone

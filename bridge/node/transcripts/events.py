@@ -4,12 +4,10 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from bridge.call.model import CallId, CallRecord, LineName
-from bridge.call.transcript import Phrase, Transcript, TranscriptStatus
+from bridge.call.model import CallId, LineName
+from bridge.call.transcript import Phrase, TranscriptStatus
 from bridge.db.database import Database, wall_time
-from bridge.errors import CallNotFound
-from bridge.metrics.transcription import TranscriptionMetrics
-from bridge.node.call_history import CallHistory
+from bridge.metrics.recording import TranscriptionMetrics
 from bridge.node.manager import Manager
 from bridge.node.publisher import new_event
 from bridge.stores import transcripts
@@ -21,31 +19,22 @@ log = logging.getLogger(__name__)
 class TranscriptEvents:
     """The events of one node's transcripts."""
 
-    def __init__(
-        self,
-        manager: Manager,
-        history: CallHistory,
-        database: Database,
-        metrics: TranscriptionMetrics,
-    ) -> None:
-        self._manager = manager
-        self._history = history
+    def __init__(self, manager: Manager, database: Database, metrics: TranscriptionMetrics) -> None:
+        self.manager = manager
         self._database = database
         self._metrics = metrics
 
     def phrase(self, line: LineName, call_id: CallId, phrase: Phrase) -> None:
         """Publish a phrase of a live call."""
-        self._manager.publish(EventType.TRANSCRIPT, line, call_id, shown_phrase(phrase))
+        self.manager.publish(EventType.TRANSCRIPT, line, call_id, shown_phrase(phrase))
 
-    async def finish(
-        self, call_id: CallId, *, failure: str = "", callback_url: str = ""
-    ) -> Transcript | None:
-        """Finish a transcript and publish that; None if it has been erased."""
+    async def finish(self, call_id: CallId, *, failure: str = "", callback_url: str = "") -> None:
+        """Finish a transcript and publish that, unless it has been erased."""
         found = await self._database.run(
             transcripts.finish, call_id, now=wall_time(), failure=failure
         )
         if found is None:
-            return None
+            return
         failed = found.status is TranscriptStatus.FAILED
         self._metrics.finished("failed" if failed else "completed")
         data: dict[str, Any] = {
@@ -59,18 +48,9 @@ class TranscriptEvents:
             log.warning("transcript.failed", extra={"call": call_id, "reason": failure})
         kind = EventType.TRANSCRIPT_FAILED if failed else EventType.TRANSCRIPT_READY
         line = LineName(found.line)
-        record = await self.record(line, call_id)
+        record = await self.manager.find_record(line, call_id)
         event = new_event(kind, line, record, data, callback_url=callback_url)
-        self._manager.publisher.publish(event)
-        return found
-
-    async def record(self, line: LineName, call_id: CallId) -> CallRecord | None:
-        """Return a call, live or ended however long ago; None if it is not known any more."""
-        try:
-            return self._manager.record(line, call_id)
-        except CallNotFound:
-            report = await self._history.find(line, call_id)
-            return report.record if report else None
+        self.manager.publisher.publish(event)
 
 
 def shown_phrase(phrase: Phrase) -> Mapping[str, Any]:

@@ -9,7 +9,7 @@ from typing import Final
 from bridge.agent.providers import ProviderFailed, Recognized, Recognizer
 from bridge.audio.detect.phrases import SpokenPhrase
 from bridge.call.transcript import Phrase, Word
-from bridge.metrics.transcription import TranscriptionMetrics
+from bridge.metrics.recording import TranscriptionMetrics
 
 RETRIES: Final = (1.0, 4.0)
 """Seconds until a phrase is tried again."""
@@ -45,7 +45,7 @@ class LiveTranscript:
         on_phrase: Callable[[Phrase], Awaitable[None]],
         on_missing: Callable[[], None],
     ) -> None:
-        """Make it; `on_phrase` takes each phrase in turn, `on_missing` is called for one that is left out."""
+        """`on_phrase` takes each phrase in turn, `on_missing` is called for one that is left out."""
         self._recognizer = recognizer
         self._max_queued = max_queued
         self._counters = counters

@@ -3,14 +3,16 @@
 import asyncio
 import logging
 from collections.abc import Mapping
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from bridge.agent.providers import ProviderFailed, Recognizer
 from bridge.audio.detect.phrases import PhraseSplitter, SpokenPhrase
+from bridge.backoff import Backoff
 from bridge.call.model import CallId, LineName
+from bridge.call.recording import Recording
 from bridge.db.database import Database, wall_time
 from bridge.errors import (
     BridgeError,
@@ -21,14 +23,14 @@ from bridge.errors import (
     StoreFailed,
     Unsupported,
 )
-from bridge.media.recording.rows import Recording
-from bridge.metrics.transcription import TranscriptionMetrics
+from bridge.metrics.recording import TranscriptionMetrics
 from bridge.node.recording.recordings import Recordings
 from bridge.node.transcripts.events import TranscriptEvents
 from bridge.node.transcripts.live import phrase_of
 from bridge.node.transcripts.transcripts import TranscriptionRules
 from bridge.stores import transcripts
 from bridge.stores.transcripts import Job
+from bridge.tasks import wait_set
 
 log = logging.getLogger(__name__)
 
@@ -52,12 +54,7 @@ class Pauses:
     """Between looks at what other processes have left."""
     unreachable: float = 60.0
     """While the machine with the files is gone."""
-    least: float = 10.0
-    most: float = 3600.0
-
-    def after(self, failures: int) -> float:
-        """Return the pause after `failures` in a row."""
-        return min(self.least * 3.0 ** min(failures - 1, 20), self.most)
+    retry: Backoff = Backoff(10.0, 3600.0, factor=3.0)
 
 
 class TranscriptionJobs:
@@ -73,7 +70,7 @@ class TranscriptionJobs:
         rules: TranscriptionRules,
         metrics: TranscriptionMetrics,
     ) -> None:
-        """Make it; `due` is set when there may be work before the next poll."""
+        """`due` is set when there may be work before the next poll."""
         self._recordings = recordings
         self._database = database
         self._events = events
@@ -107,8 +104,7 @@ class TranscriptionJobs:
                 for call_id in found:
                     await self._events.finish(CallId(call_id))
             except DatabaseLost:
-                await self._database.available()
-                await asyncio.sleep(self._pauses.unfinished)
+                await self._database.available(self._pauses.unfinished)
                 continue
             except DatabaseFailed:
                 log.exception("transcript.recovery_failed")
@@ -121,15 +117,11 @@ class TranscriptionJobs:
                 if await self._work_once():
                     continue
             except DatabaseLost:
-                # Not at once: it may be reached, and take no more connections for reading.
-                await self._database.available()
-                await asyncio.sleep(self._pauses.unfinished)
+                await self._database.available(self._pauses.unfinished)
                 continue
             except (DatabaseFailed, OSError):
                 log.exception("transcript.processing_failed")
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._pauses.poll):
-                    await self._due.wait()
+            await wait_set(self._due, self._pauses.poll)
             self._due.clear()
 
     async def _work_once(self) -> bool:
@@ -180,7 +172,7 @@ class TranscriptionJobs:
         if failures >= self._settings.attempts:
             await self._finish(job, found)
         else:
-            await self._postpone(job, self._pauses.after(failures), failed=True)
+            await self._postpone(job, self._pauses.retry.after(failures), failed=True)
 
     async def _postpone(self, job: Job, seconds: float, *, failed: bool) -> None:
         due_at = wall_time() + seconds
@@ -201,7 +193,7 @@ class TranscriptionJobs:
         tracks = [one for one in _tracks(found) if one.size_bytes]
         if not tracks:
             raise NotFound("the call has no recording")
-        record = await self._events.record(line, call_id)
+        record = await self._events.manager.find_record(line, call_id)
         answered = record.answered_at if record else None
         done = await self._database.read(transcripts.keys, call_id)
         for track in tracks:

@@ -2,24 +2,21 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
 import msgspec
 
+from bridge.agent.demonstration import Demonstration
+from bridge.agent.http_providers import HttpRecognizer
+from bridge.agent.provider_client import Endpoint
 from bridge.agent.providers import Recognizer
 from bridge.audio.detect.phrases import SpokenPhrase
 from bridge.call.model import CallId, LineName, Party
-from bridge.call.routing import Heard, Hears, LegRole
-from bridge.call.transcript import (
-    UNFINISHED,
-    Phrase,
-    Transcribe,
-    Transcript,
-    TranscriptStatus,
-)
+from bridge.call.routing import Audience, LegRole, Subscription
+from bridge.call.transcript import UNFINISHED, Phrase, Transcribe, Transcript, TranscriptStatus
 from bridge.db.database import Connection, Database, wall_time
 from bridge.errors import (
     BridgeError,
@@ -28,16 +25,20 @@ from bridge.errors import (
     InvalidState,
     LimitExceeded,
     NotFound,
+    Unsupported,
 )
+from bridge.http.client import Http
 from bridge.legs.base import new_leg_id
 from bridge.legs.transcriber import TranscriberLeg
-from bridge.metrics.transcription import TranscriptionMetrics
+from bridge.metrics.recording import TranscriptionMetrics
+from bridge.node.lines import Lines
 from bridge.node.manager import Manager
 from bridge.node.recording.recordings import Recordings
 from bridge.node.runner import CallRunner
 from bridge.node.transcripts.events import TranscriptEvents
 from bridge.node.transcripts.live import LiveTranscript
-from bridge.settings.transcription import Transcription
+from bridge.settings.line import Agent
+from bridge.settings.recording import Transcription
 from bridge.stores import transcripts
 from bridge.stores.transcripts import Job
 from bridge.tasks import Tasks
@@ -51,7 +52,7 @@ PHRASE: Final = "transcript_phrase"
 """What phrases are appended as while the database is away."""
 FINISH_AGAIN_SECONDS: Final = 1.0
 """After an outage of the database."""
-TRACKS: Final = {"inbound": Hears.INBOUND, "outbound": Hears.OUTBOUND}
+TRACKS: Final = {"inbound": Subscription.INBOUND, "outbound": Subscription.OUTBOUND}
 """What is transcribed live, and what the tap of each hears."""
 
 
@@ -118,7 +119,7 @@ class Transcripts:
         """Transcribe a call; return its transcript as it stands.
 
         A live call is recorded for that, unless `live`; of one that has ended, the recordings are transcribed, again
-        if they were before. An unfinished transcript goes on unchanged. `callback_url` is told of the end.
+        if they were before. An unfinished transcript goes on unchanged. `callback_url` gets the event of the end.
 
         Raises:
             CallNotFound: the line never had such a call.
@@ -146,9 +147,9 @@ class Transcripts:
         else:
             await self._recordings.start(runner)
             await self._insert(job, Transcribe.AFTER, TranscriptStatus.RECORDING)
-            self._recorded.add(CallId(call_id))
-            if not runner.live:
-                self._recorded.discard(CallId(call_id))
+            if runner.live:
+                self._recorded.add(CallId(call_id))
+            else:
                 self._release(CallId(call_id))
         found = await self.find(line, call_id)
         if found is None:
@@ -162,8 +163,9 @@ class Transcripts:
     async def text(self, line: LineName, call_id: str) -> str | None:
         """Return the text of a call's finished transcript; None if there is none."""
         found = await self.find(line, call_id)
-        finished = found is not None and found.status is TranscriptStatus.COMPLETED
-        return found.text if found is not None and finished else None
+        if found is None or found.status is not TranscriptStatus.COMPLETED:
+            return None
+        return found.text
 
     async def aclose(self) -> None:
         """Stop all live transcripts; the next process finishes them with the phrases they have."""
@@ -196,7 +198,7 @@ class Transcripts:
             )
 
     async def _check_recorded(self, line: LineName, call_id: str, *, live: bool) -> None:
-        if await self._events.record(line, CallId(call_id)) is None:
+        if await self._manager.find_record(line, CallId(call_id)) is None:
             raise CallNotFound("there is no such call")
         found = await self._recordings.archive.of_call(line, CallId(call_id))
         if live or not found:
@@ -240,24 +242,21 @@ class Transcripts:
         def phrase(track: str, spoken: SpokenPhrase) -> None:
             live.add(track, offset, spoken)
 
-        for track, hears in TRACKS.items():
+        for track, subscription in TRACKS.items():
             leg = TranscriberLeg(
                 new_leg_id(),
                 max_seconds=self._settings.phrase_seconds,
                 on_phrase=partial(phrase, track),
                 on_over=partial(track_over, track),
             )
-            runner.add_leg(leg, LegRole(Party.SERVICE, hears, Heard.NOBODY, asked_for=False))
+            runner.add_leg(
+                leg, LegRole(Party.SERVICE, subscription, Audience.NOBODY, asked_for=False)
+            )
 
     async def _run_live(self, live: LiveTranscript, job: Job) -> None:
         await live.run()
-        while True:
-            try:
-                await self._events.finish(CallId(job.call_id), callback_url=job.callback_url)
-                return
-            except DatabaseLost:
-                await self._database.available()
-                await asyncio.sleep(FINISH_AGAIN_SECONDS)
+        finish = partial(self._events.finish, CallId(job.call_id), callback_url=job.callback_url)
+        await self._database.retry(finish, pause=FINISH_AGAIN_SECONDS)
 
     async def _keep(self, line: LineName, call_id: CallId, phrase: Phrase) -> None:
         key = f"{phrase.track} {phrase.start:.3f}"
@@ -280,3 +279,30 @@ def _release(connection: Connection, payloads: list[bytes]) -> None:
     for payload in payloads:
         call_id, now = msgspec.msgpack.decode(payload)
         transcripts.release(connection, call_id, now)
+
+
+def recognizers(
+    http: Http,
+    lines: Lines,
+    *,
+    settings_of: Callable[[LineName], Agent],
+    demos: Collection[LineName],
+) -> Callable[[LineName], Recognizer]:
+    """Return a function that makes a line's; it raises `Unsupported` for a line without a provider.
+
+    The lines in `demos` have a demonstration, unless they have a URL.
+    """
+
+    def recognizer_of(line: LineName) -> Recognizer:
+        config, settings = lines.config(line), settings_of(line)
+        if config.stt_url:
+            token = config.provider_token
+            at = Endpoint(http.of(line), "stt", config.stt_url, token, settings.stt_seconds)
+            return HttpRecognizer(at, settings)
+        if line in demos:
+            return Demonstration(None)
+        raise Unsupported(
+            "transcripts need a provider: set callSttUrl (PUT /call/config), then reconnect"
+        )
+
+    return recognizer_of

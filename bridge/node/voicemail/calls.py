@@ -13,22 +13,16 @@ from typing import Final
 
 from bridge.audio.tone import tone
 from bridge.call import events
-from bridge.call.model import (
-    CallId,
-    Direction,
-    EndReason,
-    LegId,
-    LineName,
-    Party,
-    State,
-)
-from bridge.call.routing import Heard, Hears, LegRole
+from bridge.call.model import CallId, Direction, EndReason, LegId, LineName, Party, State
+from bridge.call.recording import RecordingRequest
+from bridge.call.routing import Audience, LegRole, Subscription
 from bridge.call.voicemail import Finish, MessageTaker, Phase, Step, VoicemailRules
 from bridge.errors import BridgeError, DatabaseLost, InvalidState, NotFound
 from bridge.legs.base import new_leg_id
 from bridge.legs.voicemail import VoicemailLeg
 from bridge.media.sounds import Sound
 from bridge.node.calls.playback import Playbacks
+from bridge.node.deadline import Deadline
 from bridge.node.recording.recordings import Recordings
 from bridge.node.runner import CallRunner
 from bridge.node.voicemail.greetings import Greetings
@@ -53,9 +47,9 @@ class _Session:
     runner: CallRunner
     taker: MessageTaker
     leg: VoicemailLeg
+    deadline: Deadline
     greeting: Sound | None = None
     playback: LegId | None = None
-    timer: asyncio.TimerHandle | None = None
     answered: bool = False
     """Whether voicemail has answered the call, not somebody else."""
     stored: asyncio.Event = field(default_factory=asyncio.Event)
@@ -78,7 +72,7 @@ class VoicemailCalls:
         greetings: Greetings,
         rules_of: Callable[[LineName], VoicemailRules],
     ) -> None:
-        """Make it; `rules_of` returns how a line takes messages."""
+        """`rules_of` returns how a line takes messages."""
         self._voicemails = voicemails
         self._recordings = recordings
         self._playbacks = playbacks
@@ -98,7 +92,7 @@ class VoicemailCalls:
         Whoever of our side is in the call already leaves it.
 
         Raises:
-            InvalidState: the call does not ring us, or is at voicemail.
+            InvalidState: the call is not inbound and ringing, or is at voicemail.
             LimitExceeded: it has all its legs.
         """
         machine, call_id = runner.machine, runner.facts.call_id
@@ -111,10 +105,11 @@ class VoicemailCalls:
             raise InvalidState("the call is at voicemail already")
         taker = MessageTaker(self._rules_of(runner.facts.line))
         leg = VoicemailLeg(new_leg_id(), on_speech=taker.spoke)
-        runner.add_leg(leg, LegRole(Party.SERVICE, Hears.INBOUND, Heard.FAR))
-        session = _Session(runner, taker, leg)
+        runner.add_leg(leg, LegRole(Party.SERVICE, Subscription.INBOUND, Audience.FAR))
+        deadline = Deadline(lambda: self._time_passed(session))
+        session = _Session(runner, taker, leg, deadline)
         self._sessions[call_id] = session
-        for near in machine.near():
+        for near in machine.legs.near():
             runner.dispatch(events.CloseRequested(near.leg_id))
         self._greeting.spawn(self._answer(session), name=f"voicemail {call_id}")
 
@@ -145,7 +140,7 @@ class VoicemailCalls:
                 self._abandon(session)
             case EventType.CALL_ACTIVE if taker.phase is Phase.WAITING:
                 taker.begin(now)
-                self._arm(session)
+                session.deadline.set(session.taker.deadline)
                 self._greeting.spawn(self._greet(session), name=f"greet {session.call_id}")
             case EventType.PLAYBACK_COMPLETED | EventType.LEG_LEFT:
                 if session.playback is not None and data.get("legID") == session.playback:
@@ -204,14 +199,14 @@ class VoicemailCalls:
                 self._keeping.spawn(self._record(session), name=f"message {session.call_id}")
             case Step.HANG_UP:
                 self._hang_up(session.runner)
-        self._arm(session)
+        session.deadline.set(session.taker.deadline)
 
     async def _record(self, session: _Session) -> None:
         runner = session.runner
         try:
             await self._voicemails.begin(runner.record())
             kinds = ("inbound",)
-            tracks = await self._recordings.start(runner, kinds=kinds, asked_for=False)
+            tracks = await self._recordings.start(runner, RecordingRequest(kinds, asked_for=False))
             if kinds[0] not in {track.kind for track in tracks}:
                 raise InvalidState(
                     "the call is being recorded already, and not what its caller says"
@@ -229,7 +224,7 @@ class VoicemailCalls:
             runner.dispatch(events.HangupRequested())
 
     def _call_ended(self, session: _Session) -> None:
-        self._disarm(session)
+        session.deadline.set(None)
         recorded = session.taker.phase in (Phase.MESSAGE, Phase.OVER)
         session.taker.call_ended()
         if recorded:
@@ -254,7 +249,7 @@ class VoicemailCalls:
             self._forget(session, "failed")
 
     def _forget(self, session: _Session, outcome: str) -> None:
-        self._disarm(session)
+        session.deadline.set(None)
         self._stop_greeting(session)
         session.leg.stop()
         if self._sessions.pop(session.call_id, None) is session:
@@ -276,8 +271,7 @@ class VoicemailCalls:
             self._waiting.spawn(self._keep_later(recording_id), name=f"message {recording_id}")
 
     async def _keep_later(self, recording_id: str) -> None:
-        await self._recordings.archive.available()
-        await asyncio.sleep(RETRY_SECONDS)
+        await self._recordings.archive.available(RETRY_SECONDS)
         await self._keep(recording_id)
 
     async def _recorded(self, recording_id: str) -> None:
@@ -290,7 +284,7 @@ class VoicemailCalls:
             await session.stored.wait()
             kept, finish = session.taker.is_kept, session.taker.finish
             if session.taker.phase is Phase.MESSAGE:
-                self._disarm(session)
+                session.deadline.set(None)
                 self._hang_up(session.runner)  # the disk takes no more
         else:
             # Cut off with the process that recorded it: nobody knows how much of it is silence.
@@ -301,16 +295,6 @@ class VoicemailCalls:
             if session is not None:
                 self._sessions[recording.call_id] = session  # it knows how much is silence
             raise
-
-    def _arm(self, session: _Session) -> None:
-        self._disarm(session)
-        if session.taker.deadline is not None:
-            session.timer = self._loop.call_at(session.taker.deadline, self._time_passed, session)
-
-    def _disarm(self, session: _Session) -> None:
-        if session.timer is not None:
-            session.timer.cancel()
-            session.timer = None
 
     def _time_passed(self, session: _Session) -> None:
         self._take(session, session.taker.time_passed(self._loop.time()))

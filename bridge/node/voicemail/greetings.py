@@ -39,7 +39,7 @@ class Greetings:
         sounds: Sounds,
         speak: Callable[[LineName, str], Awaitable[bytes]],
     ) -> None:
-        """Make it; `speak` returns a text as a WAV file."""
+        """`speak` returns a text as a WAV file."""
         self._greetings = greetings
         self._assets = assets
         self._sounds = sounds

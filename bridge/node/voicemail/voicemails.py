@@ -1,22 +1,25 @@
-"""The messages that callers left: kept once their recording is ready, published, and deleted with it."""
+"""The messages that callers left: kept once their recording is ready, published, transcribed, and deleted with it."""
 
 import asyncio
 import logging
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
-from bridge.call.model import CallId, CallRecord, LineName
+from bridge.call.model import CallId, CallRecord, LineName, State
 from bridge.call.parties import parties_of
+from bridge.call.recording import Recording
 from bridge.call.voicemail import Finish
-from bridge.errors import BridgeError, CallNotFound, DatabaseLost
-from bridge.media.recording.rows import Recording
+from bridge.errors import BridgeError, DatabaseLost, NotFound, Unsupported
 from bridge.media.voicemails import Voicemail, VoicemailStore
-from bridge.metrics.voicemail import VoicemailMetrics
-from bridge.node.call_history import CallHistory
+from bridge.metrics.recording import VoicemailMetrics
 from bridge.node.manager import Manager
 from bridge.node.publisher import new_event
 from bridge.node.recording.recordings import Recordings
-from bridge.wire.call_event import EventType
+from bridge.node.transcripts.transcripts import Transcripts
+from bridge.tasks import Tasks
+from bridge.wire.call_event import CallEvent, EventType
 from bridge.wire.iso8601 import iso8601
 
 log = logging.getLogger(__name__)
@@ -35,19 +38,16 @@ class Voicemails:
         store: VoicemailStore,
         recordings: Recordings,
         *,
-        history: CallHistory,
         metrics: VoicemailMetrics,
     ) -> None:
-        """Make it; `history` finds the calls of messages that a killed process left."""
         self._manager = manager
         self.store = store
         self._recordings = recordings
-        self._history = history
         self._metrics = metrics
         self._opened = iso8601(datetime.now(UTC))
 
     def count(self, outcome: str) -> None:
-        """Count a call that was sent to voicemail, by what became of it (`metrics.voicemail.OUTCOMES`)."""
+        """Count a call that was sent to voicemail, by what became of it (`metrics.recording.VOICEMAIL_OUTCOMES`)."""
         self._metrics.ended(outcome)
 
     async def begin(self, record: CallRecord) -> None:
@@ -103,8 +103,7 @@ class Voicemails:
                     await self._recover(left)
                 await self.store.sweep()
             except DatabaseLost:
-                await self._recordings.archive.available()
-                await asyncio.sleep(RETRY_SECONDS)
+                await self._recordings.archive.available(RETRY_SECONDS)
                 continue
             except BridgeError:
                 log.exception("voicemail.sweep_failed")
@@ -121,11 +120,7 @@ class Voicemails:
 
     async def _publish(self, kind: EventType, voicemail: Voicemail, **more: str) -> None:
         line, call_id = voicemail.line, voicemail.call_id
-        try:
-            record: CallRecord | None = self._manager.record(line, call_id)
-        except CallNotFound:
-            report = await self._history.find(line, call_id)
-            record = report.record if report is not None else None
+        record = await self._manager.find_record(line, call_id)
         data = {
             "voicemailId": call_id,
             "recordingId": voicemail.recording_id,
@@ -138,3 +133,50 @@ class Voicemails:
             "expiresAt": voicemail.expires_at,
         }
         self._manager.publisher.publish(new_event(kind, line, record, data | more))
+
+
+class VoicemailTranscripts:
+    """The transcriptions of this node's messages; `node.transcripts.transcripts` makes them, retries, and survives restarts."""
+
+    def __init__(
+        self,
+        voicemails: Voicemails,
+        transcripts: Transcripts,
+        *,
+        wanted: Callable[[LineName], bool],
+    ) -> None:
+        """`wanted` says whether a line's messages are transcribed."""
+        self._voicemails = voicemails
+        self._transcripts = transcripts
+        self._wanted = wanted
+        self._tasks = Tasks()
+
+    def on_event(self, event: CallEvent) -> None:
+        """Order the transcript of a message that is received, and keep one that is ready."""
+        if event.call is None:
+            return
+        line, call_id = LineName(event.line), CallId(event.call.id)
+        if event.type == EventType.VOICEMAIL_RECEIVED:
+            # A call that somebody has taken over would be recorded again.
+            if self._wanted(line) and event.call.state == State.ENDED:
+                self._tasks.spawn(self._order(line, call_id), name=f"transcribe {call_id}")
+        elif event.type == EventType.TRANSCRIPT_READY:
+            self._tasks.spawn(self._keep(line, call_id), name=f"transcript of {call_id}")
+
+    async def aclose(self) -> None:
+        """Wait until what is ready is kept."""
+        await self._tasks.wait()
+
+    async def _order(self, line: LineName, call_id: CallId) -> None:
+        try:
+            await self._transcripts.order(line, call_id)
+        except Unsupported:
+            pass  # the line has no provider
+        except BridgeError as error:
+            log.warning("voicemail.not_transcribed", extra={"call": call_id, "reason": error.code})
+
+    async def _keep(self, line: LineName, call_id: CallId) -> None:
+        text = await self._transcripts.text(line, call_id)
+        if text:
+            with suppress(NotFound):  # it is of a call without a message
+                await self._voicemails.transcribed(line, call_id, text)

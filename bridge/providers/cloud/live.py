@@ -43,7 +43,7 @@ class CloudLine:
     graph: Graph
 
 
-class MakeLeg(Protocol):
+class MakeCloudLeg(Protocol):
     """Makes a leg that is not in a call yet."""
 
     def __call__(
@@ -70,7 +70,7 @@ class LiveCalls:
         self,
         lines: Mapping[LineName, CloudLine],
         *,
-        make_leg: MakeLeg,
+        make_leg: MakeCloudLeg,
         store: CloudStore,
         count: Callable[[str], None],
     ) -> None:

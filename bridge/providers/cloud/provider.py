@@ -7,15 +7,23 @@ its beginning.
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from typing import TypeAlias
+from datetime import UTC, datetime
+from typing import Any, Final, TypeAlias
 
-from bridge.call.model import CallFacts, LineName
-from bridge.errors import InvalidState
+from bridge.call.model import CallDetails, CallFacts, LineName, Parties
+from bridge.errors import BridgeError, InvalidState
 from bridge.http.service_health import ServiceHealth
-from bridge.legs.base import DialledLeg
+from bridge.legs.base import DialledLeg, new_leg_id
+from bridge.legs.cloud import InboundCall
 from bridge.providers.base import CallReceiver
-from bridge.providers.cloud.inbound_calls import take_call
-from bridge.providers.cloud.live import CloudLine, LiveCalls, MakeLeg, ends_last, key_of_call
+from bridge.providers.cloud.live import (
+    CloudLine,
+    LineSignalling,
+    LiveCalls,
+    MakeCloudLeg,
+    ends_last,
+    key_of_call,
+)
 from bridge.providers.cloud.outbound_calls import OutboundCalls
 from bridge.stores.cloud import CloudStore
 from bridge.whatsapp.graph import Graph, mask
@@ -27,6 +35,7 @@ from bridge.wire.cloud import (
     Terminated,
     WebhookEvent,
 )
+from bridge.wire.metadata import pack
 
 log = logging.getLogger(__name__)
 
@@ -34,14 +43,20 @@ UnknownCall: TypeAlias = tuple[LineName, str]
 """Line and Meta's id of a call that a node does not know."""
 
 
+STALE_SECONDS: Final = 90.0
+"""Meta lets nobody ring for longer than a minute; an older `connect` is ignored."""
+
+
 class CloudProvider:
     """The lines of this node whose provider is `cloud`."""
+
+    name = "cloud"
 
     def __init__(
         self,
         lines: Mapping[LineName, CloudLine],
         *,
-        legs: MakeLeg,
+        legs: MakeCloudLeg,
         store: CloudStore,
         count: Callable[[str], None] = lambda outcome: None,
     ) -> None:
@@ -161,4 +176,56 @@ def _trace(event: WebhookEvent, outcome: str, line: LineName | None) -> None:
     log.debug(
         "whatsapp.event",
         extra={"kind": kind, "outcome": outcome, "line": line or "", "wacid": call},
+    )
+
+
+async def take_call(
+    calls: LiveCalls, line: LineName, event: Connected, receiver: CallReceiver
+) -> None:
+    """Begin a user's call, unless it is stale, has ended, or another node has it."""
+    wacid = event.wacid
+    if event.at and datetime.now(UTC).timestamp() - event.at > STALE_SECONDS:
+        calls.count("stale")
+        return
+    inbox = calls.inboxes[line]
+    if inbox.is_over(wacid):
+        log.info("whatsapp.missed", extra={"wacid": mask(wacid)})
+        inbox.close(wacid)
+        return
+    if not await calls.store.claim(key_of_call(line, wacid), line):
+        calls.count("duplicate")
+        return
+    signalling = LineSignalling(calls, line)
+    inbound = InboundCall(wacid, event.sdp, pre_accept=calls.lines[line].pre_accept)
+    try:
+        leg = calls.make_leg(new_leg_id(), signalling=signalling, inbound=inbound)
+    except BridgeError as error:
+        log.warning("whatsapp.inbound_refused", extra={"code": error.code})
+        await calls.end(line, wacid, "reject")
+        return
+    calls.add(line, wacid, leg, inbound=True)
+    announced = calls.lines[line].graph.announcements
+    details = _details(event, {name: dict(what) for name, what in announced.items()})
+    try:
+        taken = await receiver.receive(line, event.caller.identity, leg, details)
+    except BridgeError as error:
+        log.warning("whatsapp.inbound_refused", extra={"code": error.code})
+        await leg.aclose()
+        return
+    signalling.opaque = taken.facts.call_id
+    calls.replay(line, wacid)
+
+
+def _details(event: Connected, announced: dict[str, Any]) -> CallDetails:
+    known = {
+        "profile_name": event.caller.name,
+        "username": event.caller.username,
+        "user_id": event.caller.user_id,
+        "deeplink_payload": event.deeplink_payload,
+        "cta_payload": event.cta_payload,
+        "biz_opaque_callback_data": event.opaque,
+    }
+    return CallDetails(
+        parties=Parties(event.caller.identity, event.called, "whatsapp", "whatsapp"),
+        metadata=pack({name: text for name, text in known.items() if text} | announced),
     )

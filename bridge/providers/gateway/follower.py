@@ -1,7 +1,7 @@
-"""Polls a gateway engine for the calls of a line.
+"""Polls a gateway for the calls of a line.
 
-A call has ended when the engine no longer lists it. So one task a line polls the list every 2.5 s
-while there is a reason to, sooner after an event of the engine, and passes each leg its entry. New
+A call has ended when the gateway no longer lists it. So one task a line polls the list every 2.5 s
+while there is a reason to, sooner after an event of the gateway, and passes each leg its entry. New
 inbound calls are taken once; unwanted calls are hung up.
 """
 
@@ -16,7 +16,8 @@ from bridge.errors import BridgeError, CallNotFound
 from bridge.http.service_health import ServiceHealth
 from bridge.legs.gateway import GatewayLeg
 from bridge.providers.gateway.memory import LineMemory
-from bridge.whatsapp.gateway import GatewayEngine
+from bridge.tasks import wait_set
+from bridge.whatsapp.gateway import Gateway
 from bridge.wire.gateway import EngineCall, Webhook
 
 log = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ UNWANTED_SECONDS: Final = 60.0
 MAX_REMEMBERED: Final = 1000
 """Inbound calls that were offered and are not offered again; at the limit no more are taken."""
 _ABSENT: Final = 2
-"""Polls in a row without a call that has ended: an engine that restarts lists none for a moment."""
+"""Polls in a row without a call that has ended: a gateway that restarts lists none for a moment."""
 
 Take = Callable[[EngineCall], Awaitable[None]]
 
@@ -42,23 +43,23 @@ class _Followed:
     leg: GatewayLeg
     since: float
     listed: bool
-    """Whether the engine has listed the call, or its socket has opened."""
+    """Whether the gateway has listed the call, or its socket has opened."""
     absent: int = 0
     """Polls in a row without it."""
 
 
 class GatewayFollower:
-    """Polls an engine for its legs and for inbound calls (`legs.gateway.Follower`)."""
+    """Polls a gateway for its legs and for inbound calls (`legs.gateway.Follower`)."""
 
     def __init__(
         self,
-        engine: GatewayEngine,
+        gateway: Gateway,
         *,
         memory: LineMemory,
         poll_seconds: float = POLL_SECONDS,
     ) -> None:
-        """Make a follower of a line's engine; `run` polls."""
-        self.engine = engine
+        """Make a follower of a line's gateway; `run` polls."""
+        self.gateway = gateway
         self.memory = memory
         self._poll_seconds = poll_seconds
         self.take: Take | None = None
@@ -85,13 +86,13 @@ class GatewayFollower:
         self._wake.set()
 
     def mark_known(self, call_id: str) -> None:
-        """Note that the engine knows the call, listed or not."""
+        """Note that the gateway knows the call, listed or not."""
         if (followed := self._legs.get(call_id)) is not None:
             followed.since = self._loop.time()
             followed.listed = True
 
     def forget(self, call_id: str, *, unwanted: bool) -> None:
-        """Stop following a call; `unwanted`: hang it up for as long as the engine lists it."""
+        """Stop following a call; `unwanted`: hang it up for as long as the gateway lists it."""
         known = self._legs.pop(call_id, None)
         if unwanted:
             self._unwanted[call_id] = self._loop.time()
@@ -109,12 +110,12 @@ class GatewayFollower:
         self._wake.set()
 
     def handle_event(self, event: Webhook | None) -> None:
-        """Poll because of an event of the engine, which also names why a call ended.
+        """Poll because of an event of the gateway, which also names why a call ended.
 
         None: events may have been missed.
         """
         kind = event.kind if event is not None else "gap"
-        # The engine's own text: what is no plain word may be a number.
+        # The gateway's own text: what is no plain word may be a number.
         log.debug("gateway.event", extra={"kind": kind if kind.isalpha() else "other"})
         if event is not None:
             self.health.reported()
@@ -146,13 +147,11 @@ class GatewayFollower:
         idle = not (
             self.take or self._legs or self._unwanted or self._recovered or self.memory.suspects
         )
-        with suppress(TimeoutError):
-            async with asyncio.timeout(None if idle else self._poll_seconds):
-                await self._wake.wait()
+        await wait_set(self._wake, None if idle else self._poll_seconds)
 
     async def _poll(self) -> None:
         began = self._loop.time()
-        listed = {call.call_id: call for call in await self.engine.calls()}
+        listed = {call.call_id: call for call in await self.gateway.calls()}
         self.listed = frozenset(listed)
         for call_id, followed in list(self._legs.items()):
             self._update(followed, listed.get(call_id), began)
@@ -200,7 +199,7 @@ class GatewayFollower:
             over = call_id not in listed
             if not over:
                 with suppress(CallNotFound):
-                    await self.engine.hangup(call_id)
+                    await self.gateway.hangup(call_id)
             if over or began - since > UNWANTED_SECONDS:
                 del self._unwanted[call_id]
                 self.memory.ended(call_id)
@@ -218,7 +217,7 @@ class GatewayFollower:
             if self.take is None or waits or full or not self._is_unknown(call_id):
                 continue
             if call_id not in self._offered:
-                log.debug("gateway.rings")
+                log.debug("gateway.inbound_call")
                 await self.take(listed[call_id])
                 self._offered.add(call_id)
 

@@ -1,7 +1,7 @@
-"""The calls of a line with a gateway engine in the store, and the orphans of its dials.
+"""The calls of a line with a gateway in the store, and the orphans of its dials.
 
 A dial without a known outcome (no answer came, or the process was killed) may ring somebody although
-it has failed for us. Such an orphan is hung up once the engine lists it: an outbound call to that
+it has failed for us. Such an orphan is hung up once the gateway lists it: an outbound call to that
 number that was not there before and that no node has or is about to have.
 """
 
@@ -14,26 +14,26 @@ from typing import Final
 from bridge.call.model import LineName
 from bridge.errors import BridgeError, InvalidRequest, InvalidState, LimitExceeded, NotFound
 from bridge.stores.cloud import CloudStore
-from bridge.whatsapp.gateway import GatewayEngine
+from bridge.whatsapp.gateway import Gateway
 from bridge.wire.gateway import EngineCall
 
 log = logging.getLogger(__name__)
 
 KEPT_SECONDS: Final = 60.0
-"""How long an ended call keeps its id; an engine that restarts may use it again."""
+"""How long an ended call keeps its id; a gateway that restarts may use it again."""
 ORPHAN_SECONDS: Final = 120.0
 """How long the call of a dial without a known outcome may turn up."""
 MAX_SUSPECTS: Final = 100
 
 REFUSALS: Final = (InvalidRequest, InvalidState, LimitExceeded, NotFound)
-"""With these an engine certainly does not ring."""
+"""With these a gateway certainly does not ring."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Suspect:
     number: str
     before: frozenset[str]
-    """Calls that the engine had before the dial."""
+    """Calls that the gateway had before the dial."""
     until: float
     row: int | None
 
@@ -41,10 +41,10 @@ class _Suspect:
 class LineMemory:
     """One line's calls and dials as all nodes and the next process know them."""
 
-    def __init__(self, line: LineName, *, engine: GatewayEngine, store: CloudStore) -> None:
+    def __init__(self, line: LineName, *, gateway: Gateway, store: CloudStore) -> None:
         """Must be called within the running loop."""
         self._line = line
-        self._engine = engine
+        self._gateway = gateway
         self._store = store
         self._now = asyncio.get_running_loop().time
         self._running: dict[int, str] = {}
@@ -54,30 +54,30 @@ class LineMemory:
     async def dial(
         self, number: str, *, before: Collection[str], abandon: Callable[[str], None]
     ) -> str:
-        """Have the engine ring a number, and return its id of the call.
+        """Have the gateway ring a number, and return its id of the call.
 
-        `before` are the calls that the engine has already; `abandon` hangs up one that cannot be claimed.
+        `before` are the calls that the gateway has already; `abandon` hangs up one that cannot be claimed.
 
         Raises:
             BridgeError: it does not ring, or the outcome is unknown; then the call is hung up once listed.
         """
         row = await self._store.begin_dial(number, self._line)
         self._running[row] = number
-        settled = False
+        decided = False
         try:
-            call_id = await self._engine.dial(number)
-            settled = True
+            call_id = await self._gateway.dial(number)
+            decided = True
             try:
                 await self.claim(call_id)
             except BaseException:
                 abandon(call_id)
                 raise
         except REFUSALS:
-            settled = True
+            decided = True
             raise
         finally:
             del self._running[row]
-            if settled:
+            if decided:
                 self._store.end_dial(row)
             else:
                 log.warning("gateway.dial_outcome_unknown")
@@ -93,7 +93,7 @@ class LineMemory:
         self._add(_Suspect(number, frozenset(), self._now() + ORPHAN_SECONDS, None))
 
     def ended(self, call_id: str) -> None:
-        """Note that a call has ended on the engine."""
+        """Note that a call has ended on the gateway."""
         self._store.ended(key_of(self._line, call_id))
 
     def release(self, call_id: str) -> None:
@@ -131,7 +131,7 @@ class LineMemory:
                 return False
             return await self.claim(call.call_id)
         except BridgeError as error:
-            log.warning("gateway.memory_failed", extra={"code": error.code})
+            log.warning("gateway.store_failed", extra={"code": error.code})
             return False
 
     def _add(self, suspect: _Suspect) -> None:
@@ -146,5 +146,5 @@ class LineMemory:
 
 
 def key_of(line: LineName, call_id: str) -> str:
-    """Return a call's key among those of all lines; an engine's ids are unique on that engine only."""
+    """Return a call's key among those of all lines; a gateway's ids are unique on that gateway only."""
     return f"{line}/{call_id}"

@@ -1,4 +1,4 @@
-"""Lines whose provider is a gateway engine: outbound and inbound calls, and recovery after a crash."""
+"""Lines whose provider is a gateway: outbound and inbound calls, and recovery after a crash."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -8,51 +8,53 @@ from bridge.call.model import CallDetails, CallFacts, LineName, Parties
 from bridge.errors import BridgeError, InvalidState
 from bridge.http.service_health import ServiceHealth
 from bridge.legs.base import DialledLeg, new_leg_id
-from bridge.legs.gateway import Dial, GatewayLeg, RetryPolicy
+from bridge.legs.gateway import Dial, GatewayLeg, GatewayTimeouts
 from bridge.providers.base import CallReceiver
 from bridge.providers.gateway.follower import POLL_SECONDS, GatewayFollower
 from bridge.providers.gateway.memory import LineMemory, key_of
 from bridge.stores.cloud import CloudStore
 from bridge.tasks import Tasks
-from bridge.whatsapp.gateway import GatewayEngine
+from bridge.whatsapp.gateway import Gateway
 from bridge.wire.gateway import EngineCall, Webhook
 
 log = logging.getLogger(__name__)
 
 
 class GatewayProvider:
-    """Calls numbers over the lines' engines, and takes their inbound calls."""
+    """Calls numbers over the lines' gateways, and takes their inbound calls."""
+
+    name = "gateway"
 
     def __init__(
         self,
-        engines: Mapping[LineName, GatewayEngine],
+        gateways: Mapping[LineName, Gateway],
         *,
         store: CloudStore,
         poll_seconds: float = POLL_SECONDS,
-        retry_policy: RetryPolicy | None = None,
+        timeouts: GatewayTimeouts | None = None,
     ) -> None:
         """Must be called within the running loop."""
         self._store = store
-        self._retry_policy = retry_policy or RetryPolicy()
+        self._timeouts = timeouts or GatewayTimeouts()
         self._followers = {
             line: GatewayFollower(
-                engine,
-                memory=LineMemory(line, engine=engine, store=store),
+                gateway,
+                memory=LineMemory(line, gateway=gateway, store=store),
                 poll_seconds=poll_seconds,
             )
-            for line, engine in engines.items()
+            for line, gateway in gateways.items()
         }
 
     def has(self, line: LineName) -> bool:
-        """Return whether the line's provider is a gateway engine."""
+        """Return whether the line's provider is a gateway."""
         return line in self._followers
 
     def health(self, line: LineName) -> ServiceHealth:
-        """Return how the line's engine answered last."""
+        """Return how the line's gateway answered last."""
         return self._followers[line].health
 
     def outbound_leg(self, call: CallFacts, number: str) -> DialledLeg:
-        """Return a leg that has the line's engine ring the number (`legs.base.Dialer`)."""
+        """Return a leg that has the line's gateway ring the number (`legs.base.Dialer`)."""
         follower = self._followers[call.line]
 
         async def dial() -> str:
@@ -63,7 +65,7 @@ class GatewayProvider:
                     abandon=lambda call_id: follower.forget(call_id, unwanted=True),
                 )
             finally:
-                # After a failure too: the engine may ring all the same.
+                # After a failure too: the gateway may ring all the same.
                 follower.poll_now()
 
         return self._leg(follower, dial)
@@ -74,7 +76,7 @@ class GatewayProvider:
             follower.take = partial(self._take, line, receiver)
             follower.first = first
             tasks.spawn(follower.run(), name=f"gateway {line}")
-            if (feed := follower.engine.feed) is not None:
+            if (feed := follower.gateway.feed) is not None:
                 tasks.spawn(feed.run(follower.handle_event), name=f"gateway events {line}")
 
     async def recover(self) -> None:
@@ -93,10 +95,10 @@ class GatewayProvider:
             self._followers[line].recover(call_ids)
 
     def handle_event(self, line: LineName, event: Webhook) -> None:
-        """Process an event of the line's engine.
+        """Process an event of the line's gateway.
 
         Raises:
-            InvalidState: the line has no engine.
+            InvalidState: the line has no gateway.
         """
         if line not in self._followers:
             raise InvalidState("this line's WhatsApp provider is not a gateway")
@@ -117,8 +119,8 @@ class GatewayProvider:
     def _leg(self, follower: GatewayFollower, call: str | Dial) -> GatewayLeg:
         return GatewayLeg(
             new_leg_id(),
-            engine=follower.engine,
+            gateway=follower.gateway,
             follower=follower,
             call=call,
-            retry_policy=self._retry_policy,
+            timeouts=self._timeouts,
         )

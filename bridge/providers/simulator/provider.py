@@ -4,6 +4,7 @@ from collections.abc import Set
 from pathlib import Path
 
 from bridge.call.model import CallFacts, LineName
+from bridge.http.service_health import ServiceHealth
 from bridge.legs.base import DialledLeg, new_leg_id
 from bridge.legs.simulator import SimulatedContact
 
@@ -13,6 +14,8 @@ SPEECH = Path(__file__).parents[2] / "legs" / "simulator_speech.wav"
 class SimulatorProvider:
     """Reaches numbers through the simulated contacts."""
 
+    name = "simulator"
+
     def __init__(self, lines: Set[LineName], *, speech: bytes, ring_seconds: float) -> None:
         self._lines = lines
         self._speech = speech
@@ -21,6 +24,10 @@ class SimulatorProvider:
     def has(self, line: LineName) -> bool:
         """Whether the line's provider is the simulator."""
         return line in self._lines
+
+    def health(self, line: LineName) -> ServiceHealth:
+        """Return that of no server."""
+        return ServiceHealth()
 
     def outbound_leg(self, call: CallFacts, number: str) -> DialledLeg:
         """Return a leg that rings the number (`legs.base.Dialer`)."""

@@ -19,16 +19,11 @@ from bridge.call.model import CallFacts, LineName
 from bridge.call.policy import SIMULATED_CONTACTS, SIMULATED_TELEPHONES
 from bridge.errors import BridgeError, LegError, LimitExceeded
 from bridge.http.resolver import Address, LookupFailed, Service
-from bridge.legs.base import (
-    DialledLeg,
-    DigitSender,
-    EndsWithReason,
-    Leg,
-    new_leg_id,
-)
+from bridge.legs.base import DialledLeg, DigitSender, EndsWithReason, Leg, new_leg_id
 from bridge.legs.sip_reasons import refusal_code
 from bridge.log import request_id
-from bridge.providers.sip.trunks import MakeLeg, Trunk, TrunkMedia
+from bridge.providers.simulator.provider import SimulatorProvider
+from bridge.providers.sip.trunks import MakeSipLeg, Trunk, TrunkMedia
 from bridge.tasks import Tasks
 from bridge.trunk.agent import IncomingInvite, SipAgent
 from bridge.trunk.trunk import OutboundCall, TrunkAddress
@@ -45,7 +40,7 @@ MAX_CALLS: Final = 100
 ARRIVAL_SECONDS: Final = 5.0
 """How long a call of a telephone may take to arrive."""
 CALL_HEADER: Final = "X-Simulated-Call"
-"""Tells apart the calls that telephones make to us."""
+"""Distinguishes the inbound calls of telephones."""
 
 G711: Final = TrunkMedia((PCMU, PCMA))
 TRUNK: Final = Trunk(address=TrunkAddress(name="simulated", host=HOST, transport="udp"), media=G711)
@@ -79,16 +74,14 @@ class SimulatedNames:
 
 
 class CallBus(Protocol):
-    """A bus on the node's clock (`node.bus_clock.BusClock`)."""
+    """A bus on the node's clock (`node.clock.BusClock`)."""
 
     @property
     def bus(self) -> Bus:
         """The bus."""
-        ...
 
     def follow(self) -> None:
         """Join the clock, or leave it, as the bus's sinks now need."""
-        ...
 
 
 class SimulatedAgents(NamedTuple):
@@ -103,30 +96,21 @@ class SimulatedAgents(NamedTuple):
     """Return the port of each, once it listens."""
 
 
-class MakeContact(Protocol):
-    """Makes the leg of a contact (`providers.simulator.provider.SimulatorProvider.leg`)."""
-
-    def __call__(self, number: str, *, inbound: bool) -> DialledLeg:
-        """Return the leg of one that we call, or that calls us."""
-
-
 class SimulatedTelephones:
     """The telephones of the simulated contacts, for the lines that have no other trunk."""
 
     def __init__(
         self,
-        serves: Callable[[LineName], bool],
+        contacts: SimulatorProvider,
         *,
         make_agents: Callable[[SimulatedNames, SimulatedNames], SimulatedAgents],
-        make_leg: MakeLeg,
-        make_contact: MakeContact,
+        make_leg: MakeSipLeg,
         make_bus: Callable[[], CallBus],
     ) -> None:
-        """`serves` says whether a line's contacts are simulated; `make_contact` makes the leg of one, which calls or is called."""
-        self._serves = serves
+        """Each of the `contacts` has a telephone."""
+        self._contacts = contacts
         self._make_agents = make_agents
         self._make_leg = make_leg
-        self._make_contact = make_contact
         self._make_bus = make_bus
         self._agents: SimulatedAgents | None = None
         self._expected: dict[str, asyncio.Future[DialledLeg]] = {}
@@ -136,7 +120,7 @@ class SimulatedTelephones:
 
     def has(self, line: LineName) -> bool:
         """Return whether the line reaches the simulated telephones."""
-        return self._serves(line)
+        return self._contacts.has(line)
 
     def outbound_leg(self, call: CallFacts, number: str, replaces: str = "") -> DialledLeg:
         """Return a leg that rings a simulated telephone (`legs.base.Dialer`)."""
@@ -159,7 +143,7 @@ class SimulatedTelephones:
             number=called or "bridge", caller=f"+{number}", headers=((CALL_HEADER, key),)
         )
         dialog = self._open().called.dialog(EXCHANGE.address, dialled)
-        contact = self._make_contact(_contact_of(number), inbound=True)
+        contact = self._contacts.leg(_contact_of(number), inbound=True)
         conversation = _Conversation(
             lambda: self._make_leg(new_leg_id(), dialog=dialog, trunk=EXCHANGE),
             contact,
@@ -215,7 +199,7 @@ class SimulatedTelephones:
         if self._calls >= MAX_CALLS:
             invite.dialog.refuse(503)
             return
-        contact = self._make_contact(_contact_of(invite.to_number.removeprefix("+")), inbound=False)
+        contact = self._contacts.leg(_contact_of(invite.to_number.removeprefix("+")), inbound=False)
         conversation = _Conversation(
             lambda: self._make_leg(
                 new_leg_id(), dialog=invite.dialog, trunk=EXCHANGE, inbound=invite

@@ -48,7 +48,7 @@ class Trunk:
     media: TrunkMedia = TrunkMedia()
 
 
-class MakeLeg(Protocol):
+class MakeSipLeg(Protocol):
     """Makes the leg of one telephone call."""
 
     def __call__(

@@ -45,6 +45,14 @@ def sdp_of(message: Request | Response) -> str:
     raise SipError(415, "a body other than SDP", headers=(("Accept", SDP),))
 
 
+def readable_sdp(message: Request | Response) -> str:
+    """Return the SDP of a message; empty for none, and for a body that is not SDP."""
+    try:
+        return sdp_of(message)
+    except SipError:
+        return ""
+
+
 def _sdp_part(message: Request | Response) -> str:
     """Return the first SDP part of a multipart body."""
     value = message.headers.first("content-type")
@@ -98,11 +106,7 @@ def digit_of(message: Request) -> tuple[str, float] | None:
     return digit, min(max(seconds, 0.04), 10.0)
 
 
-def put_digit(message: Request, digit: str, seconds: float, *, plain: bool) -> None:
-    """Set the body of an INFO for a digit (`plain`: application/dtmf)."""
-    if plain:
-        message.headers.put("Content-Type", "application/dtmf")
-        message.body = f"{digit}\r\n".encode()
-    else:
-        message.headers.put("Content-Type", "application/dtmf-relay")
-        message.body = f"Signal={digit}\r\nDuration={round(seconds * 1000)}\r\n".encode()
+def put_digit(message: Request, digit: str, seconds: float) -> None:
+    """Set the body of an INFO for a digit (application/dtmf-relay)."""
+    message.headers.put("Content-Type", "application/dtmf-relay")
+    message.body = f"Signal={digit}\r\nDuration={round(seconds * 1000)}\r\n".encode()

@@ -22,7 +22,7 @@ MAX_PROCEEDING = 600.0
 
 
 @dataclass(slots=True, frozen=True)
-class Wire:
+class TransactionTransport:
     """What transactions share."""
 
     timers: Timers
@@ -49,16 +49,16 @@ class ClientTransaction:
 
     def __init__(
         self,
-        wire: Wire,
+        transport: TransactionTransport,
         request: Request,
         target: Target,
         on_response: Callable[[Response, float], None],
-        on_end: Callable[[], None],
+        on_end: Callable[[], object],
     ) -> None:
         self.request = request
         self.target = target
         self.state = State.TRYING
-        self._wire = wire
+        self._transport = transport
         self._on_response = on_response
         self._on_end = on_end
         self._data = bytes(request)
@@ -72,10 +72,10 @@ class ClientTransaction:
 
     def start(self, now: float) -> None:
         """Send the request."""
-        self._wire.send(self._data, self.target)
-        self._deadline = self._wire.timers.at(now + TIMEOUT, self._time_out)  # B or F
+        self._transport.send(self._data, self.target)
+        self._deadline = self._transport.timers.at(now + TIMEOUT, self._time_out)  # B or F
         if self._unreliable:
-            self._resend = self._wire.timers.at(now + T1, self._retransmit)  # A or E
+            self._resend = self._transport.timers.at(now + T1, self._retransmit)  # A or E
 
     def receive(self, response: Response, now: float) -> None:
         """Take a response to it."""
@@ -88,13 +88,13 @@ class ClientTransaction:
                 self._stop(State.ACCEPTED, now, TIMEOUT, reliable=True)  # M
             else:
                 self._ack = bytes(_ack(self.request, response))
-                self._wire.send(self._ack, self.target)
+                self._transport.send(self._ack, self.target)
                 self._stop(State.COMPLETED, now, TIMEOUT)  # D
             self._on_response(response, now)
         elif self.state is State.ACCEPTED and 200 <= response.code < 300:
             self._on_response(response, now)
         elif self.state is State.COMPLETED and self._ack and response.code >= 300:
-            self._wire.send(self._ack, self.target)
+            self._transport.send(self._ack, self.target)
 
     def abandon(self, now: float) -> None:
         """Wait for the final response 32 s longer: the request has been cancelled."""
@@ -117,14 +117,14 @@ class ClientTransaction:
     def _wait(self, now: float, seconds: float) -> None:
         if self._deadline:
             self._deadline.cancel()
-        self._deadline = self._wire.timers.at(now + seconds, self._time_out)
+        self._deadline = self._transport.timers.at(now + seconds, self._time_out)
 
     def _retransmit(self, now: float) -> None:
-        self._wire.send(self._data, self.target)
+        self._transport.send(self._data, self.target)
         self._interval *= 2
         if not self._invite:
             self._interval = T2 if self.state is State.PROCEEDING else min(self._interval, T2)
-        self._resend = self._wire.timers.at(now + self._interval, self._retransmit)
+        self._resend = self._transport.timers.at(now + self._interval, self._retransmit)
 
     def _time_out(self, now: float) -> None:
         self._give_up(408, now)
@@ -138,7 +138,7 @@ class ClientTransaction:
         self._cancel()
         self.state = state
         if self._unreliable or reliable:
-            self._deadline = self._wire.timers.at(now + seconds, self._end)
+            self._deadline = self._transport.timers.at(now + seconds, self._end)
         else:
             self._end(now)
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from bridge.sip.boundary import Target, is_as_strong
 from bridge.sip.message.message import Request, Response
-from bridge.sip.transaction.client import T1, T2, T4, TIMEOUT, State, Wire
+from bridge.sip.transaction.client import T1, T2, T4, TIMEOUT, State, TransactionTransport
 
 if TYPE_CHECKING:
     from bridge.sip.transaction.timers import Timer
@@ -15,7 +15,11 @@ class ServerTransaction:
     """A request to us; absorbs its retransmissions."""
 
     def __init__(
-        self, wire: Wire, request: Request, source: Target, on_end: Callable[[], None]
+        self,
+        transport: TransactionTransport,
+        request: Request,
+        source: Target,
+        on_end: Callable[[], None],
     ) -> None:
         self.request = request
         self.source = source
@@ -25,7 +29,7 @@ class ServerTransaction:
         """The id of the dialog it belongs to; empty for none."""
         self.on_done: Callable[[float], None] | None = None
         """Called once when a final error to an INVITE has been acknowledged, or after timer H."""
-        self._wire = wire
+        self._transport = transport
         self._on_end = on_end
         self._to = response_target(request, source)
         self._last = b""
@@ -58,14 +62,14 @@ class ServerTransaction:
     def start(self, now: float) -> None:
         """Limit the time of a request other than INVITE that is never answered; an INVITE's is its dialog's."""
         if not self._invite:
-            self._deadline = self._wire.timers.at(now + TIMEOUT, self._end)
+            self._deadline = self._transport.timers.at(now + TIMEOUT, self._end)
 
     def respond(self, response: Response, now: float) -> None:
         """Send a response; after the final one only retransmissions of a 2xx."""
         if self.answered and not (self.state is State.ACCEPTED and response.code // 100 == 2):
             return
         self._last = bytes(response)
-        self._wire.send(self._last, self._to)
+        self._transport.send(self._last, self._to)
         if response.code < 200:
             self.state = State.PROCEEDING
         elif self.state is not State.ACCEPTED:
@@ -74,7 +78,7 @@ class ServerTransaction:
     def repeated(self, _now: float) -> None:
         """Answer a retransmission of the request; its dialog retransmits a 2xx to an INVITE."""
         if self._last and self.state not in (State.ACCEPTED, State.CONFIRMED, State.TERMINATED):
-            self._wire.send(self._last, self._to)
+            self._transport.send(self._last, self._to)
 
     def acknowledged(self, now: float) -> None:
         """Take the ACK of a final error."""
@@ -93,26 +97,26 @@ class ServerTransaction:
         self._cancel()
         if self._invite and code < 300:
             self.state = State.ACCEPTED
-            self._deadline = self._wire.timers.at(now + TIMEOUT, self._end)  # L
+            self._deadline = self._transport.timers.at(now + TIMEOUT, self._end)  # L
         elif self._invite:
             self.state = State.COMPLETED
-            self._deadline = self._wire.timers.at(now + TIMEOUT, self._end)  # H
+            self._deadline = self._transport.timers.at(now + TIMEOUT, self._end)  # H
             if self._unreliable:
-                self._resend = self._wire.timers.at(now + T1, self._retransmit)  # G
+                self._resend = self._transport.timers.at(now + T1, self._retransmit)  # G
         else:
             self.state = State.COMPLETED
             self._keep(now, TIMEOUT)  # J
 
     def _keep(self, now: float, seconds: float) -> None:
         if self._unreliable:
-            self._deadline = self._wire.timers.at(now + seconds, self._end)
+            self._deadline = self._transport.timers.at(now + seconds, self._end)
         else:
             self._end(now)
 
     def _retransmit(self, now: float) -> None:
-        self._wire.send(self._last, self._to)
+        self._transport.send(self._last, self._to)
         self._interval = min(2 * self._interval, T2)
-        self._resend = self._wire.timers.at(now + self._interval, self._retransmit)
+        self._resend = self._transport.timers.at(now + self._interval, self._retransmit)
 
     def _end(self, now: float) -> None:
         self._cancel()

@@ -3,10 +3,9 @@
 from collections.abc import Callable
 from typing import TypeAlias
 
-from bridge.sip.boundary import Target
-from bridge.sip.counters import Counters
+from bridge.sip.boundary import Counters, Target
 from bridge.sip.message.message import PHRASES, Request, Response
-from bridge.sip.transaction.client import ClientTransaction, Wire
+from bridge.sip.transaction.client import ClientTransaction, TransactionTransport
 from bridge.sip.transaction.server import ServerTransaction
 from bridge.sip.transaction.timers import Timers
 
@@ -26,7 +25,7 @@ class Transactions:
     ) -> None:
         self._timers = timers
         self._counters = counters
-        self._wire = Wire(timers, send)
+        self._transport = TransactionTransport(timers, send)
         self._clients: dict[_Key, ClientTransaction] = {}
         self._servers: dict[_Key, ServerTransaction] = {}
         self._requests: dict[_Key, _Key] = {}
@@ -50,7 +49,7 @@ class Transactions:
         """Send a request; `on_response` is as `ClientTransaction` says, never called before this returns."""
         key = (request.headers.top_via.branch, request.method)
         transaction = ClientTransaction(
-            self._wire, request, target, on_response, lambda: self._drop_client(key)
+            self._transport, request, target, on_response, lambda: self._clients.pop(key, None)
         )
         if len(self._clients) >= MAX_TRANSACTIONS:
             self._counters.overload += 1
@@ -64,7 +63,7 @@ class Transactions:
 
     def send_once(self, data: bytes, target: Target) -> None:
         """Send bytes without a transaction."""
-        self._wire.send(data, target)
+        self._transport.send(data, target)
 
     def receive(self, response: Response, now: float) -> None:
         """Hand a response to its request; one to no request of ours is dropped."""
@@ -90,7 +89,7 @@ class Transactions:
             if self._requests.get(same) == key:
                 del self._requests[same]
 
-        transaction = ServerTransaction(self._wire, request, source, end)
+        transaction = ServerTransaction(self._transport, request, source, end)
         self._servers[key] = transaction
         self._requests.setdefault(same, key)
         transaction.start(now)
@@ -104,9 +103,6 @@ class Transactions:
         for server in [*self._servers.values()]:
             if target.connection and _same_path(server.source, target):
                 server.fail(now)
-
-    def _drop_client(self, key: _Key) -> None:
-        self._clients.pop(key, None)
 
 
 def _same_path(one: Target, other: Target) -> bool:

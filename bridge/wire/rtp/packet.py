@@ -1,4 +1,4 @@
-"""RTP packets (RFC 3550 §5)."""
+"""RTP packets (RFC 3550 §5), and the audio level in their header extension (RFC 6464)."""
 
 from struct import Struct
 from typing import Final, NamedTuple
@@ -24,7 +24,8 @@ MARKER: Final = 0x80
 HEADER: Final = Struct("!BBHII")
 """First byte, marker and payload type, sequence, timestamp, SSRC."""
 _EXTENSION: Final = Struct("!HH")
-read_form: Final = Struct("!HHII").unpack_from
+_ONE_BYTE_FORM: Final = 0xBEDE
+read_header_pattern: Final = Struct("!HHII").unpack_from
 """Unpacks a header of `HEADER_BYTES`: first 16 bits, sequence, timestamp, SSRC."""
 _unpack_header = HEADER.unpack_from
 
@@ -86,3 +87,22 @@ def parse_packet(data: bytes) -> RtpPacket:
         raise RemoteProtocolError("the RTP packet is shorter than its header says")
     payload = data[start:end]
     return RtpPacket(kind & 127, kind > 127, sequence, timestamp, ssrc, payload, profile, extension)
+
+
+def read_level(packet: RtpPacket, identifier: int) -> float | None:
+    """Return the level of a packet in dBov, -127 to 0; None if it carries none.
+
+    Only the one-byte form is read (RFC 8285 §4.2). `identifier` is the negotiated one, 1 to 14.
+    """
+    data = packet.extension
+    if packet.extension_profile != _ONE_BYTE_FORM:
+        return None
+    position = 0
+    while position + 1 < len(data):
+        head = data[position]
+        if head >> 4 == identifier:
+            return -float(data[position + 1] & 0x7F)
+        if head >> 4 == 15:
+            return None
+        position += 2 + (head & 15) if head else 1
+    return None

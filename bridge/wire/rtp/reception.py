@@ -13,7 +13,7 @@ _PLAUSIBLE_DEVIATION: Final = 5  # seconds; more is a jump of the source's clock
 
 
 class ReceptionState(Protocol):
-    """Fields of a source that is leased; as the attributes of `ReceptionStatistics`."""
+    """Fields of a source that is offloaded; as the attributes of `ReceptionStatistics`."""
 
     clock_rate: float
     jitter: float
@@ -22,6 +22,7 @@ class ReceptionState(Protocol):
     peak_until: float
     last_arrival: float
     last_timestamp: int
+    breaks: int
 
 
 class ReceptionStatistics:
@@ -101,8 +102,7 @@ class ReceptionStatistics:
         if self._highest < 0:
             self._begin(sequence)
         elif 0 < ahead < _MAX_DROPOUT:
-            self._highest += ahead
-            self._seen = (self._seen << ahead | 1) & _HISTORY
+            self._advance(ahead)
         elif 0 < ahead <= 0x10000 - _MAX_MISORDER:
             if sequence != self._bad_sequence:
                 self._bad_sequence = (sequence + 1) & 0xFFFF
@@ -116,7 +116,6 @@ class ReceptionStatistics:
             return
         self._bad_sequence = -1
         self._received += 1
-        self._distinct += 1
         self._measure_jitter(timestamp, now)
 
     def follows(self, sequence: int, timestamp: int) -> bool:
@@ -149,10 +148,8 @@ class ReceptionStatistics:
         rate = self._clock_rate
         packets = len(arrivals)
         self.packets += packets
-        self._highest += packets
-        self._seen = (((self._seen + 1) << packets) - 1) & _HISTORY
         self._received += packets
-        self._distinct += packets
+        self._count_consecutive(packets)
         self._measure_jitter(timestamp, arrivals[0])
         self._last_timestamp = (timestamp + (packets - 1) * ticks) & 0xFFFF_FFFF
         jitter, last = self._jitter, arrivals[0]
@@ -169,21 +166,28 @@ class ReceptionStatistics:
         self._jitter, self._last_arrival = jitter, last
         self._peak, self._peak_until = peak, until
 
-    def lend(self, state: ReceptionState) -> None:
-        """Copy what each packet in order changes to a lease; the next packet must be one that `follows`."""
+    def export_state(self, state: ReceptionState) -> None:
+        """Copy what each packet in order changes to an offload; the next packet must be one that `follows`."""
         state.clock_rate = self._clock_rate
         state.jitter, state.peak = self._jitter, self._peak
         state.peak_before, state.peak_until = self._peak_before, self._peak_until
         assert self._last_arrival is not None
         state.last_arrival, state.last_timestamp = self._last_arrival, self._last_timestamp
 
-    def take_back(self, state: ReceptionState, packets: int) -> None:
-        """Copy it back, and count the consecutive packets since it was lent or last taken back."""
+    def import_state(self, state: ReceptionState, sequences: Sequence[int]) -> None:
+        """Copy it back, and count the packets since it was exported or last imported, in order of arrival."""
+        packets = len(sequences)
         self.packets += packets
-        self._highest += packets
-        self._seen = (((self._seen + 1) << packets) - 1) & _HISTORY
         self._received += packets
-        self._distinct += packets
+        if state.breaks:
+            for sequence in sequences:
+                ahead = (sequence - self._highest) & 0xFFFF
+                if 0 < ahead < _MAX_DROPOUT:
+                    self._advance(ahead)
+                else:
+                    self._count_late(-ahead & 0xFFFF)
+        else:
+            self._count_consecutive(packets)
         self._jitter, self._peak = state.jitter, state.peak
         self._peak_before, self._peak_until = state.peak_before, state.peak_until
         self._last_arrival, self._last_timestamp = state.last_arrival, state.last_timestamp
@@ -219,10 +223,20 @@ class ReceptionStatistics:
     def _begin(self, sequence: int) -> None:
         self._base = self._highest = sequence
         self._received = 0
-        self._distinct = 0
+        self._distinct = 1
         self._seen = 1
         self._expected_before = self._received_before = 0
         self._last_arrival = None
+
+    def _count_consecutive(self, packets: int) -> None:
+        self._highest += packets
+        self._seen = (((self._seen + 1) << packets) - 1) & _HISTORY
+        self._distinct += packets
+
+    def _advance(self, ahead: int) -> None:
+        self._highest += ahead
+        self._seen = (self._seen << ahead | 1) & _HISTORY
+        self._distinct += 1
 
     def _count_late(self, behind: int) -> None:
         bit = 1 << behind

@@ -123,7 +123,9 @@ def parse_compound(data: bytes) -> list[RtcpPacket]:
             raise RemoteProtocolError("the RTCP packet is truncated")
         body = data[start + 4 : end]
         if flags & 0x20:
-            body = _without_padding(body)
+            if not body or not 0 < body[-1] <= len(body):
+                raise RemoteProtocolError("the RTCP padding is longer than the packet")
+            body = body[: -body[-1]]
         packets.extend(_parse_one(kind, flags & 31, body))
         start = end
     return packets
@@ -136,12 +138,6 @@ def serialize(packets: Iterable[RtcpPacket]) -> bytes:
         LocalProtocolError: A limit of the format is exceeded (31 blocks or sources, 255 bytes).
     """
     return b"".join(map(_serialize_one, packets))
-
-
-def _without_padding(body: bytes) -> bytes:
-    if not body or not 0 < body[-1] <= len(body):
-        raise RemoteProtocolError("the RTCP padding is longer than the packet")
-    return body[: -body[-1]]
 
 
 def _parse_one(kind: int, count: int, body: bytes) -> list[RtcpPacket]:
@@ -200,13 +196,13 @@ def _parse_descriptions(body: bytes, count: int) -> Iterable[SourceDescription]:
 def _parse_bye(body: bytes, count: int) -> Bye:
     end = 4 * count
     if end > len(body):
-        raise RemoteProtocolError("the RTCP goodbye has fewer sources than its header says")
+        raise RemoteProtocolError("the RTCP BYE has fewer sources than its header says")
     ssrcs = tuple(_SSRC.unpack_from(body, position)[0] for position in range(0, end, 4))
     reason = b""
     if end < len(body):
         reason = body[end + 1 : end + 1 + body[end]]
         if len(reason) < body[end]:
-            raise RemoteProtocolError("the RTCP goodbye is truncated")
+            raise RemoteProtocolError("the RTCP BYE is truncated")
     return Bye(ssrcs, reason.decode(errors="replace"))
 
 

@@ -10,13 +10,13 @@ _HALF_RANGE: Final = 1 << 31
 _MAX_ADVANCE: Final = _HALF_RANGE - PACKET_SAMPLES
 
 _MAX_LOSS: Final = 100
-"""A longer gap in a relayed source's sequence is a pause, not loss."""
+"""A longer gap in a forwarded source's sequence is a pause, not loss."""
 _WINDOW: Final = 64
 _ALL_SENT: Final = (1 << _WINDOW) - 1
 """Bit mask of the newest `_WINDOW` sequence numbers sent, the newest in the lowest bit."""
 
 _pack_header = HEADER.pack
-_NO_TIMELINE: Final = object()
+_NO_EPOCH: Final = object()
 
 
 class StreamStart(NamedTuple):
@@ -49,7 +49,7 @@ class Numbering(NamedTuple):
 
 
 class StreamState(Protocol):
-    """Numbers of a stream that is leased; as the attributes of `OutgoingStream`."""
+    """Numbers of a stream that is offloaded; as the attributes of `OutgoingStream`."""
 
     ssrc: int
     payload_type: int
@@ -57,9 +57,11 @@ class StreamState(Protocol):
     timestamp: int
     end: int
     offset: int
-    relayed: int
+    forwarded: int
+    sent: int
     packets: int
     octets: int
+    dropped: int
     last_time: float
 
 
@@ -72,13 +74,13 @@ class OutgoingStream:
 
     __slots__ = (
         "_end",
+        "_epoch",
         "_event",
+        "_forwarded",
         "_offset",
-        "_relayed",
         "_sent",
         "_sequence",
         "_tick",
-        "_timeline",
         "_timestamp",
         "dropped",
         "last_time",
@@ -116,15 +118,15 @@ class OutgoingStream:
         self._sequence = sequence
         self._timestamp = timestamp * self._tick  # of the last packet
         self._end = self._timestamp  # first timestamp that has not been sent
-        self._timeline: Hashable = _NO_TIMELINE
-        self._offset = 0  # timestamp of position 0 of the current timeline
+        self._epoch: Hashable = _NO_EPOCH
+        self._offset = 0  # timestamp of position 0 of the current epoch
         self._event = False  # whether the last packet belonged to an event
-        self._relayed = 0  # the source's sequence of the newest relayed packet
-        self._sent = 0  # see _ALL_SENT; 0 while nothing is relayed
+        self._forwarded = 0  # the source's sequence of the newest forwarded packet
+        self._sent = 0  # see _ALL_SENT; 0 while nothing is forwarded
 
     @classmethod
     def resumed(cls, numbering: Numbering) -> Self:
-        """Return a stream that goes on where another stood; its first packet begins a new timeline."""
+        """Return a stream that goes on where another stood; its first packet begins a new media epoch."""
         stream = cls(
             ssrc=numbering.ssrc,
             payload_type=numbering.payload_type,
@@ -153,37 +155,33 @@ class OutgoingStream:
             dropped=self.dropped,
         )
 
-    def lend(self, state: StreamState, timeline: Hashable, *, relayed: bool) -> bool:
-        """Copy the numbers to a lease for what continues the stream on a timeline, frames or relayed packets.
+    def export_state(self, state: StreamState, epoch: Hashable, *, forwarded: bool) -> bool:
+        """Copy the numbers to an offload for what continues the stream within a media epoch, frames or forwarded packets.
 
         Returns:
-            False if the last packet was of another timeline or kind, or the clock is not 48 kHz.
+            False if the last packet was of another media epoch or kind.
         """
-        if (
-            timeline is not self._timeline
-            or self._event
-            or self._tick != 1
-            or self._sent != (_ALL_SENT if relayed else 0)
-        ):
+        if epoch is not self._epoch or self._event or bool(self._sent) is not forwarded:
             return False
         state.ssrc, state.payload_type = self.ssrc, self.payload_type
         state.sequence, state.timestamp = self._sequence, self._timestamp
         state.end, state.offset = self._end, self._offset
-        state.relayed = self._relayed & 0xFFFF
+        state.forwarded, state.sent = self._forwarded & 0xFFFF, self._sent
         state.packets, state.octets = self.packets, self.octets
-        state.last_time = self.last_time
+        state.dropped, state.last_time = self.dropped, self.last_time
         return True
 
-    def take_back(self, state: StreamState) -> None:
+    def import_state(self, state: StreamState) -> None:
         """Copy the numbers back."""
         self._sequence, self._timestamp = state.sequence, state.timestamp
-        self._end, self._relayed = state.end, state.relayed
+        self._end = state.end
+        self._forwarded, self._sent = state.forwarded, state.sent
         self.packets, self.octets = state.packets, state.octets
-        self.last_time = state.last_time
+        self.dropped, self.last_time = state.dropped, state.last_time
 
-    def continues(self, timeline: Hashable) -> bool:
-        """Return whether the last packet was of this timeline."""
-        return timeline is self._timeline
+    def continues(self, epoch: Hashable) -> bool:
+        """Return whether the last packet was of this media epoch."""
+        return epoch is self._epoch
 
     def switch_to(self, payload_type: int, clock_rate: int) -> None:
         """Go on with another payload type, and the timestamps at its clock (RFC 7160 §4.1)."""
@@ -193,22 +191,22 @@ class OutgoingStream:
             self._end = -(-self._end // self._tick) * tick
             self._timestamp = self._timestamp // self._tick * tick
             self._tick = tick
-            self._timeline = _NO_TIMELINE
+            self._epoch = _NO_EPOCH
             self._event = False
             self._sent = 0
 
     def stamp(
-        self, frame_pts: int, timeline: Hashable, now: float, samples: int = PACKET_SAMPLES
+        self, frame_pts: int, epoch: Hashable, now: float, samples: int = PACKET_SAMPLES
     ) -> bytes | None:
         """Return the 12-byte header of the next packet, which carries the frame at `frame_pts`.
 
-        Within a timeline the source's spacing is kept; when the timeline changes, the timestamp
+        Within a media epoch the source's spacing is kept; when the epoch changes, the timestamp
         advances by the elapsed time in whole packets. The marker is set wherever the audio does not
         continue the last packet (RFC 3551 §4.1).
 
         Args:
-            frame_pts: Position on `timeline`, in samples at 16 kHz.
-            timeline: As in `Frame`.
+            frame_pts: Position on `epoch`, in samples at 16 kHz.
+            epoch: As in `Frame`.
             now: Monotonic seconds.
             samples: Length of the packet at 48 kHz.
 
@@ -218,10 +216,10 @@ class OutgoingStream:
         timestamp = frame_pts * _TIMESTAMPS_PER_SAMPLE + self._offset
         kind = self.payload_type
         # Nearly every frame continues the last one, so that is checked first.
-        if timestamp != self._end or timeline is not self._timeline:
-            if timeline != self._timeline or timestamp - self._timestamp >= _HALF_RANGE:
+        if timestamp != self._end or epoch is not self._epoch:
+            if epoch != self._epoch or timestamp - self._timestamp >= _HALF_RANGE:
                 timestamp = self._resume_at(now)
-                self._timeline = timeline
+                self._epoch = epoch
                 self._offset = timestamp - frame_pts * _TIMESTAMPS_PER_SAMPLE
                 kind |= 0x80
             elif timestamp < self._end:
@@ -241,19 +239,19 @@ class OutgoingStream:
             0x80, kind, sequence & 0xFFFF, timestamp // self._tick & 0xFFFF_FFFF, self.ssrc
         )
 
-    def stamp_relayed(
-        self, sequence: int, position: int, timeline: Hashable, now: float, samples: int
+    def stamp_forwarded(
+        self, sequence: int, position: int, epoch: Hashable, now: float, samples: int
     ) -> bytes | None:
-        """Return the header of a packet that is relayed undecoded.
+        """Return the header of a packet that is forwarded undecoded.
 
-        Between relayed packets, the gaps and the order of the source's sequence are kept: a late
+        Between forwarded packets, the gaps and the order of the source's sequence are kept: a late
         packet gets the number that was left free for it. The first one after another packet, or
         after a long gap, gets the next number. Timestamps and marker are as in `stamp`.
 
         Args:
             sequence: The source's, 16 bits.
-            position: On `timeline`, in samples at 48 kHz.
-            timeline: As in `stamp`.
+            position: On `epoch`, in samples at 48 kHz.
+            epoch: As in `stamp`.
             now: Monotonic seconds.
             samples: Length of the packet at 48 kHz.
 
@@ -264,20 +262,20 @@ class OutgoingStream:
         ahead, kind = 1, self.payload_type
         if (
             timestamp == self._end
-            and timeline is self._timeline
+            and epoch is self._epoch
             and self._sent == _ALL_SENT
-            and sequence == (self._relayed + 1) & 0xFFFF
+            and sequence == (self._forwarded + 1) & 0xFFFF
         ):
             pass  # nearly every packet continues the last one
-        elif timeline != self._timeline or timestamp - self._timestamp >= _HALF_RANGE:
+        elif epoch != self._epoch or timestamp - self._timestamp >= _HALF_RANGE:
             timestamp = self._resume_at(now)
-            self._timeline = timeline
+            self._epoch = epoch
             self._offset = timestamp - position
             kind |= 0x80
             self._sent = _ALL_SENT
         else:
             if self._sent:
-                ahead = ((sequence - self._relayed + 0x8000) & 0xFFFF) - 0x8000
+                ahead = ((sequence - self._forwarded + 0x8000) & 0xFFFF) - 0x8000
                 if ahead <= 0 and timestamp < self._timestamp:
                     return self._stamp_late(-ahead, timestamp)
             if timestamp < self._end:
@@ -290,7 +288,7 @@ class OutgoingStream:
             self._sent = ((self._sent or _ALL_SENT) << ahead | 1) & _ALL_SENT
         number = self._sequence + ahead - 1
         self._sequence = number + 1
-        self._relayed = sequence
+        self._forwarded = sequence
         self._timestamp = timestamp
         self._end = timestamp + samples
         self._event = False
@@ -344,7 +342,7 @@ class OutgoingStream:
         return (self._timestamp + elapsed) // self._tick & 0xFFFF_FFFF
 
     def _stamp_late(self, behind: int, timestamp: int) -> bytes | None:
-        """Return the header of a late relayed packet, with the number left free for it."""
+        """Return the header of a late forwarded packet, with the number left free for it."""
         if (
             behind >= _WINDOW
             or self._sent >> behind & 1

@@ -1,15 +1,20 @@
-"""Attributes of an audio line that mean the same in every kind of description (RFC 8866 §6)."""
+"""Attributes and formats of an audio line, which mean the same in every kind of description (RFC 8866 §6, RFC 3551)."""
 
 import re
-from collections.abc import Mapping
-from types import MappingProxyType
+from dataclasses import dataclass
 from typing import Final
 
+from bridge.audio.codec.codec import CODECS, Codec
 from bridge.errors import SdpError
 from bridge.wire.sdp.lines import Media, Section
 
 AUDIO_LEVEL: Final = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
-DIRECTIONS: Final = ("sendrecv", "recvonly", "sendonly", "inactive")
+_OPPOSITES: Final = {
+    "sendrecv": "sendrecv",
+    "recvonly": "sendonly",
+    "sendonly": "recvonly",
+    "inactive": "inactive",
+}
 
 _RTPMAP: Final = re.compile(r"([0-9]{1,3}) +([^/ ]+)/([0-9]{1,6})(?:/([0-9]{1,2}))?")
 _MILLISECONDS: Final = re.compile(r"([0-9]{1,4})(?:\.[0-9]+)?")
@@ -21,13 +26,53 @@ _SSRC: Final = re.compile(r"([0-9]{1,10})(?: .*)?")
 _MAX_PAYLOAD_TYPE: Final = 127
 _RTCP_PAYLOAD_TYPES: Final = range(64, 96)  # conflict with RTCP on the same port, RFC 5761 §4
 
+_EVENT_RATES: Final = (8_000, 48_000)
+_CODECS: Final = {(one.name.lower(), one.clock_rate, one.channels): one for one in CODECS}
+_STATIC: Final = {
+    str(codec.payload_type): kind
+    for kind, codec in _CODECS.items()
+    if codec.payload_type is not None
+}
 
-def read_codecs(
-    media: Media, static: Mapping[str, tuple[str, int, int]] = MappingProxyType({})
-) -> dict[int, tuple[str, int, int]]:
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A codec of an audio line."""
+
+    codec: Codec
+    payload_type: int
+    parameters: dict[str, str]
+    """Names in lower case; "" is the value of a parameter without one."""
+
+
+def read_formats(media: Media) -> list[Format]:
+    """Return the codecs of a line that are spoken here, in its order; raises SdpError as `read_codecs`."""
+    return [
+        Format(_CODECS[kind], number, read_parameters(media, number))
+        for number, kind in read_codecs(media).items()
+        if kind in _CODECS
+    ]
+
+
+def read_events(media: Media, *codecs: Codec) -> dict[int, int]:
+    """Return the payload types of telephone events (RFC 4733) with their clock rates; raises SdpError as `read_codecs`.
+
+    Only those at the rates of the codecs, if there are any.
+    """
+    found = {
+        number: rate
+        for number, (name, rate, _) in read_codecs(media).items()
+        if name == "telephone-event" and rate in _EVENT_RATES
+    }
+    rates = {codec.clock_rate for codec in codecs}
+    same = {number: rate for number, rate in found.items() if rate in rates}
+    return same or found
+
+
+def read_codecs(media: Media) -> dict[int, tuple[str, int, int]]:
     """Map payload types to name (in lower case), clock rate and channels, in order of preference.
 
-    `static` has the same of payload types that need no `a=rtpmap`.
+    Static payload types need no `a=rtpmap`.
 
     Raises:
         SdpError: An `a=rtpmap` is malformed.
@@ -38,7 +83,7 @@ def read_codecs(
         if match is None:
             raise SdpError("a=rtpmap is malformed", line=attribute.line)
         known.setdefault(match[1], (match[2].lower(), int(match[3]), int(match[4] or 1)))
-    kinds = {**static, **known}
+    kinds = {**_STATIC, **known}
     return {
         int(number): kinds[number]
         for number in media.formats
@@ -71,9 +116,14 @@ def read_direction(media: Media, session: Section) -> str:
     """Return the direction: the line's, else the session's, else sendrecv."""
     for level in (media, session):
         for attribute in level.attributes:
-            if attribute.name in DIRECTIONS:
+            if attribute.name in _OPPOSITES:
                 return attribute.name
     return "sendrecv"
+
+
+def opposite(direction: str) -> str:
+    """Return a direction from the other side's point of view, which answers an offered one (RFC 3264 §6.1)."""
+    return _OPPOSITES[direction]
 
 
 def read_ssrc(media: Media) -> int | None:

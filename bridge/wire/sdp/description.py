@@ -13,9 +13,11 @@ from bridge.errors import SdpError
 from bridge.wire.sdp.attributes import (
     AUDIO_LEVEL,
     count_tracks,
+    opposite,
     read_audio_level,
     read_codecs,
     read_direction,
+    read_events,
     read_milliseconds,
     read_parameters,
     read_ssrc,
@@ -23,32 +25,19 @@ from bridge.wire.sdp.attributes import (
 from bridge.wire.sdp.lines import Description, Media, Section, split_description
 from bridge.wire.sdp.negotiated_audio import NegotiatedAudio
 from bridge.wire.sdp.transport import Candidate, read_transport, write_candidate
-from bridge.wire.sdp.unused import (
-    OfferedLine,
-    carries_transport,
-    keep_line,
-    read_line,
-    reject_line,
-)
+from bridge.wire.sdp.unused import OfferedLine, carries_transport, keep_line, read_line, reject_line
 
 _OPUS: Final = ("opus", 48_000, 2)
 _RED: Final = ("red", 48_000, 2)
-_EVENT_RATES: Final = (8_000, 48_000)
 
 MAX_AVERAGE_BITRATE: Final = 40_000
 """`maxaveragebitrate` of our answers in bits per second (RFC 7587 §6.1)."""
 
-_OPUS_PARAMETERS: Final = (
+OPUS_PARAMETERS: Final = (
     "minptime=10;useinbandfec=1;usedtx=0;stereo=0;sprop-stereo=0;"
     f"maxplaybackrate=16000;sprop-maxcapturerate=16000;maxaveragebitrate={MAX_AVERAGE_BITRATE}"
 )
-
-_ANSWER_DIRECTIONS: Final = {
-    "sendrecv": "sendrecv",
-    "recvonly": "sendonly",
-    "sendonly": "recvonly",
-    "inactive": "inactive",
-}
+"""What we ask of a sender of Opus (RFC 7587 §6.1)."""
 
 # RFC 9429 §5.1.2 treats all of these alike; the fingerprint implies DTLS.
 _PAYLOAD_TYPE: Final = re.compile("[0-9]{1,3}")
@@ -147,11 +136,6 @@ def parse_offer(text: str, *, red: bool = False) -> RemoteAudio:
     return replace(audio, red_payload_type=_find_red(description.media[index])) if red else audio
 
 
-def answer_direction(offered: str) -> str:
-    """Return the direction that answers an offered one (RFC 3264 §6.1)."""
-    return _ANSWER_DIRECTIONS[offered]
-
-
 def answer_setup(offered: str) -> Literal["active", "passive"]:
     """Return the DTLS role that answers an offered one, client if possible (RFC 5763 §5)."""
     return "passive" if offered == "active" else "active"
@@ -247,20 +231,11 @@ def _read_audio(description: Description, index: int) -> RemoteAudio:
         index=index,
         mid=media.mid,
         direction=read_direction(media, session),
-        ufrag=transport.ufrag,
-        pwd=transport.pwd,
+        **transport._asdict(),
         ice_lite=session.has("ice-lite"),
-        candidates=transport.candidates,
-        candidates_ignored=transport.candidates_ignored,
-        fingerprint=transport.fingerprint,
-        setup=transport.setup,
         opus_payload_type=opus,
         opus_parameters=read_parameters(media, opus),
-        telephone_events={
-            payload_type: rate
-            for payload_type, (name, rate, _) in read_codecs(media).items()
-            if name == "telephone-event" and rate in _EVENT_RATES
-        },
+        telephone_events=read_events(media),
         ssrc=read_ssrc(media),
         ptime=read_milliseconds(media, "ptime"),
         maxptime=read_milliseconds(media, "maxptime"),
@@ -304,8 +279,12 @@ def _find_red(media: Media) -> int | None:
 
 def _accept_audio(remote: RemoteAudio, local: LocalAudio) -> Iterator[str]:
     opus, events = remote.opus_payload_type, remote.telephone_events
-    direction = answer_direction(remote.direction)
-    yield from _address_lines(remote, local)
+    direction = opposite(remote.direction)
+    port, connection = default_address(local)
+    # A browser sends RED only if it is the first format.
+    red = () if remote.red_payload_type is None else (remote.red_payload_type,)
+    yield f"m=audio {port} {remote.protocol} {' '.join(map(str, (*red, opus, *events)))}"
+    yield connection
     if remote.mid:
         yield f"a=mid:{remote.mid}"
     yield f"a={direction}"
@@ -319,7 +298,7 @@ def _accept_audio(remote: RemoteAudio, local: LocalAudio) -> Iterator[str]:
         yield f"a=rtpmap:{remote.red_payload_type} red/48000/2"
         yield f"a=fmtp:{remote.red_payload_type} {opus}/{opus}"
     yield f"a=rtpmap:{opus} opus/48000/2"
-    yield f"a=fmtp:{opus} {_OPUS_PARAMETERS}"
+    yield f"a=fmtp:{opus} {OPUS_PARAMETERS}"
     for payload_type, rate in events.items():
         yield f"a=rtpmap:{payload_type} telephone-event/{rate}"
         yield f"a=fmtp:{payload_type} 0-15"
@@ -346,12 +325,3 @@ def default_address(local: LocalAudio) -> tuple[int, str]:
     if local.candidates:
         port, host = local.candidates[0].port, local.candidates[0].host
     return port, f"c=IN {'IP6' if ':' in host else 'IP4'} {host}"
-
-
-def _address_lines(remote: RemoteAudio, local: LocalAudio) -> Iterator[str]:
-    port, connection = default_address(local)
-    # A browser sends RED only if it is the first format.
-    red = () if remote.red_payload_type is None else (remote.red_payload_type,)
-    formats = " ".join(map(str, (*red, remote.opus_payload_type, *remote.telephone_events)))
-    yield f"m=audio {port} {remote.protocol} {formats}"
-    yield connection

@@ -15,17 +15,17 @@ class SdpDialect:
 
     parse_offer: Callable[[str], RemoteAudio]
     write_answer: Callable[[RemoteAudio, LocalAudio], str]
-    steady: bool
+    continuous: bool
     """Whether it expects no packet before the call is accepted, and no pause afterwards: silence
     is then sent where there is nothing else."""
     trusted_candidates: bool
     """Whether its descriptions come in signed messages, so that every candidate may be probed."""
 
 
-BROWSER: Final = SdpDialect(parse_offer, write_answer, steady=False, trusted_candidates=False)
+BROWSER: Final = SdpDialect(parse_offer, write_answer, continuous=False, trusted_candidates=False)
 BROWSER_WITH_RED: Final = replace(BROWSER, parse_offer=partial(parse_offer, red=True))
 """Accepts redundant audio (RFC 2198) where it is offered."""
 WHATSAPP: Final = SdpDialect(
-    parse_plain_offer, write_plain_answer, steady=True, trusted_candidates=True
+    parse_plain_offer, write_plain_answer, continuous=True, trusted_candidates=True
 )
 """Meta's media servers, described in the plain form of `wire.sdp.offer`."""

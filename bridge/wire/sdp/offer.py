@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Final
 
+from bridge.wire.sdp.attributes import opposite
 from bridge.wire.sdp.description import (
     MAX_AVERAGE_BITRATE,
     LocalAudio,
     RemoteAudio,
-    answer_direction,
     default_address,
     parse_offer,
     transport_lines,
@@ -25,10 +25,8 @@ from bridge.wire.sdp.unused import reject_line
 MID: Final = "audio"
 """Of the audio line in our offer."""
 
-_OPUS: Final = 111
 _DIGITS_RATE: Final = 8_000
 _DIGITS: Final = {126: _DIGITS_RATE}
-_PROTOCOL: Final = "UDP/TLS/RTP/SAVPF"
 _OPUS_PARAMETERS: Final = (
     f"maxaveragebitrate={MAX_AVERAGE_BITRATE};maxplaybackrate=16000;minptime=20;"
     "sprop-maxcapturerate=16000;useinbandfec=1"
@@ -42,27 +40,19 @@ EXPECTED: Final = RemoteAudio(
     pwd="",
     fingerprint="",
     setup="passive",
-    opus_payload_type=_OPUS,
+    opus_payload_type=111,
     opus_parameters={},
     telephone_events=_DIGITS,
     ptime=20,
     maxptime=20,
-    protocol=_PROTOCOL,
+    protocol="UDP/TLS/RTP/SAVPF",
 )
 """Stands for the peer before it has answered our offer; nothing may be sent to it."""
 
 
 def write_offer(local: LocalAudio) -> str:
     """Write an offer of one sendrecv audio line; `local.setup` is normally `actpass`."""
-    audio = _audio_line(
-        local,
-        protocol=_PROTOCOL,
-        mid=MID,
-        direction="sendrecv",
-        opus=_OPUS,
-        digits=_DIGITS,
-    )
-    return _write(local, audio, bundled=MID)
+    return _write(local, _audio_line(EXPECTED, local, "sendrecv"), bundled=MID)
 
 
 def parse_answer(text: str) -> RemoteAudio:
@@ -96,20 +86,11 @@ def write_plain_answer(remote: RemoteAudio, local: LocalAudio) -> str:
     """Answer an offer: accept its audio line and reject all others."""
     accepted = remote.lines[remote.index]
     lines: list[str] = []
-    for index, line in enumerate(remote.lines):
-        if index != remote.index:
+    for line in remote.lines:
+        if line is accepted:
+            lines.extend(_audio_line(remote, local, opposite(remote.direction)))
+        else:
             lines.extend(reject_line(line, transport_lines(local)))
-            continue
-        lines.extend(
-            _audio_line(
-                local,
-                protocol=remote.protocol,
-                mid=remote.mid,
-                direction=answer_direction(remote.direction),
-                opus=remote.opus_payload_type,
-                digits=remote.telephone_events,
-            )
-        )
     return _write(local, lines, bundled=accepted.mid if accepted.bundled else "")
 
 
@@ -118,23 +99,16 @@ def _write(local: LocalAudio, media: Iterable[str], *, bundled: str) -> str:
     return write_description(local, media, bundle=bundle, streams=f" WMS {local.cname}")
 
 
-def _audio_line(
-    local: LocalAudio,
-    *,
-    protocol: str,
-    mid: str,
-    direction: str,
-    opus: int,
-    digits: dict[int, int],
-) -> Iterator[str]:
+def _audio_line(remote: RemoteAudio, local: LocalAudio, direction: str) -> Iterator[str]:
     port, connection = default_address(local)
-    yield f"m=audio {port} {protocol} {' '.join(map(str, (opus, *digits)))}"
+    opus, digits = remote.opus_payload_type, remote.telephone_events
+    yield f"m=audio {port} {remote.protocol} {' '.join(map(str, (opus, *digits)))}"
     yield connection
     for candidate in local.candidates:
         yield f"a=candidate:{write_candidate(candidate)}"
     yield from transport_lines(local)
-    if mid:
-        yield f"a=mid:{mid}"
+    if remote.mid:
+        yield f"a=mid:{remote.mid}"
     yield f"a={direction}"
     yield f"a=msid:{local.cname} audio"
     yield "a=rtcp-mux"

@@ -12,10 +12,16 @@ from typing import Final, Literal, TypeAlias
 
 from bridge.audio.codec.codec import OPUS, Codec
 from bridge.errors import NoCommonCodec, SdpError
-from bridge.wire.sdp.attributes import read_direction, read_milliseconds
+from bridge.wire.sdp.attributes import (
+    Format,
+    opposite,
+    read_direction,
+    read_events,
+    read_formats,
+    read_milliseconds,
+)
 from bridge.wire.sdp.crypto import Crypto, read_cryptos, write_cryptos
-from bridge.wire.sdp.description import MAX_AVERAGE_BITRATE
-from bridge.wire.sdp.formats import Format, read_events, read_formats
+from bridge.wire.sdp.description import OPUS_PARAMETERS
 from bridge.wire.sdp.lines import Description, Media, Section, split_description
 from bridge.wire.sdp.negotiated_audio import NegotiatedAudio
 
@@ -42,10 +48,6 @@ _DIRECTIONS: Final = {
     (False, False): "inactive",
 }
 """By whether one sends, and whether one receives."""
-_OPUS_PARAMETERS: Final = (
-    "minptime=10;useinbandfec=1;usedtx=0;stereo=0;sprop-stereo=0;"
-    f"maxplaybackrate=16000;sprop-maxcapturerate=16000;maxaveragebitrate={MAX_AVERAGE_BITRATE}"
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,12 +131,6 @@ def agree(remote: RemoteRtp, direction: str) -> RemoteRtp:
     theirs, ours = _flags(remote.audio.direction), _flags(direction)
     left = _DIRECTIONS[theirs[0] and ours[1], theirs[1] and ours[0]]
     return replace(remote, audio=replace(remote.audio, direction=left))
-
-
-def opposite(direction: str) -> str:
-    """Return a direction from the other side's point of view."""
-    sends, receives = _flags(direction)
-    return _DIRECTIONS[receives, sends]
 
 
 def write_offer(
@@ -228,10 +224,11 @@ def _read_line(
     if host and media.port < _MIN_PORT:
         raise SdpError("the audio line's port is below 1024", line=media.line)
     chosen, *others = formats
+    sends, receives = _flags(read_direction(media, session))
     audio = NegotiatedAudio(
         codec=chosen.codec,
         payload_type=chosen.payload_type,
-        direction=_read_direction(media, session, takes=bool(host)),
+        direction=_DIRECTIONS[sends, receives and bool(host)],
         parameters=chosen.parameters,
         telephone_events=read_events(media, *(one.codec for one in formats)),
         other_formats={one.payload_type: one.codec for one in others},
@@ -283,11 +280,6 @@ def _wants_rare_reports(level: Section) -> bool:
     return any(match is not None and int(match[1]) > _SECOND for match in intervals)
 
 
-def _read_direction(media: Media, session: Section, *, takes: bool) -> str:
-    sends, receives = _flags(read_direction(media, session))
-    return _DIRECTIONS[sends, receives and takes]
-
-
 def _write(local: LocalRtp, media: Sequence[str]) -> str:
     family = "IP6" if ":" in local.host else "IP4"
     lines = [
@@ -314,7 +306,7 @@ def _write_line(
         channels = f"/{codec.channels}" if codec.channels > 1 else ""
         yield f"a=rtpmap:{number} {codec.name}/{codec.clock_rate}{channels}"
         if codec is OPUS:
-            yield f"a=fmtp:{number} {_OPUS_PARAMETERS}"
+            yield f"a=fmtp:{number} {OPUS_PARAMETERS}"
     for number, rate in events.items():
         yield f"a=rtpmap:{number} telephone-event/{rate}"
         yield f"a=fmtp:{number} 0-15"
@@ -326,4 +318,5 @@ def _write_line(
 def _rtcp_lines(local: LocalRtp, *, muxed: bool) -> list[str]:
     port = local.rtcp_port
     named = port != local.port + 1 and not (muxed and port == local.port)
-    return [f"a=rtcp:{port}"] * named + ["a=rtcp-mux"] * muxed
+    lines = [f"a=rtcp:{port}"] if named else []
+    return [*lines, "a=rtcp-mux"] if muxed else lines

@@ -4,7 +4,7 @@ import ipaddress
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from bridge.errors import SdpError
 from bridge.wire.sdp.lines import Section
@@ -39,8 +39,7 @@ class Candidate:
     """host, srflx, prflx or relay."""
 
 
-@dataclass(frozen=True, slots=True)
-class Transport:
+class Transport(NamedTuple):
     """The ICE and DTLS values of a peer."""
 
     ufrag: str

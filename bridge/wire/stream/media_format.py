@@ -4,18 +4,25 @@ Outgoing float samples are the 16-bit ones divided by 32768; incoming ones are m
 rounded and clamped, and NaN or infinity becomes silence.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 
 from bridge.audio.codec.g711 import MULAW
 from bridge.audio.codec.g711 import SAMPLE_RATE as G711_RATE
-from bridge.audio.codec.halfband import Decimator, Interpolator
-from bridge.audio.codec.resample import Resampler
+from bridge.audio.codec.halfband import (
+    Decimator,
+    Interpolator,
+    design_decimator,
+    design_interpolator,
+)
+from bridge.audio.codec.resample import Polyphase, Resampler, design_resampler
+from bridge.audio.codec.sample_encoding import Roughness, measure_roughness
 from bridge.audio.frame import SAMPLE_RATE
+from bridge.wire.stream.media_template import MediaTemplate, WriteFrame, frame_writer
 
 MIN_FRAME_MS: Final = 10
 MAX_FRAME_MS: Final = 200
@@ -97,22 +104,65 @@ def encode_samples(encoding: Encoding, pcm: bytes) -> bytes:
             return MULAW.encode(pcm)
 
 
-def _to_bus(media: MediaFormat) -> Callable[[bytes], bytes]:
-    """Return what converts one stream's whole samples to 16 kHz."""
+Convert: TypeAlias = Callable[[bytes], bytes]
+"""Converts the next samples of one stream."""
+
+
+class Conversion(NamedTuple):
+    """What converts the audio of streams and writes it: Python (`IN_PYTHON`), or compiled code."""
+
+    to_bus: Callable[[MediaFormat], Convert]
+    """Makes what converts one stream's whole samples to 16-bit ones at 16 kHz."""
+    from_bus: Callable[[MediaFormat], Convert]
+    """Makes what converts one stream's frames of the bus."""
+    frames: Callable[[MediaTemplate], WriteFrame]
+    """Makes what writes one track's messages of audio to a server."""
+    roughness: Roughness
+
+
+def _to_bus(media: MediaFormat) -> Convert:
     if _is_telephony(media):
         interpolator = Interpolator()
         return lambda codes: interpolator.process(MULAW.samples(codes))
+    if _is_of_bus(media):
+        return _unchanged
     resampler = Resampler(media.sample_rate, SAMPLE_RATE)
     return lambda data: resampler.process(decode_samples(media.encoding, data))
 
 
-def _from_bus(media: MediaFormat) -> Callable[[bytes], bytes]:
-    """Return what converts one stream's frames of the bus."""
+def _from_bus(media: MediaFormat) -> Convert:
     if _is_telephony(media):
         decimator = Decimator()
         return lambda pcm: MULAW.codes(decimator.process(pcm))
+    if _is_of_bus(media):
+        return _unchanged
     resampler = Resampler(SAMPLE_RATE, media.sample_rate)
     return lambda pcm: encode_samples(media.encoding, resampler.process(pcm))
+
+
+def _is_of_bus(media: MediaFormat) -> bool:
+    return media.encoding is Encoding.S16LE and media.sample_rate == SAMPLE_RATE
+
+
+def _unchanged(pcm: bytes) -> bytes:
+    return pcm
+
+
+IN_PYTHON: Final = Conversion(_to_bus, _from_bus, frame_writer, measure_roughness)
+
+
+def filter_to_bus(media: MediaFormat) -> Polyphase | None:
+    """Return the filter from a format's rate to 16 kHz; None for the same rate."""
+    if _is_telephony(media):
+        return design_interpolator()
+    return design_resampler(media.sample_rate, SAMPLE_RATE)
+
+
+def filter_from_bus(media: MediaFormat) -> Polyphase | None:
+    """Return the filter from 16 kHz to a format's rate; None for the same rate."""
+    if _is_telephony(media):
+        return design_decimator()
+    return design_resampler(SAMPLE_RATE, media.sample_rate)
 
 
 def _is_telephony(media: MediaFormat) -> bool:
@@ -123,13 +173,13 @@ def _is_telephony(media: MediaFormat) -> bool:
 class MediaDecoder:
     """Decodes one socket's messages to 16 kHz audio; each continues the previous one, at any byte."""
 
-    __slots__ = ("_convert", "_format", "_rest", "_sample_bytes")
+    __slots__ = ("_convert", "_piece", "_rest", "_sample_bytes")
 
-    def __init__(self, media: MediaFormat) -> None:
-        self._format = media
+    def __init__(self, media: MediaFormat, conversion: Conversion = IN_PYTHON) -> None:
+        self._piece = round(media.second_bytes * PIECE_SECONDS)
         self._sample_bytes = media.encoding.sample_bytes
         self._rest = b""
-        self._convert = _to_bus(media)
+        self._convert = conversion.to_bus(media)
 
     @property
     def incomplete(self) -> bool:
@@ -147,9 +197,11 @@ class MediaDecoder:
         """Drop the sample that the last message has begun: the next message begins with a sample."""
         self._rest = b""
 
-    def decode(self, samples: bytes) -> Iterator[bytes]:
-        """Decode whole samples in pieces; the iterator must be exhausted before the next message."""
-        step = round(self._format.second_bytes * PIECE_SECONDS)
+    def decode(self, samples: bytes) -> Iterable[bytes]:
+        """Decode whole samples in pieces, all of them to be taken before the next message."""
+        step = self._piece
+        if len(samples) <= step:
+            return (self._convert(samples),)
         return (
             self._convert(samples[begin : begin + step]) for begin in range(0, len(samples), step)
         )
@@ -158,17 +210,23 @@ class MediaDecoder:
 class MediaEncoder:
     """Encodes 16 kHz audio to one socket's messages."""
 
-    __slots__ = ("_convert", "_format", "_rest")
+    __slots__ = ("_convert", "_frame_bytes", "_rest", "_second_bytes")
 
-    def __init__(self, media: MediaFormat) -> None:
-        self._format = media
-        self._convert = _from_bus(media)
+    def __init__(self, media: MediaFormat, conversion: Conversion = IN_PYTHON) -> None:
+        self._frame_bytes, self._second_bytes = media.frame_bytes, media.second_bytes
+        self._convert = conversion.from_bus(media)
         self._rest = b""
 
     def encode(self, pcm: bytes) -> list[bytes]:
         """Encode whole frames of the bus and return the messages that are now complete."""
-        size = self._format.frame_bytes
+        size = self._frame_bytes
         data = self._rest + self._convert(pcm)
+        if len(data) < size:
+            self._rest = data
+            return []
+        if len(data) == size:
+            self._rest = b""
+            return [data]
         whole = len(data) - len(data) % size
         self._rest = data[whole:]
         return [data[begin : begin + size] for begin in range(0, whole, size)]
@@ -176,4 +234,4 @@ class MediaEncoder:
     @property
     def buffered_milliseconds(self) -> float:
         """Audio buffered for an incomplete message."""
-        return len(self._rest) * 1000 / self._format.second_bytes
+        return len(self._rest) * 1000 / self._second_bytes

@@ -1,6 +1,6 @@
 """Media streams to a customer's WebSocket: what they are, whatever protocol they speak.
 
-Each protocol has a module with its messages: `stream_native`, `stream_twilio`, `stream_realtime`.
+Each protocol has a module with its messages, and its traits in `wire.stream.protocols`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -9,8 +9,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, Protocol, TypeAlias
 
-from bridge.audio.buffer.paced import LIMIT_SECONDS
+from msgspec import Struct
+
 from bridge.wire.stream.media_format import Encoding, MediaFormat
+from bridge.wire.stream.media_template import MediaTemplate
 
 WAVIX: Final = MediaFormat(Encoding.S16LE, 24_000, 20)
 """480 samples, 960 bytes."""
@@ -22,11 +24,8 @@ class StreamProtocol(StrEnum):
     """What a stream's messages look like."""
 
     NATIVE = "native"
-    """As Wavix documents them."""
     TWILIO = "twilio"
-    """Twilio Media Streams."""
     OPENAI_REALTIME = "openai-realtime"
-    """OpenAI's realtime interface, of which the bridge is the client."""
 
 
 class StreamType(StrEnum):
@@ -96,14 +95,6 @@ class StreamFacts:
     """The name of the call's line."""
 
     @property
-    def buffer_seconds(self) -> float:
-        """How much of the server's audio may wait to be played.
-
-        A model writes a whole reply at once, and OpenAI's longest is 4096 tokens of 50 ms.
-        """
-        return 300.0 if self.protocol is StreamProtocol.OPENAI_REALTIME else LIMIT_SECONDS
-
-    @property
     def tracks(self) -> tuple[Channel, ...]:
         """The tracks that are sent; always the inbound one for a two-way stream."""
         if self.type is StreamType.TWOWAY:
@@ -113,8 +104,7 @@ class StreamFacts:
         return (self.channel,)
 
 
-@dataclass(frozen=True, slots=True)
-class Media:
+class Media(Struct, frozen=True):
     """Audio to play into the call: whole samples in the stream's format, of any length."""
 
     data: bytes
@@ -184,8 +174,11 @@ class StreamMessages(Protocol):
     def opening(self, at: datetime) -> Sequence[bytes]:
         """Write what is sent first of all."""
 
-    def media(self, data: bytes, at: datetime, *, track: Channel, timestamp: int) -> bytes:
-        """Write a frame of a track; `timestamp` is in milliseconds since the stream's start."""
+    def media(self, track: Channel) -> MediaTemplate:
+        """Return what a track's messages of audio look like."""
+
+    def count_media(self, track: Channel) -> tuple[int, int]:
+        """Count a message of audio that is sent; return its numbers among all, and among those of its track."""
 
     def say(self, what: Mark | Digit, at: datetime) -> bytes | None:
         """Write that a mark was reached or a key pressed; None where the protocol has no message for it."""

@@ -5,7 +5,6 @@ the vendor's client, it is signed 16-bit little-endian mono PCM at 24 kHz in mes
 formats, and `media_format` and `parameters` in `start`, are our additions.
 """
 
-import base64
 from datetime import datetime
 from typing import Annotated, Any, Final
 
@@ -25,6 +24,7 @@ from bridge.wire.stream.media_stream import (
     StreamFacts,
     StreamType,
 )
+from bridge.wire.stream.media_template import MediaTemplate, Place
 
 
 class _Message(Struct):
@@ -84,16 +84,24 @@ class NativeMessages:
             **parameters,
         )
 
-    def media(self, data: bytes, at: datetime, *, track: Channel, timestamp: int) -> bytes:
-        """Write a frame of a track; `timestamp` is in milliseconds since the stream's start."""
+    def media(self, track: Channel) -> MediaTemplate:
+        """Return what a track's messages of audio look like."""
+        call_id = msgspec.json.encode(self._facts.call_id)
+        stream_id = msgspec.json.encode(self._facts.stream_id)
+        return MediaTemplate(
+            b'{"event":"media","event_time":"', Place.TIME,
+            b'","call_id":%b,"stream_id":%b,"sequence_number":' % (call_id, stream_id), Place.SEQUENCE,
+            b',"media":{"payload":"', Place.PAYLOAD,
+            b'","track":"%b","timestamp":' % track.encode(), Place.TIMESTAMP,
+            b',"chunk":', Place.CHUNK,
+            b"}}",
+        )  # fmt: skip
+
+    def count_media(self, track: Channel) -> tuple[int, int]:
+        """Count a message of audio (`StreamMessages`)."""
+        self._sequence += 1
         self._chunks[track] += 1
-        media = {
-            "payload": base64.b64encode(data).decode("ascii"),
-            "track": track.value,
-            "timestamp": timestamp,
-            "chunk": self._chunks[track],
-        }
-        return self._message("media", at, media=media)
+        return self._sequence, self._chunks[track]
 
     def say(self, what: Mark | Digit, at: datetime) -> bytes | None:
         """Write that all audio before a mark has been played or dropped; keys are not sent."""
@@ -124,32 +132,18 @@ class NativeMessages:
 def _read(text: str | bytes, facts: StreamFacts) -> ServerMessage:
     try:
         message = _DECODER.decode(text)
+        if bytes(message.stream_id) not in (b"null", b"", f'"{facts.stream_id}"'.encode()):
+            return Ignored("other_stream")
+        if facts.type is StreamType.ONEWAY:
+            return Ignored("oneway")
+        match message.event:
+            case "media":
+                return Media(_MEDIA.decode(message.media).payload)
+            case "mark":
+                return Mark(_MARK.decode(message.mark).name)
+            case "clear":
+                return Clear()
+            case _:
+                return Ignored("unknown_event")
     except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return Ignored("malformed")
-    if bytes(message.stream_id) not in (b"null", b"", f'"{facts.stream_id}"'.encode()):
-        return Ignored("other_stream")
-    if facts.type is StreamType.ONEWAY:
-        return Ignored("oneway")
-    match message.event:
-        case "media":
-            return _read_media(message.media)
-        case "mark":
-            return _read_mark(message.mark)
-        case "clear":
-            return Clear()
-        case _:
-            return Ignored("unknown_event")
-
-
-def _read_media(media: msgspec.Raw) -> ServerMessage:
-    try:
-        return Media(_MEDIA.decode(media).payload)
-    except msgspec.DecodeError:
-        return Ignored("malformed")
-
-
-def _read_mark(mark: msgspec.Raw) -> ServerMessage:
-    try:
-        return Mark(_MARK.decode(mark).name)
-    except msgspec.DecodeError:
         return Ignored("malformed")

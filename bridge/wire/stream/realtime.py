@@ -5,11 +5,11 @@ that name is understood too.
 """
 
 import base64
-import binascii
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -26,13 +26,8 @@ from bridge.wire.stream.media_stream import (
     ServerMessage,
     StreamFacts,
 )
-from bridge.wire.stream.realtime_events import (
-    UNUSED_EVENTS,
-    read_id,
-    read_object,
-    read_text,
-)
-from bridge.wire.stream.realtime_items import SpokenItems
+from bridge.wire.stream.media_template import MediaTemplate, Place
+from bridge.wire.stream.realtime_events import UNUSED_EVENTS, read_id, read_object, read_text
 from bridge.wire.stream.realtime_session import (
     SESSION_EVENT,
     RealtimeSession,
@@ -49,9 +44,75 @@ RACES: Final = frozenset({"response_cancel_not_active", "conversation_already_ha
 KEY_ITEM: Final = "bridge_key_"
 """Begins the ids of items that report keys."""
 
+MAX_PARTS: Final = 64
+"""Pieces of speech that may wait to be heard; beyond it the oldest counts as heard."""
+HEARD_SECONDS: Final = 0.05
+"""A rest as short as this counts as heard: the converter of sample rates keeps a few milliseconds back."""
+
 Event: TypeAlias = dict[str, Any]
 Handler: TypeAlias = Callable[[Event, float], Iterable[ServerMessage] | None]
 """Takes an event, and how much of all audio has left the queue."""
+
+
+class Unheard(NamedTuple):
+    """An item that a caller has interrupted."""
+
+    item_id: str
+    content_index: int
+    heard_ms: int
+    """How much of it was heard; never more than its length."""
+
+
+@dataclass(slots=True)
+class _Part:
+    """A content part of an item that is speech."""
+
+    item_id: str
+    content_index: int
+    start: float
+    """In seconds of all the audio that the server sent."""
+    seconds: float = 0.0
+
+    @property
+    def end(self) -> float:
+        return self.start + self.seconds
+
+
+class SpokenItems:
+    """The items of speech that have not been heard to their end.
+
+    A part's audio is taken to be in one piece: a conversation has one response at a time.
+    """
+
+    def __init__(self) -> None:
+        self._sent = 0.0
+        """Seconds of all audio until now."""
+        self._parts: list[_Part] = []
+
+    def add(self, item_id: str, content_index: int, seconds: float, *, played: float) -> None:
+        """Add audio of an item; `played` is how much of all audio has left the queue, in seconds."""
+        last = self._parts[-1] if self._parts else None
+        if last is None or (last.item_id, last.content_index) != (item_id, content_index):
+            self._parts = [part for part in self._parts if part.end > played][1 - MAX_PARTS :]
+            last = _Part(item_id, content_index, self._sent)
+            self._parts.append(last)
+        last.seconds += seconds
+        self._sent += seconds
+
+    def interrupt(self, played: float) -> list[Unheard]:
+        """Return what was not heard to its end, and forget all."""
+        parts, self._parts = self._parts, []
+        return [
+            Unheard(part.item_id, part.content_index, _milliseconds(part, played))
+            for part in parts
+            if part.end - played > HEARD_SECONDS
+        ]
+
+
+def _milliseconds(part: _Part, played: float) -> int:
+    heard = min(max(played - part.start, 0.0), part.seconds)
+    # Rounded first, because 0.58 s are 579.999… ms; and down, because a server refuses more than there is.
+    return int(round(heard * 1000, 3))
 
 
 class RealtimeMessages:
@@ -76,9 +137,13 @@ class RealtimeMessages:
         """Write `session.update`; the greeting follows when the server has taken it."""
         return (session_update(self._session, beta=False),)
 
-    def media(self, data: bytes, at: datetime, *, track: Channel, timestamp: int) -> bytes:
-        """Write `input_audio_buffer.append`."""
-        return b'{"type":"input_audio_buffer.append","audio":"%b"}' % base64.b64encode(data)
+    def media(self, track: Channel) -> MediaTemplate:
+        """Return `input_audio_buffer.append`."""
+        return MediaTemplate(b'{"type":"input_audio_buffer.append","audio":"', Place.PAYLOAD, b'"}')
+
+    def count_media(self, track: Channel) -> tuple[int, int]:
+        """Count nothing: the message has no numbers."""
+        return 0, 0
 
     def say(self, what: Mark | Digit, at: datetime) -> bytes | None:
         """Write a key as what the user has said; the response to it is asked for once the server has it."""
@@ -140,7 +205,7 @@ class RealtimeMessages:
         index = event.get("content_index")
         try:
             data = base64.b64decode(delta, validate=True) if isinstance(delta, str) else None
-        except (binascii.Error, ValueError):
+        except ValueError:
             data = None
         if data is None:
             yield Ignored("malformed")
@@ -183,10 +248,7 @@ class RealtimeMessages:
     def _answer(self, call_id: str, output: str) -> list[Reply]:
         item = {"type": "function_call_output", "call_id": call_id, "output": output}
         self._turns.answered(call_id)
-        return [
-            _reply({"type": "conversation.item.create", "item": item}),
-            *self._turns.request(),
-        ]
+        return [_reply({"type": "conversation.item.create", "item": item}), *self._turns.request()]
 
     def _configure(self, event: Event) -> Iterator[ServerMessage]:
         session = read_object(event, "session")

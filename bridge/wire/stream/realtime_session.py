@@ -24,9 +24,8 @@ _TURN_DETECTION: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class RealtimeTool:
-    """A function that the model may call."""
+class RealtimeTool(msgspec.Struct, frozen=True, tag_field="type", tag="function"):
+    """A function that the model may call, as it is written in `session.update`."""
 
     name: str
     description: str
@@ -51,7 +50,7 @@ def session_update(session: RealtimeSession, *, beta: bool) -> bytes:
     if session.instructions:
         fields["instructions"] = session.instructions
     if session.tools:
-        fields["tools"] = [_tool(tool) for tool in session.tools]
+        fields["tools"] = session.tools
         fields["tool_choice"] = "auto"
     update = {"type": "session.update", "event_id": SESSION_EVENT, "session": fields}
     return msgspec.json.encode(update)
@@ -96,12 +95,3 @@ def _beta(session: RealtimeSession) -> dict[str, Any]:
         "turn_detection": _TURN_DETECTION,
     }
     return fields | ({"voice": session.voice} if session.voice else {})
-
-
-def _tool(tool: RealtimeTool) -> dict[str, Any]:
-    return {
-        "type": "function",
-        "name": tool.name,
-        "description": tool.description,
-        "parameters": tool.parameters,
-    }

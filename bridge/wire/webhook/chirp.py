@@ -7,6 +7,8 @@ participants and of a voicemail's transcription are ours; any other end without 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from bridge.audio.file.formats import CONTENT_TYPES, WAV
+from bridge.audio.file.wav import file_bytes
 from bridge.wire import call_id
 from bridge.wire.call_event import CallEvent, CallSnapshot, EventType
 from bridge.wire.iso8601 import iso8601
@@ -34,10 +36,6 @@ NAMES: Final[Mapping[str, str]] = {
 """The name of an end depends on its reason."""
 COMPLETED_NAME, FAILED_NAME, NO_ANSWER_NAME = "calls.completed", "calls.failed", "calls.no_answer"
 ALL: Final = frozenset({*NAMES.values(), COMPLETED_NAME, FAILED_NAME, NO_ANSWER_NAME})
-WAV: Final = "wav"
-WAV_HEADER_BYTES: Final = 44
-WAV_BYTES_PER_MILLISECOND: Final = 32
-"""16-bit mono at 16 kHz."""
 ONCE: Final = frozenset(
     {
         EventType.CALL_INITIATED,
@@ -48,11 +46,7 @@ ONCE: Final = frozenset(
     }
 )
 """Events that happen at most once per call, so that the name alone identifies them."""
-COMPLETED: Final = frozenset({"hangup", "remote_hangup"})
-IF_ANSWERED: Final = frozenset({"media_timeout", "node_lost", "drained"})
 END_WORDS: Final = {"remote_hangup": "hangup"}
-PERSONS: Final = frozenset({"webrtc", "whatsapp", "gateway", "simulator", "sip"})
-"""Kinds of leg of people, not of services and programs."""
 
 
 def name(event: CallEvent) -> str | None:
@@ -62,7 +56,8 @@ def name(event: CallEvent) -> str | None:
     if event.type == EventType.CALL_ENDED:
         return _end(event.call)
     if event.type in (EventType.LEG_JOINED, EventType.LEG_LEFT):
-        sent = event.data.get("kind") in PERSONS
+        # Of a person: not of a service of the bridge, nor of a program at a media socket.
+        sent = event.data.get("party") != "service" and event.data.get("kind") != "socket"
     else:
         sent = NAMES.get(event.type) != RECORDING or _in_requested_format(event)
     return NAMES.get(event.type) if sent else None
@@ -98,6 +93,7 @@ def body(event: CallEvent, *, test: bool, file_url: Callable[[str, str], str]) -
 
 def call_object(call: CallSnapshot, identity: str) -> dict[str, Any]:
     """Return the call in an event; `identity` is its id in Chirp's form."""
+    by_room = call.browser or "webrtc" in (call.from_channel, call.to_channel)
     return {
         "id": identity,
         "direction": call.direction,
@@ -105,7 +101,7 @@ def call_object(call: CallSnapshot, identity: str) -> dict[str, Any]:
         "to": call.to,
         "fromChannel": call.from_channel,
         "toChannel": call.to_channel,
-        "livekitRoomName": call_id.room(call.id) if _joins_by_room(call) else None,
+        "livekitRoomName": call_id.room(call.id) if by_room else None,
         "metadata": call.metadata if call.metadata != NOTHING else None,
         "endReason": END_WORDS.get(call.reason, call.reason) or None,
         "duration": call.talk_seconds,
@@ -123,16 +119,16 @@ def _recording(
     data: dict[str, Any], identity: str, file_url: Callable[[str, str], str]
 ) -> dict[str, Any]:
     """Return the recording object of the REST API."""
-    recording_id, form = str(data.get("recordingId", "")), str(data.get("format", WAV))
+    recording_id, file_format = str(data.get("recordingId", "")), str(data.get("format", WAV))
     return {
         "id": recording_id,
         "callId": identity,
         "status": "completed",
-        "format": form,
+        "format": file_format,
         "kind": data.get("kind"),
         "duration": round(data.get("durationMs", 0) / 1000),
-        "fileUrl": file_url(recording_id, form) or None,
-        "fileSize": _file_bytes(data, form),
+        "fileUrl": file_url(recording_id, file_format) or None,
+        "fileSize": _file_bytes(data, file_format),
         "transcription": None,
         "startedAt": data.get("startedAt"),
         "endedAt": data.get("endedAt"),
@@ -140,10 +136,10 @@ def _recording(
     }
 
 
-def _file_bytes(data: dict[str, Any], form: str) -> int | None:
+def _file_bytes(data: dict[str, Any], file_format: str) -> int | None:
     """Return the size of the file; of a WAV that is made on demand, the one it will have."""
-    if form == WAV and data.get("contentType", "audio/wav") != "audio/wav":
-        return WAV_HEADER_BYTES + WAV_BYTES_PER_MILLISECOND * int(data.get("durationMs", 0))
+    if file_format == WAV and data.get("contentType", CONTENT_TYPES[WAV]) != CONTENT_TYPES[WAV]:
+        return file_bytes(int(data.get("durationMs", 0)) / 1000)
     return data.get("sizeBytes")
 
 
@@ -166,12 +162,7 @@ def _voicemail(
     }
 
 
-def _joins_by_room(call: CallSnapshot) -> bool:
-    return call.browser or "webrtc" in (call.from_channel, call.to_channel)
-
-
 def _end(call: CallSnapshot) -> str:
     if call.reason == "no_answer":
         return NO_ANSWER_NAME
-    answered = call.answered_at is not None and call.reason in IF_ANSWERED
-    return COMPLETED_NAME if answered or call.reason in COMPLETED else FAILED_NAME
+    return COMPLETED_NAME if call.completed else FAILED_NAME

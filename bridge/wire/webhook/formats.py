@@ -13,9 +13,8 @@ from urllib.parse import urlencode
 import msgspec
 
 from bridge.wire import signature
-from bridge.wire.call_event import CallEvent, CallSnapshot, EventType
+from bridge.wire.call_event import CallEvent, EventType
 from bridge.wire.iso8601 import iso8601
-from bridge.wire.metadata import NOTHING
 from bridge.wire.webhook import chirp, wadial, wavix, zuckzapgo
 
 JSON: Final = "application/json"
@@ -137,7 +136,7 @@ def native(event: CallEvent) -> dict[str, Any]:
     """Return an event as our own webhooks and event streams send it."""
     fields: dict[str, Any] = {"id": event.id, "type": event.type, "createdAt": iso8601(event.at)}
     if event.call is not None:
-        fields |= {"callId": event.call.id, "call": _native_call(event.call)}
+        fields |= {"callId": event.call.id, "call": event.call.native()}
     return fields | {"data": event.data}
 
 
@@ -147,28 +146,6 @@ def _matches(wanted: str, names: Sequence[str]) -> bool:
     if wanted.endswith("*"):
         return any(name.startswith(wanted[:-1]) for name in names)
     return wanted in names
-
-
-def _native_call(call: CallSnapshot) -> dict[str, Any]:
-    fields: dict[str, Any] = {
-        "callId": call.id,
-        "peer": call.jid,
-        "from": call.from_,
-        "to": call.to,
-        "direction": call.direction,
-        "state": call.state,
-        "muted": call.muted,
-        "startedAt": iso8601(call.started_at),
-        "answeredAt": iso8601(call.answered_at),
-        "endedAt": iso8601(call.ended_at),
-        "endReason": call.reason or None,
-        "seconds": round(call.seconds, 3),
-    }
-    if call.answered_by:
-        fields["answeredBy"] = call.answered_by
-    if call.metadata != NOTHING:
-        fields["metadata"] = call.metadata
-    return fields | ({"tag": call.tag} if call.tag else {})
 
 
 _ALL_NAMES: Final[Mapping[Style, frozenset[str]]] = {

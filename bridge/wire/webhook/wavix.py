@@ -41,14 +41,8 @@ PROBLEMS: Final[Mapping[str, str]] = {
 """The status in the payload of type `problem`; our definition."""
 PROBLEM_FIELDS: Final = ("code", "hop", "severity", "summary", "fix")
 ENDS: Final = {"busy": "busy", "canceled": "cancelled", "rejected": "rejected"}
-DISPOSITIONS: Final = {
-    "hangup": "answered",
-    "remote_hangup": "answered",
-    "busy": "busy",
-    "no_answer": "noanswer",
-    "canceled": "noanswer",
-}
-IF_ANSWERED: Final = frozenset({"media_timeout", "node_lost", "drained"})
+DISPOSITIONS: Final = {"busy": "busy", "no_answer": "noanswer", "canceled": "noanswer"}
+"""Of calls that were not completed."""
 
 
 def name(event: CallEvent) -> str | None:
@@ -106,7 +100,7 @@ def post_call(event: CallEvent) -> dict[str, Any]:
         "duration": call.talk_seconds or 0,
         "charge": "0.0",
         "date": iso8601(call.started_at),
-        "disposition": _disposition(call),
+        "disposition": "answered" if call.completed else DISPOSITIONS.get(call.reason, "failed"),
         "from": call.from_,
         "to": call.to,
         "per_minute": "0.0",
@@ -155,9 +149,3 @@ def _payload(event: CallEvent) -> dict[str, Any] | None:
         return {"type": "audio", "payload": content}
     word = "completed" if status == "collected" else status
     return {"type": "collect", "payload": {"digits": data.get("digits"), "status": word}}
-
-
-def _disposition(call: CallSnapshot) -> str:
-    if call.reason in IF_ANSWERED and call.answered_at is not None:
-        return "answered"
-    return DISPOSITIONS.get(call.reason, "failed")

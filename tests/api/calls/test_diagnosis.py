@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from bridge.call.diagnosis.observation import Incident
+from bridge.call.diagnosis.finding import Finding
 from bridge.call.diagnosis.problems import RULES, Code
 from bridge.call.model import CallId
 from bridge.settings.model import Line
@@ -137,10 +137,10 @@ async def silent_call(client):
     manager = client.bridge.manager
     (far,) = manager.running(CallId(call_id)).figures()
     diagnosis, now = manager.diagnoses.find(CallId(call_id)).diagnosis, 1e6
-    diagnosis.report(Incident(Code.FAR_SILENT, far.leg_id, {"levelDbov": -90.5}), now)
-    diagnosis.report(Incident(Code.STREAM_UNREACHABLE, None, {"reason": "blocked"}), now)
+    diagnosis.report(Finding(Code.FAR_SILENT, far.leg_id, {"levelDbov": -90.5}), now)
+    diagnosis.report(Finding(Code.STREAM_UNREACHABLE, None, {"reason": "blocked"}), now)
     failed = {"step": "llm", "reason": "timeout"}
-    diagnosis.report(Incident(Code.AGENT_PROVIDER_FAILED, None, failed), now)
+    diagnosis.report(Finding(Code.AGENT_PROVIDER_FAILED, None, failed), now)
     return call_id
 
 

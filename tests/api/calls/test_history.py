@@ -196,7 +196,7 @@ async def test_ended_calls_survive_a_restart(tmp_path):
 async def test_any_node_answers_for_calls_of_one_that_is_gone(client):
     call_id = "7F" + "0" * 30
     facts = replace(RECORD.facts, call_id=CallId(call_id), line=LineName("demo"))
-    client.bridge.services.history.keep(CallReport(replace(RECORD, facts=facts)), ())
+    client.bridge.records.history.keep(CallReport(replace(RECORD, facts=facts)), ())
     assert await until_answer(lambda: listed(client)) == [call_id]  # once it is written
     assert (await detail(client, call_id))["reason"] == "hangup"
     chirp = await (await client.get("/v1/calls")).json()
@@ -210,7 +210,7 @@ async def test_any_node_answers_for_calls_of_one_that_is_gone(client):
 
 async def test_a_line_sees_its_own_calls_only(client):
     facts = replace(RECORD.facts, line=LineName("other"))
-    client.bridge.services.history.keep(CallReport(replace(RECORD, facts=facts)), ())
+    client.bridge.records.history.keep(CallReport(replace(RECORD, facts=facts)), ())
     assert await listed(client) == []
     for path in ("/calls/{}", "/call/{}/quality", "/call/{}/diagnosis", "/v1/calls/{}"):
         assert (await client.get(path.format(facts.call_id))).status == 404
@@ -285,7 +285,7 @@ async def test_erasing_a_call_takes_its_undelivered_webhooks(tmp_path):
 async def waiting(client, call_id):
     """How many deliveries of a call's events there are."""
     query = "SELECT count(*) FROM deliveries WHERE instr(lane, ?)"
-    [count] = await client.bridge.services.database.run(
+    [count] = await client.bridge.events.database.run(
         lambda db: db.execute(query, (call_id,)).fetchone()
     )
     return count

@@ -3,7 +3,7 @@
 import pytest
 
 from bridge.call.model import State
-from bridge.call.routing import Heard
+from bridge.call.routing import Audience
 from tests.support.inprocess import running, settings
 from tests.support.waiting import until
 
@@ -57,8 +57,8 @@ async def test_hold_takes_one_kind_of_music(client, runner):
 async def test_a_call_is_transferred_to_a_number(client, runner):
     status, body = await ask(client, "/call/transfer", runner, phone=ECHO)
     assert status == 200
-    await until(lambda: not runner.machine.legs[body["data"]["legID"]].role.replaces)
-    assert len(runner.machine.legs) == 2
+    await until(lambda: not runner.machine.legs.records[body["data"]["legID"]].role.replaces)
+    assert len(runner.machine.legs.records) == 2
 
 
 async def test_a_transfer_to_a_busy_number_gives_the_call_back(client, runner):
@@ -69,7 +69,7 @@ async def test_a_transfer_to_a_busy_number_gives_the_call_back(client, runner):
 
 async def test_somebody_in_a_browser_is_invited(client, runner):
     assert (await ask(client, "/call/transfer", runner, identity="agent-7"))[0] == 200
-    assert runner.machine.invited == "agent-7"
+    assert runner.machine.transfers.invitation.identity == "agent-7"
 
 
 @pytest.mark.parametrize("more", [{}, {"phone": ECHO, "identity": "a"}, {"phone": "abc"}])
@@ -78,21 +78,21 @@ async def test_a_transfer_names_one_party(client, runner, more):
 
 
 async def test_an_attended_transfer_leaves_the_call_to_both(client, runner):
-    far = runner.machine.far.leg_id
+    far = runner.machine.legs.far.leg_id
     assert (await ask(client, "/call/hold", runner, legID=far))[0] == 200
     _, body = await ask(client, "/call/participants/add", runner, phone=ECHO)
     new = body["data"]["legID"]
-    await until(lambda: runner.machine.legs[new].talks)
+    await until(lambda: runner.machine.legs.records[new].talks)
     assert (await ask(client, "/call/transfer", runner, legID=new))[0] == 200
-    assert set(runner.machine.legs) == {far, new}
-    assert not runner.machine.legs[far].held
+    assert set(runner.machine.legs.records) == {far, new}
+    assert not runner.machine.legs.records[far].held
 
 
 async def test_a_participant_is_removed_and_the_last_one_is_not(client, runner):
-    far = runner.machine.far.leg_id
+    far = runner.machine.legs.far.leg_id
     _, body = await ask(client, "/call/participants/add", runner, phone=ECHO)
     new = body["data"]["legID"]
-    await until(lambda: runner.machine.legs[new].talks)
+    await until(lambda: runner.machine.legs.records[new].talks)
     assert (await ask(client, "/call/participants/remove", runner, legID=far))[0] == 200
     assert (await ask(client, "/call/participants/remove", runner, legID=far))[0] == 404
     assert (await ask(client, "/call/participants/remove", runner, legID=new))[0] == 409
@@ -102,4 +102,6 @@ async def test_no_telephone_is_reached_without_a_trunk(client, runner):
     for path in ("/call/transfer", "/call/participants/add"):
         status, _ = await ask(client, path, runner, phone="4930123456", channel="pstn")
         assert status == 501
-    assert not [leg for leg in runner.machine.legs.values() if leg.role.heard is Heard.WAITING]
+    assert not [
+        leg for leg in runner.machine.legs.records.values() if leg.role.audience is Audience.WAITING
+    ]

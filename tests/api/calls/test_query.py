@@ -4,7 +4,7 @@ import pytest
 
 from bridge.api.calls.query import CallsQuery, cursor_of
 from bridge.api.server.fields import read
-from bridge.stores.calls import Place
+from bridge.stores.calls import Cursor
 
 NOON = 1_769_860_800.0
 
@@ -27,7 +27,7 @@ def test_a_moment_is_read_in_every_form(moment):
 
 
 def test_the_cursor_names_the_very_place():
-    place = Place(1769860800.123457, "0" * 31 + "A")
+    place = Cursor(1769860800.123457, "0" * 31 + "A")
     assert read(CallsQuery, {"cursor": cursor_of(place)}, strict=False).after == place
 
 

@@ -42,7 +42,7 @@ HEARD = LegStatistics(
         packets=95, bytes=9500, lost=5, frames=100, concealed_frames=4, fec_frames=1,
         jitter_seconds=0.01234, level_dbov=-23.45,
     ),
-    sent=SentAudio(packets=100, bytes=10_000, relayed_packets=60, remote_loss_ratio=0.01234),
+    sent=SentAudio(packets=100, bytes=10_000, forwarded_packets=60, remote_loss_ratio=0.01234),
     round_trip_seconds=0.04321,
     discarded={"empty": 3},
 )  # fmt: skip
@@ -115,7 +115,7 @@ def test_a_leg_is_shown_in_milliseconds_and_ratios():
 
 
 def test_a_leg_says_on_which_road_it_is_served():
-    served = LegFigures(LegId("l"), LegKind.WEBRTC, Party.FAR, HEARD, DeliveryPath.RELAY)
+    served = LegFigures(LegId("l"), LegKind.WEBRTC, Party.FAR, HEARD, DeliveryPath.PASSTHROUGH)
     [shown] = render.quality(replace(RECORD, legs=(served,))).legs
     assert (shown.road, shown.sent["relayedPackets"]) == ("relay", 60)
     assert leg()["road"] is None

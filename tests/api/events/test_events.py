@@ -5,7 +5,6 @@ import asyncio
 import pytest
 from aiohttp import ClientPayloadError
 
-from bridge.api.events import events as events_module
 from bridge.api.server import sse
 from bridge.settings.model import Line
 from tests.support.clients.event_stream import listening
@@ -63,10 +62,7 @@ async def test_who_was_cut_off_goes_on_behind_the_last_event_it_has(client):
         await stream.until_type("call.ended")
 
 
-async def test_the_stream_of_an_ended_call_tells_it_all_and_then_there_is_no_more(
-    client, monkeypatch
-):
-    monkeypatch.setattr(events_module, "LINGER_SECONDS", 0.05)
+async def test_the_stream_of_an_ended_call_tells_it_all_and_then_there_is_no_more(client):
     call_id = await client.dial(BUSY)
     async with listening(client, f"/call/{call_id}/events") as stream:
         await stream.until_type("call.ended")
@@ -109,8 +105,7 @@ async def test_a_page_of_an_allowed_origin_may_read_the_stream(client):
         assert headers["Content-Type"] == "text/event-stream"
 
 
-async def test_a_quiet_stream_is_kept_alive(client, monkeypatch):
-    monkeypatch.setattr(events_module, "HEARTBEAT_SECONDS", 0.02)
+async def test_a_quiet_stream_is_kept_alive(client):
     async with listening(client, "/events") as stream:
         assert await stream.line_that_begins(":")
 
@@ -140,7 +135,7 @@ async def test_listeners_are_counted_and_forgotten(client):
 async def test_a_reply_that_announces_an_end_comes_when_the_end_is_on_disk(client):
     call_id = await client.dial(ECHO)
     await hang_up(client, call_id)
-    log = client.bridge.services.events
+    log = client.bridge.events.log
     page = await log.read(0, "demo", call_id)
     assert page[-1][1].type == "call.ended"
 

@@ -168,7 +168,7 @@ async def give_up(client):
 
     Its first failure is written down before: written later, it would set the next attempt again.
     """
-    database = client.bridge.services.database
+    database = client.bridge.events.database
 
     async def failed() -> bool:
         sql = "SELECT count(*) FROM deliveries WHERE attempts > 0"

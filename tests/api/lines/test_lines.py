@@ -110,7 +110,7 @@ async def test_null_clears_what_was_set_and_a_missing_field_keeps_it(client):
 
 async def test_null_clears_the_providers_token(client):
     await put(client, {"callLlmUrl": "https://llm.example/x", "callProviderToken": "secret-token"})
-    lines = client.bridge.services.lines
+    lines = client.bridge.lines.lines
     assert lines.stored(LineName("demo")).provider_token == "secret-token"
     await put(client, {"callLlmUrl": "https://llm.example/x", "callProviderToken": None})
     await lines.reload()
@@ -153,7 +153,7 @@ async def test_a_line_answers_into_a_stream_only_if_it_says_where(client):
 async def test_a_stream_url_of_another_origin_clears_the_providers_token(client):
     url = {"callInboundMode": "stream", "callStreamUrl": "wss://agent.example/x"}
     await put(client, url | {"callProviderToken": "secret-token"})
-    lines = client.bridge.services.lines
+    lines = client.bridge.lines.lines
     await put(client, url | {"callStreamUrl": "wss://agent.example/y"})
     await lines.reload()
     assert lines.stored(LineName("demo")).provider_token == "secret-token"

@@ -8,6 +8,7 @@ import pytest
 
 from bridge.audio.file.wav import parse_wav
 from bridge.call.model import CallId, LineName
+from bridge.call.recording import RecordingRequest
 from bridge.settings.model import Data
 from tests.support.inprocess import KEY, running, settings
 from tests.support.waiting import until, until_answer
@@ -154,7 +155,7 @@ async def test_a_line_that_records_does_so_from_the_answer_on(tmp_path):
         assert put.status == 200
         await client.post("/session/connect", {})
         call_id = await client.dial(TALKS)
-        recordings = client.bridge.services.recordings
+        recordings = client.bridge.records.recordings
         await until(lambda: recordings.active(CallId(call_id)))
 
 
@@ -162,11 +163,11 @@ async def test_what_a_killed_process_left_is_finished_at_the_next_start(tmp_path
     async with running(at(tmp_path)) as client:
         call_id = await started(client)
         await asyncio.sleep(0.8)
-        archive = client.bridge.services.recordings.archive
+        archive = client.bridge.records.recordings.archive
         written = await archive.of_call(DEMO, CallId(call_id))
         torn = (tmp_path / written[0].key).read_bytes()
         await client.data("/call/record/stop", {"callId": call_id})
-        torn_key = {"inbound": "recordings/torn.wav"}
+        torn_key = RecordingRequest(("inbound",), key="recordings/torn.wav")
         [unfinished] = await archive.begin(DEMO, CallId(call_id), torn_key)
         (tmp_path / "recordings/torn.wav").write_bytes(torn[:20] + bytes(24) + torn[44:])
     async with running(at(tmp_path)) as client:

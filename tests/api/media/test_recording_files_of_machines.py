@@ -6,9 +6,10 @@ import pytest
 
 from bridge.audio.file.wav import make_header
 from bridge.call.model import CallId, LineName
+from bridge.call.recording import RecordingRequest, Written
 from bridge.errors import FileUnavailable
-from bridge.media.recording.files import FileLocation
 from bridge.settings.model import Data
+from bridge.stores.recording_files import FileLocation
 from tests.support.inprocess import KEY, settings
 from tests.support.two_nodes import two_nodes
 from tests.support.waiting import until, until_answer
@@ -37,18 +38,16 @@ async def machines(database):
 
 def gone(node):
     """Let a node know that the other has gone."""
-    node.bridge.services.directory.siblings.members.update([], [])
+    node.bridge.cluster.directory.siblings.members.update([], [])
 
 
 async def recorded(node, key=None):
     """Leave a finished recording on a machine."""
-    archive = node.bridge.services.recordings.archive
-    [begun] = await archive.begin(LINE, CALL, {"mixed": key})
+    archive = node.bridge.records.recordings.archive
+    [begun] = await archive.begin(LINE, CALL, RecordingRequest(("mixed",), key=key))
     archive.path(begun).parent.mkdir(parents=True, exist_ok=True)
     archive.path(begun).write_bytes(WAV)
-    ended = await archive.finish(
-        begun, seconds=len(PCM) / 32_000, size_bytes=len(WAV), failed=False
-    )
+    ended = await archive.finish(begun, Written(len(WAV), len(PCM) / 32_000))
     assert ended is not None
     return ended
 
@@ -76,16 +75,16 @@ async def test_a_recording_is_read_from_the_machine_that_has_it(machines):
     assert answer.status == 304
 
     # By a signed link, from the other machine than it is asked of.
-    services = here.bridge.services
-    link = services.tickets.link(f"/files/recordings/{track.recording_id}.wav", 60)
+    bridge = here.bridge
+    link = bridge.access.tickets.link(f"/files/recordings/{track.recording_id}.wav", 60)
     answer = await here.http.get(link)
     assert (answer.status, await answer.read()) == (200, WAV)
 
-    blocks = [block async for block in services.recordings.read_audio(track)]
+    blocks = [block async for block in bridge.records.recordings.read_audio(track)]
     assert b"".join(blocks) == PCM
 
     # A file that its machine has lost is gone; the machine itself is not.
-    there.bridge.services.recordings.archive.path(track).unlink()
+    there.bridge.records.recordings.archive.path(track).unlink()
     answer, _ = await fetched(here, path)
     assert answer.status == 404
 
@@ -100,17 +99,17 @@ async def kept(node, name="a.wav"):
 
 async def test_a_sound_that_was_uploaded_to_one_machine_is_played_on_another(machines):
     here, there = machines
-    asset_id, assets = await kept(there), here.bridge.services.assets
+    asset_id, assets = await kept(there), here.bridge.media.assets
     sound = await assets.find(LINE, asset_id)
     assert sound.path.read_bytes() == WAV
-    assert sound.path.is_relative_to(here.bridge.services.recordings.archive.folder)
+    assert sound.path.is_relative_to(here.bridge.records.recordings.archive.folder)
     gone(here)
     assert (await assets.find(LINE, asset_id)).path.read_bytes() == WAV
     another = await kept(there, "b.wav")
     sound.path.unlink()
     with pytest.raises(FileUnavailable):
         await assets.find(LINE, another)
-    shown = here.bridge.services.metrics.render().decode()
+    shown = here.bridge.node.metrics.render().decode()
     for source, count in {"machine": 1.0, "cached": 1.0, "failed": 1.0}.items():
         assert f'bridge_asset_fetches_total{{source="{source}"}} {count}' in shown
 
@@ -118,12 +117,12 @@ async def test_a_sound_that_was_uploaded_to_one_machine_is_played_on_another(mac
 async def test_a_sound_that_is_deleted_through_another_machine_is_deleted_there(machines):
     here, there = machines
     asset_id = await kept(there)
-    await here.bridge.services.assets.find(LINE, asset_id)
+    await here.bridge.media.assets.find(LINE, asset_id)
     answer = await here.http.delete(f"/api/v1/call-audio-assets/{asset_id}", headers=KEY)
     assert answer.status == 200
-    await there.bridge.services.recordings.archive.unlink_deleted()
+    await there.bridge.records.recordings.archive.unlink_deleted()
     for node in machines:
-        folder = node.bridge.services.recordings.archive.folder
+        folder = node.bridge.records.recordings.archive.folder
         assert [*(folder / "assets").iterdir(), *(folder / "asset_copies").iterdir()] == []
 
 
@@ -131,7 +130,9 @@ async def test_a_recording_of_a_machine_that_is_gone_can_be_read_later(machines)
     here, there = machines
     track = await recorded(there)
     going_on = (
-        await there.bridge.services.recordings.archive.begin(LINE, CALL, {"inbound": None})
+        await there.bridge.records.recordings.archive.begin(
+            LINE, CALL, RecordingRequest(("inbound",))
+        )
     )[0]
     gone(here)
     for recording in (track, going_on):
@@ -143,7 +144,7 @@ async def test_a_recording_of_a_machine_that_is_gone_can_be_read_later(machines)
 async def test_what_is_deleted_through_another_machine_is_deleted_at_once(machines):
     here, there = machines
     track = await recorded(there)
-    archive = there.bridge.services.recordings.archive
+    archive = there.bridge.records.recordings.archive
     answer = await here.http.delete(f"/recordings/{track.recording_id}", headers=KEY)
     assert (answer.status, archive.path(track).exists()) == (200, False)
 
@@ -151,7 +152,7 @@ async def test_what_is_deleted_through_another_machine_is_deleted_at_once(machin
 async def test_what_is_deleted_while_its_machine_is_gone_is_deleted_when_it_returns(machines):
     here, there = machines
     track = await recorded(there)
-    archive = there.bridge.services.recordings.archive
+    archive = there.bridge.records.recordings.archive
     gone(here)
     answer = await here.http.delete(f"/recordings/{track.recording_id}", headers=KEY)
     assert (answer.status, archive.path(track).exists()) == (200, True)
@@ -174,7 +175,7 @@ async def test_a_call_is_erased_through_another_machine_with_its_recordings(mach
     await until_answer(started)
     for path in ("/call/record/stop", "/call/hangup"):
         assert (await here.http.post(path, json={"callId": call_id}, headers=KEY)).status == 200
-    folder = there.bridge.services.recordings.archive.folder
+    folder = there.bridge.records.recordings.archive.folder
 
     def files():
         return list((folder / "recordings").rglob("*.*"))

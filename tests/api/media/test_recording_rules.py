@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.call, pytest.mark.usefixtures("nodes")]
 
 
 def at(folder, **recording):
-    chosen = Recording(least_free_mb=0.0, **recording)
+    chosen = Recording(min_free_mb=0.0, **recording)
     return msgspec.structs.replace(settings(), data=Data(dir=str(folder)), recording=chosen)
 
 
@@ -41,7 +41,7 @@ async def stopped(client, call_id):
 
 async def test_the_far_party_hears_a_beep_before_anything_is_recorded(tmp_path):
     async with (
-        running(at(tmp_path, consent="beep")) as client,
+        running(at(tmp_path, announcement="beep")) as client,
         listening(client, "/events") as stream,
     ):
         call_id = await client.dial(TALKS)
@@ -68,7 +68,7 @@ async def test_an_announcement_is_a_file_of_the_operators(tmp_path):
     (tmp_path / "files").mkdir()
     (tmp_path / "files" / "told.wav").write_bytes(beep())
     async with (
-        running(at(tmp_path, consent="told.wav")) as client,
+        running(at(tmp_path, announcement="told.wav")) as client,
         listening(client, "/events") as stream,
     ):
         call_id = await client.dial(TALKS)
@@ -79,8 +79,8 @@ async def test_an_announcement_is_a_file_of_the_operators(tmp_path):
 
 
 def test_a_start_without_the_file_of_the_announcement_is_refused(tmp_path):
-    with pytest.raises(SettingsError, match=r"recording\.consent"):
-        check(at(tmp_path, consent="none.wav"))
+    with pytest.raises(SettingsError, match=r"recording\.announcement"):
+        check(at(tmp_path, announcement="none.wav"))
 
 
 @pytest.mark.parametrize("fault", ["stopped", "damaged"])
@@ -89,7 +89,7 @@ async def test_an_announcement_that_is_not_heard_ends_the_recording(tmp_path, fa
     told = tmp_path / "files" / "told.wav"
     told.write_bytes(wav_file(bytes(2 * 16_000 * 60)))
     async with (
-        running(at(tmp_path, consent="told.wav")) as client,
+        running(at(tmp_path, announcement="told.wav")) as client,
         listening(client, "/events") as stream,
     ):
         if fault == "damaged":
@@ -102,13 +102,13 @@ async def test_an_announcement_that_is_not_heard_ends_the_recording(tmp_path, fa
         failed = await stream.until_type("recording.failed")
         assert failed["data"]["reason"] == "not_announced"
         assert await client.state(call_id) == "active"
-        recordings = client.bridge.services.recordings
+        recordings = client.bridge.records.recordings
         await until(lambda: not recordings.active(CallId(call_id)))
 
 
 async def test_a_call_that_is_recorded_of_itself_is_announced_once_it_is_up(tmp_path):
     async with (
-        running(at(tmp_path, consent="beep")) as client,
+        running(at(tmp_path, announcement="beep")) as client,
         listening(client, "/events") as stream,
     ):
         put = await client.http.put("/call/config", json={"callRecord": True}, headers=KEY)
@@ -121,11 +121,11 @@ async def test_a_call_that_is_recorded_of_itself_is_announced_once_it_is_up(tmp_
 
 
 async def test_the_end_of_the_call_ends_an_announcement_that_waits(tmp_path):
-    async with running(at(tmp_path, consent="beep")) as client:
+    async with running(at(tmp_path, announcement="beep")) as client:
         opened = await client.data("/call/dial", {"channel": "webrtc"})
         await client.data("/call/record/start", {"callId": opened["callId"]})
         await client.data("/call/hangup", {"callId": opened["callId"]})
-        recordings = client.bridge.services.recordings
+        recordings = client.bridge.records.recordings
         await until(lambda: not recordings.active(CallId(opened["callId"])))
 
 

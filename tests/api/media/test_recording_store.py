@@ -28,7 +28,7 @@ def at(folder, account, *, redirect=False, **more):
         secret_key=account.secret_key,
         redirect=redirect,
     )
-    recording = Recording(s3=store, least_free_mb=0.0, **more)
+    recording = Recording(s3=store, min_free_mb=0.0, **more)
     return msgspec.structs.replace(settings(), data=Data(dir=str(folder)), recording=recording)
 
 
@@ -193,18 +193,21 @@ async def test_a_store_that_is_not_there_gives_an_empty_media_key_and_the_file_l
             await moved_up(client, tmp_path, s3_bucket)
 
 
-async def test_a_store_that_takes_too_long_gives_an_empty_media_key(
-    tmp_path, s3_bucket, monkeypatch
-):
+@pytest.fixture
+def impatient(monkeypatch):
     monkeypatch.setattr("bridge.api.media.recording.STORED_SECONDS", 0.5)
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_store_that_takes_too_long_gives_an_empty_media_key(tmp_path, s3_bucket):
     async with s3.road(s3_bucket.port) as way:
         way.bytes_per_second = 1000
         async with running(at(tmp_path, s3_bucket.account(port=way.port))) as client:
             assert (await stopped(client))["mediaKey"] == ""
 
 
-async def test_a_slow_store_holds_up_no_call(tmp_path, s3_bucket, monkeypatch):
-    monkeypatch.setattr("bridge.api.media.recording.STORED_SECONDS", 0.5)
+@pytest.mark.usefixtures("impatient")
+async def test_a_slow_store_holds_up_no_call(tmp_path, s3_bucket):
     async with s3.road(s3_bucket.port) as way:
         way.bytes_per_second = 4000
         async with running(at(tmp_path, s3_bucket.account(port=way.port))) as client:
@@ -244,7 +247,7 @@ async def test_retention_deletes_in_the_store(tmp_path, s3_bucket):
     async with running(at(tmp_path, s3_bucket.account(), kept_days=0.0)) as client:
         track = await recorded(client)
         await moved_up(client, tmp_path, s3_bucket)
-        recordings = client.bridge.services.recordings
+        recordings = client.bridge.records.recordings
         assert await recordings.archive.sweep() == 3
         recordings.uploader.wake()
         await until(lambda: s3_bucket.objects() == {}, timeout=20)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.api.media.streams import MAX_PARAMETER_BYTES, MAX_PARAMETERS, media_format
+from bridge.api.media.streams import MAX_PARAMETER_BYTES, MAX_PARAMETERS, NewStream, media_format
 from bridge.errors import InvalidRequest
 from bridge.settings.model import Net
 from bridge.wire.stream.media_format import Encoding, MediaFormat
@@ -15,7 +15,6 @@ from tests.support.waiting import until
 
 SILENT = "15550100008"
 URL = "ws://127.0.0.1:9/"
-NAMES = ("streamEncoding", "streamSampleRate", "streamFrameMs")
 
 pytestmark = [pytest.mark.usefixtures("nodes"), pytest.mark.virtual_time]
 
@@ -126,16 +125,16 @@ async def test_a_call_that_rings_cannot_be_streamed(client):
 
 
 def test_what_is_not_asked_for_is_the_protocols_own():
-    assert media_format(StreamProtocol.NATIVE, None, None, None, names=NAMES) == WAVIX
-    assert media_format(StreamProtocol.TWILIO, None, None, None, names=NAMES) == TWILIO
+    assert media_format(NewStream()) == WAVIX
+    assert media_format(NewStream(stream_protocol=StreamProtocol.TWILIO)) == TWILIO
 
 
 def test_a_native_stream_has_any_format():
-    asked = (Encoding.MULAW, 8_000, 60)
-    media = media_format(StreamProtocol.NATIVE, *asked, names=NAMES)
-    assert media == MediaFormat(*asked)
+    asked = NewStream(stream_encoding=Encoding.MULAW, stream_sample_rate=8_000, stream_frame_ms=60)
+    assert media_format(asked) == MediaFormat(Encoding.MULAW, 8_000, 60)
 
 
 def test_a_refusal_says_what_the_protocol_has():
+    asked = NewStream(stream_protocol=StreamProtocol.TWILIO, stream_encoding=Encoding.F32LE)
     with pytest.raises(InvalidRequest, match="mulaw at 8000 Hz in messages of 20 ms"):
-        media_format(StreamProtocol.TWILIO, Encoding.F32LE, None, None, names=NAMES)
+        media_format(asked)

@@ -131,7 +131,7 @@ async def test_a_ticket_in_the_query_does_not_count_where_headers_can_be_set(
 
 
 async def test_a_ticket_that_has_run_out_is_a_401_that_says_so(client, call_id):
-    tickets = client.bridge.services.tickets
+    tickets = client.bridge.access.tickets
     line = next(iter(client.bridge.manager.calls())).facts.line
     text, _ = tickets.issue(line, call_id, -1, party="near", identity="")
     response = await client.get(f"/call/{call_id}/quality", headers={"token": text})

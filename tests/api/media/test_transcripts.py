@@ -113,7 +113,7 @@ async def test_a_ringing_call_and_an_unknown_one_are_refused():
 
 
 async def test_a_line_without_a_provider_is_told_so_before_it_dials(monkeypatch):
-    monkeypatch.setattr("bridge.app.transcripts.demonstrations_of", lambda _: {})
+    monkeypatch.setattr("bridge.app.records.demonstrations_of", lambda _: {})
     async with running() as client:
         body = {"phone": TALKS, "transcribe": "live"}
         response = await client.post("/call/dial", body)
@@ -181,7 +181,7 @@ async def test_a_transcript_is_erased_with_its_call():
         response = await client.http.delete(f"/calls/{call}", headers={"token": "demo"})
         assert response.status == 200, await response.text()
         assert await transcript(client, call) is None
-        rows = await client.bridge.services.database.run(
+        rows = await client.bridge.events.database.run(
             lambda db: db.execute("SELECT count(*) FROM transcripts").fetchone()
         )
         assert rows == (0,)

@@ -1,9 +1,9 @@
-"""The operator's console: who may open it, what it shows of all lines, and hanging up."""
+"""The console: who may open it, what it shows of all lines, and hanging up."""
 
 import csv
 import io
 import json
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import msgspec
@@ -12,8 +12,8 @@ import pytest
 from bridge.api.operations.console import setup_steps
 from bridge.call.setup_timings import SetupTimings
 from bridge.errors import SettingsError
-from bridge.node.console import live_table
-from bridge.settings.http import Operator
+from bridge.node.console.live_table import MAX_WATCHERS
+from bridge.settings.http import Console
 from bridge.settings.model import Http, Line, check
 from tests.support.clients.event_stream import EventStream
 from tests.support.inprocess import running, settings
@@ -23,7 +23,7 @@ from tests.support.waiting import until_answer
 pytestmark = pytest.mark.usefixtures("nodes")
 
 ECHO = "15550100001"
-OPERATOR = {"token": "the-key-of-the-console"}
+CONSOLE = {"token": "the-key-of-the-console"}
 SALES, SHOP = {"token": "sales-1"}, {"token": "shop-1"}
 PATHS = [
     ("GET", "/console/api/live"),
@@ -36,7 +36,7 @@ PATHS = [
 
 def chosen(**changed):
     lines = {"sales": Line(keys=["sales-1"]), "shop": Line(keys=["shop-1"])}
-    return settings(lines=lines, operator=Operator(keys=[OPERATOR["token"]]), **changed)
+    return settings(lines=lines, console=Console(keys=[CONSOLE["token"]]), **changed)
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ async def dial(client, headers, number=ECHO):
 
 
 @asynccontextmanager
-async def watching(client, path="/console/api/live", headers=OPERATOR):
+async def watching(client, path="/console/api/live", headers=CONSOLE):
     response = await client.get(path, headers=headers)
     assert response.status == 200, await response.text()
     try:
@@ -61,7 +61,7 @@ async def watching(client, path="/console/api/live", headers=OPERATOR):
 
 
 async def details(client, call_id, query=""):
-    response = await client.get(f"/console/api/calls/{call_id}{query}", headers=OPERATOR)
+    response = await client.get(f"/console/api/calls/{call_id}{query}", headers=CONSOLE)
     assert response.status == 200, await response.text()
     return (await response.json())["data"]
 
@@ -77,7 +77,7 @@ async def test_nobody_but_an_operator_opens_the_console(client, headers, status)
 
 async def test_the_key_of_the_console_opens_nothing_else(client):
     for path in ("/call/status", "/events", "/admin/lines"):
-        assert (await client.get(path, headers=OPERATOR)).status in {403, 404}, path
+        assert (await client.get(path, headers=CONSOLE)).status in {403, 404}, path
 
 
 async def test_without_keys_there_is_no_console():
@@ -125,15 +125,15 @@ async def test_no_secret_is_in_what_a_console_gets(client):
     await dial(client, SALES)
     async with watching(client) as stream:
         text = json.dumps(await stream.next())
-    for secret in (OPERATOR, SALES, SHOP):
+    for secret in (CONSOLE, SALES, SHOP):
         assert secret["token"] not in text
 
 
-async def test_a_node_serves_so_many_consoles(client, monkeypatch):
-    monkeypatch.setattr(live_table, "MAX_WATCHERS", 1)
-    async with watching(client) as stream:
-        await stream.next()
-        refused = await client.get("/console/api/live", headers=OPERATOR)
+async def test_a_node_serves_so_many_consoles(client):
+    async with AsyncExitStack() as stack:
+        for _ in range(MAX_WATCHERS):
+            await stack.enter_async_context(watching(client))
+        refused = await client.get("/console/api/live", headers=CONSOLE)
         assert (refused.status, "Retry-After" in refused.headers) == (503, True)
 
 
@@ -175,7 +175,7 @@ async def test_one_call_is_followed_until_its_end(client):
     async with watching(client, f"/console/api/calls/{call_id}/live") as stream:
         first = await stream.next()
         assert first["call"]["reason"] is None
-        ended = await client.http.post(f"/console/api/calls/{call_id}/hangup", headers=OPERATOR)
+        ended = await client.http.post(f"/console/api/calls/{call_id}/hangup", headers=CONSOLE)
         assert ended.status == 200, await ended.text()
         rest = await stream.rest()
     assert rest[-1]["call"]["reason"] in {"hangup", "canceled"}
@@ -186,50 +186,50 @@ async def test_one_call_is_followed_until_its_end(client):
 
 async def test_the_history_has_the_calls_of_all_lines(client):
     ids = [await dial(client, headers) for headers in (SALES, SHOP)]
-    await client.http.post(f"/console/api/calls/{ids[0]}/hangup", headers=OPERATOR)
-    response = await client.get("/console/api/calls", headers=OPERATOR)
+    await client.http.post(f"/console/api/calls/{ids[0]}/hangup", headers=CONSOLE)
+    response = await client.get("/console/api/calls", headers=CONSOLE)
     assert response.status == 200
     listed = (await response.json())["data"]["calls"]
     assert [(call["callId"], call["line"]) for call in listed] == [
         (ids[1], "shop"),
         (ids[0], "sales"),
     ]
-    response = await client.get("/console/api/calls?format=csv", headers=OPERATOR)
+    response = await client.get("/console/api/calls?format=csv", headers=CONSOLE)
     rows = csv.DictReader(io.StringIO(await response.text()))
     assert [row["callId"] for row in rows] == ids[::-1]
-    assert (await client.get("/console/api/calls?limit=0", headers=OPERATOR)).status == 400
+    assert (await client.get("/console/api/calls?limit=0", headers=CONSOLE)).status == 400
 
 
 async def test_hanging_up_is_logged_with_the_id_of_the_key(client, caplog):
     call_id = await dial(client, SALES)
     with caplog.at_level("INFO"):
-        await client.http.post(f"/console/api/calls/{call_id}/hangup", headers=OPERATOR)
+        await client.http.post(f"/console/api/calls/{call_id}/hangup", headers=CONSOLE)
     assert "console.hangup" in caplog.text
-    assert OPERATOR["token"] not in caplog.text
+    assert CONSOLE["token"] not in caplog.text
 
 
 async def test_an_ended_call_cannot_be_hung_up_again(client):
     call_id = await dial(client, SALES)
     path = f"/console/api/calls/{call_id}/hangup"
-    assert (await client.http.post(path, headers=OPERATOR)).status == 200
-    assert (await client.http.post(path, headers=OPERATOR)).status == 409
+    assert (await client.http.post(path, headers=CONSOLE)).status == 200
+    assert (await client.http.post(path, headers=CONSOLE)).status == 409
 
 
 async def test_an_unknown_call_is_a_404(client):
     for method, path in PATHS[2:]:
-        response = await client.http.request(method, path, headers=OPERATOR)
+        response = await client.http.request(method, path, headers=CONSOLE)
         assert response.status == 404, path
 
 
 @pytest.mark.parametrize("query", ["since=-1", "since=NaN", "after=x", "after=-1"])
 async def test_a_part_that_cannot_be_is_a_400(client, query):
-    response = await client.get(f"{PATHS[2][1]}?{query}", headers=OPERATOR)
+    response = await client.get(f"{PATHS[2][1]}?{query}", headers=CONSOLE)
     assert response.status == 400
 
 
 async def test_keys_of_a_console_that_others_can_reach_are_long():
     short = msgspec.structs.replace(
-        chosen(), operator=Operator(keys=["short"]), http=Http(host="0.0.0.0")
+        chosen(), console=Console(keys=["short"]), http=Http(host="0.0.0.0")
     )
     with pytest.raises(SettingsError, match="a key has fewer than 20"):
         check(short)

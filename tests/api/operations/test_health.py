@@ -76,7 +76,7 @@ async def test_each_machine_is_scraped_by_itself():
 
 @one_node_only
 async def test_without_the_database_the_service_is_alive_but_not_ready(client):
-    client.bridge.services.manager.admission.database_lost = lambda: True
+    client.bridge.manager.admission.database_lost = lambda: True
     assert (await client.get("/healthz")).status == 200
     answer = await client.get("/readyz")
     assert (answer.status, (await answer.json())["status"]) == (503, "database_lost")

@@ -1,5 +1,7 @@
 """The list of nodes."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from bridge import __version__
@@ -59,7 +61,7 @@ async def test_a_node_that_does_not_answer_is_listed_as_silent():
 async def test_a_lost_node_is_listed_for_a_while():
     async with two_nodes(chosen(), machines=True) as (first, second):
         lost = NodeFigures(7, "lost", machine="other", since=1_790_000_000_000)
-        vars(second.bridge.services.node_view)["_lost"] = lambda: [lost]
+        vars(second.bridge.node.view)["lost"] = SimpleNamespace(recent=lambda: [lost])
         nodes = await listed(first)
     assert [(one["id"], one["state"]) for one in nodes][2:] == [(7, "lost")]
     assert nodes[2]["since"] == "2026-09-21T14:13:20.000Z"

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from bridge.api.routes import ROUTES
-from bridge.api.server.pages import find_pages
+from bridge.api.server.page_files import find_pages
 
 
 async def test_the_page_is_served_at_the_root(client):

@@ -1,4 +1,4 @@
-"""Reading bodies, and the call that a path names."""
+"""Reading bodies."""
 
 import asyncio
 from contextlib import suppress
@@ -10,10 +10,8 @@ from aiohttp.web import HTTPRequestEntityTooLarge, RequestPayloadError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.api.server import body as module
-from bridge.api.server.body import call_in_path, read_fields
+from bridge.api.server.body import read_fields
 from bridge.errors import InvalidRequest, PayloadTooLarge, RequestTimeout
-from bridge.wire.call_id import chirp, wavix
 
 
 def upload(content: bytes | Exception) -> Any:
@@ -25,9 +23,6 @@ def upload(content: bytes | Exception) -> Any:
         return content
 
     return SimpleNamespace(read=read, path="/call/dial", content_length=None)
-
-
-# The body
 
 
 @pytest.mark.parametrize("content", [b"", b"  \r\n", b"{}"])
@@ -55,9 +50,8 @@ async def test_what_is_no_json_object_is_refused(content):
         await read_fields(upload(content))
 
 
-async def test_a_body_that_never_comes_is_given_up(monkeypatch):
-    monkeypatch.setattr(module, "BODY_SECONDS", 0.0)
-
+@pytest.mark.virtual_time
+async def test_a_body_that_never_comes_is_given_up():
     with pytest.raises(RequestTimeout):
         await read_fields(
             cast("Any", SimpleNamespace(read=asyncio.Event().wait, path="/", content_length=None))
@@ -78,20 +72,3 @@ async def test_a_body_that_is_not_encoded_as_it_says_is_refused():
 async def test_no_bytes_raise_anything_else(content):
     with suppress(InvalidRequest):
         await read_fields(upload(content))
-
-
-# The call in the path
-
-
-NATIVE = "01A1B2C3D4E5F60718293A4B5C6D7E8F"
-FORMS = [NATIVE, chirp(NATIVE), chirp(NATIVE, test=True), wavix(NATIVE)]
-
-
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("name", ["callId", "call_id", "uuid"])
-def test_a_call_id_in_a_path_is_read_in_every_form(form, name):
-    assert call_in_path(cast("Any", SimpleNamespace(match_info={name: form}))) == NATIVE
-
-
-def test_a_path_that_names_no_call_names_one_that_nobody_has():
-    assert call_in_path(cast("Any", SimpleNamespace(match_info={}))) == ""

@@ -3,7 +3,10 @@
 from types import SimpleNamespace
 from typing import Any
 
+from bridge.api.server.auth import Access
 from bridge.api.server.listing import recorded_calls
+from bridge.api.server.operation import Context
+from bridge.api.server.services import CONTROL, RECORDS
 from bridge.call.model import LineName
 from bridge.errors import DatabaseLost
 
@@ -19,9 +22,13 @@ async def test_while_the_database_is_lost_this_nodes_recordings_are_known():
     async def lost(line, call_ids):
         raise DatabaseLost("the database cannot be reached")
 
-    manager: Any = SimpleNamespace(list=calls)
-    recordings: Any = SimpleNamespace(
+    recordings = SimpleNamespace(
         archive=SimpleNamespace(being_recorded=lost), active=lambda call_id: call_id == "00B"
     )
-    found = await recorded_calls(manager, recordings, SALES)
+    services = {
+        CONTROL: SimpleNamespace(manager=SimpleNamespace(list=calls)),
+        RECORDS: SimpleNamespace(recordings=recordings),
+    }
+    request: Any = SimpleNamespace(app=services)
+    found = await recorded_calls(Context(request, Access(SALES)))
     assert [is_recorded for _, is_recorded in found] == [False, True]

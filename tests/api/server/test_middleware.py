@@ -114,7 +114,7 @@ async def test_probes_are_answered_under_any_name(client, path):
 async def test_probes_are_answered_while_the_database_hangs(path):
     let_go = threading.Event()
     async with running() as client:
-        client.bridge.services.database.post(lambda _: let_go.wait(20))
+        client.bridge.events.database.post(lambda _: let_go.wait(20))
         try:
             async with asyncio.timeout(5):
                 assert (await client.get(path)).status == 200
@@ -167,8 +167,8 @@ def test_an_error_of_ours_stays_one_though_the_client_has_left(error, of_the_cli
     assert ended_by_client(request, error) is of_the_client
 
 
-async def test_event_streams_and_sockets_are_counted_and_not_timed(client, monkeypatch):
-    monkeypatch.setattr("bridge.api.events.events.LINGER_SECONDS", 0.05)
+@pytest.mark.virtual_time
+async def test_event_streams_and_sockets_are_counted_and_not_timed(client):
     call_id = await client.dial("15550100003")
     async with client.http.ws_connect(f"/call/{call_id}/stream?token={KEY['token']}") as socket:
         await client.data("/call/hangup", {"callId": call_id})

@@ -14,7 +14,7 @@ from tests.support.waiting import until
 pytestmark = [pytest.mark.call, pytest.mark.usefixtures("nodes")]
 
 ECHO = "15550100001"
-SHORT = {"alone_seconds": 20.0}
+SHORT = {"abandoned_seconds": 20.0}
 
 
 def machine_of(client, call_id):
@@ -33,7 +33,7 @@ async def left_by_its_browser(client) -> str:
     call_id = str(await client.dial(ECHO))
     async with LightPeer() as browser:
         await browser.call(client.exchange(call_id))
-    await until(lambda: machine_of(client, call_id).near() == [])
+    await until(lambda: machine_of(client, call_id).legs.near() == [])
     return call_id
 
 
@@ -72,7 +72,7 @@ async def test_a_call_that_is_recorded_when_its_browser_goes_lives_on():
         await record(client, call_id)
         async with LightPeer() as browser:
             await browser.call(client.exchange(call_id))
-        await until(lambda: machine_of(client, call_id).near() == [])
+        await until(lambda: machine_of(client, call_id).legs.near() == [])
         assert seconds_left(client, call_id) > 60
 
 
@@ -81,7 +81,7 @@ async def test_a_call_whose_socket_has_closed_lives_on_as_it_never_had_a_browser
         call_id = str(await client.dial(ECHO))
         await until(lambda: machine_of(client, call_id).state == "active")
         await open_a_socket(client, call_id)
-        await until(lambda: machine_of(client, call_id).near() == [])
+        await until(lambda: machine_of(client, call_id).legs.near() == [])
         assert seconds_left(client, call_id) > 60
 
 
@@ -106,7 +106,7 @@ async def test_a_request_of_another_line_is_no_use():
 
 
 async def test_a_call_that_its_line_records_by_itself_ends_when_left_alone():
-    async with running(with_limits(alone_seconds=0.1)) as client:
+    async with running(with_limits(abandoned_seconds=0.1)) as client:
         response = await client.http.put("/call/config", json={"callRecord": True}, headers=KEY)
         assert response.status == 200
         await client.data("/session/connect", {})

@@ -1,8 +1,18 @@
 """Operations: what a handler's signature and docstring declare."""
 
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
 from msgspec import Struct
 
+from bridge.api.server.auth import Access
 from bridge.api.server.operation import NATIVE, Context, Group
+from bridge.call.model import LineName
+from bridge.wire.call_id import chirp, wavix
+
+CALL_ID = "01A1B2C3D4E5F60718293A4B5C6D7E8F"
+FORMS = [CALL_ID, chirp(CALL_ID), chirp(CALL_ID, test=True), wavix(CALL_ID)]
 
 
 class Asked(Struct):
@@ -67,3 +77,19 @@ def test_an_operation_has_a_route_for_each_path():
 def test_the_native_envelope_wraps_and_describes_a_payload():
     assert NATIVE.wrap({"a": 1}) == {"code": 200, "data": {"a": 1}, "success": True}
     assert NATIVE.describe({"type": "object"})["properties"]["data"] == {"type": "object"}
+
+
+def context_at(**path: str) -> Context:
+    """The context of a request whose path has these parameters."""
+    request: Any = SimpleNamespace(match_info=path)
+    return Context(request, Access(LineName("")))
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("name", ["callId", "call_id", "uuid"])
+def test_a_call_id_in_a_path_is_read_in_every_form(form, name):
+    assert context_at(**{name: form}).call_id == CALL_ID
+
+
+def test_a_path_that_names_no_call_names_one_that_nobody_has():
+    assert context_at().call_id == ""

@@ -36,12 +36,12 @@ async def stranger():
 
 
 def url_of(node) -> str:
-    return str(node.bridge.services.siblings.members.own.url)
+    return str(node.bridge.cluster.siblings.members.own.url)
 
 
 def signer(node, *, secret: str = SECRET, ahead: float = 0.0) -> NodeSigner:
     """Return what signs as a node does, or nearly so."""
-    members = node.bridge.services.siblings.members
+    members = node.bridge.cluster.siblings.members
     own = members.own
     return NodeSigner(
         node=own.node, boot=own.boot, secret=secret, now=lambda: members.now() + ahead
@@ -49,7 +49,7 @@ def signer(node, *, secret: str = SECRET, ahead: float = 0.0) -> NodeSigner:
 
 
 def signed(first, second, method: str, target: str, body: bytes = b"", **more) -> dict[str, str]:
-    to = second.bridge.services.siblings.members.own
+    to = second.bridge.cluster.siblings.members.own
     header = signer(first, **more).sign(Request(method, target, body), target=to.node, boot=to.boot)
     return {HEADER: header} | KEY
 
@@ -85,7 +85,7 @@ async def test_nodes_own_requests_reach_the_other_machine(machines):
 
 async def test_a_node_says_which_process_it_is(machines):
     first, second = machines
-    siblings, member = first.bridge.services.siblings, second.bridge.services.siblings.members.own
+    siblings, member = first.bridge.cluster.siblings, second.bridge.cluster.siblings.members.own
     assert await siblings.boot_of(member) == member.boot
     assert siblings is not None
     answer = await siblings.request(1, IDENTITY_PATH)
@@ -94,14 +94,14 @@ async def test_a_node_says_which_process_it_is(machines):
 
 async def test_a_node_that_has_been_restarted_since_does_not_answer_as_its_former_process(machines):
     first, second = machines
-    member = second.bridge.services.siblings.members.own
-    assert await first.bridge.services.siblings.boot_of(replace(member, boot="0" * 16)) is None
+    member = second.bridge.cluster.siblings.members.own
+    assert await first.bridge.cluster.siblings.boot_of(replace(member, boot="0" * 16)) is None
 
 
 async def test_a_node_that_has_lost_its_lease_and_lives_is_still_asked_about_its_calls(machines):
     first, second = machines
     call_id = await dial(second)
-    vars(first.bridge.services.members)["others"] = list
+    vars(first.bridge.cluster.members)["others"] = list
     assert (await first.http.get(f"/call/{call_id}/quality", headers=KEY)).status == 200
 
 
@@ -169,7 +169,7 @@ async def test_no_refusal_names_a_machine(machines, stranger, header):
         told = await answer.text() + str(answer.headers)
     assert answer.status == 403
     for node in machines:
-        own = node.bridge.services.siblings.members.own
+        own = node.bridge.cluster.siblings.members.own
         assert not {part for part in (own.url[7:], own.machine, own.boot) if part in told}
 
 
@@ -194,7 +194,7 @@ async def test_a_sibling_with_another_secret_is_no_sibling():
     async with two_nodes(machines=True, secrets=(SECRET, SECRET[::-1])) as (first, second):
         call_id = await dial(second)
         assert (await post(first, "/call/hangup", {"callId": call_id})).status == 502
-        siblings = first.bridge.services.siblings
+        siblings = first.bridge.cluster.siblings
         assert siblings is not None
         assert await siblings.request(1, IDENTITY_PATH) is None
 

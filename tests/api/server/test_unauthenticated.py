@@ -31,7 +31,7 @@ async def test_the_log_has_a_line_for_each_address_and_reason(client, caplog):
         await client.get("/call/status", headers=WRONG)
     lines = [record for record in caplog.records if record.message == "request.refused"]
     assert [(line.address, line.reason) for line in lines] == [("127.0.0.1", "wrong_key")]
-    assert await client.total('bridge_http_strangers_refused_total{reason="wrong_key"') == 15
+    assert await client.total('bridge_http_unauthenticated_refused_total{reason="wrong_key"') == 15
 
 
 async def test_each_address_has_guesses_of_its_own_and_few_are_remembered(monkeypatch):

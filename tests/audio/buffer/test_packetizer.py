@@ -41,10 +41,10 @@ def test_frames_are_cut_and_joined_without_loss(milliseconds):
     assert packetizer.frames == 12
 
 
-@pytest.mark.parametrize(("pts", "timeline"), [(960, "line"), (320, "other")])
-def test_an_incomplete_packet_is_dropped_where_the_audio_is_interrupted(pts, timeline):
+@pytest.mark.parametrize(("pts", "epoch"), [(960, "line"), (320, "other")])
+def test_an_incomplete_packet_is_dropped_where_the_audio_is_interrupted(pts, epoch):
     packetizer = Packetizer(30)
     first, second, third = frames(3)
     assert list(packetizer.add(first, 0, "line")) == []
-    assert list(packetizer.add(second, pts, timeline)) == []
-    assert list(packetizer.add(third, pts + 320, timeline)) == [((second + third)[:240], pts)]
+    assert list(packetizer.add(second, pts, epoch)) == []
+    assert list(packetizer.add(third, pts + 320, epoch)) == [((second + third)[:240], pts)]

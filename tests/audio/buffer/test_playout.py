@@ -18,8 +18,8 @@ MADE_UP = -1
 HUM = (6000 * np.sin(2 * np.pi * 200 * np.arange(FRAME_SAMPLES) / SAMPLE_RATE)).astype(np.int16)
 
 
-def loud(number, *, timeline=0, shift=0):
-    return Frame(LOUD[number], number * FRAME_SAMPLES + shift, timeline)
+def loud(number, *, epoch=0, shift=0):
+    return Frame(LOUD[number], number * FRAME_SAMPLES + shift, epoch)
 
 
 def play(playout, arrivals, *, seconds, phase=0.007, start=0.0):
@@ -268,8 +268,7 @@ def test_a_new_timeline_goes_on_where_the_old_one_ended():
     playout = Playout()
     old = arrivals(range(50), 0)
     new = [
-        (number * 0.02, loud(number, timeline="new", shift=-123_456_789))
-        for number in range(50, 100)
+        (number * 0.02, loud(number, epoch="new", shift=-123_456_789)) for number in range(50, 100)
     ]
     given = numbers(play(playout, old + new, seconds=1.9))
     assert [number for number in given[10:] if number not in (None, MADE_UP)] == list(range(9, 94))
@@ -349,7 +348,7 @@ def test_packets_of_60_ms_play_without_a_hole():
 
 def test_frames_not_yet_played_keep_their_own_timestamps():
     playout = Playout()
-    kept = [loud(number, timeline="t", shift=77) for number in range(3)]
+    kept = [loud(number, epoch="t", shift=77) for number in range(3)]
     for number, frame in enumerate(kept):
         playout.push(frame, number * 0.02)
     playout.pull(0.05)
@@ -367,10 +366,10 @@ def test_frames_not_yet_played_keep_their_own_timestamps():
 def test_whatever_comes_every_frame_is_played_or_counted(steps, minimum):
     playout = Playout(minimum=minimum)
     now, pts, pushed, given_frames = 100.0, 0, 0, 0
-    for wait, advance, timeline, pulls in steps:
+    for wait, advance, epoch, pulls in steps:
         now += wait / 1000
         pts += advance * FRAME_SAMPLES
-        playout.push(Frame(HUM.tobytes(), pts, timeline), now)
+        playout.push(Frame(HUM.tobytes(), pts, epoch), now)
         pushed += 1
         for _ in range(pulls):
             pcm = playout.pull(now)

@@ -25,7 +25,7 @@ class Hours:
         self._sent, self._last, self._pts, self._tick = 0, 0.0, 0, 0
         self._due = 0.0
 
-    def run(self, seconds: float, *, timeline: object = 0, quiet: bool = False) -> None:
+    def run(self, seconds: float, *, epoch: object = 0, quiet: bool = False) -> None:
         """Let time pass."""
         for _ in range(round(seconds / 0.02)):
             now = 0.011 + self._tick * 0.02
@@ -33,7 +33,7 @@ class Hours:
             while self._due <= now:
                 if self._chance.random() >= self._loss:
                     pcm = QUIET if quiet else VOICE
-                    self.playout.push(Frame(pcm, self._pts, timeline), self._due)
+                    self.playout.push(Frame(pcm, self._pts, epoch), self._due)
                 self._pts += FRAME_SAMPLES
                 self._sent += 1
                 late = self._chance.random() * self._jitter
@@ -73,7 +73,7 @@ def test_drift_with_losses_adds_no_delay(drift):
 def test_a_count_that_jumps_every_minute_adds_no_delay(jump):
     hours = Hours(drift=300e-6)
     for minute in range(10):
-        hours.run(60, timeline=minute // 2)
+        hours.run(60, epoch=minute // 2)
         hours.jump(jump)
     assert hours.playout.dropped == 0
     assert max(hours.delays[2:]) <= 0.060

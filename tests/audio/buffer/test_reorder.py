@@ -38,7 +38,7 @@ def test_wraps_are_not_noticed(sequence, timestamp):
     for number in range(6):
         source.send(number)
     assert source.played == [(DECODE, 320 * number, 320) for number in range(6)]
-    assert len(source.timelines) == 1
+    assert len(source.epochs) == 1
 
 
 def test_a_loss_over_both_wraps_is_concealed():
@@ -60,7 +60,7 @@ def test_short_losses_are_concealed_when_the_next_packet_comes(source, lost):
 def test_a_long_loss_is_left_out(source):
     source.send(0)
     assert source.send(7) == [(DECODE, 2240, 320)]
-    assert len(source.timelines) == 1
+    assert len(source.epochs) == 1
 
 
 def test_a_burst_of_five_lost_packets_is_made_up(source):
@@ -86,7 +86,7 @@ def test_without_fec_in_the_packet_the_frame_is_concealed(source):
 def test_a_pause_of_the_sender_is_not_a_loss(source):
     source.send(0)
     assert source.send(1, ahead=20 * 960, now=0.42) == [(DECODE, 320 * 21, 320)]
-    assert len(source.timelines) == 1
+    assert len(source.epochs) == 1
 
 
 def test_a_packet_lost_in_a_pause_is_not_made_up(source):
@@ -123,7 +123,7 @@ def test_after_a_restart_the_count_begins_anew(source):
     source.send(0)
     source.receiver.restart()
     assert source.send(300) == [(DECODE, 0, 320)]
-    assert len(source.timelines) == 2
+    assert len(source.epochs) == 2
 
 
 def test_a_stray_sequence_number_is_dropped(source):
@@ -137,20 +137,20 @@ def test_two_packets_of_a_new_sequence_begin_anew(source):
     source.send(0)
     source.send(20_000, now=0.02)
     assert source.send(20_001, now=0.04) == [(DECODE, 0, 320)]
-    assert len(source.timelines) == 2
+    assert len(source.epochs) == 2
 
 
 def test_a_timestamp_that_goes_back_begins_a_new_timeline(source):
     source.send(0)
     source.send(1)
     assert source.send(2, ahead=-100_000) == [(DECODE, 0, 320)]
-    assert len(source.timelines) == 2
+    assert len(source.epochs) == 2
 
 
 def test_a_timestamp_far_ahead_of_the_clock_begins_a_new_timeline(source):
     source.send(0)
     assert source.send(1, ahead=1_000_000, now=0.02) == [(DECODE, 0, 320)]
-    assert len(source.timelines) == 2
+    assert len(source.epochs) == 2
 
 
 def test_a_burst_after_a_stall_stays_on_its_timeline(source):
@@ -158,7 +158,7 @@ def test_a_burst_after_a_stall_stays_on_its_timeline(source):
     for number in range(1, 200):
         source.send(number, now=4.0)
     assert [step.pts for step in source.played] == list(range(0, 200 * 320, 320))
-    assert len(source.timelines) == 1
+    assert len(source.epochs) == 1
 
 
 @pytest.mark.parametrize(
@@ -244,7 +244,7 @@ def test_whatever_arrives_time_goes_on(packets, sequence, timestamp):
     number, now = 0, 0.0
     sent = 0
     ends: dict[int, int] = {}
-    timelines: list[object] = []
+    epochs: list[object] = []
     decoded = 0
     for step_of_number, payload, ahead, pause, kind in packets:
         number += step_of_number
@@ -265,13 +265,13 @@ def test_whatever_arrives_time_goes_on(packets, sequence, timestamp):
                 now,
             )
         for step in steps:
-            if not timelines or timelines[-1] is not step.timeline:
-                assert step.timeline not in timelines
-                timelines.append(step.timeline)
+            if not epochs or epochs[-1] is not step.epoch:
+                assert step.epoch not in epochs
+                epochs.append(step.epoch)
                 assert step.pts == 0
             assert step.samples > 0
-            assert step.pts >= ends.get(id(step.timeline), 0)
-            ends[id(step.timeline)] = step.pts + step.samples
+            assert step.pts >= ends.get(id(step.epoch), 0)
+            ends[id(step.epoch)] = step.pts + step.samples
             decoded += step.action is DECODE
     assert sent == decoded + source.receiver.late + source.receiver.holding
 

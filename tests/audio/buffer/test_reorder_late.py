@@ -1,6 +1,11 @@
 """Waiting for packets that come late: only where reordering was seen, and never long."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from tests.support.packets.opus_source import CONCEAL, DECODE, Source, reordered
 
@@ -60,3 +65,37 @@ def test_reordering_is_forgotten_after_ten_seconds(source):
 
 def test_a_long_gap_is_not_waited_for(source):
     assert reordered(source).send(9) == [(DECODE, 2880, 320)]
+
+
+def test_a_packet_that_need_not_wait_is_played_at_once(source):
+    reordered(source)
+    source.receiver.holds = False
+    assert source.send(4, now=0.080) == [(CONCEAL, 960, 320), (DECODE, 1280, 320)]
+    assert source.send(3, now=0.082) == []
+    assert (source.receiver.late, source.receiver.reordered) == (2, 2)
+
+
+@given(st.lists(st.integers(-100, 150), max_size=60))
+@example([0] * 20)
+def test_what_an_offload_has_received_is_late_and_reordered_as_packet_by_packet(distances):
+    single, offloaded = reordered(Source()), reordered(Source())
+    single.receiver.holds = False
+    following, numbers = 3, []
+    for distance in distances:
+        numbers.append(following + distance)
+        following = max(following, numbers[-1] + 1)
+        single.send(numbers[-1], now=0.02 * following)
+    sequence, timestamp, position, _ = single.receiver.expected()
+    state: Any = SimpleNamespace(
+        sequence=sequence, timestamp=timestamp, position=position, accepted_at=single.receiver.arrival,
+        breaks=sum(distance != 0 for distance in distances),
+    )  # fmt: skip
+    arrivals = [0.02 * (1 + max([2, *numbers[: index + 1]])) for index in range(len(numbers))]
+    sequences = [(offloaded.sequence + number) & 0xFFFF for number in numbers]
+    offloaded.receiver.import_state(state, sequences, arrivals)
+    for receiver in (single.receiver, offloaded.receiver):
+        receiver.holds = True
+    for number in (following, following - 50, following + 2, following + 1):
+        assert single.send(number) == offloaded.send(number)
+    for count in ("late", "reordered"):
+        assert getattr(offloaded.receiver, count) == getattr(single.receiver, count)

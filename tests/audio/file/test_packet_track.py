@@ -25,15 +25,15 @@ LINE = "a timeline"
 QUIET_PACKET = b"\xf8\xff\xfe"
 
 
-def packet(number, *, position=None, timeline=LINE, level=-20.0, payload=None):
+def packet(number, *, position=None, epoch=LINE, level=-20.0, payload=None):
     at = number * FRAME if position is None else position
     payload = payload or PACKETS[number % len(PACKETS)]
-    return EncodedPacket(payload, FRAME, number & 0xFFFF, at, timeline, level, OPUS)
+    return EncodedPacket(payload, FRAME, number & 0xFFFF, at, epoch, level, OPUS)
 
 
-def frame(number, timeline="frames", pcm=None):
+def frame(number, epoch="frames", pcm=None):
     pcm = pcm or SOUND[number % 200 * 320 :][:320].astype(np.int16).tobytes()
-    return Frame(pcm, number * 320, timeline)
+    return Frame(pcm, number * 320, epoch)
 
 
 def track():
@@ -155,7 +155,7 @@ def test_a_source_that_is_ahead_loses_a_packet_where_it_is_quiet():
 
 def test_another_timeline_goes_on_at_the_time_it_begins():
     taken = [(number * 0.02, packet(number)) for number in range(50)]
-    taken += [(2 + number * 0.02, packet(100 + number, timeline="other")) for number in range(50)]
+    taken += [(2 + number * 0.02, packet(100 + number, epoch="other")) for number in range(50)]
     made, _ = whole(taken, 3.0)
     assert dict(placed(made))[PACKETS[100]] == pytest.approx(2.0)
 
@@ -171,7 +171,7 @@ def test_a_source_whose_timestamps_stood_still_in_a_pause_goes_on_when_it_is_hea
 def test_frames_are_encoded_between_packets_without_a_break():
     taken = [(number * 0.02, packet(number)) for number in range(50)]
     taken += [(number * 0.02, frame(number)) for number in range(50, 100)]
-    taken += [(number * 0.02, packet(number, timeline="third")) for number in range(100, 150)]
+    taken += [(number * 0.02, packet(number, epoch="third")) for number in range(100, 150)]
     made, _ = whole(taken, 3.0)
     sound = played(made, 3.0)
     reference = played([(one, FRAME) for one in PACKETS[:151]], 3.0)
@@ -213,9 +213,9 @@ def test_whatever_comes_the_track_is_as_long_as_what_passed(events, milliseconds
     taken = [
         (
             number * 0.02 + delay,
-            frame(number, timeline) if pcm else packet(number, timeline=timeline),
+            frame(number, epoch) if pcm else packet(number, epoch=epoch),
         )
-        for number, delay, timeline, pcm in events
+        for number, delay, epoch, pcm in events
     ]
     made, _ = whole([pair for pair in taken if pair[0] < seconds], seconds, every)
     length = sum(samples for _, samples in made)

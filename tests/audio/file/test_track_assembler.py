@@ -6,7 +6,7 @@ import pytest
 
 from bridge.audio.file.track_assembler import (
     MAX_BUFFERED,
-    SETTLING_FRAMES,
+    START_UP_FRAMES,
     WINDOW_FRAMES,
     TrackAssembler,
 )
@@ -54,11 +54,11 @@ def test_a_first_frame_that_came_late_does_not_hide_a_gap():
     track = TrackAssembler()
     for _ in range(3):
         track.push(SOUND, 0.059)
-    for number in range(3, SETTLING_FRAMES):
+    for number in range(3, START_UP_FRAMES):
         track.push(SOUND, number * 0.02)
-    for number in range(SETTLING_FRAMES + 1, SETTLING_FRAMES + 1 + WINDOW_FRAMES):
+    for number in range(START_UP_FRAMES + 1, START_UP_FRAMES + 1 + WINDOW_FRAMES):
         track.push(SOUND, number * 0.02)
-    assert track.frames == SETTLING_FRAMES + 1 + WINDOW_FRAMES
+    assert track.frames == START_UP_FRAMES + 1 + WINDOW_FRAMES
 
 
 def test_the_end_fills_what_is_missing_by_then():

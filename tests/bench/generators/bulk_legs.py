@@ -1,42 +1,50 @@
 """Many legs of the load in one loop step: for servers that carry more than peers one by one can load.
 
 A peer made of transports and timers takes the generator 50 µs for each packet sent and received.
-Here one `epoll` object watches the sockets of all legs, one clock tells whose packet is due, and
-what comes is only noted: with the time at which the kernel received it, and decrypted on a few legs.
+Here one loop in C (`bulk_legs.c`), 4000 times a second, sends what is due of all legs, and only notes what came: with the
+time at which the kernel received it, and decrypted on a few legs.
 A generator that is busy itself therefore does not add to the delays that it measures, except by
 what it takes to send: a packet's delay runs from just before it is handed to the kernel.
 """
 
 import asyncio
 import math
+import os
 import select
 import socket
+import subprocess
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from struct import Struct
-from typing import Any, cast
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypeAlias
 
-from pylibsrtp._binding import ffi, lib  # type: ignore[import-not-found]
+import cffi
 from typing_extensions import override
 
+from bridge.rtc import private_api
+from bridge.rtc.packet_path_build import find_compiler
 from tests.bench import measure
 from tests.bench.generators.signal import PERIOD_FRAMES, Loop
 from tests.bench.generators.talker import FRAME_SAMPLES, FRAME_SECONDS, Speaker
 from tests.bench.measure import Packet
 from tests.support.packets.impairment import Impairment
-from tests.support.peers.light_peer import Departure, LightPeer
+from tests.support.peers.light_peer import Address, Departure, LightPeer
 
+SOURCE = Path(__file__).with_name("bulk_legs.c")
+DTX_FRAMES = 20
+"""Of these an encoder sends one in silence (RFC 7587, section 3.1.3)."""
 _STAMPS = 35
 """SO_TIMESTAMPNS of Linux, which the socket module does not name."""
-_TIMESPEC = Struct("@qq")
-_HEADER = Struct("!BBHII")
 _LARGEST = 2048
 _SPREAD = 0.618_033_988_75
 """Multiples of the golden ratio lie evenly in an interval, however many there are."""
-_POLL_SECONDS = 0.001
-"""The timers of uvloop are no finer."""
+_POLL_NANOSECONDS = 250_000
+"""Less than the timers of uvloop can do: legs that send together would be handled together."""
+
+_Object: TypeAlias = Any
+"""Of C."""
 
 
 class SocketTransport(asyncio.DatagramTransport):
@@ -45,12 +53,19 @@ class SocketTransport(asyncio.DatagramTransport):
     def __init__(self, sock: socket.socket, protocol: Any, forget: Callable[[int], None]) -> None:
         super().__init__()
         self.socket = sock
-        self.protocol = protocol
-        self.packets: list[tuple[bytes, bytes]] | None = None
-        """Where RTP is noted: the kernel's time (a timespec) and the datagram; None: nowhere."""
-        self.decoded = True
-        """Whether RTP goes to the protocol too."""
+        self.remote: Address | None = None
+        """Where it is connected to."""
+        self._protocol = protocol
         self._forget = forget
+
+    def read(self) -> None:
+        """Read one datagram."""
+        with suppress(OSError):  # an ICMP error of an earlier packet
+            self._protocol.datagram_received(*self.socket.recvfrom(_LARGEST))
+
+    def take(self, datagram: bytes) -> None:
+        """Hand a datagram on that came over the connected socket."""
+        self._protocol.datagram_received(datagram, self.remote)
 
     @override
     def sendto(self, data: Any, addr: Any = None) -> None:
@@ -69,7 +84,7 @@ class SocketTransport(asyncio.DatagramTransport):
         if self.socket.fileno() >= 0:
             self._forget(self.socket.fileno())
             self.socket.close()
-            self.protocol.connection_lost(None)
+            self._protocol.connection_lost(None)
 
     @override
     def abort(self) -> None:
@@ -83,17 +98,30 @@ class SocketTransport(asyncio.DatagramTransport):
 
 
 class LegPoller:
-    """Reads the sockets of all legs and sends what is due, until `close`."""
+    """Reads the sockets of all legs and sends what is due, until `close`.
+
+    Raises:
+        RuntimeError: There is no C compiler.
+    """
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
+        self.ffi, self._lib = _compiled()
         self._epoll = select.epoll()
+        self._poller: _Object = self.ffi.new("bulk_poller *")
+        self._poller.epoll = self._epoll.fileno()
+        address = private_api.srtp_ffi.addressof(private_api.srtp_lib, "srtp_protect")
+        self._poller.srtp_protect = self._pointer(
+            "int (*)(void *, void *, int *)", private_api.srtp_ffi, address
+        )
         self._transports: dict[int, SocketTransport] = {}
-        self._due: deque[BulkLeg] = deque()
-        self._timer: asyncio.TimerHandle | None = None
+        self._legs: dict[int, _Object] = {}
+        """By their sockets."""
+        self._spoken: dict[Loop, tuple[_Object, list[_Object]]] = {}
         self._offset = 0.0
         self.align()
-        self._loop.add_reader(self._epoll.fileno(), self._receive)
+        self._timer: int = self._lib.bulk_timer(_POLL_NANOSECONDS)
+        self._loop.add_reader(self._timer, self._tick)
 
     async def open(
         self, factory: Callable[[], asyncio.DatagramProtocol], address: tuple[str, int]
@@ -110,74 +138,89 @@ class LegPoller:
         protocol.connection_made(transport)
         return transport, protocol
 
-    def moment(self, stamp: bytes) -> float:
-        """Return the time of a kernel's stamp, in seconds of `time.monotonic`."""
-        seconds, nanoseconds = _TIMESPEC.unpack(stamp)
-        return cast("float", seconds + nanoseconds / 1e9 - self._offset)
+    def moment(self, stamp: int) -> float:
+        """Return the time of a kernel's stamp (ns), in seconds of `time.monotonic`."""
+        return stamp / 1e9 - self._offset
 
     def align(self) -> None:
         """Hold the kernel's wall clock against the clock of the measurement, as both drift."""
         self._offset = min(time.time() - time.monotonic() for _ in range(100))
 
-    def begin(self, leg: "BulkLeg") -> None:
-        """Send a leg's packets from now on."""
-        self._due.append(leg)
+    def add(self, transport: SocketTransport, peer: LightPeer, loop: Loop) -> _Object:
+        """Return a leg that is not talking yet, for as long as its socket is open."""
+        number = transport.socket.fileno()
+        leg = self.ffi.new("bulk_leg *")
+        leg.fd, leg.dtx_frames, leg.payload_type = number, 1, peer.OPUS
+        leg.ssrc, leg.timestamp, leg.sequence = peer.ssrc, peer.timestamp, peer.sequence
+        session = peer.dtls._tx_srtp._srtp[0]
+        leg.session = self._pointer("void *", private_api.srtp_ffi, session)
+        leg.loop = self._said(loop)
+        self._legs[number] = self._poller.by_file[number] = leg
         self._order()
-        if self._timer is None:
-            self._timer = self._loop.call_later(_POLL_SECONDS, self._tick)
-
-    def end(self, leg: "BulkLeg") -> None:
-        """Send no more of a leg's packets."""
-        with suppress(ValueError):
-            self._due.remove(leg)
+        return leg
 
     def close(self) -> None:
         """Watch nothing any more."""
-        if self._timer is not None:
-            self._timer.cancel()
-        self._loop.remove_reader(self._epoll.fileno())
+        self._loop.remove_reader(self._timer)
+        os.close(self._timer)
         self._epoll.close()
 
+    def _pointer(self, kind: str, ffi: Any, value: Any) -> Any:
+        """Return another library's pointer as one of this."""
+        return self.ffi.cast(kind, int(ffi.cast("uintptr_t", value)))
+
+    def _said(self, loop: Loop) -> _Object:
+        if loop not in self._spoken:
+            frames = [self.ffi.from_buffer("uint8_t[]", one) for one in loop.packets]
+            said = self.ffi.new("bulk_loop *", {"count": len(frames)})
+            for index, frame in enumerate(frames):
+                said.frames[index], said.sizes[index] = frame, len(frame)
+            self._spoken[loop] = said, frames
+        return self._spoken[loop][0]
+
     def _order(self) -> None:
-        """Put who is due first in front; all move by a frame, so the order then stays."""
-        self._due = deque(sorted(self._due, key=lambda leg: leg.due))
+        self._poller.count = len(self._legs)
+        for index, leg in enumerate(self._legs.values()):
+            self._poller.legs[index] = leg
 
     def _tick(self) -> None:
-        self._send_due()
-        self._timer = self._loop.call_later(_POLL_SECONDS, self._tick) if self._due else None
-
-    def _send_due(self) -> None:
-        waiting, now = self._due, time.monotonic()
-        while waiting and waiting[0].due <= now:
-            leg = waiting.popleft()
-            leg.send()
-            waiting.append(leg)
-            now = time.monotonic()
-
-    def _receive(self) -> None:
-        transports = self._transports
-        for number, _ in self._epoll.poll(0):
-            transport = transports.get(number)
-            if transport is not None:
-                _read(transport)
-        self._send_due()
+        poller = self._poller
+        os.read(self._timer, 8)
+        self._lib.bulk_wait(poller)
+        while (number := self._lib.bulk_next(poller)) >= 0:
+            transport = self._transports.get(number)
+            if transport is None:
+                continue
+            if poller.size < 0:
+                transport.read()
+            else:
+                transport.take(bytes(self.ffi.buffer(poller.datagram, poller.size)))
+        self._lib.bulk_send_due(poller)
 
     def _forget(self, number: int) -> None:
         del self._transports[number]
         self._epoll.unregister(number)
+        if self._legs.pop(number, None) is not None:
+            self._poller.by_file[number] = self.ffi.NULL
+            self._order()
 
 
-def _read(transport: SocketTransport) -> None:
-    """Read one datagram: RTP is noted, all else goes to the protocol."""
-    try:
-        data, stamps, _, address = transport.socket.recvmsg(_LARGEST, 64)
-    except OSError:  # an ICMP error of an earlier packet
-        return
-    if transport.packets is not None and 127 < data[0] < 192 and not 192 <= data[1] <= 223:
-        transport.packets.append((stamps[0][2], data))
-        if not transport.decoded:
-            return
-    transport.protocol.datagram_received(data, address)
+def _compiled() -> tuple[Any, Any]:
+    """Return the loop in C.
+
+    Raises:
+        RuntimeError: there is no compiler.
+    """
+    compiler = find_compiler()
+    if not compiler:
+        raise RuntimeError("many legs at once need a C compiler")
+    ffi: Any = cffi.FFI()
+    ffi.cdef(SOURCE.with_suffix(".h").read_text())
+    with TemporaryDirectory() as folder:
+        made = Path(folder) / "bulk_legs.so"
+        command = [*compiler, "-std=gnu11", "-O2", "-fPIC", "-shared", "-o", str(made)]
+        subprocess.run([*command, str(SOURCE)], check=True)
+        return ffi, ffi.dlopen(str(made))
 
 
 class BulkLeg:
@@ -198,81 +241,72 @@ class BulkLeg:
         self.peer = peer
         self.hears: Speaker | None = None
         """Whose packets come here."""
-        self.lateness: list[float] = []
-        self.due = 0.0
-        """When its next packet is to be sent."""
         self._offset: int | None = None
         """Timestamps that come here less those of the leg that is heard; found while all is calm."""
         self._loop = loop
         self._poller = poller
-        self._frame = number * 7 % PERIOD_FRAMES
-        self._sent: list[tuple[float, int, int]] = []
-        """When, timestamp, number of the frame."""
-        self._session = peer.dtls._tx_srtp._srtp[0]
-        self._packet = ffi.new("char[]", _LARGEST)
-        self._bytes = memoryview(ffi.buffer(self._packet))
-        self._length = ffi.new("int *")
-        self._transport, remote = peer.route()
-        self._transport.decoded = decoded
-        self._transport.packets = []
-        self._transport.socket.connect(remote)
+        self._punctual = 0
+        """Packets of which it does not count how late they were sent."""
+        transport, remote = peer.route()
+        transport.socket.connect(remote)
+        transport.remote = remote
+        self._leg = poller.add(transport, peer, loop)
+        self._leg.decoded = decoded
+        self._leg.frame = number * 7 % PERIOD_FRAMES
 
     def start(self) -> None:
         """Begin to talk, at a moment of the 20 ms that other legs leave free."""
-        self.due = time.monotonic() + self.number * _SPREAD % 1 * FRAME_SECONDS
-        self._poller.begin(self)
+        due = time.monotonic() + self.number * _SPREAD % 1 * FRAME_SECONDS
+        self._leg.due = round(1e9 * due)
+        self._leg.talking = 1
 
     def stop(self) -> None:
         """Fall silent."""
-        self._poller.end(self)
+        self._leg.talking = 0
 
-    def resume(self) -> None:
-        """Talk again after `stop`, in the phase of before; nothing was sent meanwhile (DTX)."""
-        missed = max(0, math.ceil((time.monotonic() - self.due) / FRAME_SECONDS))
-        self.peer.pause(missed * FRAME_SAMPLES)
-        self.due += missed * FRAME_SECONDS
+    def resume(self, *, dtx: bool = False) -> None:
+        """Talk again after `stop`, in the phase of before; nothing was sent meanwhile (DTX).
+
+        Args:
+            dtx: Whether it only sends what an encoder with DTX sends in silence.
+        """
+        leg = self._leg
+        missed = max(0, math.ceil((time.monotonic() - leg.due / 1e9) / FRAME_SECONDS))
+        leg.timestamp = (leg.timestamp + missed * FRAME_SAMPLES) & 0xFFFF_FFFF
+        leg.due += round(missed * FRAME_SECONDS * 1e9)
+        leg.dtx_frames = DTX_FRAMES if dtx else 1
+        leg.talking = 1
         self._offset = None
-        self._poller.begin(self)
 
     def begin_window(self, network: Impairment) -> None:
-        """Forget what was measured.
+        """Forget what was measured; what is sent goes through this network from now on.
 
         Raises:
-            ValueError: the network is not a good one.
+            ValueError: the network does more than lose packets.
         """
-        if network.loss or network.jitter:
-            raise ValueError("many legs at once have a good network")
-        self._sent.clear()
-        self.lateness.clear()
+        if network.jitter:
+            raise ValueError("many legs at once have no jitter")
+        leg = self._leg
+        leg.loss, leg.random = network.loss, network.seed
+        leg.sent_count = leg.came_count = self._punctual = 0
         self.peer.arrivals.clear()
-        assert self._transport.packets is not None
-        self._transport.packets.clear()
 
-    def send(self) -> None:
-        """Send the next packet."""
-        peer, payload, length = self.peer, self._loop.payload(self._frame), self._length
-        size = 12 + len(payload)
-        _HEADER.pack_into(self._bytes, 0, 0x80, peer.OPUS, peer.sequence, peer.timestamp, peer.ssrc)
-        self._bytes[12:size] = payload
-        length[0] = size
-        if lib.srtp_protect(self._session, self._packet, length):
-            raise AssertionError("libsrtp refused a packet")
-        now = time.monotonic()
-        with suppress(OSError):
-            self._transport.socket.send(self._bytes[: length[0]])
-        self.lateness.append(now - self.due)
-        self._sent.append((now, peer.timestamp, self._frame))
-        self._frame += 1
-        self.due += FRAME_SECONDS
-        peer.skip()
+    def begin_lateness(self) -> None:
+        """Forget how late packets were sent."""
+        self._punctual = self._leg.sent_count
+
+    @property
+    def lateness(self) -> list[float]:
+        """How late each packet was sent, in seconds."""
+        return [(one.time - one.due) / 1e9 for one in self._noted_sent()[self._punctual :]]
 
     @property
     def onsets(self) -> Sequence[Departure]:
         """When the packets with an onset were sent."""
         return [
-            Departure(moment, -1, stamp)
-            for moment, stamp, frame in self._sent
-            if self._loop.is_onset(frame)
+            Departure(one.time / 1e9, -1, one.timestamp)
+            for one in self._noted_sent()
+            if self._loop.is_onset(one.frame)
         ]
 
     def delays(self, speaker: "BulkLeg") -> list[tuple[float, float]]:
@@ -285,11 +319,12 @@ class BulkLeg:
 
     def sent(self) -> list[Packet]:
         """Return when each packet was sent, and its timestamp."""
-        return [Packet(moment, stamp) for moment, stamp, _ in self._sent]
+        return [Packet(one.time / 1e9, one.timestamp) for one in self._noted_sent()]
 
     def came(self) -> list[Packet]:
         """Return when each packet came, and its timestamp."""
-        return [
-            Packet(self._poller.moment(stamp), int.from_bytes(data[4:8], "big"))
-            for stamp, data in self._transport.packets or ()
-        ]
+        noted = self._leg.came[0 : self._leg.came_count]
+        return [Packet(self._poller.moment(one.time), one.timestamp) for one in noted]
+
+    def _noted_sent(self) -> list[_Object]:
+        return list(self._leg.sent[0 : self._leg.sent_count])

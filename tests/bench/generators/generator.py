@@ -165,7 +165,7 @@ async def _go_through(load: Load, plan: Plan, take: Take) -> None:
         if not await _reach(load, plan, step.legs):
             break
         _silence(load, silent=step.silent)
-        await _record(load, plan.pid, recorded=step.recorded)
+        await record(load, plan.pid, recorded=step.recorded)
         before = await _look(load, take)
         window = await _measure(load, plan, step)
         window.reading = reading(before, await _look(load, take))
@@ -276,7 +276,7 @@ def _silence(load: Load, *, silent: bool) -> None:
                 talker.resume()
 
 
-async def _record(load: Load, pid: int, *, recorded: bool) -> None:
+async def record(load: Load, pid: int, *, recorded: bool) -> None:
     """Let all calls be recorded from now on, or none; wait until what was recorded has been mixed."""
     if recorded is load.recorded:
         return
@@ -322,7 +322,7 @@ async def _measure(load: Load, plan: Plan, step: Step) -> Window:
         talker.begin_window(Impairment(seed=talker.number, loss=step.loss, jitter=step.jitter))
     await asyncio.sleep(step.settle)
     for talker in talkers:
-        talker.lateness.clear()
+        talker.begin_lateness()
     if load.poller is not None:
         load.poller.align()
     pids = measure.family(plan.pid)

@@ -101,6 +101,10 @@ class Talker:
         self.lateness.clear()
         self.peer.arrivals.clear()
 
+    def begin_lateness(self) -> None:
+        """Forget how late packets were sent."""
+        self.lateness.clear()
+
     def _tick(self) -> None:
         clock = self._clock
         due = self._begun + self._sent * FRAME_SECONDS

@@ -9,6 +9,7 @@ from typing_extensions import override
 from bridge.settings.model import load
 from tests.bench.generators.trunk import OPUS, PCMU, PlainParty, settings, trunk
 from tests.support.peers.light_peer import Arrival
+from tests.support.waiting import until
 
 OFFER = (
     "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
@@ -62,8 +63,7 @@ async def test_a_call_is_answered_and_its_packets_have_the_codecs_clock(codec, k
         assert stamps[1] - stamps[0] == 2 * step
         assert (one[1] & 127, other[1] & 128) == (kind, 128)
         media.sendto(one, ("127.0.0.1", party.port))
-        while not party.arrivals:
-            await asyncio.sleep(0.001)
+        await until(lambda: party.arrivals)
         assert isinstance(party.arrivals[0], Arrival)
         assert party.arrivals[0].sequence == first.sequence
         sip.sendto(request("BYE"))

@@ -90,10 +90,7 @@ def follow(
     scrapes: Sequence[tuple[float, float]],
 ) -> None:
     """Take the delays of all packets of many legs, and of those sent during scrapes."""
-    delays: list[tuple[float, float]] = []
-    for leg in legs:
-        if isinstance(leg, BulkLeg) and isinstance(leg.hears, BulkLeg):
-            delays += [one for one in leg.delays(leg.hears) if begin <= one[0] < end]
+    delays = _followed(legs, begin, end)
     window.scrapes = [finished - begun for begun, finished in scrapes]
     if not delays:
         return
@@ -108,6 +105,21 @@ def follow(
         )
 
 
+def transit(legs: Sequence[Leg], begin: float, end: float) -> list[float]:
+    """Return how long each packet of many legs took, in seconds; infinite when it never came."""
+    return [delay for _, delay in _followed(legs, begin, end)]
+
+
+def _followed(legs: Sequence[Leg], begin: float, end: float) -> list[tuple[float, float]]:
+    return [
+        one
+        for leg in legs
+        if isinstance(leg, BulkLeg) and isinstance(leg.hears, BulkLeg)
+        for one in leg.delays(leg.hears)
+        if begin <= one[0] < end
+    ]
+
+
 def read(window: Window, before: str, after: str) -> None:
     """Take from two scrapes what happened between them."""
     if not after:
@@ -119,11 +131,13 @@ def read(window: Window, before: str, after: str) -> None:
 
     lag = scrape.growth(scrape.buckets(old, scrape.LAG), scrape.buckets(new, scrape.LAG))
     window.lag = sorted(lag.items())
-    window.rungs = sorted(scrape.values(old, scrape.RUNG) | scrape.values(new, scrape.RUNG))
+    window.encoder_levels = sorted(
+        scrape.values(old, scrape.ENCODER_LEVEL) | scrape.values(new, scrape.ENCODER_LEVEL)
+    )
     window.packet_path = scrape.packet_path(new)
     packets = grown(scrape.PACKETS, kind="webrtc", direction="tx")
     if packets:
-        window.relayed = grown(scrape.RELAYED, kind="webrtc") / packets
+        window.passthrough = grown(scrape.PASSTHROUGH, kind="webrtc") / packets
     frames = grown(scrape.FRAMES, kind="webrtc")
     if frames:
         window.concealed = grown(scrape.CONCEALED) / frames

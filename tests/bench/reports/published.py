@@ -14,13 +14,14 @@ from tests.bench.reports.reading import BUSY
 from tests.bench.reports.report import TITLES, capacities, multiple, ruled
 from tests.bench.reports.rows import Row
 from tests.bench.reports.targets import Results
+from tests.bench.reports.turns import Measured
 from tests.bench.reports.verdict import Verdict, outcome
 from tests.bench.studies.paths import JANUS, LEGS, LIBWEBRTC, OURS, STOCK, what
 
 TABLES, SUMMARY = "bench", "bench-summary"
 """Names of the places that the bench writes: between `<!-- NAME -->` and `<!-- /NAME -->`."""
 _LEGS = LEGS[0]
-_SERVERS = ("echo", "pcm", "relay", "stock", "wrtc", "janus")
+_SERVERS = ("echo", "pcm", "passthrough", "stock", "wrtc", "janus")
 _SERVER_HEADS = (
     "server",
     "legs",
@@ -29,6 +30,9 @@ _SERVER_HEADS = (
     "delay p50 / p95",
     "packets/s, worst leg",
 )
+_STOP_HEADS = (
+    "every packet, the event loop stopped again and again", "legs", "", "p50 / p95 / p99 / max", "later than 20 ms",
+)  # fmt: skip
 _CAPACITY_HEADS = (
     "calls of two legs on a core", "packet path", "calls", "packets p99, unscraped / scraped / at scrapes",
 )  # fmt: skip
@@ -56,6 +60,8 @@ def markdown(results: Results, rows: Sequence[Row], found: Sequence[Verdict], *,
         parts.append(ruled(_RATIO_HEADS, [_ratio(one, results) for one in results.paths]))
     if servers := [_server(row) for name in _SERVERS for row in rows if _clean(row, name)]:
         parts.append(ruled(_SERVER_HEADS, servers))
+    if results.stops:
+        parts.append(ruled(_STOP_HEADS, [_stopped(one, results) for one in results.stops]))
     if carried := capacities(results):
         parts.append(ruled(_CAPACITY_HEADS, [_carried(one) for one in carried]))
     if results.sockets:
@@ -195,6 +201,22 @@ def _ratio(one: Comparison, results: Results) -> tuple[str, ...]:
         one.load.replace(": CPU per leg,", ":"),
         f"{one.ratio:.2f} ({one.lower:.2f} to {one.upper:.2f})",
         BUSY if results.busy(one.load) else absolute,
+    )
+
+
+def _stopped(one: Measured, results: Results) -> tuple[str, ...]:
+    found = one.transit
+    times = " / ".join(
+        f"{1000 * each:.1f}" for each in (found.p50, found.p95, found.p99, found.longest)
+    )
+    shown = (f"{times} ms", f"{found.late / max(1, found.packets):.2%}")
+    network = "1 % lost on the way in" if one.what == "loss+stops" else ""
+    busy = results.busy(f"stops {one.load}")
+    return (
+        f"{TITLES.get(one.load, one.load)}: {one.variant}",
+        str(one.legs),
+        network,
+        *((BUSY, BUSY) if busy else shown),
     )
 
 

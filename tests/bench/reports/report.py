@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.bench.capacity import HEADS as CAPACITY_HEADS
 from tests.bench.capacity import Capacity, capacity, cells
-from tests.bench.reports import service_report
+from tests.bench.reports import service_report, turns
 from tests.bench.reports.reading import BUSY
 from tests.bench.reports.rows import Row, find
 from tests.bench.reports.targets import Results, spread
@@ -17,7 +17,7 @@ from tests.bench.studies import machines, paths
 TITLES = {
     "echo": "bridge, echo",
     "pcm": "bridge, two legs through PCM",
-    "relay": "bridge, two legs relayed",
+    "passthrough": "bridge, two legs, passthrough",
     "stock": "stock aiortc, echo",
     "wrtc": "libwebrtc (wrtc), echo",
     "janus": "Janus AudioBridge, two legs",
@@ -26,19 +26,21 @@ TITLES = {
     "loss": "bridge, echo",
     "mix": "bridge, three legs mixed",
     "pcm capacity": "bridge, two legs through PCM",
-    "relay capacity": "bridge, two legs relayed",
+    "passthrough capacity": "bridge, two legs, passthrough",
     "pcm python capacity": "bridge, two legs through PCM",
-    "relay python capacity": "bridge, two legs relayed",
+    "passthrough python capacity": "bridge, two legs, passthrough",
+    "pcm apart capacity": "bridge, two legs through PCM, Python on the other core",
+    "passthrough apart capacity": "bridge, two legs, passthrough, Python on the other core",
     "pcm silent": "bridge, two legs through PCM",
-    "relay silent": "bridge, two legs relayed",
+    "passthrough silent": "bridge, two legs, passthrough",
     "pcm kept": "bridge, two legs through PCM",
-    "relay kept": "bridge, two legs relayed",
+    "passthrough kept": "bridge, two legs, passthrough",
 }
 
 _HEADS = (
     "server", "legs", "network", "C loops", "CPU/leg %", "least to most", "/ Janus", "/ stock",
     "delay p50 ms", "p95", "max", "look-ahead ms", "packets/s worst", "MB/leg",
-    "answer p95 ms", "lag p99 ms", "rung", "relayed %", "packet path",
+    "answer p95 ms", "lag p99 ms", "level", "passthrough %", "packet path",
 )  # fmt: skip
 
 
@@ -51,6 +53,7 @@ def markdown(
         for heads, lines in (
             (_HEADS, [_cells(row, table) for row in table]),
             (paths.HEADS, [paths.cells(one) for one in results.paths]),
+            (turns.HEADS, [turns.cells(one) for one in results.stops]),
             (CAPACITY_HEADS, _capacity_lines(results)),
         )
         if lines
@@ -95,6 +98,7 @@ def as_json(
         "rows": [asdict(row) for row in table],
         "capacity": [asdict(one) for one in capacities(results)],
         "paths": [asdict(one) for one in results.paths],
+        "stops": [asdict(one) for one in results.stops],
         "crossing": results.crossing,
         "speech": [asdict(one) for one in results.speech],
         "sockets": [asdict(one) for one in results.sockets],
@@ -144,8 +148,8 @@ def _cells(row: Row, table: Sequence[Row]) -> tuple[str, ...]:
         _number(row.memory_per_leg / 1e6, 2),
         _number(1000 * row.answer_p95),
         _number(1000 * row.lag_p99),
-        "/".join(f"{rung:.0f}" for rung in row.rungs),
-        _number(100 * row.relayed, 0),
+        "/".join(f"{level:.0f}" for level in row.encoder_levels),
+        _number(100 * row.passthrough, 0),
         row.packet_path,
     )
 

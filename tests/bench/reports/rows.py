@@ -39,8 +39,8 @@ class Row:
     """Look-ahead of both encoders, seconds."""
     lag_p99: float
     """Event-loop lag of the server over all repeats, seconds; NaN when it tells none."""
-    rungs: tuple[float, ...]
-    relayed: float
+    encoder_levels: tuple[float, ...]
+    passthrough: float
     """Share of the packets sent; NaN when the server does not tell."""
     concealed: float
     """Frames made up for clocked listeners, of those received; NaN when it does not tell."""
@@ -101,8 +101,10 @@ def _row(runs: Sequence[Run], key: tuple[str, int, str], best: float) -> Row:
         heard=middle(lambda w: len(w.delays) / w.onsets_sent if w.onsets_sent else 0.0),
         offset=middle(lambda w: percentile(w.offsets, 50)),
         lag_p99=scrape.quantile(_pooled(windows), 0.99),
-        rungs=tuple(sorted({rung for window in windows for rung in window.rungs})),
-        relayed=middle(lambda w: w.relayed),
+        encoder_levels=tuple(
+            sorted({level for window in windows for level in window.encoder_levels})
+        ),
+        passthrough=middle(lambda w: w.passthrough),
         concealed=middle(lambda w: w.concealed),
         generator_cpu=middle(lambda w: w.generator_cpu),
         generator_lateness=middle(lambda w: w.lateness),

@@ -17,7 +17,7 @@ from tests.bench.studies.event_path import RATE, EventLoad
 from tests.bench.studies.pipecat_echo import PipecatEcho
 
 RECORDED_PCM = 1.15
-RECORDED_RELAY = 0.40
+RECORDED_PASSTHROUGH = 0.40
 SOCKET_CPU = 1.0
 STREAM_CPU = 0.6
 """Percent of a core for each socket, or Twilio stream, the echoing party of its call included."""
@@ -36,11 +36,11 @@ def recording(table: Sequence[Row]) -> Iterator[Verdict]:
     """Check what recording costs."""
     plain = find(table, "pcm kept", RECORDED_LEGS)
     calls = f"{RECORDED_LEGS // 2} two-leg calls"
-    for road, limit in (("pcm", RECORDED_PCM), ("relay", RECORDED_RELAY)):
+    for road, limit in (("pcm", RECORDED_PCM), ("passthrough", RECORDED_PASSTHROUGH)):
         recorded = find(table, f"{road} kept", RECORDED_LEGS, "recorded")
         if recorded is None or plain is None:
             continue
-        what = "recorded / unrecorded, PCM" if road == "pcm" else "relayed and recorded / PCM"
+        what = "recorded / unrecorded, PCM" if road == "pcm" else "passthrough and recorded / PCM"
         ratio = recorded.cpu_per_leg / plain.cpu_per_leg
         yield Verdict(f"{calls}: CPU, {what}", f"<= {limit:.2f}", f"{ratio:.2f}", ratio <= limit)
 

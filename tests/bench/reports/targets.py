@@ -13,26 +13,29 @@ from tests.bench.generators.speech import Heard
 from tests.bench.generators.talks import Talked
 from tests.bench.jobs import LOSSES, SILENT
 from tests.bench.measure import Run, percentile
-from tests.bench.reports import service_targets
+from tests.bench.reports import service_targets, turns
 from tests.bench.reports.comparison import Comparison
 from tests.bench.reports.reading import Reading, fastest
 from tests.bench.reports.rows import Row, find
+from tests.bench.reports.turns import Measured
 from tests.bench.reports.verdict import Verdict, at_most, judged
 from tests.bench.studies import machines, paths
 from tests.bench.studies.event_path import EventLoad
 from tests.bench.studies.machines import Machines
 from tests.bench.studies.pipecat_echo import PipecatEcho
 
-PCM_DELAY, RELAY_DELAY, MIX_DELAY = 0.005, 0.002, 0.120
+PCM_DELAY, PASSTHROUGH_DELAY, MIX_DELAY = 0.005, 0.002, 0.120
 DELAY_LEGS = 96
 """Delays are held against targets up to so many legs; with more a core may be full."""
 CALLS = {
     ("pcm", "compiled"): 150,
-    ("relay", "compiled"): 350,
+    ("passthrough", "compiled"): 350,
     ("pcm", "python"): 120,
-    ("relay", "python"): 250,
+    ("passthrough", "python"): 250,
+    ("pcm", "apart"): 120,
+    ("passthrough", "apart"): 300,
 }
-"""Two-leg calls on a core, by how they go and over which packet path."""
+"""Two-leg calls on a core, by how they go and over which packet path; apart: Python is on the other core."""
 SILENCE = 0.10
 RISE = 1.05
 """Ratio up to which CPU per leg counts as not rising: runs differ by as much."""
@@ -61,6 +64,7 @@ class Results:
     events: list[EventLoad] = field(default_factory=list)
     machines: Machines | None = None
     paths: list[Comparison] = field(default_factory=list)
+    stops: list[Measured] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     """What was not measured, and why."""
     failed: list[str] = field(default_factory=list)
@@ -88,6 +92,11 @@ def verdicts(results: Results, table: Sequence[Row]) -> list[Verdict]:
     """Hold everything measured against its target; what was not measured is not judged."""
     return [
         *paths.verdicts(results.paths),
+        *(
+            verdict
+            for one in results.stops
+            for verdict in judged(turns.verdicts(one), busy=results.busy(f"stops {one.load}"))
+        ),
         *_silences(table),
         *_delays(table),
         *_capacities(results),
@@ -98,7 +107,7 @@ def verdicts(results: Results, table: Sequence[Row]) -> list[Verdict]:
         *_speech(results.speech),
         *_jitter(table),
         *_memory(table),
-        *_rungs(table),
+        *_encoder_levels(table),
         *service_targets.recording(table),
         *(
             verdict
@@ -116,7 +125,7 @@ def verdicts(results: Results, table: Sequence[Row]) -> list[Verdict]:
 
 
 def _delays(table: Sequence[Row]) -> Iterator[Verdict]:
-    limits = {"echo": PCM_DELAY, "pcm": PCM_DELAY, "relay": RELAY_DELAY}
+    limits = {"echo": PCM_DELAY, "pcm": PCM_DELAY, "passthrough": PASSTHROUGH_DELAY}
     for row in table:
         if row.what or row.target not in limits or row.legs > DELAY_LEGS:
             continue
@@ -133,8 +142,8 @@ def _capacities(results: Results) -> Iterator[Verdict]:
     for run in results.runs:
         if not run.target.endswith(" capacity"):
             continue
-        found, path = capacity(run), packet_path(run)
-        road = run.target.split()[0]
+        road, *_ = words = run.target.split()
+        found, path = capacity(run), "apart" if "apart" in words else packet_path(run)
         # Where nothing is compiled, both runs of a road went over the same path.
         if (road, path) in done:
             continue
@@ -256,12 +265,14 @@ def _memory(table: Sequence[Row]) -> Iterator[Verdict]:
         )
 
 
-def _rungs(table: Sequence[Row]) -> Iterator[Verdict]:
-    # What a core cannot carry is to step down; everything else is measured on one rung.
-    rungs = {rung for row in table if "capacity" not in row.target for rung in row.rungs}
-    if rungs:
-        told = ", ".join(f"{rung:.0f}" for rung in sorted(rungs))
-        one = Verdict("encoder rung does not change", "one", told, len(rungs) == 1)
+def _encoder_levels(table: Sequence[Row]) -> Iterator[Verdict]:
+    # What a core cannot carry is to step down; everything else is measured at one encoder level.
+    encoder_levels = {
+        level for row in table if "capacity" not in row.target for level in row.encoder_levels
+    }
+    if encoder_levels:
+        told = ", ".join(f"{level:.0f}" for level in sorted(encoder_levels))
+        one = Verdict("encoder level does not change", "one", told, len(encoder_levels) == 1)
         yield from judged([one], busy=any(row.busy for row in table))
 
 

@@ -23,7 +23,7 @@ def run(target, legs=24, *, cpu=0.5, delays=(0.005,)):
         onsets_sent=1,
         offsets=[0.009],
         lag=LAG,
-        rungs=[0.0],
+        encoder_levels=[0.0],
     )
     return Run(target, [0.01] * legs, [0.05] * legs, [window])
 

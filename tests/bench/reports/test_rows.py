@@ -10,7 +10,15 @@ from tests.bench.reports.test_reading import BEST, BUSY_READING, CALM
 
 
 def make_run(
-    *, target="echo", legs=24, cpu=0.5, rate=50.0, resident=0, lag=(), rungs=(0.0,), reading=None
+    *,
+    target="echo",
+    legs=24,
+    cpu=0.5,
+    rate=50.0,
+    resident=0,
+    lag=(),
+    encoder_levels=(0.0,),
+    reading=None,
 ):
     window = Window(
         legs=legs,
@@ -22,7 +30,7 @@ def make_run(
         offsets=[0.009],
         resident=resident,
         lag=list(lag),
-        rungs=list(rungs),
+        encoder_levels=list(encoder_levels),
         reading=reading,
     )
     return Run(target, [0.01] * legs, [0.05] * legs, [window])
@@ -67,9 +75,9 @@ def test_the_lag_is_that_of_all_repeats_together():
     assert row.lag_p99 == pytest.approx(0.001)
 
 
-def test_every_rung_that_was_seen_is_named():
-    (row,) = rows([make_run(), make_run(rungs=(0.0, 1.0))])
-    assert row.rungs == (0.0, 1.0)
+def test_every_encoder_level_that_was_seen_is_named():
+    (row,) = rows([make_run(), make_run(encoder_levels=(0.0, 1.0))])
+    assert row.encoder_levels == (0.0, 1.0)
 
 
 def test_a_row_is_found_by_what_it_is_about():

@@ -43,13 +43,13 @@ def test_recording_may_cost_little_more_than_not_recording(recorded, misses):
 
 
 @pytest.mark.parametrize(("recorded", "misses"), [(0.2, 0), (0.21, 1)])
-def test_a_recorded_relayed_call_is_held_against_one_through_pcm(recorded, misses):
-    table = rows([kept("pcm", 0.5, 0.5), kept("relay", 0.1, recorded)])
+def test_a_recorded_passthrough_call_is_held_against_one_through_pcm(recorded, misses):
+    table = rows([kept("pcm", 0.5, 0.5), kept("passthrough", 0.1, recorded)])
     assert len(missed(recording(table))) == misses
 
 
 def test_what_was_not_recorded_is_not_judged():
-    assert list(recording(rows([kept("relay", 0.1, 0.2)]))) == []
+    assert list(recording(rows([kept("passthrough", 0.1, 0.2)]))) == []
     assert list(playback(None)) == list(agents(None)) == list(pipecat(None)) == []
 
 

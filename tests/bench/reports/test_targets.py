@@ -18,7 +18,9 @@ QUIET = [(0.001, 100.0), (0.005, 100.0), (math.inf, 100.0)]
 BUSY = [(0.001, 50.0), (0.005, 90.0), (0.01, 100.0), (math.inf, 100.0)]
 
 
-def window(legs, *, what="", cpu=0.4, delay=0.001, rate=50.0, lag=QUIET, rungs=(0.0,), **more):
+def window(
+    legs, *, what="", cpu=0.4, delay=0.001, rate=50.0, lag=QUIET, encoder_levels=(0.0,), **more
+):
     return Window(
         legs=legs,
         what=what,
@@ -29,7 +31,7 @@ def window(legs, *, what="", cpu=0.4, delay=0.001, rate=50.0, lag=QUIET, rungs=(
         onsets_sent=100,
         offsets=[0.009],
         lag=lag,
-        rungs=list(rungs),
+        encoder_levels=list(encoder_levels),
         **more,
     )
 
@@ -60,7 +62,7 @@ def test_a_bridge_that_reaches_everything_misses_nothing():
     [
         ({"delay": 0.006}, "24 legs: echo, delay p95"),
         ({"rate": 49.7}, "24 legs: echo, packets/s on the worst leg"),
-        ({"rungs": [0.0, 1.0]}, "encoder rung does not change"),
+        ({"encoder_levels": [0.0, 1.0]}, "encoder level does not change"),
     ],
 )
 def test_each_target_of_an_echo_can_be_missed_by_itself(figures, what):
@@ -69,12 +71,12 @@ def test_each_target_of_an_echo_can_be_missed_by_itself(figures, what):
 
 def test_what_a_busy_machine_missed_is_not_judged():
     calm = run("pcm", window(24, reading=CALM))
-    late = run("echo", window(24, delay=0.006, rungs=[0.0, 1.0], reading=BUSY_READING))
+    late = run("echo", window(24, delay=0.006, encoder_levels=[0.0, 1.0], reading=BUSY_READING))
     results = Results(runs=[calm, late])
     found = verdicts(results, rows(results.runs, results.best))
     assert [one.what for one in found if not one.met] != []
     assert [one.what for one in found if one.missed] == []
-    assert not any(one.busy for one in found if "pcm" in one.what)
+    assert [one for one in found if "pcm" in one.what and one.busy] == []
 
 
 def test_the_answer_to_an_offer_may_be_late():
@@ -89,7 +91,7 @@ def in_turn(load, legs, costs):
 
 @pytest.mark.parametrize(
     ("load", "cost", "met"),
-    [("pcm", 0.35, True), ("pcm", 0.36, False), ("relay", 0.16, False), ("echo", 0.40, True)],
+    [("pcm", 0.35, True), ("pcm", 0.36, False), ("passthrough", 0.16, False), ("echo", 0.40, True)],
 )
 def test_servers_that_took_turns_are_judged_by_their_ratio(load, cost, met):
     (found,) = judged(paths=in_turn(load, 24, {OURS: cost, JANUS_NAME: 1.0}))
@@ -118,8 +120,8 @@ def test_rounds_in_which_a_server_fell_behind_or_caught_up_are_left_out():
 
 
 @pytest.mark.parametrize(("delay", "misses"), [(0.001, 0), (0.003, 1)])
-def test_what_is_relayed_has_a_delay_of_its_own(delay, misses):
-    assert len(missed(run("relay", window(24, delay=delay)))) == misses
+def test_what_passes_through_has_a_delay_of_its_own(delay, misses):
+    assert len(missed(run("passthrough", window(24, delay=delay)))) == misses
 
 
 def test_delays_are_not_judged_where_a_core_may_be_full():
@@ -133,7 +135,7 @@ def test_a_silent_leg_may_cost_a_tenth_of_a_talking_one(cost, met):
 
 
 def test_others_are_not_judged():
-    assert {one.what for one in judged(JANUS, STOCK)} == {"encoder rung does not change"}
+    assert {one.what for one in judged(JANUS, STOCK)} == {"encoder level does not change"}
 
 
 def test_a_delay_that_was_never_heard_meets_no_target():
@@ -224,10 +226,12 @@ def test_two_runs_over_the_same_path_are_judged_once():
 
 
 def test_capacity_is_extrapolated_where_the_generator_gave_in():
-    found = capacity(run("relay capacity", window(160, cpu=0.2)))
+    found = capacity(run("passthrough capacity", window(160, cpu=0.2)))
     assert found is not None
     assert (found.calls, found.extrapolated, found.measured) == (225, True, 80)
-    late = capacity(run("relay capacity", window(160, cpu=0.2), window(320, lag=BUSY, lateness=1)))
+    late = capacity(
+        run("passthrough capacity", window(160, cpu=0.2), window(320, lag=BUSY, lateness=1))
+    )
     assert late is not None
     assert (late.calls, late.extrapolated, late.measured) == (225, True, 80)
 

@@ -19,18 +19,18 @@ import msgspec
 import uvloop
 from prometheus_client import CollectorRegistry
 
-from bridge.cluster.membership import Alone
+from bridge.cluster.membership import SingleNode
 from bridge.db.database import Database, Engine, wall_time
 from bridge.db.postgres import Postgres
 from bridge.db.sqlite import FILE, Sqlite
 from bridge.metrics.database import DatabaseMetrics
 from bridge.metrics.events import EventMetrics
-from bridge.metrics.families import Families
 from bridge.stores import endpoints, events
 from bridge.stores.endpoints import Endpoint
 from bridge.stores.event_log import EVENT, EventLog
 from bridge.wire.call_event import CallEvent, CallSnapshot, EventType
 from bridge.wire.webhook.formats import Style
+from tests.support.metric_families import families_in
 from tests.support.servers.postgres import TEMPLATE, programs, running_postgres
 
 RATE = 200.0
@@ -55,10 +55,10 @@ class EventLoad:
 async def run(name: str, engine: Engine, *, seconds: float, seed: int = 1) -> EventLoad:
     """Append events, and measure when each is on the disk."""
     registry = CollectorRegistry()
-    create = Families(registry)
+    create = families_in(registry)
     found = EventLoad(database=name)
     database = Database(engine, metrics=DatabaseMetrics(create))
-    members = Alone()
+    members = SingleNode()
     EventLog(database, members=members, metrics=EventMetrics(create))
     await database.run(members.register)
     endpoint = Endpoint(
@@ -78,7 +78,7 @@ async def run(name: str, engine: Engine, *, seconds: float, seed: int = 1) -> Ev
         database.append(EVENT, msgspec.msgpack.encode(entry), then=done)
         found.sent += 1
         at += gaps.expovariate(RATE)
-    await database.settled()
+    await database.flush()
     found.cpu = 100 * (time.process_time() - cpu) / (loop.time() - began)
     found.commits = int(registry.get_sample_value("bridge_database_commit_seconds_count") or 0)
     await database.aclose()

@@ -4,7 +4,7 @@
 
 Ten calls are flooded, each on its own port; two others talk to the contact that echoes. First
 nobody floods, then somebody does. A packet that comes back later than a jitter buffer waits counts
-as lost. Ends with 1 when the flood costs the others a hundredth of their sound or more.
+as lost. Ends with 1 when the flood costs the others a hundredth of their sound or more, or when `/healthz` takes 200 ms.
 """
 
 import argparse
@@ -28,6 +28,8 @@ from tests.support.peers.light_peer import Address, Arrival, Departure, LightPee
 FLOODED = 10
 OTHERS = 2
 MAX_LOST = 0.01
+MAX_HEALTH_SECONDS = 0.2
+HEALTH_SECONDS = 0.05
 LATE_SECONDS = 0.2
 """A packet that comes back after this is of no use to anybody."""
 
@@ -48,6 +50,8 @@ class Spell:
     """Share of one core that the bridge took."""
     datagrams: float
     """That the flood sent, a second."""
+    health: float
+    """The longest that an answer of `/healthz` took, in seconds."""
 
 
 def lost_share(sent: Sequence[Departure], heard: Sequence[Arrival]) -> float:
@@ -90,6 +94,7 @@ class Flood:
 
     async def open(self, session: aiohttp.ClientSession) -> None:
         """Make all the calls."""
+        self._session = session
         bridge = Bridge(session, self._server.url, kind="echo")
         certificate = RTCCertificate.generateCertificate()
         for _ in range(FLOODED + OTHERS):
@@ -103,7 +108,9 @@ class Flood:
         targets: list[Address] = [peer.remote_addresses[0] for peer in self.peers[:FLOODED]]
         process = self._start(targets) if flooding else None
         cpu, begun = measure.cpu_seconds([self._server.pid]), time.monotonic()
+        asking = asyncio.create_task(self._ask_health())
         lost = await asyncio.gather(*(self._talk(peer, self._seconds) for peer in self.peers))
+        asking.cancel()
         used = (measure.cpu_seconds([self._server.pid]) - cpu) / (time.monotonic() - begun)
         sent = 0
         if process is not None:
@@ -115,7 +122,17 @@ class Flood:
             flooded_lost=sum(lost[:FLOODED]) / FLOODED,
             cpu=used,
             datagrams=sent / self._seconds,
+            health=self._slowest,
         )
+
+    async def _ask_health(self) -> None:
+        self._slowest = 0.0
+        while True:
+            begun = time.monotonic()
+            async with self._session.get(f"{self._server.url}/healthz") as answer:
+                await answer.read()
+            self._slowest = max(self._slowest, time.monotonic() - begun)
+            await asyncio.sleep(HEALTH_SECONDS)
 
     async def _talk(self, peer: LightPeer, seconds: float) -> float:
         peer.arrivals.clear()
@@ -152,7 +169,7 @@ def report(spells: Sequence[Spell]) -> str:
     return "\n".join(
         f"{one.datagrams:7.0f} datagrams/s  {one.datagrams * len(DATAGRAM) * 8 / 1e6:5.1f} Mbit/s  "
         f"others lost {100 * one.lost:5.2f} %  flooded lost {100 * one.flooded_lost:5.2f} %  "
-        f"bridge {100 * one.cpu:3.0f} % of a core"
+        f"bridge {100 * one.cpu:3.0f} % of a core  /healthz {1000 * one.health:3.0f} ms at most"
         for one in spells
     )
 
@@ -176,7 +193,7 @@ def main() -> int:
         )
     print(report(spells))
     quiet, flooded = spells
-    return 1 if flooded.lost - quiet.lost >= MAX_LOST else 0
+    return int(flooded.lost - quiet.lost >= MAX_LOST or flooded.health >= MAX_HEALTH_SECONDS)
 
 
 if __name__ == "__main__":

@@ -30,21 +30,28 @@ STEADY = (49.0, 51.0)
 """Packets a second on its worst leg, between which a server neither falls behind nor catches up."""
 ROUNDS = 10
 OURS, PYTHON, JANUS, STOCK = "bridge", "bridge, Python path", "Janus", "stock aiortc"
+TICK = "bridge, tick of 2 ms"
 LIBWEBRTC = "libwebrtc"
 """With aiortc's interface (PyPI's `wrtc`), the same program as the stock one; it echoes, and is held against that."""
 LOADS: Mapping[str, tuple[str, Mapping[str, str]]] = {
-    "pcm": ("pair", {"BRIDGE_MEDIA__RELAY": "false"}),
-    "relay": ("pair", {}),
+    "pcm": ("pair", {"BRIDGE_MEDIA__PASSTHROUGH": "false"}),
+    "passthrough": ("pair", {}),
     "echo": ("echo", {}),
 }
 """Kind of call and settings of the bridges, by the name of the load."""
-TO_JANUS = {"pcm": 0.35, "relay": 0.15, "echo": 0.40}
+TO_JANUS = {"pcm": 0.35, "passthrough": 0.15, "echo": 0.40}
+TICK_TO_JANUS = {"pcm": 0.30, "passthrough": 0.12, "echo": 0.33}
 TO_STOCK = 0.15
 HEADS = (
     "CPU per leg", "rounds", "first %", "second %", "ratio", "lower quartile", "upper quartile",
     "delay p95 ms", "second's ", "packets/s worst", "packet path",
 )  # fmt: skip
-_PORTS = {OURS: "20000-24999", PYTHON: "25000-29999"}
+_ROADS = {OURS: "", PYTHON: " by Python's path", TICK: ", tick of 2 ms"}
+_BRIDGES = {
+    OURS: {"BRIDGE_RTC__PORTS": "20000-22999"},
+    PYTHON: {"BRIDGE_RTC__PORTS": "23000-25999", **jobs.PYTHON_PATH},
+    TICK: {"BRIDGE_RTC__PORTS": "26000-28999", "BRIDGE_RTC__TICK_MS": "2"},
+}
 
 
 def run(
@@ -64,18 +71,18 @@ def compared(load: str, legs: int, rounds: Sequence[Sequence[Slice]]) -> Iterato
     names = {one.build for one in rounds[0]}
     for first, second in (
         (OURS, JANUS), (PYTHON, JANUS), (OURS, STOCK), (PYTHON, STOCK), (OURS, LIBWEBRTC),
-        (PYTHON, LIBWEBRTC), (OURS, PYTHON),
+        (PYTHON, LIBWEBRTC), (OURS, PYTHON), (TICK, JANUS), (TICK, OURS),
     ):  # fmt: skip
         if {first, second} <= names:
             name = what(load, legs, first, second)
-            if counted := [each for each in rounds if _steady(each, first, second)]:
+            if counted := [each for each in rounds if _continuous(each, first, second)]:
                 yield compare(name, counted, first=first, second=second)
             left_out = len(rounds) - len(counted)
             if left_out:
                 print(f"  {name}: {left_out} rounds left out", file=sys.stderr, flush=True)
 
 
-def _steady(slices: Sequence[Slice], first: str, second: str) -> bool:
+def _continuous(slices: Sequence[Slice], first: str, second: str) -> bool:
     """Tell whether two servers carried their load in a round; else their cost means nothing."""
     low, high = STEADY
     return all(low <= one.worst_rate <= high for one in slices if one.build in (first, second))
@@ -83,18 +90,22 @@ def _steady(slices: Sequence[Slice], first: str, second: str) -> bool:
 
 def what(load: str, legs: int, first: str, second: str) -> str:
     """Name a comparison."""
-    road = load if first == OURS else f"{load} by Python's path"
-    return f"{legs} legs: CPU per leg, {road} / {second}"
+    return f"{legs} legs: CPU per leg, {load}{_ROADS[first]} / {second}"
 
 
 def verdicts(found: Sequence[Comparison]) -> Iterator[Verdict]:
     """Hold the ratios to the other servers against the targets."""
     by_name = {one.load: one for one in found}
     for load, to_janus in TO_JANUS.items():
-        for other, limit in ((JANUS, to_janus), (STOCK, TO_STOCK)):
+        to_stock = [] if load == "passthrough" else [(OURS, STOCK, TO_STOCK)]
+        for first, other, limit in (
+            (OURS, JANUS, to_janus),
+            *to_stock,
+            (TICK, JANUS, TICK_TO_JANUS[load]),
+        ):
             for legs in LEGS:
-                one = by_name.get(what(load, legs, OURS, other))
-                if one is not None and not (other == STOCK and load == "relay"):
+                one = by_name.get(what(load, legs, first, other))
+                if one is not None:
                     told = f"{one.ratio:.2f} ({one.lower:.2f} to {one.upper:.2f})"
                     yield Verdict(one.load, f"<= {limit:.2f}", told, one.ratio <= limit)
 
@@ -117,8 +128,7 @@ def _perform(
             return Build(name=name, url=server.url, pid=server.pid, kind=kind)
 
         builds = [
-            start("bridge", name, kind, BRIDGE_RTC__PORTS=_PORTS[name], **environment, **path)
-            for name, path in ((OURS, {}), (PYTHON, jobs.PYTHON_PATH))
+            start("bridge", name, kind, **environment, **more) for name, more in _BRIDGES.items()
         ]
         if with_janus:
             builds.append(start("janus", JANUS, "janus"))

@@ -1,11 +1,11 @@
-"""`make profile`: where a packet's time goes in a loaded bridge, for relay, PCM and echo on each packet path.
+"""`make profile`: where a packet's time goes in a loaded bridge, for passthrough, PCM and echo on each packet path.
 
 For each load, into `build/`: a flame graph of C and the kernel by perf, `profile-LOAD-PATH.svg`; one of Python's
 functions by py-spy, `profile-LOAD-PATH-functions.svg`; and the shares of the kernel, the interpreter, SRTP and
 libopus by perf, in `profile.md`. The server has one core, the load generator the other. Neither tool may look
 into processes of others: both want root, or rights that are named when they are missing.
 
-    python -m tests.bench.studies.profile [--only relay,pcm,echo] [--paths compiled,python] [--legs 96] [--seconds 15] [--publish]
+    python -m tests.bench.studies.profile [--only passthrough,pcm,echo] [--paths compiled,python] [--legs 96] [--seconds 15] [--publish]
 """
 
 import argparse

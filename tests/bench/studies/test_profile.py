@@ -34,9 +34,9 @@ def test_shared_objects_are_summed_up_by_what_they_belong_to():
 
 
 def test_shares_stand_in_a_table():
-    lines = markdown([Profile("relay", "python", 0.4, shares(REPORT))]).splitlines()
-    assert lines[2].startswith("| relay | python      | 0.400     | 1 % ")
+    lines = markdown([Profile("passthrough", "python", 0.4, shares(REPORT))]).splitlines()
+    assert lines[2].startswith("| passthrough | python      | 0.400     | 1 % ")
 
 
 def test_where_perf_tells_nothing_the_cost_stands_alone():
-    assert "0.400" in markdown([Profile("relay", "python", 0.4, {})])
+    assert "0.400" in markdown([Profile("passthrough", "python", 0.4, {})])

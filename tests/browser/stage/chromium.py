@@ -164,7 +164,7 @@ class Visitor:
         context = await browser.new_context(bypass_csp=True, **look)
         page = await context.new_page()
         visitor = cls(page)
-        visitor._listen(server.url)
+        visitor.listen(server.url)
         await page.add_init_script(WATCH)
         await page.goto(server.url + path)
         try:
@@ -172,7 +172,7 @@ class Visitor:
         finally:
             await context.close()
 
-    def _listen(self, origin: str) -> None:
+    def listen(self, origin: str) -> None:
         def said(message: ConsoleMessage) -> None:
             if message.type == "error":
                 self.complaints.append(f"console: {message.text}")

@@ -42,7 +42,7 @@ def test_a_silent_untimed_source_sends_nothing():
 
 
 def test_a_steady_sink_gets_silence_when_nobody_speaks():
-    far, ann = Voice(timed=False), Voice(steady=True)
+    far, ann = Voice(timed=False), Voice(always_clocked=True)
     bus = bus_of(far=far, ann=ann)
     bus.route(all_hear_all(FAR, ANN), 0.0)
     bus.tick(0.0)
@@ -89,7 +89,7 @@ def test_each_turn_on_the_clock_is_a_timeline_of_its_own():
         bus.route(rows, 0.0)
         bus.tick(0.0)
     first, second = ann.heard
-    assert first.timeline != second.timeline
+    assert first.epoch != second.epoch
 
 
 def test_a_leg_may_leave_while_it_is_being_served():
@@ -103,7 +103,7 @@ def test_a_leg_may_leave_while_it_is_being_served():
 
 
 def test_what_a_full_buffer_dropped_is_still_counted_when_its_leg_has_left():
-    far, ann = Voice(), Voice(steady=True)
+    far, ann = Voice(), Voice(always_clocked=True)
     bus = bus_of(far=far, ann=ann)
     bus.route(all_hear_all(FAR, ANN), 0.0)
     for _ in range(100):
@@ -116,7 +116,7 @@ def test_what_a_full_buffer_dropped_is_still_counted_when_its_leg_has_left():
 
 
 def test_a_late_frame_is_not_counted_as_dropped():
-    far, ann = Voice(), Voice(steady=True)
+    far, ann = Voice(), Voice(always_clocked=True)
     bus = bus_of(far=far, ann=ann)
     bus.route(all_hear_all(FAR, ANN), 0.0)
     first = far.speak(100)

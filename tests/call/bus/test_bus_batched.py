@@ -14,7 +14,7 @@ class Recorder(Voice):
     """Notes when each frame was due."""
 
     def __init__(self):
-        super().__init__(steady=True)
+        super().__init__(always_clocked=True)
         self.times = []
 
     @override
@@ -48,9 +48,9 @@ def talk(bus, far, ann, begin, end, *, catch_up):
 
 
 def test_a_bus_of_packets_and_one_who_can_wait_is_served_seldom():
-    bus, far, ann, tape = recorded(relays=True)
+    bus, far, ann, tape = recorded(passthrough=True)
     assert bus.cadence is Cadence.BATCHED
-    assert bus.path(FAR) is bus.path(ANN) is DeliveryPath.RELAY
+    assert bus.path(FAR) is bus.path(ANN) is DeliveryPath.PASSTHROUGH
     talk(bus, far, ann, 0, 50, catch_up=50)
     assert len(far.taken) == 50
     assert len(tape.heard) == 49
@@ -127,7 +127,7 @@ def test_nothing_is_lost_when_who_was_heard_leaves():
 
 def test_no_frame_is_duplicated_or_lost_between_batched_and_every_frame():
     bus, far, _, tape = recorded()
-    radio = Voice(timed=False, steady=True)
+    radio = Voice(timed=False, always_clocked=True)
     bus.join(RADIO, radio.source, radio)
     plain = {TAPE: frozenset({FAR})}
     mixed = plain | {RADIO: frozenset({FAR})}

@@ -14,13 +14,13 @@ JINGLE, TAPE = LegId("jingle"), LegId("tape")
 class Stage:
     """A far party, Ann beside it, and a jingle that leaves a quarter of her."""
 
-    def __init__(self, *, timed=False, relays=False):
+    def __init__(self, *, timed=False, passthrough=False):
         self.paces = 0
         self.bus = Bus(cadence_changed=self._count)
-        self.far = Voice(relays=relays)
-        self.ann = Voice(timed=timed, relays=relays, says=None if timed else pcm(8000))
+        self.far = Voice(passthrough=passthrough)
+        self.ann = Voice(timed=timed, passthrough=passthrough, says=None if timed else pcm(8000))
         self.jingle = Voice(timed=False, says=pcm(100))
-        self.tape = Voice(steady=True)
+        self.tape = Voice(always_clocked=True)
         self.bus.join(FAR, self.far.source, self.far, duckable=False)
         self.bus.join(ANN, self.ann.source, self.ann)
         self.bus.join(TAPE, self.tape.source, self.tape, batched=True)
@@ -128,14 +128,14 @@ def test_a_sink_leaves_the_clock_once_voices_are_back():
 
 
 def test_packets_are_relayed_again_after_that():
-    stage = Stage(timed=True, relays=True)
+    stage = Stage(timed=True, passthrough=True)
     stage.route()
     stage.tick(20)
     stage.bus.leave(JINGLE, stage.now)
     stage.tick(RISE_FRAMES)
     stage.now += 20.0
     stage.ann.speak(8000, stage.now)
-    assert stage.bus.path(FAR) is DeliveryPath.RELAY
+    assert stage.bus.path(FAR) is DeliveryPath.PASSTHROUGH
 
 
 def test_a_recorder_is_served_seldom_again_after_that():

@@ -26,7 +26,7 @@ class Listener(Voice):
     @override
     def push(self, frame: Frame, now: float) -> None:
         super().push(frame, now)
-        if self.stream.stamp(frame.pts, frame.timeline, now) is not None:
+        if self.stream.stamp(frame.pts, frame.epoch, now) is not None:
             self.stamps.append(self.stream.timestamp_at(now) // 960)
 
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from bridge.call.diagnosis.finding import Finding
 from bridge.call.diagnosis.observation import (
     CandidateType,
     ClientHints,
-    Incident,
     LegObservation,
     Microphone,
     OutputDevice,
@@ -186,7 +186,7 @@ def test_a_telephone_that_changes_to_a_format_that_was_not_negotiated_is_named()
 @pytest.mark.parametrize("code", INCIDENTS)
 def test_an_incident_is_raised_at_once(code: Code) -> None:
     call = ScriptedCall().run(2, talking(), FAR)
-    raised = call.diagnosis.report(Incident(code, None, INCIDENTS[code]), 2.0)
+    raised = call.diagnosis.report(Finding(code, None, INCIDENTS[code]), 2.0)
     assert [change.problem.code for change in raised] == [code]
     assert "{" not in raised[0].problem.summary + raised[0].problem.fix
 
@@ -353,9 +353,12 @@ def test_a_microphone_that_nobody_switched_off_is_broken(state: Microphone) -> N
 
 
 def test_a_browser_that_conceals_much_of_what_it_plays_has_a_lossy_network() -> None:
-    hints = ClientHints(concealed_ratio=0.3, path="relay over tcp")
+    hints = ClientHints(concealed_ratio=0.3, path="forward over tcp")
     (problem,) = ScriptedCall().run(6, talking(hints=hints), FAR).diagnosis.open
-    assert (problem.code, problem.evidence["clientPath"]) == (Code.NETWORK_LOSSY, "relay over tcp")
+    assert (problem.code, problem.evidence["clientPath"]) == (
+        Code.NETWORK_LOSSY,
+        "forward over tcp",
+    )
     assert "what this party should hear" in problem.summary
 
 

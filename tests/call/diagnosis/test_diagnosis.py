@@ -3,17 +3,22 @@ from dataclasses import replace
 import pytest
 
 from bridge.call.diagnosis.diagnosis import MAX_PROBLEMS, Verdict
+from bridge.call.diagnosis.finding import Finding
 from bridge.call.diagnosis.observation import (
     ClientHints,
-    Incident,
     LegObservation,
     Microphone,
     Speaker,
 )
 from bridge.call.diagnosis.problems import Code, Severity
-from bridge.call.leg_state import TransportState
+from bridge.call.leg_state import SocketState, TransportState
 from bridge.call.model import LegId, LegKind, LevelCounts, Party, State
 from tests.call.diagnosis.scripted import FAR, Leg, ScriptedCall, joining, talking
+
+SOCKET = replace(
+    talking(LegKind.SOCKET)(0),
+    statistics=replace(FAR(0).statistics, socket=SocketState("s16le", 16_000, 32_000)),
+)
 
 
 def pausing(leg: Leg) -> Leg:
@@ -63,10 +68,9 @@ def test_a_problem_is_raised_once_and_cleared_once() -> None:
 def test_a_notice_that_gets_worse_is_raised_again() -> None:
     call = ScriptedCall()
     quiet = talking(LegKind.WHATSAPP, Party.FAR, level=-65.0)
-    socket = replace(talking(LegKind.SOCKET)(0), statistics=FAR(0).statistics)
-    call.run(8, lambda _: socket, quiet).run(2, lambda _: socket, FAR)
+    call.run(8, lambda _: SOCKET, quiet).run(2, lambda _: SOCKET, FAR)
     assert len(call.changes) == 1
-    call.run(10, lambda _: socket, pausing(FAR))
+    call.run(10, lambda _: SOCKET, pausing(FAR))
     severities = [change.problem.severity for _, change in call.changes]
     assert severities == [Severity.NOTICE, Severity.BROKEN]
 
@@ -100,7 +104,7 @@ def test_the_end_clears_what_is_open() -> None:
 
 def test_an_incident_stays_until_it_is_resolved() -> None:
     call = ScriptedCall().run(2, talking(), FAR)
-    call.diagnosis.report(Incident(Code.RECORDING_FAILED, None, {"reason": "disk_full"}), 2.0)
+    call.diagnosis.report(Finding(Code.RECORDING_FAILED, None, {"reason": "disk_full"}), 2.0)
     assert call.run(30, talking(), FAR).codes == ["recording_failed"]
     assert len(call.diagnosis.resolve(Code.RECORDING_FAILED, None, 32.0)) == 1
     assert call.run(5, talking(), FAR).codes == []
@@ -141,7 +145,7 @@ def test_a_problem_that_comes_and_goes_for_an_hour_changes_once_a_minute_at_most
 def test_a_problem_that_was_reported_thousands_of_times_is_cleared_within_a_minute() -> None:
     call = ScriptedCall()
     for _ in range(2000):
-        call.diagnosis.report(Incident(Code.HELD), 0.0)
+        call.diagnosis.report(Finding(Code.HELD), 0.0)
         call.diagnosis.resolve(Code.HELD, None, 0.0)
     call.run(2, talking(), FAR, state=State.HELD).run(62, talking(), FAR)
     assert call.codes == []
@@ -149,9 +153,8 @@ def test_a_problem_that_was_reported_thousands_of_times_is_cleared_within_a_minu
 
 def test_the_severity_of_an_open_problem_never_falls() -> None:
     call = ScriptedCall()
-    socket = replace(talking(LegKind.SOCKET)(0), statistics=FAR(0).statistics)
-    call.run(2, lambda _: socket, FAR).run(12, lambda _: socket, pausing(FAR))
-    call.run(1, lambda _: socket, FAR)
+    call.run(2, lambda _: SOCKET, FAR).run(12, lambda _: SOCKET, pausing(FAR))
+    call.run(1, lambda _: SOCKET, FAR)
     assert [problem.severity for problem in call.diagnosis.open] == [Severity.BROKEN]
 
 

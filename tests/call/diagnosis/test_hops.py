@@ -1,7 +1,9 @@
+import pytest
+
 from bridge.call.diagnosis.hops import HopCondition, hop_states
 from bridge.call.diagnosis.observation import CallObservation
 from bridge.call.diagnosis.problems import Hop, Severity
-from bridge.call.model import LegId, State
+from bridge.call.model import LegId, LegKind, State
 from tests.call.diagnosis.scripted import FAR, talking
 
 BROWSER = talking()(5)
@@ -35,3 +37,9 @@ def test_a_leg_that_is_not_connected_yet_is_unknown() -> None:
     joining = talking(connected=False)(0)
     states = hop_states(CallObservation(State.RINGING, (joining,)), {})
     assert {one.state for one in states if one.leg_id} == {HopCondition.UNKNOWN}
+
+
+@pytest.mark.parametrize("kind", [kind for kind in LegKind if kind.traits.hop])
+def test_a_service_is_a_hop(kind: LegKind) -> None:
+    states = hop_states(CallObservation(State.ACTIVE, (talking(kind)(5),)), {})
+    assert {kind.traits.hop, Hop.BRIDGE} == {one.hop for one in states}

@@ -88,7 +88,7 @@ def test_a_crash_of_the_bridge_is_no_refusal() -> None:
 
 
 def test_a_bridge_without_a_free_port_is_no_refusal_of_the_provider():
-    assert failure_of(LimitExceeded("no media port is free")) is None
+    assert failure_of(LimitExceeded("no media port is free (rtc.ports)")) is None
 
 
 def test_a_streams_end_is_told_in_its_own_words_with_what_to_do():

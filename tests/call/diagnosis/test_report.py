@@ -1,14 +1,14 @@
 """What a diagnosis came to, in seconds of its call."""
 
 from bridge.call.diagnosis.diagnosis import Diagnosis, Verdict
-from bridge.call.diagnosis.observation import Incident
+from bridge.call.diagnosis.finding import Finding
 from bridge.call.diagnosis.problems import Code
 from bridge.call.diagnosis.report import report_of
 
 
 def test_a_problems_times_are_seconds_of_the_call():
     diagnosis = Diagnosis()
-    diagnosis.report(Incident(Code.RECORDING_FAILED, None, {"reason": "disk_full"}), 105.0)
+    diagnosis.report(Finding(Code.RECORDING_FAILED, None, {"reason": "disk_full"}), 105.0)
     diagnosis.end(109.0)
     report = report_of(diagnosis, now=109.0, began=100.0)
     [problem] = report.problems

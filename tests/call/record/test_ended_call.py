@@ -1,9 +1,7 @@
-"""What is kept of a call: its quality in short, who ended it."""
+"""What is kept of a call: its quality in short."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
-
-import pytest
 
 from bridge.call.diagnosis.report import DiagnosisReport
 from bridge.call.model import (
@@ -22,15 +20,7 @@ from bridge.call.model import (
     SentAudio,
     State,
 )
-from bridge.call.record.ended_call import (
-    CallReport,
-    EndedBy,
-    ended_by,
-    pack,
-    report_call,
-    summarise,
-    unpack,
-)
+from bridge.call.record.ended_call import CallReport, report_call, summarise
 from bridge.call.record.quality import LegQuality
 from bridge.call.record.timeline import Sample, Timeline
 
@@ -84,36 +74,3 @@ def test_the_score_of_a_call_is_the_worst_of_its_legs():
 
 def test_a_call_without_scores_has_none():
     assert CallReport(RECORD).mos is None
-
-
-def test_a_timeline_comes_back_as_it_was_stored():
-    (leg,) = unpack(pack([LegQuality(LEG, 5.0, 1.0, timeline(*[4.0] * 700))]))
-    assert leg.last == LEG
-    assert leg.timeline.rows() == timeline(*[4.0] * 700).rows()
-
-
-@pytest.mark.parametrize(
-    ("reason", "outbound", "inbound"),
-    [
-        (EndReason.HANGUP, "near", "near"),
-        (EndReason.REMOTE_HANGUP, "far", "far"),
-        (EndReason.BUSY, "far", "far"),
-        (EndReason.REJECTED, "far", "near"),
-        (EndReason.CANCELED, "near", "far"),
-        (EndReason.NO_ANSWER, "bridge", "bridge"),
-        (EndReason.NODE_LOST, "bridge", "bridge"),
-        (EndReason.DRAINED, "bridge", "bridge"),
-    ],
-)
-def test_the_reason_and_the_direction_say_who_ended_a_call(reason, outbound, inbound):
-    record = replace(RECORD, reason=reason)
-    assert ended_by(record) == outbound
-    assert ended_by(replace(record, direction=Direction.INBOUND)) == inbound
-
-
-def test_a_time_limit_is_the_bridges_end():
-    assert ended_by(replace(RECORD, timed_out=True)) is EndedBy.BRIDGE
-
-
-def test_a_live_call_was_ended_by_nobody():
-    assert ended_by(replace(RECORD, reason=None, state=State.ACTIVE)) is None

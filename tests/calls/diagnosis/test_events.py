@@ -39,7 +39,7 @@ async def world(**form):
             graph.webhook = str(client.http.make_url("/whatsapp/webhook"))
             await client.data("/webhook", {"url": receiver.url} | PROBLEMS)
             yield client, graph, receiver, peer
-            await graph.settled()
+            await graph.wait_idle()
 
 
 async def told_of(receiver, code, kind="call.problem"):

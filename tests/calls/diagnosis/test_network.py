@@ -184,7 +184,7 @@ async def test_packets_with_the_keys_of_another_connection():
 
 async def send_undecryptable(browser: LightPeer) -> None:
     while True:
-        packet = bytearray(browser.protect(browser._header(browser.OPUS, 0, marker=False) + b"x"))
+        packet = bytearray(browser.protect(browser.header(browser.OPUS, 0, marker=False) + b"x"))
         packet[-1] ^= 0xFF
         browser.send_datagram(bytes(packet))
         browser.skip()

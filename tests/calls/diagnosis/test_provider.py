@@ -38,7 +38,7 @@ async def meta(speech=None):
         graph.webhook = str(client.http.make_url("/whatsapp/webhook"))
         graph.webhooks.rings = str(client.owner.make_url("/whatsapp/webhook"))
         yield client, graph
-        await graph.settled()
+        await graph.wait_idle()
 
 
 @dataclass

@@ -65,7 +65,7 @@ async def line_with(
     model = Realtime(**({"url": server_url, "key": "operators-key"} | realtime))
     line = Line(keys=["demo"], realtime=model, stream=Stream(secret="a-secret-of-many-characters"))
     async with running(settings(lines={LINE: line}, net=LOCAL)) as client:
-        lines = client.bridge.services.lines
+        lines = client.bridge.lines.lines
         wanted = {"mode": InboundMode.STREAM, "stream_protocol": StreamProtocol.OPENAI_REALTIME}
         await lines.put(LINE, LineConfig(**(wanted | (config or {}))))
         await lines.connect(LINE)

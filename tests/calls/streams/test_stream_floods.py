@@ -8,9 +8,9 @@ import pytest
 
 from bridge.media.read_budget import BURST_SECONDS, FLOOD_SECONDS, UNITS_PER_SECOND
 from bridge.node.lines import InboundMode, LineConfig
+from tests.calls.streams.flooding_server import MESSAGES, flooding_server
 from tests.support.clients.raw_socket import TEXT, frame_of
 from tests.support.clients.stream_line import LINE, raw_streamed, stream_line
-from tests.support.servers.flooding_server import MESSAGES, flooding_server
 from tests.support.servers.stream_customer import customer_server
 from tests.support.two_nodes import one_node_only
 from tests.support.waiting import until
@@ -82,7 +82,7 @@ async def test_the_audio_of_another_call_goes_on_during_a_flood(kind, record_pro
         await line.ring()
         other = await server.customer()
         await until(lambda: other.of("media"))
-        lines = line.services.lines
+        lines = line.bridge.lines.lines
         await lines.put(LINE, LineConfig(mode=InboundMode.STREAM, stream_url=url))
         await lines.connect(LINE)
         await line.ring()

@@ -37,7 +37,7 @@ async def talking(**browser_numbers):
         exchange = client.exchange(await client.dial(ECHO))
         await browser.call(exchange)
         [runner] = client.bridge.manager.calls()
-        await until(lambda: runner.machine.legs[LegId(exchange.leg_id)].connected)
+        await until(lambda: runner.machine.legs.records[LegId(exchange.leg_id)].connected)
         yield client, browser, runner
 
 

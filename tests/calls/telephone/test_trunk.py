@@ -128,7 +128,7 @@ async def test_a_trunk_that_is_down_is_an_error_on_every_channel(to):
         body = {"from": f"+{OFFICE}", **to}
         status, answer = await Vendor(office.http, "demo").post("/v1/calls", body)
         assert (status, set(answer)) == (502, {"error", "callId"}), answer
-        assert "the trunk is out of reach" in answer["error"]
+        assert "the trunk is unreachable" in answer["error"]
         assert await office.calls() == []
 
 
@@ -244,5 +244,5 @@ async def test_a_trunk_that_is_down_is_told_and_leaves_the_bridge_ready():
         await until_answer(is_down, timeout=30.0)
         answer = await client.post("/call/dial", {"phone": BRANCH, "channel": "pstn"})
         body = await answer.json()
-        assert (answer.status, body["error"].startswith("the trunk is out of reach")) == (502, True)
+        assert (answer.status, body["error"].startswith("the trunk is unreachable")) == (502, True)
         assert await client.total('bridge_sip_trunks{state="down"') == 1

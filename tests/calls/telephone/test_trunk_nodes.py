@@ -27,7 +27,7 @@ async def test_a_call_of_the_node_without_the_sockets_gets_its_messages_and_outl
     async with AsyncExitStack() as stack:
         branch = await stack.enter_async_context(one(BRANCH, there, here))
         first, second = await stack.enter_async_context(two_nodes(chosen))
-        sockets = [node.bridge.services.sip_sockets for node in (first, second)]
+        sockets = [node.bridge.node.sip_sockets for node in (first, second)]
         assert [one is not None and one.owns for one in sockets] == [True, False]
 
         office = Client(second.bridge, second.http, data=second.folder.parent)
@@ -57,16 +57,17 @@ async def test_strangers_neither_crowd_out_nor_end_the_call_of_a_node_without_th
     async with AsyncExitStack() as stack:
         branch = await stack.enter_async_context(one(BRANCH, there, here))
         first, second = await stack.enter_async_context(two_nodes(chosen))
-        shared = first.bridge.services.sip_sockets
+        shared = first.bridge.node.sip_sockets
         assert shared is not None
         heard: list[bytes] = []
-        arrived = shared._sockets.on_message
+        sockets = shared._sockets
+        arrived = sockets.on_message
 
         def listen(data: bytes, source: Target) -> None:
             heard.append(data)
             arrived(data, source)
 
-        shared._sockets.on_message = listen
+        sockets.on_message = listen
         runner = await second.bridge.manager.dial(
             line_name(second), BRANCH, CallDetails(Parties(to_channel="pstn"))
         )
@@ -119,7 +120,7 @@ async def test_a_node_that_drains_leaves_the_sockets_to_another_and_keeps_its_te
     async with AsyncExitStack() as stack:
         branch = await stack.enter_async_context(one(BRANCH, there, here))
         first, second = await stack.enter_async_context(two_nodes(chosen))
-        sockets = [node.bridge.services.sip_sockets for node in (first, second)]
+        sockets = [node.bridge.node.sip_sockets for node in (first, second)]
         office = Client(first.bridge, first.http, data=first.folder.parent)
         runner = await first.bridge.manager.dial(
             line_name(first), BRANCH, CallDetails(Parties(to_channel="pstn"))
@@ -140,5 +141,5 @@ async def test_a_node_that_drains_leaves_the_sockets_to_another_and_keeps_its_te
 
 
 def line_name(node):
-    [name] = node.bridge.services.policies
+    [name] = node.bridge.lines.policies
     return name

@@ -16,7 +16,7 @@ from tests.support.peers.stock_peer import RATE, StockPeer, read_wav
 from tests.support.sound.speech_compare import align, tone
 from tests.support.sound.voices import SPEECH
 from tests.support.two_nodes import one_node_only
-from tests.support.waiting import until
+from tests.support.waiting import until, until_answer
 from tests.support.whatsapp.graph_double import NUMBER_ID, SECRET, TOKEN, USER, VERIFY, GraphDouble
 
 pytestmark = pytest.mark.call
@@ -28,14 +28,8 @@ class World:
     graph: GraphDouble
 
     async def call(self) -> dict[str, str]:
-        await until_async(self.client.calls)
+        await until_answer(self.client.calls)
         return (await self.client.calls())[0]
-
-
-async def until_async(ask, seconds: float = 10.0):
-    async with asyncio.timeout(seconds):
-        while not await ask():
-            await asyncio.sleep(0.02)
 
 
 def cloud_line(graph: GraphDouble, **more) -> Line:
@@ -64,7 +58,7 @@ async def world(
             graph.webhook = str(client.http.make_url("/whatsapp/webhook"))
             graph.webhooks.rings = str(client.owner.make_url("/whatsapp/webhook"))
             yield World(client, graph)
-            await graph.settled()
+            await graph.wait_idle()
     assert graph.complaints == []
 
 
@@ -106,14 +100,14 @@ async def test_a_user_is_rung_and_both_hear_each_other():
         call_id = await meta.client.dial(USER)
         rung = meta.graph.last
         await browser.call(meta.client.exchange(call_id))
-        await until_async(lambda: is_state(meta, call_id, "ringing"))
+        await until_answer(lambda: is_state(meta, call_id, "ringing"))
         await meta.graph.pick_up(rung)
         await rung.media.wait_heard(1.0)
         await browser.wait_heard(1.0)
         assert loudest(browser.heard()[-RATE // 2 :]) == pytest.approx(880, abs=10)
         assert loudest(rung.media.heard[-RATE // 2 :]) == pytest.approx(440, abs=10)
         await meta.graph.hang_up(rung)
-        await until_async(lambda: is_state(meta, call_id, "gone"))
+        await until_answer(lambda: is_state(meta, call_id, "gone"))
         assert "terminate" not in meta.graph.actions()
 
 
@@ -139,18 +133,18 @@ async def test_an_answer_that_comes_before_connects_reply_is_used():
     async with world(speech=tone(20, 880)) as meta:
         meta.graph.early_answer = True
         call_id = await meta.client.dial(USER)
-        await until_async(lambda: is_state(meta, call_id, "ringing"))
+        await until_answer(lambda: is_state(meta, call_id, "ringing"))
         await meta.graph.pick_up(meta.graph.last)
-        await until_async(lambda: is_state(meta, call_id, "active"))
+        await until_answer(lambda: is_state(meta, call_id, "active"))
 
 
 async def test_a_person_who_declines_ends_the_call():
     async with world() as meta:
         call_id = await meta.client.dial(USER)
-        await until_async(lambda: is_state(meta, call_id, "ringing"))
+        await until_answer(lambda: is_state(meta, call_id, "ringing"))
         await meta.graph.tell_status(meta.graph.last, "REJECTED")
         await meta.graph.hang_up(meta.graph.last)
-        await until_async(lambda: is_state(meta, call_id, "gone"))
+        await until_answer(lambda: is_state(meta, call_id, "gone"))
         assert (await meta.client.quality(call_id))["endReason"] == "rejected"
         assert meta.graph.actions() == ["connect"]
 
@@ -201,7 +195,7 @@ async def test_the_start_after_a_crash_tells_meta_of_the_calls_it_cut_off(tmp_pa
         call = await meta.graph.ring()
         await meta.call()
         chosen = settings(lines={"main": cloud_line(meta.graph)}, data=Data(dir=str(tmp_path)))
-        await meta.client.bridge.services.database.settled()
+        await meta.client.bridge.events.database.flush()
         async with one_node(chosen, None):
             await until(lambda: "terminate" in call.actions)
 

@@ -6,14 +6,14 @@ from contextlib import asynccontextmanager
 import pytest
 
 from bridge.call.model import LegId
-from tests.calls.whatsapp.test_cloud import World, is_state, until_async, world
+from tests.calls.whatsapp.test_cloud import World, is_state, world
 from tests.support.clients.event_stream import listening
 from tests.support.peers.bridge_peer import speech
 from tests.support.peers.light_peer import LightPeer
 from tests.support.peers.stock_peer import StockPeer
 from tests.support.sound.speech_compare import tone
 from tests.support.virtual_time import monotonic
-from tests.support.waiting import until
+from tests.support.waiting import until, until_answer
 from tests.support.whatsapp.graph_double import USER, DoubleCall
 
 pytestmark = pytest.mark.call
@@ -32,9 +32,9 @@ async def talking(meta: World, browser, *, inbound: bool):
     if inbound:
         await meta.client.data("/call/answer", {"callId": call_id})
     else:
-        await until_async(lambda: is_state(meta, call_id, "ringing"))
+        await until_answer(lambda: is_state(meta, call_id, "ringing"))
         await meta.graph.pick_up(user)
-    await until_async(lambda: is_state(meta, call_id, "active"))
+    await until_answer(lambda: is_state(meta, call_id, "active"))
     await user.media.wait_heard(0.2)
     yield call_id, user
 
@@ -43,7 +43,7 @@ async def join(meta: World, call_id: str, browser) -> None:
     exchange = meta.client.exchange(call_id)
     await browser.call(exchange)
     [runner] = meta.client.bridge.manager.calls()
-    await until(lambda: runner.machine.legs[LegId(exchange.leg_id)].connected)
+    await until(lambda: runner.machine.legs.records[LegId(exchange.leg_id)].connected)
 
 
 def assert_sound(user: DoubleCall) -> None:

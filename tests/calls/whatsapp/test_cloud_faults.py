@@ -6,10 +6,10 @@ from contextlib import asynccontextmanager
 import pytest
 
 from bridge.rtc.config import Timeouts
-from tests.calls.whatsapp.test_cloud import World, cloud_line, is_state, until_async
+from tests.calls.whatsapp.test_cloud import World, cloud_line, is_state
 from tests.support.inprocess import running, settings
 from tests.support.virtual_time import monotonic
-from tests.support.waiting import until
+from tests.support.waiting import until, until_answer
 from tests.support.whatsapp.graph_double import USER, GraphDouble, RetryPolicy
 from tests.support.whatsapp.graph_webhooks import connect_value, status_value, terminate_value
 
@@ -28,7 +28,7 @@ async def world(*, waits: RetryPolicy | None = None, timeouts: Timeouts | None =
         graph.webhook = str(client.http.make_url("/whatsapp/webhook"))
         graph.webhooks.rings = str(client.owner.make_url("/whatsapp/webhook"))
         yield World(client, graph)
-        await graph.settled()
+        await graph.wait_idle()
     assert graph.complaints == []
 
 
@@ -40,11 +40,11 @@ async def ringing(meta: World, **more):
 
 async def answered(meta: World, call_id: str) -> None:
     await meta.client.data("/call/answer", {"callId": call_id})
-    await until_async(lambda: is_state(meta, call_id, "active"))
+    await until_answer(lambda: is_state(meta, call_id, "active"))
 
 
 async def end_of(meta: World, call_id: str) -> str:
-    await until_async(lambda: is_state(meta, call_id, "gone"))
+    await until_answer(lambda: is_state(meta, call_id, "gone"))
     return str((await meta.client.quality(call_id))["endReason"])
 
 
@@ -191,14 +191,14 @@ async def test_a_telephone_that_rings_before_metas_answer_comes_connects(early):
     async with world() as meta:
         meta.graph.reordered, meta.graph.early_answer = True, early
         call_id = await meta.client.dial(USER)
-        await until_async(lambda: is_state(meta, call_id, "ringing"))
+        await until_answer(lambda: is_state(meta, call_id, "ringing"))
         await meta.graph.pick_up(meta.graph.last)
-        await until_async(lambda: is_state(meta, call_id, "active"))
+        await until_answer(lambda: is_state(meta, call_id, "active"))
 
 
 async def test_several_calls_in_one_delivery_ring_and_end_each_for_itself():
     async with world() as meta:
-        users = [meta.graph._begin(inbound=True, user=number) for number in OTHERS]
+        users = [meta.graph.begin(inbound=True, user=number) for number in OTHERS]
         rings = [connect_value(user, await user.media.offer(), "offer") for user in users]
         strange = {"calls": [{"id": "wacid.new", "event": "call_recording_available"}]}
         message = {"messages": [{"id": "wamid.1", "type": "text", "from": USER}]}
@@ -208,7 +208,7 @@ async def test_several_calls_in_one_delivery_ring_and_end_each_for_itself():
         async def all_ring() -> bool:
             return len(await meta.client.calls()) == len(users)
 
-        await until_async(all_ring)
+        await until_answer(all_ring)
         ends = [terminate_value(user) for user in users[1:]]
         for user in users[1:]:
             user.state = "ENDED"
@@ -217,7 +217,7 @@ async def test_several_calls_in_one_delivery_ring_and_end_each_for_itself():
         async def one_rings() -> bool:
             return len(await meta.client.calls()) == 1
 
-        await until_async(one_rings)
+        await until_answer(one_rings)
         [left] = await meta.client.calls()
         assert left["peer"].startswith(OTHERS[0])
 
@@ -238,17 +238,16 @@ async def test_a_call_rings_whatever_is_not_told_of_it(missing):
 # A telephone that rings although `connect` failed for us
 
 
-async def test_a_telephone_that_rings_after_connect_had_no_answer_is_hung_up(monkeypatch):
-    monkeypatch.setattr("bridge.whatsapp.graph.CONNECT_SECONDS", 0.2)
+async def test_a_telephone_that_rings_after_connect_had_no_answer_is_hung_up():
     async with world() as meta:
-        meta.graph.slow_seconds["connect"] = 0.5
+        meta.graph.slow_seconds["connect"] = 25.0
         answer = await meta.client.post("/call/dial", {"phone": USER})
         assert answer.status == 502
         user = meta.graph.last
         await until(lambda: user.state == "ENDED")
         assert user.actions == ["terminate"]
         assert await meta.client.calls() == []
-        assert not meta.client.bridge.services.cloud.calls
+        assert not meta.client.bridge.lines.cloud.calls
         await meta.graph.tell_status(user, "ACCEPTED")
         await asyncio.sleep(0.05)
         assert user.actions == ["terminate"]
@@ -267,15 +266,14 @@ async def test_a_call_is_listed_while_meta_is_asked_and_can_be_hung_up():
         assert meta.graph.last.actions == ["terminate"]
 
 
-async def test_the_person_can_be_rung_again_after_that(monkeypatch):
-    monkeypatch.setattr("bridge.whatsapp.graph.CONNECT_SECONDS", 0.2)
+async def test_the_person_can_be_rung_again_after_that():
     async with world() as meta:
-        meta.graph.slow_seconds["connect"] = 0.5
+        meta.graph.slow_seconds["connect"] = 25.0
         await meta.client.post("/call/dial", {"phone": USER})
         await until(lambda: meta.graph.last.state == "ENDED")
         meta.graph.slow_seconds.clear()
         call_id = await meta.client.dial(USER)
-        await until_async(lambda: is_state(meta, call_id, "ringing"))
+        await until_answer(lambda: is_state(meta, call_id, "ringing"))
         assert meta.graph.last.actions == []
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from bridge.call.model import EndReason
-from tests.calls.whatsapp.test_cloud import World, is_state, until_async
+from tests.calls.whatsapp.test_cloud import World, is_state
 from tests.calls.whatsapp.test_cloud_races import (
     answer,
     assert_nothing_left,
@@ -18,9 +18,9 @@ from tests.calls.whatsapp.test_cloud_races import (
     work,
 )
 from tests.support.clients.event_stream import listening
-from tests.support.peers.light_meta import LightMeta
+from tests.support.peers.meta_peer import LightMeta
 from tests.support.two_nodes import one_node_only
-from tests.support.waiting import until
+from tests.support.waiting import until, until_answer
 from tests.support.whatsapp.graph_double import DoubleCall
 
 pytestmark = pytest.mark.call
@@ -56,11 +56,11 @@ async def bring(meta: World, seed: int) -> Way:
     else:
         call_id = await meta.client.dial(number)
         user = next(call for call in meta.graph.calls.values() if call.user == number)
-        await until_async(lambda: is_state(meta, call_id, "ringing"))
+        await until_answer(lambda: is_state(meta, call_id, "ringing"))
     if stage != "ringing":
         await answer(meta, call_id, user)
     if stage == "active":
-        await until_async(lambda: is_state(meta, call_id, "active"), 10)
+        await until_answer(lambda: is_state(meta, call_id, "active"), timeout=10)
     return Way(seed, call_id, user, random.Random(seed))
 
 
@@ -98,7 +98,7 @@ async def test_both_sides_hang_up_at_once_and_nothing_is_left(first):
         seeds = range(first, first + AT_ONCE)
         ways = await asyncio.gather(*(bring(meta, seed) for seed in seeds))
         await asyncio.gather(*(hang_up(meta, way) for way in ways))
-        await until_async(lambda: nothing_live(meta))
+        await until_answer(lambda: nothing_live(meta))
         # What is told of a further call is told after everything else.
         last = await bring(meta, seed=AFTER)
         await meta.graph.hang_up(last.user)

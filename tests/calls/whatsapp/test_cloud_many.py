@@ -9,10 +9,11 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.support.peers.light_meta import LightMeta
+from tests.support.peers.meta_peer import LightMeta
 from tests.support.server import free_media_ports, running
 from tests.support.two_nodes import one_node_only
 from tests.support.virtual_time import monotonic
+from tests.support.waiting import until
 from tests.support.whatsapp.graph_double import (
     NUMBER_ID,
     SECRET,
@@ -110,8 +111,7 @@ async def test_calls_at_once_ring_connect_and_end(tmp_path, record_property, cou
                 await bridge.post("/call/answer", {"callId": ids[call.user]})
             else:
                 await graph.pick_up(call)
-            while call.media.packets < 5:
-                await asyncio.sleep(0.05)
+            await until(lambda: call.media.packets >= 5, timeout=SECONDS)
 
         await asyncio.gather(*(talk(call) for call in users))
         took = monotonic() - began
@@ -129,8 +129,6 @@ async def test_calls_at_once_ring_connect_and_end(tmp_path, record_property, cou
 
         await asyncio.gather(*(end(number, call) for number, call in enumerate(users)))
         await bridge.until(lambda calls: not calls)
-        async with asyncio.timeout(10):
-            while any(call.state != "ENDED" for call in users):
-                await asyncio.sleep(0.05)
+        await until(lambda: all(call.state == "ENDED" for call in users), timeout=10)
         assert Counter(graph.actions())["terminate"] == count // 2
         assert await bridge.ended() == count

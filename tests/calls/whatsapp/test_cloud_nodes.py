@@ -9,11 +9,11 @@ import msgspec
 import pytest
 
 from bridge.settings.model import Data
-from tests.calls.whatsapp.test_cloud import cloud_line, until_async
+from tests.calls.whatsapp.test_cloud import cloud_line
 from tests.support import two_nodes as support
 from tests.support.inprocess import Client, settings
 from tests.support.two_nodes import Node, one_node_only, two_nodes
-from tests.support.waiting import until
+from tests.support.waiting import until, until_answer
 from tests.support.whatsapp.graph_double import USER, DoubleCall, GraphDouble
 from tests.support.whatsapp.graph_webhooks import connect_value, terminate_value
 
@@ -62,7 +62,7 @@ class World:
             async def is_so(client: Client = client) -> bool:
                 return await client.state(call_id) == state
 
-            await until_async(is_so)
+            await until_answer(is_so)
 
 
 @asynccontextmanager
@@ -71,7 +71,7 @@ async def world():
         chosen = settings(lines={"main": cloud_line(graph)})
         async with two_nodes(chosen) as nodes:
             yield World(graph, nodes, chosen)
-            await graph.settled()
+            await graph.wait_idle()
     assert graph.complaints == []
 
 
@@ -104,7 +104,7 @@ async def test_a_call_of_ours_goes_on_whose_webhooks_all_reach_the_other_node(ea
 
 async def test_a_ring_that_reaches_both_nodes_rings_once():
     async with world() as meta:
-        user = meta.graph._begin(inbound=True, user=USER)
+        user = meta.graph.begin(inbound=True, user=USER)
         value = connect_value(user, await user.media.offer(), "offer")
         for node in (0, 1, 0, 1):
             meta.reach(node)
@@ -117,7 +117,7 @@ async def test_a_ring_that_reaches_both_nodes_rings_once():
 
 async def test_an_end_at_one_node_stops_the_ring_that_comes_to_the_other_after_it():
     async with world() as meta:
-        user = meta.graph._begin(inbound=True, user=USER)
+        user = meta.graph.begin(inbound=True, user=USER)
         value = connect_value(user, await user.media.offer(), "offer")
         user.state = "ENDED"
         meta.reach(0)
@@ -130,13 +130,10 @@ async def test_an_end_at_one_node_stops_the_ring_that_comes_to_the_other_after_i
         assert user.actions == []
 
 
-async def test_a_telephone_that_rings_after_connect_had_no_answer_is_hung_up_by_either(
-    monkeypatch,
-):
-    monkeypatch.setattr("bridge.whatsapp.graph.CONNECT_SECONDS", 0.2)
+async def test_a_telephone_that_rings_after_connect_had_no_answer_is_hung_up_by_either():
     async with world() as meta:
         meta.reach(1)
-        meta.graph.slow_seconds["connect"] = 0.5
+        meta.graph.slow_seconds["connect"] = 25.0
         answer = await meta.client(0).post("/call/dial", {"phone": USER})
         assert answer.status == 502
         await until(lambda: meta.graph.last.state == "ENDED")
@@ -149,7 +146,7 @@ async def test_a_node_that_starts_anew_ends_the_calls_it_was_cut_off_from_and_no
         cut_off, _ = await meta.ring(1)
         other, other_id = await meta.ring(0, user="15550103333")
         for node in meta.nodes:
-            await node.bridge.services.database.settled()
+            await node.bridge.events.database.flush()
         folder = meta.nodes[0].folder.parent
         again = msgspec.structs.replace(meta.settings, data=Data(dir=str(folder)))
         await support._run(stack, again, support.restarted(meta.nodes[1].members), None, ())

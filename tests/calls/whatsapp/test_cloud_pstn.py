@@ -100,7 +100,7 @@ async def test_a_line_with_a_trunk_dials_telephones_beside_its_users():
     async with world(sip=trunk()) as meta:
         answer = await meta.client.post("/call/dial", {"channel": "pstn", "phone": PHONE})
         assert answer.status == 502
-        assert "the trunk is out of reach" in (await answer.json())["error"]
+        assert "the trunk is unreachable" in (await answer.json())["error"]
         assert meta.graph.actions() == []
 
 
@@ -108,4 +108,4 @@ async def test_a_trunk_that_leads_to_no_telephone_network_may_be_joined_to_a_use
     async with world(sip=trunk(), shared=Sip(private_trunks=["main"])) as meta:
         status, answer = await joined(meta, {"type": "add_participant", "toChannel": "pstn"})
         assert status == 502
-        assert "the trunk is out of reach" in answer["error"]
+        assert "the trunk is unreachable" in answer["error"]

@@ -12,11 +12,11 @@ import bridge
 from bridge.call.model import EndReason
 from bridge.db.database import Connection
 from bridge.settings.model import Limits, Rtc
-from tests.calls.whatsapp.test_cloud import World, cloud_line, is_state, until_async, world
+from tests.calls.whatsapp.test_cloud import World, cloud_line, is_state, world
 from tests.support.inprocess import free_udp_ports, running, settings
-from tests.support.peers.light_meta import LightMeta
 from tests.support.peers.light_peer import LightPeer
-from tests.support.waiting import until
+from tests.support.peers.meta_peer import LightMeta
+from tests.support.waiting import until, until_answer
 from tests.support.whatsapp.graph_double import USER, DoubleCall, GraphDouble
 from tests.support.whatsapp.graph_webhooks import terminate_value
 
@@ -39,7 +39,7 @@ async def limited(*, ports: int = 40, media=None, **limits):
             graph.webhook = str(client.http.make_url("/whatsapp/webhook"))
             graph.webhooks.rings = str(client.owner.make_url("/whatsapp/webhook"))
             yield World(client, graph)
-            await graph.settled()
+            await graph.wait_idle()
     assert graph.complaints == []
 
 
@@ -59,8 +59,8 @@ def work() -> set[asyncio.Task[Any]]:
 
 async def never_told(meta: World) -> list[str]:
     """The calls whose end Meta does not know of, for all that the bridge has written down."""
-    database = meta.client.bridge.services.database
-    await database.settled()
+    database = meta.client.bridge.events.database
+    await database.flush()
 
     def find(connection: Connection) -> list[str]:
         # A call is kept under its line's name and Meta's id.
@@ -77,7 +77,7 @@ async def assert_nothing_left(
     assert await meta.client.calls() == []
     await until(lambda: meta.client.ports.used == 0)
     await until(lambda: work() <= before)
-    assert not meta.client.bridge.services.cloud.calls
+    assert not meta.client.bridge.lines.cloud.calls
     assert await never_told(meta) == []
     assert await meta.client.total("bridge_calls_ended_total") == ends
 
@@ -88,7 +88,7 @@ async def begin(meta: World, *, inbound: bool) -> tuple[str, DoubleCall]:
         user = await meta.graph.ring()
         return (await meta.call())["callId"], user
     call_id = await meta.client.dial(USER)
-    await until_async(lambda: is_state(meta, call_id, "ringing"))
+    await until_answer(lambda: is_state(meta, call_id, "ringing"))
     return call_id, meta.graph.last
 
 
@@ -113,7 +113,7 @@ async def test_the_user_gives_up_while_the_call_is_answered(seed):
         await asyncio.sleep(chance.uniform(0, 0.03))
         await meta.graph.hang_up(user)
         assert (await asked).status in {200, 404, 409}
-        await until_async(lambda: is_state(meta, call_id, "gone"))
+        await until_answer(lambda: is_state(meta, call_id, "gone"))
         reason = (await meta.client.quality(call_id))["endReason"]
         assert reason in {EndReason.CANCELED, EndReason.REMOTE_HANGUP, EndReason.FAILED}
         await user.media.aclose()
@@ -141,7 +141,7 @@ async def test_a_refusal_told_after_the_end_in_one_delivery_is_a_refusal():
         status = {"id": user.wacid, "type": "call", "status": "REJECTED", "timestamp": "1"}
         both = terminate_value(user) | {"statuses": [status]}
         await meta.graph.tell(both)
-        await until_async(lambda: is_state(meta, call_id, "gone"))
+        await until_answer(lambda: is_state(meta, call_id, "gone"))
         assert (await meta.client.quality(call_id))["endReason"] == EndReason.REJECTED
         assert await never_told(meta) == []
 
@@ -170,7 +170,7 @@ async def test_twenty_set_ups_at_once_all_connect_and_leave_nothing():
     async with limited(ports=count, media=LightMeta) as meta:
         before = work()
         await asyncio.gather(*(one_of_many(meta, number) for number in range(count)))
-        await until_async(lambda: nothing_live(meta), 20)
+        await until_answer(lambda: nothing_live(meta), timeout=20)
         for action in ("pre_accept", "accept"):
             assert meta.graph.actions().count(action) == count
         assert meta.graph.actions().count("terminate") == count // 2
@@ -200,7 +200,7 @@ async def test_a_refused_ring_makes_room_for_nobody_and_the_next_rings():
         await until(lambda: second.actions == ["reject"])
         assert await meta.client.state(call_id) == "ringing"
         await meta.graph.hang_up(first)
-        await until_async(lambda: nothing_live(meta))
+        await until_answer(lambda: nothing_live(meta))
         third = await meta.graph.ring()
         await meta.call()
         assert "reject" not in third.actions
@@ -220,7 +220,7 @@ async def test_the_end_of_the_bridge_tells_meta_of_every_call():
         await until(lambda: runner_of(meta, ringing))
         dialled_id = await meta.client.dial(USER)
         dialled = meta.graph.last
-        await until_async(lambda: is_state(meta, dialled_id, "ringing"))
+        await until_answer(lambda: is_state(meta, dialled_id, "ringing"))
         await meta.client.bridge.manager.aclose()
         for user, last in ((live, "terminate"), (ringing, "reject"), (dialled, "terminate")):
             assert user.actions[-1] == last
@@ -236,7 +236,7 @@ async def test_who_rings_while_the_bridge_ends_is_refused():
         await meta.client.bridge.manager.aclose()
         user = await meta.graph.ring()
         await until(lambda: user.actions == ["reject"])
-        await until_async(lambda: all_told(meta))
+        await until_answer(lambda: all_told(meta))
 
 
 async def all_told(meta: World) -> bool:

@@ -1,6 +1,5 @@
 """Whole calls between a stock browser and a WhatsApp engine, in both dialects."""
 
-import asyncio
 from contextlib import asynccontextmanager
 
 import numpy as np
@@ -14,7 +13,7 @@ from tests.support.peers.stock_peer import RATE, StockPeer
 from tests.support.sound.speech_compare import likeness, tone
 from tests.support.sound.voices import words
 from tests.support.virtual_time import monotonic
-from tests.support.waiting import until
+from tests.support.waiting import until, until_answer
 from tests.support.whatsapp.gateway_double import DOUBLES, SESSION, TOKEN
 
 NUMBER = "15550107001"
@@ -51,18 +50,13 @@ async def bridged(dialect, **double):
 
 async def ringing(client):
     """Wait for a call that rings us."""
-    async with asyncio.timeout(60):
-        while not (calls := await client.calls()):
-            await asyncio.sleep(0.01)
-    [call] = calls
+    [call] = await until_answer(client.calls, timeout=60)
     return call
 
 
 async def gone(client, call_id):
     """Wait for the call's end and give its reason."""
-    async with asyncio.timeout(60):
-        while await client.state(call_id) != "gone":
-            await asyncio.sleep(0.01)
+    await client.until_state(call_id, "gone", timeout=60)
     return (await client.quality(call_id))["endReason"]
 
 
@@ -102,13 +96,9 @@ async def test_a_call_rings_until_the_far_party_picks_up(dialect):
     async with bridged(dialect, answers_at_once=False) as (engine, client):
         call_id = await client.dial(NUMBER)
         engine.only.state = "ringing"
-        async with asyncio.timeout(60):
-            while await client.state(call_id) != "ringing":
-                await asyncio.sleep(0.01)
+        await client.until_state(call_id, "ringing", timeout=60)
         engine.pick_up(engine.only)
-        async with asyncio.timeout(60):
-            while await client.state(call_id) != "active":
-                await asyncio.sleep(0.01)
+        await client.until_state(call_id, "active", timeout=60)
 
 
 async def test_a_far_party_that_hangs_up_ends_the_call_even_when_the_socket_stays_open(dialect):

@@ -79,11 +79,11 @@ async def test_a_ring_is_taken_by_the_second_node_while_the_first_is_stuck(diale
         DOUBLES[dialect]() as engine,
         two_nodes(settings(lines={"main": line(engine)})) as (first, second),
     ):
-        first.bridge.services.gateways._followers[LineName("main")].take = None
+        first.bridge.lines.gateways._followers[LineName("main")].take = None
         far = engine.ring()
-        await until(lambda: second.bridge.services.manager.calls(), timeout=60)
+        await until(lambda: second.bridge.manager.calls(), timeout=60)
         assert far.call_id in engine.calls
-        assert not first.bridge.services.manager.calls()
+        assert not first.bridge.manager.calls()
 
 
 async def test_a_call_that_nobody_answers_ends_and_is_hung_up(dialect):

@@ -8,7 +8,7 @@ import pytest
 from bridge.call.model import EndReason
 from tests.calls.whatsapp.test_gateway import NUMBER, bridged, gone, ringing
 from tests.support.two_nodes import one_node_only
-from tests.support.waiting import until
+from tests.support.waiting import until, until_answer
 from tests.support.whatsapp.gateway_double import DOUBLES
 
 # What engines do wrong is the business of the node that has the call; who asks it tells nothing new.
@@ -33,9 +33,7 @@ async def active(client, engine):
     """Dial, and wait until the engine hears us."""
     call_id = await client.dial(NUMBER)
     far = engine.only
-    async with asyncio.timeout(60):
-        while await client.state(call_id) != "active":
-            await asyncio.sleep(0.01)
+    await client.until_state(call_id, "active", timeout=60)
     return call_id, far
 
 
@@ -96,9 +94,11 @@ async def test_an_engine_that_fails_for_a_while_loses_no_call_and_no_ring(dialec
         await more_polls(engine)
         assert await client.state(call_id) == "active"
         engine.refuse.clear()
-        async with asyncio.timeout(60):
-            while len(await client.calls()) < 2:
-                await asyncio.sleep(0.01)
+
+        async def both():
+            return len(await client.calls()) >= 2
+
+        await until_answer(both, timeout=60)
 
 
 async def test_a_dial_that_is_answered_with_garbage_is_hung_up_on_the_engine(dialect):
@@ -109,8 +109,7 @@ async def test_a_dial_that_is_answered_with_garbage_is_hung_up_on_the_engine(dia
         await until(lambda: engine.calls == {})
 
 
-async def test_a_dial_that_nobody_answers_is_given_up_and_hung_up(dialect, monkeypatch):
-    monkeypatch.setattr("bridge.whatsapp.gateway.DIAL_SECONDS", 0.3)
+async def test_a_dial_that_nobody_answers_is_given_up_and_hung_up(dialect):
     async with bridged(dialect) as (engine, client):
         await until(lambda: polls(engine) > 0)
         engine.stalled = True
@@ -146,9 +145,11 @@ async def test_sound_in_messages_of_any_size_is_heard(dialect):
         engine.sizes = [1, 2, 3, 641, 7, 1919, 5000]
         call_id, _ = await say(engine, client)
         before = await received(client, call_id)
-        async with asyncio.timeout(60):
-            while await received(client, call_id) < before + 30:
-                await asyncio.sleep(0.02)
+
+        async def heard():
+            return await received(client, call_id) >= before + 30
+
+        await until_answer(heard, timeout=60)
         assert await client.state(call_id) == "active"
 
 
@@ -169,9 +170,11 @@ async def test_what_is_no_sound_on_the_socket_ends_nothing(dialect):
         await until(lambda: engine.interludes == [])
         await until(lambda: far.said > 0)
         before = await received(client, call_id)
-        async with asyncio.timeout(60):
-            while await received(client, call_id) < before + 5:
-                await asyncio.sleep(0.02)
+
+        async def heard():
+            return await received(client, call_id) >= before + 5
+
+        await until_answer(heard, timeout=60)
         assert (await client.state(call_id), far.opened) == ("active", 1)
 
 

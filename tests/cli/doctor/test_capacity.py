@@ -7,8 +7,8 @@ from bridge.cli.doctor import capacity
 from bridge.cli.doctor.capacity import (
     Cost,
     check_capacity,
-    judge,
-    judge_share,
+    evaluate,
+    evaluate_share,
     measure,
     usable_cores,
 )
@@ -19,8 +19,8 @@ LIBRARY = opus.load(opus.candidates())
 
 
 def test_packets_go_through_the_media_path_of_the_bridge():
-    forwarded = measure(LIBRARY, 0.1, relays=True)
-    decoded = measure(LIBRARY, 0.1, relays=False)
+    forwarded = measure(LIBRARY, 0.1, passthrough=True)
+    decoded = measure(LIBRARY, 0.1, passthrough=False)
     assert 1e-6 < forwarded.packet_seconds < decoded.packet_seconds < 0.01
     assert 0 < decoded.share <= 1
 
@@ -39,14 +39,14 @@ async def test_the_machine_is_measured(monkeypatch):
 
 
 def test_more_calls_than_the_machine_carries_are_told():
-    assert_ok(judge(50, 100, limit=100, exposed=True), "50 to 100")
-    assert_ok(judge(50, 100, limit=200, exposed=False))
-    assert_warns(judge(50, 100, limit=200, exposed=True), "nodes = 0", setting="limits.calls")
+    assert_ok(evaluate(50, 100, limit=100, exposed=True), "50 to 100")
+    assert_ok(evaluate(50, 100, limit=200, exposed=False))
+    assert_warns(evaluate(50, 100, limit=200, exposed=True), "nodes = 0", setting="limits.calls")
 
 
 def test_a_busy_machine_is_told():
-    assert judge_share(0.9) == []
-    assert_warns(only(judge_share(0.4)), "40%")
+    assert evaluate_share(0.9) == []
+    assert_warns(only(evaluate_share(0.4)), "40%")
 
 
 @pytest.mark.parametrize("text", ["max 100000", "", "nonsense"])

@@ -14,7 +14,7 @@ def test_every_check_has_a_name_of_its_own():
 
 
 def test_what_measures_the_cpu_comes_last():
-    assert [check.name for check in CHECKS if check.alone] == [CHECKS[-1].name]
+    assert [check.name for check in CHECKS if check.exclusive] == [CHECKS[-1].name]
 
 
 def test_the_documents_name_every_check():

@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from bridge.cli.doctor.clock import check_clock, judge, origins_in, synchronised
+from bridge.cli.doctor.clock import check_clock, evaluate, origins_in, synchronised
 from bridge.settings.model import S3, Http, Line, Recording, Settings, WhatsApp
 from tests.cli.doctor.surroundings import (
     assert_fails,
@@ -52,12 +52,12 @@ async def test_a_clock_that_is_wrong_is_told():
 async def test_without_a_service_nothing_is_asked():
     async with surroundings(Settings()) as around:
         assert_ok(only(await check_clock(around)), "no configured service")
-    assert_warns(judge([], synchronised=False, exposed=True), "NTP")
-    assert_ok(judge([], synchronised=True, exposed=True), "keeps its clock")
+    assert_warns(evaluate([], synchronised=False, exposed=True), "NTP")
+    assert_ok(evaluate([], synchronised=True, exposed=True), "keeps its clock")
 
 
 def test_one_service_that_is_wrong_is_outvoted():
-    assert_ok(judge([0.1, 4000.0, 0.3], synchronised=None, exposed=True))
+    assert_ok(evaluate([0.1, 4000.0, 0.3], synchronised=None, exposed=True))
 
 
 def test_the_kernel_is_asked_without_rights():

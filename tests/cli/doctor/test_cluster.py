@@ -3,7 +3,7 @@
 import pytest
 
 from bridge.cli.doctor import cluster
-from bridge.cli.doctor.cluster import Answer, ask, check_cluster, judge, judge_url, registered
+from bridge.cli.doctor.cluster import Answer, ask, check_cluster, evaluate, evaluate_url, registered
 from bridge.cluster.transports import NetworkTransport
 from bridge.db.database import wall_time
 from bridge.http.node_signature import NodeSigner, RowSigner
@@ -27,26 +27,26 @@ async def answer(member, secret=SECRET):
 
 
 def own_of(node):
-    siblings = node.bridge.services.siblings
+    siblings = node.bridge.cluster.siblings
     assert siblings is not None
     return siblings.members.own
 
 
-def judged(*answers, running=False):
-    return list(judge(answers, own=HERE, running=running, cluster=CLUSTER))
+def level(*answers, running=False):
+    return list(evaluate(answers, own=HERE, running=running, cluster=CLUSTER))
 
 
 async def test_a_machine_with_our_secret_answers_for_its_node():
     async with two_nodes(machines=True) as (_, other):
         found = await answer(own_of(other))
-    assert (found.known, found.refusal, found.failure) == (True, "", "")
+    assert (found.refusal, found.failure) == ("", "")
 
 
 async def test_a_machine_with_another_secret_says_what_to_change():
     async with two_nodes(machines=True) as (_, other):
         found = await answer(own_of(other), "another secret" * 3)
     assert "cluster.secret" in found.refusal
-    told = only(judged(found))
+    told = only(level(found))
     assert_fails(told, "does not take our signature", setting="cluster.secret")
     assert SECRET not in told.found + told.fix
 
@@ -56,40 +56,39 @@ async def test_a_process_that_is_another_by_now_is_no_answer():
         own = own_of(other)
         former = Member(node=own.node, boot=HERE, machine=own.machine, url=own.url)
         found = await answer(former)
-    assert not found.known
     assert found.refusal or found.failure
 
 
 async def test_nobody_at_the_address_is_told():
     gone = Member(node=7, boot=HERE, machine=THERE, url=f"http://127.0.0.1:{free_port()}")
     found = await answer(gone)
-    assert_fails(only(judged(found)), "127.0.0.1", "10.0.0.5", setting="cluster.url")
+    assert_fails(only(level(found)), "127.0.0.1", "10.0.0.5", setting="cluster.url")
 
 
 async def test_a_machine_whose_row_is_not_signed_is_told():
     found = await answer(Member(node=7, boot=HERE, machine=THERE))
-    assert_fails(only(judged(found)), "signed by our secret", "10.0.0.5", setting="cluster.url")
+    assert_fails(only(level(found)), "signed by our secret", "10.0.0.5", setting="cluster.url")
 
 
 def test_machines_that_answer_are_counted_with_their_nodes():
     more = Member(node=8, boot="d" * 16, machine=THERE, url=OTHER.url)
-    found = only(judged(Answer(OTHER, known=True), Answer(more, known=True)))
+    found = only(level(Answer(OTHER), Answer(more)))
     assert_ok(found, "10.0.0.6", "nodes 7, 8")
 
 
 def test_this_machine_is_looked_at_while_it_runs():
     own = Member(node=1, boot=HERE, machine=HERE, url=CLUSTER.url)
-    assert_ok(only(judged(Answer(own, failure="no answer"))), "no other machine")
-    failed, alone = judged(Answer(own, failure="no answer"), running=True)
+    assert_ok(only(level(Answer(own, failure="no answer"))), "no other machine")
+    failed, exclusive = level(Answer(own, failure="no answer"), running=True)
     assert_fails(failed, "this machine at http://10.0.0.5:8081", setting="cluster.url")
-    assert_ok(alone)
-    unknown, _ = judged(running=True)
+    assert_ok(exclusive)
+    unknown, _ = level(running=True)
     assert_fails(unknown, "does not know it", setting="data.url")
 
 
 def test_two_machines_at_one_address_are_told():
     twin = Member(node=8, boot="d" * 16, machine=HERE, url=OTHER.url)
-    found = judged(Answer(OTHER, known=True), Answer(twin, known=True))
+    found = level(Answer(OTHER), Answer(twin))
     assert_fails(found[0], "2 machines are registered", setting="cluster.url")
 
 
@@ -103,7 +102,7 @@ def test_two_machines_at_one_address_are_told():
     ],
 )
 def test_a_public_address_without_encryption_is_told(url, warns):
-    found = judge_url(Cluster(url=url, secret=SECRET))
+    found = evaluate_url(Cluster(url=url, secret=SECRET))
     assert len(found) == warns
     if warns:
         assert_warns(only(found), "not encrypted", setting="cluster.url")
@@ -135,7 +134,7 @@ def test_only_nodes_that_live_are_asked(postgres_server):
 
 async def test_one_machine_alone_asks_nobody():
     async with surroundings(Settings()) as around:
-        assert_ok(only(await check_cluster(around)), "alone")
+        assert_ok(only(await check_cluster(around)), "one machine")
 
 
 async def test_without_the_database_the_port_is_still_tried(tmp_path):

@@ -11,9 +11,10 @@ import msgspec
 import pytest
 
 from bridge.cli.doctor.checks import CHECKS
-from bridge.cli.doctor.command import _show, check_settings
+from bridge.cli.doctor.command import _show, check_settings, renamed
 from bridge.cli.doctor.findings import Report
 from bridge.settings.model import Line, Settings
+from bridge.settings.renamed import FormerName
 from tests.cli.doctor.surroundings import assert_ok, assert_warns, only
 from tests.support.machine import free_port
 from tests.support.server import PROJECT, free_media_ports, running
@@ -85,6 +86,12 @@ def test_progress_is_one_line_that_is_written_over(capsys):
     _show(["a", "b", "c", "d", "e", "f", "g"])
     _show([])
     assert capsys.readouterr().err == "\r\x1b[Kchecking a, b, c, d, e and 2 more …\r\x1b[K"
+
+
+def test_a_former_name_of_a_setting_is_a_warning():
+    (finding,) = renamed([FormerName("media.relay", "media.passthrough")])
+    assert (finding.status, finding.setting) == ("warning", "media.relay")
+    assert finding.fix == "write media.passthrough"
 
 
 def test_keys_that_are_short_are_told_and_not_shown():

@@ -11,7 +11,6 @@ from bridge.call.model import LineName
 from bridge.cli.doctor import customers
 from bridge.cli.doctor.customers import check_agents, check_webhooks
 from bridge.db import sqlite
-from bridge.db.database import Database
 from bridge.db.sqlite import Sqlite
 from bridge.node.lines import LineConfig, Lines
 from bridge.settings.model import Data, Settings
@@ -25,6 +24,7 @@ from tests.cli.doctor.surroundings import (
     only,
     surroundings,
 )
+from tests.support.databases import open_database
 from tests.support.machine import free_port
 
 
@@ -52,7 +52,7 @@ async def receiver():
 
 
 async def register(folder, url: str, *, active: bool = True):
-    store = Database(Sqlite(folder / sqlite.FILE))
+    store = open_database(Sqlite(folder / sqlite.FILE))
     made = Endpoint(
         id="one", line="main", url=url, style=next(iter(Style)), created_at=1.0, active=active
     )
@@ -61,7 +61,7 @@ async def register(folder, url: str, *, active: bool = True):
 
 
 async def configure(folder, **urls: Any):
-    store = Database(Sqlite(folder / sqlite.FILE))
+    store = open_database(Sqlite(folder / sqlite.FILE))
     lines = Lines(store, {})
     await lines.put(LineName("main"), LineConfig(provider_token="a-token", **urls))
     await lines.connect(LineName("main"))
@@ -134,11 +134,10 @@ async def test_no_more_urls_than_the_limit_are_tried(tmp_path, receiver, monkeyp
     assert len(receiver.asked) == 1
 
 
-async def test_a_server_that_does_not_answer_is_given_up(tmp_path, monkeypatch):
-    monkeypatch.setattr(customers, "ANSWER_SECONDS", 0.1)
-
+@pytest.mark.virtual_time
+async def test_a_server_that_does_not_answer_is_given_up(tmp_path):
     async def never(_):
-        await asyncio.sleep(5)
+        await asyncio.sleep(60)
         return web.Response()
 
     application = web.Application()

@@ -18,9 +18,9 @@ from bridge.cli.doctor.findings import (
 )
 from bridge.settings.model import S3, Line, Recording, Settings, Turn, TurnServer, WhatsApp
 
-GOOD = ok("disk", "fast enough")
-ODD = warning("turn", "none is set", setting="turn.mode", fix="set turn.mode")
-BAD = failed("http", "the port is taken", setting="http.port", fix="choose another http.port")
+GOOD = ok("fast enough", check="disk")
+ODD = warning("none is set", setting="turn.mode", fix="set turn.mode", check="turn")
+BAD = failed("the port is taken", setting="http.port", fix="choose another", check="http")
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_the_json_is_what_its_schema_says():
         "status": "failed",
         "found": "the port is taken",
         "setting": "http.port",
-        "fix": "choose another http.port",
+        "fix": "choose another",
     }
 
 
@@ -54,7 +54,7 @@ def test_the_text_has_a_line_for_each_finding_and_what_to_do_below():
     lines = to_text(make_report("1.0", [GOOD, BAD])).splitlines()
     assert lines[0].split() == ["ok", "disk", "fast", "enough"]
     assert lines[1].startswith("failed")
-    assert lines[2].strip() == "-> choose another http.port"
+    assert lines[2].strip() == "-> choose another"
     assert lines[-1] == "1 ok, 0 warning, 1 failed"
 
 
@@ -76,7 +76,7 @@ def test_no_secret_is_in_the_report():
     )
     secrets = secrets_in(settings)
     assert len(secrets) == 10
-    finding = failed("x", f"refused {' '.join(secrets)}", fix=f"change {' '.join(secrets)}")
+    finding = failed(f"refused {' '.join(secrets)}", fix=f"change {' '.join(secrets)}")
     text = to_text(make_report("1.0", [finding], secrets))
     assert not [secret for secret in secrets if secret in text]
     assert "refused" in text

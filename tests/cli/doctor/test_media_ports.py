@@ -5,7 +5,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from bridge.cli.doctor.media_ports import PortSurvey, check_media_ports, judge, survey_ports
+from bridge.cli.doctor.media_ports import PortSurvey, check_media_ports, evaluate, survey_ports
 from bridge.settings.model import Limits, Rtc, Settings
 from tests.cli.doctor.surroundings import (
     assert_fails,
@@ -67,11 +67,11 @@ async def test_fewer_ports_than_calls_are_told(ports):
 
 def test_a_datagram_that_does_not_arrive_is_told():
     lost = PortSurvey(HERE, free=(5000,), unreached=(5000,))
-    assert_fails(judge(lost, running=False), "UDP port 5000", "firewall", setting="rtc.ports")
+    assert_fails(evaluate(lost, running=False), "UDP port 5000", "firewall", setting="rtc.ports")
 
 
 def test_ports_that_need_rights_are_told():
-    assert_fails(judge(PortSurvey(HERE, forbidden=(80,)), running=False), "1 of 1", "1023")
+    assert_fails(evaluate(PortSurvey(HERE, forbidden=(80,)), running=False), "1 of 1", "1023")
 
 
 def test_nothing_stays_bound(ports):

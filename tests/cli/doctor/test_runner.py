@@ -35,15 +35,15 @@ async def perform(*checks, progress=lambda waiting: None):
 
 async def test_checks_run_beside_each_other_and_are_reported_in_their_order():
     began = asyncio.get_running_loop().time()
-    found = await perform(Check("a", after(3, ok("a", "1"))), Check("b", after(1, ok("b", "2"))))
-    assert [finding.check for finding in found] == ["a", "b"]
+    found = await perform(
+        Check("a", after(3, ok("1"))), Check("b", after(1, ok("2", check="of b")))
+    )
+    assert [finding.check for finding in found] == ["a", "of b"]
     assert asyncio.get_running_loop().time() - began == pytest.approx(3)
 
 
 async def test_a_check_that_hangs_has_failed():
-    found = await perform(
-        Check("slow", after(100), seconds=2), Check("b", after(1, ok("b", "fine")))
-    )
+    found = await perform(Check("slow", after(100), seconds=2), Check("b", after(1, ok("fine"))))
     assert_fails(found[0], "no result within 2 s")
     assert_ok(found[1])
 
@@ -62,6 +62,6 @@ async def test_a_check_that_breaks_has_failed(error, word):
 
 async def test_what_measures_the_cpu_begins_when_the_others_have_ended():
     ended: list[list[str]] = []
-    checks = (Check("cpu", after(1), alone=True), Check("a", after(2)), Check("b", after(1)))
+    checks = (Check("cpu", after(1), exclusive=True), Check("a", after(2)), Check("b", after(1)))
     await perform(*checks, progress=lambda waiting: ended.append([*waiting]))
     assert ended == [["cpu", "a", "b"], ["cpu", "a"], ["cpu"], []]

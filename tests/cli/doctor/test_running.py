@@ -6,7 +6,14 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from bridge.app.databases import engine_of
-from bridge.cli.doctor.running import Occupant, check_http, judge, local_url, occupant, trunks_down
+from bridge.cli.doctor.running import (
+    Occupant,
+    check_http,
+    evaluate,
+    local_url,
+    occupant,
+    trunks_down,
+)
 from bridge.settings.model import Data, Http, Settings
 from bridge.stores.secret import identity, shared_secret
 from tests.cli.doctor.surroundings import assert_fails, assert_ok, only, surroundings
@@ -51,7 +58,7 @@ async def test_a_bridge_of_another_data_folder_is(tmp_path):
 async def test_another_web_server_is_in_the_way():
     async with TestServer(web.Application()) as server:
         who, finding = await look(at(server.port))
-    assert who is Occupant.STRANGER
+    assert who is Occupant.ANOTHER_PROGRAM
     assert_fails(finding, "a program answers", setting="http.port")
 
 
@@ -62,13 +69,13 @@ async def test_an_address_of_another_machine_is_told():
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"status":"ok"}', b'{"bridge":1}'])
 def test_what_is_no_answer_of_a_bridge_is_a_strangers(body):
-    assert judge(body, "own") is Occupant.STRANGER
+    assert evaluate(body, "own") is Occupant.ANOTHER_PROGRAM
 
 
 def test_a_bridge_that_was_never_started_is_not_the_one_that_answers():
     body = msgspec.json.encode({"status": "ok", "bridge": identity(b"secret")})
-    assert judge(body, "") is Occupant.ANOTHER_BRIDGE
-    assert judge(body, identity(b"secret")) is Occupant.OURS
+    assert evaluate(body, "") is Occupant.ANOTHER_BRIDGE
+    assert evaluate(body, identity(b"secret")) is Occupant.OURS
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.cli.doctor.sip import check_sip, judge, judge_health, judge_running
+from bridge.cli.doctor.sip import check_sip, evaluate, evaluate_health, evaluate_running
 from bridge.settings.model import Line, LineSip, Rtc, Settings, Sip
 from bridge.trunk.trunks import TrunkHealth
 from tests.cli.doctor.surroundings import assert_fails, assert_ok, only, surroundings
@@ -12,7 +12,7 @@ PREFIXES = ["+49"]
 
 
 def warned(sip: LineSip, shared: Sip | None = None) -> list[str]:
-    return [one.setting for one in judge(Settings(sip=shared or Sip()), "office", sip)]
+    return [one.setting for one in evaluate(Settings(sip=shared or Sip()), "office", sip)]
 
 
 async def test_without_a_trunk_there_is_nothing_to_ask():
@@ -43,21 +43,21 @@ def test_a_trunk_that_is_set_up_in_full_has_no_warning():
 
 
 def test_an_answer_a_refusal_and_silence_are_told_apart():
-    assert_ok(judge_health("office", TrunkHealth(reachable=True)), "answers")
+    assert_ok(evaluate_health("office", TrunkHealth(reachable=True)), "answers")
     registered = TrunkHealth(reachable=True, registered=True)
-    assert_ok(judge_health("office", registered), "takes the registration")
+    assert_ok(evaluate_health("office", registered), "takes the registration")
     refused = TrunkHealth(reachable=True, registered=False, last_error="failed with 403")
-    assert_fails(judge_health("office", refused), "403", setting="lines.office.sip.username")
+    assert_fails(evaluate_health("office", refused), "403", setting="lines.office.sip.username")
     silent = TrunkHealth(reachable=False, last_error="no address responds")
-    assert_fails(judge_health("office", silent), "no address", setting="lines.office.sip.trunk")
-    assert_fails(judge_health("office", TrunkHealth()), "not answer", setting="lines.office.sip")
+    assert_fails(evaluate_health("office", silent), "no address", setting="lines.office.sip.trunk")
+    assert_fails(evaluate_health("office", TrunkHealth()), "not answer", setting="lines.office.sip")
 
 
 def test_a_registration_that_only_the_running_bridge_sees_refused_is_told():
-    [found] = judge_running(1)
+    [found] = evaluate_running(1)
     assert_fails(found, "not registered", setting="lines.NAME.sip.username")
-    assert list(judge_running(0)) == []
-    assert list(judge_running(-1)) == []
+    assert list(evaluate_running(0)) == []
+    assert list(evaluate_running(-1)) == []
 
 
 async def test_a_port_that_is_taken_is_told_with_its_setting():

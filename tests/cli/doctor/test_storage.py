@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from bridge.cli.doctor.storage import check_s3, judge, try_bucket
+from bridge.cli.doctor.storage import check_s3, evaluate, try_bucket
 from bridge.errors import StoreFailed
 from bridge.http.object_store import Bucket
 from bridge.settings.model import S3, Settings
@@ -27,7 +27,7 @@ async def test_an_object_is_put_read_and_deleted(s3_bucket):
 
 async def test_objects_are_listed_where_recordings_are_uploaded_live(s3_bucket, monkeypatch):
     async def denied(_self, _prefix):
-        raise StoreFailed("the store refuses our keys", reason="denied")
+        raise StoreFailed("the object store refuses the credentials", reason="denied")
 
     live = replace(settings_of(s3_bucket.account()), live=True)
     assert_ok(await try_bucket(live))
@@ -37,7 +37,7 @@ async def test_objects_are_listed_where_recordings_are_uploaded_live(s3_bucket, 
 
 async def test_keys_without_rights_are_told(s3_bucket):
     found = await try_bucket(settings_of(s3_bucket.account(reader=True)))
-    assert_fails(found, "put", "refuses our keys", setting="recording.s3.access_key")
+    assert_fails(found, "put", "refuses the credentials", setting="recording.s3.access_key")
     assert s3_bucket.account().secret_key not in found.found + found.fix
 
 
@@ -54,4 +54,4 @@ async def test_without_a_bucket_nothing_is_asked():
 
 @pytest.mark.parametrize("reason", ["denied", "missing", "timeout", "unreachable", "other"])
 def test_every_reason_names_a_setting(reason):
-    assert_fails(judge("b", "get", reason, "no"), setting="recording.s3")
+    assert_fails(evaluate("b", "get", reason, "no"), setting="recording.s3")

@@ -10,9 +10,9 @@ from bridge.cli.doctor.running import Occupant
 from bridge.cli.doctor.tls import (
     Certificate,
     check_tls,
+    evaluate,
+    evaluate_public,
     handshake,
-    judge,
-    judge_public,
     names_of,
 )
 from bridge.cli.lan import on_lan
@@ -41,12 +41,12 @@ def authority(tmp_path):
 def test_a_good_certificate_is_trusted(authority):
     seen = handshake(authority.issue(days=90), HOST, authority.trust)
     assert seen.distrust == ""
-    assert_ok(judge(HOST, seen, datetime.now(UTC), setting=SETTING), HOST, "89 days")
+    assert_ok(evaluate(HOST, seen, datetime.now(UTC), setting=SETTING), HOST, "89 days")
 
 
 def test_one_that_expires_soon_is_told(authority):
     seen = handshake(authority.issue(days=5), HOST, authority.trust)
-    assert_warns(judge(HOST, seen, datetime.now(UTC), setting=SETTING), "renew", setting=SETTING)
+    assert_warns(evaluate(HOST, seen, datetime.now(UTC), setting=SETTING), "renew", setting=SETTING)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_one_that_expires_soon_is_told(authority):
 )
 def test_one_that_is_bad_is_told(authority, made, word):
     seen = handshake(authority.issue(**made), HOST, authority.trust)
-    assert_fails(judge(HOST, seen, NOW, setting=SETTING), word, setting=SETTING)
+    assert_fails(evaluate(HOST, seen, NOW, setting=SETTING), word, setting=SETTING)
 
 
 def test_one_of_an_unknown_authority_is_told(authority):
@@ -152,8 +152,10 @@ async def test_a_certificate_is_checked_at_the_public_address(authority, monkeyp
 
 
 def test_where_an_address_leads_is_not_known_while_the_bridge_does_not_run():
-    assert_warns(judge_public("https://x", Occupant.STRANGER, running=False), "start the bridge")
+    assert_warns(
+        evaluate_public("https://x", Occupant.ANOTHER_PROGRAM, running=False), "start the bridge"
+    )
 
 
 def test_a_certificate_that_was_not_sent_is_not_trusted():
-    assert_fails(judge(HOST, Certificate(), NOW, setting=SETTING))
+    assert_fails(evaluate(HOST, Certificate(), NOW, setting=SETTING))

@@ -2,8 +2,7 @@
 
 import pytest
 
-from bridge.cli.doctor.turn import check_turn, judge, judge_none
-from bridge.rtc import turn
+from bridge.cli.doctor.turn import check_turn, evaluate, evaluate_none
 from bridge.rtc.turn import RelayOutcome, RelayStep
 from bridge.settings.model import Rtc, Settings, Turn
 from tests.cli.doctor.surroundings import (
@@ -43,8 +42,8 @@ async def test_a_packet_goes_through_every_url_with_the_credentials_of_browsers(
     assert_fails(wrong, "credentials", "static-auth-secret", setting="turn.secret")
 
 
-async def test_a_server_that_is_not_there_is_told(monkeypatch):
-    monkeypatch.setattr(turn, "ALLOCATE_SECONDS", 0.2)
+@pytest.mark.virtual_time
+async def test_a_server_that_is_not_there_is_told():
     url = f"turn:127.0.0.1:{free_port()}?transport=tcp"
     found = await look("127.0.0.1", mode="static", urls=[url], username="a", credential="b")
     assert_fails(only(found), "no answer", setting="turn.urls")
@@ -52,7 +51,7 @@ async def test_a_server_that_is_not_there_is_told(monkeypatch):
 
 async def test_without_turn_others_are_warned():
     assert_ok(only(await look("127.0.0.1")))
-    assert_warns(judge_none(exposed=True), "coturn", setting="turn.mode")
+    assert_warns(evaluate_none(exposed=True), "coturn", setting="turn.mode")
 
 
 @pytest.mark.parametrize(
@@ -70,4 +69,4 @@ async def test_without_turn_others_are_warned():
     ],
 )
 def test_every_step_that_fails_names_what_to_change(step, code, setting):
-    assert_fails(judge(URL, "192.0.2.1", RelayOutcome(step, code)), URL, setting=setting)
+    assert_fails(evaluate(URL, "192.0.2.1", RelayOutcome(step, code)), URL, setting=setting)

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from bridge.cli.doctor.whatsapp import check_cloud, check_gateways, judge_step
+from bridge.cli.doctor.whatsapp import check_cloud, check_gateways, evaluate_step
 from bridge.cli.whatsapp_check import Outcome, Step
 from bridge.settings.model import Http, Line, Rtc, Settings, WhatsApp
 from tests.calls.whatsapp.test_cloud import cloud_line, world
@@ -63,7 +63,7 @@ async def test_without_a_public_address_the_webhook_is_not_tried():
 
 
 def test_a_step_that_another_failure_prevented_says_nothing():
-    assert judge_step("main", Step(Outcome.SKIPPED, "calling", "needs the step before")) == []
+    assert evaluate_step("main", Step(Outcome.SKIPPED, "calling", "needs the step before")) == []
 
 
 def gateway(double, **changed) -> dict[str, Line]:

@@ -12,7 +12,6 @@ from bridge.call.model import LineName
 from bridge.call.quota import Quota
 from bridge.errors import LimitExceeded
 from bridge.media.decoding import decode
-from bridge.media.decoding import decoders as module
 from bridge.media.decoding.decoders import Decoders, Decoding, InvalidMedia
 from tests.support.decoder_processes import decoders as decoder_processes
 from tests.support.sound.wav import wav_file
@@ -24,8 +23,13 @@ QUOTA = Quota("decoders", "limits.decoders", 64, line_setting="limits.decoders_p
 
 
 @pytest.fixture
-async def decoders():
-    made = Decoders(QUOTA)
+def start_seconds():
+    return 10.0
+
+
+@pytest.fixture
+async def decoders(start_seconds):
+    made = Decoders(QUOTA, start_seconds=start_seconds)
     yield made
     await made.aclose()
 
@@ -67,9 +71,11 @@ async def test_a_file_comes_out_whole_and_then_ends(decoders, tmp_path):
 
 
 async def test_the_process_that_was_kept_warm_takes_the_next_file(warm, minute):
-    before = decoder_processes()
+    [spare] = decoder_processes()
     decoding = await warm.open(minute, LINE)
-    assert decoding._process.pid in before
+    os.kill(spare, signal.SIGKILL)
+    with pytest.raises(InvalidMedia):
+        await rest(decoding)
     await decoding.aclose()
 
 
@@ -105,24 +111,25 @@ async def test_nothing_is_started_before_the_bridge_itself_has(decoders):
 
 async def test_a_process_that_is_killed_is_no_end_of_the_file(decoders, minute):
     decoding = await decoders.open(minute, LINE)
-    os.kill(decoding._process.pid, signal.SIGKILL)
+    [child] = decoder_processes()
+    os.kill(child, signal.SIGKILL)
     with pytest.raises(InvalidMedia):
         await rest(decoding)
     await decoding.aclose()
 
 
-async def test_a_process_that_hangs_is_given_up(decoders, minute, monkeypatch):
-    monkeypatch.setattr(module, "STALL_SECONDS", 0.1)
-    decoding = await decoders.open(minute, LINE)
-    os.kill(decoding._process.pid, signal.SIGSTOP)
+async def test_a_process_that_hangs_is_given_up(minute):
+    decoding = await Decoders(QUOTA, stall_seconds=0.1).open(minute, LINE)
+    [child] = decoder_processes()
+    os.kill(child, signal.SIGSTOP)
     with pytest.raises(InvalidMedia, match="stalled"):
         await rest(decoding)
     await decoding.aclose()
-    assert not alive(decoding._process.pid)
+    assert not alive(child)
 
 
-async def test_a_process_that_hangs_before_the_first_sound_is_killed(warm, minute, monkeypatch):
-    monkeypatch.setattr(module, "START_SECONDS", 0.1)
+@pytest.mark.parametrize("start_seconds", [0.1])
+async def test_a_process_that_hangs_before_the_first_sound_is_killed(warm, minute):
     [spare] = decoder_processes()
     os.kill(spare, signal.SIGSTOP)
     with pytest.raises(InvalidMedia, match="too long"):
@@ -204,9 +211,10 @@ async def test_a_machine_that_can_start_no_process_is_busy_and_tried_again(
 
 async def test_what_is_still_decoded_at_the_end_is_killed(minute):
     decoders = Decoders(QUOTA)
-    decoding = await decoders.open(minute, LINE)
+    await decoders.open(minute, LINE)
+    [child] = decoder_processes()
     await decoders.aclose()
-    assert not alive(decoding._process.pid)
+    assert not alive(child)
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,14 @@ import asyncio
 import pytest
 
 from bridge.call.model import CallId, LineName
+from bridge.call.recording import RecordingRequest, Written
 from bridge.db import writer
-from bridge.db.database import Database
 from bridge.db.postgres import Postgres
-from bridge.media.recording.archive import Archive, RetentionRules
-from bridge.media.share import only
+from bridge.media.recording.archive import Archive
 from bridge.node.recording.recovery import RecordingRecovery, RecoveryIntervals
+from bridge.settings.recording import Recording as RecordingSettings
+from bridge.stores.share import only
+from tests.support.databases import open_database
 from tests.support.waiting import until_answer
 
 pytestmark = pytest.mark.postgresql
@@ -31,8 +33,8 @@ async def test_what_begins_and_ends_in_an_outage_is_known_afterwards(
     engine, postgres_server, tmp_path, monkeypatch, caplog
 ):
     monkeypatch.setattr(writer, "FAIL_SECONDS", 0.5)
-    database = Database(engine, spool=tmp_path / "spool", readers=1)
-    archive = Archive(database, tmp_path, RetentionRules(30.0, shared=True), only("here"))
+    database = open_database(engine, spool=tmp_path / "spool", readers=1)
+    archive = Archive(database, tmp_path, RecordingSettings(), only("here"), shared=True)
     recovery = RecordingRecovery(
         archive,
         store=None,
@@ -41,11 +43,11 @@ async def test_what_begins_and_ends_in_an_outage_is_known_afterwards(
     )
     recovering = asyncio.get_running_loop().create_task(recovery.run())
     try:
-        [before] = await archive.begin(LINE, FIRST, {"mixed": None})
+        [before] = await archive.begin(LINE, FIRST, RecordingRequest(("mixed",)))
         postgres_server.stop()
-        [during] = await archive.begin(LINE, SECOND, {"mixed": None})
+        [during] = await archive.begin(LINE, SECOND, RecordingRequest(("mixed",)))
         for track in (before, during):
-            ended = await archive.finish(track, seconds=1.0, size_bytes=32_044, failed=False)
+            ended = await archive.finish(track, Written(32_044, 1.0))
             assert ended is not None
             assert ended.status == "completed"
         assert "recovery_failed" not in caplog.text

@@ -8,7 +8,7 @@ import pytest
 from bridge.audio.file.wav import make_header
 from bridge.errors import NotFound
 from bridge.media.recording.audio import BLOCK_BYTES, read_audio
-from bridge.media.recording.files import File
+from bridge.stores.recording_files import File
 
 PCM = bytes(range(256)) * 300
 RECORDING: Any = SimpleNamespace(recording_id="rec_1", file_format="wav")
@@ -26,16 +26,18 @@ def elsewhere():
     return SimpleNamespace(read=read)
 
 
-def archive(folder, place="local", *, form="wav", machine="here"):
+def archive(folder, place="local", *, file_format="wav", machine="here"):
     size = 44 + len(PCM)
-    file = File("rec_1", form, "a.wav", size, place, "2026-01-01T00:00:00.000Z", "00", machine)
+    file = File(
+        "rec_1", file_format, "a.wav", size, place, "2026-01-01T00:00:00.000Z", "00", machine
+    )
 
-    async def of(_):
-        return [file]
+    async def find(_, wanted):
+        return file if wanted == file_format else None
 
     return SimpleNamespace(
         folder=folder,
-        files=SimpleNamespace(of=of),
+        files=SimpleNamespace(find=find),
         is_here=lambda machine: machine == "here",
         elsewhere=elsewhere(),
     )
@@ -67,10 +69,10 @@ async def test_a_file_that_has_been_uploaded_is_read_from_the_store(tmp_path):
     assert {len(block) for block in blocks[:-1]} == {BLOCK_BYTES}
 
 
-@pytest.mark.parametrize(("place", "form"), [("kept", "wav"), ("local", "ogg")])
-async def test_a_file_that_is_gone_is_not_found(tmp_path, place, form):
+@pytest.mark.parametrize(("place", "file_format"), [("kept", "wav"), ("local", "ogg")])
+async def test_a_file_that_is_gone_is_not_found(tmp_path, place, file_format):
     with pytest.raises(NotFound):
-        await read_all(archive(tmp_path, place, form=form))
+        await read_all(archive(tmp_path, place, file_format=file_format))
 
 
 async def test_a_file_on_another_machine_is_read_from_there(tmp_path):

@@ -4,14 +4,15 @@ import asyncio
 
 import pytest
 
+from bridge.audio.file.formats import OGG, WAV
 from bridge.audio.file.ogg import PRE_SKIP, OggWriter
 from bridge.audio.file.wav import parse_wav
-from bridge.db.database import Database
+from bridge.call.recording import CONVERTING, RecordingRequest, Written
 from bridge.db.sqlite import Sqlite
 from bridge.errors import NotFound
-from bridge.media.recording.copies import FOLDER
-from bridge.media.recording.files import OGG, WAV, FileLocation
+from bridge.stores.recording_files import FileLocation
 from tests.media.recording.test_uploader import CALL, SALES, House, Shelf
+from tests.support.databases import open_database
 from tests.support.packets.opus_packets import encode
 from tests.support.sound.speech_compare import tone
 
@@ -21,18 +22,20 @@ PACKETS = [(packet, 960) for packet in encode(tone(1))]
 
 @pytest.fixture
 async def database(tmp_path):
-    database = Database(Sqlite(tmp_path / "test.sqlite3"))
+    database = open_database(Sqlite(tmp_path / "test.sqlite3"))
     yield database
     await database.aclose()
 
 
-async def record(house, kind="inbound", form=WAV):
-    [begun] = await house.archive.begin(SALES, CALL, {kind: None}, form, suffix=OGG)
+async def record(house, kind="inbound", file_format=WAV):
+    [begun] = await house.archive.begin(
+        SALES, CALL, RecordingRequest((kind,), copy_format=file_format, file_format=OGG)
+    )
     writer = OggWriter(1)
     content = writer.head() + writer.pages(PACKETS[:49], end=48 * 960 + PRE_SKIP)
     for key in begun.mixed_from or (begun.key,):
         (house.folder / key).write_bytes(content)
-    return await house.archive.finish(begun, seconds=0.96, size_bytes=len(content), failed=False)
+    return await house.archive.finish(begun, Written(len(content), 0.96))
 
 
 def names(folder):
@@ -69,7 +72,7 @@ async def test_the_wav_of_a_stored_recording_is_made_of_the_object(database, tmp
     made = await house.uploader.copies.on_demand(recording, WAV)
     assert made is not None
     assert len(parse_wav((tmp_path / made.key).read_bytes()).pcm) == 48 * 640
-    assert list((tmp_path / FOLDER).iterdir()) == []
+    assert list((tmp_path / CONVERTING).iterdir()) == []
 
 
 async def test_a_mix_is_made_once_and_its_sides_are_deleted(database, tmp_path):

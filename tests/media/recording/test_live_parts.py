@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from bridge.audio.file.wav import make_header, parse_wav
-from bridge.media.recording.files import parts_of
+from bridge.call.recording import Written, parts_of
 from bridge.media.recording.live_parts import (
     LOOK_SECONDS,
     MAX_BEHIND,
@@ -118,11 +118,15 @@ async def test_a_part_that_arrives_after_the_recordings_end_is_deleted(track):
     assert shelf.objects == {}
 
 
+def written(size):
+    return Written(44 + size, size / 32_000)
+
+
 async def test_parts_are_assembled_to_a_file_with_a_header_that_counts_them(tmp_path):
     shelf, path = PartShelf(), tmp_path / "deep" / "a.wav"
     for number, length in enumerate((PART_BYTES, PART_BYTES, 640)):
         shelf.objects[f"{PREFIX}{number:05d}"] = bytes([number + 1]) * length
-    assert await assemble(shelf, "rec_1", path) == 2 * PART_BYTES + 640
+    assert await assemble(shelf, "rec_1", path) == written(2 * PART_BYTES + 640)
     pcm = bytes(parse_wav(path.read_bytes()).pcm)
     assert pcm == b"\1" * PART_BYTES + b"\2" * PART_BYTES + b"\3" * 640
     assert [found.name for found in path.parent.iterdir()] == ["a.wav"]
@@ -131,12 +135,12 @@ async def test_parts_are_assembled_to_a_file_with_a_header_that_counts_them(tmp_
 async def test_a_part_that_was_skipped_is_silence(tmp_path):
     shelf, path = PartShelf(), tmp_path / "a.wav"
     shelf.objects[f"{PREFIX}00002"] = b"\1" * PART_BYTES
-    assert await assemble(shelf, "rec_1", path) == 3 * PART_BYTES
+    assert await assemble(shelf, "rec_1", path) == written(3 * PART_BYTES)
     assert bytes(parse_wav(path.read_bytes()).pcm)[: 2 * PART_BYTES] == bytes(2 * PART_BYTES)
 
 
 async def test_no_parts_make_no_file(tmp_path):
     shelf = PartShelf()
     shelf.objects[f"{PREFIX}notes"] = b"not a part"
-    assert await assemble(shelf, "rec_1", tmp_path / "a.wav") == 0
+    assert await assemble(shelf, "rec_1", tmp_path / "a.wav") is None
     assert list(tmp_path.iterdir()) == []

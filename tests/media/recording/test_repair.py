@@ -7,8 +7,8 @@ import pytest
 from bridge.audio.file.ogg import PRE_SKIP, OggWriter
 from bridge.audio.file.wav import make_header, parse_wav
 from bridge.call.model import CallId, LineName
-from bridge.media.recording.repair import Repaired, repair, repair_ogg
-from bridge.media.recording.rows import Recording
+from bridge.call.recording import Recording, Written
+from bridge.media.recording.repair import repair, repair_ogg
 from tests.support.packets.ogg_packets import pages_of
 
 SILENCE = (b"\xf8\xff\xfe", 960)
@@ -44,18 +44,18 @@ def test_an_ogg_file_ends_with_its_last_complete_page(folder, rest):
     whole, found = cut_off(rest=rest)
     path = folder / RECORDING.key
     path.write_bytes(found)
-    assert repair(folder, RECORDING) == Repaired(len(whole), (50 * 960 - PRE_SKIP) / 48_000)
+    assert repair(folder, RECORDING) == Written(len(whole), (50 * 960 - PRE_SKIP) / 48_000)
     pages = pages_of(path.read_bytes())
     assert (len(path.read_bytes()), pages[-1].kind) == (len(whole), 4)
     assert repair(folder, RECORDING).size_bytes == len(whole)
 
 
 def test_a_file_without_audio_is_nothing(folder):
-    assert repair(folder, RECORDING) == Repaired()
+    assert repair(folder, RECORDING) == Written()
     (folder / RECORDING.key).write_bytes(OggWriter(1).head())
-    assert repair(folder, RECORDING) == Repaired()
+    assert repair(folder, RECORDING) == Written()
     (folder / RECORDING.key).write_bytes(b"no Ogg")
-    assert repair_ogg(folder / RECORDING.key) == Repaired()
+    assert repair_ogg(folder / RECORDING.key) == Written()
 
 
 def test_of_a_mix_both_sides_are_repaired(folder):
@@ -72,5 +72,5 @@ def test_a_wav_is_as_long_as_its_file(folder):
     recording = replace(RECORDING, key="recordings/a.wav")
     path = folder / recording.key
     path.write_bytes(make_header(0) + bytes(3200))
-    assert repair(folder, recording) == Repaired(3244, 0.1)
+    assert repair(folder, recording) == Written(3244, 0.1)
     assert len(parse_wav(path.read_bytes()).pcm) == 3200

@@ -8,16 +8,21 @@ from typing import cast
 import pytest
 from typing_extensions import override
 
+from bridge.audio.file.formats import OGG, WAV
 from bridge.audio.file.wav import make_header
+from bridge.backoff import Backoff
 from bridge.call.model import CallId, LineName
-from bridge.db.database import Database
+from bridge.call.recording import RecordingRequest, Written
 from bridge.db.sqlite import Sqlite
 from bridge.errors import DatabaseFailed, DatabaseLost, NotFound, StoreFailed
 from bridge.media.disk_space import DiskSpace
-from bridge.media.recording.archive import Archive, RetentionRules
-from bridge.media.recording.files import OGG, WAV, FileLocation
+from bridge.media.recording.archive import Archive
 from bridge.media.recording.uploader import Intervals, RecordingUploader
 from bridge.metrics.recording import RecordingMetrics
+from bridge.settings.recording import S3
+from bridge.settings.recording import Recording as RecordingSettings
+from bridge.stores.recording_files import FileLocation
+from tests.support.databases import open_database
 from tests.support.waiting import until, until_answer
 
 SALES, CALL = LineName("sales"), CallId("00" + "A" * 30)
@@ -79,9 +84,9 @@ class Counted:
 class House:
     """An archive, its uploader and what both tell."""
 
-    def __init__(self, database, folder, shelf, **rules):
-        chosen = {"kept_days": 30.0, "stored": shelf is not None} | rules
-        self.archive = Archive(database, folder, RetentionRules(**chosen))
+    def __init__(self, database, folder, shelf, ogg=()):
+        chosen = RecordingSettings(ogg=list(ogg), s3=S3(bucket="store" if shelf else ""))
+        self.archive = Archive(database, folder, chosen)
         self.folder = folder
         self.metrics = Counted()
         self.told: list[tuple[str, str]] = []
@@ -91,15 +96,15 @@ class House:
             space=DiskSpace(folder, 0),
             counters=cast("RecordingMetrics", self.metrics),
             on_file=lambda file, recording: self.told.append((file.format, file.place)),
-            intervals=Intervals(metrics=0.01, poll=0.01, min_backoff=0.01),
+            intervals=Intervals(metrics=0.01, poll=0.01, backoff=Backoff(0.01, 300.0)),
         )
 
     async def record(self, kind="mixed", seconds=1.0):
-        [begun] = await self.archive.begin(SALES, CALL, {kind: None})
+        [begun] = await self.archive.begin(SALES, CALL, RecordingRequest((kind,)))
         pcm = bytes(round(seconds * 32000))
         self.archive.path(begun).write_bytes(make_header(len(pcm)) + pcm)
         size = len(pcm) + 44
-        ended = await self.archive.finish(begun, seconds=seconds, size_bytes=size, failed=False)
+        ended = await self.archive.finish(begun, Written(size, seconds))
         self.uploader.wake()
         return ended
 
@@ -117,7 +122,7 @@ class House:
 
 @pytest.fixture
 async def database(tmp_path):
-    database = Database(Sqlite(tmp_path / "test.sqlite3"))
+    database = open_database(Sqlite(tmp_path / "test.sqlite3"))
     yield database
     await database.aclose()
 
@@ -133,7 +138,7 @@ async def at_work(house):
 
 
 async def test_without_a_store_files_stay_in_the_folder(database, tmp_path):
-    house = House(database, tmp_path, None, ogg=frozenset({"mixed"}))
+    house = House(database, tmp_path, None, ogg=["mixed"])
     async with at_work(house):
         recording = await house.record()
         await until(lambda: house.told)
@@ -173,7 +178,7 @@ async def test_a_process_that_is_killed_in_the_middle_moves_the_file_at_its_next
 
 
 def test_a_store_that_fails_is_tried_less_and_less_often():
-    delays = [Intervals().backoff(failures) for failures in (1, 2, 3, 4, 9, 10, 10_000)]
+    delays = [Intervals().backoff.after(failures) for failures in (1, 2, 3, 4, 9, 10, 10_000)]
     assert delays == [1.0, 2.0, 4.0, 8.0, 256.0, 300.0, 300.0]
 
 
@@ -222,7 +227,7 @@ async def test_a_file_that_somebody_took_away_is_given_up(database, tmp_path):
 
 async def test_the_copy_is_made_before_its_source_is_moved_up(database, tmp_path):
     shelf = Shelf()
-    house = House(database, tmp_path, shelf, ogg=frozenset({"mixed"}))
+    house = House(database, tmp_path, shelf, ogg=["mixed"])
     async with at_work(house):
         recording = await house.record()
         await until(lambda: len(shelf.objects) == 2)
@@ -234,7 +239,7 @@ async def test_the_copy_is_made_before_its_source_is_moved_up(database, tmp_path
 
 async def test_a_copy_that_cannot_be_made_is_counted_and_holds_up_nothing(database, tmp_path):
     shelf = Shelf()
-    house = House(database, tmp_path, shelf, ogg=frozenset({"mixed"}))
+    house = House(database, tmp_path, shelf, ogg=["mixed"])
     recording = await house.record()
     house.archive.path(recording).write_bytes(b"no sound at all")
     async with at_work(house):

@@ -8,12 +8,13 @@ from tests.support.inprocess import running, settings
 
 async def test_a_line_with_settings_of_its_own_has_no_others():
     lines = {
-        "own": Line(keys=["demo"], agent=Agent(nudge="Hallo?")),
+        "own": Line(keys=["demo"], agent=Agent(no_input_prompt="Hallo?")),
         "other": Line(keys=["other"]),
     }
-    chosen = settings(lines=lines, agent=Agent(nudge="Anybody?", goodbye="Bye."))
+    chosen = settings(lines=lines, agent=Agent(no_input_prompt="Anybody?", goodbye="Bye."))
     async with running(chosen) as client:
-        part = client.bridge.services.agents._profile_of
-        own, other = (part(LineName(name), LineConfig()).settings for name in ("own", "other"))
-    assert (own.nudge, own.goodbye) == ("Hallo?", "Goodbye.")
-    assert (other.nudge, other.goodbye) == ("Anybody?", "Bye.")
+        part = client.bridge.control.agents._profile_of
+        names = (LineName("own"), LineName("other"))
+        own, other = (part(name, LineConfig(), None).settings for name in names)
+    assert (own.no_input_prompt, own.goodbye) == ("Hallo?", "Goodbye.")
+    assert (other.no_input_prompt, other.goodbye) == ("Anybody?", "Bye.")

@@ -140,8 +140,8 @@ async def test_a_leg_that_its_owner_closed_comes_back_under_its_id(node, owner):
     assert answer == "answer to again"
     runner = node.manager.live(ONE, call_id)
     assert runner.leg(leg_id) is node.made_browsers[1]
-    assert runner.machine.legs[leg_id].muted
-    assert runner.machine.legs[leg_id].role.owner == owner
+    assert runner.machine.legs.records[leg_id].muted
+    assert runner.machine.legs.records[leg_id].role.owner == owner
 
 
 async def test_a_leg_that_left_by_itself_comes_back_however_late_its_end_is_done(node):

@@ -61,7 +61,7 @@ async def test_a_line_has_so_many_test_calls_at_once():
 async def test_a_test_call_takes_the_place_of_a_call():
     node = Node()
     tests = ConnectionTests(node.manager, per_line=9)
-    for _ in range(node.manager.limits.calls):
+    for _ in range(node.manager.admission.quota.total):
         await tests.open(ONE)
     with pytest.raises(LimitExceeded, match=r"limits\.calls"):
         await dial(node)

@@ -7,7 +7,7 @@ import pytest
 
 from bridge.call import events
 from bridge.call.model import LegId, Party, State
-from bridge.call.routing import Heard, LegRole
+from bridge.call.routing import Audience, LegRole
 from bridge.errors import InvalidState, LegNotFound
 from bridge.legs.base import new_leg_id
 from bridge.media.sounds import Sound
@@ -23,9 +23,9 @@ class Player:
     def __init__(self):
         self.played = []
 
-    async def play(self, runner, sound, options, *, heard):
+    async def play(self, runner, sound, options, *, audience):
         leg = FakeLeg(new_leg_id())
-        runner.add_leg(leg, LegRole(Party.SERVICE, heard=heard))
+        runner.add_leg(leg, LegRole(Party.SERVICE, audience=audience))
         self.played.append(sound.path)
         return leg.leg_id
 
@@ -51,7 +51,9 @@ async def active(node):
 
 
 def music(runner):
-    return [leg for leg in runner.machine.legs.values() if leg.role.heard is Heard.HELD]
+    return [
+        leg for leg in runner.machine.legs.records.values() if leg.role.audience is Audience.HELD
+    ]
 
 
 async def test_a_held_call_hears_its_lines_music_until_it_is_resumed(node, tmp_path):

@@ -3,7 +3,7 @@
 import pytest
 
 from bridge.call.model import LineName
-from bridge.errors import EngineOff
+from bridge.errors import LineDisabled
 from tests.support.clients.vendor import ECHO, SALES, Vendor, two_lines
 from tests.support.inprocess import running
 
@@ -34,7 +34,7 @@ async def test_the_call_service_asks_before_it_begins_a_call():
     async with running(two_lines()) as client:
         manager = client.bridge.manager
         assert (await Vendor(client.http, SALES).post("/session/disconnect", {}))[0] == 200
-        with pytest.raises(EngineOff):
+        with pytest.raises(LineDisabled):
             await manager.open(LINE)
-        with pytest.raises(EngineOff):
+        with pytest.raises(LineDisabled):
             await manager.dial(LINE, ECHO)

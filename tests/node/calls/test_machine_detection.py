@@ -14,7 +14,7 @@ async def detected(client, call):
     """Wait for the detection of a call; return the event's data."""
 
     async def events():
-        found = await client.bridge.services.events.read(0, None, call)
+        found = await client.bridge.events.log.read(0, None, call)
         return [event for _, event in found if event.type == "call.machine_detected"]
 
     await until_answer(events, timeout=12)

@@ -30,10 +30,10 @@ async def joined(node, runner):
 async def test_a_party_joins_and_is_removed(node):
     runner, _ = await active(node)
     leg_id = await joined(node, runner)
-    assert len(runner.machine.far_parties()) == 2
+    assert len(runner.machine.legs.far_parties()) == 2
     assert node.happened.count("call.initiated") == 1
     remove_participant(runner, leg_id)
-    assert len(runner.machine.far_parties()) == 1
+    assert len(runner.machine.legs.far_parties()) == 1
     assert runner.machine.state is State.ACTIVE
 
 

@@ -10,7 +10,6 @@ import pytest
 
 from bridge.audio.frame import FRAME_SAMPLES, Frame
 from bridge.call import events
-from bridge.call.limits import CallLimits
 from bridge.call.model import EndReason, LineName, Party
 from bridge.call.quota import Quota
 from bridge.call.routing import LegRole
@@ -18,16 +17,14 @@ from bridge.errors import CallNotFound, InvalidState, NotFound
 from bridge.http.address_guard import Guard
 from bridge.http.client import Http
 from bridge.legs.playback import PlaybackLeg, PlaybackOptions
-from bridge.media.decoding import decoders as limits
 from bridge.media.decoding.decoders import Decoders, InvalidMedia
 from bridge.media.sounds import Sounds
 from bridge.metrics.registry import Metrics
 from bridge.node.calls.playback import Playbacks
-from bridge.node.clock import Clock
-from bridge.node.manager import Manager
 from bridge.settings.model import Limits
 from tests.support.decoder_processes import decoders
 from tests.support.fake_leg import FakeLeg
+from tests.support.fake_node import make_manager
 from tests.support.media_folder import shared
 from tests.support.published import Published
 from tests.support.sound.voice import pcm
@@ -47,21 +44,16 @@ def sound(frames, level=100):
 class House:
     """A node with what it plays; every far party is a `FakeLeg`."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, stall_seconds):
         self.published = Published()
         self.spool = folder / "spool"
-        self.decoders = Decoders(Quota("decoders", "limits.decoders", 64))
+        quota = Quota("decoders", "limits.decoders", 64)
+        self.decoders = Decoders(quota, stall_seconds=stall_seconds)
         http = Http(Guard(allow=[], require_tls=False))
         self.sounds = Sounds(folder=shared(folder), spool=self.spool, http=http, urls=True)
-        self.manager = Manager(
-            dialer=self,
-            clock=Clock(asyncio.get_running_loop()),
-            metrics=Metrics(version="0"),
-            limits=Limits(calls=200, kept_seconds=60.0),
-            quota=Quota("calls", "limits.calls", 200),
-            call_limits=CallLimits(ring_seconds=60, call_seconds=3600, alone_seconds=60),
-            publisher=self.published.publisher,
-        )
+        limits = Limits(calls=200, kept_seconds=60.0)
+        self.manager = make_manager(self, limits, Metrics(version="0"))
+        self.manager.publisher.subscribe(self.published.events.append)
         self.playbacks = Playbacks(self.decoders)
 
     def outbound_leg(self, call, number, channel, replaces=""):
@@ -110,8 +102,13 @@ class House:
 
 
 @pytest.fixture
-async def house(tmp_path):
-    made = House(tmp_path)
+def stall_seconds():
+    return 10.0
+
+
+@pytest.fixture
+async def house(tmp_path, stall_seconds):
+    made = House(tmp_path, stall_seconds)
     yield made
     await made.aclose()
 
@@ -186,8 +183,8 @@ async def test_a_decoder_that_is_killed_ends_its_playback_and_not_the_call(house
     await until(lambda: house.over().get(again) == "completed")
 
 
-async def test_a_decoder_that_hangs_ends_its_playback_and_not_the_call(house, monkeypatch):
-    monkeypatch.setattr(limits, "STALL_SECONDS", 0.2)
+@pytest.mark.parametrize("stall_seconds", [0.2])
+async def test_a_decoder_that_hangs_ends_its_playback_and_not_the_call(house):
     call_id, far = await house.call()
     playback = await house.play(call_id, sound(60 * SECOND))
     await until(lambda: far.heard)

@@ -6,11 +6,11 @@ from typing_extensions import override
 from bridge.call import events
 from bridge.call.model import LegId, LegKind, Party, State
 from bridge.call.policy import LinePolicy, TrunkPolicy
-from bridge.call.routing import Heard
+from bridge.call.routing import Audience
 from bridge.errors import InvalidState, Unreachable
 from bridge.media.sounds import Sound
 from bridge.node.calls.transfers import Transfers
-from bridge.node.dial_rules import DialRules
+from bridge.node.dials import DialRules
 from tests.node.calls.test_holds import active, music_player
 from tests.support.fake_leg import FakeLeg
 from tests.support.fake_node import NUMBER, ONE, Node
@@ -46,7 +46,9 @@ class Exchange(Node):
 def service(node, **trunk):
     policy = LinePolicy((), trunk=TrunkPolicy(**({"prefixes": ("1555",)} | trunk)))
     node.manager.dials._rules = DialRules({ONE: policy})
-    return Transfers(node.manager, music_player(), {ONE: policy})
+    transfers = Transfers(node.manager, music_player(), {ONE: policy})
+    node.manager.on_transfer = transfers.requested
+    return transfers
 
 
 @pytest.fixture
@@ -57,8 +59,8 @@ async def node():
 
 
 def sounds(runner):
-    legs = runner.machine.legs.values()
-    return {leg.role.heard for leg in legs if leg.role.party is Party.SERVICE}
+    legs = runner.machine.legs.records.values()
+    return {leg.role.audience for leg in legs if leg.role.party is Party.SERVICE}
 
 
 async def test_sounds_are_ready_while_the_new_party_rings(node, tmp_path):
@@ -66,8 +68,8 @@ async def test_sounds_are_ready_while_the_new_party_rings(node, tmp_path):
     runner, _ = await active(node)
     one, two = Sound(tmp_path / "1"), Sound(tmp_path / "2")
     leg_id = await transfers.transfer(runner, OTHER, waiting=one, announcement=two)
-    assert sounds(runner) == {Heard.WAITING, Heard.ARRIVING}
-    assert runner.machine.legs[leg_id].role.replaces
+    assert sounds(runner) == {Audience.WAITING, Audience.ARRIVING}
+    assert runner.machine.legs.records[leg_id].role.replaces
 
 
 async def test_a_dial_that_is_refused_leaves_no_sound(node, tmp_path):
@@ -108,7 +110,7 @@ async def test_a_far_party_has_somebody_called_in_its_place(node):
     new.emit(events.LegAnswered(new.leg_id))
     new.emit(events.LegConnected(new.leg_id))
     assert node.legs[0].told == [200]
-    assert set(runner.machine.legs) == {new.leg_id}
+    assert set(runner.machine.legs.records) == {new.leg_id}
     assert runner.machine.state is State.ACTIVE
 
 
@@ -135,7 +137,7 @@ async def test_a_transfer_that_the_line_may_not_do_is_refused(node, trunk, targe
     node.legs[0].emit(events.LegTransferRequested(far, target, "sip:x"))
     await until(lambda: node.legs[0].told == [code])
     assert len(node.legs) == 1
-    assert runner.machine.far_parties()[0].leg_id == LegId(far)
+    assert runner.machine.legs.far_parties()[0].leg_id == LegId(far)
 
 
 async def test_a_party_that_asks_for_one_out_of_reach_is_told_once(node):

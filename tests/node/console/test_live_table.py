@@ -2,16 +2,15 @@
 
 import asyncio
 import json
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing
 from typing import Any
 
 import msgspec
 import pytest
 
 from bridge.errors import LimitExceeded
-from bridge.node.console import live_table
 from bridge.node.console.console import LineHealth, LiveCall, NodeFigures, Snapshot
-from bridge.node.console.live_table import LiveTable
+from bridge.node.console.live_table import MAX_WATCHERS, REFRESH_SECONDS, LiveTable
 from bridge.stores.nodes import Member
 
 
@@ -46,9 +45,7 @@ class View:
         )
 
 
-@pytest.fixture(autouse=True)
-def quickly(monkeypatch):
-    monkeypatch.setattr(live_table, "REFRESH_SECONDS", 0.01)
+pytestmark = pytest.mark.virtual_time
 
 
 def table_of(view: Any, siblings: Any = None, find: Any = lambda node: None) -> LiveTable:
@@ -85,11 +82,11 @@ async def test_only_what_has_changed_comes_after_the_whole_table():
 async def test_nothing_is_asked_while_nobody_watches():
     view = View([call()])
     table = table_of(view)
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(5 * REFRESH_SECONDS)
     assert view.asked == 0
     await messages(table, 1)
     asked = view.asked
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(5 * REFRESH_SECONDS)
     assert view.asked == asked
 
 
@@ -99,16 +96,18 @@ async def test_a_reader_that_missed_a_change_gets_the_whole_table_again():
     with table.watching():
         async with aclosing(table.follow()) as stream:
             assert (await following(stream))["all"]
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(10 * REFRESH_SECONDS)
             assert (await following(stream))["all"]
     await table.aclose()
 
 
-async def test_consoles_are_bounded(monkeypatch):
-    monkeypatch.setattr(live_table, "MAX_WATCHERS", 1)
+async def test_consoles_are_bounded():
     table = table_of(View([]))
-    with table.watching(), pytest.raises(LimitExceeded), table.watching():
-        pass
+    with ExitStack() as watchers:
+        for _ in range(MAX_WATCHERS):
+            watchers.enter_context(table.watching())
+        with pytest.raises(LimitExceeded), table.watching():
+            pass
     with table.watching():
         pass
 

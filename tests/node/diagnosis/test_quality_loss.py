@@ -63,8 +63,9 @@ def peer_of(dialect: SdpDialect):
 
 def browser() -> Leg:
     leg = WebRtcLeg(LegId("browser"), peer=peer_of(BROWSER), counters=SETUP)
-    leg._media.peer.set_remote(offer("minimal"))
-    leg.source = leg.sink = leg._media.peer.session
+    peer = leg._media.peer
+    peer.set_remote(offer("minimal"))
+    leg.source = leg.sink = peer.session
     return leg
 
 
@@ -96,8 +97,9 @@ def telephone() -> Leg:
         inbound=InboundInvite(TELEPHONE),
     )
     peer = leg._peer
-    assert peer._remote is not None
-    peer.session.renegotiate(peer._remote.audio)
+    remote = peer._remote
+    assert remote is not None
+    peer.session.renegotiate(remote.audio)
     return leg
 
 

@@ -9,10 +9,10 @@ import pytest
 
 from bridge.audio.file.wav import parse_wav
 from bridge.call.model import CallId, LegKind, LineName, Party
-from bridge.call.routing import Heard, Hears, LegRole
+from bridge.call.recording import KINDS, RecordingRequest
+from bridge.call.routing import Audience, LegRole, Subscription
 from bridge.errors import InvalidState, LimitExceeded, StorageFull
 from bridge.legs.base import new_leg_id
-from bridge.node.recording.tracks import KINDS
 from bridge.node.running_legs import LEGS_PER_CALL
 from bridge.settings.model import Data, Recording
 from tests.support.clients.event_stream import listening
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.call
 
 
 def at(folder, **recording):
-    chosen = Recording(**({"least_free_mb": 0.0} | recording))
+    chosen = Recording(**({"min_free_mb": 0.0} | recording))
     return msgspec.structs.replace(settings(), data=Data(dir=str(folder)), recording=chosen)
 
 
@@ -38,7 +38,7 @@ async def client(tmp_path):
 
 @pytest.fixture
 def recordings(client):
-    return client.bridge.services.recordings
+    return client.bridge.records.recordings
 
 
 def live(client, call_id):
@@ -67,7 +67,7 @@ async def test_a_recording_under_way_continues_unchanged(client, recordings):
     call_id = await client.dial(TALKS)
     first, second = await asyncio.gather(
         recordings.start(live(client, call_id)),
-        recordings.start(live(client, call_id), kinds=("mixed",)),
+        recordings.start(live(client, call_id), RecordingRequest(("mixed",))),
     )
     assert [track.recording_id for track in first] == [track.recording_id for track in second]
     assert len(recorders(client)) == 3
@@ -75,7 +75,7 @@ async def test_a_recording_under_way_continues_unchanged(client, recordings):
 
 async def test_a_recording_that_ends_at_once_is_a_file_without_sound(client, recordings):
     call_id = await client.dial(TALKS)
-    [track] = await recordings.start(live(client, call_id), kinds=("inbound",))
+    [track] = await recordings.start(live(client, call_id), RecordingRequest(("inbound",)))
     [stopped] = await recordings.stop(LINE, call_id)
     assert stopped.status == "completed"
     answer = await client.get(f"/recordings/{track.recording_id}")
@@ -94,7 +94,7 @@ async def test_a_call_with_too_many_legs_for_all_tracks_is_not_recorded(client, 
     call_id = await client.dial(TALKS)
     [runner] = client.bridge.manager.calls()
     while len(runner.legs()) < LEGS_PER_CALL - 1:
-        role = LegRole(Party.SERVICE, Hears.NOBODY, Heard.NOBODY)
+        role = LegRole(Party.SERVICE, Subscription.NOBODY, Audience.NOBODY)
         runner.add_leg(FakeLeg(new_leg_id()), role)
     with pytest.raises(LimitExceeded):
         await recordings.start(live(client, call_id))
@@ -121,7 +121,9 @@ async def test_a_path_that_is_taken_is_left_as_it_is(client, recordings):
     own = recordings.rules.files.own(LINE)
     own.mkdir(parents=True)
     (own / "a.wav").write_bytes(b"mine")
-    [track] = await recordings.start(live(client, call_id), kinds=("inbound",), path="files/a.wav")
+    [track] = await recordings.start(
+        live(client, call_id), RecordingRequest(("inbound",), "files/a.wav")
+    )
     assert recordings.paths.media_key(track) == "files/a-2.wav"
     assert (own / "a.wav").read_bytes() == b"mine"
 
@@ -142,7 +144,7 @@ async def test_a_full_disk_ends_the_recording_with_an_event_and_not_the_call(cli
     assert {data["recordingId"] for data in failed} == {track.recording_id for track in tracks}
     assert await client.state(call_id) == "active"
     assert not recordings.active(CallId(call_id))
-    shown = client.bridge.services.metrics.render().decode()
+    shown = client.bridge.node.metrics.render().decode()
     assert 'bridge_recordings_total{outcome="failed"} 3.0' in shown
     stopped = await client.data("/call/record/stop", {"callId": call_id})
     assert (stopped["mediaKey"], stopped["status"]) == ("", "failed")
@@ -150,7 +152,7 @@ async def test_a_full_disk_ends_the_recording_with_an_event_and_not_the_call(cli
 
 async def test_a_track_written_before_the_disk_was_full_can_be_downloaded(client, recordings):
     call_id = await client.dial(TALKS)
-    [track] = await recordings.start(live(client, call_id), kinds=("mixed",))
+    [track] = await recordings.start(live(client, call_id), RecordingRequest(("mixed",)))
     [leg] = recorders(client)
     await until(lambda: leg.written_bytes)
     leg.give_up("disk_full")
@@ -167,12 +169,12 @@ async def test_a_track_written_before_the_disk_was_full_can_be_downloaded(client
 
 async def test_a_full_disk_is_reported_before_anything_is_recorded(tmp_path):
     async with (
-        running(at(tmp_path, least_free_mb=1e9)) as client,
+        running(at(tmp_path, min_free_mb=1e9)) as client,
         listening(client, "/events") as stream,
     ):
         call_id = await client.dial(TALKS)
         with pytest.raises(StorageFull):
-            await client.bridge.services.recordings.start(live(client, call_id))
+            await client.bridge.records.recordings.start(live(client, call_id))
         answer = await client.post("/call/record/start", {"callId": call_id})
         assert (answer.status, answer.headers["Retry-After"]) == (503, "60")
         failed = await stream.until_type("recording.failed")

@@ -5,35 +5,40 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from bridge.audio.file.formats import OGG
 from bridge.audio.file.ogg import OggWriter
 from bridge.audio.file.wav import make_header, parse_wav
 from bridge.call.model import CallId, LineName
-from bridge.db.database import Database
+from bridge.call.recording import RecordingRequest, parts_of
 from bridge.db.sqlite import Sqlite
-from bridge.media.recording.archive import Archive, RetentionRules
-from bridge.media.recording.files import OGG, FileLocation, parts_of
+from bridge.media.recording.archive import Archive
 from bridge.media.recording.live_parts import PART_BYTES
-from bridge.media.share import Share
 from bridge.node.recording.recovery import RecordingRecovery, RecoveryIntervals
+from bridge.settings.recording import S3
+from bridge.settings.recording import Recording as RecordingSettings
 from bridge.stores import nodes
 from bridge.stores.nodes import Member
+from bridge.stores.recording_files import FileLocation
+from bridge.stores.share import Share
+from tests.support.databases import open_database
 from tests.support.servers.part_store import PartShelf
 from tests.support.waiting import until
 
 LINE, CALL = LineName("sales"), CallId("05" + "A" * 30)
-KINDS = {"mixed": None}
+MIXED = RecordingRequest(("mixed",))
 
 
 @pytest.fixture
 async def database(tmp_path):
-    database = Database(Sqlite(tmp_path / "test.sqlite3"))
+    database = open_database(Sqlite(tmp_path / "test.sqlite3"))
     yield database
     await database.aclose()
 
 
 def archive(database, folder, machine, node, living):
-    rules = RetentionRules(30.0, stored=True, live=True, shared=True)
-    return Archive(database, folder / machine, rules, Share(machine, node, lambda: living))
+    chosen = RecordingSettings(ogg=[], s3=S3(bucket="store", live=True))
+    share = Share(machine, node, lambda: living)
+    return Archive(database, folder / machine, chosen, share, shared=True)
 
 
 @asynccontextmanager
@@ -56,7 +61,7 @@ async def recovering(kept, parts, *, gone=0.0):
 async def lost_with_parts(database, folder, parts):
     """Leave what a machine leaves in the store and the database that is lost after two parts."""
     there = archive(database, folder, "there", 5, [(5, "there")])
-    [begun] = await there.begin(LINE, CALL, KINDS)
+    [begun] = await there.begin(LINE, CALL, MIXED)
     there.path(begun).write_bytes(make_header(0) + bytes(3 * PART_BYTES))
     for number in range(2):
         key = f"{parts_of(begun.recording_id)}{number:05d}"
@@ -130,7 +135,7 @@ async def test_a_recording_without_parts_waits_for_its_machine(database, tmp_pat
 
 async def test_a_process_that_dies_is_finished_by_another_of_its_machine(database, tmp_path):
     dead = archive(database, tmp_path, "here", 5, [(5, "here")])
-    [begun] = await dead.begin(LINE, CALL, KINDS)
+    [begun] = await dead.begin(LINE, CALL, MIXED)
     dead.path(begun).write_bytes(make_header(0) + bytes(32_000))
     living = [(0, "here"), (5, "here")]
     first = archive(database, tmp_path, "here", 0, living)
@@ -148,7 +153,7 @@ async def test_a_store_that_fails_does_not_delay_what_is_on_the_disk(database, t
     await lost_with_parts(database, tmp_path, parts)
     living = [(0, "here"), (6, "here")]
     dead = archive(database, tmp_path, "here", 6, living)
-    [begun] = await dead.begin(LINE, CallId("06" + "B" * 30), KINDS)
+    [begun] = await dead.begin(LINE, CallId("06" + "B" * 30), MIXED)
     dead.path(begun).write_bytes(make_header(0) + bytes(32_000))
     async with recovering(archive(database, tmp_path, "here", 0, living), parts) as ended:
         await asyncio.sleep(0.05)
@@ -160,12 +165,12 @@ async def test_a_store_that_fails_does_not_delay_what_is_on_the_disk(database, t
 
 async def test_nobody_finishes_what_a_process_records_that_has_just_joined(database, tmp_path):
     new = archive(database, tmp_path, "here", 5, [(5, "here")])
-    [begun] = await new.begin(LINE, CALL, KINDS)
+    [begun] = await new.begin(LINE, CALL, MIXED)
     new.path(begun).write_bytes(make_header(0) + bytes(32_000))
     joined = Member(node=5, boot="joined", machine="here")
 
     def begin_call(connection):
-        nodes.register(connection, joined, run="run", now=0.0)
+        nodes.register(connection, joined, launch_id="run", now=0.0)
         connection.execute("INSERT INTO open_calls VALUES (?, 5, ?, 'joined')", (CALL, b""))
 
     await database.run(begin_call)
@@ -181,7 +186,7 @@ async def test_packets_of_a_killed_process_are_whole_and_their_mix_is_still_to_b
     database, tmp_path
 ):
     dead = archive(database, tmp_path, "here", 5, [(5, "here")])
-    tracks = await dead.begin(LINE, CALL, {"inbound": None, "mixed": None}, suffix=OGG)
+    tracks = await dead.begin(LINE, CALL, RecordingRequest(("inbound", "mixed"), file_format=OGG))
     writer = OggWriter(1)
     whole = writer.head() + writer.pages([(b"\xf8\xff\xfe", 960)] * 100)
     cut_off = whole + writer.pages([(b"\xf8\xff\xfe", 960)] * 50)[:60]

@@ -6,8 +6,8 @@ import pytest
 
 from bridge.audio.codec.codec import OPUS, PCMU
 from bridge.call.model import CallId, LineName, Party
-from bridge.call.routing import Hears
-from bridge.media.recording.rows import Recording
+from bridge.call.recording import Recording
+from bridge.call.routing import Subscription
 from bridge.node.recording.tracks import passes_packets, sides
 
 
@@ -15,7 +15,7 @@ class Source:
     """A timed source with a codec."""
 
     def __init__(self, codec):
-        self.relay_codec = codec
+        self.passthrough_codec = codec
 
     def attach(self, push, relay=None):
         """Take nothing."""
@@ -75,15 +75,19 @@ def files(folder):
 
 def test_a_wav_of_each_kind_is_recorded_by_itself(folder):
     made = sides(recordings("inbound", "outbound", "mixed", suffix="wav"), folder)
-    assert [side.hears for side in made] == [Hears.INBOUND, Hears.OUTBOUND, Hears.BOTH]
+    assert [side.subscription for side in made] == [
+        Subscription.INBOUND,
+        Subscription.OUTBOUND,
+        Subscription.BOTH,
+    ]
     assert files(folder) == []
 
 
 def test_a_mix_of_packets_shares_the_files_of_both_sides(folder):
     made = sides(recordings("inbound", "outbound", "mixed"), folder)
-    assert [(side.hears, len(side.recordings)) for side in made] == [
-        (Hears.INBOUND, 2),
-        (Hears.OUTBOUND, 2),
+    assert [(side.subscription, len(side.recordings)) for side in made] == [
+        (Subscription.INBOUND, 2),
+        (Subscription.OUTBOUND, 2),
     ]
     made[0].path.write_bytes(b"one side")
     assert (folder / "recordings/a.mixed.inbound.ogg").read_bytes() == b"one side"

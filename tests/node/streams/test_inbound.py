@@ -38,8 +38,8 @@ async def test_a_twilio_server_gets_its_own_messages():
         config = LineConfig(
             mode=InboundMode.STREAM, stream_url=server.url, stream_protocol=StreamProtocol.TWILIO
         )
-        await line.services.lines.put(LINE, config)
-        await line.services.lines.connect(LINE)
+        await line.bridge.lines.lines.put(LINE, config)
+        await line.bridge.lines.lines.connect(LINE)
         await line.ring()
         customer = await server.customer()
         await until(lambda: customer.of("start"))
@@ -64,7 +64,7 @@ async def test_a_stream_that_is_stopped_by_request_leaves_the_call_as_it_is():
         _, runner = await line.ring()
         customer = await server.customer()
         await until(lambda: customer.of("media"))
-        line.services.streams.stop(runner, customer.of("start")[0]["stream_id"])
+        line.bridge.media.streams.stop(runner, customer.of("start")[0]["stream_id"])
         assert (await line.ended())["reason"] == "stopped"
         await asyncio.sleep(1.0)
         assert runner.live
@@ -105,7 +105,7 @@ async def test_a_failure_of_ours_does_not_leave_the_caller_in_silence(monkeypatc
         raise KeyError
 
     async with stream_line(NOBODY) as line:
-        monkeypatch.setattr(line.services.streams, "start", fail)
+        monkeypatch.setattr(line.bridge.media.streams, "start", fail)
         _, runner = await line.ring()
         assert (await line.fallback())["reason"] == "not_started"
         await until(lambda: not runner.live)
@@ -124,7 +124,7 @@ async def test_ends_of_streams_are_counted_by_reason():
     async with stream_line(NOBODY) as line:
         await line.ring()
         await line.fallback()
-        shown = line.services.metrics.render().decode()
+        shown = line.bridge.node.metrics.render().decode()
         assert 'bridge_streams_ended_total{reason="unreachable"} 1.0' in shown
         assert 'bridge_stream_fallbacks_total{action="hangup"} 1.0' in shown
 
@@ -139,9 +139,9 @@ async def test_the_mode_needs_a_url(protocol, error):
     config = LineConfig(mode=InboundMode.STREAM, stream_protocol=StreamProtocol(protocol))
     async with stream_line(NOBODY) as line:
         with pytest.raises(InvalidRequest, match=error):
-            line.services.inbound_streams.check(LINE, config)
+            line.bridge.media.inbound_streams.check(LINE, config)
 
 
 async def test_another_mode_needs_none():
     async with stream_line(NOBODY) as line:
-        line.services.inbound_streams.check(LINE, LineConfig(mode=InboundMode.AI))
+        line.bridge.media.inbound_streams.check(LINE, LineConfig(mode=InboundMode.AI))

@@ -28,10 +28,10 @@ class Bridge:
     def __init__(self, client, runner) -> None:
         self.client = client
         self.runner = runner
-        self.streams = client.bridge.services.streams
+        self.streams = client.bridge.media.streams
 
     def stream(self, url=""):
-        return self.streams._realtime.stream(self.runner, FACTS, url)
+        return self.streams.realtime.server(self.runner, FACTS, url)
 
     def key(self, url="") -> str:
         headers = self.stream(url).target.headers(datetime.now(UTC))
@@ -46,7 +46,7 @@ class Bridge:
 async def bridge(realtime=None, net=LOCAL, **config):
     chosen = settings(lines={LINE: Line(keys=["demo"], realtime=realtime)}, net=net)
     async with running(chosen) as client:
-        lines = client.bridge.services.lines
+        lines = client.bridge.lines.lines
         await lines.put(LINE, LineConfig(**config))
         await lines.connect(LINE)
         _, runner = await call_in(client.bridge.manager)
@@ -127,7 +127,7 @@ async def test_without_settings_of_the_operator_openai_is_asked_for_the_usual_mo
 
 async def test_the_operators_server_is_reached_without_the_guard_and_a_customers_is_not():
     async with bridge(model(), net=settings().net) as line:
-        http = line.client.bridge.services.http
+        http = line.client.bridge.events.http
         await line.check()
         assert line.stream().target.session == http.trusted_streams
         with pytest.raises(AddressBlocked):

@@ -28,13 +28,13 @@ def order(url: str) -> StreamOrder:
 async def test_only_a_websockets_url_will_do(url):
     async with running() as client:
         with pytest.raises(InvalidRequest):
-            await client.bridge.services.streams.check(LINE, order(url))
+            await client.bridge.media.streams.check(LINE, order(url))
 
 
 async def test_our_own_network_is_closed_by_default():
     async with running() as client:
         with pytest.raises(AddressBlocked):
-            await client.bridge.services.streams.check(LINE, order("ws://127.0.0.1:9/"))
+            await client.bridge.media.streams.check(LINE, order("ws://127.0.0.1:9/"))
 
 
 async def test_a_leg_that_is_no_stream_cannot_be_stopped_as_one():
@@ -43,7 +43,7 @@ async def test_a_leg_that_is_no_stream_cannot_be_stopped_as_one():
         [runner] = client.bridge.manager.calls()
         [far] = runner.legs()
         with pytest.raises(NotFound):
-            client.bridge.services.streams.stop(runner, far.leg_id)
+            client.bridge.media.streams.stop(runner, far.leg_id)
 
 
 def signed(*secrets: str, protocol: StreamProtocol = StreamProtocol.NATIVE) -> dict[str, str]:

@@ -8,7 +8,7 @@ import pytest
 from bridge.agent.providers import ProviderFailed, Recognized
 from bridge.audio.detect.phrases import SpokenPhrase
 from bridge.call.transcript import Phrase, Word
-from bridge.metrics.transcription import TranscriptionMetrics
+from bridge.metrics.recording import TranscriptionMetrics
 from bridge.node.transcripts.live import LiveTranscript, phrase_of
 
 pytestmark = pytest.mark.virtual_time

@@ -7,10 +7,10 @@ from typing import Any, cast
 import pytest
 
 from bridge.errors import DatabaseLost
-from bridge.media.share import only
 from bridge.node.transcripts.transcription import Pauses, TranscriptionJobs
-from bridge.settings.transcription import Transcription
+from bridge.settings.recording import Transcription
 from bridge.stores import transcripts
+from bridge.stores.share import only
 from tests.support.sound.transcribing import (
     finished,
     hang_up,
@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.usefixtures("wall_clock"), pytest.mark.virtual_time]
 
 def test_the_pauses_between_attempts_grow_to_an_hour():
     pauses = Pauses()
-    assert [pauses.after(failures) for failures in (1, 2, 3, 7, 100)] == [
+    assert [pauses.retry.after(failures) for failures in (1, 2, 3, 7, 100)] == [
         10.0,
         30.0,
         90.0,
@@ -43,10 +43,10 @@ async def test_a_recording_that_waits_is_transcribed_after_a_restart(tmp_path):
         await until_answer(lambda: asyncio.sleep(0, double.count("stt")), timeout=20)
     async with transcribing(folder=tmp_path) as (client, _):
         assert (await transcript(client, call))["status"] == "waiting"
-        await client.bridge.services.database.run(
+        await client.bridge.events.database.run(
             transcripts.postpone, call, due_at=0.0, failed=False
         )
-        client.bridge.services.transcripts.due.set()
+        client.bridge.records.transcripts.due.set()
         found = await finished(client, call)
         assert (found["status"], bool(found["phrases"])) == ("completed", True)
 
@@ -54,9 +54,9 @@ async def test_a_recording_that_waits_is_transcribed_after_a_restart(tmp_path):
 async def test_a_call_that_its_process_cut_off_is_transcribed_by_the_next(tmp_path):
     async with transcribing(folder=tmp_path) as (client, _):
         call = await talk(client, transcribe="after")
-        await client.bridge.services.transcripts.aclose()
+        await client.bridge.records.transcripts.aclose()
         # As if the process had been killed: nobody hears of the end.
-        client.bridge.services.transcripts._recorded.clear()
+        client.bridge.records.transcripts._recorded.clear()
     async with transcribing(folder=tmp_path) as (client, _):
         assert (await finished(client, call))["status"] == "completed"
 
@@ -69,7 +69,7 @@ async def test_a_live_transcript_that_was_cut_off_keeps_its_phrases(tmp_path):
             return (await transcript(client, call))["phrases"]
 
         await until_answer(phrases)
-        await client.bridge.services.transcripts.aclose()
+        await client.bridge.records.transcripts.aclose()
     async with transcribing(folder=tmp_path) as (client, _):
         found = await finished(client, call)
         assert (found["status"], bool(found["phrases"])) == ("completed", True)
@@ -84,10 +84,10 @@ async def test_a_recording_that_was_deleted_fails_its_transcript():
         for one in (await client.data_of(f"/call/{call}/recordings"))["recordings"]:
             path = f"/recordings/{one['recordingId']}"
             assert (await client.http.delete(path, headers={"token": "demo"})).status == 200
-        await client.bridge.services.database.run(
+        await client.bridge.events.database.run(
             transcripts.postpone, call, due_at=0.0, failed=False
         )
-        client.bridge.services.transcripts.due.set()
+        client.bridge.records.transcripts.due.set()
         assert (await finished(client, call))["failure"] == "not_recorded"
 
 
@@ -102,8 +102,8 @@ async def test_a_database_that_takes_no_readers_is_not_asked_without_a_pause():
 
         run = read
 
-        async def available(self):
-            pass
+        async def available(self, pause):
+            await asyncio.sleep(pause)
 
     jobs = TranscriptionJobs(
         cast("Any", SimpleNamespace(archive=SimpleNamespace(share=only()))),

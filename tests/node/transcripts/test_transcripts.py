@@ -38,7 +38,7 @@ async def test_the_taps_of_a_live_transcript_keep_no_abandoned_call():
         call = await talk(client, 0.2, transcribe="live")
         runner = next(iter(client.bridge.manager.calls()))
         assert runner.facts.call_id == call
-        taps = [leg for leg in runner.machine.legs.values() if leg.kind == "transcriber"]
+        taps = [leg for leg in runner.machine.legs.records.values() if leg.kind == "transcriber"]
         assert [leg.uses_call for leg in taps] == [False, False]
 
 
@@ -72,7 +72,7 @@ async def test_a_line_may_have_every_answered_call_transcribed():
 
 async def test_a_live_transcript_goes_on_while_the_database_is_away(monkeypatch):
     async with transcribing(phrase_seconds=1.0) as (client, _):
-        database, refused = client.bridge.services.database, []
+        database, refused = client.bridge.events.database, []
         real = database.run
 
         async def run(work, *args, **more):

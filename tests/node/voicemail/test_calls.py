@@ -8,6 +8,7 @@ import pytest
 from bridge.audio.file.wav import parse_wav
 from bridge.call import events
 from bridge.call.model import LegKind, LineName, Party, State
+from bridge.call.recording import RecordingRequest
 from bridge.call.routing import LegRole
 from bridge.errors import DatabaseFailed, DatabaseLost, InvalidState
 from bridge.node.lines import LineConfig
@@ -35,9 +36,9 @@ class House:
 
     def __init__(self, client):
         self.client = client
-        self.services = client.bridge.services
+        self.bridge = client.bridge
         self.manager = client.bridge.manager
-        self.calls = self.services.voicemail_calls
+        self.calls = self.bridge.control.voicemail_calls
         self.published = Published()
         self.manager.publisher.subscribe(self.published.events.append)
 
@@ -49,7 +50,7 @@ class House:
         return caller, runner
 
     async def voicemails(self):
-        return (await self.services.voicemails.store.page(LINE, limit=9, offset=0))[0]
+        return (await self.bridge.records.voicemails.store.page(LINE, limit=9, offset=0))[0]
 
     async def received(self):
         [voicemail] = await until_answer(self.voicemails, timeout=60.0)
@@ -57,12 +58,12 @@ class House:
 
     async def counted(self, outcome):
         name = f'bridge_voicemails_total{{outcome="{outcome}"}} 1.0'
-        text = self.services.metrics.render
+        text = self.bridge.node.metrics.render
 
         await until(lambda: name in text().decode(), timeout=60.0)
 
     async def recordings(self, call_id):
-        return await self.services.recordings.archive.of_call(LINE, call_id)
+        return await self.bridge.records.recordings.archive.of_call(LINE, call_id)
 
 
 @pytest.fixture
@@ -85,7 +86,7 @@ async def test_a_caller_hears_tones_and_a_beep_and_is_recorded_until_silence(hou
     assert event["reason"] == "silence"
     assert event["recordingId"] == voicemail.recording_id
     [track] = await house.recordings(voicemail.call_id)
-    spoken = parse_wav(house.services.recordings.archive.path(track).read_bytes()).pcm
+    spoken = parse_wav(house.bridge.records.recordings.archive.path(track).read_bytes()).pcm
     assert max(spoken[:64_000]) > 0
 
 
@@ -165,7 +166,7 @@ async def test_who_waits_for_the_caller_leaves_when_it_is_sent_to_voicemail(hous
     runner.add_leg(FakeLeg("near", LegKind.SOCKET), LegRole(Party.NEAR))
     house.calls.send(runner)
     await until(lambda: caller.hears(BEEP))
-    assert runner.machine.near() == []
+    assert runner.machine.legs.near() == []
 
 
 async def test_only_an_inbound_call_that_rings_can_be_sent_to_voicemail(house):
@@ -192,10 +193,10 @@ async def test_a_greeting_that_cannot_be_had_is_replaced_by_tones():
 
 
 async def test_a_message_is_recorded_without_an_announcement_and_nothing_else_is():
-    async with running(with_voicemail(recording=Recording(consent="beep"))) as client:
+    async with running(with_voicemail(recording=Recording(announcement="beep"))) as client:
         house = House(client)
-        await client.bridge.services.lines.put(LINE, LineConfig(record=True))
-        await client.bridge.services.lines.connect(LINE)
+        await client.bridge.lines.lines.put(LINE, LineConfig(record=True))
+        await client.bridge.lines.lines.connect(LINE)
         caller, runner = await house.sent()
         await caller.say(2.0)
         caller.hang_up()
@@ -220,7 +221,7 @@ async def test_a_call_of_which_only_the_mix_is_recorded_takes_no_message(house):
     _, runner = await call_in(house.manager)
     house.calls.send(runner)
     await until(lambda: runner.machine.state is State.ACTIVE)
-    await house.services.recordings.start(runner, kinds=("mixed",))
+    await house.bridge.records.recordings.start(runner, RecordingRequest(("mixed",)))
     await until(lambda: not runner.live, timeout=60.0)
     await house.counted("failed")
 
@@ -237,7 +238,7 @@ async def test_a_rejected_call_goes_to_voicemail_where_the_line_wants_that(takes
 
 
 async def test_a_full_disk_ends_the_call():
-    async with running(with_voicemail(recording=Recording(least_free_mb=1e12))) as client:
+    async with running(with_voicemail(recording=Recording(min_free_mb=1e12))) as client:
         house = House(client)
         _, runner = await call_in(house.manager)
         house.calls.send(runner)
@@ -252,7 +253,7 @@ async def test_a_message_that_the_database_does_not_take_is_forgotten(house, mon
 
     caller, _ = await house.sent()
     await caller.say(2.0)
-    monkeypatch.setattr(house.services.recordings.archive, "finish", fail)
+    monkeypatch.setattr(house.bridge.records.recordings.archive, "finish", fail)
     caller.hang_up()
     await house.counted("failed")
     assert await house.voicemails() == []
@@ -264,8 +265,8 @@ async def test_a_message_that_ends_while_the_database_is_away_is_kept_afterwards
 ):
     place, name = what.split(".")
     owner = {
-        "archive": house.services.recordings.archive,
-        "store": house.services.voicemails.store,
+        "archive": house.bridge.records.recordings.archive,
+        "store": house.bridge.records.voicemails.store,
     }[place]
     work, failures = getattr(owner, name), [DatabaseLost("away")] * 3
 

@@ -7,13 +7,15 @@ import pytest
 
 from bridge.audio.file.wav import make_header
 from bridge.call.model import CallId, LineName
-from bridge.db.database import Database
+from bridge.call.recording import RecordingRequest, Written
 from bridge.db.sqlite import FILE, Sqlite
 from bridge.errors import NotFound
-from bridge.media.recording.archive import Archive, RetentionRules
+from bridge.media.recording.archive import Archive
 from bridge.media.voicemails import Voicemail, VoicemailStore
 from bridge.settings.model import Data
+from bridge.settings.recording import Recording as RecordingSettings
 from bridge.wire.iso8601 import iso8601
+from tests.support.databases import open_database
 from tests.support.inprocess import running, settings
 from tests.support.published import Published
 from tests.support.waiting import until, until_answer
@@ -28,17 +30,17 @@ def at(folder):
 
 async def left_behind(folder, *, seconds: float | None, finished: bool = False) -> None:
     """Leave what a process leaves that is killed while a message is recorded; None: before it is."""
-    database = Database(Sqlite(folder / FILE))
-    archive = Archive(database, folder, RetentionRules(30.0))
+    database = open_database(Sqlite(folder / FILE))
+    archive = Archive(database, folder, RecordingSettings())
     began = iso8601(datetime.now(UTC))
     message = Voicemail(CALL, LINE, "+15550100002", "+1555", "whatsapp", began)
     await VoicemailStore(database).begin(message)
     if seconds is not None:
-        [recording] = await archive.begin(LINE, CALL, {"inbound": None})
+        [recording] = await archive.begin(LINE, CALL, RecordingRequest(("inbound",)))
         pcm = bytes(round(seconds * 32_000))
         archive.path(recording).write_bytes(make_header(len(pcm)) + pcm)
         if finished:
-            await archive.finish(recording, seconds=seconds, size_bytes=len(pcm) + 44, failed=False)
+            await archive.finish(recording, Written(len(pcm) + 44, seconds))
     await database.aclose()
 
 
@@ -46,7 +48,7 @@ async def left_behind(folder, *, seconds: float | None, finished: bool = False) 
 async def test_a_message_that_was_cut_off_is_completed_by_the_next_process(tmp_path, finished):
     await left_behind(tmp_path, seconds=3.0, finished=finished)
     async with running(at(tmp_path)) as client:
-        store = client.bridge.services.voicemails.store
+        store = client.bridge.records.voicemails.store
         found = await until_answer(lambda: store.of_call(LINE, CALL))
         assert found is not None
         assert found.seconds == pytest.approx(3.0)
@@ -56,19 +58,19 @@ async def test_a_message_that_was_cut_off_is_completed_by_the_next_process(tmp_p
 async def test_a_message_of_which_nothing_was_recorded_is_dropped(tmp_path, seconds):
     await left_behind(tmp_path, seconds=seconds)
     async with running(at(tmp_path)) as client:
-        services = client.bridge.services
+        bridge = client.bridge
 
         async def dropped() -> bool:
-            return not await services.voicemails.store.is_pending(CALL)
+            return not await bridge.records.voicemails.store.is_pending(CALL)
 
         await until_answer(dropped)
-        assert await services.voicemails.store.of_call(LINE, CALL) is None
+        assert await bridge.records.voicemails.store.of_call(LINE, CALL) is None
 
 
 async def test_a_transcription_is_published(tmp_path):
     await left_behind(tmp_path, seconds=3.0)
     async with running(at(tmp_path)) as client:
-        published, voicemails = Published(), client.bridge.services.voicemails
+        published, voicemails = Published(), client.bridge.records.voicemails
         client.bridge.manager.publisher.subscribe(published.events.append)
         await until_answer(lambda: voicemails.store.of_call(LINE, CALL))
         await voicemails.transcribed(LINE, CALL, "Call me back.")
@@ -80,11 +82,11 @@ async def test_a_transcription_is_published(tmp_path):
 async def test_a_message_is_deleted_with_its_recording(tmp_path):
     await left_behind(tmp_path, seconds=3.0)
     async with running(at(tmp_path)) as client:
-        services = client.bridge.services
-        await until_answer(lambda: services.voicemails.store.of_call(LINE, CALL))
+        bridge = client.bridge
+        await until_answer(lambda: bridge.records.voicemails.store.of_call(LINE, CALL))
         with pytest.raises(NotFound):
-            await services.voicemails.delete(LineName("other"), CALL)
-        await services.voicemails.delete(LINE, CALL)
-        assert await services.recordings.archive.of_call(LINE, CALL) == []
+            await bridge.records.voicemails.delete(LineName("other"), CALL)
+        await bridge.records.voicemails.delete(LINE, CALL)
+        assert await bridge.records.recordings.archive.of_call(LINE, CALL) == []
         with pytest.raises(NotFound):
-            await services.voicemails.delete(LINE, CALL)
+            await bridge.records.voicemails.delete(LINE, CALL)

@@ -4,8 +4,7 @@ from collections import Counter
 
 import pytest
 
-from bridge.providers.cloud import inbox as module
-from bridge.providers.cloud.inbox import HELD_SECONDS, Inbox
+from bridge.providers.cloud.inbox import HELD_CALLS, HELD_SECONDS, KEYS_KEPT, Inbox
 from bridge.wire.cloud import Status, StatusChanged, Terminated
 
 
@@ -63,16 +62,19 @@ def test_nothing_waits_for_a_call_that_is_over(bench):
     assert bench.counts == {"late": 1}
 
 
-def test_the_oldest_go_when_there_are_too_many(bench, monkeypatch):
-    monkeypatch.setattr(module, "HELD_CALLS", 2)
-    monkeypatch.setattr(module, "KEYS_KEPT", 2)
-    for wacid in "abc":
-        bench.inbox.is_duplicate(ringing(wacid))
-        bench.inbox.hold(wacid, ringing(wacid))
-    assert bench.inbox.take("a") == []
-    assert bench.inbox.take("c") == [ringing("c")]
+def test_the_oldest_go_when_there_are_too_many(bench):
+    for number in range(HELD_CALLS + 1):
+        bench.inbox.hold(str(number), ringing(str(number)))
+    assert bench.inbox.take("0") == []
+    assert bench.inbox.take("1") == [ringing("1")]
     assert bench.counts == {"dropped": 1}
-    assert not bench.inbox.is_duplicate(ringing("a"))
+
+
+def test_the_oldest_keys_go_when_there_are_too_many(bench):
+    for number in range(KEYS_KEPT + 1):
+        assert not bench.inbox.is_duplicate(ringing(str(number)))
+    assert bench.inbox.is_duplicate(ringing("1"))
+    assert not bench.inbox.is_duplicate(ringing("0"))
 
 
 def test_what_another_node_counts_is_not_counted_here(bench):

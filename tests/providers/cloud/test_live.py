@@ -27,7 +27,7 @@ async def bench(tmp_path):
 
 async def rung(bench):
     bench.take(ring())
-    await bench.settled()
+    await bench.wait_idle()
     return bench.legs[0]
 
 
@@ -84,7 +84,7 @@ async def test_an_end_that_did_not_reach_meta_is_told_at_the_next_start(bench):
     del bench.graph.fails["terminate"]
     await take_over(bench.database, member())
     await bench.provider.recover()
-    await bench.settled()
+    await bench.wait_idle()
     assert await bench.live_at_metas() == []
 
 
@@ -96,7 +96,7 @@ async def test_a_goodbye_goes_on_when_nobody_waits_for_it(bench):
     waiter.cancel()
     await asyncio.gather(waiter, return_exceptions=True)
     gate.set()
-    await bench.settled()
+    await bench.wait_idle()
     assert await bench.live_at_metas() == []
 
 

@@ -9,6 +9,7 @@ from bridge.errors import PermissionRequired, WhatsAppError, WhatsAppRefused
 from bridge.providers.cloud import outbound_calls
 from bridge.providers.cloud.live import key_of_call
 from bridge.stores.cloud import CloudStore
+from tests.support.waiting import until
 from tests.support.whatsapp.cloud_bench import (
     LINE,
     USER,
@@ -38,9 +39,7 @@ async def dial_in_vain(bench, error=TIMEOUT, opaque="", number=USER):
 
 async def being_asked(bench, count=1):
     """Wait until Meta has been asked so often."""
-    async with asyncio.timeout(5):
-        while len(bench.asked) < count:
-            await asyncio.sleep(0)
+    await until(lambda: len(bench.asked) >= count)
 
 
 # Ringing
@@ -93,7 +92,7 @@ async def test_a_caller_who_goes_away_meanwhile_leaves_no_telephone_ringing(benc
     dialled.cancel()
     await asyncio.gather(dialled, return_exceptions=True)
     gate.set()
-    await bench.settled()
+    await bench.wait_idle()
     assert bench.asked[-1] == ("terminate", "wacid.1")
     assert await bench.live_at_metas() == []
 
@@ -110,7 +109,7 @@ async def test_a_caller_who_goes_away_meanwhile_leaves_no_telephone_ringing(benc
 async def test_a_call_whose_connect_had_no_answer_is_ended_when_it_turns_up(bench, told):
     await dial_in_vain(bench)
     assert not bench.take(told)
-    await bench.settled()
+    await bench.wait_idle()
     assert bench.asked[1:] == [("terminate", "wacid.1")]
     assert bench.counts["orphaned"] == 1
     assert await bench.live_at_metas() == []
@@ -119,10 +118,10 @@ async def test_a_call_whose_connect_had_no_answer_is_ended_when_it_turns_up(benc
 async def test_it_is_ended_once_whatever_else_is_told_of_it(bench):
     await dial_in_vain(bench)
     bench.take(answer(opaque="00ab"), status("RINGING", opaque="00ab"))
-    await bench.settled()
+    await bench.wait_idle()
     bench.take(status("ACCEPTED", opaque="00ab"))
     bench.take(over(answered=True))
-    await bench.settled()
+    await bench.wait_idle()
     assert bench.asked[1:] == [("terminate", "wacid.1")]
 
 
@@ -133,7 +132,7 @@ async def test_it_is_ended_when_it_turned_up_before_meta_was_given_up(bench):
     assert bench.take(answer(opaque="00ab"))
     gate.set()
     await dialled
-    await bench.settled()
+    await bench.wait_idle()
     assert bench.asked[1:] == [("terminate", "wacid.1")]
 
 
@@ -144,7 +143,7 @@ async def test_it_is_left_alone_when_it_is_over_by_itself(bench):
     bench.take(answer(opaque="00ab"), over())
     gate.set()
     await dialled
-    await bench.settled()
+    await bench.wait_idle()
     assert bench.asked == [("connect", USER, "00ab")]
 
 
@@ -155,22 +154,23 @@ async def test_it_is_left_alone_when_it_is_over_by_itself(bench):
 async def test_calls_of_others_with_the_same_number_are_left_alone(bench, told):
     await dial_in_vain(bench)
     assert bench.take(told)
-    await bench.settled()
+    await bench.wait_idle()
     assert bench.asked == [("connect", USER, "00ab")]
 
 
 async def test_a_refused_call_is_not_waited_for(bench):
     await dial_in_vain(bench, WhatsAppRefused("no", meta_code=131030))
     assert bench.take(answer(opaque="00ab"))
-    await bench.settled()
+    await bench.wait_idle()
     assert len(bench.asked) == 1
 
 
-async def test_it_is_forgotten_after_a_while(bench, monkeypatch):
-    monkeypatch.setattr(outbound_calls, "ORPHAN_SECONDS", 0.0)
+@pytest.mark.virtual_time
+async def test_it_is_forgotten_after_a_while(bench):
     await dial_in_vain(bench)
+    await asyncio.sleep(outbound_calls.ORPHAN_SECONDS)
     assert bench.take(answer(opaque="00ab"))
-    await bench.settled()
+    await bench.wait_idle()
     assert len(bench.asked) == 1
 
 
@@ -182,7 +182,7 @@ async def test_the_same_call_tried_again_is_not_taken_for_it(bench):
     assert bench.take(answer(opaque="job-42"))
     gate.set()
     leg = await dialled
-    await bench.settled()
+    await bench.wait_idle()
     assert leg.told == ["answer their answer"]
     assert [words[0] for words in bench.asked] == ["connect", "connect"]
 
@@ -196,7 +196,7 @@ async def test_the_first_is_ended_when_meta_refuses_the_second_for_its_sake(benc
     bench.take(answer(opaque="job-42"))
     gate.set()
     await again
-    await bench.settled()
+    await bench.wait_idle()
     assert bench.asked[2:] == [("terminate", "wacid.1")]
 
 
@@ -204,7 +204,7 @@ async def test_a_call_that_another_node_was_given_is_left_alone(bench):
     await dial_in_vain(bench)
     await bench.store.claim(key_of_call(LINE, "wacid.1"), LINE)
     bench.take(answer())
-    await bench.settled()
+    await bench.wait_idle()
     assert len(bench.asked) == 1
 
 
@@ -214,7 +214,7 @@ async def test_suspected_orphans_are_bounded(bench, monkeypatch):
     await dial_in_vain(bench)
     assert bench.take(answer(person="15550103333"))
     assert not bench.take(answer("wacid.2"))
-    await bench.settled()
+    await bench.wait_idle()
     assert bench.asked[2:] == [("terminate", "wacid.2")]
 
 
@@ -235,7 +235,7 @@ async def killed_while_dialling(bench, opaque=""):
 async def test_the_next_process_ends_what_the_last_was_dialling(bench):
     successor, gate, dialled = await killed_while_dialling(bench)
     assert not successor.take(status("RINGING", opaque="00ab"))
-    await successor.settled()
+    await successor.wait_idle()
     assert successor.asked == [("terminate", "wacid.1")]
     assert successor.take(status("RINGING", "wacid.2", opaque="another's"))
     assert successor.take(answer("wacid.3"))
@@ -247,7 +247,7 @@ async def test_what_is_dialled_in_peace_leaves_nothing_to_the_next_process(bench
     await bench.dial()
     await dial_in_vain(bench, WhatsAppRefused("no", meta_code=100), opaque="job-42")
     await dial_in_vain(bench, opaque="job-43")
-    await bench.settled()
+    await bench.wait_idle()
     assert await dials(bench.database) == []
 
 

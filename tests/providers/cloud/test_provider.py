@@ -6,8 +6,8 @@ import pytest
 
 from bridge.call.model import LineName
 from bridge.errors import InvalidState
-from bridge.providers.cloud import inbox, live
-from bridge.providers.cloud.live import key_of_call
+from bridge.providers.cloud.inbox import HELD_SECONDS
+from bridge.providers.cloud.live import SHUTDOWN_SECONDS, key_of_call
 from bridge.stores import nodes
 from bridge.stores.cloud import CloudStore
 from bridge.wire.cloud import PermissionReplied
@@ -37,7 +37,7 @@ def reply(*, granted: bool = True):
 async def test_an_event_that_comes_again_does_nothing(bench):
     for _ in range(3):
         bench.take(ring())
-    await bench.settled()
+    await bench.wait_idle()
     assert len(bench.receiver.taken) == 1
     assert bench.counts == {"taken": 1, "duplicate": 2}
 
@@ -49,7 +49,7 @@ async def test_events_of_numbers_that_are_no_lines_do_nothing(bench):
 
 async def test_a_signature_speaks_for_its_own_apps_numbers_only(bench):
     bench.provider.handle_webhook([ring()], bench.receiver, numbers=frozenset({"other"}))
-    await bench.settled()
+    await bench.wait_idle()
     assert bench.receiver.taken == []
     assert bench.provider.handle_webhook([over("x")], bench.receiver, numbers=OURS)
 
@@ -61,22 +61,23 @@ async def test_what_is_about_a_call_of_another_node_is_strange(bench):
 
 
 @pytest.mark.parametrize("forwarded", [False, True])
-async def test_what_another_node_has_is_lost_by_nobody(bench, monkeypatch, forwarded):
-    monkeypatch.setattr(inbox, "HELD_SECONDS", -1.0)
+@pytest.mark.virtual_time
+async def test_what_another_node_has_is_lost_by_nobody(bench, forwarded):
     taken = bench.provider.handle_webhook(
         [answer("wacid.theirs")], bench.receiver, numbers=OURS, forwarded=forwarded
     )
     assert taken == {(LINE, "wacid.theirs")}
     if not forwarded:
         bench.provider.mark_known_elsewhere(taken)
-    bench.take(over("wacid.nobodys"))
-    bench.take(over("wacid.last"))
+    for wacid in ("wacid.nobodys", "wacid.last"):
+        await asyncio.sleep(HELD_SECONDS + 1)
+        bench.take(over(wacid))
     assert bench.counts == {"taken": 3 - forwarded, "dropped": 1}
 
 
 async def test_what_people_permit_is_remembered(bench):
     bench.take(reply())
-    await bench.settled()
+    await bench.wait_idle()
     kept = await bench.store.reply(LINE, USER)
     assert kept is not None
     assert kept.granted
@@ -91,29 +92,29 @@ async def test_calls_that_a_forerunner_left_are_ended_and_those_of_others_are_no
     await bench.store.claim(key_of_call(LINE, "wacid.left"), LINE)
     await bench.store.claim("wacid.gone", LineName("a line that is no more"))
     await CloudStore(bench.database, own=member(1)).claim("wacid.of_node_1", LINE)
-    await bench.database.run(nodes.register, member(1), run="run", now=0.0)
+    await bench.database.run(nodes.register, member(1), launch_id="run", now=0.0)
     await take_over(bench.database, member())
     await bench.provider.recover()
-    await bench.settled()
+    await bench.wait_idle()
     assert bench.asked == [("terminate", "wacid.left")]
     assert set(await bench.live_at_metas()) == {"wacid.gone", "wacid.of_node_1"}
 
 
 async def test_a_call_that_has_come_up_meanwhile_is_not_ended_by_the_recovery(bench):
     bench.take(ring())
-    await bench.settled()
+    await bench.wait_idle()
     await take_over(bench.database, member())
     await bench.provider.recover()
-    await bench.settled()
+    await bench.wait_idle()
     assert bench.asked == []
 
 
-async def test_the_end_waits_for_meta_but_not_for_ever(bench, monkeypatch):
-    monkeypatch.setattr(live, "SHUTDOWN_SECONDS", 0.05)
+@pytest.mark.virtual_time
+async def test_the_end_waits_for_meta_but_not_for_ever(bench):
     bench.graph.gates["terminate"] = asyncio.Event()
     bench.provider.calls.tasks.spawn(
         bench.provider.calls.end(LINE, "wacid.1", "terminate"), name="end"
     )
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(SHUTDOWN_SECONDS + 1):
         await bench.provider.calls.aclose()
     assert bench.asked == [("terminate", "wacid.1")]

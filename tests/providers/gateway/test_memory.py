@@ -3,12 +3,12 @@ import asyncio
 import pytest
 
 from bridge.call.model import LineName
-from bridge.db.database import Database
 from bridge.errors import DatabaseFailed, InvalidState, LegError, Unreachable
 from bridge.providers.gateway import memory as gateway_memory
 from bridge.providers.gateway.memory import LineMemory
 from bridge.stores.cloud import CloudStore
 from bridge.wire.gateway import EngineCall, Phase
+from tests.support.databases import open_database
 from tests.support.whatsapp.gateway_lists import ACTIVE, ListingEngine
 from tests.support.whatsapp.left_behind import dials, live_calls, member
 
@@ -18,7 +18,7 @@ NUMBER = ACTIVE.peer
 
 @pytest.fixture
 async def database(engine):
-    made = Database(engine)
+    made = open_database(engine)
     yield made
     await made.aclose()
 
@@ -35,46 +35,46 @@ def listing():
 
 @pytest.fixture
 async def memory(listing, store):
-    return LineMemory(LINE, engine=listing, store=store)
+    return LineMemory(LINE, gateway=listing, store=store)
 
 
 def nothing(call_id):
     raise AssertionError(f"{call_id} is abandoned")
 
 
-async def fail(memory, listing, error):
+async def fail(memory, listing, error, number=NUMBER):
     """Dial a number without success."""
     listing.fails = error
     with pytest.raises(type(error)):
-        await memory.dial(NUMBER, before=(), abandon=nothing)
+        await memory.dial(number, before=(), abandon=nothing)
     listing.fails = None
 
 
-async def test_a_dialled_call_is_remembered_until_it_is_over(memory, store):
+async def test_a_dialled_call_is_remembered_until_it_is_over(memory, database):
     assert await memory.dial(NUMBER, before=(), abandon=nothing) == "CA1"
     assert not memory.suspects
-    assert await live_calls(store._database) == [("main/CA1", LINE)]
-    assert await dials(store._database) == []
+    assert await live_calls(database) == [("main/CA1", LINE)]
+    assert await dials(database) == []
     memory.ended("CA1")
-    assert await live_calls(store._database) == []
+    assert await live_calls(database) == []
 
 
-async def test_a_refusal_leaves_no_suspect(memory, listing, store):
+async def test_a_refusal_leaves_no_suspect(memory, listing, database):
     await fail(memory, listing, InvalidState("listing off"))
     assert not memory.suspects
-    assert await dials(store._database) == []
+    assert await dials(database) == []
 
 
 @pytest.mark.parametrize("error", [LegError("silence"), Unreachable("a proxy's 504")])
 async def test_the_orphan_of_an_unanswered_dial_is_found_once_it_is_listed(
-    memory, listing, store, error
+    memory, listing, database, error
 ):
     await fail(memory, listing, error)
     assert memory.suspects
     assert await memory.orphans([]) == []
     assert await memory.orphans([ACTIVE]) == ["CA1"]
     assert not memory.suspects
-    assert await dials(store._database) == []
+    assert await dials(database) == []
 
 
 @pytest.mark.parametrize(
@@ -122,19 +122,20 @@ async def test_a_number_that_is_being_dialled_again_is_left_alone(memory, listin
     assert await memory.orphans([ACTIVE]) == []
 
 
-async def test_suspects_expire(memory, listing, monkeypatch):
-    monkeypatch.setattr(gateway_memory, "ORPHAN_SECONDS", 0.0)
+@pytest.mark.virtual_time
+async def test_suspects_expire(memory, listing):
     await fail(memory, listing, LegError("silence"))
-    await asyncio.sleep(0.01)
+    await asyncio.sleep(gateway_memory.ORPHAN_SECONDS + 1)
     await memory.orphans([])
     assert not memory.suspects
 
 
-async def test_there_are_not_too_many_suspects(memory, listing, monkeypatch):
-    monkeypatch.setattr(gateway_memory, "MAX_SUSPECTS", 2)
-    for _ in range(4):
-        await fail(memory, listing, LegError("silence"))
-    assert len(memory._suspects) == 2
+async def test_there_are_not_too_many_suspects(memory, listing):
+    numbers = [str(number) for number in range(gateway_memory.MAX_SUSPECTS + 2)]
+    for number in numbers:
+        await fail(memory, listing, LegError("silence"), number)
+    listed = [EngineCall(f"CA{number}", number, False, Phase.ACTIVE) for number in numbers]
+    assert await memory.orphans(listed) == [f"CA{number}" for number in numbers[2:]]
 
 
 async def test_a_dial_that_is_given_up_is_suspected(memory, listing):

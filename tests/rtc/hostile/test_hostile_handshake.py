@@ -11,6 +11,7 @@ from OpenSSL import SSL
 from bridge.errors import NegotiationFailed
 from bridge.rtc.config import Timeouts
 from tests.support.packets.hostile_datagrams import DTLS, port_of
+from tests.support.packets.packet_path import caught_up
 from tests.support.peers.bridge_peer import BridgePeer, Prober, Stranger, talk, value
 from tests.support.peers.light_peer import LightPeer
 from tests.support.waiting import until
@@ -165,6 +166,7 @@ async def test_a_spray_of_one_kind_of_record_does_not_win_the_race(setup, kind, 
                 while True:
                     sent += stranger.spray([DTLS[kind]])
                     await asyncio.sleep(0)
+                    await caught_up()
 
             spraying = asyncio.create_task(keep_spraying())
             await browser.accept(answer)

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from bridge.rtc.packet_path_build import HERE, SOURCE
+from bridge.rtc.packet_path_build import HERE, SOURCES
 from tests.fuzz.run import CORPUS, build, fuzz
 
 pytestmark = pytest.mark.full
@@ -45,6 +45,6 @@ def test_the_corpus_and_random_datagrams_do_no_harm(program):
 def test_it_compiles_without_a_warning(compiler, tmp_path):
     if not shutil.which(compiler):
         pytest.skip(f"{compiler} is not installed (apt-get install {compiler})")
-    command = [compiler, *WARNINGS, "-o", tmp_path / "packet_path.o", HERE / SOURCE]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = [compiler, *WARNINGS, *(HERE / name for name in SOURCES)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert ran.returncode == 0, ran.stderr

@@ -7,13 +7,14 @@ import sys
 
 import pytest
 
-from bridge.rtc.packet_path_build import HEADER, HERE, LIBRARY, SOURCE, command, find_compiler
+from bridge.rtc.packet_path_build import FILES, HERE, LIBRARY, command, find_compiler
 from tests.fuzz.run import SANITIZERS
 from tests.support.packets.packet_path import FOLDER
 
 TESTS = (
-    "tests/rtp/test_lease_packet_path.py",
-    "tests/rtp/test_lease_protection.py",
+    "tests/media/test_stream_frames.py",
+    "tests/rtp/test_offload_packet_path.py",
+    "tests/rtp/test_offload_protection.py",
     "tests/rtp/test_session_fuzz.py",
     "tests/rtc/test_packet_path.py",
     "tests/rtc/test_peer_end.py",
@@ -25,7 +26,7 @@ SANITIZED = (f"-fsanitize={SANITIZERS}", "-fno-sanitize-recover=undefined", "-g"
 @pytest.fixture
 def folder(tmp_path):
     """A folder with the library, built with sanitizers."""
-    for name in (SOURCE, HEADER):
+    for name in FILES:
         shutil.copy(HERE / name, tmp_path)
     made = [*command(find_compiler(), tmp_path, tmp_path / LIBRARY), *SANITIZED]
     if subprocess.run(made, capture_output=True, check=False).returncode:

@@ -10,17 +10,17 @@ from collections import defaultdict
 import pytest
 
 from bridge.api.openapi import OPERATIONS
-from bridge.api.server.operation import ADMIN, OPERATOR
+from bridge.api.server.operation import ADMIN, CONSOLE
 from bridge.api.server.sse import CONTENT_TYPE as STREAM
 from bridge.cluster.siblings import Siblings
-from bridge.settings.http import Admin, Operator
+from bridge.settings.http import Admin, Console
 from bridge.settings.model import Line, WhatsApp
 from tests.support.inprocess import running, settings
 from tests.support.two_nodes import two_nodes
 from tests.support.waiting import until_answer
 
 MAIN, GATEWAY, OFFICIAL = "main-1", "gateway-1", "official-1"
-KEYS = {ADMIN: "the-key-of-the-operator", OPERATOR: "the-key-of-the-console"}
+KEYS = {ADMIN: "the-key-of-the-operator", CONSOLE: "the-key-of-the-console"}
 LINES = {
     "main": Line(keys=[MAIN]),
     "gateway": Line(
@@ -85,7 +85,7 @@ def as_it_logs(caplog):
 @pytest.fixture
 async def client():
     chosen = settings(
-        lines=LINES, admin=Admin(keys=[KEYS[ADMIN]]), operator=Operator(keys=[KEYS[OPERATOR]])
+        lines=LINES, admin=Admin(keys=[KEYS[ADMIN]]), console=Console(keys=[KEYS[CONSOLE]])
     )
     async with running(chosen) as client:
         yield client

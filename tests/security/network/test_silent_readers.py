@@ -40,7 +40,7 @@ def bridge(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
-    limits = {"LIMITS__CONNECTIONS": "40", "LIMITS__STRANGER_REQUESTS": "5"}
+    limits = {"LIMITS__CONNECTIONS": "40", "LIMITS__UNAUTHENTICATED_REQUESTS": "5"}
     with running(tmp_path_factory.mktemp("small"), **limits) as server:
         yield server
 
@@ -116,7 +116,7 @@ def test_one_address_has_so_many_requests_without_a_key_and_a_key_is_always_answ
         refused = clients[5].recv(4096)
         assert refused.startswith(b"HTTP/1.1 429")
         assert b"Retry-After: 1" in refused
-        assert b"limits.stranger_requests" in refused
+        assert b"limits.unauthenticated_requests" in refused
 
         clients[6].sendall(request("/call/status", token="demo"))
         assert clients[6].recv(12) == b"HTTP/1.1 200"

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from bridge.sip.boundary import Target
-from bridge.sip.transaction.client import ClientTransaction, State, Wire
+from bridge.sip.transaction.client import ClientTransaction, State, TransactionTransport
 from bridge.sip.transaction.timers import Timers
 from tests.support.sip.sip_text import answer_to, invite, read, request
 
@@ -20,7 +20,7 @@ class Line:
         self.responses: list[Any] = []
         self.ended = 0
         self.timers, self.now = Timers(), 0.0
-        wire = Wire(self.timers, lambda d, t: self.sent.append((self.now, read(d))))
+        wire = TransactionTransport(self.timers, lambda d, t: self.sent.append((self.now, read(d))))
         self.request = read(data)
         self.transaction = ClientTransaction(
             wire, self.request, target, lambda r, now: self.responses.append(r), self.end

@@ -1,7 +1,6 @@
 """Timers of server transactions, and how requests are matched."""
 
-from bridge.sip.boundary import Target
-from bridge.sip.counters import Counters
+from bridge.sip.boundary import Counters, Target
 from bridge.sip.message.message import reply
 from bridge.sip.transaction.server import response_target
 from bridge.sip.transaction.timers import Timers

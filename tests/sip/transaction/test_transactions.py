@@ -14,8 +14,13 @@ def test_a_response_to_nobody_is_dropped():
     assert (len(side.all), side.sent) == (0, [])
 
 
-def test_a_full_table_of_ours_refuses_what_is_to_be_sent(monkeypatch):
+@pytest.fixture
+def small(monkeypatch):
     monkeypatch.setattr(transactions, "MAX_TRANSACTIONS", 1)
+
+
+@pytest.mark.usefixtures("small")
+def test_a_full_table_of_ours_refuses_what_is_to_be_sent():
     side, got = Side(), []
     for _ in range(2):
         side.all.send(read(request("OPTIONS")), STRANGER, lambda r, now: got.append(r.code), 0.0)
@@ -25,8 +30,8 @@ def test_a_full_table_of_ours_refuses_what_is_to_be_sent(monkeypatch):
     assert side.counters.overload == 1
 
 
-def test_a_full_table_of_theirs_is_known(monkeypatch):
-    monkeypatch.setattr(transactions, "MAX_TRANSACTIONS", 1)
+@pytest.mark.usefixtures("small")
+def test_a_full_table_of_theirs_is_known():
     side = Side()
     assert not side.all.full
     side.all.accept(read(invite()), STRANGER, 0.0)

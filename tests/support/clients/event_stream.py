@@ -10,7 +10,7 @@ from aiohttp import ClientResponse
 
 from tests.support.inprocess import KEY, Client
 
-SECONDS = 10.0
+SECONDS = 20.0
 
 
 class EventStream:

@@ -25,7 +25,7 @@ class StreamLine:
 
     def __init__(self, client: Client) -> None:
         self.client = client
-        self.services = client.bridge.services
+        self.bridge = client.bridge
         self.manager = client.bridge.manager
         self.published = Published()
         self.manager.publisher.subscribe(self.published.events.append)
@@ -55,7 +55,7 @@ async def stream_line(
     line = Line(keys=["demo"], stream=stream or Stream())
     chosen = settings(**({"lines": {LINE: line}, "net": LOCAL} | more))
     async with running(chosen) as client:
-        lines = client.bridge.services.lines
+        lines = client.bridge.lines.lines
         await lines.put(LINE, LineConfig(mode=InboundMode.STREAM, stream_url=url))
         await lines.connect(LINE)
         yield StreamLine(client)

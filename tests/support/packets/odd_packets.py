@@ -1,7 +1,9 @@
-"""Opus payloads and header extensions of all kinds, broken ones too."""
+"""Payloads and header extensions of all kinds, broken ones too."""
 
+from bridge.audio.codec.codec import OPUS, PCMA, PCMU, Codec
+from bridge.audio.codec.coders import make_encoder
 from bridge.audio.codec.opus import Application, EncoderSettings
-from tests.support.packets.rtp_party import PAYLOADS, encoded
+from tests.support.packets.rtp_party import PAYLOADS, VOICE, encoded
 
 LEVEL_ID = 3
 """Negotiated for the header extension with levels (RFC 6464)."""
@@ -27,7 +29,31 @@ VOICES = {
     "1488 bytes": [bytes([PAYLOADS[0][0]]) + (bytes(range(256)) * 6)[:1487]],
     "empty": [b""],
 }
-"""Payloads by what they are; each voice goes round and round."""
+"""Opus payloads by what they are; each voice goes round and round."""
+
+
+def g711_voices(codec: Codec) -> dict[str, list[bytes]]:
+    """Return payloads of G.711 for the names in `VOICES`, of the lengths that those say."""
+    said, quiet, loud = (
+        list(map(make_encoder(codec).encode, frames)) for frames in (VOICE, QUIET, LOUD)
+    )
+    odd = {
+        "silence": quiet,
+        "loud": loud,
+        "dtx": [said[0][:1]],
+        "dtx of two bytes": [said[0][:2]],
+        "refused": [said[0][:159]],
+        "40 ms": [said[3] + said[4]],
+        "10 ms": [said[5][:80]],
+        "60 ms of silk": [said[6] + said[7] + said[8]],
+        "1275 bytes": [b"".join(said[:8])[:1275]],
+        "1488 bytes": [b"".join(said[:10])[:1488]],
+        "empty": [b""],
+    }
+    return {name: odd.get(name, said) for name in VOICES}
+
+
+VOICES_OF = {OPUS: VOICES, PCMU: g711_voices(PCMU), PCMA: g711_voices(PCMA)}
 
 EXTENSIONS = {
     "none": b"",

@@ -32,7 +32,7 @@ class Source:
         self.timestamp = timestamp
         self.samples = samples
         self.played: list[Played] = []
-        self.timelines: list[object] = []
+        self.epochs: list[object] = []
 
     def send(self, number, payload=CELT_20, *, now=None, ahead=0):
         """Deliver packet `number`, `ahead` samples (48 kHz) further on than its number says."""
@@ -47,8 +47,8 @@ class Source:
 
     def take(self, steps):
         for step in steps:
-            if not self.timelines or self.timelines[-1] is not step.timeline:
-                self.timelines.append(step.timeline)
+            if not self.epochs or self.epochs[-1] is not step.epoch:
+                self.epochs.append(step.epoch)
         played = [Played(step.action, step.pts, step.samples) for step in steps]
         self.played += played
         return played

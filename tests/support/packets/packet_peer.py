@@ -1,8 +1,8 @@
 """A peer whose packets a test sends as they are and as they should not be."""
 
-from bridge.audio.codec import opus_packet
+from bridge.audio.codec.codec import OPUS
 from bridge.errors import RemoteProtocolError
-from tests.support.packets.odd_packets import VOICES
+from tests.support.packets.odd_packets import VOICES_OF
 from tests.support.packets.rtp_party import OPUS_TYPE
 
 
@@ -13,7 +13,7 @@ class Peer:
         self.number = number
         self.ssrc = 0x22222222 + 0x1000 * number
         self.sequence, self.timestamp = sequence, timestamp
-        self.payload_type = OPUS_TYPE
+        self.codec, self.payload_type = OPUS, OPUS_TYPE
         self.said = 0
         self.last: list[bytes] = []
 
@@ -30,11 +30,17 @@ class Peer:
 
     def next_payload(self, voice):
         self.said += 1
-        return VOICES[voice][self.said % len(VOICES[voice])]
+        payloads = VOICES_OF[self.codec][voice]
+        return payloads[self.said % len(payloads)]
 
     def advance(self, payload):
         try:
-            self.timestamp += opus_packet.duration(payload)
+            samples = self.codec.duration(payload)
         except RemoteProtocolError:
-            self.timestamp += 960
+            samples = 960
+        self.timestamp += samples // self.codec.positions_per_tick
         self.sequence += 1
+
+    def speak(self, audio):
+        """Speak the codec of a description from now on."""
+        self.codec, self.payload_type = audio.codec, audio.payload_type

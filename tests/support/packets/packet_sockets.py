@@ -3,7 +3,6 @@
 import asyncio
 import os
 import socket
-import weakref
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +12,7 @@ from typing_extensions import override
 from bridge.audio.codec.opus import Opus
 from bridge.rtc.packet_path import PacketPath
 from bridge.rtp.session import RtpSession
-from tests.support.packets.packet_path import CHOSEN, library
+from tests.support.packets.packet_path import AFTER_THE_TEST, CHOSEN, compiled_path
 
 SEND_BUFFER = 4 << 20
 NO_LIMIT = 1 << 40
@@ -38,32 +37,65 @@ def arrived(sock: socket.socket) -> Iterator[bytes]:
 
 
 class Sockets:
-    """The sockets of a node, and its clock; polled when `poll` is called, not by an event loop."""
+    """The sockets of a node, and its clock; polled when `poll` is called, not by an event loop.
+
+    A packet path with a thread reads them at once, at the time that the clock has then.
+    """
 
     def __init__(self, opus: Opus, *, compiled: bool) -> None:
-        self.now = 0.0
+        self._now = 0.0
         self.path: PacketPath | None = None
         self._loop: Any = None
+        self._unpolled: int | None = None
         if compiled:
-            self.path = PacketPath(library(), opus, clock=lambda: self.now)
+            self.path = compiled_path(opus, lambda: self._now)
             self._loop = SimpleNamespace(
                 add_reader=lambda _fd, _read: None,
                 remove_reader=lambda _fd: None,
                 call_soon=lambda _function, *_arguments: None,
             )
 
-    def listen(self, sock: socket.socket, protocol: asyncio.DatagramProtocol, leases: Any) -> Any:
+    @property
+    def now(self) -> float:
+        """Monotonic seconds."""
+        return self._now
+
+    @now.setter
+    def now(self, now: float) -> None:
+        self._now = now
+        if self.path is not None and self.path.poller is not None:
+            self.path.poller.set_clock(now)
+
+    def listen(self, sock: socket.socket, protocol: asyncio.DatagramProtocol, offload: Any) -> Any:
         """Receive on a socket by the packet path."""
         asyncio._set_running_loop(self._loop)
         try:
-            return leases.listen(sock, protocol)
+            return offload.listen(sock, protocol)
         finally:
             asyncio._set_running_loop(None)
+            self.now = self._now
 
     def poll(self) -> None:
-        """Process a datagram of each socket that has one."""
-        if self.path is not None:
-            self.path._poll()
+        """Process a datagram of each socket that has one; with a thread, after it has read all."""
+        if self.path is None or self.path.poller is None:
+            return
+        self.path.poller.wait()
+        if self._unpolled is None:
+            self.path.poll()
+            return
+        self._unpolled += 1
+        self.path.poller.set_clock(self.now)
+        self.path.poller.begin_turn()
+
+    def stop(self) -> None:
+        """Let Python process nothing until `resume`: the packet path goes on alone, as its thread does."""
+        self._unpolled = 0
+
+    def resume(self) -> None:
+        """Process what the packet path has left meanwhile."""
+        turns, self._unpolled = self._unpolled or 0, None
+        for _ in range(turns):
+            self.poll()
 
     def close(self) -> None:
         """Stop receiving."""
@@ -83,22 +115,21 @@ class Connected(asyncio.DatagramProtocol):
     ) -> None:
         self._packets: list[bytes] = []
         self._remote: socket.socket | None = None
-        if os.environ.get(CHOSEN) != "compiled":
+        if os.environ.get(CHOSEN) not in ("compiled", "thread"):
             session.set_transmit(self._packets.append, transmit_rtcp)
             return
         self._sockets = sockets = Sockets(opus, compiled=True)
         assert sockets.path is not None
         self._receive = session.receive_rtp
-        leases: Any = sockets.path.transport(
-            receive=self._receive, discarded={"unsendable": 0}, limit=NO_LIMIT
+        offload: Any = sockets.path.transport(
+            receive=self._receive, discarded={"unsendable": 0}, limit=NO_LIMIT, secured=False
         )
-        leases.state.secured = 0
         ours, self._remote = socket_pair()
-        handle = sockets.listen(ours, self, leases)
-        leases.state.fd = ours.fileno()
-        session.set_transmit(self._transmit, transmit_rtcp, leases)
+        handle = sockets.listen(ours, self, offload)
+        offload.set_packed_route(ours.fileno(), b"")
+        session.set_transmit(self._transmit, transmit_rtcp, offload)
         session.receive_rtp = self._deliver
-        weakref.finalize(self, _close, handle, self._remote, sockets)
+        AFTER_THE_TEST.extend((sockets.close, self._remote.close, handle.close))
 
     @property
     def packets(self) -> list[bytes]:
@@ -120,9 +151,3 @@ class Connected(asyncio.DatagramProtocol):
 
     def _transmit(self, packet: bytes) -> None:
         self.packets.append(packet)
-
-
-def _close(handle: Any, remote: socket.socket, sockets: Sockets) -> None:
-    handle.close()
-    remote.close()
-    sockets.close()

@@ -1,7 +1,5 @@
 """Steps for `two_paths`, drawn at random: packets of peers as they are and as they should not be, and commands."""
 
-import dataclasses
-
 from hypothesis import strategies as st
 
 from bridge.audio.codec.codec import PCMU
@@ -17,38 +15,24 @@ from bridge.wire.rtp.rtcp import (
 )
 from bridge.wire.rtp.stream import StreamStart
 from bridge.wire.rtp.telephone_event import digit_packets
-from tests.support.packets.odd_packets import EXTENSIONS, LEVEL_ID, VOICES
+from tests.support.packets.negotiated import AUDIOS, RED_TYPE
+from tests.support.packets.odd_packets import EXTENSIONS, VOICES
+from tests.support.packets.packet_fates import fates, speak_while_stopped, speak_with_fates
 from tests.support.packets.packet_peer import Peer
-from tests.support.packets.rtp_party import AUDIO, EVENT_TYPE, OPUS_TYPE, VOICE
+from tests.support.packets.rtp_party import EVENT_TYPE, OPUS_TYPE, VOICE
 from tests.support.packets.two_paths import (
     CLOCK,
     LEGS,
     PARTIES,
     RECORDER,
-    SETTLEMENTS,
+    SYNCS,
     TAP,
     TwoPaths,
 )
 
 A, B, C = LEGS
-RED_TYPE = 63
 MULAW = list(map(make_encoder(PCMU).encode, VOICE[:20]))
 START = StreamStart(ssrc=0x11111111, sequence=30_000, timestamp=5000)
-WITH_LEVELS = dataclasses.replace(AUDIO, audio_level_id=LEVEL_ID, parameters={"useinbandfec": "1"})
-AUDIOS = {
-    "plain": AUDIO,
-    "levels": WITH_LEVELS,
-    "another payload type": dataclasses.replace(WITH_LEVELS, payload_type=96),
-    "receives only": dataclasses.replace(AUDIO, direction="recvonly"),
-    "sends only": dataclasses.replace(AUDIO, direction="sendonly"),
-    "at most 20 ms": dataclasses.replace(AUDIO, maxptime=20),
-    "little bandwidth": dataclasses.replace(AUDIO, parameters={"maxaveragebitrate": "20000"}),
-    "RED": dataclasses.replace(WITH_LEVELS, red_payload_type=RED_TYPE),
-    "PCMU": dataclasses.replace(AUDIO, codec=PCMU, payload_type=0, telephone_events={101: 8000}),
-    "short packets": dataclasses.replace(AUDIO, ptime=10, maxptime=60),
-    "no digits": dataclasses.replace(AUDIO, telephone_events={}),
-    "two formats": dataclasses.replace(WITH_LEVELS, other_formats={0: PCMU}),
-}
 
 USUAL_VOICES = st.sampled_from(["celt", "celt", "celt", "silk", "silence", "loud"])
 voices = st.one_of(USUAL_VOICES, st.sampled_from(sorted(VOICES)))
@@ -80,11 +64,11 @@ actions = st.one_of(
     st.tuples(st.just("converse"), st.integers(1, 60), USUAL_VOICES, USUAL_VOICES, interval),
     st.tuples(st.just("burst"), party, st.integers(2, 12), USUAL_VOICES, st.booleans()),
     st.tuples(st.just("redundant"), party, st.integers(1, 4)),
-    st.tuples(st.just("lose"), party, st.integers(1, 8)),
     st.tuples(st.just("jump"), party, st.sampled_from([0, 0, 1, 4, 150, 5000, 40_000, -3, -200]),
               st.sampled_from([0, 960, 480, -960, 48_000, 1 << 31, 7])),
     st.tuples(st.just("repeat"), party, st.integers(1, 70)),
-    st.tuples(st.just("swap"), party, st.integers(1, 4)),
+    st.tuples(st.just("swap"), party, st.sampled_from([1, 1, 2, 3, 4, 40, 63, 64, 98, 99, 100, 101])),
+    st.tuples(st.just("impaired"), party, st.lists(fates, max_size=60), USUAL_VOICES, interval),
     st.tuples(st.just("odd"), party, st.integers(0, 63), st.booleans(),
               st.sampled_from([OPUS_TYPE, OPUS_TYPE, 96, EVENT_TYPE, 126, 0, 13]),
               st.sampled_from(sorted(EXTENSIONS)), voices, st.one_of(st.none(), st.integers(0, 40))),
@@ -111,14 +95,14 @@ actions = st.one_of(
     st.tuples(st.just("move"), party),
     st.tuples(st.just("path"), party, st.booleans()),
     st.tuples(st.just("transmit"), party),
-    st.tuples(st.just("settle"), party, st.sampled_from(sorted(SETTLEMENTS))),
-    st.tuples(st.just("settle"), party, st.sampled_from(sorted(SETTLEMENTS))),
+    st.tuples(st.just("sync"), party, st.sampled_from(sorted(SYNCS))),
+    st.tuples(st.just("sync"), party, st.sampled_from(sorted(SYNCS))),
     st.tuples(st.just("level"), st.sampled_from(sorted(EncoderLevel))),
     st.tuples(st.just("start"), party),
 )  # fmt: skip
 
 pairs_after = st.sampled_from([0, 0, 1, 4, 12, 30])
-"""Packets of a conversation after an action, so that a lease begins."""
+"""Packets of a conversation after an action, so that an offload begins."""
 steps = st.tuples(actions, pairs_after, USUAL_VOICES)
 
 
@@ -178,10 +162,6 @@ class Driver:
             peer.advance(payload)
             before = payload
 
-    def lose(self, number, count):
-        for _ in range(count):
-            self.peers[number].advance(self.peers[number].next_payload("celt"))
-
     def jump(self, number, sequence, timestamp):
         self.peers[number].sequence += sequence
         self.peers[number].timestamp += timestamp
@@ -192,13 +172,14 @@ class Driver:
             self.paths.deliver(number, last[-min(back, len(last))])
 
     def swap(self, number, distance):
-        peer = self.peers[number]
-        held = peer.packet(payload := peer.next_payload("celt"))
-        peer.advance(payload)
-        for _ in range(distance):
-            self.say(number, "celt")
-            self.paths.now += 0.004
-        self.send(number, held)
+        taken = [("is late", distance), *["arrives"] * distance]
+        speak_with_fates(self, number, taken, "celt", 0.004)
+
+    def impaired(self, number, taken, voice, interval):
+        speak_with_fates(self, number, taken, voice, interval)
+
+    def stopped(self, number, taken, voice):
+        speak_while_stopped(self, number, taken, voice)
 
     def odd(self, number, flags, marker, kind, extension, voice, size):
         peer = self.peers[number]
@@ -261,7 +242,7 @@ class Driver:
             payload = MULAW[place % len(MULAW)]
             self.send(number, peer.packet(payload, kind=0, timestamp=begin + 160 * place))
             peer.sequence += 1
-            peer.timestamp += 960
+            peer.timestamp += 960 // peer.codec.positions_per_tick
             self.paths.now += 0.02
 
     def event(self, number, digit):
@@ -270,7 +251,7 @@ class Driver:
         for packet in digit_packets(digit, clock_rate=48_000):
             self.send(number, peer.packet(packet.payload, kind=EVENT_TYPE, timestamp=start))
             peer.sequence += 1
-            peer.timestamp += 960
+            peer.timestamp += 960 // peer.codec.positions_per_tick
             self.paths.now += 0.02
 
     def rtcp(self, number, kind):
@@ -319,9 +300,9 @@ class Driver:
     def wait(self, seconds):
         self.paths.now += seconds
 
-    def push(self, number, count, timeline):
+    def push(self, number, count, epoch):
         for _ in range(count):
-            self.paths.push(number, self.frame, timeline)
+            self.paths.push(number, self.frame, epoch)
             self.frame += 1
             self.paths.now += 0.02
 
@@ -330,15 +311,15 @@ class Driver:
 
     def renegotiate(self, number, name):
         audio = AUDIOS[name]
-        self.peers[number].payload_type = audio.payload_type
+        self.peers[number].speak(audio)
         self.paths.do(lambda world, _: world.parties[number].session.renegotiate(audio))
 
     def restart(self, number):
         self.starts += 1
         start = START._replace(ssrc=0x55555555 + 16 * self.starts, timestamp=77 * self.starts)
         self.peers[number].ssrc += 7
-        audio = self.paths.audio
-        self.peers[number].payload_type = audio.payload_type
+        audio = self.paths.audios[number]
+        self.peers[number].speak(audio)
         self.paths.do(lambda world, _: world.parties[number].session.restart_source(audio, start))
 
     def move(self, number):
@@ -350,8 +331,8 @@ class Driver:
     def transmit(self, number):
         self.paths.do(lambda world, _: world.parties[number].renew_transmit())
 
-    def settle(self, number, what):
-        self.paths.settle(what, number)
+    def sync(self, number, what):
+        self.paths.sync(what, number)
 
     def level(self, level):
         def step(world, _):
@@ -364,8 +345,10 @@ class Driver:
 
 
 def drive(paths, taken, *, sequence=100, timestamp=0):
-    """Take steps, compare what is left, and go on without leases, which shows the state of the coders."""
+    """Take steps, compare what is left, and go on without offloads, which shows the state of the coders."""
     peers = [Peer(number, sequence, timestamp) for number in range(PARTIES)]
+    for peer, audio in zip(peers, paths.audios, strict=True):
+        peer.speak(audio)
     driver = Driver(paths, peers)
     driver.route("pair")
     driver.start(1)
@@ -382,9 +365,12 @@ def drive(paths, taken, *, sequence=100, timestamp=0):
 worlds = st.fixed_dictionaries(
     {
         "audio": st.sampled_from(["plain", "levels", "two formats"]),
+        "telephones": st.sampled_from(
+            [{}, {}, {1: "PCMU"}, {0: "PCMA", 1: "PCMA"}, {0: "PCMU", 2: "PCMA"}]
+        ),
         "secured": st.booleans(),
-        "steady": st.sampled_from([False, False, True]),
-        "relays": st.sampled_from([PARTIES, PARTIES, 1, 0]),
+        "continuous": st.sampled_from([False, False, True]),
+        "passthrough": st.sampled_from([PARTIES, PARTIES, 1, 0]),
         "limit": st.sampled_from([500, 500, 60]),
         "start": st.sampled_from([START, START._replace(sequence=65_500, timestamp=2**32 - 9600)]),
     }
@@ -395,6 +381,9 @@ numbers = st.tuples(
 
 
 def check(settings_of_worlds, taken, first):
-    audio = AUDIOS[settings_of_worlds["audio"]]
-    with TwoPaths(**{**settings_of_worlds, "audio": audio}) as paths:
+    chosen = dict(settings_of_worlds)
+    kinds = [chosen["audio"]] * PARTIES
+    for number, kind in chosen.pop("telephones", {}).items():
+        kinds[number] = kind
+    with TwoPaths(**{**chosen, "audio": [AUDIOS[kind] for kind in kinds]}) as paths:
         drive(paths, taken, sequence=first[0], timestamp=first[1])

@@ -9,6 +9,7 @@ from bridge.audio.codec.encoder_level import NORMAL, EncoderBudget
 from bridge.audio.codec.opus import Encoder, EncoderSettings, candidates, load
 from bridge.audio.frame import Frame
 from bridge.call.model import ReceivedAudio, SentAudio
+from bridge.rtp.config import SessionConfig
 from bridge.rtp.session import RtpSession
 from bridge.wire.rtp.packet import RtpPacket, parse_packet
 from bridge.wire.rtp.stream import StreamStart
@@ -72,8 +73,8 @@ class Party:
         self,
         audio: NegotiatedAudio = AUDIO,
         *,
-        relays: bool = True,
-        steady: bool = False,
+        passthrough: bool = True,
+        continuous: bool = False,
     ) -> None:
         self.rtcp: list[bytes] = []
         self.digits: list[str] = []
@@ -81,28 +82,23 @@ class Party:
         self.times: list[float] = []
         self.wakes: list[float] = []
         self.session = RtpSession(
-            opus=OPUS,
+            SessionConfig(OPUS, EncoderBudget(), passthrough=passthrough, continuous=continuous),
             audio=audio,
             start=StreamStart(OURS, FIRST_SEQUENCE, FIRST_TIMESTAMP),
             cname="bridge",
-            transmit=lambda _: None,
-            transmit_rtcp=self.rtcp.append,
             on_digit=self.digits.append,
             schedule_tick=self.wakes.append,
-            encoder_budget=EncoderBudget(),
             discarded={},
-            relays=relays,
-            steady=steady,
         )
         self._connected = Connected(self.session, OPUS, self.rtcp.append)
-        self.session.attach(self._take)
+        self.session.attach(self.take)
 
     @property
     def rtp(self) -> list[bytes]:
         """All packets sent; the list may be changed."""
         return self._connected.packets
 
-    def _take(self, frame: Frame, now: float) -> None:
+    def take(self, frame: Frame, now: float) -> None:
         self.frames.append(frame)
         self.times.append(now)
 

@@ -14,9 +14,10 @@ from pylibsrtp import Policy
 from typing_extensions import override
 
 from bridge.audio.codec.encoder_level import EncoderBudget
-from bridge.rtc.demux import PythonArrivals
+from bridge.rtc.demux import ArrivalCounter, Arrivals
 from bridge.rtc.limits import MAX_DATAGRAM
 from bridge.rtc.srtp import Srtp
+from bridge.rtp.config import SessionConfig
 from bridge.rtp.session import RtpSession
 from bridge.wire.rtp.stream import StreamStart
 from bridge.wire.sdp.negotiated_audio import NegotiatedAudio
@@ -40,55 +41,54 @@ class SocketParty(asyncio.DatagramProtocol):
         budget: EncoderBudget,
         secured: bool = False,
         limit: int = 500,
-        relays: bool = True,
-        steady: bool = False,
+        passthrough: bool = True,
+        continuous: bool = False,
     ) -> None:
         self.sockets = sockets
         self.secured = secured
-        self.steady = steady
-        self.limit = limit
+        self.continuous = continuous
         self.digits: list[str] = []
         self.wakes: list[float] = []
         self.encoders: list[Any] = []
         self.discarded: Counter[str] = Counter()
         self.srtp = Srtp(PROFILE, send_key=OUR_KEY, receive_key=THEIR_KEY) if secured else None
-        self.leases: Any = None
+        self.offload: Any = None
         if sockets.path is not None:
-            self.leases = sockets.path.transport(
+            self.offload = sockets.path.transport(
                 receive=lambda packet, now: self.session.receive_rtp(packet, now),
                 discarded=self.discarded,
                 limit=limit,
+                secured=secured,
             )
-            self.leases.state.secured = secured
             if self.srtp is not None:
-                self.leases.set_keys(self.srtp)
-        self.arrivals: Any = PythonArrivals() if self.leases is None else self.leases.state
+                self.offload.set_keys(self.srtp)
+        self.arrivals: Arrivals = ArrivalCounter(limit) if self.offload is None else self.offload
         self._open: list[tuple[socket.socket, socket.socket, Any]] = []
         self.route = True
         self.remote = self.move()
         self.session = RtpSession(
-            opus=OPUS,
+            SessionConfig(
+                OPUS,
+                budget,
+                passthrough=passthrough,
+                continuous=continuous,
+                on_encoder=self.encoders.append,
+            ),
             audio=audio,
             start=start,
             cname="bridge",
-            transmit=self._send_rtp,
-            transmit_rtcp=self._send_rtcp,
             on_digit=self.digits.append,
             schedule_tick=self.wakes.append,
-            encoder_budget=budget,
             discarded=self.discarded,
-            relays=relays,
-            steady=steady,
-            on_encoder=self.encoders.append,
         )
-        self.session.set_transmit(self._send_rtp, self._send_rtcp, self.leases)
+        self.session.set_transmit(self._send_rtp, self._send_rtcp, self.offload)
 
     def move(self) -> socket.socket:
         """Take another pair of sockets, as an ICE restart does; the ones before still receive."""
         ours, self.remote = socket_pair()
         handle = None
-        if self.leases is not None:
-            handle = self.sockets.listen(ours, self, self.leases)
+        if self.offload is not None:
+            handle = self.sockets.listen(ours, self, self.offload)
         self._open.append((ours, self.remote, handle))
         self.set_route(self.route)
         return self.remote
@@ -96,17 +96,16 @@ class SocketParty(asyncio.DatagramProtocol):
     def set_route(self, up: bool) -> None:
         """Send by the newest socket, or nowhere."""
         self.route = up
-        if self.leases is None:
+        if self.offload is None:
             return
-        self.leases.state.fd = self._open[-1][0].fileno() if up else -1
-        self.leases.state.address_size = 0
+        self.offload.set_packed_route(self._open[-1][0].fileno() if up else -1, b"")
 
     def renew_transmit(self) -> None:
         """Let the session send by the same transport again, as a page does that has reloaded."""
-        self.session.set_transmit(self._send_rtp, self._send_rtcp, self.leases)
+        self.session.set_transmit(self._send_rtp, self._send_rtcp, self.offload)
 
     def release(self) -> None:
-        """End all leases, and take no more."""
+        """End all offloads, and take no more."""
         self.session.set_transmit(self._send_rtp, self._send_rtcp)
 
     def deliver(self, datagrams: Iterable[bytes], now: float, *, former: bool = False) -> None:
@@ -114,7 +113,7 @@ class SocketParty(asyncio.DatagramProtocol):
         self.sockets.now = now
         ours, remote, _ = self._open[-2:][0] if former else self._open[-1]
         waiting = [remote.send(datagram) for datagram in datagrams]
-        if self.leases is not None:
+        if self.offload is not None:
             for _ in waiting:
                 self.sockets.poll()
             return
@@ -127,8 +126,8 @@ class SocketParty(asyncio.DatagramProtocol):
 
     def totals(self) -> dict[str, int]:
         """Return what was discarded, by reason."""
-        if self.leases is not None:
-            self.leases.count_unsendable()
+        if self.offload is not None:
+            self.offload.count_unsendable()
         return {reason: count for reason, count in self.discarded.items() if count}
 
     def close(self) -> None:
@@ -138,8 +137,8 @@ class SocketParty(asyncio.DatagramProtocol):
                 handle.close()
             ours.close()
             remote.close()
-        if self.leases is not None:
-            self.leases.close()
+        if self.offload is not None:
+            self.offload.close()
 
     @override
     def datagram_received(self, data: bytes, _addr: Any) -> None:
@@ -159,12 +158,8 @@ class SocketParty(asyncio.DatagramProtocol):
             if not isinstance(plain, bytes):
                 self.discarded[plain.value] += 1
                 return
-        arrivals, now = self.arrivals, self.sockets.now
-        arrivals.alive_at = now
-        if now >= arrivals.second_ends:
-            arrivals.second_ends, arrivals.allowed = now + 1.0, self.limit
-        arrivals.allowed -= 1
-        if arrivals.allowed < 0:
+        now = self.sockets.now
+        if not self.arrivals.admit(now):
             self.discarded["too_many_packets"] += 1
             return
         receive = self.session.receive_rtcp if rtcp else self.session.receive_rtp

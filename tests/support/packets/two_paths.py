@@ -1,11 +1,12 @@
 """The same packets through the compiled packet path and Python's, step by step, and what differs.
 
 `TwoPaths` has a `World` for each path: three sessions on a bus. Each step happens in both at the same `now`;
-afterwards both must have sent the same bytes. At settlements, and at the end, everything else is compared.
+afterwards both must have sent the same bytes. At syncs, and at the end, everything else is compared.
 """
 
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from enum import Enum
 from typing import Any
 
@@ -27,31 +28,32 @@ LEGS = tuple(LegId(name) for name in "ABC")
 TAP, CLOCK, RECORDER = LegId("tap"), LegId("clock"), LegId("recorder")
 
 # What differs between the paths without a difference to anybody: callables, where a run stands, and which of
-# two totals has counted a payload that was refused, as only their sum is told.
+# two totals has counted a payload that was refused, as only their sum is told; and what a decoder of G.711 has decoded
+# for its level alone, which no concealment depends on.
 LEFT_OUT = {
-    "_fast_path", "_lease", "_malformed", "malformed", "_opus", "receive", "receive_rtp", "push", "take", "attach",
+    "_fast_path", "_offload", "_malformed", "malformed", "_opus", "receive", "receive_rtp", "push", "take", "attach",
     "transmit", "_transmit_rtcp", "_discarded", "_encoder_budget", "_budget", "_on_encoder", "_on_digit",
-    "_schedule_tick", "start_sending", "send_digits", "_timeline_begins", "_relay",
+    "_schedule_tick", "start_sending", "send_digits", "_epoch_begins", "_forward", "_past",
 }  # fmt: skip
 
 
 class Sink:
     """Takes the frames of the bus: a tap, or on the clock what needs every frame."""
 
-    def __init__(self, world: "World", name: str, *, steady: bool) -> None:
+    def __init__(self, world: "World", name: str, *, always_clocked: bool) -> None:
         self.world = world
         self.name = name
-        self.steady = steady
+        self.always_clocked = always_clocked
 
     def push(self, frame: Frame, now: float) -> None:
         self.world.record(self.name, frame, now)
 
 
 class Recorder:
-    """Takes packets and frames of the bus, and may take them late, as the recorder of a relayed call."""
+    """Takes packets and frames of the bus, and may take them late, as the recorder of a forwarded call."""
 
-    steady = False
-    relay_codec = OPUS_CODEC
+    always_clocked = False
+    passthrough_codec = OPUS_CODEC
     loss_ratio = 0.0
 
     def __init__(self) -> None:
@@ -59,13 +61,13 @@ class Recorder:
         self._timelines: list[Hashable] = []
 
     def push(self, frame: Frame, now: float) -> None:
-        self.taken.append((frame.pcm, frame.pts, _number(frame.timeline, self._timelines), now))
+        self.taken.append((frame.pcm, frame.pts, _number(frame.epoch, self._timelines), now))
 
     def take(self, packet: EncodedPacket, now: float) -> bool:
-        if packet.codec is not self.relay_codec:
+        if packet.codec is not self.passthrough_codec:
             return False
-        timeline = _number(packet.timeline, self._timelines)
-        self.taken.append((packet._replace(timeline=timeline), now))
+        epoch = _number(packet.epoch, self._timelines)
+        self.taken.append((packet._replace(epoch=epoch), now))
         return True
 
 
@@ -73,8 +75,8 @@ class World:
     """Three sessions of one path on a bus, with everything that they gave."""
 
     def __init__(
-        self, *, compiled: bool, secured: bool, steady: bool, relays: int, limit: int, start: StreamStart,
-        audio: NegotiatedAudio,
+        self, *, compiled: bool, secured: bool, continuous: bool, passthrough: int, limit: int, start: StreamStart,
+        audio: Sequence[NegotiatedAudio],
     ) -> None:  # fmt: skip
         self.sockets = Sockets(OPUS, compiled=compiled)
         self.budget = EncoderBudget()
@@ -85,26 +87,26 @@ class World:
         self.parties = [
             SocketParty(
                 self.sockets,
-                audio,
+                audio[number],
                 start=start._replace(ssrc=start.ssrc + number),
                 budget=self.budget,
                 secured=secured,
                 limit=limit,
-                relays=number < relays,
-                steady=steady and number == 1,
+                passthrough=number < passthrough,
+                continuous=continuous and number == 1,
             )
             for number in range(PARTIES)
         ]
         for leg, party in zip(LEGS, self.parties, strict=True):
             self.bus.join(leg, party.session, party.session)
-        self.bus.join(TAP, None, Sink(self, "tap", steady=False))
-        self.bus.join(CLOCK, None, Sink(self, "clock", steady=True))
+        self.bus.join(TAP, None, Sink(self, "tap", always_clocked=False))
+        self.bus.join(CLOCK, None, Sink(self, "clock", always_clocked=True))
         self.bus.join(RECORDER, None, self.recorder, batched=True)
 
     def record(self, name: str, frame: Frame, now: float) -> None:
         """Note a frame; timelines are numbered in the order in which they are first seen."""
-        timeline = _number(frame.timeline, self._timelines)
-        self.heard.append((name, frame.pcm, frame.pts, timeline, now))
+        epoch = _number(frame.epoch, self._timelines)
+        self.heard.append((name, frame.pcm, frame.pts, epoch, now))
 
     def given(self) -> dict[str, Any]:
         """Return what has come out since this was last called."""
@@ -118,7 +120,7 @@ class World:
         return given
 
     def release(self) -> None:
-        """End all leases."""
+        """End all offloads."""
         for party in self.parties:
             party.release()
 
@@ -135,17 +137,18 @@ class TwoPaths:
     def __init__(
         self,
         *,
-        audio: NegotiatedAudio,
+        audio: Sequence[NegotiatedAudio],
         start: StreamStart,
         secured: bool = False,
-        steady: bool = False,
-        relays: int = PARTIES,
+        continuous: bool = False,
+        passthrough: int = PARTIES,
         limit: int = 500,
     ) -> None:
-        """Make them; `relays` is the number of sessions, the first ones, whose packets may pass undecoded."""
-        self.audio = audio
+        """Make them, with what each session negotiated; `passthrough` is the number of sessions, the first ones, whose packets may pass undecoded."""
+        self.audios = audio
         self.secured = secured
         self.now = 100.0
+        self._stopped = False
         self.sent: list[list[bytes]] = [[] for _ in range(PARTIES)]
         """Of each session, unprotected RTP packets."""
         # To be replaced where a session's stream begins anew under the same keys.
@@ -154,7 +157,7 @@ class TwoPaths:
         ]
         self.worlds = [
             World(
-                compiled=compiled, secured=secured, steady=steady, relays=relays, limit=limit, start=start,
+                compiled=compiled, secured=secured, continuous=continuous, passthrough=passthrough, limit=limit, start=start,
                 audio=audio,
             )
             for compiled in (True, False)
@@ -174,8 +177,19 @@ class TwoPaths:
             world.sockets.now = self.now
             results.append(step(world, self.now))
         assert results[0] == results[1]
-        self._compare_given()
+        if not self._stopped:
+            self._compare_given()
         return results[0]
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Let Python stand still in the compiled world, where it comes to what has arrived only afterwards."""
+        self._stopped = True
+        for world in self.worlds:
+            world.sockets.stop()
+        yield
+        self._stopped = False
+        self.do(lambda world, _: world.sockets.resume())
 
     def deliver(self, number: int, *datagrams: bytes, former: bool = False) -> None:
         """Let datagrams arrive at once, as they are; `former` as in `SocketParty.deliver`."""
@@ -191,12 +205,12 @@ class TwoPaths:
         """Protect a compound RTCP packet of a peer."""
         return self._senders[number].protect_rtcp(packet) if self.secured else packet
 
-    def push(self, number: int, frame: int, timeline: str) -> None:
+    def push(self, number: int, frame: int, epoch: str) -> None:
         """Push a frame of the bridge's own, such as of a playback."""
         pcm = VOICE[frame % len(VOICE)]
         self.do(
             lambda world, now: world.parties[number].session.push(
-                Frame(pcm, 320 * frame, timeline), now
+                Frame(pcm, 320 * frame, epoch), now
             )
         )
 
@@ -206,14 +220,14 @@ class TwoPaths:
         def step(world: World, now: float) -> None:
             world.bus.tick(now)
             for party in world.parties:
-                if party.steady or party.session.needs_tick:
+                if party.continuous or party.session.needs_tick:
                     party.session.tick(now)
 
         self.do(step)
 
-    def settle(self, what: str, number: int) -> None:
-        """Read something that settles what is leased, and compare it."""
-        self.do(lambda world, now: SETTLEMENTS[what](world.parties[number], now))
+    def sync(self, what: str, number: int) -> None:
+        """Read something that syncs what is offloaded, and compare it."""
+        self.do(lambda world, now: SYNCS[what](world.parties[number], now))
 
     def flush(self) -> None:
         """Let the recorders take all until now, and compare it."""
@@ -222,11 +236,11 @@ class TwoPaths:
         assert not left
 
     def finish(self) -> None:
-        """Compare everything that is to be seen, end all leases, and compare the state that is left."""
+        """Compare everything that is to be seen, end all offloads, and compare the state that is left."""
         self.flush()
         for number in range(PARTIES):
-            for what in SETTLEMENTS:
-                self.settle(what, number)
+            for what in SYNCS:
+                self.sync(what, number)
         self.do(lambda world, _: world.release())
         for number in range(PARTIES):
             states = [state_of(world.parties[number].session) for world in self.worlds]
@@ -263,10 +277,10 @@ class TwoPaths:
 
 def _arrivals(party: SocketParty, _now: float) -> Any:
     arrivals = party.arrivals
-    return arrivals.alive_at, arrivals.second_ends, arrivals.allowed
+    return arrivals.alive_at
 
 
-SETTLEMENTS: dict[str, Callable[[SocketParty, float], Any]] = {
+SYNCS: dict[str, Callable[[SocketParty, float], Any]] = {
     "statistics": lambda party, _: (party.totals(), party.session.statistics()),
     "report": lambda party, now: party.session.report(now, WALL + now),
     "numbering": lambda party, _: party.session.numbering,
@@ -275,31 +289,31 @@ SETTLEMENTS: dict[str, Callable[[SocketParty, float], Any]] = {
     "malformed": lambda party, _: party.session.malformed,
     "arrivals": _arrivals,
 }
-"""By name: what reads a session, and so settles its leases."""
+"""By name: what reads a session, and so syncs its offloads."""
 
 
 def state_of(
-    thing: Any, seen: dict[int, object] | None = None, timelines: list[object] | None = None
+    thing: Any, seen: dict[int, object] | None = None, epochs: list[object] | None = None
 ) -> Any:
     """Return the state of an object with all it holds, as something that can be compared."""
-    seen, timelines = seen or {}, [] if timelines is None else timelines
+    seen, epochs = seen or {}, [] if epochs is None else epochs
     if thing is None or isinstance(thing, bool | int | float | str | bytes | Enum):
         return thing
     if type(thing) is object:
-        if not any(known is thing for known in timelines):
-            timelines.append(thing)
-        return "timeline", next(index for index, known in enumerate(timelines) if known is thing)
+        if not any(known is thing for known in epochs):
+            epochs.append(thing)
+        return "epoch", next(index for index, known in enumerate(epochs) if known is thing)
     if isinstance(thing, dict):
-        return {str(key): state_of(value, seen, timelines) for key, value in thing.items()}
+        return {str(key): state_of(value, seen, epochs) for key, value in thing.items()}
     if isinstance(thing, list | tuple | deque):
-        return [state_of(one, seen, timelines) for one in thing]
+        return [state_of(one, seen, epochs) for one in thing]
     if isinstance(thing, set | frozenset):
         return sorted(thing)
     if id(thing) in seen or not type(thing).__module__.startswith("bridge."):
         return type(thing).__name__
     seen = {**seen, id(thing): thing}
     if type(thing).__name__ in ("Encoder", "Decoder"):
-        return state_of(getattr(thing, "settings", None), seen, timelines)
+        return state_of(getattr(thing, "settings", None), seen, epochs)
     names = sorted(
         {*getattr(thing, "__slots__", ()), *vars(thing)}
         if hasattr(thing, "__dict__")
@@ -307,9 +321,7 @@ def state_of(
     )
     values = {name: getattr(thing, name, None) for name in names if name not in LEFT_OUT}
     return {
-        name: state_of(value, seen, timelines)
-        for name, value in values.items()
-        if not callable(value)
+        name: state_of(value, seen, epochs) for name, value in values.items() if not callable(value)
     }
 
 
@@ -322,14 +334,14 @@ def compare(one: Any, other: Any, where: str = "") -> Any:
         yield f"{where}: {one!r:.200} is {other!r:.200} by Python"
 
 
-def _number(timeline: Hashable, known: list[Hashable]) -> object:
+def _number(epoch: Hashable, known: list[Hashable]) -> object:
     """Return a timeline's place among those that are known, to which it is added."""
-    if isinstance(timeline, tuple):
-        return timeline
+    if isinstance(epoch, tuple):
+        return epoch
     for index, one in enumerate(known):
-        if one is timeline:
+        if one is epoch:
             return index
-    known.append(timeline)
+    known.append(epoch)
     return len(known) - 1
 
 

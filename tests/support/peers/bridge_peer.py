@@ -19,13 +19,14 @@ from bridge.rtc.config import PeerConfig, Timeouts
 from bridge.rtc.dtls import Certificates
 from bridge.rtc.peer import Peer
 from bridge.rtc.ports import PortPool
+from bridge.rtc.switchover import Switchover
 from bridge.rtc.transport import Transport
 from tests.support.machine import free_ports
 from tests.support.packets.opus_packets import encode
-from tests.support.packets.packet_path import packet_path
+from tests.support.packets.packet_path import packet_path, threads_at_work
 from tests.support.peers.light_peer import Address, LightPeer, _Gatherer
 from tests.support.peers.signalling import Exchange
-from tests.support.virtual_time import monotonic
+from tests.support.virtual_time import VirtualTimeLoop, monotonic
 from tests.support.waiting import until
 
 
@@ -96,8 +97,10 @@ class BridgePeer:
         config: Further members of `PeerConfig`.
     """
 
-    def __init__(self, *, ports: int = 4, timeouts: Timeouts | None = None, **config: Any) -> None:
-        self.pool = PortPool(free_ports(ports))
+    def __init__(
+        self, *, ports: int | PortPool = 4, timeouts: Timeouts | None = None, **config: Any
+    ) -> None:
+        self.pool = ports if isinstance(ports, PortPool) else PortPool(free_ports(ports))
         self.digits: list[str] = []
         self.restarts: list[bool] = []
         self.path = packet_path(opus(), monotonic)
@@ -118,11 +121,17 @@ class BridgePeer:
         )
         self.echo: Echo | None = None
         self.connecting: asyncio.Task[None] | None = None
+        self._end: asyncio.Task[str] | None = None
 
     async def __aenter__(self) -> Self:
+        loop = asyncio.get_running_loop()
+        if isinstance(loop, VirtualTimeLoop):
+            loop.stand_still_while(threads_at_work)
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        if self._end is not None:
+            self._end.cancel()
         await self.peer.aclose()
         if self.connecting is not None:
             await asyncio.gather(self.connecting, return_exceptions=True)
@@ -139,25 +148,36 @@ class BridgePeer:
         await self.connecting
 
     @property
+    def over(self) -> bool:
+        """Whether the peer has ended."""
+        assert self._end is not None
+        return self._end.done()
+
+    @property
+    def transports(self) -> Switchover[Transport]:
+        """The peer's transports."""
+        return self.peer._transports
+
+    @property
     def serving(self) -> Transport:
         """The transport in use."""
-        assert self.peer._transports.current is not None
-        return self.peer._transports.current
+        assert self.transports.current is not None
+        return self.transports.current
 
     @property
     def pending(self) -> Transport:
         """The transport that is coming up."""
-        assert self.peer._transports.next is not None
-        return self.peer._transports.next
+        assert self.transports.next is not None
+        return self.transports.next
 
     def give_up(self) -> None:
         """Cancel the set-up that `exchange` began."""
         assert self.connecting is not None
         self.connecting.cancel()
 
-    async def settled(self) -> None:
+    async def synced(self) -> None:
         """Wait until the newest page is the one in use."""
-        await until(lambda: self.peer._transports.next is None)
+        await until(lambda: self.transports.next is None)
 
     async def exchange(self, offer: str) -> str:
         """Answer the first offer and begin to connect, or answer a further one."""
@@ -166,6 +186,7 @@ class BridgePeer:
         answer = await self.peer.create_answer(offer)
         self.echo = Echo(self.peer)
         self.connecting = asyncio.create_task(self.peer.connect())
+        self._end = asyncio.create_task(self.peer.wait_closed())
         return answer
 
     @property

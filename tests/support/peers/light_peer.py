@@ -174,7 +174,7 @@ class LightPeer:
         await self.accept(await exchange(await self.offer()), timeout=timeout)
 
     async def close(self) -> None:
-        """Say goodbye (DTLS close_notify) and free the socket."""
+        """Say BYE (DTLS close_notify) and free the socket."""
         self._gatherer.link.on_media = None
         await self.dtls.stop()
         await self._ice.stop()
@@ -194,13 +194,13 @@ class LightPeer:
 
     @property
     def closed(self) -> bool:
-        """Whether the other side has said goodbye, or the connection was lost."""
+        """Whether the other side has said BYE, or the connection was lost."""
         return self.dtls.state in ("closed", "failed") or self._ice.state in ("closed", "failed")
 
     def send(self, payload: bytes, *, samples: int = 960, payload_type: int = OPUS) -> Departure:
         """Send one packet at once; `samples` is how far the timestamp moves (48 kHz)."""
         departure = Departure(monotonic(), self.sequence, self.timestamp)
-        self.send_rtp(self._header(payload_type, self.timestamp, marker=self._marker) + payload)
+        self.send_rtp(self.header(payload_type, self.timestamp, marker=self._marker) + payload)
         self._marker = False
         self._advance(samples)
         return departure
@@ -235,7 +235,7 @@ class LightPeer:
             end = number >= packets
             duration = min(number, packets) * clock // 50
             body = _EVENT.pack(event, (0x80 if end else 0) | 10, duration)
-            self.send_rtp(self._header(kind, begun, marker=number == 1) + body)
+            self.send_rtp(self.header(kind, begun, marker=number == 1) + body)
             self.sequence = (self.sequence + 1) & 0xFFFF
             await asyncio.sleep(0.02)
         self.timestamp = (begun + packets * 960) & 0xFFFF_FFFF
@@ -263,7 +263,7 @@ class LightPeer:
         protected: bytes = self.dtls._tx_srtp.protect(packet)
         return protected
 
-    def _header(self, payload_type: int, timestamp: int, *, marker: bool) -> bytes:
+    def header(self, payload_type: int, timestamp: int, *, marker: bool) -> bytes:
         return _HEADER.pack(
             0x80, payload_type | (0x80 if marker else 0), self.sequence, timestamp, self.ssrc
         )

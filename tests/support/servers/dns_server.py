@@ -24,6 +24,8 @@ class DnsServer(asyncio.DatagramProtocol):
         self.dead: set[str] = set()
         """Names ending so are never answered."""
         self.broken: set[str] = set()
+        self.fails_for: dict[str, int] = {}
+        """By name the kind of record for which it fails."""
         self.truncates: set[str] = set()
         self.asked: list[str] = []
         self.where = ""
@@ -39,7 +41,7 @@ class DnsServer(asyncio.DatagramProtocol):
         if name.endswith(tuple(self.dead)):
             return
         code, known = NO_ERROR, self.names.get(name)
-        if name.endswith(tuple(self.broken)):
+        if name.endswith(tuple(self.broken)) or self.fails_for.get(name) == kind:
             code, known = SERVER_FAILURE, []
         elif known is None:
             code, known = NO_ERROR if name in self.services else NO_SUCH_NAME, []

@@ -15,6 +15,8 @@ import numpy as np
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
+from tests.support.waiting import until
+
 RATE = 24_000
 DELTA_SECONDS = 0.1
 SPEED = 5
@@ -289,9 +291,7 @@ class RealtimeServer:
         self.sessions: list[Session] = []
 
     async def session(self, number: int = 0) -> Session:
-        async with asyncio.timeout(5):
-            while len(self.sessions) <= number:
-                await asyncio.sleep(0.002)
+        await until(lambda: len(self.sessions) > number)
         return self.sessions[number]
 
 

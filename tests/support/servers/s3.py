@@ -19,7 +19,7 @@ from pathlib import Path
 import obstore
 from obstore.store import S3Store
 
-from bridge.http.object_store import Account
+from bridge.settings import recording
 
 BUCKET = "recordings"
 KEY, SECRET = "tests", "a-secret-of-the-tests"
@@ -35,9 +35,9 @@ class S3:
 
     port: int
 
-    def account(self, *, port: int | None = None, reader: bool = False) -> Account:
+    def account(self, *, port: int | None = None, reader: bool = False) -> recording.S3:
         """Who the bridge is to it, maybe by way of another port."""
-        return Account(
+        return recording.S3(
             bucket=BUCKET,
             region="us-east-1",
             endpoint=f"http://127.0.0.1:{port or self.port}",

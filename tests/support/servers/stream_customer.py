@@ -10,6 +10,8 @@ import numpy as np
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
+from tests.support.waiting import until
+
 RATE = 24_000
 CHUNK = 960
 """Bytes of 20 ms at 24 kHz."""
@@ -80,9 +82,7 @@ class CustomerServer:
         self.customers: list[Customer] = []
 
     async def customer(self, number: int = 0) -> Customer:
-        async with asyncio.timeout(5):
-            while len(self.customers) <= number:
-                await asyncio.sleep(0.002)
+        await until(lambda: len(self.customers) > number)
         return self.customers[number]
 
 

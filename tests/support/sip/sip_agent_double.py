@@ -21,6 +21,9 @@ class CoreDouble:
     def __getattr__(self, name: str) -> Any:
         return lambda *args, **kwargs: self.told.append((name, *args))
 
+    def call(self, dialog: DialogId) -> "CallDouble":
+        return CallDouble(self.told, dialog)
+
     def dial(self, request: Dial, now: float) -> DialogId:
         self.dialled.append(request)
         return DialogId(f"00-{len(self.dialled)}")
@@ -38,6 +41,16 @@ class CoreDouble:
 
     def names(self) -> list[str]:
         return [each[0] for each in self.told]
+
+
+class CallDouble:
+    """Notes the commands for a dialog."""
+
+    def __init__(self, told: list[tuple[Any, ...]], dialog: DialogId) -> None:
+        self.told, self.dialog = told, dialog
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *args, **kwargs: self.told.append((name, self.dialog, *args))
 
 
 class AgentDouble:

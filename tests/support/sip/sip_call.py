@@ -19,9 +19,10 @@ from bridge.sip import events as sip
 from bridge.trunk.dialog import AgentDialog
 from bridge.wire.sdp.rtp import Security
 from tests.support.machine import free_port
+from tests.support.packets.packet_path import packet_path, threads_at_work
 from tests.support.peers.bridge_peer import opus
 from tests.support.sip.telephone import ScriptedDialog, Telephone
-from tests.support.virtual_time import monotonic
+from tests.support.virtual_time import VirtualTimeLoop, monotonic
 from tests.support.waiting import until
 
 LEG = LegId("leg_1")
@@ -71,8 +72,15 @@ class Call:
         self.frames: list[Frame] = []
         even = {free_port() & ~1 for _ in range(4)}
         self.pool = PortPool([port + more for port in even for more in (0, 1)])
+        self.path = packet_path(opus(), monotonic)
+        loop = asyncio.get_running_loop()
+        if isinstance(loop, VirtualTimeLoop):
+            loop.stand_still_while(threads_at_work)
         self.config = PeerConfig(
-            bind=("127.0.0.1",), ports=self.pool, timeouts=Timeouts(clock=monotonic)
+            bind=("127.0.0.1",),
+            ports=self.pool,
+            timeouts=Timeouts(clock=monotonic),
+            packet_path=self.path,
         )
         self.codecs, self.security, self.source_policy = codecs, security, source_policy
         self.unverified = 0
@@ -175,4 +183,6 @@ async def call(
         phone.close()
         if one.running is not None:
             await one.hang_up()
+        if one.path is not None:
+            one.path.close()
         assert one.pool.used == 0

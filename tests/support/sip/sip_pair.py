@@ -4,6 +4,7 @@ import heapq
 import random
 from dataclasses import dataclass, field
 from itertools import count
+from unittest.mock import Mock
 
 from bridge.sip.boundary import (
     Allow,
@@ -20,6 +21,7 @@ from bridge.sip.boundary import (
     Send,
     Target,
 )
+from bridge.sip.call import SipCall
 from bridge.sip.core import SipCore
 from bridge.sip.digest import hashed
 from bridge.sip.message.message import Response, SipError, parse
@@ -60,6 +62,10 @@ class Policy:
         return None if password is None else hashed(algorithm, username, realm, password)
 
 
+SILENT = Mock(spec=SipCall)
+"""Stands for a call that is unknown."""
+
+
 class Party:
     """A core at an address, and what it has reported."""
 
@@ -85,6 +91,8 @@ class Party:
         self.pings = []
         self.sent = []
         """(time, message) of everything sent."""
+        self.targets = []
+        """Where each message was sent."""
         self.on_event = None
         network.parties[host] = self
 
@@ -100,8 +108,14 @@ class Party:
         return [e for _, e in self.events if isinstance(e, kind)][-1]
 
     def say(self, what, *given, **named):
-        """Return the core a command at the network's time."""
-        result = getattr(self.core, what)(*given, now=self.network.now, **named)
+        """Give the core, or the call of the dialog that is given first, a command at the network's time."""
+        command = getattr(self.core, what, None)
+        if command is None:
+            if "replaces" in named:
+                named["replaces"] = self.core.call(named["replaces"])
+            command = getattr(self.core.call(given[0]) or SILENT, what)
+            given = given[1:]
+        result = command(*given, now=self.network.now, **named)
         self.flush()
         return result
 
@@ -120,6 +134,7 @@ class Party:
             match output:
                 case Send():
                     self.sent.append((self.network.now, _read(output.data)))
+                    self.targets.append(output.target)
                     self.network.send(self, output)
                 case Happened():
                     self.events.append((output.dialog, output.event))

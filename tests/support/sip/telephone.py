@@ -6,7 +6,6 @@ It shares no code with the bridge but the names of what happens to a dialog.
 import asyncio
 import struct
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -253,7 +252,6 @@ class ScriptedDialog:
     def hang_up(self, code: int = 0) -> None:
         self.asked.append(("hang_up", code))
 
-    async def wait_closed(self) -> None:
+    async def wait_closed(self, seconds: float = 33.0) -> None:
         if not self.acknowledges:
-            with suppress(TimeoutError):
-                await asyncio.sleep(32)
+            await asyncio.sleep(min(seconds, 32.0))

@@ -6,7 +6,7 @@ from typing import cast
 
 import numpy as np
 
-from bridge.agent.providers import ProviderFailed, Providers
+from bridge.agent.providers import ProviderFailed, Providers, Recognized
 from bridge.agent.script import AgentMode, Script
 from bridge.agent.voice_detector import VoiceDetectors
 from bridge.audio.frame import SILENCE, Frame
@@ -14,6 +14,7 @@ from bridge.call.model import LegId
 from bridge.legs.agent import AgentLeg
 from bridge.metrics.agent import AgentMetrics
 from bridge.settings.line import Agent
+from tests.support.waiting import until
 
 VOICE = (8000 * np.sin(np.arange(320) * 0.2)).astype("<i2").tobytes()
 SPOKEN = (3000 * np.sin(np.arange(16000) * 0.1)).astype("<i2").tobytes()
@@ -41,9 +42,9 @@ class Minds:
         if step in self.failing:
             raise ProviderFailed("it failed", step=step.split()[0], reason="status")
 
-    async def transcribe(self, pcm):
+    async def recognize(self, pcm):
         await self._do("stt", len(pcm))
-        return self.text
+        return Recognized(self.text)
 
     async def reply(self, system, messages):
         await self._do("llm", (system, [(said.role, said.content) for said in messages]))
@@ -100,6 +101,10 @@ class Talk:
             for _ in range(8):
                 await asyncio.sleep(0)
         return said
+
+    async def detects(self):
+        """Wait until the agent has its voice detector."""
+        await until(lambda: self.leg._turns.detector is not None)
 
     async def quiet(self, most=1000):
         """Let time pass until the agent has said what there is to say."""

@@ -83,7 +83,7 @@ async def events(client: Client, call_id: str, *types: str):
     """Return the data of a call's events of these types, of all nodes."""
     found = []
     after = 0
-    log = client.bridge.services.events
+    log = client.bridge.events.log
     while page := await log.read(after, None, call_id):
         after = page[-1][0]
         found += [event for _, event in page if event.type in types]

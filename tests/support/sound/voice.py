@@ -6,7 +6,7 @@ from bridge.audio.codec import codec
 from bridge.audio.codec.encoded_packet import EncodedPacket
 from bridge.audio.frame import FRAME_SAMPLES, Frame, Push
 from bridge.call.bus.bus import Bus
-from bridge.call.bus.ends import Relay, Source
+from bridge.call.bus.ends import Forwarder, Source
 from bridge.call.model import LegId
 
 FAR, ANN, BOB = LegId("far"), LegId("ann"), LegId("bob")
@@ -23,22 +23,22 @@ class Pulled:
 
 
 class Voice:
-    """A source and sink for tests: timed or not, steady or not; keeps what it hears."""
+    """A source and sink for tests: timed or not, always clocked or not; keeps what it hears."""
 
     def __init__(
         self,
         *,
         timed: bool = True,
-        steady: bool = False,
-        relays: bool = False,
+        always_clocked: bool = False,
+        passthrough: bool = False,
         says: bytes | None = None,
     ):
         self.timed = timed
-        self.steady = steady
+        self.always_clocked = always_clocked
         self.says = says
-        self.relay_codec = codec.OPUS if relays else None
+        self.passthrough_codec = codec.OPUS if passthrough else None
         self.to: Push | None = None
-        self.relay: Relay | None = None
+        self.forward: Forwarder | None = None
         self.heard: list[Frame] = []
         self.taken: list[EncodedPacket] = []
         self.fits = True
@@ -55,9 +55,9 @@ class Voice:
             self.taken.append(packet)
         return self.fits
 
-    def attach(self, push: Push | None, relay: Relay | None = None) -> None:
+    def attach(self, push: Push | None, forward: Forwarder | None = None) -> None:
         self.to = push
-        self.relay = relay
+        self.forward = forward
 
     def flush(self) -> None:
         self.flushes += 1
@@ -67,11 +67,11 @@ class Voice:
 
     def speak(self, level: int, now: float = 0.0, *, dbov: float = -127.0) -> Frame:
         frame = Frame(pcm(level), self._pts, "voice")
-        if self.relay is not None:
+        if self.forward is not None:
             packet = EncodedPacket(
                 frame.pcm, 960, len(self.taken), 3 * self._pts, "voice", dbov, codec.OPUS
             )
-            self.relay(packet, now)
+            self.forward(packet, now)
         self._pts += FRAME_SAMPLES
         if self.to is not None:
             self.to(frame, now)

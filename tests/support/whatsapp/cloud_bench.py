@@ -20,6 +20,7 @@ from bridge.providers.cloud.provider import CloudProvider
 from bridge.stores.cloud import CloudStore
 from bridge.wire.cloud import Caller, Connected, Status, StatusChanged, Terminated
 from bridge.wire.metadata import pack
+from tests.support.databases import open_database
 from tests.support.whatsapp.left_behind import live_calls, member
 
 LINE, NUMBER_ID, USER = LineName("main"), "900", "15550102222"
@@ -163,15 +164,15 @@ class CloudBench:
         await leg.run(lambda event: None)
         return leg
 
-    async def settled(self) -> None:
+    async def wait_idle(self) -> None:
         """Wait until nothing is being done any more."""
         async with asyncio.timeout(5):
             await self.provider.calls.tasks.wait()
-            await self.database.settled()
+            await self.database.flush()
 
     async def live_at_metas(self) -> list[str]:
         """The calls whose end Meta does not know of, as written down."""
-        await self.database.settled()
+        await self.database.flush()
         left = await live_calls(self.database)
         return [key.removeprefix(key_of_call(line, "")) for key, line in left]
 
@@ -195,7 +196,7 @@ class CloudBench:
 @asynccontextmanager
 async def cloud_bench(folder: Path) -> AsyncIterator[CloudBench]:
     """A provider for the length of a `with`."""
-    database = Database(Sqlite(folder / "bridge.sqlite3"))
+    database = open_database(Sqlite(folder / "bridge.sqlite3"))
     bench = CloudBench(database)
     try:
         yield bench

@@ -132,10 +132,10 @@ class GraphDouble:
         for call in self.calls.values():
             self._inspect(call)
             await call.media.aclose()
-        await self.settled()
+        await self.wait_idle()
         await self._stack.aclose()
 
-    async def settled(self) -> None:
+    async def wait_idle(self) -> None:
         """Wait until every webhook is delivered; before the business that takes them is closed."""
         await asyncio.gather(*self._posts, return_exceptions=True)
 
@@ -171,7 +171,7 @@ class GraphDouble:
             user: who rings.
             more: fields of the webhook's call; None leaves one out.
         """
-        call = self._begin(inbound=True, user=user)
+        call = self.begin(inbound=True, user=user)
         if end_first:
             await self.hang_up(call)
         await self.tell(connect_value(call, await call.media.offer(), "offer", **more))
@@ -198,7 +198,7 @@ class GraphDouble:
         changes = [change(value, name=field) for value in values]
         return await self.webhooks.post(self._http, *changes)
 
-    def _begin(self, *, inbound: bool, user: str) -> DoubleCall:
+    def begin(self, *, inbound: bool, user: str) -> DoubleCall:
         wacid = f"wacid.EXAMPLE{next(self._numbers)}=="
         media = self._media()
         if self.no_media:
@@ -279,7 +279,7 @@ class GraphDouble:
             return _error(400, 138003, "There is a call with this user")
         if detail := _wrong(body.get("session", {}), "offer"):
             return _error(400, 100, "Invalid parameter", detail)
-        call = self._begin(inbound=False, user=body["to"])
+        call = self.begin(inbound=False, user=body["to"])
         call.opaque = body.get("biz_opaque_callback_data", "")
         answer = await call.media.answer(body["session"]["sdp"])
         told = [connect_value(call, answer, "answer"), status_value(call, "RINGING")]

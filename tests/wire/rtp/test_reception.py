@@ -1,7 +1,10 @@
 """Reception statistics (bridge.wire.rtp.reception)."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bridge.wire.rtp.reception import ReceptionStatistics
@@ -186,6 +189,25 @@ def test_a_run_counts_as_its_packets_one_by_one(gaps: list[float], samples: int)
     hear(together, 65_501 + len(gaps) + 3)
     hear(single, 65_501 + len(gaps) + 3)
     assert (together.lost, together.packets) == (single.lost, single.packets)
+
+
+@given(st.lists(st.integers(-99, 70), max_size=60))
+@example([1] * 100)
+def test_what_an_offload_has_received_counts_as_packet_by_packet(advances: list[int]) -> None:
+    single, offloaded = heard(65_500, 65_502), heard(65_500, 65_502)
+    state: Any = SimpleNamespace()
+    newest, sequences = 65_502, []
+    for advance in advances:
+        sequences.append(newest + advance)
+        newest = max(newest, newest + advance)
+        hear(single, sequences[-1])
+    single.export_state(state)  # what the offload has made of the times
+    state.breaks = sum(advance != 1 for advance in advances)
+    offloaded.import_state(state, [sequence & 0xFFFF for sequence in sequences])
+    assert offloaded.report_block(9.0) == single.report_block(9.0)
+    hear(offloaded, newest + 1, newest - 50)
+    hear(single, newest + 1, newest - 50)
+    assert (offloaded.lost, offloaded.packets) == (single.lost, single.packets)
 
 
 def test_only_the_very_next_packet_follows() -> None:

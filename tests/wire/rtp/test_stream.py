@@ -131,7 +131,7 @@ class Step:
     """One thing that happens to an outgoing stream."""
 
     wait: float
-    timeline: int
+    epoch: int
     advance: int
     """How far the source goes on, in samples at 16 kHz; negative for a late frame."""
     samples: int
@@ -144,7 +144,7 @@ STEPS = st.lists(
         wait=st.one_of(
             st.just(0.0), st.just(0.02), st.floats(0, 0.2), st.floats(0, 50_000), st.just(1e6)
         ),
-        timeline=st.integers(0, 2),
+        epoch=st.integers(0, 2),
         advance=st.one_of(
             st.just(320), st.just(320), st.integers(-2000, 5000), st.integers(-(2**31), 2**31)
         ),
@@ -179,12 +179,12 @@ def test_whatever_happens_the_numbers_only_go_on(
             header = outgoing.stamp_event(101, begin=True, samples=step.samples, now=now)
             expected, marker = resumed, True
         else:
-            positions[step.timeline] += step.advance
-            position = positions[step.timeline]
-            header = outgoing.stamp(position, step.timeline, now, samples=step.samples)
+            positions[step.epoch] += step.advance
+            position = positions[step.epoch]
+            header = outgoing.stamp(position, step.epoch, now, samples=step.samples)
             expected = position * 3 + offset
-            if step.timeline != current or expected - last >= 2**31:
-                current, expected, marker = step.timeline, resumed, True
+            if step.epoch != current or expected - last >= 2**31:
+                current, expected, marker = step.epoch, resumed, True
                 offset = expected - position * 3
             elif expected < end:
                 dropped += 1

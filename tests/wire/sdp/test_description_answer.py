@@ -10,13 +10,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from bridge.errors import SdpError
-from bridge.wire.sdp.description import (
-    LocalAudio,
-    answer_direction,
-    answer_setup,
-    parse_offer,
-    write_answer,
-)
+from bridge.wire.sdp.attributes import opposite
+from bridge.wire.sdp.description import LocalAudio, answer_setup, parse_offer, write_answer
 from bridge.wire.sdp.transport import Candidate
 from tests.support.packets.offers import ANSWERABLE, offer
 
@@ -146,7 +141,7 @@ def test_a_chrome_offer_is_answered_line_by_line() -> None:
     ],
 )
 def test_the_direction_is_answered_from_the_other_side(offered: str, ours: str) -> None:
-    assert answer_direction(offered) == ours
+    assert opposite(offered) == ours
     audio = audio_of(answered(offer("minimal").replace("a=sendrecv", f"a={offered}")))
     assert audio.direction == ours
 

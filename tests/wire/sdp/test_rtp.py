@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from bridge.audio.codec.codec import CODECS, G722, OPUS, PCMA, PCMU, Codec
 from bridge.errors import NoCommonCodec, SdpError
+from bridge.wire.sdp.attributes import opposite
 from bridge.wire.sdp.crypto import SUITES, Crypto
 from bridge.wire.sdp.rtp import (
     EVENTS,
@@ -17,7 +18,6 @@ from bridge.wire.sdp.rtp import (
     RemoteRtp,
     Security,
     agree,
-    opposite,
     read_answer,
     read_offer,
     write_answer,

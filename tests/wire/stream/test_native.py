@@ -21,6 +21,7 @@ from bridge.wire.stream.media_stream import (
     StreamType,
 )
 from bridge.wire.stream.native import NativeMessages
+from tests.support.packets.stream_messages import audio_message
 
 AT = datetime(2026, 3, 4, 5, 6, 7, 891_234, tzinfo=UTC)
 TIME = "2026-03-04T05:06:07.891Z"
@@ -112,7 +113,7 @@ def test_start_has_the_customers_parameters_if_there_are_any():
 def test_media_carries_sound_track_time_and_number():
     writer = NativeMessages(stream())
     writer.opening(AT)
-    media = said(writer.media(b"\x01\x02", AT, track=Channel.INBOUND, timestamp=40))
+    media = said(audio_message(writer, b"\x01\x02", AT, track=Channel.INBOUND, timestamp=40))
     assert media == {
         "event": "media",
         "event_time": TIME,
@@ -132,9 +133,9 @@ def test_messages_are_counted_together_and_chunks_by_track():
     writer = NativeMessages(oneway(Channel.BOTH))
     messages = [
         said(writer.opening(AT)[1]),
-        said(writer.media(b"", AT, track=Channel.INBOUND, timestamp=0)),
-        said(writer.media(b"", AT, track=Channel.OUTBOUND, timestamp=0)),
-        said(writer.media(b"", AT, track=Channel.INBOUND, timestamp=20)),
+        said(audio_message(writer, b"", AT, track=Channel.INBOUND, timestamp=0)),
+        said(audio_message(writer, b"", AT, track=Channel.OUTBOUND, timestamp=0)),
+        said(audio_message(writer, b"", AT, track=Channel.INBOUND, timestamp=20)),
         said(*writer.closing(AT)),
     ]
     assert [message["sequence_number"] for message in messages] == [1, 2, 3, 4, 5]

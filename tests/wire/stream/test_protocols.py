@@ -7,15 +7,16 @@ import pytest
 
 from bridge.wire.stream.media_format import Encoding, MediaFormat
 from bridge.wire.stream.media_stream import WAVIX, Channel, StreamFacts, StreamProtocol, StreamType
-from bridge.wire.stream.protocols import default_format, stream_messages
+from bridge.wire.stream.protocols import PROTOCOLS
 from bridge.wire.stream.realtime_session import RealtimeSession
 from tests.wire.stream.test_native import AT
 
 FACTS = StreamFacts("s", "c", StreamType.TWOWAY, Channel.INBOUND)
+NO_SESSION = RealtimeSession()
 
 
-def opening(protocol, *more):
-    messages = stream_messages(replace(FACTS, protocol=protocol), *more)
+def opening(protocol, session=NO_SESSION):
+    messages = PROTOCOLS[protocol].messages(replace(FACTS, protocol=protocol), session)
     return [msgspec.json.decode(message) for message in messages.opening(AT)]
 
 
@@ -43,4 +44,14 @@ def test_a_realtime_stream_begins_with_its_session():
     ],
 )
 def test_each_protocol_has_a_format_of_its_own(protocol, media):
-    assert default_format(protocol) == media
+    assert PROTOCOLS[protocol].media == media
+
+
+def test_a_models_longest_reply_has_room():
+    longest = 4096 * 0.05
+    assert PROTOCOLS[StreamProtocol.OPENAI_REALTIME].buffer_seconds > longest
+    assert PROTOCOLS[StreamProtocol.NATIVE].buffer_seconds < longest
+
+
+def test_every_protocol_has_its_traits():
+    assert PROTOCOLS.keys() == set(StreamProtocol)

@@ -24,6 +24,7 @@ from bridge.wire.stream.media_stream import (
 )
 from bridge.wire.stream.realtime import MAX_ERROR, RealtimeMessages
 from bridge.wire.stream.realtime_session import REALTIME, RealtimeSession
+from tests.support.packets.stream_messages import audio_message
 from tests.wire.stream.test_native import AT
 
 SECOND = bytes(48_000)
@@ -90,8 +91,12 @@ def test_a_stream_begins_with_the_sessions_settings():
 
 
 def test_the_callers_voice_is_appended():
-    message = RealtimeMessages(FACTS, RealtimeSession()).media(
-        b"\x01\x02", AT, track=Channel.INBOUND, timestamp=0
+    message = audio_message(
+        RealtimeMessages(FACTS, RealtimeSession()),
+        b"\x01\x02",
+        AT,
+        track=Channel.INBOUND,
+        timestamp=0,
     )
     assert decoded(message) == {"type": "input_audio_buffer.append", "audio": "AQI="}
 

@@ -9,6 +9,7 @@ from bridge.wire.stream.media_stream import Channel, Digit, FunctionCall, Ignore
 from bridge.wire.stream.realtime import RealtimeMessages
 from bridge.wire.stream.realtime_events import UNUSED_EVENTS
 from bridge.wire.stream.realtime_session import RealtimeSession, RealtimeTool, session_update
+from tests.support.packets.stream_messages import audio_message
 from tests.wire.stream.test_native import AT
 from tests.wire.stream.test_realtime import CALL, FACTS, Conversation
 
@@ -21,7 +22,10 @@ EVERYTHING = RealtimeSession("Be brief.", "Hello.", "marin", (WEATHER,))
 def written() -> list[bytes]:
     """Every kind of message that we write."""
     messages = RealtimeMessages(FACTS, EVERYTHING)
-    sent = [*messages.opening(AT), messages.media(bytes(2), AT, track=Channel.INBOUND, timestamp=0)]
+    sent = [
+        *messages.opening(AT),
+        audio_message(messages, bytes(2), AT, track=Channel.INBOUND, timestamp=0),
+    ]
     sent.append(messages.say(Digit("5"), AT) or b"")
     talk = Conversation(greeting="Hello.")
     detection = {"turn_detection": None}

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.wire.stream.realtime_items import MAX_PARTS, SpokenItems, Unheard
+from bridge.wire.stream.realtime import MAX_PARTS, SpokenItems, Unheard
 
 
 def spoken(*items: tuple[str, float], played: float = 0.0) -> SpokenItems:

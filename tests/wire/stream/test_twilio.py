@@ -22,6 +22,7 @@ from bridge.wire.stream.media_stream import (
     StreamType,
 )
 from bridge.wire.stream.twilio import TWILIO, TwilioMessages
+from tests.support.packets.stream_messages import audio_message
 from tests.wire.stream.test_native import AT, CALL, JSON, STREAM, said
 
 STREAM_SID = "MZ5d0c8e2a000040008000000000000001"
@@ -99,7 +100,7 @@ def test_a_one_way_stream_has_the_tracks_that_were_asked_for(channel, tracks):
 def test_media_has_all_its_numbers_as_strings():
     messages = twilio()
     messages.opening(AT)
-    media = messages.media(b"\x01\xff", AT, track=Channel.INBOUND, timestamp=40)
+    media = audio_message(messages, b"\x01\xff", AT, track=Channel.INBOUND, timestamp=40)
     assert said(media) == {
         "event": "media",
         "sequenceNumber": "2",
@@ -110,7 +111,9 @@ def test_media_has_all_its_numbers_as_strings():
 
 @given(st.binary(max_size=400), st.integers(0, 10**9))
 def test_any_audio_is_a_message_with_exactly_this_audio(data, timestamp):
-    media = said(twilio().media(data, AT, track=Channel.INBOUND, timestamp=timestamp))["media"]
+    media = said(audio_message(twilio(), data, AT, track=Channel.INBOUND, timestamp=timestamp))[
+        "media"
+    ]
     assert base64.b64decode(media["payload"], validate=True) == data
     assert media["timestamp"] == str(timestamp)
 
@@ -120,9 +123,9 @@ def test_messages_are_counted_together_and_chunks_by_track():
     inbound, outbound = {"track": Channel.INBOUND}, {"track": Channel.OUTBOUND}
     sent = [
         said(messages.opening(AT)[1]),
-        said(messages.media(b"", AT, timestamp=0, **inbound)),
-        said(messages.media(b"", AT, timestamp=0, **outbound)),
-        said(messages.media(b"", AT, timestamp=20, **inbound)),
+        said(audio_message(messages, b"", AT, timestamp=0, **inbound)),
+        said(audio_message(messages, b"", AT, timestamp=0, **outbound)),
+        said(audio_message(messages, b"", AT, timestamp=20, **inbound)),
         said(*messages.closing(AT)),
     ]
     assert [message["sequenceNumber"] for message in sent] == ["1", "2", "3", "4", "5"]

@@ -138,8 +138,6 @@ def test_chirps_events_have_its_names(event, name):
 def test_chirp_hears_nothing_of_what_it_has_no_name_for():
     assert body_of(event("leg.silent"), Style.CHIRP) is None
     assert body_of(event("line.connected", call=None), Style.CHIRP) is None
-    for kind in ("recorder", "playback", "stream", "socket", "agent"):
-        assert body_of(event("leg.joined", data={"kind": kind}), Style.CHIRP) is None
     assert body_of(event("recording.ready", data={"format": "mp4"}), Style.CHIRP) is None
     assert body_of(event("recording.copied", data={"askedFor": False}), Style.CHIRP) is None
 

@@ -8,10 +8,11 @@ from bridge.api.faces.chirp import words
 from bridge.api.faces.chirp.parties import NewCall, encoded_metadata, parties_of
 from bridge.api.faces.chirp.words import CHIRP, ChirpCall
 from bridge.api.media.tickets import Identity
-from bridge.api.server.fields import Count, Page, field
+from bridge.api.server.fields import Count, PaginationQuery, field
 from bridge.api.server.listing import find_call, known_calls
 from bridge.api.server.operation import CALL as OF_CALL
 from bridge.api.server.operation import Context
+from bridge.api.server.services import ACCESS, CONTROL, LINES
 from bridge.call.model import CallDetails
 from bridge.call.parties import PSTN, WEBRTC
 from bridge.node.calls.participants import call_from_telephone
@@ -54,8 +55,8 @@ async def create(context: Context, body: NewCall) -> ChirpCall:
     `from` with the channel `pstn` is the number that a telephone is shown; where `to` is no telephone,
     the one with this number is rung too, over the line's trunk, and the call ends when it hangs up.
     """
-    line, manager = context.line, context.services.manager
-    parties = parties_of(body, context.services.policies[line])
+    line, manager = context.line, context[CONTROL].manager
+    parties = parties_of(body, context[LINES].policies[line])
     details = CallDetails(parties=parties, metadata=encoded_metadata(body))
     if parties.from_channel == PSTN != parties.to_channel:
         runner = await call_from_telephone(manager, line, details)
@@ -67,11 +68,9 @@ async def create(context: Context, body: NewCall) -> ChirpCall:
 
 
 @CHIRP.get(CALLS)
-async def list_calls(context: Context, query: Page) -> ChirpCalls:
+async def list_calls(context: Context, query: PaginationQuery) -> ChirpCalls:
     """List the line's calls, live and ended, newest first."""
-    shown, count = await known_calls(
-        context.services, context.line, offset=query.offset, limit=query.limit
-    )
+    shown, count = await known_calls(context, offset=query.offset, limit=query.limit)
     test = context.is_test_key
     return ChirpCalls([words.call(record, test=test) for record in shown], count)
 
@@ -94,7 +93,7 @@ async def token(context: Context, body: TokenRequest) -> Token:
     room, identity = body.room_name, body.participant_identity
     runner = context.live_call(native(room) or room)
     party = _party(runner, identity)
-    text, expires = context.services.tickets.issue(
+    text, expires = context[ACCESS].tickets.issue(
         context.line, runner.facts.call_id, body.ttl, party=party, identity=identity
     )
     return Token(text, int(expires.timestamp()), runner.facts.call_id, party)
@@ -102,7 +101,8 @@ async def token(context: Context, body: TokenRequest) -> Token:
 
 def _party(runner: CallRunner, identity: str) -> Literal["near", "far", "transfer"]:
     """Return the party as which a browser joins."""
-    if runner.machine.invited == identity:
+    invitation = runner.machine.transfers.invitation
+    if invitation is not None and invitation.identity == identity:
         return "transfer"
     parties = runner.facts.details.parties
     called = parties.to_channel == WEBRTC and parties.to == identity

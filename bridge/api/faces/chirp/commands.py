@@ -8,13 +8,15 @@ from msgspec import UNSET, Struct, UnsetType
 from bridge.api.calls.ringing import ringing_call
 from bridge.api.faces.chirp.parties import Channel, check_address
 from bridge.api.faces.chirp.words import CHIRP
-from bridge.api.server.fields import Digits, Url, field
+from bridge.api.server.fields import Digits, Url, field, wrong_field
 from bridge.api.server.operation import CALL, Context
+from bridge.api.server.services import CONTROL, MEDIA, RECORDS
+from bridge.audio.file.formats import MP4, OGG, WAV, WEBM
 from bridge.call import events
 from bridge.call.model import LegId
 from bridge.call.parties import WEBRTC
+from bridge.call.recording import RecordingRequest
 from bridge.errors import InvalidRequest
-from bridge.media.recording.files import MP4, OGG, WAV, WEBM
 from bridge.node.calls.participants import add_participant, remove_participant
 from bridge.wire.call_id import chirp
 
@@ -33,7 +35,7 @@ class Command(Struct, rename="camel"):
     music_url: Annotated[Url, field("of `hold`")] | None = None
     participant_id: (
         Annotated[
-            str,
+            LegId,
             field(
                 "a legID: of `mute` and `unmute`, which else mean all near legs, of `hold` and "
                 "`unhold`, which else mean the call, of `remove_participant`, and of `transfer` "
@@ -63,7 +65,7 @@ class Accepted(Struct, rename="camel"):
 async def command(context: Context, body: Command) -> Accepted:
     """Perform a command of a live call."""
     if body.type not in COMMANDS:
-        raise InvalidRequest(f"type: expected one of {', '.join(COMMANDS)}", field="type")
+        raise wrong_field("type", f"expected one of {', '.join(COMMANDS)}")
     context.live_call()
     more = await COMMANDS[body.type](context, body)
     call_id = chirp(context.call_id, test=context.is_test_key)
@@ -75,7 +77,7 @@ More: TypeAlias = Mapping[str, Any] | None
 
 
 def _request(context: Context, wanted: events.Request) -> None:
-    context.services.manager.request(context.line, context.call_id, wanted)
+    context[CONTROL].manager.request(context.line, context.call_id, wanted)
 
 
 async def _answer(context: Context, _: Command) -> None:
@@ -83,11 +85,11 @@ async def _answer(context: Context, _: Command) -> None:
 
 
 async def _reject(context: Context, _: Command) -> None:
-    context.services.voicemail_calls.reject(ringing_call(context, context.call_id))
+    context[CONTROL].voicemail_calls.reject(ringing_call(context, context.call_id))
 
 
 async def _send_to_voicemail(context: Context, _: Command) -> None:
-    context.services.voicemail_calls.send(context.live_call())
+    context[CONTROL].voicemail_calls.send(context.live_call())
 
 
 async def _hang_up(context: Context, _: Command) -> None:
@@ -96,25 +98,21 @@ async def _hang_up(context: Context, _: Command) -> None:
 
 async def _hold(context: Context, body: Command) -> None:
     """Hold the call, or one participant, with music."""
-    url, services = body.music_url, context.services
+    url = body.music_url
     runner = context.live_call()
-    services.holds.check(runner)
-    music = await services.sounds.url(context.line, url, "musicUrl") if url else None
-    await services.holds.hold(runner, _participant(body), music=music)
+    context[CONTROL].holds.check(runner)
+    music = await context[MEDIA].sounds.url(context.line, url, "musicUrl") if url else None
+    await context[CONTROL].holds.hold(runner, body.participant_id or None, music=music)
 
 
 async def _unhold(context: Context, body: Command) -> None:
-    context.services.holds.unhold(context.live_call(), _participant(body))
-
-
-def _participant(body: Command) -> LegId | None:
-    return LegId(body.participant_id) if body.participant_id else None
+    context[CONTROL].holds.unhold(context.live_call(), body.participant_id or None)
 
 
 async def _mute(context: Context, body: Command) -> None:
     """Mute the named participant, or all near legs; or unmute."""
     muted = body.type == "mute"
-    _request(context, events.MuteRequested(muted=muted, leg_id=_participant(body)))
+    _request(context, events.MuteRequested(muted=muted, leg_id=body.participant_id or None))
 
 
 async def _send_digits(context: Context, body: Command) -> None:
@@ -125,7 +123,7 @@ async def _transfer(context: Context, body: Command) -> More:
     """Ring the new party, which takes the near parties' place; or leave the call to a participant."""
     runner = context.live_call()
     if body.participant_id and not body.to:
-        runner.dispatch(events.LeaveRequested(LegId(body.participant_id)))
+        runner.dispatch(events.LeaveRequested(body.participant_id))
         return None
     channel = body.to_channel
     to = check_address(body.to, "to", channel)
@@ -133,7 +131,7 @@ async def _transfer(context: Context, body: Command) -> More:
         runner.dispatch(events.InviteRequested(to))
     else:
         number = to.removeprefix("+")
-        await context.services.transfers.transfer(runner, number, channel=channel)
+        await context[CONTROL].transfers.transfer(runner, number, channel=channel)
     return {"status": QUEUED}
 
 
@@ -142,10 +140,8 @@ async def _add_participant(context: Context, body: Command) -> More:
     channel = body.to_channel
     to = check_address(body.to, "to", channel)
     if channel == WEBRTC:
-        raise InvalidRequest(
-            "toChannel: a browser joins with a token of the call's room", field="toChannel"
-        )
-    runner, manager = context.live_call(), context.services.manager
+        raise wrong_field("toChannel", "a browser joins with a token of the call's room")
+    runner, manager = context.live_call(), context[CONTROL].manager
     leg_id = await add_participant(manager, runner, to.removeprefix("+"), channel=channel)
     return {"status": QUEUED, "participant_id": leg_id}
 
@@ -157,23 +153,25 @@ async def _remove_participant(context: Context, body: Command) -> None:
 
 async def _play_audio(context: Context, body: Command) -> More:
     url = _required(body.audio_url, "audioUrl")
-    sound = await context.services.sounds.url(context.line, url, "audioUrl")
-    playback = await context.services.playbacks.play(context.live_call(), sound)
+    sound = await context[MEDIA].sounds.url(context.line, url, "audioUrl")
+    playback = await context[MEDIA].playbacks.play(context.live_call(), sound)
     return {"playback_id": playback}
 
 
 async def _stop_audio(context: Context, body: Command) -> None:
-    context.services.playbacks.stop(context.live_call())
+    context[MEDIA].playbacks.stop(context.live_call())
 
 
 async def _start_recording(context: Context, body: Command) -> None:
     """Record both sides mixed, in the requested format."""
-    recordings = context.services.recordings
-    await recordings.start(context.live_call(), kinds=("mixed",), form=body.format)
+    recordings = context[RECORDS].recordings
+    await recordings.start(
+        context.live_call(), RecordingRequest(("mixed",), copy_format=body.format)
+    )
 
 
 async def _stop_recording(context: Context, body: Command) -> None:
-    await context.services.recordings.stop(context.line, context.call_id)
+    await context[RECORDS].recordings.stop(context.line, context.call_id)
 
 
 def _required(value: str | None, name: str) -> str:

@@ -5,7 +5,8 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from msgspec import Struct
 
-from bridge.api.server.fields import Json, field
+from bridge.api.calls.render import camel
+from bridge.api.server.fields import field, wrong_field
 from bridge.call.model import Parties
 from bridge.call.parties import PSTN, WEBRTC
 from bridge.call.policy import LinePolicy, check_emergency
@@ -16,24 +17,19 @@ MAX_IDENTIFIER: Final = 128
 METADATA_BYTES: Final = 16 * 1024
 """Metadata is kept as long as its call, and sent in each of its events."""
 
-NAMES: Final = {"from_": "from", "from_channel": "fromChannel", "to_channel": "toChannel"}
 _E164: Final = re.compile(r"\+[1-9][0-9]{5,14}")
-
-
-def _read_channel(value: Json, _name: str) -> Json:
-    return PSTN if value == "" else value
 
 
 Channel: TypeAlias = Annotated[
     Literal["pstn", "webrtc", "whatsapp"],
     field(
         "`pstn`, also when missing; 501 on a line that has neither a SIP trunk nor simulated contacts",
-        read=_read_channel,
+        read=lambda sent, _: PSTN if sent == "" else sent,
     ),
 ]
 
 
-class NewCall(Struct, rename=NAMES):
+class NewCall(Struct, rename=camel):
     """The parties of a call to make."""
 
     from_: Annotated[str, field("one of the line's numbers in E.164, or an identifier (webrtc)")]
@@ -71,16 +67,14 @@ def check_address(address: str | None, name: str, channel: str) -> str:
         raise InvalidRequest(f"missing {name} in payload", field=name)
     if channel == WEBRTC:
         if len(address) > MAX_IDENTIFIER or not address.isprintable():
-            raise InvalidRequest(
-                f"{name}: expected an identifier of at most {MAX_IDENTIFIER} characters",
-                field=name,
+            raise wrong_field(
+                name, f"expected an identifier of at most {MAX_IDENTIFIER} characters"
             )
         return address
     check_emergency(address)
     if not _E164.fullmatch(address):
-        raise InvalidRequest(
-            f"{name}: expected a number in E.164 format, + and digits only, such as +15551234567",
-            field=name,
+        raise wrong_field(
+            name, "expected a number in E.164 format, + and digits only, such as +15551234567"
         )
     return address
 
@@ -93,7 +87,5 @@ def encoded_metadata(body: NewCall) -> bytes:
     """
     metadata = pack(body.metadata)
     if len(metadata) > METADATA_BYTES:
-        raise InvalidRequest(
-            f"metadata: at most {METADATA_BYTES} bytes of JSON are kept", field="metadata"
-        )
+        raise wrong_field("metadata", f"at most {METADATA_BYTES} bytes of JSON are kept")
     return metadata

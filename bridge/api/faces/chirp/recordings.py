@@ -10,10 +10,11 @@ from bridge.api.media.recording_files import LINK_SECONDS, link
 from bridge.api.server.fields import Count
 from bridge.api.server.listing import find_call
 from bridge.api.server.operation import Context
+from bridge.api.server.services import RECORDS
 from bridge.call.model import CallId
+from bridge.call.recording import Recording
 from bridge.call.transcript import Transcript, TranscriptStatus
-from bridge.media.recording.files import CONTENT_TYPES, File
-from bridge.media.recording.rows import Recording
+from bridge.stores.recording_files import FileLocation
 from bridge.wire.call_id import chirp
 
 Format: TypeAlias = Annotated[
@@ -63,31 +64,31 @@ class ChirpRecordings(Struct, rename="camel"):
 @CHIRP.get("/v1/calls/{callId}/recordings", errors=(404, 502, 503))
 async def of_call(context: Context) -> ChirpRecordings:
     """List a call's recordings, also of a call that ended long ago."""
-    line, call_id, services = context.line, context.call_id, context.services
-    found = await services.recordings.archive.of_call(line, CallId(call_id))
+    line, call_id = context.line, context.call_id
+    found = await context[RECORDS].recordings.archive.of_call(line, CallId(call_id))
     if not found:
         await find_call(context)
-    said = await services.transcripts.find(line, call_id)
+    said = await context[RECORDS].transcripts.find(line, call_id)
     return ChirpRecordings([await _shown(context, one, said) for one in found], len(found))
 
 
 @CHIRP.get("/v1/calls/recordings/{recordingId}", errors=(404, 503))
 async def recording(context: Context) -> ChirpRecording:
     """Return one recording."""
-    archive = context.services.recordings.archive
+    archive = context[RECORDS].recordings.archive
     found = await archive.find(context.path("recordingId"), context.line)
-    said = await context.services.transcripts.find(context.line, found.call_id)
+    said = await context[RECORDS].transcripts.find(context.line, found.call_id)
     return await _shown(context, found, said)
 
 
 async def _shown(context: Context, found: Recording, said: Transcript | None) -> ChirpRecording:
-    kept, rows = found.status == "completed", context.services.recordings.archive.files
+    kept, rows = found.status == "completed", context[RECORDS].recordings.archive.files
     files = await rows.offered(found.recording_id, found.seconds) if kept else []
     made = next((file for file in files if file.format == found.format), None)
     status = found.status
     if kept and made is None:
         # The audio is kept in any case: `files` has the WAV.
-        waits = found.format in await rows.wanted(found.recording_id)
+        waits = await rows.is_at(FileLocation.WANTED, found.recording_id, found.format)
         status = "processing" if waits else "failed"
     return ChirpRecording(
         id=found.recording_id,
@@ -98,7 +99,15 @@ async def _shown(context: Context, found: Recording, said: Transcript | None) ->
         duration=round(found.seconds) if kept else None,
         file_url=link(context.http, made, LINK_SECONDS) if made else None,
         file_size=made.size_bytes if made else None,
-        files=[_file(context, file) for file in files],
+        files=[
+            ChirpRecordingFile(
+                format=file.format,
+                content_type=file.content_type,
+                file_url=link(context.http, file, LINK_SECONDS),
+                file_size=file.size_bytes,
+            )
+            for file in files
+        ],
         transcription=_text(said, found.kind),
         started_at=found.started_at,
         ended_at=found.ended_at,
@@ -111,12 +120,3 @@ def _text(said: Transcript | None, kind: str) -> str | None:
     if said is None or said.status is not TranscriptStatus.COMPLETED:
         return None
     return "\n".join(one.text for one in said.phrases if kind in ("mixed", one.track))
-
-
-def _file(context: Context, file: File) -> ChirpRecordingFile:
-    return ChirpRecordingFile(
-        format=file.format,
-        content_type=CONTENT_TYPES[file.format],
-        file_url=link(context.http, file, LINK_SECONDS),
-        file_size=file.size_bytes,
-    )

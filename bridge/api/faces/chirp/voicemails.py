@@ -6,8 +6,9 @@ from msgspec import Meta, Struct
 
 from bridge.api.faces.chirp.words import CHIRP
 from bridge.api.media.voicemails import ReadMark, file_url_of, voicemail_id
-from bridge.api.server.fields import Count, Page
+from bridge.api.server.fields import Count, PaginationQuery
 from bridge.api.server.operation import Context
+from bridge.api.server.services import RECORDS
 from bridge.media.voicemails import Voicemail
 from bridge.wire import call_id
 
@@ -45,9 +46,9 @@ class Deleted(Struct):
 
 
 @CHIRP.get(VOICEMAILS, errors=(503,))
-async def list_voicemails(context: Context, query: Page) -> ChirpVoicemails:
+async def list_voicemails(context: Context, query: PaginationQuery) -> ChirpVoicemails:
     """List the line's voicemails, newest first."""
-    found, count = await context.services.voicemails.store.page(
+    found, count = await context[RECORDS].voicemails.store.page(
         context.line, limit=query.limit, offset=query.offset
     )
     return ChirpVoicemails([await _shown(context, one) for one in found], count)
@@ -56,21 +57,21 @@ async def list_voicemails(context: Context, query: Page) -> ChirpVoicemails:
 @CHIRP.get(VOICEMAIL, errors=(404, 503))
 async def voicemail(context: Context) -> ChirpVoicemail:
     """Return one voicemail."""
-    store = context.services.voicemails.store
+    store = context[RECORDS].voicemails.store
     return await _shown(context, await store.find(context.line, voicemail_id(context)))
 
 
 @CHIRP.patch(VOICEMAIL, errors=(404, 503))
 async def mark(context: Context, body: ReadMark) -> ChirpVoicemail:
     """Mark a voicemail as read or unread."""
-    store, identity = context.services.voicemails.store, voicemail_id(context)
+    store, identity = context[RECORDS].voicemails.store, voicemail_id(context)
     return await _shown(context, await store.mark(context.line, identity, is_read=body.is_read))
 
 
 @CHIRP.delete(VOICEMAIL, errors=(404, 503))
 async def delete(context: Context) -> Deleted:
     """Delete a voicemail and its recording for good."""
-    await context.services.voicemails.delete(context.line, voicemail_id(context))
+    await context[RECORDS].voicemails.delete(context.line, voicemail_id(context))
     return Deleted(DELETED)
 
 

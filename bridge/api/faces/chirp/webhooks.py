@@ -7,7 +7,7 @@ from msgspec import Struct
 from bridge.api.events import webhook_endpoints
 from bridge.api.events.webhook_endpoints import NewWebhook, WebhookEndpoint
 from bridge.api.faces.chirp.words import CHIRP
-from bridge.api.server.fields import Count, Page
+from bridge.api.server.fields import Count, PaginationQuery
 from bridge.api.server.operation import Context
 from bridge.wire.webhook.formats import Style
 
@@ -28,7 +28,7 @@ async def create(context: Context, body: NewWebhook) -> WebhookEndpoint:
 
 
 @CHIRP.get(PATH, errors=(503,))
-async def list_endpoints(context: Context, query: Page) -> ChirpWebhooks:
+async def list_endpoints(context: Context, query: PaginationQuery) -> ChirpWebhooks:
     """List the line's endpoints of this face."""
     found = await webhook_endpoints.of_style(context, Style.CHIRP)
     return ChirpWebhooks(found[query.offset : query.offset + query.limit], len(found))

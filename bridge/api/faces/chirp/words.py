@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 from bridge.api.server.fields import Count, Timestamp
 from bridge.api.server.operation import BARE, Group
 from bridge.call.model import CallRecord, Direction, EndReason, State
-from bridge.call.published import snapshot
+from bridge.call.view import snapshot_of
 from bridge.errors import BridgeError
 from bridge.wire import call_id
 from bridge.wire.iso8601 import iso8601
@@ -35,16 +35,11 @@ STATUS_WORDS: Final[Mapping[State, Status]] = {
     State.HELD: "in_progress",
 }
 END_WORDS: Final[Mapping[EndReason, Status]] = {
-    EndReason.HANGUP: "completed",
-    EndReason.REMOTE_HANGUP: "completed",
     EndReason.BUSY: "busy",
     EndReason.NO_ANSWER: "no_answer",
     EndReason.CANCELED: "canceled",
-    EndReason.REJECTED: "failed",
-    EndReason.UNREACHABLE: "failed",
-    EndReason.FAILED: "failed",
 }
-"""The status of a call that ended so; any other end completed it if it had been answered."""
+"""The status of a call that ended so; any other end completed it, or it failed."""
 
 
 def failure(error: BridgeError) -> dict[str, Any]:
@@ -63,8 +58,8 @@ def status(record: CallRecord) -> Status:
         if record.at_voicemail and record.answered_at is not None:
             return "voicemail"
         return STATUS_WORDS.get(record.state, "failed")
-    completed: Status = "completed" if record.answered_at else "failed"
-    return END_WORDS.get(record.reason, completed)
+    other: Status = "completed" if snapshot_of(record).completed else "failed"
+    return END_WORDS.get(record.reason, other)
 
 
 class ChirpCall(Struct, rename="camel"):
@@ -97,7 +92,7 @@ def call(record: CallRecord, *, test: bool = False) -> ChirpCall:
     The metadata stays encoded.
     """
     facts = record.facts
-    shown = chirp.call_object(snapshot(record), call_id.chirp(facts.call_id, test=test))
+    shown = chirp.call_object(snapshot_of(record), call_id.chirp(facts.call_id, test=test))
     began = iso8601(facts.started_at)
     return ChirpCall(
         id=shown["id"],

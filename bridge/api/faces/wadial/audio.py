@@ -11,10 +11,11 @@ from msgspec import Struct
 from bridge.api.faces.wadial.calls import CALL, line_of
 from bridge.api.faces.wadial.words import WADIAL
 from bridge.api.media.agent import Stopped
-from bridge.api.server.fields import Count
+from bridge.api.server.fields import Count, wrong_field
 from bridge.api.server.operation import CALL as OF_CALL
 from bridge.api.server.operation import Context
 from bridge.api.server.reads import BODY_SECONDS
+from bridge.api.server.services import MEDIA, RECORDS
 from bridge.errors import InvalidRequest, RequestTimeout, about_field
 from bridge.media.assets import Asset
 
@@ -74,7 +75,7 @@ async def upload(context: Context) -> WadialAsset:
         async with asyncio.timeout(UPLOAD_SECONDS):
             part = await _audio(context.http)
             with about_field("audio"):
-                asset = await context.services.assets.add(
+                asset = await context[MEDIA].assets.add(
                     context.line,
                     _pieces(part),
                     filename=_file_name(part),
@@ -90,25 +91,25 @@ async def upload(context: Context) -> WadialAsset:
 @WADIAL.get(PATH, errors=(503,))
 async def list_assets(context: Context) -> list[WadialAsset]:
     """List the kept sounds, the oldest first."""
-    return [_asset(asset) for asset in await context.services.assets.list(context.line)]
+    return [_asset(asset) for asset in await context[MEDIA].assets.list(context.line)]
 
 
 @WADIAL.delete(PATH + "/{assetId}", errors=(404, 503))
 async def delete(context: Context) -> AssetDeleted:
     """Delete a kept sound."""
     asset_id = context.path("assetId")
-    await context.services.assets.delete(context.line, asset_id)
+    await context[MEDIA].assets.delete(context.line, asset_id)
     return AssetDeleted(asset_id)
 
 
 @WADIAL.post(CALL + "/audio/play", errors=(*OF_CALL, 503))
 async def play(context: Context, body: PlayAsset) -> AssetPlayed:
     """Play a kept sound into a call."""
-    line, services = line_of(context), context.services
-    sound = await services.assets.find(line, body.asset_id)
+    line = line_of(context)
+    sound = await context[MEDIA].assets.find(line, body.asset_id)
     runner = context.live_call()
-    playback = await services.playbacks.play(runner, sound)
-    services.recordings.automatic.capture(runner)
+    playback = await context[MEDIA].playbacks.play(runner, sound)
+    context[RECORDS].recordings.automatic.capture(runner)
     return AssetPlayed(playback, body.asset_id)
 
 
@@ -116,7 +117,7 @@ async def play(context: Context, body: PlayAsset) -> AssetPlayed:
 async def stop(context: Context) -> Stopped:
     """Stop all that is played into a call."""
     line_of(context)
-    return Stopped(context.services.playbacks.stop(context.live_call()))
+    return Stopped(context[MEDIA].playbacks.stop(context.live_call()))
 
 
 async def _audio(request: web.Request) -> BodyPartReader:
@@ -131,9 +132,8 @@ def _file_name(part: BodyPartReader) -> str:
     """Return the name of the uploaded file without folders (RFC 7578 section 4.2); it is only shown."""
     name = (part.filename or "").replace("\\", "/").rpartition("/")[2] or "audio"
     if len(name) > MAX_FILE_NAME or not name.isprintable():
-        raise InvalidRequest(
-            f"audio: expected a file name of at most {MAX_FILE_NAME} printable characters",
-            field="audio",
+        raise wrong_field(
+            "audio", f"expected a file name of at most {MAX_FILE_NAME} printable characters"
         )
     return name
 
@@ -141,9 +141,7 @@ def _file_name(part: BodyPartReader) -> str:
 def _content_type(part: BodyPartReader) -> str:
     kind = part.headers.get("Content-Type", "application/octet-stream")
     if len(kind) > MAX_CONTENT_TYPE:
-        raise InvalidRequest(
-            f"audio: its Content-Type is over {MAX_CONTENT_TYPE} characters", field="audio"
-        )
+        raise wrong_field("audio", f"its Content-Type is over {MAX_CONTENT_TYPE} characters")
     return kind
 
 

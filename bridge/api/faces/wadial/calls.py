@@ -1,18 +1,22 @@
-"""The WADial face, `/api/v1`: sessions, which are our lines, and their calls."""
+"""The WADial face, `/api/v1`: sessions, which are our lines, their calls and their event streams."""
 
 from typing import Annotated, Final, Literal
 
+from aiohttp import web
 from msgspec import Struct
 
 from bridge.api.calls.ringing import ringing_call
+from bridge.api.events.events import STREAM, After, stream_events
 from bridge.api.faces.wadial.words import WADIAL, WadialCall, call_object
 from bridge.api.server.fields import Peer, field
 from bridge.api.server.listing import find_call, known_calls
 from bridge.api.server.operation import CALL as OF_CALL
-from bridge.api.server.operation import Context
+from bridge.api.server.operation import QUERY, Context
+from bridge.api.server.services import CONTROL, LINES, RECORDS
 from bridge.call import events
 from bridge.call.model import LineName
 from bridge.errors import NotFound
+from bridge.wire.webhook import wadial
 
 SESSIONS: Final = "/api/v1/sessions"
 SESSION: Final = SESSIONS + "/{sessionId}"
@@ -73,7 +77,7 @@ async def session(context: Context) -> WadialSession:
 @WADIAL.post(SESSION + "/connect", errors=(404, 503))
 async def connect(context: Context) -> WadialSession:
     """Connect a session, or connect it again: changed settings take effect."""
-    await context.services.lines.connect(line_of(context))
+    await context[LINES].lines.connect(line_of(context))
     return _session_of(context)
 
 
@@ -81,8 +85,8 @@ async def connect(context: Context) -> WadialSession:
 async def start(context: Context, body: WadialDial) -> WadialCall:
     """Call a number, given as a JID or as digits, or a party that hides its number (`…@lid`)."""
     line = line_of(context)
-    runner = await context.services.manager.dial(line, body.to)
-    context.services.recordings.automatic.capture(runner)
+    runner = await context[CONTROL].manager.dial(line, body.to)
+    context[RECORDS].recordings.automatic.capture(runner)
     return call_object(runner.record())
 
 
@@ -92,7 +96,8 @@ async def list_calls(context: Context) -> list[WadialCall]:
 
     `GET /calls` has all of them.
     """
-    known, _ = await known_calls(context.services, line_of(context), limit=MAX_LISTED)
+    line_of(context)
+    known, _ = await known_calls(context, limit=MAX_LISTED)
     return [call_object(record) for record in reversed(known)]
 
 
@@ -107,7 +112,7 @@ async def call(context: Context) -> WadialCall:
 async def accept(context: Context) -> WadialCall:
     """Answer an inbound call."""
     accepted = _ask(context, events.AnswerRequested())
-    context.services.recordings.automatic.capture(context.live_call())
+    context[RECORDS].recordings.automatic.capture(context.live_call())
     return accepted
 
 
@@ -116,7 +121,7 @@ async def reject(context: Context) -> WadialCall:
     """Decline an inbound call; with `voicemail.rejected` its caller may leave a message."""
     line_of(context)
     runner = ringing_call(context, context.call_id)
-    context.services.voicemail_calls.reject(runner)
+    context[CONTROL].voicemail_calls.reject(runner)
     return call_object(runner.record())
 
 
@@ -132,6 +137,19 @@ async def mute(context: Context, body: WadialMute) -> WadialCall:
     return _ask(context, events.MuteRequested(muted=body.muted))
 
 
+@WADIAL.get(
+    SESSION + "/events",
+    auth=QUERY,
+    content="text/event-stream",
+    gives=STREAM,
+    errors=(404, 503),
+)
+async def stream(context: Context, query: After) -> web.StreamResponse:
+    """Stream what happens on a session."""
+    line_of(context)
+    return await stream_events(context, query, wadial.body)
+
+
 def line_of(context: Context) -> LineName:
     """Return the line whose session the path names.
 
@@ -144,12 +162,12 @@ def line_of(context: Context) -> LineName:
 
 
 def _ask(context: Context, wanted: events.Request) -> WadialCall:
-    line, manager = line_of(context), context.services.manager
+    line, manager = line_of(context), context[CONTROL].manager
     manager.request(line, context.call_id, wanted)
     return call_object(manager.record(line, context.call_id))
 
 
 def _session_of(context: Context, display_name: str | None = None) -> WadialSession:
-    connected = context.services.lines.session(context.line).connected
+    connected = context[LINES].lines.session(context.line).connected
     state: Literal["connected", "disconnected"] = "connected" if connected else "disconnected"
     return WadialSession(context.line, display_name or context.line, state, connected, state)

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from bridge.api.faces.wadial.calls import CALL
 from bridge.api.faces.wadial.words import WADIAL, call_object
-from bridge.api.media.media_socket import SOCKET, AudioForm, live_call, serve
+from bridge.api.media.media_socket import SOCKET, AudioFormat, live_call, serve
 from bridge.api.server.operation import QUERY_TICKET, Context
 from bridge.audio.buffer.paced import PAUSE_SECONDS, RESUME_SECONDS, Watermarks
 from bridge.audio.frame import FRAME_SECONDS
@@ -42,14 +42,14 @@ ENCODINGS: Final = {
 
 
 @WADIAL.get(CALL + "/media", auth=QUERY_TICKET, status=101, gives=SOCKET, errors=(404, 409, 502))
-async def media(context: Context, query: AudioForm) -> web.StreamResponse:
+async def media(context: Context, query: AudioFormat) -> web.StreamResponse:
     """Open the media socket: f32le at 16 kHz by default, JSON text beside it."""
     runner = live_call(context)
     if context.path("sessionId") != runner.facts.line:
         raise NotFound("there is no such session")
-    form = query.media(media_format.WADIAL)
-    texts = CallTexts(runner, form)
-    return await serve(context, runner, form, query.buffer_ms / 1000, texts=texts)
+    audio = query.media(media_format.WADIAL)
+    texts = CallTexts(runner, audio)
+    return await serve(context, runner, audio, query.buffer_ms / 1000, texts=texts)
 
 
 class CallTexts:
@@ -99,7 +99,7 @@ class CallTexts:
         """Return what was wrong with the audio; the socket stays open."""
         return [_text("error", code="invalid_pcm_frame", message=problem)]
 
-    def farewell(self) -> list[str]:
+    def last_messages(self) -> list[str]:
         """Return the last state, the failure if there was one, and the end."""
         machine, failure = self._runner.machine, []
         if machine.answered_at is not None and machine.reason in FEED_FAILURES:
@@ -109,7 +109,7 @@ class CallTexts:
 
     def _call(self) -> list[str]:
         machine = self._runner.machine
-        state = (machine.state, machine.muted)
+        state = (machine.state, machine.legs.muted)
         if state == self._sent:
             return []
         self._sent = state
@@ -117,6 +117,16 @@ class CallTexts:
 
     def _errors(self, now: float) -> list[str]:
         """Return the errors that are due, among them that the peer was sending and has stopped."""
+        found = self._losses(now) if self._lost else []
+        far = self._runner.machine.legs.far
+        silent = far is not None and far.silent
+        if silent and not self._silent:
+            code, message = FEED_SILENT
+            found.append(_text("error", code=code, message=message))
+        self._silent = silent
+        return found
+
+    def _losses(self, now: float) -> list[str]:
         due = [
             direction
             for direction in FEED_LOST
@@ -125,11 +135,7 @@ class CallTexts:
         for direction in due:
             self._lost.discard(direction)
             self._next_error[direction] = now + ERROR_INTERVAL_SECONDS
-        far = self._runner.machine.far
-        silent = far is not None and far.silent
-        stopped = silent and not self._silent
-        self._silent = silent
-        found = [FEED_LOST[direction] for direction in due] + [FEED_SILENT] * stopped
+        found = [FEED_LOST[direction] for direction in due]
         return [_text("error", code=code, message=message) for code, message in found]
 
     def _buffer(self, buffered_seconds: float, now: float) -> list[str]:

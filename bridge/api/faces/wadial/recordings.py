@@ -9,10 +9,10 @@ from bridge.api.media.recording_files import PARTS, send_file
 from bridge.api.server.fields import Count
 from bridge.api.server.listing import find_call
 from bridge.api.server.operation import Context
+from bridge.api.server.services import RECORDS
 from bridge.call.model import CallId
+from bridge.call.recording import Recording
 from bridge.errors import NotFound
-from bridge.media.recording.files import CONTENT_TYPES
-from bridge.media.recording.rows import Recording
 
 PATH = CALL + "/recordings"
 
@@ -34,8 +34,8 @@ class WadialRecording(Struct, rename="camel"):
 @WADIAL.get(PATH, errors=(404, 502, 503))
 async def of_call(context: Context) -> list[WadialRecording]:
     """List a call's recordings, also of a call that ended long ago."""
-    line, call_id, services = line_of(context), context.call_id, context.services
-    found = await services.recordings.archive.of_call(line, CallId(call_id))
+    line, call_id = line_of(context), context.call_id
+    found = await context[RECORDS].recordings.archive.of_call(line, CallId(call_id))
     if not found:
         await find_call(context)
     return [_shown(recording) for recording in found]
@@ -44,7 +44,7 @@ async def of_call(context: Context) -> list[WadialRecording]:
 @WADIAL.get(PATH + "/{recordingId}", content="audio/wav", also=PARTS, errors=(404, 502, 503))
 async def download(context: Context) -> web.StreamResponse:
     """Return a recording's file."""
-    archive = context.services.recordings.archive
+    archive = context[RECORDS].recordings.archive
     found = await archive.find(context.path("recordingId"), line_of(context))
     if found.call_id != context.call_id:
         raise NotFound("the call has no such recording")
@@ -53,13 +53,13 @@ async def download(context: Context) -> web.StreamResponse:
 
 def _shown(recording: Recording) -> WadialRecording:
     return WadialRecording(
-        recording.recording_id,
-        recording.call_id,
-        recording.kind,
-        recording.status,
-        CONTENT_TYPES[recording.file_format],
-        round(recording.seconds * 1000),
-        recording.size_bytes,
-        recording.started_at,
-        recording.expires_at,
+        recording_id=recording.recording_id,
+        call_id=recording.call_id,
+        kind=recording.kind,
+        status=recording.status,
+        content_type=recording.content_type,
+        duration_ms=recording.duration_ms,
+        size_bytes=recording.size_bytes,
+        created_at=recording.started_at,
+        expires_at=recording.expires_at,
     )

@@ -8,7 +8,7 @@ from msgspec import Struct
 from bridge.api.server.fields import Timestamp
 from bridge.api.server.operation import Envelope, Group
 from bridge.call.model import CallRecord
-from bridge.call.published import snapshot
+from bridge.call.view import snapshot_of
 from bridge.errors import BridgeError
 from bridge.wire.webhook import wadial
 
@@ -53,6 +53,6 @@ class WadialCall(Struct, rename="camel"):
 
 def call_object(record: CallRecord) -> WadialCall:
     """Return a call as WADial shows it."""
-    shown = wadial.snapshot(snapshot(record))
+    shown = wadial.snapshot(snapshot_of(record))
     session = {"sessionId": record.facts.line, "createdAt": shown["startedAt"]}
     return msgspec.convert(shown | session, WadialCall)

@@ -15,6 +15,7 @@ from bridge.api.calls.ringing import WagoBody, WagoDone
 from bridge.api.server.fields import Peer, field
 from bridge.api.server.listing import recorded_calls
 from bridge.api.server.operation import CALL, Context, Envelope, Group, Schema
+from bridge.api.server.services import CONTROL
 from bridge.call import events
 from bridge.call.model import CallRecord
 
@@ -42,10 +43,10 @@ class Make(Struct):
     phone: Annotated[Peer, field(spellings=("phone",))] = msgspec.field(name="Phone")
 
 
-class WagoCall(render.Call, rename={**render.CALL_NAMES, "wago_id": "callID"}):
+class WagoCall(render.Call, rename=render.camel):
     """A call with its id in both spellings."""
 
-    wago_id: str = ""
+    wago_id: str = msgspec.field(default="", name="callID")
 
 
 class WagoCallMade(Struct):
@@ -63,22 +64,21 @@ class WagoCalls(Struct):
 @WAGO.post("/call/make", starts_call=True, errors=(404, 409, 501, 502, 503))
 async def make(context: Context, body: Make) -> WagoCallMade:
     """Call a number."""
-    runner = await context.services.manager.dial(context.line, body.phone)
+    runner = await context[CONTROL].manager.dial(context.line, body.phone)
     return WagoCallMade(_call(runner.record()))
 
 
-@WAGO.post("/call/end", needs_engine=True, errors=(*CALL, 503))
+@WAGO.post("/call/end", needs_enabled_line=True, errors=(*CALL, 503))
 async def end(context: Context, body: WagoBody) -> WagoDone:
     """End a call in any state."""
-    context.services.manager.request(context.line, body.call_id, events.HangupRequested())
+    context[CONTROL].manager.request(context.line, body.call_id, events.HangupRequested())
     return WagoDone("Call ended", body.call_id)
 
 
-@WAGO.get("/call/list", needs_engine=True)
+@WAGO.get("/call/list", needs_enabled_line=True)
 async def list_calls(context: Context) -> WagoCalls:
     """List the line's live calls."""
-    services = context.services
-    live = await recorded_calls(services.manager, services.recordings, context.line)
+    live = await recorded_calls(context)
     return WagoCalls([_call(record, recording=recording) for record, recording in live])
 
 

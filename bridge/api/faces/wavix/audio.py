@@ -6,11 +6,11 @@ from msgspec import Struct
 
 from bridge.api.events.webhook_endpoints import checked
 from bridge.api.faces.wavix.words import CALL, NEWER, WAVIX, Success
-from bridge.api.server.fields import Json, Url, field
+from bridge.api.server.fields import Json, Url, field, wrong_field
 from bridge.api.server.operation import CALL as OF_CALL
 from bridge.api.server.operation import Context
+from bridge.api.server.services import CONTROL, MEDIA
 from bridge.call.digits import DigitRules
-from bridge.errors import InvalidRequest
 from bridge.legs.playback import MAX_REPEATS, PlaybackOptions
 from bridge.media.sounds import Sound
 
@@ -23,7 +23,7 @@ TERMINATORS: Final = frozenset("0123456789*#ABCD")
 def _read_terminator(value: Json, name: str) -> Json:
     key = value.upper() if isinstance(value, str) else value
     if isinstance(key, str) and key and key not in TERMINATORS:
-        raise InvalidRequest(f"{name}: expected one of 0-9, *, #, A-D", field=name)
+        raise wrong_field(name, "expected one of 0-9, *, #, A-D")
     return key
 
 
@@ -98,11 +98,11 @@ class Collect(Struct):
 @WAVIX.post(CALL + "/play", NEWER + "/play", errors=(*OF_CALL, 422, 503))
 async def play(context: Context, body: WavixPlay) -> WavixPlayed:
     """Play a URL into a call; returns once its first frame is decoded."""
-    line, services = context.line, context.services
+    line = context.line
     runner = context.live_call()
-    sound = await services.sounds.url(line, body.audio_file, "audio_file")
+    sound = await context[MEDIA].sounds.url(line, body.audio_file, "audio_file")
     options = PlaybackOptions(body.delay_before_playing / 1000)
-    return WavixPlayed(await services.playbacks.play(runner, sound, options))
+    return WavixPlayed(await context[MEDIA].playbacks.play(runner, sound, options))
 
 
 @WAVIX.post(CALL + "/tts", errors=(*OF_CALL, 422, 501, 503))
@@ -113,13 +113,13 @@ async def speak(context: Context, body: Speech) -> WavixPlayed:
         delay_seconds=body.delay_before_playing / 1000, repeats=body.max_repeat_count
     )
     sound = await _spoken(context, body.text)
-    return WavixPlayed(await context.services.playbacks.play(runner, sound, options))
+    return WavixPlayed(await context[MEDIA].playbacks.play(runner, sound, options))
 
 
 @WAVIX.delete(CALL + "/audio", NEWER + "/audio", errors=OF_CALL)
 async def stop(context: Context) -> Success:
     """Stop all that is played into a call."""
-    context.services.playbacks.stop(context.live_call())
+    context[MEDIA].playbacks.stop(context.live_call())
     return Success()
 
 
@@ -132,7 +132,7 @@ async def collect(context: Context, body: Collect) -> Success:
     /call/config); its voice is the provider's.
     """
     if body.min_digits > body.max_digits:
-        raise InvalidRequest("min_digits: more than max_digits", field="min_digits")
+        raise wrong_field("min_digits", "more than max_digits")
     url = body.callback_url
     callback = await checked(context, url, "callback_url") if url else ""
     runner = context.live_call()
@@ -146,7 +146,7 @@ async def collect(context: Context, body: Collect) -> Success:
         interrupts=prompt.stop_on_keypress,
     )
     sound = await _sound(context, prompt)
-    digits = context.services.digits
+    digits = context[CONTROL].digits
     await digits.collect(runner, rules, prompt=sound, callback_url=callback)
     return Success()
 
@@ -156,8 +156,8 @@ async def _sound(context: Context, prompt: Prompt) -> Sound | None:
         return await _spoken(context, prompt.say.text)
     name = "url" if prompt.play is None else "play"
     url = prompt.url if prompt.play is None else prompt.play
-    return await context.services.sounds.url(context.line, url, name) if url else None
+    return await context[MEDIA].sounds.url(context.line, url, name) if url else None
 
 
 async def _spoken(context: Context, text: str) -> Sound:
-    return context.services.sounds.spool(await context.services.agents.speak(context.line, text))
+    return context[MEDIA].sounds.spool(await context[CONTROL].agents.speak(context.line, text))

@@ -28,6 +28,7 @@ from bridge.api.server.fields import Phone, Url, field
 from bridge.api.server.listing import find_call
 from bridge.api.server.operation import CALL as OF_CALL
 from bridge.api.server.operation import Context
+from bridge.api.server.services import CONTROL, LINES, MEDIA, RECORDS
 from bridge.call import events
 from bridge.call.model import CallDetails, MachineDetection, Parties
 from bridge.call.transcript import Transcribe
@@ -38,11 +39,6 @@ from bridge.wire.stream.media_stream import Channel, StreamProtocol, StreamType
 
 MAX_SECONDS: Final = 86_400
 """That a call may be asked to ring, or to last; the operator's limits hold all the same."""
-NAMES: Final = (
-    *("stream_url", "stream_type"),
-    *("stream_encoding", "stream_sample_rate", "stream_frame_ms"),
-)
-"""As `streams.NAMES`."""
 
 
 Tag: TypeAlias = Annotated[str, field(min_length=0, max_length=1024)]
@@ -169,14 +165,14 @@ async def create(context: Context, body: WavixNewCall) -> WavixCall:
     """
     line = context.line
     if body.call_transcription:
-        context.services.transcripts.check(line)
+        context[RECORDS].transcripts.check(line)
     name = "status_callback" if body.callback_url is None else "callback_url"
     callback = body.status_callback if body.callback_url is None else body.callback_url
     details = CallDetails(
         Parties(
             from_=_caller(context, body.from_),
             to=f"+{body.to}",
-            to_channel=context.services.policies[line].telephone_channel,
+            to_channel=context[LINES].policies[line].telephone_channel,
         ),
         tag=body.tag or "",
         callback_url=await checked(context, callback, name) if callback else "",
@@ -186,14 +182,14 @@ async def create(context: Context, body: WavixNewCall) -> WavixCall:
         machine_detection=_detection(body),
         transcribe=Transcribe.AFTER if body.call_transcription else Transcribe.OFF,
     )
-    runner = await context.services.manager.dial(line, body.to, details)
+    runner = await context[CONTROL].manager.dial(line, body.to, details)
     return call_object(runner.record())
 
 
 @WAVIX.get(CALLS)
 async def list_calls(context: Context) -> WavixCalls:
     """List the calls that have not ended, oldest first."""
-    records = await context.services.manager.list(context.line)
+    records = await context[CONTROL].manager.list(context.line)
     return WavixCalls([call_object(record) for record in records])
 
 
@@ -213,7 +209,7 @@ async def change(context: Context, body: NewTag) -> Success:
 @WAVIX.delete(CALL, errors=(*OF_CALL, 503))
 async def end(context: Context) -> Success:
     """End a call in any state."""
-    manager = context.services.manager
+    manager = context[CONTROL].manager
     manager.request(context.line, context.call_id, events.HangupRequested())
     return Success()
 
@@ -226,20 +222,20 @@ async def end(context: Context) -> Success:
 )
 async def answer(context: Context, body: StreamedAnswer | PlainAnswer) -> Answered:
     """Answer an inbound call; with a stream's fields it is streamed too."""
-    services, call_id = context.services, context.call_id
+    call_id = context.call_id
     if body.call_transcription:
-        services.transcripts.check(context.line)
-    order = order_of(body, NAMES) if isinstance(body, StreamedAnswer) else None
+        context[RECORDS].transcripts.check(context.line)
+    order = order_of(body) if isinstance(body, StreamedAnswer) else None
     # A call whose stream cannot begin is not answered.
     if order is not None:
         context.live_call()
         with about_field("stream_url"):
-            await services.streams.check(context.line, order)
-    services.manager.request(context.line, call_id, events.AnswerRequested())
+            await context[MEDIA].streams.check(context.line, order)
+    context[CONTROL].manager.request(context.line, call_id, events.AnswerRequested())
     if body.call_recording:
-        await services.recordings.start(context.live_call())
+        await context[RECORDS].recordings.start(context.live_call())
     if body.call_transcription:
-        await services.transcripts.order(context.line, call_id)
+        await context[RECORDS].transcripts.order(context.line, call_id)
     return Answered() if order is None else Answered(await _start(context, order))
 
 
@@ -251,7 +247,7 @@ async def answer(context: Context, body: StreamedAnswer | PlainAnswer) -> Answer
 )
 async def start_stream(context: Context, body: NewStream) -> StreamStarted:
     """Stream an answered call: one two-way and five one-way streams at most."""
-    return StreamStarted(await _start(context, order_of(body, NAMES)))
+    return StreamStarted(await _start(context, order_of(body)))
 
 
 @WAVIX.delete(
@@ -262,7 +258,7 @@ async def start_stream(context: Context, body: NewStream) -> StreamStarted:
 )
 async def stop_stream(context: Context) -> Success:
     """Stop a stream of a call."""
-    context.services.streams.stop(context.live_call(), context.path("stream_id"))
+    context[MEDIA].streams.stop(context.live_call(), context.path("stream_id"))
     return Success()
 
 
@@ -273,27 +269,26 @@ async def transfer(context: Context, body: Transfer) -> Success:
     The other party hears a ring-back tone or `a_playback_audio` meanwhile; when the number does not
     answer everything is as before.
     """
-    services = context.services
     if body.from_ is not None:
         _caller(context, body.from_)
     runner = context.live_call()
-    services.transfers.check(runner)
+    context[CONTROL].transfers.check(runner)
     names = ("a_playback_audio", "b_playback_audio")
     urls = {name: getattr(body, name) for name in names}
-    waiting, announcement = (await services.sounds.urls(context.line, urls)).values()
-    channel = services.policies[context.line].telephone_channel
-    await services.transfers.transfer(
+    waiting, announcement = (await context[MEDIA].sounds.urls(context.line, urls)).values()
+    channel = context[LINES].policies[context.line].telephone_channel
+    await context[CONTROL].transfers.transfer(
         runner, body.to, channel=channel, waiting=waiting, announcement=announcement
     )
     if body.call_recording:
-        await services.recordings.start(runner)
+        await context[RECORDS].recordings.start(runner)
     return Success()
 
 
 async def _start(context: Context, order: StreamOrder) -> str:
     runner, shown_id = context.live_call(), forms.wavix(context.call_id)
     with about_field("stream_url"):
-        return await context.services.streams.start(runner, order, shown_id)
+        return await context[MEDIA].streams.start(runner, order, shown_id)
 
 
 def _detection(body: WavixNewCall) -> MachineDetection:
@@ -305,7 +300,7 @@ def _detection(body: WavixNewCall) -> MachineDetection:
 def _caller(context: Context, phone: str) -> str:
     """Return the caller's number in E.164; a line that has numbers may show only these."""
     number = f"+{phone}"
-    policy = context.services.policies.get(context.line)
+    policy = context[LINES].policies.get(context.line)
     if policy is not None and policy.numbers:
         policy.check_number(number, "from")
     return number

@@ -8,6 +8,7 @@ from bridge.api.events.webhook_endpoints import of_line, register
 from bridge.api.faces.wavix.words import CALLS, WAVIX, Success
 from bridge.api.server.fields import Url
 from bridge.api.server.operation import Context
+from bridge.api.server.services import EVENTS
 from bridge.errors import NotFound
 from bridge.stores import endpoints
 from bridge.wire.webhook.formats import Style
@@ -83,7 +84,7 @@ async def delete(context: Context, query: WebhookQuery) -> Success:
     """Remove the URL of a type."""
     identity = _id(context, query.event_type)
     try:
-        await context.services.database.run(endpoints.delete, context.line, identity)
+        await context[EVENTS].database.run(endpoints.delete, context.line, identity)
     except NotFound:
         raise NotFound("no webhook of this event_type is registered") from None
     return Success()

@@ -11,10 +11,10 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from bridge.api.events.webhook_endpoints import of_line, register
-from bridge.api.faces.wavix.pages import PageQuery, Pagination, pagination
-from bridge.api.faces.wavix.words import WAVIX
+from bridge.api.faces.wavix.words import WAVIX, PageQuery, Pagination, pagination
 from bridge.api.server.fields import Count, Url, field
 from bridge.api.server.operation import BARE, Context
+from bridge.api.server.services import EVENTS, LINES
 from bridge.errors import InvalidRequest, NotFound, Unsupported
 from bridge.stores import endpoints
 from bridge.wire.webhook.formats import Style
@@ -68,7 +68,7 @@ class NumberChange(Struct):
 @WAVIX.get(NUMBERS, envelope=BARE, errors=(503,))
 async def list_numbers(context: Context, query: NumberQuery) -> WavixNumbers:
     """List the line's numbers."""
-    numbers = context.services.policies[context.line].numbers
+    numbers = context[LINES].policies[context.line].numbers
     hooks, found = await _hooks(context), [one for one in numbers if query.search in one]
     wanted = found[query.offset : query.offset + query.per_page]
     shown = [_shown(number, hooks) for number in wanted]
@@ -96,7 +96,7 @@ async def change(context: Context, body: NumberChange) -> WavixNumber:
     identity = f"number {found} {context.line}"
     if not body.call_status_url:
         with suppress(NotFound):
-            await context.services.database.run(endpoints.delete, context.line, identity)
+            await context[EVENTS].database.run(endpoints.delete, context.line, identity)
         return _shown(found, {})
     wanted = await register(
         context,
@@ -112,7 +112,7 @@ async def change(context: Context, body: NumberChange) -> WavixNumber:
 def _own(context: Context) -> str:
     """Return the line's number that the path names, with `+`."""
     found = "+" + context.path("number").removeprefix("+")
-    if found not in context.services.policies[context.line].numbers:
+    if found not in context[LINES].policies[context.line].numbers:
         raise NotFound("your line has no such number (lines.NAME.numbers)")
     return found
 

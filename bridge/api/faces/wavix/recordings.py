@@ -10,13 +10,13 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta, Struct
 
-from bridge.api.faces.wavix.pages import PageQuery, Pagination, pagination
-from bridge.api.faces.wavix.words import WAVIX, Success
+from bridge.api.faces.wavix.words import WAVIX, PageQuery, Pagination, Success, pagination
 from bridge.api.media.recording_files import LINK_SECONDS, link, wav_of
-from bridge.api.server.fields import Count, Json, Timestamp, field
+from bridge.api.server.fields import Count, Json, Timestamp, field, wrong_field
 from bridge.api.server.operation import BARE, JSON, Context
-from bridge.errors import InvalidRequest, NotFound
-from bridge.media.recording.search import Found, Search
+from bridge.api.server.services import RECORDS
+from bridge.errors import NotFound
+from bridge.stores.recording_search import Found, Search
 from bridge.wire import call_id as forms
 
 RECORDINGS_PATH: Final = "/v1/recordings"
@@ -27,7 +27,7 @@ _NUMBER: Final = re.compile(r"[0-9]{1,16}")
 
 def _read_day(value: Json, name: str) -> Json:
     if value and not _DAY.fullmatch(value):
-        raise InvalidRequest(f"{name}: expected a day as YYYY-MM-DD", field=name)
+        raise wrong_field(name, "expected a day as YYYY-MM-DD")
     return value
 
 
@@ -106,7 +106,7 @@ async def list_recordings(context: Context, query: RecordingQuery) -> WavixRecor
     """List the recordings, one for each call, newest first."""
     if query.sip_trunks:
         return WavixRecordings([], pagination(query, total=0))
-    found, total = await context.services.recordings.archive.search.page(
+    found, total = await context[RECORDS].recordings.archive.search.page(
         context.line, query.search, limit=query.per_page, offset=query.offset
     )
     items = [await _shown(context, each) for each in found]
@@ -117,7 +117,7 @@ async def list_recordings(context: Context, query: RecordingQuery) -> WavixRecor
 async def recording(context: Context) -> web.StreamResponse:
     """Return a recording by its id; by its call's id, redirect to its file."""
     line, named = context.line, context.path("recording")
-    search = context.services.recordings.archive.search
+    search = context[RECORDS].recordings.archive.search
     if _NUMBER.fullmatch(named):
         shown = await _shown(context, await search.by_number(line, int(named)))
         return web.Response(body=msgspec.json.encode(shown), content_type=JSON)
@@ -132,7 +132,7 @@ async def delete(context: Context) -> Success:
     named = context.path("recording")
     if not _NUMBER.fullmatch(named):
         raise NotFound("recording not found")
-    recordings = context.services.recordings
+    recordings = context[RECORDS].recordings
     found = await recordings.archive.search.by_number(context.line, int(named))
     await recordings.archive.delete(await recordings.archive.find(found.recording_id, context.line))
     recordings.uploader.wake()

@@ -4,7 +4,6 @@ https://docs.wavix.com/api-reference/cdrs/retrieve-a-transcription
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
@@ -14,9 +13,11 @@ from bridge.api.faces.wavix.words import WAVIX, Success
 from bridge.api.server.fields import Count, Timestamp, Url, field
 from bridge.api.server.listing import find_call
 from bridge.api.server.operation import BARE, CALL, Context
+from bridge.api.server.services import RECORDS
 from bridge.call.model import CallRecord, Direction
 from bridge.call.parties import parties_of
 from bridge.call.transcript import UNFINISHED, Transcript, TranscriptStatus
+from bridge.call.view import snapshot_of
 from bridge.errors import NotFound
 from bridge.wire import call_id as forms
 from bridge.wire.iso8601 import iso8601
@@ -64,7 +65,7 @@ class Retranscription(Struct):
 @WAVIX.get(*PATHS, envelope=BARE, errors=(404, 502))
 async def transcription(context: Context) -> WavixTranscription:
     """Return the transcription of a call, once it is finished."""
-    found = await context.services.transcripts.find(context.line, context.call_id)
+    found = await context[RECORDS].transcripts.find(context.line, context.call_id)
     if found is None or found.status in UNFINISHED:
         raise NotFound("the call has no transcription, or it is not finished yet")
     return _shown(found, (await find_call(context)).record)
@@ -75,7 +76,7 @@ async def transcribe(context: Context, body: Retranscription) -> Success:
     """Transcribe a recorded call, again if it was before."""
     url = body.webhook_url
     callback = await checked(context, url, "webhook_url") if url else ""
-    await context.services.transcripts.order(context.line, context.call_id, callback_url=callback)
+    await context[RECORDS].transcripts.order(context.line, context.call_id, callback_url=callback)
     return Success()
 
 
@@ -88,18 +89,16 @@ def _shown(found: Transcript, record: CallRecord) -> WavixTranscription:
         texts[number] = f"{texts.get(number, '')} {phrase.text}".strip()
         start, end = round(phrase.start * 1000), round(phrase.end * 1000)
         turns.append(WavixTurn(number, start, end, phrase.text))
-    over = record.ended_at or record.answered_at or record.facts.started_at
-    talk = (over - (record.answered_at or over)).total_seconds()
     identity = forms.wavix(found.call_id)
     return WavixTranscription(
         transcript=texts,
         turns=turns,
         uuid=identity,
         language=found.language or None,
-        duration=round(talk),
+        duration=snapshot_of(record).talk_seconds or 0,
         charge="0.0",
         status="failed" if found.status is TranscriptStatus.FAILED else "completed",
-        transcription_date=_time(found.finished_at or found.requested_at),
+        transcription_date=iso8601(found.finished_at or found.requested_at),
         call_date=iso8601(record.facts.started_at),
         call_uuid=identity,
     )
@@ -112,7 +111,3 @@ def _numbers(record: CallRecord) -> Mapping[str, str]:
     if record.direction is Direction.INBOUND:
         ours, theirs = theirs, ours
     return {"inbound": theirs.removeprefix("+"), "outbound": ours.removeprefix("+")}
-
-
-def _time(seconds: float) -> str:
-    return iso8601(datetime.fromtimestamp(seconds, UTC))

@@ -1,15 +1,15 @@
-"""How the Wavix face speaks: its envelopes, its call object and its words for states."""
+"""Wavix's envelopes, call object, words for states, and pages of a list."""
 
 from http import HTTPStatus
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
-from bridge.api.server.fields import Timestamp, WrongFields
+from bridge.api.server.fields import Count, Timestamp, WrongFields
 from bridge.api.server.operation import APPID, Envelope, Group, Schema
 from bridge.call.model import CallRecord, State
-from bridge.call.published import snapshot
+from bridge.call.view import snapshot_of
 from bridge.errors import BridgeError
 from bridge.wire import call_id
 from bridge.wire.call_event import CallEvent, EventType
@@ -18,7 +18,7 @@ from bridge.wire.webhook import wavix
 CALLS: Final = "/v1/call"
 CALL: Final = CALLS + "/{call_id}"
 NEWER: Final = "/v1/calls/{call_id}"
-"""Where the vendor's newer documents have a call; what is Chirp's as well is at `CALL` only."""
+"""Where the vendor's newer documents have a call; routes that Chirp has too are at `CALL` only."""
 
 ERROR_TRUE: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND})
 """Statuses whose bodies also have `error: true`."""
@@ -51,6 +51,32 @@ class Success(Struct):
     """The answer of an operation with nothing more to say."""
 
 
+class PageQuery(Struct):
+    """Which page of a list is wanted."""
+
+    page: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
+    per_page: Annotated[int, Meta(ge=1, le=100)] = 25
+
+    @property
+    def offset(self) -> int:
+        """The index of its first item."""
+        return (self.page - 1) * self.per_page
+
+
+class Pagination(Struct):
+    """Where a page stands among all."""
+
+    current_page: Count
+    per_page: Count
+    total: Count
+    total_pages: Count
+
+
+def pagination(query: PageQuery, *, total: int) -> Pagination:
+    """Return where a page stands among all."""
+    return Pagination(query.page, query.per_page, total, -(-total // query.per_page))
+
+
 class WavixCall(Struct, rename={"from_": "from"}):
     """A call, as it was last sent to its callback."""
 
@@ -73,7 +99,7 @@ def call_object(record: CallRecord) -> WavixCall:
     """Return the call object."""
     at = record.ended_at or record.answered_at or record.facts.started_at
     kind = LAST_EVENTS.get(record.state, EventType.CALL_ANSWERED)
-    event = CallEvent(id="", type=kind, line=record.facts.line, at=at, call=snapshot(record))
+    event = CallEvent(id="", type=kind, line=record.facts.line, at=at, call=snapshot_of(record))
     return msgspec.convert(wavix.body(event), WavixCall)
 
 

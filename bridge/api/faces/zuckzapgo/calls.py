@@ -11,6 +11,7 @@ from msgspec import UNSET, Struct
 from bridge.api.calls.ringing import Signal, Signalled, ringing_call, signalled
 from bridge.api.server.fields import field
 from bridge.api.server.operation import BARE, CALL, Context, Group
+from bridge.api.server.services import CONTROL, LINES
 from bridge.call import events
 from bridge.errors import BridgeError
 from bridge.legs.gateway import GatewayLeg
@@ -40,35 +41,35 @@ class NotImplementedHere(Struct):
     success: Literal[False] = False
 
 
-@ZUCKZAPGO.post("/call/preaccept", needs_engine=True, errors=(*CALL, 503))
+@ZUCKZAPGO.post("/call/preaccept", needs_enabled_line=True, errors=(*CALL, 503))
 async def preaccept(context: Context, body: Signal) -> Signalled:
     """Acknowledge an inbound call, which keeps ringing."""
     ringing_call(context, body.call_id)
     return signalled(body, "preaccepted")
 
 
-@ZUCKZAPGO.post("/call/reject/send", needs_engine=True, errors=(*CALL, 503))
+@ZUCKZAPGO.post("/call/reject/send", needs_enabled_line=True, errors=(*CALL, 503))
 async def reject_and_send(context: Context, body: Decline) -> Signalled:
     """Decline an inbound call, and send its caller a message.
 
-    Meta's lines send it as a text message, ZuckZapGo's engines with their own call; elsewhere
+    Meta's lines send it as a text message, ZuckZapGo's gateways with their own call; elsewhere
     `message_sent` is false and `message_error` says why. The call is declined in any case.
     """
     runner = ringing_call(context, body.call_id)
     sent, problem = await _send(context, runner, body.message) if body.message else (False, "")
-    # A gateway engine may have ended the call, which it declined with the message.
+    # A gateway may have ended the call, which it declined with the message.
     if runner.live:
-        context.services.voicemail_calls.reject(ringing_call(context, body.call_id))
+        context[CONTROL].voicemail_calls.reject(ringing_call(context, body.call_id))
     done = signalled(body, "rejected")
     done.message_sent = sent
     done.message_error = problem or UNSET
     return done
 
 
-@ZUCKZAPGO.post("/call/terminate", needs_engine=True, errors=(*CALL, 503))
+@ZUCKZAPGO.post("/call/terminate", needs_enabled_line=True, errors=(*CALL, 503))
 async def terminate(context: Context, body: Signal) -> Signalled:
     """End a call in any state."""
-    context.services.manager.request(context.line, body.call_id, events.HangupRequested())
+    context[CONTROL].manager.request(context.line, body.call_id, events.HangupRequested())
     return signalled(body, "terminated")
 
 
@@ -80,9 +81,9 @@ async def initiate(_context: Context) -> NotImplementedHere:
 
 async def _send(context: Context, runner: CallRunner, message: str) -> tuple[bool, str]:
     """Send a caller a message; return whether it was sent, and why not."""
-    facts, far = runner.facts, runner.machine.far
+    facts, far = runner.facts, runner.machine.legs.far
     leg = runner.leg(far.leg_id) if far is not None else None
-    cloud = context.services.cloud
+    cloud = context[LINES].cloud
     try:
         if cloud.has(facts.line):
             await cloud.graph(facts.line).send_text(facts.peer, message)

@@ -268,7 +268,7 @@ async def test_a_transfer_to_a_browser_moves_the_call_once_it_is_connected(bridg
         await second.call(exchange)
         await first.wait_ended()
         [runner] = bridge.bridge.manager.calls()
-        assert [leg.leg_id for leg in runner.machine.near()] == [exchange.leg_id]
+        assert [leg.leg_id for leg in runner.machine.legs.near()] == [exchange.leg_id]
         assert runner.machine.state is State.ACTIVE
 
 
@@ -289,10 +289,10 @@ async def test_a_participant_is_added_and_removed(bridge, chirp):
     status, added = await command(chirp, call_id, "add_participant", **to)
     assert (status, added["status"]) == (200, "queued")
     [runner] = bridge.bridge.manager.calls()
-    assert added["participantId"] in {leg.leg_id for leg in runner.machine.far_parties()}
+    assert added["participantId"] in {leg.leg_id for leg in runner.machine.legs.far_parties()}
     gone = {"participantId": added["participantId"]}
     assert (await command(chirp, call_id, "remove_participant", **gone))[0] == 200
-    assert len(runner.machine.far_parties()) == 1
+    assert len(runner.machine.legs.far_parties()) == 1
     assert (await command(chirp, call_id, "remove_participant", **gone))[0] == 404
 
 

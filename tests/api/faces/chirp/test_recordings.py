@@ -51,7 +51,7 @@ async def recorded(bridge, chirp, form="wav"):
     call_id = await talking(bridge, chirp)
     wanted = {"format": form} if form else {}
     assert (await command(chirp, call_id, "start_recording", **wanted))[0] == 200
-    await until(lambda: written(bridge.bridge.services.recordings.archive.folder) == 1)
+    await until(lambda: written(bridge.bridge.records.recordings.archive.folder) == 1)
     assert (await command(chirp, call_id, "stop_recording"))[0] == 200
     _, body = await chirp.get(f"/v1/calls/{call_id}/recordings")
     assert body["totalCount"] == 1
@@ -171,14 +171,14 @@ async def test_a_link_that_is_not_signed_opens_nothing(bridge, chirp, changed):
         assert answer.status == 403
 
 
-async def test_a_link_is_good_for_an_hour_and_for_one_recording(bridge, chirp, monkeypatch):
+async def test_a_link_is_good_for_an_hour_and_for_one_recording(bridge, chirp):
     _, recording = await recorded(bridge, chirp)
     assert LINK_SECONDS == 3600
-    monkeypatch.setattr("bridge.api.faces.chirp.recordings.LINK_SECONDS", -1)
-    _, late = await chirp.get(f"/v1/calls/recordings/{recording['id']}")
-    async with bridge.http.get(path_of(late["fileUrl"])) as answer:
+    path = path_of(recording["fileUrl"])
+    late = bridge.bridge.access.tickets.link(path.partition("?")[0], -1)
+    async with bridge.http.get(late) as answer:
         assert answer.status == 403
-    other = path_of(recording["fileUrl"]).replace(recording["id"], "rec_other")
+    other = path.replace(recording["id"], "rec_other")
     async with bridge.http.get(other) as answer:
         assert answer.status == 403
 

@@ -20,8 +20,7 @@ class Runner:
     def __init__(self):
         self.machine = SimpleNamespace(
             state=State.ACTIVE,
-            muted=False,
-            far=SimpleNamespace(silent=False),
+            legs=SimpleNamespace(muted=False, far=SimpleNamespace(silent=False)),
             answered_at=None,
             reason=None,
         )
@@ -69,7 +68,7 @@ def test_the_first_texts_are_the_format_the_calls_state_and_the_watermarks(runne
 
 def test_a_state_is_sent_once(runner, texts):
     assert read(texts.poll(0.0, 0.0)) == []
-    runner.machine.muted = True
+    runner.machine.legs.muted = True
     assert [one["type"] for one in read(texts.poll(0.0, 0.02))] == ["call_state"]
     assert read(texts.poll(0.0, 0.04)) == []
 
@@ -136,17 +135,17 @@ def test_a_slow_reader_and_a_fast_sender_are_two_errors(texts):
 def test_a_peer_that_stops_sending_is_an_error_each_time(runner, texts):
     reported = []
     for silent in (False, True, True, False, True):
-        runner.machine.far.silent = silent
+        runner.machine.legs.far.silent = silent
         reported.append(codes(texts.poll(0.0, 0.0)))
     assert reported == [[], ["feed_silent"], [], [], ["feed_silent"]]
 
 
 def test_the_last_text_is_the_end(texts):
-    assert read(texts.farewell()) == [{"type": "ended"}]
+    assert read(texts.last_messages()) == [{"type": "ended"}]
 
 
 def test_media_that_failed_is_an_error_with_its_reason(runner, texts):
     runner.machine.answered_at, runner.machine.reason = 1.0, EndReason.MEDIA_TIMEOUT
-    failure, end = read(texts.farewell())
+    failure, end = read(texts.last_messages())
     assert (failure["code"], end) == ("feed_failed", {"type": "ended"})
     assert "media_timeout" in failure["message"]

@@ -35,7 +35,7 @@ async def recorded(client, begin=None):
     """Let a call of WADial's routes last; returns its id and the events of its recordings."""
     async with listening(client, "/api/v1/sessions/demo/events") as stream:
         call_id = await (begin or started)(client)
-        folder = client.bridge.services.recordings.archive.folder
+        folder = client.bridge.records.recordings.archive.folder
         await until(lambda: written(folder) == 3)
         await client.data("/call/hangup", {"callId": call_id})
         sent = [await stream.until_type("call.recording.ready") for _ in range(3)]
@@ -103,7 +103,7 @@ async def test_the_operator_may_switch_it_off(tmp_path, switch):
 
 async def test_a_recording_that_was_stopped_does_not_begin_again_by_itself(client):
     call_id = await started(client)
-    await until(lambda: written(client.bridge.services.recordings.archive.folder) == 3)
+    await until(lambda: written(client.bridge.records.recordings.archive.folder) == 3)
     await client.data("/call/record/stop", {"callId": call_id})
     path = f"{CALLS}/{call_id}/media"
     async with pcm_client(client.http, path, additional_headers=KEY) as socket:

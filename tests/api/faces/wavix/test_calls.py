@@ -279,7 +279,7 @@ async def test_a_call_is_transferred_to_a_number(client):
         {"success": True},
     )
     [runner] = client.bridge.manager.calls()
-    await until(lambda: [leg.connected for leg in runner.machine.near()] == [True])
+    await until(lambda: [leg.connected for leg in runner.machine.legs.near()] == [True])
     assert [leg.kind for leg in runner.legs()].count("recorder") == 3
     body = {"from": "15550109000", "to": UNREACHABLE}
     assert (await ask(client, "POST", f"/v1/call/{call_id}/transfer", body))[0] == 502

@@ -19,8 +19,7 @@ pytestmark = [pytest.mark.usefixtures("nodes"), pytest.mark.virtual_time]
 
 
 @pytest.fixture
-async def bridge(monkeypatch):
-    monkeypatch.setattr(stream_link, "RETRY_DELAYS", (0.01, 0.01))
+async def bridge():
     async with running(two_lines(net=Net(allow=["127.0.0.0/8"]))) as client:
         yield client
 
@@ -85,8 +84,7 @@ async def test_a_dead_url_is_tried_three_times_and_then_reported_by_event_and_ca
     assert sent["uuid"] == call_id
 
 
-async def test_a_customer_who_comes_late_gets_the_stream(bridge, monkeypatch):
-    monkeypatch.setattr(stream_link, "RETRY_DELAYS", (0.3, 0.3))
+async def test_a_customer_who_comes_late_gets_the_stream(bridge):
     call_id, port = await answered(bridge), free_port()
     stream_id = await stream(bridge, call_id, f"ws://127.0.0.1:{port}/")
     async with customer_server(port) as server:
