@@ -22,7 +22,7 @@ from bridge.call.model import EndReason
 from bridge.cluster.host import machine_id
 from bridge.cluster.leases import Leased
 from bridge.cluster.membership import SingleNode, Supervised
-from bridge.cluster.sockets import listen, node_socket_path, socket_path
+from bridge.cluster.sockets import handover_socket_path, listen, node_socket_path, socket_path
 from bridge.cluster.supervision import Supervision
 from bridge.db import folder_lock
 from bridge.errors import Fenced, SettingsError
@@ -40,7 +40,14 @@ from bridge.settings.model import DEMO_KEY, Settings
 from bridge.stores.directory import FOLDER
 from bridge.stores.nodes import Member
 from bridge.supervisor import signals
-from bridge.supervisor.control import Report, control_path, refuse_upgrade, report_calls, serving
+from bridge.supervisor.control import (
+    Left,
+    Report,
+    control_path,
+    refuse_upgrade,
+    report_calls,
+    serving,
+)
 from bridge.tasks import Tasks
 from bridge.wire.supervision import Accept, Calls, Drained, Process, Ready, Request, Roster, Slot
 
@@ -115,7 +122,10 @@ async def _serve_as(
     links, admission = Tasks(), bridge.manager.admission
     try:
         if bridge.node_application is not None:
-            runners.append(await _answer_siblings(bridge, runner, chosen, members.own.node))
+            node = members.own.node
+            runners.append(
+                await _answer_siblings(bridge, runner, chosen, node, takes_over=link is not None)
+            )
         listeners = _listen(bridge, runner, chosen, slot)
         if link is not None and slot is not None:
             admission.held = not slot.accepts
@@ -144,7 +154,7 @@ async def _run_until_drained(
 ) -> None:
     async def perform(request: Request, report: Report) -> None:
         drain.request(refuse_upgrade(request).seconds)
-        await report_calls(lambda: (drain.calls, drain.seconds_left), drain.done, report)
+        await report_calls(lambda: Left(drain.calls, drain.seconds_left), drain.done, report)
 
     if supervised:  # signals and commands are the supervisor's
         await drain.done.wait()
@@ -172,9 +182,16 @@ def _link(bridge: Bridge, slot: Slot, members: Supervised | Leased) -> Supervisi
     link = Supervision(orders=sys.stdin.fileno(), reports=slot.pipe)
     link.on_roster = partial(_update, members)
     link.on_drain = drain.begin
+    if (handover := bridge.cluster.handover) is not None:
+        link.on_handover = partial(handover.begin, cause="upgrade")
     link.on_stop = lambda: drain.end("stop")
     heartbeats = link.send_heartbeats(
-        lambda: Calls(calls=drain.calls, draining=drain.active, seconds=drain.seconds_left)
+        lambda: Calls(
+            calls=drain.calls,
+            draining=drain.active,
+            seconds=drain.seconds_left,
+            handed=handover.handed if handover is not None else 0,
+        )
     )
     bridge.background.spawn(heartbeats, name="heartbeats")
     return link
@@ -238,9 +255,12 @@ async def _sweep(ended: Callable[[], int]) -> None:
 
 
 async def _answer_siblings(
-    bridge: Bridge, clients: web.AppRunner, chosen: Settings, node: int
+    bridge: Bridge, clients: web.AppRunner, chosen: Settings, node: int, *, takes_over: bool
 ) -> web.AppRunner:
-    """Serve what other nodes of this machine forward, and their own requests on another socket, without limits."""
+    """Serve what other nodes of this machine forward, and their own requests on another socket, without limits.
+
+    With `takes_over` their live calls are taken over too, when a supervisor replaces them.
+    """
     if bridge.node_application is None:
         raise RuntimeError("the only node has no siblings")
     folder = Path(chosen.data.dir) / FOLDER
@@ -249,6 +269,8 @@ async def _answer_siblings(
     await runner.setup()
     await web.SockSite(runner, listen(node_socket_path(folder, node))).start()
     await web.SockSite(clients, listen(socket_path(folder, node))).start()
+    if takes_over and bridge.handovers.server is not None:
+        bridge.handovers.server.start(handover_socket_path(folder, node))
     return runner
 
 

@@ -26,11 +26,12 @@ from bridge.api.server.middleware import (
     has_left,
 )
 from bridge.api.server.services import ACCESS, CLUSTER, CONTROL
+from bridge.call.model import CallId
 from bridge.cluster.directory import SharedDirectory, owner_of
 from bridge.cluster.siblings import Siblings
 from bridge.cluster.sockets import KERNEL_BUFFER, narrow
 from bridge.cluster.transports import BUFFER
-from bridge.errors import NodeUnavailable
+from bridge.errors import DatabaseFailed, NodeUnavailable
 from bridge.log import request_id as log_request_id
 from bridge.tasks import Tasks
 from bridge.wire.call_id import native
@@ -54,7 +55,11 @@ HOP_BY_HOP = frozenset(
     }
 )
 """RFC 9110 section 7.6.1; a tunnel keeps all but `transfer-encoding`."""
-NOT_FORWARDED = frozenset({"x-request-id", "origin", "content-length", "expect", HEADER.lower()})
+MOVED = "Bridge-Moved"
+"""In a request that has been passed on since the call moved: the number of the node that had it."""
+NOT_FORWARDED = frozenset(
+    {"x-request-id", "origin", "content-length", "expect", HEADER.lower(), MOVED.lower()}
+)
 """The origin is checked here, the length set anew; a client's own signature means nothing."""
 NOT_SENT = (
     aiohttp.ClientConnectorError,
@@ -103,13 +108,11 @@ async def forward_to_owner(request: web.Request, handler: Handler) -> web.Stream
     """Forward a request about another node's call to that node."""
     siblings = _directory(request).siblings
     if from_sibling(request):
-        if _upgrades(request) and request.transport is not None:
-            narrow(request.transport)
-        return await handler(request)
+        return await _forward_moved(request, siblings, handler)
     if request.match_info.http_exception is not None:
         return await handler(request)
     call_id = await _call_id(request)
-    owner = owner_of(call_id) if call_id else await _chosen_node(request)
+    owner = await _owner(request, call_id) if call_id else await _chosen_node(request)
     if owner is None or owner == siblings.own:
         return await handler(request)
     if call_id is not None:
@@ -126,6 +129,48 @@ async def forward_to_owner(request: web.Request, handler: Handler) -> web.Stream
     if call_id is not None:
         await _recover_ended(request, call_id)
     return await handler(request)
+
+
+async def _forward_moved(
+    request: web.Request, siblings: Siblings, handler: Handler
+) -> web.StreamResponse:
+    """Answer a sibling's request, or pass it on to the node that has taken the call over: once."""
+    if MOVED not in request.headers and request.match_info.http_exception is None:
+        call_id = await _call_id(request)
+        owner = await _owner(request, call_id, asked_here=True) if call_id else siblings.own
+        if owner not in (None, siblings.own) and siblings.members.find(owner) is not None:
+            headers = _forwarded_headers(request)
+            headers[MOVED] = str(siblings.own)
+            try:
+                return await _forward(request, siblings, owner, headers)
+            except (aiohttp.ClientError, OSError, EOFError, TimeoutError) as error:
+                _note_silence(request, siblings, owner, error)
+    if _upgrades(request) and request.transport is not None:
+        narrow(request.transport)
+    return await handler(request)
+
+
+async def _owner(request: web.Request, call_id: str, *, asked_here: bool = False) -> int | None:
+    """Return the node that has a call: the one that its id names, or one that has taken it over.
+
+    With `asked_here` another node takes it for ours.
+    """
+    cluster, directory = request.app[CLUSTER], _directory(request)
+    if (
+        cluster.handover is not None
+        and (moved := await cluster.handover.node_of(call_id)) is not None
+    ):
+        return moved
+    named, own = owner_of(call_id), directory.siblings.own
+    if named is None or request.app[CONTROL].manager.running(CallId(call_id)) is not None:
+        return own
+    if named != own and not asked_here and cluster.members.find(named) is not None:
+        return named
+    # Nobody has it here, or the node has ended: another may have taken it over.
+    with suppress(DatabaseFailed):
+        if (found := await directory.owner(call_id)) is not None:
+            return found
+    return own if asked_here else named
 
 
 def _note_silence(request: web.Request, siblings: Siblings, owner: int, error: Exception) -> None:

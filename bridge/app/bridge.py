@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from bridge.api.server import services
+from bridge.app.handover import Handovers
 from bridge.call.model import EndReason
 from bridge.node.drain import Drain
 from bridge.node.manager import Manager
@@ -31,6 +32,7 @@ class Bridge:
     background: Tasks
     """Work until the calls have ended."""
     packet_path: PacketPath | None
+    handovers: Handovers
 
     def __post_init__(self) -> None:
         """Put what handlers use into the applications."""
@@ -58,6 +60,7 @@ class Bridge:
 
         Webhooks that are due are waited for, at most `flush_seconds`.
         """
+        await self.handovers.aclose()
         await self.drain.aclose()
         await self.manager.aclose(reason)
         await self.records.recordings.aclose()

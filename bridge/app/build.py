@@ -29,6 +29,7 @@ from bridge.app.cluster import build_directory, build_placement
 from bridge.app.console import build_console
 from bridge.app.databases import build_database, engine_of
 from bridge.app.foundation import Foundation, build_http
+from bridge.app.handover import build_handovers
 from bridge.app.lifecycle import Workers, add, connect, parts_of
 from bridge.app.lines import MadeLines, hold_music_of, with_test_lines
 from bridge.app.media import build_decoders, build_media
@@ -87,6 +88,7 @@ def build(
     decoders = build_decoders(settings)
     media = build_media(base, core, agents, decoders)
     records, jobs = build_records(base, core, media.playbacks)
+    handovers = build_handovers(base, core)
     bridge = Bridge(
         application=_application(several=base.members.several),
         node_application=node_application() if base.members.several else None,
@@ -97,7 +99,7 @@ def build(
         events=core.events,
         node=_node(base, core),
         cluster=services.ClusterServices(
-            base.directory, base.members, build_placement(base, core), gate
+            base.directory, base.members, build_placement(base, core), gate, handovers.client
         ),
         access=build_access(
             base,
@@ -109,6 +111,7 @@ def build(
         site=build_site(settings, identity(secret)),
         background=Tasks(),
         packet_path=core.plane.peers.packet_path,
+        handovers=handovers,
     )
     workers = Workers(
         base=base,

@@ -131,6 +131,9 @@ def connect(bridge: Bridge, workers: Workers) -> None:
         control.voicemail_calls.on_event,
         workers.voicemail_transcripts.on_event,
     )
+    if (handover := bridge.cluster.handover) is not None:
+        manager.publisher.subscribe(handover.on_event)
+        drain.unsettled = lambda: handover.unsettled
     manager.on_transfer = control.transfers.requested
     drain.announce = workers.announcement.announce
     drain.on_begin.append(partial(workers.core.sip.leave, members))

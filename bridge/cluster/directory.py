@@ -18,11 +18,14 @@ from bridge.db.database import Connection, Database
 from bridge.errors import DatabaseLost
 from bridge.settings.model import Limits
 from bridge.stores import directory
+from bridge.stores import handover as stored_moves
 from bridge.stores.directory import Spend
 from bridge.wire.call_id import native
 
 CALLS_PATH = "/node/calls"
 """Where siblings list a line's calls."""
+MAX_OWNERS: Final = 10_000
+"""Calls whose nodes are remembered after a handover."""
 _ENDED: Final = "call_over"
 _DELETED: Final = "call_uncounted"
 """Kinds of what must not be lost (`Database.append`): calls would count against the limits for ever."""
@@ -55,6 +58,7 @@ class SharedDirectory:
         self._counters = counters
         self._own_buckets: dict[bytes, tuple[float, float]] = {}
         """What stands for the buckets of all nodes while the database cannot be reached."""
+        self._owners: dict[str, int] = {}
         self._boot = boot
         self._database = database
         self.siblings = siblings
@@ -110,6 +114,22 @@ class SharedDirectory:
     async def find(self, call_id: str) -> CallRecord | None:
         """Return a call of any node (`stores.directory.find`)."""
         return await self._database.read(directory.find, call_id)
+
+    async def owner(self, call_id: str) -> int | None:
+        """Return the node that has a call, or had it when it ended, after all handovers; None for an unknown call.
+
+        What was found once is remembered as long as that node is there.
+        """
+        if (known := self._owners.get(call_id)) is not None:
+            if self.siblings.members.find(known) is not None:
+                return known
+            del self._owners[call_id]
+        found = await self._database.read(stored_moves.owner, call_id)
+        if found is not None:
+            while len(self._owners) >= MAX_OWNERS:
+                del self._owners[next(iter(self._owners))]
+            self._owners[call_id] = found
+        return found
 
     async def spend(self, key: bytes, spend: Spend) -> float:
         """Update a key's bucket over all nodes (`stores.directory.spend`).

@@ -1,9 +1,10 @@
 """The Unix sockets that the nodes of one machine reach each other by, in the data folder.
 
-Each node listens on two of them, which its own user alone may open. Over `<data>/nodes/<node>.sock`
+Each node listens on some of them, which its own user alone may open. Over `<data>/nodes/<node>.sock`
 come clients' requests that another node forwards: it has checked their origin and rate already, and
 they are never forwarded again. `<node>-node.sock` takes the nodes' own requests; an application of
-its own answers there, which no client's request can reach.
+its own answers there, which no client's request can reach. At `<node>-handover.sock` a node whose supervisor
+can replace it takes over live calls (`cluster.handover_server`).
 """
 
 import asyncio
@@ -28,6 +29,11 @@ def socket_path(folder: Path, node: int) -> Path:
 def node_socket_path(folder: Path, node: int) -> Path:
     """Return where a node listens for its siblings' own requests."""
     return folder / f"{node}-node.sock"
+
+
+def handover_socket_path(folder: Path, node: int) -> Path:
+    """Return where a node takes over the calls of another."""
+    return folder / f"{node}-handover.sock"
 
 
 def listen(path: Path) -> socket.socket:

@@ -19,6 +19,7 @@ from bridge.wire.supervision import (
     BeginDrain,
     Calls,
     FromNode,
+    HandOver,
     Roster,
     Slot,
     Stop,
@@ -37,6 +38,7 @@ class Supervision:
         self.on_roster: Callable[[Roster], None] = lambda _roster: None
         self.on_accept: Callable[[Accept], None] = lambda _accept: None
         self.on_drain: Callable[[float | None, str], None] = lambda _seconds, _reason: None
+        self.on_handover: Callable[[int], None] = lambda _node: None
         self.on_stop: Callable[[], None] = lambda: None
         """Called for `Stop`, and once the supervisor is gone."""
         self._orders = orders
@@ -104,6 +106,8 @@ class Supervision:
                 self.on_accept(message)
             case BeginDrain(seconds=seconds, reason=reason):
                 self.on_drain(seconds, reason)
+            case HandOver(node=node):
+                self.on_handover(node)
             case Stop():
                 self.on_stop()
 

@@ -9,6 +9,7 @@ from bridge.metrics.families import OTHER, Families
 REFUSALS: Final = ("calls", "line", "share", "overload", "draining", "database", "telephone", OTHER)
 """`database`: it cannot be reached; `telephone`: a limit of the line's trunk; `calls`, `line`: a limit of the node or line; `share`: capacity reserved for lines with fewer calls."""
 
+RECOVERY_CAUSES: Final = ("upgrade", "drain", OTHER)
 RECORD_OPERATIONS: Final = ("write", "read", "delete")
 DETECTIONS: Final = ("person", "machine", "unknown", "beep", OTHER)
 REPORT_OUTCOMES: Final = ("taken", "too_many", "refused", OTHER)
@@ -50,6 +51,11 @@ class CallMetrics:
         )
         self._ended = create.counter(
             "bridge_calls_ended_total", "Calls ended.", direction=Direction, reason=EndReason
+        )
+        self.recovered = create.counter(
+            "bridge_calls_recovered_total",
+            "Live calls that the node has taken over from another process.",
+            cause=RECOVERY_CAUSES,
         )
         self._seconds = create.histogram(
             "bridge_call_duration_seconds",

@@ -173,6 +173,14 @@ class Calls(Section, frozen=True):
     `limits.drain_seconds` end their call. Empty: none."""
 
 
+class Recovery(Section, frozen=True):
+    """Live calls and the end of the process that carries them."""
+
+    enabled: bool = True
+    """Whether an upgrade passes live calls to the new processes; else they stay in the old ones until they end. Without a
+    supervisor (`nodes` above 1, or `--supervised`) there is nobody to take them over."""
+
+
 class Log(Section, frozen=True):
     """The log on standard error."""
 
@@ -198,6 +206,7 @@ class Settings(Section, frozen=True):
     recording: Recording = msgspec.field(default_factory=Recording)
     events: Events = msgspec.field(default_factory=Events)
     calls: Calls = msgspec.field(default_factory=Calls)
+    recovery: Recovery = msgspec.field(default_factory=Recovery)
     agent: Agent = msgspec.field(default_factory=Agent)
     transcription: Transcription = msgspec.field(default_factory=Transcription)
     turn: Turn = msgspec.field(default_factory=Turn)

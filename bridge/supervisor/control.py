@@ -10,7 +10,7 @@ import logging
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from bridge.cluster.sockets import listen
 from bridge.errors import BridgeError, SettingsError
@@ -94,14 +94,24 @@ async def _answer(
         writer.close()
 
 
-async def report_calls(
-    left: Callable[[], tuple[int, float | None]], over: asyncio.Event, report: Report
-) -> None:
+class Left(NamedTuple):
+    """What a drain still waits for."""
+
+    calls: int
+    seconds: float | None
+    """Until they are ended; None for never."""
+    handed: int = 0
+    """How many calls other nodes have taken over."""
+
+
+async def report_calls(left: Callable[[], Left], over: asyncio.Event, report: Report) -> None:
     """Report how many calls are left, and for how many seconds, until a drain is over."""
     last = ""
     while not over.is_set():
-        calls, seconds = left()
+        calls, seconds, handed = left()
         text = f"{calls} {'call' if calls == 1 else 'calls'} left"
+        if handed:
+            text = f"{handed} {'call' if handed == 1 else 'calls'} handed over, {calls} left"
         if seconds is not None:
             text += f", {seconds:.0f} s left"
         if text != last:

@@ -15,7 +15,7 @@ from bridge.errors import SetupError
 from bridge.supervisor.process import End, NodeProcess
 from bridge.supervisor.slots import MachineSettings, NodeSlot, assign_slots, node_count
 from bridge.tasks import wait_set
-from bridge.wire.supervision import Accept, Process, Roster, Slot
+from bridge.wire.supervision import Accept, HandOver, Process, Roster, Slot
 
 log = logging.getLogger(__name__)
 
@@ -132,7 +132,7 @@ class Fleet:
     async def upgrade(
         self, settings: NodeSettings, seconds: float | None, report: Callable[[str], None]
     ) -> list[NodeProcess]:
-        """Start new nodes, and drain the old ones once they are ready; return the old ones.
+        """Start new nodes; once they are ready the old ones pass them their calls, and drain. Return the old ones.
 
         Raises:
             UpgradeFailed: the new ones do not get ready, or an upgrade is under way.
@@ -167,8 +167,9 @@ class Fleet:
         self._send_roster()
         for worker in new:
             worker.process.send(Accept(on=True))
-        for worker in old:
+        for index, worker in enumerate(old):
             worker.process.send(Accept(on=False))
+            worker.process.send(HandOver(node=new[index % len(new)].process.number))
             worker.process.drain(seconds, "upgrade")
         self._send_roster()
         log.info("bridge.upgraded", extra={"nodes": len(new)})

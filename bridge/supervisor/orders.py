@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from bridge.errors import NotFound
-from bridge.supervisor.control import Report, report_calls
+from bridge.supervisor.control import Left, Report, report_calls
 from bridge.supervisor.fleet import Fleet, NodeSettings, UpgradeFailed
 from bridge.supervisor.process import NodeProcess, interpreter
 from bridge.supervisor.slots import MachineSettings
@@ -68,12 +68,16 @@ class Orders:
     async def _report(self, draining: Sequence[NodeProcess], report: Report) -> None:
         over = asyncio.Event()
 
-        def left() -> tuple[int, float | None]:
+        def left() -> Left:
             alive = [process for process in draining if not process.ended]
             if not alive:
                 over.set()
             seconds = [process.seconds for process in alive if process.seconds is not None]
-            return sum(process.calls for process in alive), max(seconds, default=None)
+            return Left(
+                calls=sum(process.calls for process in alive),
+                seconds=max(seconds, default=None),
+                handed=sum(process.handed for process in draining),
+            )
 
         await report_calls(left, over, report)
 

@@ -92,6 +92,8 @@ class NodeProcess:
         self.calls = 0
         self.seconds: float | None = None
         """Until a drain ends the calls; None for no drain or no limit."""
+        self.handed = 0
+        """How many calls it has passed to another node."""
         self.draining = False
         """Whether it is to drain, or does so by itself."""
         self.ready_or_ended = asyncio.Event()
@@ -206,8 +208,8 @@ class NodeProcess:
             case Ready(node=number):
                 self.ready, self.number = True, number
                 self.ready_or_ended.set()
-            case Calls(calls=calls, draining=draining, seconds=seconds):
-                self.calls, self.seconds = calls, seconds
+            case Calls(calls=calls, draining=draining, seconds=seconds, handed=handed):
+                self.calls, self.seconds, self.handed = calls, seconds, handed
                 if draining and not self.draining:
                     self.draining = True
                     self._on_draining()

@@ -40,6 +40,8 @@ class EventType(StrEnum):
     CALL_PROBLEM_CLEARED = "call.problem_cleared"
     CALL_DRAINING = "call.draining"
     """The bridge is about to end the call, because it is being stopped."""
+    CALL_RECOVERED = "call.recovered"
+    """Another process of the machine goes on with the call."""
     CALL_ENDED = "call.ended"
 
     LEG_JOINED = "leg.joined"

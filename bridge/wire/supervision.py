@@ -84,6 +84,12 @@ class BeginDrain(_Message, frozen=True, kw_only=True, tag="drain"):
     reason: str = ""
 
 
+class HandOver(_Message, frozen=True, kw_only=True, tag="handover"):
+    """Pass live calls to another node of this machine; what cannot move stays. A node that is too old ignores it."""
+
+    node: int
+
+
 class Stop(_Message, frozen=True, kw_only=True, tag="stop"):
     """End the live calls as `drained`, and exit."""
 
@@ -101,6 +107,8 @@ class Calls(_Message, frozen=True, kw_only=True, tag="calls"):
     draining: bool = False
     seconds: float | None = None
     """Until a drain ends them; None for no drain or no limit."""
+    handed: int = 0
+    """How many calls it has passed to another node."""
 
 
 class Drained(_Message, frozen=True, kw_only=True, tag="drained"):
@@ -139,7 +147,7 @@ class Failed(_Message, frozen=True, kw_only=True, tag="failed"):
     text: str
 
 
-ToNode: TypeAlias = Slot | Roster | Accept | BeginDrain | Stop
+ToNode: TypeAlias = Slot | Roster | Accept | BeginDrain | HandOver | Stop
 FromNode: TypeAlias = Ready | Calls | Drained
 Request: TypeAlias = DrainNodes | Upgrade
 Reply: TypeAlias = Progress | Done | Failed
@@ -164,7 +172,7 @@ def to_node(line: bytes) -> ToNode | None:
     Raises:
         RemoteProtocolError: it is malformed, or of another version.
     """
-    return _parse(line, _TO_NODE, ("slot", "roster", "accept", "drain", "stop"))
+    return _parse(line, _TO_NODE, ("slot", "roster", "accept", "drain", "handover", "stop"))
 
 
 def from_node(line: bytes) -> FromNode | None:

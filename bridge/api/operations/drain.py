@@ -9,7 +9,7 @@ from msgspec import Struct
 from bridge.api.server.body import read_bytes
 from bridge.api.server.fields import field
 from bridge.api.server.operation import ADMIN, BARE, Context, Group
-from bridge.api.server.services import CLUSTER, NODE
+from bridge.api.server.services import CLUSTER, NODE, ClusterServices
 from bridge.errors import NodeUnavailable, NotFound
 
 DRAIN_PATH: Final = "/node/drain"
@@ -34,6 +34,13 @@ class DrainRequest(Struct):
         ]
         | None
     ) = None
+    handover: Annotated[
+        bool,
+        field(
+            "whether another node of the same machine takes over the live calls that can move; the others go on "
+            "where they are"
+        ),
+    ] = False
 
 
 class DrainingNode(Struct):
@@ -44,6 +51,9 @@ class DrainingNode(Struct):
     seconds: Annotated[
         float | None, field("until they are ended; null: until they end by themselves")
     ]
+    successor: Annotated[
+        int | None, field("the node that takes over its calls; null: none does")
+    ] = None
 
 
 @GROUP.post("/nodes/{node}/drain", errors=(404, 502))
@@ -80,6 +90,21 @@ async def close_connection(request: web.Request, response: web.StreamResponse) -
 
 
 def _drain(app: web.Application, body: DrainRequest) -> DrainingNode:
-    drain = app[NODE].drain
+    drain, cluster = app[NODE].drain, app[CLUSTER]
     drain.request(body.seconds)
-    return DrainingNode(app[CLUSTER].members.own.node, drain.calls, drain.seconds_left)
+    successor = None
+    if body.handover and cluster.handover is not None:
+        successor = _successor(cluster)
+        if successor is not None:
+            cluster.handover.begin(successor, "drain")
+    own = cluster.members.own.node
+    return DrainingNode(own, drain.calls, drain.seconds_left, successor)
+
+
+def _successor(cluster: ClusterServices) -> int | None:
+    """Return the node of this machine that has the fewest calls of those that take new ones."""
+    members = cluster.members
+    found = [
+        one for one in members.others() if one.machine == members.own.machine and not one.draining
+    ]
+    return min(found, key=lambda one: (one.load.calls, one.node)).node if found else None

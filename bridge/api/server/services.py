@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from bridge.call.model import LineName
     from bridge.call.policy import LinePolicy
     from bridge.cluster.directory import SharedDirectory
+    from bridge.cluster.handover import HandoverClient
     from bridge.cluster.membership import Membership
     from bridge.cluster.placement import Placement
     from bridge.cluster.siblings import Siblings
@@ -192,6 +193,8 @@ class ClusterServices:
     """Likewise."""
     sibling_gate: SiblingGate | None
     """What admits nodes of other machines; None without `cluster.url`."""
+    handover: HandoverClient | None = None
+    """What passes live calls to other nodes of this machine; None where none can take them over."""
 
     @property
     def siblings(self) -> Siblings | None:

@@ -1,0 +1,255 @@
+"""Passes the live calls of a node that drains to another one of its machine, its successor.
+
+One call after the other: none stands still while another is passed. A call that cannot move, or that the successor
+refuses, goes on where it is and drains.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Final, Protocol
+
+from bridge.call.model import CallId
+from bridge.cluster.descriptor_channel import Claim, DescriptorChannel
+from bridge.cluster.sockets import handover_socket_path
+from bridge.errors import BridgeError, HandoverRefused
+from bridge.stores.nodes import Member
+from bridge.tasks import Tasks, wait_set
+from bridge.wire.call_event import CallEvent
+from bridge.wire.handover import Accepted, Hello, Message, Offer, Refused, Settled
+
+log = logging.getLogger(__name__)
+
+ANSWER_SECONDS: Final = 0.5
+"""For the successor to begin with a call; afterwards it is taken back. Nobody is heard meanwhile."""
+HELLO_SECONDS: Final = 5.0
+POLL_SECONDS: Final = 0.5
+"""Between two looks for calls that can move now, and for a successor that does not answer."""
+MAX_WAITS: Final = 5
+"""How often the events of a call are awaited that has new ones each time."""
+
+
+class CallHandover(Protocol):
+    """What of `node.handover.Handover` this needs."""
+
+    def movable(self) -> list[CallId]:
+        """Return the calls that can move now."""
+
+    def suspend(self, call_id: CallId) -> tuple[bytes, list[int]]:
+        """Stop a call, and return its snapshot and descriptors; raises `HandoverRefused`."""
+
+    def resume(self, call_id: CallId) -> None:
+        """Let it go on here."""
+
+    async def abandon(self, call_id: CallId) -> None:
+        """Forget it without a word."""
+
+
+class HandoverClient:
+    """Passes calls of this node on."""
+
+    def __init__(
+        self,
+        calls: CallHandover,
+        *,
+        own: Callable[[], Member],
+        folder: Path,
+        flush: Callable[[], Awaitable[None]],
+        available: Callable[[], bool],
+        provider_keys: Callable[[CallId], list[str]] = lambda _: [],
+    ) -> None:
+        """`folder` has the nodes' sockets.
+
+        `flush` waits until all events so far are in the database, `available` says whether it can be reached.
+        `provider_keys` are the keys of a call's rows of the WhatsApp provider.
+        """
+        self._calls = calls
+        self._own = own
+        self._folder = folder
+        self._flush = flush
+        self._available = available
+        self._provider_keys = provider_keys
+        self.moved: dict[CallId, int] = {}
+        """The nodes that have calls which were here."""
+        self.handed = 0
+        """How many calls have been passed on."""
+        self.unsettled = 0
+        """Calls that have moved, but whose rows in the database still name this process."""
+        self.successor: int | None = None
+        self._cause = ""
+        self._passing: dict[CallId, asyncio.Event] = {}
+        """The call that is being passed, and what is set once it is known where it goes on."""
+        self._refused: set[CallId] = set()
+        """Calls that the successor cannot take over."""
+        self._published: dict[str, int] = {}
+        """Events of each call since the handover began."""
+        self._closing = asyncio.Event()
+        self._tasks = Tasks()
+
+    def begin(self, successor: int, cause: str) -> None:
+        """Pass calls to another node of this machine, until `aclose`; a new order replaces the former."""
+        if self._closing.is_set() or successor in (self._own().node, self.successor):
+            return
+        self._refused.clear()
+        self._cause = cause
+        running, self.successor = self.successor is not None, successor
+        log.info("handover.begun", extra={"node": self._own().node, "successor": successor})
+        if not running:
+            self._tasks.spawn(self._run(), name="hand over calls")
+
+    def on_event(self, event: CallEvent) -> None:
+        """Note that an event of a call was published, which is not on disk yet."""
+        if self.successor is not None and event.call is not None:
+            self._published[event.call.id] = self._published.get(event.call.id, 0) + 1
+
+    async def node_of(self, call_id: str) -> int | None:
+        """Return the node that a call of this one has moved to, once that is decided; None if it has not moved."""
+        if (passing := self._passing.get(CallId(call_id))) is not None:
+            await passing.wait()
+        return self.moved.get(CallId(call_id))
+
+    async def aclose(self) -> None:
+        """Finish with the call that is being passed, and pass no more."""
+        self._closing.set()
+        await self._tasks.wait()
+
+    async def _run(self) -> None:
+        logged = ""
+        while not self._closing.is_set():
+            try:
+                await self._pass_all()
+            except (OSError, BridgeError) as error:  # a TimeoutError is an OSError
+                if (reason := str(error) or type(error).__name__) != logged:
+                    log.warning(
+                        "handover.interrupted", extra={"successor": self.successor, "why": reason}
+                    )
+                logged = reason
+            except Exception:  # must not end the loop
+                log.exception("handover.failed")
+            await self._pause()
+
+    async def _pause(self) -> None:
+        await wait_set(self._closing, POLL_SECONDS)
+
+    def _waiting(self) -> list[CallId]:
+        return [one for one in self._calls.movable() if one not in self._refused]
+
+    async def _pass_all(self) -> None:
+        """Pass what can move until there is another successor, or this one does not answer."""
+        successor = self.successor
+        assert successor is not None
+        channel = await DescriptorChannel.connect(handover_socket_path(self._folder, successor))
+        try:
+            async with asyncio.timeout(HELLO_SECONDS):
+                own = self._own()
+                await channel.send(Hello(node=own.node, boot=own.boot))
+                hello, _ = await channel.receive()
+            if not isinstance(hello, Hello):
+                raise HandoverRefused("the successor does not say which node it is")
+            while not self._closing.is_set() and self.successor == successor:
+                for call_id in self._waiting():
+                    if self._closing.is_set() or not self._available():
+                        break
+                    if await self._written(call_id):
+                        await self._pass_on(channel, call_id, hello.node)
+                await self._pause()
+        finally:
+            channel.close()
+
+    async def _written(self, call_id: CallId) -> bool:
+        """Wait until all events of a call are on disk, so that those of the successor come after them."""
+        for _ in range(MAX_WAITS):
+            before = self._published.get(call_id, 0)
+            await self._flush()
+            if self._published.get(call_id, 0) == before:
+                return True
+        return False
+
+    async def _pass_on(self, channel: DescriptorChannel, call_id: CallId, node: int) -> None:
+        """Pass one call; one that the successor does not take goes on here.
+
+        Raises:
+            OSError, BridgeError: the connection is of no use any more.
+        """
+        decided = self._passing[call_id] = asyncio.Event()
+        try:
+            moved = await self._suspend_and_offer(channel, call_id, node)
+        finally:
+            del self._passing[call_id]
+            decided.set()
+        if not moved:
+            return
+        self.unsettled += 1
+        try:
+            self.handed += 1
+            await self._calls.abandon(call_id)
+            await _receive(channel, call_id)
+        finally:
+            self.unsettled -= 1
+
+    async def _suspend_and_offer(
+        self, channel: DescriptorChannel, call_id: CallId, node: int
+    ) -> bool:
+        """Offer a call; return whether the successor has it."""
+        suspended_at = time.monotonic()
+        try:
+            snapshot, descriptors = self._calls.suspend(call_id)
+        except HandoverRefused as error:  # perhaps later
+            log.debug("handover.not_now", extra={"call": call_id, "why": str(error)})
+            return False
+        claim = Claim.make()
+        try:
+            offer = Offer(
+                call_id=call_id,
+                suspended_at=suspended_at,
+                snapshot=snapshot,
+                descriptors=1 + len(descriptors),
+                cause=self._cause,
+                provider_keys=self._provider_keys(call_id),
+            )
+            answer = await self._offer(channel, offer, [claim.descriptor, *descriptors], claim)
+        except BaseException:
+            if claim.take():
+                self._calls.resume(call_id)
+            else:
+                # The successor has died with it: to go on here could use packet numbers twice.
+                log.error("handover.lost", extra={"call": call_id, "successor": node})
+                await self._calls.abandon(call_id)
+            raise
+        finally:
+            claim.close()
+        if isinstance(answer, Accepted):
+            self.moved[call_id] = node
+            return True
+        self._refused.add(call_id)
+        self._calls.resume(call_id)
+        why = answer.reason if isinstance(answer, Refused) else ""
+        log.warning("handover.refused", extra={"call": call_id, "why": why})
+        return False
+
+    async def _offer(
+        self, channel: DescriptorChannel, offer: Offer, descriptors: list[int], claim: Claim
+    ) -> Message:
+        """Return the answer to an offer, for which there is no limit once the successor has begun."""
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await channel.send(offer, descriptors)
+                return await _receive(channel, offer.call_id)
+        except TimeoutError:
+            if claim.take():
+                raise HandoverRefused("the successor does not answer in time") from None
+        return await _receive(channel, offer.call_id)
+
+
+async def _receive(channel: DescriptorChannel, call_id: str) -> Accepted | Refused | Settled:
+    """Return the next message, which must be about a call.
+
+    Raises:
+        HandoverRefused: it is another one; or as `DescriptorChannel.receive`.
+    """
+    message, _ = await channel.receive()
+    if isinstance(message, Accepted | Refused | Settled) and message.call_id == call_id:
+        return message
+    raise HandoverRefused("the successor answers about something else")

@@ -1,0 +1,182 @@
+"""Takes over the live calls that other nodes of this machine pass on (`cluster.handover`).
+
+A call goes on as soon as it is here. The database is told at once, before any event of the call from here; the former
+node stays until that is written, so that nobody takes the call for lost.
+"""
+
+import asyncio
+import logging
+import socket
+import time
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+from typing import Final, Protocol
+
+import msgspec
+
+from bridge.call.model import CallId
+from bridge.cluster.descriptor_channel import Claim, DescriptorChannel, close_all
+from bridge.cluster.sockets import listen
+from bridge.db.database import Connection, Database
+from bridge.errors import BridgeError, HandoverRefused
+from bridge.stores import handover as store
+from bridge.stores.handover import Move
+from bridge.stores.nodes import Member
+from bridge.tasks import Tasks
+from bridge.wire.handover import Accepted, Hello, Offer, Refused, Settled
+
+log = logging.getLogger(__name__)
+
+MOVED: Final = "call_moved"
+"""What must not be lost (`Database.append`): without it the call would be taken for lost with its former node."""
+
+
+class CallAdoption(Protocol):
+    """What of `node.handover.Adoption` this needs."""
+
+    def adopt(self, snapshot: bytes, descriptors: list[int]) -> CallId:
+        """Go on with a call; raises `HandoverRefused`."""
+
+
+class HandoverServer:
+    """Takes calls over."""
+
+    def __init__(
+        self,
+        calls: CallAdoption,
+        *,
+        own: Callable[[], Member],
+        database: Database,
+        refusal: Callable[[], str],
+        recovered: Callable[[CallId, float, str], None],
+        release: Callable[[CallId], Awaitable[None]],
+    ) -> None:
+        """`refusal` returns why no calls are taken over now, empty while they are.
+
+        `recovered` is called with each call that is here for good, the seconds for which nobody was heard, and why
+        it moved; `release` forgets, without a word, one that others had ended meanwhile.
+        """
+        self._calls = calls
+        self._own = own
+        self._database = database
+        self._refusal = refusal
+        self._recovered = recovered
+        self._release = release
+        self._ended: set[str] = set()
+        """Calls that others had ended before they were here."""
+        self._loop = asyncio.get_running_loop()
+        self._tasks = Tasks()
+        self._listener: socket.socket | None = None
+        database.handle(MOVED, self._write_moves)
+
+    def start(self, path: Path) -> None:
+        """Listen at a socket.
+
+        Raises:
+            SettingsError: its path is too long.
+        """
+        self._listener = listen(path)
+        self._listener.settimeout(0)
+        self._tasks.spawn(self._accept(self._listener), name="take over calls")
+
+    async def aclose(self) -> None:
+        """Take over no more."""
+        await self._tasks.aclose()
+        if self._listener is not None:
+            self._listener.close()
+
+    async def _accept(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                connection, _ = await self._loop.sock_accept(listener)
+            except OSError as error:  # no descriptors left: the former node tries again
+                log.error("handover.accept_failed", extra={"error": error.strerror})
+                await asyncio.sleep(1.0)
+                continue
+            channel = DescriptorChannel(connection)
+            self._tasks.spawn(self._serve(channel), name="take over calls of a node")
+
+    async def _serve(self, channel: DescriptorChannel) -> None:
+        try:
+            hello, _ = await channel.receive()
+            if not isinstance(hello, Hello):
+                raise HandoverRefused("a node passes calls before it says which it is")
+            own = self._own()
+            await channel.send(Hello(node=own.node, boot=own.boot))
+            while True:
+                offer, descriptors = await channel.receive()
+                if not isinstance(offer, Offer):
+                    raise HandoverRefused("a node that passes calls sends something else")
+                await self._take(channel, hello, offer, descriptors)
+        except ConnectionError:
+            pass  # it has no more calls
+        except (OSError, BridgeError) as error:
+            log.warning("handover.interrupted", extra={"why": str(error)})
+        finally:
+            channel.close()
+
+    async def _take(
+        self, channel: DescriptorChannel, former: Hello, offer: Offer, descriptors: list[int]
+    ) -> None:
+        reason = self._adopt(offer, descriptors)
+        if reason:
+            await channel.send(Refused(call_id=offer.call_id, reason=reason))
+            return
+        silent = time.monotonic() - offer.suspended_at
+        written = asyncio.Event()
+        # Before anything else that the call does here is queued.
+        self._tell_database(former, offer, silent, written)
+        await channel.send(Accepted(call_id=offer.call_id))
+        await written.wait()
+        await channel.send(Settled(call_id=offer.call_id))
+
+    def _adopt(self, offer: Offer, descriptors: list[int]) -> str:
+        """Take a call over; return why it is not, empty if it is."""
+        claim, theirs = Claim(descriptors[0]), descriptors[1:]
+        try:
+            if reason := self._refusal():
+                raise HandoverRefused(reason)
+            if not claim.take():
+                raise HandoverRefused("the offer was withdrawn")
+            self._calls.adopt(offer.snapshot, theirs)
+        except HandoverRefused as error:
+            close_all(theirs)
+            return str(error)
+        except Exception:  # a mistake of this version must not cost the call
+            log.exception("handover.adoption_failed", extra={"call": offer.call_id})
+            close_all(theirs)
+            return "it could not be restored"
+        finally:
+            claim.close()
+        return ""
+
+    def _tell_database(
+        self, former: Hello, offer: Offer, silent: float, written: asyncio.Event
+    ) -> None:
+        own = self._own()
+        moved = Move(offer.call_id, former.boot, own.node, own.boot, offer.provider_keys)
+        self._database.append(
+            MOVED,
+            msgspec.msgpack.encode(moved),
+            then=partial(self._settled, CallId(offer.call_id), silent, offer.cause, written),
+            failed=written.set,
+        )
+
+    def _settled(self, call_id: CallId, silent: float, cause: str, written: asyncio.Event) -> None:
+        written.set()
+        if call_id in self._ended:
+            self._ended.discard(call_id)
+            log.error("handover.too_late", extra={"call": call_id})
+            self._tasks.spawn(self._forget(call_id), name="forget a call")
+            return
+        self._recovered(call_id, silent, cause)
+
+    async def _forget(self, call_id: CallId) -> None:
+        await self._release(call_id)
+
+    def _write_moves(self, connection: Connection, payloads: list[bytes]) -> None:
+        for payload in payloads:
+            moved = msgspec.msgpack.decode(payload, type=Move)
+            if not store.move(connection, moved):
+                self._loop.call_soon_threadsafe(self._ended.add, moved.call_id)

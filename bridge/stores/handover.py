@@ -1,0 +1,51 @@
+"""The rows of a live call that another process goes on with; every function runs in a transaction of `Database`."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from bridge.db.database import Connection
+from bridge.stores import nodes
+
+
+class Move(msgspec.Struct, frozen=True, array_like=True):
+    """A call, and the processes that had it and have it."""
+
+    call_id: str
+    former: str
+    """The boot id of the process that had it."""
+    node: int
+    boot: str
+    provider_keys: Sequence[str] = ()
+    """Keys of its calls at the WhatsApp provider."""
+
+
+def move(connection: Connection, moved: Move) -> bool:
+    """Name the process that goes on with a call wherever the one that had it is named.
+
+    Returns False, and changes nothing, where the former process was found to have ended: then others have ended its
+    calls, this one too. Doing it again changes nothing.
+    """
+    own = (moved.node, moved.boot)
+    known = connection.execute(
+        "SELECT 1 FROM calls WHERE call_id = ? AND boot = ?", (moved.call_id, moved.boot)
+    ).fetchone()
+    if known is None and nodes.ended_at(connection, moved.former) is not None:
+        return False
+    for table in ("calls", "open_calls"):
+        connection.execute(
+            f"UPDATE {table} SET node = ?, boot = ? WHERE call_id = ? AND boot = ?",  # noqa: S608
+            (*own, moved.call_id, moved.former),
+        )
+    for key in moved.provider_keys:
+        connection.execute(
+            "UPDATE whatsapp_calls SET node = ?, boot = ? WHERE wacid = ? AND boot = ?",
+            (*own, key, moved.former),
+        )
+    return True
+
+
+def owner(connection: Connection, call_id: str) -> int | None:
+    """Return the node that has a call, or had it when it ended; None for one that is unknown."""
+    row = connection.execute("SELECT node FROM calls WHERE call_id = ?", (call_id,)).fetchone()
+    return row[0] if row else None
