@@ -14,6 +14,12 @@ import aiohttp
 from aiohttp import hdrs, web
 from multidict import CIMultiDict
 
+from bridge.api.call_owner import (
+    find_owner,
+    recover_ended,
+    shared_directory,
+    wait_until_known,
+)
 from bridge.api.routes import SOCKETS, STARTS_CALLS, UNCOUNTED
 from bridge.api.server.auth import note_rate
 from bridge.api.server.body import call_named_by, named_call, read_bytes
@@ -26,12 +32,10 @@ from bridge.api.server.middleware import (
     has_left,
 )
 from bridge.api.server.services import ACCESS, CLUSTER, CONTROL
-from bridge.call.model import CallId
-from bridge.cluster.directory import SharedDirectory, owner_of
 from bridge.cluster.siblings import Siblings
 from bridge.cluster.sockets import KERNEL_BUFFER, narrow
 from bridge.cluster.transports import BUFFER
-from bridge.errors import DatabaseFailed, NodeUnavailable
+from bridge.errors import NodeUnavailable
 from bridge.log import request_id as log_request_id
 from bridge.tasks import Tasks
 from bridge.wire.call_id import native
@@ -41,7 +45,6 @@ if TYPE_CHECKING:
     from aiohttp.http_websocket import WebSocketReader
 
 
-POLL_SECONDS = 0.1
 HOP_BY_HOP = frozenset(
     {
         "connection",
@@ -97,7 +100,7 @@ async def limit_rate(request: web.Request, handler: Handler) -> web.StreamRespon
     if rate.limited and key is not None and counted:
         left = 0.0
         try:
-            left = await _directory(request).spend(key, rate.take)
+            left = await shared_directory(request).spend(key, rate.take)
         finally:
             note_rate(request, rate, left)
     return await handler(request)
@@ -106,17 +109,17 @@ async def limit_rate(request: web.Request, handler: Handler) -> web.StreamRespon
 @web.middleware
 async def forward_to_owner(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Forward a request about another node's call to that node."""
-    siblings = _directory(request).siblings
+    siblings = shared_directory(request).siblings
     if from_sibling(request):
         return await _forward_moved(request, siblings, handler)
     if request.match_info.http_exception is not None:
         return await handler(request)
     call_id = await _call_id(request)
-    owner = await _owner(request, call_id) if call_id else await _chosen_node(request)
+    owner = await find_owner(request, call_id) if call_id else await _chosen_node(request)
     if owner is None or owner == siblings.own:
         return await handler(request)
     if call_id is not None:
-        await _wait_until_known(request, siblings, owner, call_id)
+        await wait_until_known(request, siblings, owner, call_id)
     if siblings.members.find(owner) is not None:
         # Also one that has lost the database, and keeps its calls.
         try:
@@ -127,7 +130,7 @@ async def forward_to_owner(request: web.Request, handler: Handler) -> web.Stream
                 # It may have begun the call: another could make a phone ring twice.
                 raise NodeUnavailable("the node chosen for the call does not answer") from error
     if call_id is not None:
-        await _recover_ended(request, call_id)
+        await recover_ended(request, call_id)
     return await handler(request)
 
 
@@ -137,7 +140,7 @@ async def _forward_moved(
     """Answer a sibling's request, or pass it on to the node that has taken the call over: once."""
     if MOVED not in request.headers and request.match_info.http_exception is None:
         call_id = await _call_id(request)
-        owner = await _owner(request, call_id, asked_here=True) if call_id else siblings.own
+        owner = await find_owner(request, call_id, asked_here=True) if call_id else siblings.own
         if owner not in (None, siblings.own) and siblings.members.find(owner) is not None:
             headers = _forwarded_headers(request)
             headers[MOVED] = str(siblings.own)
@@ -148,29 +151,6 @@ async def _forward_moved(
     if _upgrades(request) and request.transport is not None:
         narrow(request.transport)
     return await handler(request)
-
-
-async def _owner(request: web.Request, call_id: str, *, asked_here: bool = False) -> int | None:
-    """Return the node that has a call: the one that its id names, or one that has taken it over.
-
-    With `asked_here` another node takes it for ours.
-    """
-    cluster, directory = request.app[CLUSTER], _directory(request)
-    if (
-        cluster.handover is not None
-        and (moved := await cluster.handover.node_of(call_id)) is not None
-    ):
-        return moved
-    named, own = owner_of(call_id), directory.siblings.own
-    if named is None or request.app[CONTROL].manager.running(CallId(call_id)) is not None:
-        return own
-    if named != own and not asked_here and cluster.members.find(named) is not None:
-        return named
-    # Nobody has it here, or the node has ended: another may have taken it over.
-    with suppress(DatabaseFailed):
-        if (found := await directory.owner(call_id)) is not None:
-            return found
-    return own if asked_here else named
 
 
 def _note_silence(request: web.Request, siblings: Siblings, owner: int, error: Exception) -> None:
@@ -207,40 +187,6 @@ async def _call_id(request: web.Request) -> str | None:
     if (found or request.body_exists) and not keys.admits(request):
         return None
     return (native(found) or found) if found else await call_named_by(request)
-
-
-async def _wait_until_known(
-    request: web.Request, siblings: Siblings, owner: int, call_id: str
-) -> None:
-    """Wait for a node that has a live call and has joined too lately to be known here, if it is one."""
-    for _ in range(round(siblings.timing.join / POLL_SECONDS)):
-        if siblings.members.find(owner) is not None:
-            return
-        record = await _directory(request).find(call_id)
-        if record is None or record.reason is not None:
-            return
-        await asyncio.sleep(POLL_SECONDS)
-
-
-async def _recover_ended(request: web.Request, call_id: str) -> None:
-    """Take over the record of a call whose owner does not answer, if it has ended."""
-    directory = _directory(request)
-    for _ in range(round(directory.siblings.timing.recorded / POLL_SECONDS)):
-        record = await directory.find(call_id)
-        if record is None:
-            return
-        if record.reason is not None:
-            request.app[CONTROL].manager.remember(record)
-            return
-        # The supervisor soon records the calls of a killed node as ended.
-        await asyncio.sleep(POLL_SECONDS)
-    raise NodeUnavailable("the node that has this call does not answer; try again")
-
-
-def _directory(request: web.Request) -> SharedDirectory:
-    directory = request.app[CLUSTER].directory
-    assert directory is not None, "a bridge of one node has nothing to forward"
-    return directory
 
 
 async def _pass_on(request: web.Request, siblings: Siblings, node: int) -> web.StreamResponse:

@@ -133,7 +133,7 @@ def connect(bridge: Bridge, workers: Workers) -> None:
     )
     if (handover := bridge.cluster.handover) is not None:
         manager.publisher.subscribe(handover.on_event)
-        drain.unsettled = lambda: handover.unsettled
+        drain.uncommitted = lambda: handover.uncommitted
     manager.on_transfer = control.transfers.requested
     drain.announce = workers.announcement.announce
     drain.on_begin.append(partial(workers.core.sip.leave, members))

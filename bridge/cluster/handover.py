@@ -18,7 +18,7 @@ from bridge.errors import BridgeError, HandoverRefused
 from bridge.stores.nodes import Member
 from bridge.tasks import Tasks, wait_set
 from bridge.wire.call_event import CallEvent
-from bridge.wire.handover import Accepted, Hello, Message, Offer, Refused, Settled
+from bridge.wire.handover import Accepted, Committed, Hello, Message, Offer, Refused
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ class HandoverClient:
         """The nodes that have calls which were here."""
         self.handed = 0
         """How many calls have been passed on."""
-        self.unsettled = 0
+        self.uncommitted = 0
         """Calls that have moved, but whose rows in the database still name this process."""
         self.successor: int | None = None
         self._cause = ""
@@ -181,13 +181,13 @@ class HandoverClient:
             decided.set()
         if not moved:
             return
-        self.unsettled += 1
+        self.uncommitted += 1
         try:
             self.handed += 1
             await self._calls.abandon(call_id)
             await _receive(channel, call_id)
         finally:
-            self.unsettled -= 1
+            self.uncommitted -= 1
 
     async def _suspend_and_offer(
         self, channel: DescriptorChannel, call_id: CallId, node: int
@@ -243,13 +243,13 @@ class HandoverClient:
         return await _receive(channel, offer.call_id)
 
 
-async def _receive(channel: DescriptorChannel, call_id: str) -> Accepted | Refused | Settled:
+async def _receive(channel: DescriptorChannel, call_id: str) -> Accepted | Refused | Committed:
     """Return the next message, which must be about a call.
 
     Raises:
         HandoverRefused: it is another one; or as `DescriptorChannel.receive`.
     """
     message, _ = await channel.receive()
-    if isinstance(message, Accepted | Refused | Settled) and message.call_id == call_id:
+    if isinstance(message, Accepted | Refused | Committed) and message.call_id == call_id:
         return message
     raise HandoverRefused("the successor answers about something else")

@@ -24,7 +24,7 @@ from bridge.stores import handover as store
 from bridge.stores.handover import Move
 from bridge.stores.nodes import Member
 from bridge.tasks import Tasks
-from bridge.wire.handover import Accepted, Hello, Offer, Refused, Settled
+from bridge.wire.handover import Accepted, Committed, Hello, Offer, Refused
 
 log = logging.getLogger(__name__)
 
@@ -129,7 +129,7 @@ class HandoverServer:
         self._tell_database(former, offer, silent, written)
         await channel.send(Accepted(call_id=offer.call_id))
         await written.wait()
-        await channel.send(Settled(call_id=offer.call_id))
+        await channel.send(Committed(call_id=offer.call_id))
 
     def _adopt(self, offer: Offer, descriptors: list[int]) -> str:
         """Take a call over; return why it is not, empty if it is."""
@@ -159,11 +159,13 @@ class HandoverServer:
         self._database.append(
             MOVED,
             msgspec.msgpack.encode(moved),
-            then=partial(self._settled, CallId(offer.call_id), silent, offer.cause, written),
+            then=partial(self._committed, CallId(offer.call_id), silent, offer.cause, written),
             failed=written.set,
         )
 
-    def _settled(self, call_id: CallId, silent: float, cause: str, written: asyncio.Event) -> None:
+    def _committed(
+        self, call_id: CallId, silent: float, cause: str, written: asyncio.Event
+    ) -> None:
         written.set()
         if call_id in self._ended:
             self._ended.discard(call_id)

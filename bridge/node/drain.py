@@ -45,7 +45,7 @@ class Drain:
         self._others = others
         self.announce: Callable[[], Awaitable[object]] = _announce_nothing
         """Announces the end to the parties that are left when the time is over."""
-        self.unsettled: Callable[[], int] = lambda: 0
+        self.uncommitted: Callable[[], int] = lambda: 0
         """Counts calls that are no longer here, but that the process must not leave yet."""
         self.on_begin: list[Callable[[], None]] = []
         """Called when it begins."""
@@ -65,7 +65,7 @@ class Drain:
     @property
     def calls(self) -> int:
         """How many calls are left."""
-        return len(list(self._manager.calls())) + self.unsettled()
+        return len(list(self._manager.calls())) + self.uncommitted()
 
     @property
     def seconds_left(self) -> float | None:

@@ -5,12 +5,13 @@ different versions: unknown fields are ignored, another version is refused. Call
 
     old node                                new node
     Hello                                   Hello
-    Offer, with file descriptors            Refused, or: Accepted, then Settled
+    Offer, with file descriptors            Refused, or: Accepted, then Committed
 """
 
 from typing import Final, TypeAlias
 
 import msgspec
+from typing_extensions import override
 
 from bridge.errors import RemoteProtocolError
 
@@ -51,6 +52,7 @@ class Offer(_Message, frozen=True, kw_only=True, tag="offer"):
     provider_keys: list[str] = []
     """Keys of its calls at the WhatsApp provider, as `stores.cloud` has them."""
 
+    @override
     def __repr__(self) -> str:
         """Return it without the snapshot, which has keys."""
         return f"Offer({self.call_id}, {len(self.snapshot)} bytes, {self.descriptors} descriptors)"
@@ -62,7 +64,7 @@ class Accepted(_Message, frozen=True, kw_only=True, tag="accepted"):
     call_id: str
 
 
-class Settled(_Message, frozen=True, kw_only=True, tag="settled"):
+class Committed(_Message, frozen=True, kw_only=True, tag="committed"):
     """What the database has of the call names the new node; the old one may end."""
 
     call_id: str
@@ -75,7 +77,7 @@ class Refused(_Message, frozen=True, kw_only=True, tag="refused"):
     reason: str
 
 
-Message: TypeAlias = Hello | Offer | Accepted | Settled | Refused
+Message: TypeAlias = Hello | Offer | Accepted | Committed | Refused
 
 _DECODER: Final[msgspec.msgpack.Decoder[Message]] = msgspec.msgpack.Decoder(Message)
 

@@ -15,6 +15,7 @@ from bridge.wire.supervision import (
     Accept,
     BeginDrain,
     Calls,
+    HandOver,
     Process,
     Ready,
     Roster,
@@ -37,17 +38,19 @@ async def test_orders_are_performed_as_they_come_also_in_pieces():
         link.on_roster = heard.append
         link.on_accept = lambda accept: heard.append(accept.on)
         link.on_drain = lambda seconds, reason: heard.append((seconds, reason))
+        link.on_handover = heard.append
         link.on_stop = lambda: heard.append("stop")
         running = asyncio.create_task(link.run())
         roster = Roster(nodes=[Process(0, "aa")], lost=[Process(1, "bb")])
         lines = serialize(roster) + serialize(Accept(on=True))
         lines += b'{"v": 1, "kind": "dance"}\nnonsense\n'
-        lines += serialize(BeginDrain(seconds=3.0, reason="upgrade")) + serialize(Stop())
+        lines += serialize(HandOver(node=4)) + serialize(BeginDrain(seconds=3.0, reason="upgrade"))
+        lines += serialize(Stop())
         for start in range(0, len(lines), 7):
             os.write(theirs, lines[start : start + 7])
             await asyncio.sleep(0)
         await until_read(lambda: "stop" in heard)
-        assert heard == [roster, True, (3.0, "upgrade"), "stop"]
+        assert heard == [roster, True, 4, (3.0, "upgrade"), "stop"]
         running.cancel()
 
 

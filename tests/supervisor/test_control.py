@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from bridge.errors import NotFound
-from bridge.supervisor.control import control_path, refuse_upgrade, report_calls, serving
+from bridge.supervisor.control import Left, control_path, refuse_upgrade, report_calls, serving
 from bridge.supervisor.fleet import UpgradeFailed
 from bridge.wire import supervision
 from bridge.wire.supervision import Done, DrainNodes, Failed, Progress, Upgrade
@@ -89,15 +89,24 @@ async def test_a_folder_with_too_long_a_path_has_no_control_socket(tmp_path, cap
 @pytest.mark.virtual_time
 async def test_calls_that_are_left_are_reported_when_they_change():
     over = asyncio.Event()
-    left: list[tuple[int, float | None]] = [(2, 9.0)]
+    left = [Left(2, 9.0)]
     heard: list[Progress] = []
     reporting = asyncio.create_task(report_calls(lambda: left[0], over, heard.append))
     await asyncio.sleep(2.5)
-    left[0] = (1, None)
+    left[0] = Left(1, None)
+    await asyncio.sleep(1)
+    left[0] = Left(0, None, handed=1)
+    await asyncio.sleep(1)
+    left[0] = Left(0, None, handed=2)
     await asyncio.sleep(1)
     over.set()
     await reporting
-    assert [one.text for one in heard] == ["2 calls left, 9 s left", "1 call left"]
+    assert [one.text for one in heard] == [
+        "2 calls left, 9 s left",
+        "1 call left",
+        "1 call handed over, 0 left",
+        "2 calls handed over, 0 left",
+    ]
     assert all(one.begun for one in heard)
 
 

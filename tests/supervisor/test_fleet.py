@@ -12,7 +12,16 @@ from bridge.supervisor import fleet as fleet_module
 from bridge.supervisor.fleet import Fleet, UpgradeFailed
 from bridge.supervisor.orders import read_settings
 from bridge.supervisor.process import End
-from bridge.wire.supervision import Accept, BeginDrain, Process, Roster, Slot, Stop, ToNode
+from bridge.wire.supervision import (
+    Accept,
+    BeginDrain,
+    HandOver,
+    Process,
+    Roster,
+    Slot,
+    Stop,
+    ToNode,
+)
 
 pytestmark = pytest.mark.virtual_time
 LOST = End(1, stuck=False, drained=False)
@@ -221,8 +230,9 @@ async def test_an_upgrade_drains_the_old_nodes_once_all_new_ones_are_ready(made)
     for process in new:
         assert Accept(on=True) in process.heard
         assert [entry.draining for entry in process.roster().nodes] == [True, True, False, False]
-    for process in old:
+    for number, process in enumerate(old):
         assert Accept(on=False) in process.heard
+        assert HandOver(node=2 + number + NUMBERED_FROM) in process.heard
         assert BeginDrain(seconds=None, reason="upgrade") in process.heard
         process.end(End(0, stuck=False, drained=True))
     await asyncio.sleep(0.1)

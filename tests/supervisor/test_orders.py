@@ -18,7 +18,7 @@ def chosen(**changed):
 class FakeNode:
     def __init__(self, node):
         self.node = self.number = node
-        self.calls, self.seconds, self.ended = 1, 5.0, True
+        self.calls, self.seconds, self.handed, self.ended = 1, 5.0, 0, True
 
 
 class FakeFleet:

@@ -36,7 +36,7 @@ async def test_a_node_takes_no_new_calls_says_so_and_serves_those_it_has(client)
     call_id = await client.dial(NEVER)
     assert await drain(client, {"seconds": 50}) == (
         200,
-        {"node": 0, "calls": 1, "seconds": pytest.approx(50, abs=1)},
+        {"node": 0, "calls": 1, "seconds": pytest.approx(50, abs=1), "successor": None},
     )
     ready = await client.get("/readyz")
     body = {"status": "draining", "reason": "request", "calls": 1}
@@ -60,7 +60,10 @@ async def test_without_seconds_the_setting_counts():
 
 async def test_without_both_it_lasts_until_the_last_call_has_ended(client):
     await client.dial(NEVER)
-    assert await drain(client) == (200, {"node": 0, "calls": 1, "seconds": None})
+    assert await drain(client) == (
+        200,
+        {"node": 0, "calls": 1, "seconds": None, "successor": None},
+    )
 
 
 @pytest.mark.parametrize("node", ["1", "256", "-1", "x", "0000000000"])

@@ -1,0 +1,73 @@
+"""Which node has the call that a request is about: the one that its id names, or one that has taken it over."""
+
+import asyncio
+from contextlib import suppress
+from typing import Final
+
+from aiohttp import web
+
+from bridge.api.server.services import CLUSTER, CONTROL
+from bridge.call.model import CallId
+from bridge.cluster.directory import SharedDirectory, owner_of
+from bridge.cluster.siblings import Siblings
+from bridge.errors import DatabaseFailed, NodeUnavailable
+
+POLL_SECONDS: Final = 0.1
+
+
+async def find_owner(request: web.Request, call_id: str, *, asked_here: bool = False) -> int | None:
+    """Return the node that has a call: the one that its id names, or one that has taken it over.
+
+    With `asked_here` another node takes it for ours.
+    """
+    cluster, directory = request.app[CLUSTER], shared_directory(request)
+    if (
+        cluster.handover is not None
+        and (moved := await cluster.handover.node_of(call_id)) is not None
+    ):
+        return moved
+    named, own = owner_of(call_id), directory.siblings.own
+    if named is None or request.app[CONTROL].manager.running(CallId(call_id)) is not None:
+        return own
+    if named != own and not asked_here and cluster.members.find(named) is not None:
+        return named
+    # Nobody has it here, or the node has ended: another may have taken it over.
+    with suppress(DatabaseFailed):
+        if (found := await directory.owner(call_id)) is not None:
+            return found
+    return own if asked_here else named
+
+
+async def wait_until_known(
+    request: web.Request, siblings: Siblings, owner: int, call_id: str
+) -> None:
+    """Wait for a node that has a live call and has joined too lately to be known here, if it is one."""
+    for _ in range(round(siblings.timing.join / POLL_SECONDS)):
+        if siblings.members.find(owner) is not None:
+            return
+        record = await shared_directory(request).find(call_id)
+        if record is None or record.reason is not None:
+            return
+        await asyncio.sleep(POLL_SECONDS)
+
+
+async def recover_ended(request: web.Request, call_id: str) -> None:
+    """Take over the record of a call whose owner does not answer, if it has ended."""
+    directory = shared_directory(request)
+    for _ in range(round(directory.siblings.timing.recorded / POLL_SECONDS)):
+        record = await directory.find(call_id)
+        if record is None:
+            return
+        if record.reason is not None:
+            request.app[CONTROL].manager.remember(record)
+            return
+        # The supervisor soon records the calls of a killed node as ended.
+        await asyncio.sleep(POLL_SECONDS)
+    raise NodeUnavailable("the node that has this call does not answer; try again")
+
+
+def shared_directory(request: web.Request) -> SharedDirectory:
+    """Return the directory of one of several nodes."""
+    directory = request.app[CLUSTER].directory
+    assert directory is not None, "a bridge of one node has nothing to forward"
+    return directory
