@@ -124,6 +124,10 @@ class TooManyTests(LimitExceeded, code="too_many_tests", status=429, retry_after
     """The line has its maximum of test calls."""
 
 
+class CallMoving(BridgeError, code="call_moving", status=503, retry_after=1):
+    """The call is passing to another process, which takes the request in a moment."""
+
+
 class StillDialling(BridgeError, code="still_dialling", status=503, retry_after=1):
     """The provider has not accepted the dial yet."""
 
@@ -238,10 +242,6 @@ class DatabaseFailed(BridgeError, code="database_failed", status=503, retry_afte
 
 class DatabaseLost(DatabaseFailed, code="database_unreachable", retry_after=5):
     """The database cannot be reached, or cannot work at present; what was to be kept may or may not be."""
-
-
-class HandoverRefused(BridgeError, code="handover_refused", status=409):
-    """A live call cannot pass to another process, or not be taken over from one."""
 
 
 class Fenced(BridgeError, code="fenced"):
