@@ -124,6 +124,10 @@ class TooManyTests(LimitExceeded, code="too_many_tests", status=429, retry_after
     """The line has its maximum of test calls."""
 
 
+class CallMoving(BridgeError, code="call_moving", status=503, retry_after=1):
+    """The call is passing to another process, which takes the request in a moment."""
+
+
 class StillDialling(BridgeError, code="still_dialling", status=503, retry_after=1):
     """The provider has not accepted the dial yet."""
 
@@ -226,6 +230,10 @@ class StoreFailed(BridgeError, code="store_failed", status=502, retry_after=5):
     def __init__(self, message: str, *, reason: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class HandoverRefused(BridgeError, code="handover_refused", status=409):
+    """A live call, or a part of it, cannot be handed over, or not be taken over; it stays as it is."""
 
 
 class DatabaseFailed(BridgeError, code="database_failed", status=503, retry_after=1):

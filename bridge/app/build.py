@@ -88,11 +88,12 @@ def build(
     decoders = build_decoders(settings)
     media = build_media(base, core, agents, decoders)
     records, jobs = build_records(base, core, media.playbacks)
-    handovers = build_handovers(base, core)
+    control = _control(base, core, media, records, agents)
+    handovers = build_handovers(base, core, control, records)
     bridge = Bridge(
         application=_application(several=base.members.several),
         node_application=node_application() if base.members.several else None,
-        control=_control(base, core, media, records, agents),
+        control=control,
         media=media,
         records=records,
         lines=core.lines,

@@ -4,13 +4,16 @@ import logging
 from pathlib import Path
 from typing import NamedTuple
 
+from bridge.api.server import services
 from bridge.app.calls import Core
 from bridge.app.foundation import Foundation
-from bridge.call.model import CallId
+from bridge.call.model import CallId, LegKind
 from bridge.cluster.handover import HandoverClient
 from bridge.cluster.handover_server import HandoverServer
-from bridge.node.handover import Adoption, Handover
+from bridge.legs.cloud import CloudLeg
+from bridge.node.handover import Adoption, CallServices, Handover, RestoreLeg
 from bridge.node.manager import Manager
+from bridge.providers.cloud.live import key_of_call
 from bridge.stores.directory import FOLDER
 from bridge.wire.call_event import EventType
 
@@ -22,6 +25,7 @@ class Handovers(NamedTuple):
 
     client: HandoverClient | None = None
     server: HandoverServer | None = None
+    adoption: Adoption | None = None
 
     async def aclose(self) -> None:
         """Finish with the call that is being passed, and take over no more."""
@@ -29,35 +33,83 @@ class Handovers(NamedTuple):
             await self.client.aclose()
         if self.server is not None:
             await self.server.aclose()
+        if self.adoption is not None:
+            await self.adoption.aclose()
 
 
-def build_handovers(base: Foundation, core: Core) -> Handovers:
+def build_handovers(
+    base: Foundation, core: Core, control: services.CallControl, records: services.Records
+) -> Handovers:
     """Return what passes calls on and takes them over, for nodes that a supervisor can replace."""
     members, manager, database = base.members, core.manager, base.database
     if not members.several or not base.settings.recovery.enabled:
         return Handovers()
-    handover = Handover(manager)
+    found = _services(control, records)
+    handover = Handover(manager, found)
     client = HandoverClient(
         handover,
         own=lambda: members.own,
         folder=Path(base.settings.data.dir) / FOLDER,
         flush=core.events.log.flush,
         available=lambda: database.reachable and not members.fenced.is_set(),
+        provider_keys=lambda call_id: provider_keys(manager, call_id),
     )
 
     def recovered(call_id: CallId, silent: float, cause: str) -> None:
         base.metrics.calls.recovered(cause)
         publish_recovery(manager, call_id, silent, cause)
 
+    async def release(call_id: CallId) -> None:
+        if manager.running(call_id) is not None:
+            handover.suspend(call_id)
+            await handover.abandon(call_id)
+
+    adoption = build_adoption(core, control, found)
     server = HandoverServer(
-        Adoption(manager),
+        adoption,
         own=lambda: members.own,
         database=database,
         refusal=lambda: "the successor drains too" if manager.admission.draining else "",
         recovered=recovered,
-        release=handover.abandon,
+        release=release,
     )
-    return Handovers(client, server)
+    return Handovers(client, server, adoption)
+
+
+def build_adoption(core: Core, control: services.CallControl, found: CallServices) -> Adoption:
+    """Return what takes over calls for a node."""
+    lines = core.lines
+    restored: dict[LegKind, RestoreLeg] = {
+        LegKind.WEBRTC: control.browsers.restore,
+        LegKind.SIMULATOR: lines.simulator.restore,
+        LegKind.WHATSAPP: lines.cloud.restore,
+    }
+    return Adoption(core.manager, found, restored)
+
+
+def _services(control: services.CallControl, records: services.Records) -> CallServices:
+    return CallServices(
+        stays=(
+            control.digits.collecting,
+            control.voicemail_calls.has,
+            records.recordings.unfinished,
+        ),
+        marks={
+            "captured": records.recordings.automatic.captured,
+            "recorded for a transcript": records.transcripts.recorded,
+        },
+    )
+
+
+def provider_keys(manager: Manager, call_id: CallId) -> list[str]:
+    """Return the keys of a call's rows of the WhatsApp provider."""
+    runner = manager.running(call_id)
+    legs = runner.legs if runner is not None else ()
+    return [
+        key_of_call(runner.facts.line, leg.wacid)
+        for leg in legs
+        if runner is not None and isinstance(leg, CloudLeg)
+    ]
 
 
 def publish_recovery(manager: Manager, call_id: CallId, silent: float, cause: str) -> None:
@@ -65,7 +117,7 @@ def publish_recovery(manager: Manager, call_id: CallId, silent: float, cause: st
     runner = manager.running(call_id)
     if runner is None:
         return
-    legs = len(runner.record().legs)
+    legs = len(runner.legs)
     silent_ms = round(silent * 1000)
     log.info(
         "call.recovered",

@@ -90,6 +90,10 @@ class DepartedLegs:
         if len(self._legs) > MAX_DEPARTED:
             del self._legs[next(iter(self._legs))]
 
+    def all(self) -> list[tuple[LegRecord, float]]:
+        """Return the legs that may come back, and until when."""
+        return list(self._legs.values())
+
     def find(self, leg_id: LegId, now: float) -> LegRecord | None:
         """Return a leg that may come back; None when unknown or expired."""
         leg, until = self._legs.get(leg_id, (None, 0.0))

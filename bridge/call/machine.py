@@ -21,6 +21,7 @@ frees it. Transfers have a module of their own (`call.transfers`).
 """
 
 import math
+from dataclasses import dataclass
 
 from bridge.call import events
 from bridge.call.call_legs import CallLegs
@@ -31,6 +32,17 @@ from bridge.call.model import Direction, EndReason, LegKind, Party, State
 from bridge.call.transfers import Invitation, Step, Transfers
 from bridge.call.transitions import UNANSWERED, far_reason, hangup_reason, next_state
 from bridge.errors import CallEnded, InvalidState, Unsupported
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """How a call began."""
+
+    direction: Direction
+    started_at: float
+    """Monotonic seconds."""
+    waits_for_far: bool
+    dialling: bool
 
 
 class CallMachine:
@@ -54,6 +66,7 @@ class CallMachine:
             waits_for_far: the far party is a browser that has yet to connect; the call rings for it.
             dialling: the far party's provider has yet to accept the dial.
         """
+        self.origin = Origin(direction, now, waits_for_far, dialling)
         rings = direction is Direction.INBOUND or waits_for_far
         self.direction = direction
         self.state = State.RINGING if rings else State.INITIATED
@@ -67,6 +80,17 @@ class CallMachine:
         self._rings_since = math.inf if dialling else now
         self.transfers = Transfers(self.legs)
         self.limits = limits
+
+    @classmethod
+    def of(cls, origin: Origin, limits: CallLimits) -> "CallMachine":
+        """Begin a call that began this way."""
+        return cls(
+            direction=origin.direction,
+            limits=limits,
+            now=origin.started_at,
+            waits_for_far=origin.waits_for_far,
+            dialling=origin.dialling,
+        )
 
     def deadline(self) -> float | None:
         """When to call `handle` with `TimePassed`, in monotonic seconds; None once ended."""
@@ -131,7 +155,7 @@ class CallMachine:
                 return self._close(request, now)
             case events.MuteRequested():
                 self.legs.mute(request, now)
-                return [self._routes()]
+                return [self.routes()]
             case events.HoldRequested():
                 return self._hold(request)
             case events.LeaveRequested():
@@ -178,7 +202,7 @@ class CallMachine:
         self.transfers.join(event)
         rung = joins or event.role.replaces or event.role.caller
         self.legs.add(event, now, due=now + self.limits.ring_seconds if rung else math.inf)
-        return [self._routes()]
+        return [self.routes()]
 
     def _progress(self, event: events.LegEvent, now: float) -> list[Command]:
         before, first = self.legs.records.get(event.leg_id), self.legs.far
@@ -190,14 +214,14 @@ class CallMachine:
             return self._follow(self.transfers.progressed(leg, event, now))
         if first is None or leg.leg_id != first.leg_id:
             dialled = leg.role.party is Party.FAR or leg.ringing is not before.ringing
-            return [self._routes()] if dialled and leg != before else []
+            return [self.routes()] if dialled and leg != before else []
         if isinstance(event, events.LegDialled):
             self._rings_since = min(self._rings_since, now)
         answers_by_connecting = leg.kind.traits.browser and self.state in UNANSWERED
         if isinstance(event, events.LegConnected) and answers_by_connecting:
             return self._move(State.CONNECTING, now)
         if isinstance(event, events.LegEarlyMedia):
-            return [self._routes()]
+            return [self.routes()]
         return self._follow_table(event, now)
 
     def _follow_table(self, event: events.Event, now: float) -> list[Command]:
@@ -211,7 +235,7 @@ class CallMachine:
             if far is not None and far.connected:
                 state = State.ACTIVE
         self.state = state
-        return [ReportState(state), self._routes()]
+        return [ReportState(state), self.routes()]
 
     def _answer(self, event: events.AnswerRequested, now: float) -> list[Command]:
         far = self.legs.far
@@ -260,7 +284,7 @@ class CallMachine:
             if self.state is State.HELD:
                 self.state = State.ACTIVE
                 done.append(ReportState(self.state))
-        return [*done, self._routes()]
+        return [*done, self.routes()]
 
     def _referred(self, event: events.LegTransferProgressed, now: float) -> list[Command]:
         gone, done = self.transfers.referred(event)
@@ -272,13 +296,13 @@ class CallMachine:
             raise InvalidState(f"only an active call can be held; this one is {self.state}")
         if request.leg_id is not None:
             self.legs.hold(request.leg_id, held=request.held)
-            return [self._routes()]
+            return [self.routes()]
         if not request.held:
             self.legs.unhold_all()
         if self.state is state:
-            return [] if request.held else [self._routes()]
+            return [] if request.held else [self.routes()]
         self.state = state
-        return [ReportState(state), self._routes()]
+        return [ReportState(state), self.routes()]
 
     def _digit(self, event: events.DigitReceived) -> list[Command]:
         leg = self.legs.records.get(event.leg_id)
@@ -315,7 +339,8 @@ class CallMachine:
         self.legs.usage.used()
         return [ReportState(State.ENDED), EndCall(reason)]
 
-    def _routes(self) -> RouteAudio:
+    def routes(self) -> RouteAudio:
+        """Return who hears whom now."""
         rings = self.direction is Direction.OUTBOUND and self.state in UNANSWERED
         tone = self.limits.rings_back if self.state is State.RINGING else frozenset[LegKind]()
         return self.legs.routes(

@@ -2,8 +2,11 @@
 
 import asyncio
 import secrets
+import socket
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol, TypeAlias, TypeVar, runtime_checkable
+
+import msgspec
 
 from bridge.call.bus.ends import Sink, Source
 from bridge.call.events import LegEvent
@@ -98,6 +101,32 @@ class EndsWithReason(Protocol):
 
     def set_end_reason(self, reason: EndReason) -> None:
         """Set why the leg is about to be cancelled."""
+
+
+@runtime_checkable
+class Movable(Protocol):
+    """A leg that can pass to another process.
+
+    What `suspend` returns makes it again there: a leg that is restored so goes on when it is run, and connects no more.
+    """
+
+    def check_movable(self) -> None:
+        """Raise `HandoverRefused` if the leg cannot move now."""
+
+    def suspend(self) -> tuple[msgspec.Struct, list[socket.socket]]:
+        """Stop reading and sending; return the leg's state and its sockets, which stay its own.
+
+        `resume` or `abandon` must follow. Until then the leg emits nothing.
+
+        Raises:
+            HandoverRefused: it cannot move now; it goes on as it was.
+        """
+
+    def resume(self) -> None:
+        """Go on after `suspend`."""
+
+    async def abandon(self) -> None:
+        """Free a suspended leg that another process goes on with; nobody is told, and its task only ends."""
 
 
 class DialledLeg(Leg, Answerable, Protocol):

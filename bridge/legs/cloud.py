@@ -7,20 +7,25 @@ packets a second, whatever happens in the rest of the call.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+import socket
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol, TypeAlias
 
+import msgspec
+
 from bridge.audio.frame import FRAME_SECONDS
 from bridge.call import events
+from bridge.call.bus.ends import Sink, Source
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics
 from bridge.call.setup_timings import SetupStep
-from bridge.errors import BridgeError
+from bridge.errors import BridgeError, HandoverRefused
 from bridge.legs.base import Emit, drop, refusal_reason, run_until
 from bridge.legs.peer_media import PeerFactory, PeerMedia
 from bridge.legs.provider_requests import ProviderRequests
 from bridge.metrics.calls import SetupMetrics
 from bridge.wire.call_event import EventType
+from bridge.wire.snapshot.peer import PeerSnapshot
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +52,15 @@ class Signalling(Protocol):
     async def terminate(self, call_id: str) -> None:
         """End a call; continues when its waiter is cancelled."""
 
+    def suspend(self, call_id: str) -> None:
+        """Buffer what Meta reports of a call, as of one that is not known here, until `resume` or `abandon`."""
+
+    def resume(self, call_id: str) -> None:
+        """Pass on again what Meta reports of a call, and has reported since `suspend`."""
+
+    def abandon(self, call_id: str) -> None:
+        """Forget a call that another process has; it has not ended."""
+
 
 @dataclass(frozen=True, slots=True)
 class InboundCall:
@@ -56,6 +70,16 @@ class InboundCall:
     offer: str
     pre_accept: bool = True
     """Whether the media is to come up before anybody answers."""
+
+
+class CloudSnapshot(msgspec.Struct, frozen=True):
+    """A leg whose user talks."""
+
+    peer: PeerSnapshot
+    silent: bool
+    wacid: str
+    inbound: bool
+    latency_sent: bool
 
 
 Connect: TypeAlias = Callable[["CloudLeg", str], Awaitable[None]]
@@ -84,7 +108,7 @@ class CloudLeg:
         inbound: InboundCall | None = None,
         connect: Connect | None = None,
     ) -> None:
-        """Make a leg of either kind.
+        """Make a leg of either kind; one with neither is to be restored.
 
         Raises:
             SdpError: the user's offer cannot be answered.
@@ -94,13 +118,14 @@ class CloudLeg:
         """Meta's id of the call; never logged, since it may contain numbers."""
         self._signalling = signalling
         self._inbound = inbound
+        self.is_inbound = inbound is not None
+        """Whether the user has called us."""
         self._media = PeerMedia(leg_id, self.kind, peer=peer, counters=counters)
         self._connect = connect
         if inbound is not None:
             self._media.peer.set_remote(inbound.offer)
-        else:
+        elif connect is not None:
             self._media.peer.expect_answer()
-        self.source = self.sink = self._media.peer.session
         loop = asyncio.get_running_loop()
         self._answer_sdp: asyncio.Future[str] = loop.create_future()
         self._accepted = asyncio.Event()
@@ -114,6 +139,19 @@ class CloudLeg:
         self._refusal: BridgeError | None = None
         self._hang_up = signalling.terminate if inbound is None else signalling.reject
         self._rings = self._hung_up = self._latency_sent = False
+        self._restored = False
+        self._talking = self._suspended = self._gone = False
+        """Whether audio flows, whether the leg stands still, and whether another process has it."""
+
+    @property
+    def source(self) -> Source:
+        """What the user says."""
+        return self._media.peer.session
+
+    @property
+    def sink(self) -> Sink:
+        """What the user hears."""
+        return self._media.peer.session
 
     def dialled(self, wacid: str) -> None:
         """Set Meta's id of the outbound call, which Meta has accepted."""
@@ -135,7 +173,7 @@ class CloudLeg:
 
     def accepted(self) -> None:
         """Note that the user picked up."""
-        if self._inbound is None and not self._accepted.is_set() and not self._over.done():
+        if not self.is_inbound and not self._accepted.is_set() and not self._over.done():
             self._accepted.set()
             self._note("accepted")
             self._media.emit(events.LegAnswered(self.leg_id))
@@ -162,10 +200,51 @@ class CloudLeg:
             self._media.emit = drop
             # Not in tasks: a hang-up may cancel this one now, and tasks that have not begun yet
             # would never free anything.
-            try:
-                await self._media.peer.aclose()
-            finally:
-                await self._end_call()
+            if not self._gone:
+                try:
+                    await self._media.peer.aclose()
+                finally:
+                    await self._end_call()
+
+    def check_movable(self) -> None:
+        """Raise `HandoverRefused` if the leg cannot move now (`legs.base.Movable`)."""
+        if not self._talking or self._suspended or self._over.done():
+            raise HandoverRefused("the WhatsApp user does not talk")
+
+    def suspend(self) -> tuple[CloudSnapshot, list[socket.socket]]:
+        """Stop reading and sending (`legs.base.Movable`); what Meta reports meanwhile is buffered."""
+        peer, sockets = self._media.peer.suspend()
+        self._suspended = True
+        self._signalling.suspend(self.wacid)
+        snapshot = CloudSnapshot(
+            peer, self._media.silent, self.wacid, self.is_inbound, self._latency_sent
+        )
+        return snapshot, sockets
+
+    def resume(self) -> None:
+        """Go on after `suspend`."""
+        self._media.peer.resume()
+        self._suspended = False
+        self._signalling.resume(self.wacid)
+
+    async def abandon(self) -> None:
+        """Free a suspended leg that another process goes on with (`legs.base.Movable`)."""
+        self._gone = True
+        self._signalling.abandon(self.wacid)
+        await self._media.peer.abandon()
+
+    def restore(self, snapshot: CloudSnapshot, sockets: Sequence[socket.socket]) -> None:
+        """Go on with another process's leg.
+
+        Raises:
+            HandoverRefused: as `rtc.peer.Peer.restore`.
+        """
+        self._media.restore(snapshot.peer, sockets, silent=snapshot.silent)
+        self.wacid, self.is_inbound = snapshot.wacid, snapshot.inbound
+        self._latency_sent, self._rings = snapshot.latency_sent, True
+        self._hang_up = self._signalling.terminate
+        self._accepted.set()
+        self._restored = self._talking = True
 
     def answer(self) -> None:
         """Accept an inbound call; has no effect on an outbound one."""
@@ -186,6 +265,8 @@ class CloudLeg:
 
     async def _signal(self) -> None:
         """Exchange descriptions, and wait until the call is accepted."""
+        if self._restored:
+            return
         try:
             await (self._call() if self._inbound is None else self._pick_up(self._inbound))
         except BridgeError as error:
@@ -221,25 +302,29 @@ class CloudLeg:
 
     async def _run_media(self) -> None:
         """Connect once both sides are described, and live until the peer is gone."""
-        await self._described.wait()
-        if await self._media.connect(asyncio.get_running_loop().time()):
+        if not self._restored:
+            await self._described.wait()
+        if self._restored or await self._media.connect(asyncio.get_running_loop().time()):
             self._end(await self._media.run_until_closed(talk=self._talk()))
         else:
             self._end(EndReason.FAILED)
 
     async def _talk(self) -> None:
         """Send without a pause from the moment it is allowed, report, and watch for silence."""
-        await self._may_send.wait()
         loop, session = asyncio.get_running_loop(), self._media.peer.session
-        due = loop.time()
-        session.start_sending(due)
-        self._media.emit(events.LegConnected(self.leg_id))
-        ticks = 0
+        if not self._restored:
+            await self._may_send.wait()
+            session.start_sending(loop.time())
+            self._media.emit(events.LegConnected(self.leg_id))
+            self._talking = True
+        due, ticks = loop.time(), 0
         while True:
             due += FRAME_SECONDS
             await asyncio.sleep(max(0.0, due - loop.time()))
             now = loop.time()
             due = max(due, now - _MAX_LATE_SECONDS)
+            if self._suspended:
+                continue
             session.tick(now)
             ticks += 1
             if ticks % _TICKS_PER_REPORT == 0:

@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+import socket
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
@@ -14,6 +15,7 @@ from bridge.legs.base import Emit, drop, run_until
 from bridge.metrics.calls import SetupMetrics
 from bridge.rtc.peer import Peer
 from bridge.wire.call_event import EventType
+from bridge.wire.snapshot.peer import PeerSnapshot
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +37,18 @@ class PeerMedia:
         self._counters = counters
         self._silence = SilenceDetector(leg_id)
         self._digits_dropped = False
+
+    @property
+    def silent(self) -> bool:
+        """Whether the peer was reported silent."""
+        return self._silence.silent
+
+    def restore(
+        self, peer: PeerSnapshot, sockets: Sequence[socket.socket], *, silent: bool
+    ) -> None:
+        """Go on with another process's peer; raises `HandoverRefused` as `Peer.restore`."""
+        self.peer.restore(peer, sockets)
+        self._silence.silent = silent
 
     async def connect(self, began: float) -> bool:
         """Bring up ICE and DTLS; False when they did not come up.

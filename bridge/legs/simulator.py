@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
+import socket
 from collections import deque
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+import msgspec
 import numpy as np
 
 from bridge.audio.codec.codec import Codec
@@ -25,7 +27,7 @@ from bridge.call import events
 from bridge.call.bus.ends import Forwarder, Source
 from bridge.call.bus.frame_counter import FrameCounter
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics
-from bridge.errors import RemoteProtocolError, Unreachable
+from bridge.errors import HandoverRefused, RemoteProtocolError, Unreachable
 from bridge.legs.base import Emit
 from bridge.rtp.offload import SinkMode, SinkOffload, offloadable_owner
 from bridge.wire.call_event import EventType
@@ -123,12 +125,13 @@ class _Talker:
 
     def __init__(self, speech: bytes) -> None:
         self._speech = speech
-        self._next = 0
+        self.next = 0
+        """The frame that follows, counted from the beginning of the recording."""
         self._length = len(speech) // FRAME_BYTES
 
     def pull(self) -> bytes:
-        number = self._next
-        self._next = (number + 1) % (self._length + _PAUSE_FRAMES)
+        number = self.next
+        self.next = (number + 1) % (self._length + _PAUSE_FRAMES)
         if number >= self._length:
             return SILENCE
         return self._speech[number * FRAME_BYTES : (number + 1) * FRAME_BYTES]
@@ -184,6 +187,20 @@ class _Echo:
         """See `call.bus.ends.TimedSource`."""
 
 
+class ContactSnapshot(msgspec.Struct, frozen=True):
+    """A contact that is talking; a phrase that the parrot has yet to repeat is left out."""
+
+    number: str
+    inbound: bool
+    digits: str
+    spoken: int
+    """Frames that the talking contact has said of its recording."""
+    received_frames: int
+    sent_frames: int
+    leaves_at: float | None
+    """When it hangs up by itself; None for never."""
+
+
 class SimulatedContact:
     """The leg of a contact, called by us or, with `inbound`, calling us until `answer`.
 
@@ -221,6 +238,8 @@ class SimulatedContact:
         self._counter = FrameCounter()
         self.digits = ""
         """The last digits the contact was sent, at most `MAX_DIGITS`."""
+        self._leaves_at: float | None = None
+        self._restored = False
 
     @property
     def source(self) -> Source:
@@ -297,24 +316,64 @@ class SimulatedContact:
             for digit in digits:
                 self._emit(events.DigitReceived(self.leg_id, digit))
 
+    def check_movable(self) -> None:
+        """Raise `HandoverRefused` if the contact cannot move now (`legs.base.Movable`)."""
+        if self._emit is None:
+            raise HandoverRefused("the simulated contact has not answered")
+
+    def suspend(self) -> tuple[ContactSnapshot, list[socket.socket]]:
+        """Return the contact's state (`legs.base.Movable`); it says nothing while nobody asks it."""
+        snapshot = ContactSnapshot(
+            self._number,
+            self._inbound,
+            self.digits,
+            0 if self._talker is None else self._talker.next,
+            self._counter.received_frames,
+            self._counter.sent_frames,
+            self._leaves_at,
+        )
+        return snapshot, []
+
+    def resume(self) -> None:
+        """Go on after `suspend`."""
+
+    async def abandon(self) -> None:
+        """Say nothing more: another process has the contact (`legs.base.Movable`)."""
+        self._emit = None
+
+    def restore(self, snapshot: ContactSnapshot) -> None:
+        """Go on with another process's contact when it is run."""
+        self._restored = True
+        self._leaves_at = snapshot.leaves_at
+        self.digits = snapshot.digits
+        self._counter.received_frames = snapshot.received_frames
+        self._counter.sent_frames = snapshot.sent_frames
+        if self._talker is not None:
+            self._talker.next = snapshot.spoken
+
     def statistics(self) -> LegStatistics:
         """Return the figures: `received` is what the contact says, `sent` what it hears."""
         return LegStatistics(received=self._counter.received(), sent=self._counter.sent())
 
     async def _live(self, emit: Emit) -> EndReason:
         """Ring and converse; return why the contact left."""
-        if self._inbound:
-            await self._accepted.wait()
-        elif reason := await self._ring(emit):
-            return reason
+        if not self._restored:
+            if self._inbound:
+                await self._accepted.wait()
+            elif reason := await self._ring(emit):
+                return reason
+            log.debug("simulator.answered", extra={"behaviour": self._behaviour})
         self._emit = emit
-        log.debug("simulator.answered", extra={"behaviour": self._behaviour})
-        emit(events.LegConnected(self.leg_id))
-        # The contact is in this process.
-        emit(events.LegReported(self.leg_id, EventType.CALL_LATENCY, {"latencyMs": 0.0}))
-        if self._behaviour is not Behaviour.HANG_UP:
+        if not self._restored:
+            emit(events.LegConnected(self.leg_id))
+            # The contact is in this process.
+            emit(events.LegReported(self.leg_id, EventType.CALL_LATENCY, {"latencyMs": 0.0}))
+            if self._behaviour is Behaviour.HANG_UP:
+                self._leaves_at = asyncio.get_running_loop().time() + HANG_UP_SECONDS
+        if self._leaves_at is None:
             await asyncio.Event().wait()  # until cancelled
-        await asyncio.sleep(HANG_UP_SECONDS)
+        else:
+            await asyncio.sleep(self._leaves_at - asyncio.get_running_loop().time())
         return EndReason.REMOTE_HANGUP
 
     async def _ring(self, emit: Emit) -> EndReason | None:

@@ -2,20 +2,24 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from typing import TypeAlias
+
+import msgspec
 
 from bridge.audio.frame import FRAME_SECONDS
 from bridge.call.bus.ends import Sink, Source
 from bridge.call.events import LegConnected, LegEnded
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics
-from bridge.errors import BridgeError
+from bridge.errors import BridgeError, HandoverRefused
 from bridge.legs.base import Emit, drop
 from bridge.legs.peer_media import PeerFactory, PeerMedia
 from bridge.metrics.calls import SetupMetrics
 from bridge.periodic import Periodic
 from bridge.rtp.reports import ReportPacing
+from bridge.wire.snapshot.peer import PeerSnapshot
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +30,13 @@ REPORTS_AT_ONCE = 2
 """Legs that report before the event loop does something else."""
 
 Reports: TypeAlias = Periodic["WebRtcLeg"]
+
+
+class WebRtcSnapshot(msgspec.Struct, frozen=True):
+    """A connected leg."""
+
+    peer: PeerSnapshot
+    silent: bool
 
 
 class WebRtcLeg:
@@ -56,6 +67,9 @@ class WebRtcLeg:
         self._digits = asyncio.Event()
         self._offered_at = 0.0
         """Of the first offer, by the loop's clock."""
+        self._restored = False
+        self._up = self._suspended = self._gone = False
+        """Whether it is connected and not over, whether it stands still, and whether another process has it."""
 
     async def accept(self, offer: str) -> str:
         """Return the answer to the first offer; cancellation frees what was gathered.
@@ -93,15 +107,54 @@ class WebRtcLeg:
         self._context = copy_context()  # of the call and leg that its logs name
         try:
             reason = EndReason.FAILED
-            if await self._media.connect(self._offered_at):
-                emit(LegConnected(self.leg_id))
+            if self._restored or await self._media.connect(self._offered_at):
+                if not self._restored:
+                    emit(LegConnected(self.leg_id))
+                self._up = True
                 self._reports.join(self)
                 reason = await self._media.run_until_closed(digits=self._send_digits())
             emit(LegEnded(self.leg_id, reason))
         finally:
+            self._up = False
             self._reports.leave(self)
             self._media.emit = drop
-            await self.aclose()
+            if not self._gone:
+                await self.aclose()
+
+    def check_movable(self) -> None:
+        """Raise `HandoverRefused` if the leg cannot move now (`legs.base.Movable`)."""
+        if not self._up or self._suspended:
+            raise HandoverRefused("the WebRTC leg is not connected")
+
+    def suspend(self) -> tuple[WebRtcSnapshot, list[socket.socket]]:
+        """Stop reading and sending (`legs.base.Movable`)."""
+        peer, sockets = self._media.peer.suspend()
+        self._suspended = True
+        self._reports.leave(self)
+        return WebRtcSnapshot(peer, self._media.silent), sockets
+
+    def resume(self) -> None:
+        """Go on after `suspend`."""
+        self._media.peer.resume()
+        self._suspended = False
+        self._reports.join(self)
+        self._digits.set()
+
+    async def abandon(self) -> None:
+        """Free a suspended leg that another process goes on with (`legs.base.Movable`)."""
+        self._gone = True
+        await self._media.peer.abandon()
+
+    def restore(self, snapshot: WebRtcSnapshot, sockets: Sequence[socket.socket]) -> None:
+        """Go on with another process's leg, in place of `accept`.
+
+        Raises:
+            HandoverRefused: as `rtc.peer.Peer.restore`.
+        """
+        self._media.restore(snapshot.peer, sockets, silent=snapshot.silent)
+        self.source = self.sink = self._media.peer.session
+        self._restored = self._up = True
+        self._digits.set()
 
     def send_digits(self, digits: str) -> None:
         """Send DTMF; dropped when the peer takes none, or no more of them."""
@@ -136,7 +189,7 @@ class WebRtcLeg:
             await self._digits.wait()
             self._digits.clear()
             due = loop.time()
-            while self._media.peer.session.digits_pending:
+            while self._media.peer.session.digits_pending and not self._suspended:
                 self._media.peer.session.tick(loop.time())
                 due += FRAME_SECONDS
                 await asyncio.sleep(max(0.0, due - loop.time()))

@@ -40,6 +40,14 @@ class ProblemMetrics:
         """Count a problem that ends."""
         self._count_open(problem, -1)
 
+    def moved_in(self, problem: Problem) -> None:
+        """Count an open problem of a call that another process has passed to this one."""
+        self._count_open(problem, 1)
+
+    def moved_out(self, problem: Problem) -> None:
+        """Uncount an open problem of a call that another process has taken."""
+        self._count_open(problem, -1)
+
     def _count_open(self, problem: Problem, change: int) -> None:
         self._open.series((problem.code,)).inc(change)
         self._at_hops.series((problem.hop, problem.severity.word)).inc(change)

@@ -10,7 +10,7 @@ from bridge.call.quota import Quota
 from bridge.cluster.directory import SharedDirectory
 from bridge.errors import LimitExceeded
 from bridge.metrics.calls import CallMetrics
-from bridge.node.runner import draining
+from bridge.node.running_legs import draining
 
 
 class Admission:

@@ -131,6 +131,17 @@ class BusClock:
         self._loop = asyncio.get_running_loop()
         self._clock = clock
         self._cadence = Cadence.NEVER
+        self._suspended = False
+
+    def suspend(self) -> None:
+        """Leave the clock until `resume`, whatever the bus needs."""
+        self._suspended = True
+        self.follow()
+
+    def resume(self) -> None:
+        """Be on the clock again as the bus needs."""
+        self._suspended = False
+        self.follow()
 
     def route(self, rows: Mapping[LegId, frozenset[LegId]]) -> None:
         """Replace the routing table; the ring-back tone is a source as long as anybody hears it."""
@@ -149,7 +160,7 @@ class BusClock:
 
     def follow(self) -> None:
         """Join the clock, or leave it, as the bus's sinks now need."""
-        wanted = self.bus.cadence
+        wanted = Cadence.NEVER if self._suspended else self.bus.cadence
         if wanted is self._cadence:
             return
         ticks = {Cadence.BATCHED: self.bus.catch_up, Cadence.EVERY_FRAME: self.bus.tick}

@@ -1,19 +1,66 @@
-"""Passing live calls whole to another process of this machine, and taking them over from one."""
+"""Passing live calls whole to another process of this machine, and taking them over from one.
 
-from bridge.call.model import CallId
-from bridge.errors import HandoverRefused
+A call stands still while it passes: its snapshot is exact, and whoever goes on with it begins where it stopped.
+"""
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import msgspec
+
+from bridge.call import journal
+from bridge.call.model import CallFacts, CallId, LegId, LegKind
+from bridge.errors import BridgeError, HandoverRefused
+from bridge.legs.base import Leg, Movable
+from bridge.node import call_snapshot
+from bridge.node.call_snapshot import CallSnapshot, LegSnapshot
 from bridge.node.manager import Manager
+from bridge.node.runner import CallRunner
+from bridge.node.running_legs import RestoredLeg
+from bridge.node.suspension import SuspendedLeg
+from bridge.tasks import Tasks
+
+log = logging.getLogger(__name__)
+
+RestoreLeg: TypeAlias = Callable[[CallFacts, LegId, msgspec.Raw, list[socket.socket]], Leg]
+"""Makes a leg of its state (`Movable.suspend`) and its sockets; raises `HandoverRefused`, and closes none of them then."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallServices:
+    """What services know of calls beside their legs."""
+
+    stays: Sequence[Callable[[CallId], bool]] = ()
+    """Each says whether a service has work for a call under way that cannot pass to another process."""
+    marks: Mapping[str, set[CallId]] = field(default_factory=dict)
+    """Sets of calls by name; a call that moves is in them there as it was here."""
 
 
 class Handover:
     """Passes live calls of this node to its successor, one after the other."""
 
-    def __init__(self, manager: Manager) -> None:
+    def __init__(self, manager: Manager, services: CallServices) -> None:
         self._manager = manager
+        self._services = services
+        self._suspended: dict[CallId, tuple[CallRunner, list[SuspendedLeg]]] = {}
 
     def movable(self) -> list[CallId]:
         """Return the calls whose legs can all move now, the oldest first."""
-        return []
+        found = []
+        for runner in self._manager.calls():
+            try:
+                self._check(runner)
+            except HandoverRefused:
+                continue
+            found.append(runner)
+        found.sort(key=lambda runner: runner.facts.started_at)
+        return [runner.facts.call_id for runner in found]
 
     def suspend(self, call_id: CallId) -> tuple[bytes, list[int]]:
         """Stop a call; return its snapshot and the descriptors that go with it, in order.
@@ -24,20 +71,80 @@ class Handover:
         Raises:
             HandoverRefused: the call cannot move now, or has ended; it goes on as it was.
         """
-        raise HandoverRefused("the call cannot move")
+        runner = self._manager.running(call_id)
+        if runner is None:
+            raise HandoverRefused("the call has ended")
+        self._check(runner)
+        legs, machine = runner.suspend()
+        self._manager.sampling.leave(runner)
+        self._suspended[call_id] = runner, legs
+        try:
+            snapshot = call_snapshot.encode(self._snapshot(runner, legs, machine))
+        except BaseException:
+            self.resume(call_id)
+            raise
+        return snapshot, [one.fileno() for leg in legs for one in leg.sockets]
 
     def resume(self, call_id: CallId) -> None:
         """Let a suspended call go on here: nobody has taken it."""
+        runner, _ = self._suspended.pop(call_id)
+        self._manager.sampling.join(runner)
+        runner.resume()
 
     async def abandon(self, call_id: CallId) -> None:
         """Forget a suspended call that the successor has taken: free what it has here, and report nothing."""
+        runner, _ = self._suspended.pop(call_id)
+        self._manager.remove(runner)
+        self._manager.sampler.abandon(runner)
+        for marked in self._services.marks.values():
+            marked.discard(call_id)
+        log.info("call.handed_over", extra={"call": call_id})
+        await runner.abandon()
+
+    def _check(self, runner: CallRunner) -> None:
+        runner.suspension.check_movable()
+        if any(stays(runner.facts.call_id) for stays in self._services.stays):
+            raise HandoverRefused("a service works for the call")
+
+    def _snapshot(
+        self, runner: CallRunner, legs: list[SuspendedLeg], machine: journal.MachineSnapshot
+    ) -> CallSnapshot:
+        call_id, manager = runner.facts.call_id, self._manager
+        return CallSnapshot(
+            facts=runner.facts,
+            machine=machine,
+            announced=runner.announced,
+            legs=tuple(self._leg(one) for one in legs),
+            left=runner.left(),
+            samples=manager.sampler.snapshot(call_id),
+            diagnosis=manager.diagnoses.snapshot(call_id),
+            marks=tuple(name for name, calls in self._services.marks.items() if call_id in calls),
+        )
+
+    def _leg(self, suspended: SuspendedLeg) -> LegSnapshot:
+        running = suspended.running
+        return LegSnapshot(
+            running.leg.leg_id,
+            running.leg.kind,
+            running.joined,
+            self._manager.metrics.media.heard_from(running.leg.leg_id),
+            len(suspended.sockets),
+            msgspec.Raw(msgspec.msgpack.encode(suspended.state)),
+        )
 
 
 class Adoption:
     """Takes over calls of another process of this machine."""
 
-    def __init__(self, manager: Manager) -> None:
+    def __init__(
+        self, manager: Manager, services: CallServices, legs: Mapping[LegKind, RestoreLeg]
+    ) -> None:
+        """`legs` restore those of the kinds that can move."""
         self._manager = manager
+        self._services = services
+        self._legs = legs
+        self._loop = asyncio.get_running_loop()
+        self._tasks = Tasks()
 
     def adopt(self, snapshot: bytes, descriptors: list[int]) -> CallId:
         """Go on with a suspended call of another process; all of it, or nothing.
@@ -47,4 +154,71 @@ class Adoption:
         Raises:
             HandoverRefused: the snapshot cannot be restored here.
         """
-        raise HandoverRefused("the call cannot be taken over")
+        call = call_snapshot.decode(snapshot)
+        self._check(call, descriptors)
+        machine, kept = journal.restore(call.machine)
+        missing = {leg.leg_id for leg in call.legs} ^ set(machine.legs.records)
+        if missing:
+            raise HandoverRefused("the legs of the call are not those of its machine")
+        with ExitStack() as undo:
+            legs = self._restore(call, descriptors, undo)
+            runner = self._manager.runner(call.facts, machine, kept)
+            undo.pop_all()
+        now = self._loop.time()
+        self._manager.sampler.restore(call.facts.call_id, call.samples)
+        if call.diagnosis is not None:
+            self._manager.diagnoses.restore(runner, call.diagnosis, now)
+        runner.restore(legs, call.left, announced=call.announced)
+        for name in call.marks:
+            if name in self._services.marks:
+                self._services.marks[name].add(call.facts.call_id)
+        self._manager.add(runner)
+        for descriptor in descriptors:
+            os.close(descriptor)
+        log.info("call.taken_over", extra={"call": call.facts.call_id, "legs": len(legs)})
+        return call.facts.call_id
+
+    async def aclose(self) -> None:
+        """Wait until what could not be taken over is freed."""
+        await self._tasks.wait()
+
+    def _check(self, call: CallSnapshot, descriptors: list[int]) -> None:
+        if self._manager.running(call.facts.call_id) is not None:
+            raise HandoverRefused("the call is here already")
+        if self._manager.admission.draining:
+            raise HandoverRefused("this node is shutting down")
+        if len(descriptors) != sum(leg.descriptors for leg in call.legs):
+            raise HandoverRefused("the descriptors are not those of the call")
+        for leg in call.legs:
+            if leg.kind not in self._legs:
+                raise HandoverRefused(f"a {leg.kind} leg cannot be taken over")
+
+    def _restore(
+        self, call: CallSnapshot, descriptors: list[int], undo: ExitStack
+    ) -> list[RestoredLeg]:
+        """Make the legs, on duplicates of the descriptors; `undo` stops and frees them."""
+        legs, left = [], iter(descriptors)
+        for leg in call.legs:
+            sockets = [_duplicate(next(left)) for _ in range(leg.descriptors)]
+            try:
+                made = self._legs[leg.kind](call.facts, leg.leg_id, leg.state, sockets)
+            except (BridgeError, msgspec.MsgspecError) as error:
+                for one in sockets:
+                    one.close()
+                raise HandoverRefused(f"a {leg.kind} leg cannot be restored: {error}") from error
+            undo.callback(self._free, made)
+            legs.append(RestoredLeg(made, leg.joined, leg.heard))
+        return legs
+
+    def _free(self, leg: Leg) -> None:
+        """Stop a restored leg at once, since another process goes on with it, and free it."""
+        assert isinstance(leg, Movable)
+        leg.suspend()
+        self._tasks.spawn(leg.abandon(), name=f"free {leg.leg_id}")
+
+
+def _duplicate(descriptor: int) -> socket.socket:
+    try:
+        return socket.socket(fileno=os.dup(descriptor))
+    except OSError as error:
+        raise HandoverRefused(f"a descriptor cannot be used: {error.strerror}") from None

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from bridge.call import events
+from bridge.call.journal import Journal
 from bridge.call.limits import CallLimits
 from bridge.call.machine import CallMachine
 from bridge.call.model import (
@@ -79,7 +80,7 @@ class Manager:
         self._clock = clock
         self._limits = limits
         self._directory = admission.directory
-        self._metrics = metrics
+        self.metrics = metrics
         self.publisher = Publisher()
         self.quality = QualityLog(metrics)
         """The quality of live calls over time."""
@@ -93,7 +94,8 @@ class Manager:
         self._history = logs.history
         self._calls: dict[CallId, CallRunner] = {}
         self._of_line: Counter[LineName] = Counter()
-        self._sampling = self.sampler.spread(partial(metrics.steps.took, "sample"))
+        self.sampling = self.sampler.spread(partial(metrics.steps.took, "sample"))
+        """Has it take them, of each call at a moment of its own."""
         self.dials = Dials(dialer, dial_rules, self.calls)
         """Parties that are rung, for new calls and live ones."""
         self._ended = logs.ended
@@ -242,7 +244,7 @@ class Manager:
             for runner in list(self._calls.values())
             if runner.live and line in (None, runner.facts.line) and not runner.facts.details.test
         )
-        took = partial(self._metrics.steps.took, "list")
+        took = partial(self.metrics.steps.took, "list")
         return [one async for one in in_steps(found, took, at_once=DESCRIBED_AT_ONCE)]
 
     async def list(self, line: LineName) -> list[CallRecord]:
@@ -265,8 +267,8 @@ class Manager:
     def count_lost(self, record: CallRecord) -> None:
         """Count a call that this node has taken over from a lost one, and ended."""
         self.remember(record)
-        self._metrics.calls.started(record.direction)
-        self._metrics.calls.ended(record.direction, EndReason.NODE_LOST, record.seconds)
+        self.metrics.calls.started(record.direction)
+        self.metrics.calls.ended(record.direction, EndReason.NODE_LOST, record.seconds)
         log.warning("call.lost", extra={"call": record.facts.call_id})
 
     def calls(self) -> Iterable[CallRunner]:
@@ -325,24 +327,39 @@ class Manager:
             waits_for_far=waits_for_far,
             dialling=dialling,
         )
-        runner = CallRunner(
+        runner = self.runner(facts, machine)
+        self.add(runner)
+        return runner
+
+    def runner(
+        self, facts: CallFacts, machine: CallMachine, journal: Journal | None = None
+    ) -> CallRunner:
+        """Return what runs a call that is not one of this node's yet; `journal` as in `CallRunner`."""
+        return CallRunner(
             facts,
             machine,
             clock=self._clock,
-            metrics=self._metrics,
+            metrics=self.metrics,
             publisher=self.publisher,
             on_ended=self._call_ended,
             on_transfer=self.on_transfer,
+            journal=journal,
         )
-        self._calls[facts.call_id] = runner
-        self._of_line[facts.line] += 1
-        self._sampling.join(runner)
-        return runner
 
-    def _call_ended(self, runner: CallRunner) -> None:
+    def add(self, runner: CallRunner) -> None:
+        """Make a call one of this node's, and sample it."""
+        self._calls[runner.facts.call_id] = runner
+        self._of_line[runner.facts.line] += 1
+        self.sampling.join(runner)
+
+    def remove(self, runner: CallRunner) -> None:
+        """Make a call none of this node's; nothing is told of it."""
         del self._calls[runner.facts.call_id]
         self._of_line[runner.facts.line] -= 1
-        self._sampling.leave(runner)
+        self.sampling.leave(runner)
+
+    def _call_ended(self, runner: CallRunner) -> None:
+        self.remove(runner)
         self._tasks.spawn(runner.wait_cleaned(), name=f"clean call {runner.facts.call_id}")
         end = self._forget_test if runner.facts.details.test else self._keep_ended
         end(runner)
@@ -360,7 +377,7 @@ class Manager:
             self._history.keep(self.report_now(record), self.quality.legs(record.facts.call_id))
         self.remember(record)
         if runner.announced:
-            self._metrics.calls.ended(record.direction, reason, record.seconds)
+            self.metrics.calls.ended(record.direction, reason, record.seconds)
             log.info("call.ended", extra={"reason": reason, "seconds": round(record.seconds, 1)})
             runner.publish(EventType.CALL_ENDED, {"reason": reason})
         else:

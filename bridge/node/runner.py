@@ -3,11 +3,12 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final, TypeAlias
 
 from bridge.call import commands, events
+from bridge.call.journal import Journal, MachineSnapshot
 from bridge.call.machine import CallMachine
 from bridge.call.model import (
     CallFacts,
@@ -23,7 +24,7 @@ from bridge.call.published import STATE_EVENTS, published
 from bridge.call.routing import LegRole
 from bridge.call.transitions import UNANSWERED
 from bridge.call.view import record_of
-from bridge.errors import BridgeError, LegError, LimitExceeded
+from bridge.errors import BridgeError, HandoverRefused
 from bridge.legs.base import EndsWithReason, Leg
 from bridge.log import call_id as log_call_id
 from bridge.log import leg_id as log_leg_id
@@ -31,7 +32,8 @@ from bridge.metrics.registry import Metrics
 from bridge.node.clock import BusClock, Clock
 from bridge.node.deadline import Deadline
 from bridge.node.publisher import Publisher, new_event
-from bridge.node.running_legs import Dial, RunningLegs, perform
+from bridge.node.running_legs import Dial, RestoredLeg, RunningLegs, dial_error, perform
+from bridge.node.suspension import SuspendedLeg, Suspension
 from bridge.tasks import Tasks
 from bridge.wire.call_event import EventType
 
@@ -62,8 +64,12 @@ class CallRunner:
         publisher: Publisher,
         on_ended: Callable[["CallRunner"], None],
         on_transfer: TransferHandler = refuse_transfer,
+        journal: Journal | None = None,
     ) -> None:
-        """`on_transfer` takes a far party's request to call somebody in its place."""
+        """`on_transfer` takes a far party's request to call somebody in its place.
+
+        `journal` has what the machine has taken before; None for a new one.
+        """
         self.facts = facts
         self.machine = machine
         self._bus_clock = BusClock(clock, machine.limits.ring_tone)
@@ -74,6 +80,8 @@ class CallRunner:
         self._on_ended = on_ended
         self._on_transfer = on_transfer
         self._legs = RunningLegs(self.bus, self._seconds)
+        self.suspension = Suspension(self._legs, self._bus_clock)
+        self._journal = journal or Journal()
         self._tasks = Tasks()
         self._events: deque[events.Event] = deque()
         self._busy = False
@@ -158,21 +166,13 @@ class CallRunner:
             LimitExceeded: it has all its legs.
         """
         self.check_room()
-        self.bus.join(
-            leg.leg_id,
-            leg.source,
-            leg.sink,
-            batched=leg.kind.traits.batched,
-            ducking_gain=role.ducking_gain,
-            duckable=role.party is not Party.FAR,
-        )
+        self._join_bus(leg, role)
         try:
             self.dispatch(events.LegAdded(leg.leg_id, leg.kind, role))
         except Exception:
             self.bus.leave(leg.leg_id, self._loop.time())
             raise
-        task = self._tasks.spawn(self._live(leg), name=f"leg {leg.kind} {leg.leg_id}")
-        self._legs.add(leg, role, task, dial=dial)
+        self._legs.add(leg, role, self._spawn(leg), dial=dial)
         self._metrics.media.leg_started(leg.leg_id, leg.kind)
         if dial is None:
             self._publish_joined(leg, role)
@@ -183,16 +183,54 @@ class CallRunner:
         Raises:
             InvalidState: a request that the call's state does not allow.
             LegNotFound: a request that names a leg the call does not have.
+            CallMoving: the call is passing to another process, and takes no request meanwhile.
         """
+        self.suspension.check(event)
         self._events.append(event)
-        if self._busy:
-            return
-        named = log_call_id.set(self.facts.call_id)
-        try:
-            with self._publisher.hold():
-                self._handle_all()
-        finally:
-            log_call_id.reset(named)
+        if not self._busy and not self.suspension.active:
+            self._handle_pending()
+
+    def suspend(self) -> tuple[list[SuspendedLeg], MachineSnapshot]:
+        """Stop the call; return its legs and its machine. `resume` or `abandon` must follow.
+
+        Raises:
+            HandoverRefused: it cannot move now, and goes on.
+        """
+        if self._busy or self._events or not self.live:
+            raise HandoverRefused("the call is busy, or has ended")
+        machine = self._journal.snapshot(self.machine)
+        legs = self.suspension.begin()
+        self._deadline.set(None)
+        return legs, machine
+
+    def resume(self) -> None:
+        """Go on, with what has happened meanwhile."""
+        self.suspension.end()
+        self._handle_pending()
+
+    async def abandon(self) -> None:
+        """Free everything of a call that another process goes on with; nobody is told."""
+        for running in self._legs:
+            self._metrics.media.leg_moved(running.leg.leg_id, running.leg.statistics())
+        await self.suspension.abandon()
+        await self._tasks.wait()
+
+    def left(self) -> tuple[LegFigures, ...]:
+        """The figures of the last legs that left."""
+        return self._legs.left()
+
+    def restore(
+        self, legs: Iterable[RestoredLeg], left: Iterable[LegFigures], *, announced: bool
+    ) -> None:
+        """Go on with a call that another process has passed: its legs, and the figures of those that left."""
+        self.announced = announced
+        self._legs.restore_left(left)
+        for leg, joined, heard in legs:
+            role = self.machine.legs.records[leg.leg_id].role
+            self._join_bus(leg, role)
+            self._legs.add(leg, role, self._spawn(leg), joined=joined)
+            self._metrics.media.leg_restored(leg.leg_id, leg.kind, leg.statistics(), heard)
+        self._bus_clock.route(self.machine.routes().rows)
 
     def publish(
         self, kind: EventType, data: Mapping[str, Any] | None = None, *, callback_url: str = ""
@@ -211,12 +249,35 @@ class CallRunner:
         """Wait until an ended call has freed everything."""
         await self._tasks.wait()
 
+    def _join_bus(self, leg: Leg, role: LegRole) -> None:
+        self.bus.join(
+            leg.leg_id,
+            leg.source,
+            leg.sink,
+            batched=leg.kind.traits.batched,
+            ducking_gain=role.ducking_gain,
+            duckable=role.party is not Party.FAR,
+        )
+
+    def _spawn(self, leg: Leg) -> asyncio.Task[None]:
+        return self._tasks.spawn(self._live(leg), name=f"leg {leg.kind} {leg.leg_id}")
+
+    def _handle_pending(self) -> None:
+        named = log_call_id.set(self.facts.call_id)
+        try:
+            with self._publisher.hold():
+                self._handle_all()
+        finally:
+            log_call_id.reset(named)
+
     def _handle_all(self) -> None:
         self._busy = True
         try:
             while self._events:
-                event = self._events.popleft()
-                for command in self.machine.handle(event, self._loop.time()):
+                event, now = self._events.popleft(), self._loop.time()
+                done = self.machine.handle(event, now)
+                self._journal.note(event, now, acted=bool(done))
+                for command in done:
                     self._perform(command)
                 self._publish_handled(event)
         finally:
@@ -261,7 +322,7 @@ class CallRunner:
             left = {"legID": leg_id, "kind": running.leg.kind, "party": running.role.party}
             log.info("leg.ended", extra={"leg": leg_id, "kind": left["kind"], "reason": reason})
             if running.dial is not None:
-                running.dial.set_result(running.refused or _dial_error(reason))
+                running.dial.set_result(running.refused or dial_error(reason))
                 return
             self.publish(EventType.LEG_LEFT, left | {"reason": reason})
 
@@ -340,15 +401,3 @@ class CallRunner:
         self._timed_out = True
         self.dispatch(events.TimePassed())
         self._timed_out = False
-
-
-def draining() -> LimitExceeded:
-    """Return what new calls are refused with while the bridge shuts down."""
-    text = "the bridge is shutting down and takes no new calls"
-    return LimitExceeded(text, limit="draining")
-
-
-def _dial_error(reason: EndReason) -> BridgeError:
-    if reason is EndReason.DRAINED:
-        return draining()
-    return LegError(f"the call ended before its provider accepted the dial: {reason}")

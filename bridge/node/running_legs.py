@@ -2,16 +2,16 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from bridge.call import commands
 from bridge.call.bus.bus import Bus
 from bridge.call.events import LegTransferProgressed
-from bridge.call.model import LegFigures, LegId
+from bridge.call.model import EndReason, LegFigures, LegId
 from bridge.call.routing import LegRole
-from bridge.errors import BridgeError, LimitExceeded
+from bridge.errors import BridgeError, LegError, LimitExceeded
 from bridge.legs.base import Answerable, DigitSender, Holdable, Leg, Startable, Transferable
 
 LEGS_PER_CALL = 16
@@ -48,6 +48,16 @@ class RunningLeg:
     """Seconds of the call."""
 
 
+class RestoredLeg(NamedTuple):
+    """A leg that another process has passed to this one."""
+
+    leg: Leg
+    joined: float
+    """Seconds of the call."""
+    heard: str
+    """What has been heard of it (`metrics.media.MediaMetrics.heard_from`)."""
+
+
 class RunningLegs:
     """The legs of a call by id, bounded, and the figures of those that left, the oldest dropped."""
 
@@ -72,10 +82,25 @@ class RunningLegs:
         return self._legs.get(leg_id)
 
     def add(
-        self, leg: Leg, role: LegRole, task: asyncio.Task[None], *, dial: Dial | None = None
+        self,
+        leg: Leg,
+        role: LegRole,
+        task: asyncio.Task[None],
+        *,
+        dial: Dial | None = None,
+        joined: float | None = None,
     ) -> None:
-        """Add a leg that `task` runs."""
-        self._legs[leg.leg_id] = RunningLeg(leg, role, task, dial, joined=self._seconds())
+        """Add a leg that `task` runs; it joins now, or did so at `joined`, in seconds of the call."""
+        joined = self._seconds() if joined is None else joined
+        self._legs[leg.leg_id] = RunningLeg(leg, role, task, dial, joined=joined)
+
+    def left(self) -> tuple[LegFigures, ...]:
+        """Return the figures of the last legs that left."""
+        return tuple(self._ended)
+
+    def restore_left(self, figures: Iterable[LegFigures]) -> None:
+        """Set the figures of the last legs that left."""
+        self._ended.extend(figures)
 
     def remove(self, leg_id: LegId) -> RunningLeg | None:
         """Remove a leg and keep its figures; its task goes on."""
@@ -125,3 +150,16 @@ def perform(leg: Leg, command: LegCommand) -> LegTransferProgressed | None:
         case _:
             pass
     return None
+
+
+def draining() -> LimitExceeded:
+    """Return what new calls are refused with while the bridge shuts down."""
+    text = "the bridge is shutting down and takes no new calls"
+    return LimitExceeded(text, limit="draining")
+
+
+def dial_error(reason: EndReason) -> BridgeError:
+    """Return why a leg that was dialled has ended before its provider accepted."""
+    if reason is EndReason.DRAINED:
+        return draining()
+    return LegError(f"the call ended before its provider accepted the dial: {reason}")

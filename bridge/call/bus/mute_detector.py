@@ -2,11 +2,21 @@
 
 from typing import Final
 
+import msgspec
+
 from bridge.audio.detect.level import SILENT
 from bridge.call.model import LevelCounts, ReceivedAudio
 
 MUTED_SECONDS: Final = 2.0
 """An open microphone is never digitally silent for so long: it hears at least the room's noise."""
+
+
+class MuteSnapshot(msgspec.Struct, frozen=True):
+    """What a detector has seen."""
+
+    muted: bool
+    levels: LevelCounts
+    since: float | None
 
 
 class MuteDetector:
@@ -16,6 +26,18 @@ class MuteDetector:
         self.muted = False
         self._levels = LevelCounts()
         self._since: float | None = None
+
+    def snapshot(self) -> MuteSnapshot:
+        """Return what it has seen."""
+        return MuteSnapshot(self.muted, self._levels, self._since)
+
+    @classmethod
+    def restored(cls, snapshot: MuteSnapshot) -> "MuteDetector":
+        """Go on with what another one has seen."""
+        detector = cls()
+        detector.muted, detector._levels = snapshot.muted, snapshot.levels
+        detector._since = snapshot.since
+        return detector
 
     def update(self, received: ReceivedAudio, now: float) -> bool | None:
         """Return whether the party is muted, if that has changed; else None; called once a second.

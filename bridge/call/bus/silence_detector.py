@@ -13,7 +13,8 @@ class SilenceDetector:
 
     def __init__(self, leg_id: LegId) -> None:
         self._leg_id = leg_id
-        self._silent = False
+        self.silent = False
+        """Whether it has stopped, as of the last check."""
 
     def check(self, last_received: float | None, now: float) -> LegSilent | LegResumed | None:
         """Return what has changed since the last check; None for nothing.
@@ -21,7 +22,7 @@ class SilenceDetector:
         A leg that has never received anything is not silent.
         """
         silent = last_received is not None and now - last_received >= SILENT_AFTER_SECONDS
-        if silent is self._silent:
+        if silent is self.silent:
             return None
-        self._silent = silent
+        self.silent = silent
         return (LegSilent if silent else LegResumed)(self._leg_id)

@@ -5,9 +5,11 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
+import msgspec
+
 from bridge.call.diagnosis.detect import detect
 from bridge.call.diagnosis.finding import Finding, Watched
-from bridge.call.diagnosis.history import LegHistory
+from bridge.call.diagnosis.history import HistorySnapshot, LegHistory
 from bridge.call.diagnosis.hops import ORDER, HopState, hop_states
 from bridge.call.diagnosis.network import setup_failure, setup_steps
 from bridge.call.diagnosis.observation import CallObservation, LegObservation
@@ -64,6 +66,9 @@ class Change:
     """The lower severity with which it was raised before; None unless it got worse."""
 
 
+_Key = tuple[Code, LegId | None]
+
+
 @dataclass(slots=True)
 class _Condition:
     """A finding that has held for a while."""
@@ -74,11 +79,25 @@ class _Condition:
     problem: Problem | None = None
 
 
+class DiagnosisSnapshot(msgspec.Struct, frozen=True):
+    """What a diagnosis knows, for another process that goes on with it."""
+
+    legs: tuple[tuple[LegObservation, HistorySnapshot], ...]
+    conditions: tuple[_Condition, ...]
+    incidents: tuple[Finding, ...]
+    over: tuple[Problem, ...]
+    raised: tuple[tuple[_Key, int], ...]
+    departed: LegId | None
+    media_since: float | None
+    served_at: float | None
+
+
+def _key(finding: Finding) -> _Key:
+    return finding.code, finding.leg_id
+
+
 def _same(one: Problem, other: Problem) -> bool:
     return (one.code, one.leg_id, one.severity) == (other.code, other.leg_id, other.severity)
-
-
-_Key = tuple[Code, LegId | None]
 
 
 class Diagnosis:
@@ -135,6 +154,34 @@ class Diagnosis:
         """End all problems with the call; those of its set-up stay in its verdict."""
         self._ended = True
         return [change for key in list(self._conditions) for change in self._clear(key, now)]
+
+    def snapshot(self) -> DiagnosisSnapshot:
+        """Return what it knows."""
+        return DiagnosisSnapshot(
+            tuple((leg.now, leg.history.snapshot()) for leg in self._legs.values()),
+            tuple(self._conditions.values()),
+            tuple(self._incidents.values()),
+            tuple(self._over),
+            tuple(self._raised.items()),
+            self._departed,
+            self._media_since,
+            self._served_at,
+        )
+
+    @classmethod
+    def restored(cls, snapshot: DiagnosisSnapshot, now: float) -> "Diagnosis":
+        """Go on with what another process knows."""
+        diagnosis = cls()
+        for leg, known in snapshot.legs:
+            history = LegHistory.restored(known, leg.statistics, now)
+            diagnosis._legs[leg.leg_id] = Watched(leg, history)
+        diagnosis._conditions = {_key(one.finding): one for one in snapshot.conditions}
+        diagnosis._incidents = {_key(one): one for one in snapshot.incidents}
+        diagnosis._over = list(snapshot.over)
+        diagnosis._raised = Counter(dict(snapshot.raised))
+        diagnosis._departed = snapshot.departed
+        diagnosis._media_since, diagnosis._served_at = snapshot.media_since, snapshot.served_at
+        return diagnosis
 
     @property
     def problems(self) -> list[Problem]:

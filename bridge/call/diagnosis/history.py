@@ -3,6 +3,8 @@
 from collections import deque
 from typing import Final
 
+import msgspec
+
 from bridge.audio.detect.level import SILENT
 from bridge.call.diagnosis.losses import IN_BURSTS, Losses
 from bridge.call.diagnosis.observation import LegObservation
@@ -28,6 +30,17 @@ _CLIPPED_SECONDS: Final = 5.0
 _MIN_CLIPPED: Final = 3
 """Fewer frames at full scale are loud sounds, and no distortion."""
 _NOTHING: Final = LegStatistics()
+
+
+class HistorySnapshot(msgspec.Struct, frozen=True):
+    """What lasts of a leg's history; its last seconds are observed anew."""
+
+    connected_at: float | None
+    last_packet_at: float | None
+    last_frame_at: float | None
+    loudest_dbov: float
+    spoke_at: float | None
+    quiet_since: float | None
 
 
 class LegHistory:
@@ -70,6 +83,34 @@ class LegHistory:
         self._reported: tuple[int, int] | None = None
         """Packets sent, and reported lost, at its last report about our stream."""
         self._before = _NOTHING
+
+    def snapshot(self) -> HistorySnapshot:
+        """Return what lasts of it."""
+        return HistorySnapshot(
+            self.connected_at,
+            self.last_packet_at,
+            self.last_frame_at,
+            self.loudest_dbov,
+            self.spoke_at,
+            self.quiet_since,
+        )
+
+    @classmethod
+    def restored(
+        cls, snapshot: HistorySnapshot, statistics: LegStatistics, now: float
+    ) -> "LegHistory":
+        """Go on with a history; `statistics` are the figures that it has taken last."""
+        history = cls(now)
+        history.connected_at = snapshot.connected_at
+        history.last_packet_at = snapshot.last_packet_at
+        history.last_frame_at = snapshot.last_frame_at
+        history.loudest_dbov = snapshot.loudest_dbov
+        history.spoke_at = snapshot.spoke_at
+        history.quiet_since = snapshot.quiet_since
+        levels = statistics.received.levels
+        history._clipping = deque([(now, levels.measured_frames, levels.clipped_frames)])
+        history._before = statistics
+        return history
 
     def update(self, leg: LegObservation, now: float) -> None:
         """Take the leg's figures."""

@@ -80,6 +80,10 @@ class Digits:
             raise
         self._publish(EventType.DIGITS_STARTED, running)
 
+    def collecting(self, call_id: CallId) -> bool:
+        """Whether digits of a call are being collected."""
+        return call_id in self._running
+
     def on_event(self, event: CallEvent) -> None:
         """Take the digits of far parties, and the ends of prompts and calls."""
         running = self._running.get(CallId(event.call.id)) if event.call else None

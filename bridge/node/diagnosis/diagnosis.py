@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from bridge.call.diagnosis.diagnosis import Change, Diagnosis, Problem
+import msgspec
+
+from bridge.call.diagnosis.diagnosis import Change, Diagnosis, DiagnosisSnapshot, Problem
 from bridge.call.diagnosis.incidents import failure_of, incident_of, refusal, resolved_by
 from bridge.call.diagnosis.observation import CallObservation, ClientHints, LegObservation
 from bridge.call.diagnosis.problems import Code, Severity
@@ -42,6 +44,16 @@ class CallDiagnosis:
     published: set[tuple[Code, LegId | None]] | None = None
     """The open problems that were published; None until the call is announced."""
     reports: dict[LegId, ClientReport] = field(default_factory=dict)
+
+
+class CallDiagnosisSnapshot(msgspec.Struct, frozen=True):
+    """A call's diagnosis, for another process that goes on with it."""
+
+    began: float
+    diagnosis: DiagnosisSnapshot
+    published: frozenset[tuple[Code, LegId | None]] | None
+    reports: dict[LegId, tuple[ClientHints, float]]
+    """Of clients, and when each last came."""
 
 
 class DiagnosisLog:
@@ -121,6 +133,36 @@ class DiagnosisLog:
             self._publish(runner, kept.diagnosis.report(refusal(failure, ended.leg_id), now))
         for change in kept.diagnosis.end(now):
             self._count(runner, change)
+
+    def snapshot(self, call_id: CallId) -> CallDiagnosisSnapshot | None:
+        """Return a live call's diagnosis for another process; None before its first second."""
+        kept = self._calls.get(call_id)
+        if kept is None:
+            return None
+        return CallDiagnosisSnapshot(
+            kept.began,
+            kept.diagnosis.snapshot(),
+            None if kept.published is None else frozenset(kept.published),
+            {leg_id: (one.hints, one.times[-1]) for leg_id, one in kept.reports.items()},
+        )
+
+    def restore(self, runner: CallRunner, snapshot: CallDiagnosisSnapshot, now: float) -> None:
+        """Go on with the diagnosis of a call that comes from another process."""
+        kept = CallDiagnosis(snapshot.began, Diagnosis.restored(snapshot.diagnosis, now))
+        kept.published = None if snapshot.published is None else set(snapshot.published)
+        for leg_id, (hints, at) in snapshot.reports.items():
+            kept.reports[leg_id] = ClientReport(hints, deque([at], maxlen=REPORTS_PER_SECOND))
+        self._calls[runner.facts.call_id] = kept
+        if not runner.facts.details.test:
+            for problem in kept.diagnosis.open:
+                self._counters.moved_in(problem)
+
+    def abandon(self, runner: CallRunner) -> None:
+        """Delete a call that another process has taken; its problems have not ended."""
+        kept = self._calls.pop(runner.facts.call_id, None)
+        if kept is not None and not runner.facts.details.test:
+            for problem in kept.diagnosis.open:
+                self._counters.moved_out(problem)
 
     def find(self, call_id: CallId) -> CallDiagnosis | None:
         """Return the diagnosis of a live call."""

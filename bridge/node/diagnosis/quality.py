@@ -3,10 +3,13 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 
+import msgspec
+
 from bridge.call.bus.bus import Bus
-from bridge.call.bus.mute_detector import MuteDetector
+from bridge.call.bus.mute_detector import MuteDetector, MuteSnapshot
 from bridge.call.model import CallId, LegFigures, LegId, Party, State
 from bridge.call.record.quality import LegQuality, take_sample
+from bridge.call.record.timeline import PackedTimeline, Timeline
 from bridge.metrics.registry import Metrics
 from bridge.node.diagnosis.diagnosis import DiagnosisLog
 from bridge.node.runner import CallRunner
@@ -19,6 +22,24 @@ SAMPLED_AT_ONCE = 1
 """Calls sampled before the event loop does something else."""
 KEPT_LEGS = 32
 """Legs of a call that are kept; the oldest are dropped."""
+
+
+class QualitySnapshot(msgspec.Struct, frozen=True):
+    """A leg's quality so far (`call.record.quality.LegQuality`)."""
+
+    last: LegFigures
+    last_at: float
+    call_began: float
+    timeline: PackedTimeline
+
+
+class SamplesSnapshot(msgspec.Struct, frozen=True):
+    """What the samples of a call have shown so far."""
+
+    legs: tuple[QualitySnapshot, ...]
+    """Those that left included."""
+    mute: MuteSnapshot | None
+    """Of the far party; None before it was looked at."""
 
 
 class QualityLog:
@@ -62,6 +83,15 @@ class QualityLog:
         """Return the quality of a live call's legs, those that left included."""
         return tuple(self._calls.get(call_id, {}).values())
 
+    def restore(self, call_id: CallId, legs: Iterable[QualitySnapshot]) -> None:
+        """Go on with the quality of a call's legs."""
+        self._calls[call_id] = {
+            leg.last.leg_id: LegQuality(
+                leg.last, leg.last_at, leg.call_began, Timeline.unpack(leg.timeline)
+            )
+            for leg in legs
+        }
+
     def forget(self, call_id: CallId) -> None:
         """Delete a call."""
         self._calls.pop(call_id, None)
@@ -96,6 +126,28 @@ class CallSampler:
         self._observe_bus(runner.bus, delays.values())
         self._watch_mute(runner, figures, now)
         self._diagnoses.observe(runner, figures, now)
+
+    def snapshot(self, call_id: CallId) -> SamplesSnapshot:
+        """Return what the samples of a call have shown, for another process that goes on with it."""
+        mute = self._mutes.get(call_id)
+        legs = [
+            QualitySnapshot(leg.last, leg.last_at, leg.call_began, leg.timeline.pack())
+            for leg in self._quality.legs(call_id)
+        ]
+        return SamplesSnapshot(tuple(legs), None if mute is None else mute.snapshot())
+
+    def restore(self, call_id: CallId, snapshot: SamplesSnapshot) -> None:
+        """Go on with a call that another process has sampled so far."""
+        self._quality.restore(call_id, snapshot.legs)
+        if snapshot.mute is not None:
+            self._mutes[call_id] = MuteDetector.restored(snapshot.mute)
+
+    def abandon(self, runner: CallRunner) -> None:
+        """Delete a call that another process samples from here on."""
+        self._mutes.pop(runner.facts.call_id, None)
+        self._observe_bus(runner.bus, ())
+        self._quality.forget(runner.facts.call_id)
+        self._diagnoses.abandon(runner)
 
     def end(self, runner: CallRunner, now: float) -> None:
         """Count what is left of a call that has ended."""

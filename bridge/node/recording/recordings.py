@@ -102,6 +102,10 @@ class Recordings:
         """Whether a call is being recorded."""
         return call_id in self._tracks
 
+    def unfinished(self, call_id: CallId) -> bool:
+        """Whether a call is being recorded, or a recording of it is being written."""
+        return call_id in self._tracks or call_id in self._written
+
     async def start(
         self, runner: CallRunner, request: RecordingRequest = ALL_TRACKS
     ) -> list[Recording]:

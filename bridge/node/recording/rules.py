@@ -58,7 +58,8 @@ class AutomaticRecording:
         self._manager = manager
         self._start = start
         self._rules = rules
-        self._captured: set[CallId] = set()
+        self.captured: set[CallId] = set()
+        """Live calls that `capture` was asked to record."""
         self._tasks = Tasks()
 
     def on_event(self, event: CallEvent) -> None:
@@ -71,17 +72,17 @@ class AutomaticRecording:
             if record.at_voicemail:
                 return  # the message alone is recorded
             ordered = record.facts.details.record
-            if ordered or self._rules.automatic(line) or call_id in self._captured:
+            if ordered or self._rules.automatic(line) or call_id in self.captured:
                 self._spawn(line, call_id, asked_for=ordered)
         elif event.type == EventType.CALL_ENDED:
-            self._captured.discard(call_id)
+            self.captured.discard(call_id)
 
     def capture(self, runner: CallRunner) -> None:
         """Record a call from its answer on; only once, so that the recording may be stopped."""
         call = runner.facts.call_id
-        if not self._rules.captures or call in self._captured or not runner.live:
+        if not self._rules.captures or call in self.captured or not runner.live:
             return
-        self._captured.add(call)
+        self.captured.add(call)
         if runner.machine.answered_at is not None:
             self._spawn(runner.facts.line, call, asked_for=False)
 

@@ -90,7 +90,7 @@ class Transcripts:
         self._settings = rules.settings
         self._automatic = rules.automatic
         self._metrics = metrics
-        self._recorded: set[CallId] = set()
+        self.recorded: set[CallId] = set()
         """Live calls of this node that are transcribed after their end."""
         self._tasks = Tasks()
         self.due = asyncio.Event()
@@ -105,8 +105,8 @@ class Transcripts:
             runner = self._manager.running(call_id)
             if runner is not None and (mode := self._mode(runner)) is not Transcribe.OFF:
                 self._tasks.spawn(self._order_quietly(runner, mode), name=f"transcribe {call_id}")
-        elif call_id in self._recorded:
-            self._recorded.discard(call_id)
+        elif call_id in self.recorded:
+            self.recorded.discard(call_id)
             self._release(call_id)
 
     def check(self, line: LineName) -> None:
@@ -148,7 +148,7 @@ class Transcripts:
             await self._recordings.start(runner)
             await self._insert(job, Transcribe.AFTER, TranscriptStatus.RECORDING)
             if runner.live:
-                self._recorded.add(CallId(call_id))
+                self.recorded.add(CallId(call_id))
             else:
                 self._release(CallId(call_id))
         found = await self.find(line, call_id)

@@ -113,6 +113,10 @@ class VoicemailCalls:
             runner.dispatch(events.CloseRequested(near.leg_id))
         self._greeting.spawn(self._answer(session), name=f"voicemail {call_id}")
 
+    def has(self, call_id: CallId) -> bool:
+        """Whether the caller is at voicemail."""
+        return call_id in self._sessions
+
     def reject(self, runner: CallRunner) -> None:
         """Reject an inbound call that rings, or send it to voicemail where the line wants that.
 

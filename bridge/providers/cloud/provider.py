@@ -6,15 +6,18 @@ its beginning.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+import socket
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias
 
-from bridge.call.model import CallDetails, CallFacts, LineName, Parties
-from bridge.errors import BridgeError, InvalidState
+import msgspec
+
+from bridge.call.model import CallDetails, CallFacts, LegId, LineName, Parties
+from bridge.errors import BridgeError, HandoverRefused, InvalidState
 from bridge.http.service_health import ServiceHealth
 from bridge.legs.base import DialledLeg, new_leg_id
-from bridge.legs.cloud import InboundCall
+from bridge.legs.cloud import CloudLeg, CloudSnapshot, InboundCall
 from bridge.providers.base import CallReceiver
 from bridge.providers.cloud.live import (
     CloudLine,
@@ -74,6 +77,29 @@ class CloudProvider:
     def outbound_leg(self, call: CallFacts, number: str) -> DialledLeg:
         """Return a leg that has Meta ring the number (`legs.base.Dialer`)."""
         return self._outbound.leg(call, number)
+
+    def restore(
+        self,
+        call: CallFacts,
+        leg_id: LegId,
+        state: msgspec.Raw,
+        sockets: Sequence[socket.socket],
+    ) -> CloudLeg:
+        """Return a leg that another process has passed to this one (`node.handover.RestoreLeg`).
+
+        Raises:
+            HandoverRefused: it cannot be restored.
+        """
+        line, snapshot = call.line, msgspec.msgpack.decode(state, type=CloudSnapshot)
+        if line not in self.lines:
+            raise HandoverRefused("the line's provider is another one here")
+        signalling = LineSignalling(self.calls, line)
+        signalling.opaque = call.call_id
+        leg = self.calls.make_leg(leg_id, signalling=signalling)
+        leg.restore(snapshot, sockets)
+        self.calls.add(line, leg.wacid, leg, inbound=snapshot.inbound)
+        self.calls.replay(line, leg.wacid)
+        return leg
 
     def handle_webhook(
         self,

@@ -1,12 +1,15 @@
 """Reaching numbers through the simulated contacts."""
 
-from collections.abc import Set
+import socket
+from collections.abc import Sequence, Set
 from pathlib import Path
 
-from bridge.call.model import CallFacts, LineName
+import msgspec
+
+from bridge.call.model import CallFacts, LegId, LineName
 from bridge.http.service_health import ServiceHealth
 from bridge.legs.base import DialledLeg, new_leg_id
-from bridge.legs.simulator import SimulatedContact
+from bridge.legs.simulator import ContactSnapshot, SimulatedContact
 
 SPEECH = Path(__file__).parents[2] / "legs" / "simulator_speech.wav"
 
@@ -42,3 +45,18 @@ class SimulatorProvider:
             ring_seconds=self._ring_seconds,
             speech=self._speech,
         )
+
+    def restore(
+        self, _call: CallFacts, leg_id: LegId, state: msgspec.Raw, _sockets: Sequence[socket.socket]
+    ) -> SimulatedContact:
+        """Return the leg of a contact that another process has passed to this one (`node.handover.RestoreLeg`)."""
+        snapshot = msgspec.msgpack.decode(state, type=ContactSnapshot)
+        contact = SimulatedContact(
+            leg_id,
+            snapshot.number,
+            inbound=snapshot.inbound,
+            ring_seconds=self._ring_seconds,
+            speech=self._speech,
+        )
+        contact.restore(snapshot)
+        return contact

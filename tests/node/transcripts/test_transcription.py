@@ -56,7 +56,7 @@ async def test_a_call_that_its_process_cut_off_is_transcribed_by_the_next(tmp_pa
         call = await talk(client, transcribe="after")
         await client.bridge.records.transcripts.aclose()
         # As if the process had been killed: nobody hears of the end.
-        client.bridge.records.transcripts._recorded.clear()
+        client.bridge.records.transcripts.recorded.clear()
     async with transcribing(folder=tmp_path) as (client, _):
         assert (await finished(client, call))["status"] == "completed"
 

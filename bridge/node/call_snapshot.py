@@ -1,0 +1,78 @@
+"""A live call as data, for another process of this machine that goes on with it.
+
+It has the keys of its legs, so it passes from process to process over a socket and nowhere else.
+"""
+
+from typing import Final
+
+import msgspec
+from typing_extensions import override
+
+from bridge.call.journal import MachineSnapshot
+from bridge.call.model import CallFacts, LegFigures, LegId, LegKind
+from bridge.errors import HandoverRefused
+from bridge.node.diagnosis.diagnosis import CallDiagnosisSnapshot
+from bridge.node.diagnosis.quality import SamplesSnapshot
+
+VERSION: Final = 1
+"""Of `CallSnapshot`; another one is refused."""
+
+
+class LegSnapshot(msgspec.Struct, frozen=True):
+    """A leg in a call."""
+
+    leg_id: LegId
+    kind: LegKind
+    joined: float
+    """Seconds of the call."""
+    heard: str
+    """What has been heard of it (`metrics.media.MediaMetrics.heard_from`)."""
+    descriptors: int
+    """How many of the call's are its own, which follow those of the legs before it."""
+    state: msgspec.Raw
+    """What its kind of leg makes of itself."""
+
+
+class CallSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """A call."""
+
+    version: int = VERSION
+    facts: CallFacts
+    machine: MachineSnapshot
+    announced: bool
+    legs: tuple[LegSnapshot, ...]
+    """In the order in which they joined."""
+    left: tuple[LegFigures, ...]
+    """Of the last legs that left."""
+    samples: SamplesSnapshot
+    diagnosis: CallDiagnosisSnapshot | None
+    marks: tuple[str, ...]
+    """The names of the sets of calls that it is in (`node.handover.CallServices`)."""
+
+    @override
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.facts.call_id})"
+
+
+class _Version(msgspec.Struct):
+    version: int
+
+
+def encode(snapshot: CallSnapshot) -> bytes:
+    """Return the bytes of a snapshot."""
+    return msgspec.msgpack.encode(snapshot)
+
+
+def decode(data: bytes) -> CallSnapshot:
+    """Return a snapshot from its bytes.
+
+    Raises:
+        HandoverRefused: it is of another version, or malformed.
+    """
+    try:
+        version = msgspec.msgpack.decode(data, type=_Version).version
+        if version != VERSION:
+            raise HandoverRefused(f"the call is of version {version}, and {VERSION} is understood")
+        return msgspec.msgpack.decode(data, type=CallSnapshot)
+    except msgspec.MsgspecError as error:
+        raise HandoverRefused(f"the call cannot be read: {error}") from None
