@@ -244,10 +244,6 @@ class DatabaseLost(DatabaseFailed, code="database_unreachable", retry_after=5):
     """The database cannot be reached, or cannot work at present; what was to be kept may or may not be."""
 
 
-class HandoverRefused(BridgeError, code="handover_refused", status=409):
-    """A live call cannot pass to another process, or not be taken over from one."""
-
-
 class Fenced(BridgeError, code="fenced"):
     """This process was declared dead by others, who have ended its calls."""
 

@@ -104,12 +104,10 @@ def _services(control: services.CallControl, records: services.Records) -> CallS
 def provider_keys(manager: Manager, call_id: CallId) -> list[str]:
     """Return the keys of a call's rows of the WhatsApp provider."""
     runner = manager.running(call_id)
-    legs = runner.legs if runner is not None else ()
-    return [
-        key_of_call(runner.facts.line, leg.wacid)
-        for leg in legs
-        if runner is not None and isinstance(leg, CloudLeg)
-    ]
+    if runner is None:
+        return []
+    legs = [leg for leg in runner.legs() if isinstance(leg, CloudLeg)]
+    return [key_of_call(runner.facts.line, leg.wacid) for leg in legs]
 
 
 def publish_recovery(manager: Manager, call_id: CallId, silent: float, cause: str) -> None:
@@ -117,7 +115,7 @@ def publish_recovery(manager: Manager, call_id: CallId, silent: float, cause: st
     runner = manager.running(call_id)
     if runner is None:
         return
-    legs = len(runner.legs)
+    legs = len(runner.legs())
     silent_ms = round(silent * 1000)
     log.info(
         "call.recovered",
