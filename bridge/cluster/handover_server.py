@@ -9,7 +9,6 @@ import logging
 import socket
 import time
 from collections.abc import Awaitable, Callable
-from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -126,7 +125,8 @@ class HandoverServer:
         silent = time.monotonic() - offer.suspended_at
         written = asyncio.Event()
         # Before anything else that the call does here is queued.
-        self._tell_database(former, offer, silent, written)
+        self._tell_database(former, offer, written)
+        self._tasks.spawn(self._report(offer, silent, written), name="report a call")
         await channel.send(Accepted(call_id=offer.call_id))
         await written.wait()
         await channel.send(Committed(call_id=offer.call_id))
@@ -151,31 +151,22 @@ class HandoverServer:
             claim.close()
         return ""
 
-    def _tell_database(
-        self, former: Hello, offer: Offer, silent: float, written: asyncio.Event
-    ) -> None:
+    def _tell_database(self, former: Hello, offer: Offer, written: asyncio.Event) -> None:
         own = self._own()
         moved = Move(offer.call_id, former.boot, own.node, own.boot, offer.provider_keys)
         self._database.append(
-            MOVED,
-            msgspec.msgpack.encode(moved),
-            then=partial(self._committed, CallId(offer.call_id), silent, offer.cause, written),
-            failed=written.set,
+            MOVED, msgspec.msgpack.encode(moved), then=written.set, failed=written.set
         )
 
-    def _committed(
-        self, call_id: CallId, silent: float, cause: str, written: asyncio.Event
-    ) -> None:
-        written.set()
-        if call_id in self._ended:
-            self._ended.discard(call_id)
-            log.error("handover.too_late", extra={"call": call_id})
-            self._tasks.spawn(self._forget(call_id), name="forget a call")
+    async def _report(self, offer: Offer, silent: float, written: asyncio.Event) -> None:
+        """Report a call once it is here for good, or forget it."""
+        await written.wait()
+        if offer.call_id not in self._ended:
+            self._recovered(CallId(offer.call_id), silent, offer.cause)
             return
-        self._recovered(call_id, silent, cause)
-
-    async def _forget(self, call_id: CallId) -> None:
-        await self._release(call_id)
+        self._ended.discard(offer.call_id)
+        log.error("handover.too_late", extra={"call": offer.call_id})
+        await self._release(CallId(offer.call_id))
 
     def _write_moves(self, connection: Connection, payloads: list[bytes]) -> None:
         for payload in payloads:
