@@ -162,13 +162,13 @@ class Adoption:
             raise HandoverRefused("the legs of the call are not those of its machine")
         with ExitStack() as undo:
             legs = self._restore(call, descriptors, undo)
-            runner = self._manager.runner(call.facts, machine, kept)
+            runner = self._manager.runner(call.facts, machine)
             undo.pop_all()
         now = self._loop.time()
         self._manager.sampler.restore(call.facts.call_id, call.samples)
         if call.diagnosis is not None:
             self._manager.diagnoses.restore(runner, call.diagnosis, now)
-        runner.restore(legs, call.left, announced=call.announced)
+        runner.restore(kept, legs, call.left, announced=call.announced)
         for name in call.marks:
             if name in self._services.marks:
                 self._services.marks[name].add(call.facts.call_id)

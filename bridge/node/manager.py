@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any, TypeVar
 
 from bridge.call import events
-from bridge.call.journal import Journal
 from bridge.call.limits import CallLimits
 from bridge.call.machine import CallMachine
 from bridge.call.model import (
@@ -331,10 +330,8 @@ class Manager:
         self.add(runner)
         return runner
 
-    def runner(
-        self, facts: CallFacts, machine: CallMachine, journal: Journal | None = None
-    ) -> CallRunner:
-        """Return what runs a call that is not one of this node's yet; `journal` as in `CallRunner`."""
+    def runner(self, facts: CallFacts, machine: CallMachine) -> CallRunner:
+        """Return what runs a call that is not one of this node's yet."""
         return CallRunner(
             facts,
             machine,
@@ -343,7 +340,6 @@ class Manager:
             publisher=self.publisher,
             on_ended=self._call_ended,
             on_transfer=self.on_transfer,
-            journal=journal,
         )
 
     def add(self, runner: CallRunner) -> None:

@@ -64,12 +64,8 @@ class CallRunner:
         publisher: Publisher,
         on_ended: Callable[["CallRunner"], None],
         on_transfer: TransferHandler = refuse_transfer,
-        journal: Journal | None = None,
     ) -> None:
-        """`on_transfer` takes a far party's request to call somebody in its place.
-
-        `journal` has what the machine has taken before; None for a new one.
-        """
+        """`on_transfer` takes a far party's request to call somebody in its place."""
         self.facts = facts
         self.machine = machine
         self._bus_clock = BusClock(clock, machine.limits.ring_tone)
@@ -81,7 +77,7 @@ class CallRunner:
         self._on_transfer = on_transfer
         self._legs = RunningLegs(self.bus, self._seconds)
         self.suspension = Suspension(self._legs, self._bus_clock)
-        self._journal = journal or Journal()
+        self._journal = Journal()
         self._tasks = Tasks()
         self._events: deque[events.Event] = deque()
         self._busy = False
@@ -220,10 +216,18 @@ class CallRunner:
         return self._legs.left()
 
     def restore(
-        self, legs: Iterable[RestoredLeg], left: Iterable[LegFigures], *, announced: bool
+        self,
+        journal: Journal,
+        legs: Iterable[RestoredLeg],
+        left: Iterable[LegFigures],
+        *,
+        announced: bool,
     ) -> None:
-        """Go on with a call that another process has passed: its legs, and the figures of those that left."""
-        self.announced = announced
+        """Go on with a call that another process has passed.
+
+        `journal` has what its machine has taken, and `left` the figures of the legs that left.
+        """
+        self._journal, self.announced = journal, announced
         self._legs.restore_left(left)
         for leg, joined, heard in legs:
             role = self.machine.legs.records[leg.leg_id].role
