@@ -48,7 +48,7 @@ def build_handovers(
     handover = Handover(manager, found)
     client = HandoverClient(
         handover,
-        own=lambda: members.own,
+        members=members,
         folder=Path(base.settings.data.dir) / FOLDER,
         flush=core.events.log.flush,
         available=lambda: database.reachable and not members.fenced.is_set(),

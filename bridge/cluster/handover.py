@@ -13,20 +13,15 @@ from typing import Final, Protocol
 
 from bridge.call.model import CallId
 from bridge.cluster.descriptor_channel import Claim, DescriptorChannel
+from bridge.cluster.membership import Membership
 from bridge.cluster.sockets import handover_socket_path
 from bridge.errors import BridgeError, HandoverRefused
-from bridge.stores.nodes import Member
 from bridge.tasks import Tasks, wait_set
 from bridge.wire.call_event import CallEvent
 from bridge.wire.handover import Accepted, Committed, Hello, Message, Offer, Refused
 
 log = logging.getLogger(__name__)
 
-ANSWER_SECONDS: Final = 0.5
-"""For the successor to begin with a call; afterwards it is taken back. Nobody is heard meanwhile."""
-HELLO_SECONDS: Final = 5.0
-POLL_SECONDS: Final = 0.5
-"""Between two looks for calls that can move now, and for a successor that does not answer."""
 MAX_WAITS: Final = 5
 """How often the events of a call are awaited that has new ones each time."""
 
@@ -54,7 +49,7 @@ class HandoverClient:
         self,
         calls: CallHandover,
         *,
-        own: Callable[[], Member],
+        members: Membership,
         folder: Path,
         flush: Callable[[], Awaitable[None]],
         available: Callable[[], bool],
@@ -66,11 +61,12 @@ class HandoverClient:
         `provider_keys` are the keys of a call's rows of the WhatsApp provider.
         """
         self._calls = calls
-        self._own = own
+        self._members = members
         self._folder = folder
         self._flush = flush
         self._available = available
         self._provider_keys = provider_keys
+        self._timing = members.timing
         self.moved: dict[CallId, int] = {}
         """The nodes that have calls which were here."""
         self.handed = 0
@@ -90,12 +86,12 @@ class HandoverClient:
 
     def begin(self, successor: int, cause: str) -> None:
         """Pass calls to another node of this machine, until `aclose`; a new order replaces the former."""
-        if self._closing.is_set() or successor in (self._own().node, self.successor):
+        if self._closing.is_set() or successor in (self._members.own.node, self.successor):
             return
         self._refused.clear()
         self._cause = cause
         running, self.successor = self.successor is not None, successor
-        log.info("handover.begun", extra={"node": self._own().node, "successor": successor})
+        log.info("handover.begun", extra={"node": self._members.own.node, "successor": successor})
         if not running:
             self._tasks.spawn(self._run(), name="hand over calls")
 
@@ -131,7 +127,7 @@ class HandoverClient:
             await self._pause()
 
     async def _pause(self) -> None:
-        await wait_set(self._closing, POLL_SECONDS)
+        await wait_set(self._closing, self._timing.handover_poll)
 
     def _waiting(self) -> list[CallId]:
         return [one for one in self._calls.movable() if one not in self._refused]
@@ -142,8 +138,8 @@ class HandoverClient:
         assert successor is not None
         channel = await DescriptorChannel.connect(handover_socket_path(self._folder, successor))
         try:
-            async with asyncio.timeout(HELLO_SECONDS):
-                own = self._own()
+            async with asyncio.timeout(self._timing.handover_hello):
+                own = self._members.own
                 await channel.send(Hello(node=own.node, boot=own.boot))
                 hello, _ = await channel.receive()
             if not isinstance(hello, Hello):
@@ -234,7 +230,7 @@ class HandoverClient:
     ) -> Message:
         """Return the answer to an offer, for which there is no limit once the successor has begun."""
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
+            async with asyncio.timeout(self._timing.handover_answer):
                 await channel.send(offer, descriptors)
                 return await _receive(channel, offer.call_id)
         except TimeoutError:

@@ -73,5 +73,13 @@ class ClusterTiming:
         self.kept: Final = 15 * answer
         """An idle connection to another machine is kept; the listener keeps it longer."""
 
+        # Handover of live calls to another node of the machine.
+        self.handover_hello: Final = 5 * answer
+        """For the successor to say which node it is."""
+        self.handover_answer: Final = answer / 2
+        """For the successor to begin with a call; afterwards it is taken back. Nobody is heard meanwhile."""
+        self.handover_poll: Final = heartbeat / 4
+        """Between two looks for calls that can move now, and for a successor that does not answer."""
+
 
 DEFAULT: Final = ClusterTiming()

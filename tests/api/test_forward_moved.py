@@ -21,13 +21,14 @@ async def nodes():
     async with two_nodes(settings(admin=Admin(keys=[ADMIN["token"]]))) as both:
         for node in both:
             path = handover_socket_path(node.folder, node.members.own.node)
+            assert node.bridge.handovers.server is not None
             node.bridge.handovers.server.start(path)
         yield both
 
 
 async def active(node) -> str:
     """Return a call of a node that is answered."""
-    call_id = (await data(node, "/call/dial", {"phone": ECHO}))["callId"]
+    call_id = str((await data(node, "/call/dial", {"phone": ECHO}))["callId"])
     await until(lambda: node.bridge.manager.running(CallId(call_id)).machine.state == "active")
     return call_id
 
@@ -45,7 +46,7 @@ async def moved(nodes) -> str:
 
 async def state(node, call_id: str) -> str:
     response = await node.http.get(f"/call/{call_id}/quality", headers=KEY)
-    return (await response.json())["data"]["state"]
+    return str((await response.json())["data"]["state"])
 
 
 async def events_of(node, call_id: str) -> list[str]:

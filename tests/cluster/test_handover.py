@@ -10,11 +10,12 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from bridge.call.model import CallId
-from bridge.cluster import handover as module
 from bridge.cluster.descriptor_channel import DescriptorChannel, close_all
 from bridge.cluster.handover import HandoverClient
 from bridge.cluster.handover_server import HandoverServer
+from bridge.cluster.membership import Supervised
 from bridge.cluster.sockets import handover_socket_path, listen
+from bridge.cluster.timing import ClusterTiming
 from bridge.errors import HandoverRefused
 from bridge.stores import handover as store
 from bridge.stores import nodes
@@ -80,9 +81,11 @@ class Pair:
         self.available = True
         self.refusal = ""
         self.recovered: list[tuple[CallId, str]] = []
+        timing = ClusterTiming(heartbeat=0.04)
+        members = Supervised(OLD, [NEW], launch_id="run", timing=timing)
         self.client = HandoverClient(
             self.old,
-            own=lambda: OLD,
+            members=members,
             folder=folder,
             flush=database.flush,
             available=lambda: self.available,
@@ -127,8 +130,7 @@ async def pair(engine) -> AsyncIterator[Pair]:
 
 
 @pytest.fixture
-async def nodes_(engine, monkeypatch):
-    monkeypatch.setattr(module, "POLL_SECONDS", 0.01)
+async def nodes_(engine):
     before = len(os.listdir("/proc/self/fd"))
     async with pair(engine) as both:
         yield both
@@ -264,9 +266,8 @@ async def successor(nodes_):
 
 
 async def test_an_offer_that_is_not_answered_is_taken_back_and_cannot_be_taken_any_more(
-    nodes_, successor, monkeypatch
+    nodes_, successor
 ):
-    monkeypatch.setattr(module, "ANSWER_SECONDS", 0.05)
     nodes_.client.begin(NEW.node, "upgrade")
     channel, offer, descriptors = await successor.offered()
     deciding = asyncio.create_task(nodes_.client.node_of(A))
@@ -278,14 +279,11 @@ async def test_an_offer_that_is_not_answered_is_taken_back_and_cannot_be_taken_a
     channel.close()
 
 
-async def test_a_call_that_a_slow_successor_has_begun_with_is_not_resumed(
-    nodes_, successor, monkeypatch
-):
-    monkeypatch.setattr(module, "ANSWER_SECONDS", 0.05)
+async def test_a_call_that_a_slow_successor_has_begun_with_is_not_resumed(nodes_, successor):
     nodes_.client.begin(NEW.node, "upgrade")
     channel, offer, descriptors = await successor.offered()
     assert nodes_.server._adopt(offer, descriptors) == ""
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(0.6)
     assert nodes_.old.suspended == {A}
     await channel.send(Accepted(call_id=A))
     await until(lambda: nodes_.old.heard == [f"abandon {A}"])

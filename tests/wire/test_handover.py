@@ -30,14 +30,14 @@ def read(sent: bytes, *, size: int) -> list[handover.Message]:
 
 @pytest.mark.parametrize("size", [1, 7, 10_000])
 def test_messages_are_read_as_they_were_sent_however_they_arrive(size):
-    sent = [
+    sent: list[handover.Message] = [
         Hello(node=1, boot="b"),
         OFFER,
         Accepted(call_id="00A"),
         Committed(call_id="00A"),
         Refused(call_id="00A", reason="no"),
     ]
-    assert read(b"".join(map(serialize, sent)), size=size) == sent
+    assert read(b"".join(serialize(one) for one in sent), size=size) == sent
 
 
 def framed(body: bytes) -> bytes:
