@@ -141,6 +141,8 @@ async def _forward_moved(
     if MOVED not in request.headers and request.match_info.http_exception is None:
         call_id = await _call_id(request)
         owner = await find_owner(request, call_id, asked_here=True) if call_id else siblings.own
+        if owner is not None and owner != siblings.own and call_id is not None:
+            await wait_until_known(request, siblings, owner, call_id)
         if owner not in (None, siblings.own) and siblings.members.find(owner) is not None:
             headers = _forwarded_headers(request)
             headers[MOVED] = str(siblings.own)

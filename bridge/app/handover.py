@@ -50,8 +50,7 @@ def build_handovers(
         handover,
         members=members,
         folder=Path(base.settings.data.dir) / FOLDER,
-        flush=core.events.log.flush,
-        available=lambda: database.reachable and not members.fenced.is_set(),
+        database=database,
         provider_keys=lambda call_id: provider_keys(manager, call_id),
     )
 

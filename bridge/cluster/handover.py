@@ -7,15 +7,18 @@ refuses, goes on where it is and drains.
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Protocol
+
+import msgspec
 
 from bridge.call.model import CallId
 from bridge.cluster.descriptor_channel import Claim, DescriptorChannel
 from bridge.cluster.membership import Membership
 from bridge.cluster.sockets import handover_socket_path
 from bridge.errors import BridgeError, HandoverRefused
+from bridge.stores.handover import MOVED, Move
 from bridge.tasks import Tasks, wait_set
 from bridge.wire.call_event import CallEvent
 from bridge.wire.handover import Accepted, Committed, Hello, Message, Offer, Refused
@@ -42,6 +45,20 @@ class CallHandover(Protocol):
         """Forget it without a word."""
 
 
+class HandoverDatabase(Protocol):
+    """What of `db.database.Database` this needs."""
+
+    @property
+    def reachable(self) -> bool:
+        """Whether it can be reached."""
+
+    async def flush(self) -> None:
+        """Wait until everything so far is on disk."""
+
+    def append(self, kind: str, payload: bytes) -> None:
+        """Queue what must not be lost."""
+
+
 class HandoverClient:
     """Passes calls of this node on."""
 
@@ -51,20 +68,14 @@ class HandoverClient:
         *,
         members: Membership,
         folder: Path,
-        flush: Callable[[], Awaitable[None]],
-        available: Callable[[], bool],
+        database: HandoverDatabase,
         provider_keys: Callable[[CallId], list[str]] = lambda _: [],
     ) -> None:
-        """`folder` has the nodes' sockets.
-
-        `flush` waits until all events so far are in the database, `available` says whether it can be reached.
-        `provider_keys` are the keys of a call's rows of the WhatsApp provider.
-        """
+        """`folder` has the nodes' sockets; `provider_keys` are the keys of a call's rows of the WhatsApp provider."""
         self._calls = calls
         self._members = members
         self._folder = folder
-        self._flush = flush
-        self._available = available
+        self._database = database
         self._provider_keys = provider_keys
         self._timing = members.timing
         self.moved: dict[CallId, int] = {}
@@ -146,24 +157,27 @@ class HandoverClient:
                 raise HandoverRefused("the successor does not say which node it is")
             while not self._closing.is_set() and self.successor == successor:
                 for call_id in self._waiting():
-                    if self._closing.is_set() or not self._available():
+                    if self._closing.is_set() or not self._can_commit():
                         break
                     if await self._written(call_id):
-                        await self._pass_on(channel, call_id, hello.node)
+                        await self._pass_on(channel, call_id, hello)
                 await self._pause()
         finally:
             channel.close()
+
+    def _can_commit(self) -> bool:
+        return self._database.reachable and not self._members.fenced.is_set()
 
     async def _written(self, call_id: CallId) -> bool:
         """Wait until all events of a call are on disk, so that those of the successor come after them."""
         for _ in range(MAX_WAITS):
             before = self._published.get(call_id, 0)
-            await self._flush()
+            await self._database.flush()
             if self._published.get(call_id, 0) == before:
                 return True
         return False
 
-    async def _pass_on(self, channel: DescriptorChannel, call_id: CallId, node: int) -> None:
+    async def _pass_on(self, channel: DescriptorChannel, call_id: CallId, successor: Hello) -> None:
         """Pass one call; one that the successor does not take goes on here.
 
         Raises:
@@ -171,7 +185,7 @@ class HandoverClient:
         """
         decided = self._passing[call_id] = asyncio.Event()
         try:
-            moved = await self._suspend_and_offer(channel, call_id, node)
+            moved = await self._suspend_and_offer(channel, call_id, successor)
         finally:
             del self._passing[call_id]
             decided.set()
@@ -186,7 +200,7 @@ class HandoverClient:
             self.uncommitted -= 1
 
     async def _suspend_and_offer(
-        self, channel: DescriptorChannel, call_id: CallId, node: int
+        self, channel: DescriptorChannel, call_id: CallId, successor: Hello
     ) -> bool:
         """Offer a call; return whether the successor has it."""
         suspended_at = time.monotonic()
@@ -195,35 +209,42 @@ class HandoverClient:
         except HandoverRefused as error:  # perhaps later
             log.debug("handover.not_now", extra={"call": call_id, "why": str(error)})
             return False
+        offer = Offer(
+            call_id=call_id,
+            suspended_at=suspended_at,
+            snapshot=snapshot,
+            descriptors=1 + len(descriptors),
+            cause=self._cause,
+            provider_keys=self._provider_keys(call_id),
+        )
         claim = Claim.make()
         try:
-            offer = Offer(
-                call_id=call_id,
-                suspended_at=suspended_at,
-                snapshot=snapshot,
-                descriptors=1 + len(descriptors),
-                cause=self._cause,
-                provider_keys=self._provider_keys(call_id),
-            )
             answer = await self._offer(channel, offer, [claim.descriptor, *descriptors], claim)
         except BaseException:
             if claim.take():
                 self._calls.resume(call_id)
             else:
                 # The successor has died with it: to go on here could use packet numbers twice.
-                log.error("handover.lost", extra={"call": call_id, "successor": node})
+                log.error("handover.lost", extra={"call": call_id, "successor": successor.node})
+                self._note_lost(offer, successor)
                 await self._calls.abandon(call_id)
             raise
         finally:
             claim.close()
         if isinstance(answer, Accepted):
-            self.moved[call_id] = node
+            self.moved[call_id] = successor.node
             return True
         self._refused.add(call_id)
         self._calls.resume(call_id)
         why = answer.reason if isinstance(answer, Refused) else ""
         log.warning("handover.refused", extra={"call": call_id, "why": why})
         return False
+
+    def _note_lost(self, offer: Offer, successor: Hello) -> None:
+        """Have the call ended with the others of its successor."""
+        keys = offer.provider_keys
+        lost = Move(offer.call_id, self._members.own.boot, successor.node, successor.boot, keys)
+        self._database.append(MOVED, msgspec.msgpack.encode(lost))
 
     async def _offer(
         self, channel: DescriptorChannel, offer: Offer, descriptors: list[int], claim: Claim

@@ -10,7 +10,7 @@ import socket
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -20,15 +20,12 @@ from bridge.cluster.sockets import listen
 from bridge.db.database import Connection, Database
 from bridge.errors import BridgeError, HandoverRefused
 from bridge.stores import handover as store
-from bridge.stores.handover import Move
+from bridge.stores.handover import MOVED, Move
 from bridge.stores.nodes import Member
 from bridge.tasks import Tasks
 from bridge.wire.handover import Accepted, Committed, Hello, Offer, Refused
 
 log = logging.getLogger(__name__)
-
-MOVED: Final = "call_moved"
-"""What must not be lost (`Database.append`): without it the call would be taken for lost with its former node."""
 
 
 class CallAdoption(Protocol):

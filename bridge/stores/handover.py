@@ -1,11 +1,15 @@
 """The rows of a live call that another process goes on with; every function runs in a transaction of `Database`."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
 from bridge.db.database import Connection
 from bridge.stores import nodes
+
+MOVED: Final = "call_moved"
+"""What a `Move` is appended to the database as: without it the call would be taken for lost with its former process."""
 
 
 class Move(msgspec.Struct, frozen=True, array_like=True):

@@ -16,6 +16,7 @@ from bridge.cluster.handover_server import HandoverServer
 from bridge.cluster.membership import Supervised
 from bridge.cluster.sockets import handover_socket_path, listen
 from bridge.cluster.timing import ClusterTiming
+from bridge.db.database import Database
 from bridge.errors import HandoverRefused
 from bridge.stores import handover as store
 from bridge.stores import nodes
@@ -72,13 +73,22 @@ class FakeCalls:
         close_all(list(self.running.values()))
 
 
+class FakeDatabase:
+    """A database that can be away."""
+
+    def __init__(self, database: Database) -> None:
+        self.reachable = True
+        self.flush = database.flush
+        self.append = database.append
+
+
 class Pair:
     """Two nodes of one machine in one process."""
 
-    def __init__(self, folder: Path, database) -> None:
+    def __init__(self, folder: Path, database: Database) -> None:
         self.old, self.new = FakeCalls(A, B), FakeCalls()
         self.folder = folder
-        self.available = True
+        self.database = FakeDatabase(database)
         self.refusal = ""
         self.recovered: list[tuple[CallId, str]] = []
         timing = ClusterTiming(heartbeat=0.04)
@@ -87,8 +97,7 @@ class Pair:
             self.old,
             members=members,
             folder=folder,
-            flush=database.flush,
-            available=lambda: self.available,
+            database=self.database,
             provider_keys=lambda call_id: [f"wa.{call_id}"],
         )
         self.server = HandoverServer(
@@ -205,23 +214,23 @@ async def test_a_successor_that_is_not_there_yet_is_tried_again(nodes_, caplog):
 
 
 async def test_nothing_moves_while_the_database_is_away(nodes_):
-    nodes_.available = False
+    nodes_.database.reachable = False
     nodes_.start()
     nodes_.client.begin(NEW.node, "upgrade")
     await asyncio.sleep(0.05)
     assert not nodes_.old.most_suspended
-    nodes_.available = True
+    nodes_.database.reachable = True
     await moved(nodes_, 2)
 
 
 async def test_a_call_whose_events_come_all_the_time_waits(nodes_, monkeypatch):
-    flush = nodes_.client._flush
+    flush = nodes_.database.flush
 
     async def flush_and_publish() -> None:
         await flush()
         nodes_.client.on_event(call_event("call.muted", A))
 
-    monkeypatch.setattr(nodes_.client, "_flush", flush_and_publish)
+    monkeypatch.setattr(nodes_.database, "flush", flush_and_publish)
     nodes_.start()
     nodes_.client.begin(NEW.node, "upgrade")
     await moved(nodes_, 1)
@@ -293,7 +302,7 @@ async def test_a_call_that_a_slow_successor_has_begun_with_is_not_resumed(nodes_
 
 @pytest.mark.parametrize("begun", [True, False])
 async def test_a_successor_that_dies_takes_with_it_only_the_call_that_it_has_begun_with(
-    nodes_, successor, begun
+    nodes_, successor, engine, begun
 ):
     nodes_.client.begin(NEW.node, "upgrade")
     channel, offer, descriptors = await successor.offered()
@@ -304,6 +313,10 @@ async def test_a_successor_that_dies_takes_with_it_only_the_call_that_it_has_beg
     channel.close()
     await until(lambda: bool(nodes_.old.heard))
     assert nodes_.old.heard == [f"abandon {A}" if begun else f"resume {A}"]
+    await nodes_.database.flush()
+    with connected(engine) as opened:
+        # Whoever takes over what the successor left ends the call.
+        assert store.owner(opened, A) == (NEW.node if begun else OLD.node)
 
 
 async def test_a_node_does_not_pass_calls_to_itself(nodes_):
