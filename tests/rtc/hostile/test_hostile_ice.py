@@ -304,7 +304,7 @@ async def test_verified_addresses_are_bounded():
         path = bridge.serving.local
         for prober in probers:
             prober.transport.close()
-        assert len(path._verified.addresses) == MAX_ADDRESSES
+        assert len(path.verified.addresses) == MAX_ADDRESSES
         assert len(path._remote_candidates) <= MAX_ADDRESSES
         assert len(path._check_list) <= MAX_ADDRESSES
         await talk(browser, 3)
