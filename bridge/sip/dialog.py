@@ -8,6 +8,7 @@ from bridge.sip.boundary import Target, Transport, is_as_strong
 from bridge.sip.message.headers import Headers
 from bridge.sip.message.message import Request, Response
 from bridge.sip.message.values import Address, Uri, ValueSyntaxError
+from bridge.sip.snapshot import DialogSnapshot
 from bridge.sip.stack import Stack
 
 MAX_ROUTES = 16
@@ -39,6 +40,22 @@ class Dialog:
 
     def __post_init__(self) -> None:
         self.origin = self.flow
+
+    def snapshot(self) -> DialogSnapshot:
+        """Return it as data."""
+        return DialogSnapshot(
+            call_id=self.call_id,
+            local=self.local,
+            remote=self.remote,
+            remote_tag=self.remote_tag,
+            remote_target=self.remote_target,
+            routes=tuple(self.routes),
+            contact=self.contact,
+            flow=self.flow,
+            origin=self.origin,
+            local_seq=self.local_seq,
+            remote_seq=self.remote_seq,
+        )
 
     def next_number(self) -> int:
         """Return the CSeq of our next request."""
@@ -92,6 +109,28 @@ class Dialog:
     def refresh(self, message: Request | Response) -> None:
         """Take the Contact of a message that may move their side (RFC 3261 section 12.2)."""
         self.remote_target = contact_uri(message) or self.remote_target
+
+
+def restored_dialog(stack: Stack, snapshot: DialogSnapshot) -> Dialog:
+    """Return the dialog of a snapshot.
+
+    A request that was answered before is not taken a second time: it was sent again, and the response is lost.
+    """
+    dialog = Dialog(
+        stack=stack,
+        call_id=snapshot.call_id,
+        local=snapshot.local,
+        remote=snapshot.remote,
+        remote_tag=snapshot.remote_tag,
+        remote_target=snapshot.remote_target,
+        routes=list(snapshot.routes),
+        contact=snapshot.contact,
+        flow=snapshot.flow,
+        local_seq=snapshot.local_seq,
+        remote_seq=snapshot.remote_seq + 1,
+    )
+    dialog.origin = snapshot.origin
+    return dialog
 
 
 def next_hop(uri: Uri, flow: Target) -> Target:

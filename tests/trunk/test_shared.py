@@ -9,7 +9,7 @@ import pytest
 
 from bridge.sip.boundary import Local, Target
 from bridge.trunk.queue import MAX_BATCH, MAX_WAITING
-from bridge.trunk.shared import CONNECT_PATH, LOCK_SECONDS, SharedSockets, node_of
+from bridge.trunk.shared import CONNECT_PATH, LOCK_SECONDS, SharedSockets, tag_of
 from tests.support.waiting import until
 
 PEER = Target("udp", "192.0.2.1", 5060, 1)
@@ -19,19 +19,19 @@ pytestmark = pytest.mark.virtual_time
 
 
 @pytest.mark.parametrize(
-    ("message", "node"),
+    ("message", "tag"),
     [
-        (b"BYE sip:a@x SIP/2.0\r\n" + OURS % (b"00-far", b"03-abc"), 3),
-        (b"SIP/2.0 200 OK\r\n" + OURS % (b"0f-abc", b"03-far"), 15),
-        (b"INFO sip:a@x SIP/2.0\r\nt: <sip:b@y> ; Tag = 02-x\r\n\r\n", 2),
+        (b"BYE sip:a@x SIP/2.0\r\n" + OURS % (b"00-far", b"03-abc"), "03-abc"),
+        (b"SIP/2.0 200 OK\r\n" + OURS % (b"0f-abc", b"03-far"), "0f-abc"),
+        (b"INFO sip:a@x SIP/2.0\r\nt: <sip:b@y> ; Tag = 02-X;a=b\r\n\r\n", "02-x"),
         (b"INVITE sip:a@x SIP/2.0\r\nTo: <sip:b@y>\r\nFrom: <sip:c@z>;tag=01-x\r\n\r\n", None),
         (b"BYE sip:a@x SIP/2.0\r\n" + OURS % (b"a", b"abc"), None),
         (b'BYE sip:a@x SIP/2.0\r\nTo: ";tag=01-x" <sip:b@y;tag=02-x>\r\n\r\n', None),
         (b"garbage", None),
     ],
 )
-def test_our_tag_names_the_node_of_a_dialog(message, node):
-    assert node_of(message) == node
+def test_our_tag_of_a_dialog_is_found_in_its_messages(message, tag):
+    assert tag_of(message) == tag
 
 
 class Sockets:
