@@ -3,6 +3,7 @@
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from bridge.app.handover import build_adoption, call_services
 from bridge.call.model import CallId
@@ -67,6 +68,10 @@ class MovingCalls:
 
 
 @asynccontextmanager
-async def moving_calls() -> AsyncIterator[MovingCalls]:
-    async with one_node(settings(), None) as old, one_node(settings(), None) as new:
+async def moving_calls(**changed: Any) -> AsyncIterator[MovingCalls]:
+    """Run two bridges with these settings."""
+    async with (
+        one_node(settings(**changed), None) as old,
+        one_node(settings(**changed), None) as new,
+    ):
         yield MovingCalls(old, new)
