@@ -35,6 +35,8 @@ class Dialog:
     """Where their messages come from: where ours go if the remote target is a name, or behind a NAT."""
     local_seq: int = 0
     remote_seq: int = -1
+    answered_seq: int = -1
+    """No request with this CSeq, or a lower one, is taken any more."""
     origin: Target = field(init=False)
     """The first flow: where the INVITE came from, or went to."""
 
@@ -65,7 +67,7 @@ class Dialog:
     def in_order(self, request: Request) -> bool:
         """Note the CSeq of their request; return False if an earlier request had a higher one."""
         number = request.headers.cseq.number
-        if number < self.remote_seq:
+        if number < self.remote_seq or number <= self.answered_seq:
             return False
         self.remote_seq = number
         return True
@@ -127,7 +129,8 @@ def restored_dialog(stack: Stack, snapshot: DialogSnapshot) -> Dialog:
         contact=snapshot.contact,
         flow=snapshot.flow,
         local_seq=snapshot.local_seq,
-        remote_seq=snapshot.remote_seq + 1,
+        remote_seq=snapshot.remote_seq,
+        answered_seq=snapshot.remote_seq,
     )
     dialog.origin = snapshot.origin
     return dialog

@@ -111,10 +111,10 @@ class SharedSockets:
         self._known = known
         self._count_drop = count_drop
         self._locals: dict[Target, Local] = {}
-        self._adopted: set[str] = set()
-        """Our tags of the dialogs of other nodes that this one has taken over."""
-        self._moved: dict[str, int] = {}
-        """The nodes of such dialogs elsewhere."""
+        self._adopted: dict[str, float] = {}
+        """Our tags of the dialogs of other nodes that this one has taken over, and when (monotonic seconds)."""
+        self._moved: dict[str, tuple[int, float]] = {}
+        """The same of such dialogs elsewhere, with their nodes."""
         self._waiting: dict[int, SipQueue[Passed]] = {}
         self._passing: set[int] = set()
         self._leaving = asyncio.Event()
@@ -211,7 +211,7 @@ class SharedSockets:
 
     def adopt(self, tag: str) -> None:
         """Have the messages of another node's dialog come to this one."""
-        self._adopted.add(tag)
+        self._adopted[tag] = asyncio.get_running_loop().time()
         self._moved.pop(tag, None)
         for node in self._nodes.neighbours():
             self._tell(node, "moved", tag)
@@ -238,8 +238,9 @@ class SharedSockets:
                 case "failed":
                     self.on_failure(passed.target)
                 case "moved":
-                    for tag in passed.data.decode().split():
-                        self._note_moved(tag, passed.target.connection)
+                    moved = msgspec.msgpack.decode(passed.data, type=dict[str, float])
+                    for tag, at in moved.items():
+                        self._note_moved(tag, passed.target.connection, at)
                 case "asked":
                     self._tell(passed.target.connection, "moved", *self._adopted)
                 case "send" if self.owns:
@@ -268,7 +269,7 @@ class SharedSockets:
 
     def _arrived(self, data: bytes, source: Target) -> None:
         tag = tag_of(data)
-        node = None if tag is None else self._moved.get(tag, int(tag[:2], 16))
+        node = None if tag is None else self._moved.get(tag, (int(tag[:2], 16),))[0]
         if tag in self._adopted or node is None or node not in self._nodes.neighbours():
             self.on_message(data, source)
         else:
@@ -290,13 +291,17 @@ class SharedSockets:
 
     def _tell(self, node: int, kind: Literal["moved", "asked"], *tags: str) -> None:
         """Tell a node of dialogs that this one has taken over, or ask it for those that it has."""
-        me = Target("udp", "", 0, self._nodes.own)
-        self._pass(node, Passed(kind, me, " ".join(tags).encode()))
+        me = Target("udp", "", 0, self._nodes.own)  # no address: nobody outside has sent it
+        moved = {tag: self._adopted[tag] for tag in tags}
+        self._pass(node, Passed(kind, me, msgspec.msgpack.encode(moved)))
 
-    def _note_moved(self, tag: str, node: int) -> None:
-        self._adopted.discard(tag)
+    def _note_moved(self, tag: str, node: int, at: float) -> None:
+        """Note who has a dialog since then, unless somebody has taken it over after that."""
+        if at < max(self._adopted.get(tag, 0.0), self._moved.get(tag, (0, 0.0))[1]):
+            return
+        self._adopted.pop(tag, None)
         self._moved.pop(tag, None)
-        self._moved[tag] = node
+        self._moved[tag] = node, at
         if len(self._moved) > MAX_MOVED:
             del self._moved[next(iter(self._moved))]
 
@@ -308,7 +313,7 @@ class SharedSockets:
 
     def _pass(self, node: int, passed: Passed) -> None:
         waiting = self._waiting.setdefault(node, SipQueue())
-        known = self._known(passed.target.host)
+        known = not passed.target.host or self._known(passed.target.host)
         if not waiting.put(passed, len(passed.data), known=known):
             self._count_drop("buffer_full")
             return

@@ -2,21 +2,12 @@
 
 import asyncio
 import socket
-from collections.abc import Callable
-from contextlib import asynccontextmanager
-from typing import Any
 
 import msgspec
 import numpy as np
-import pytest
 
-from bridge.errors import HandoverRefused, InvalidState
-from bridge.rtc.config import PeerConfig
 from bridge.wire.snapshot.peer import PeerSnapshot
 from tests.support.peers.bridge_peer import BridgePeer, Echo, RoamingPeer, talk
-from tests.support.peers.light_peer import LightPeer
-from tests.support.peers.stock_peer import StockPeer
-from tests.support.waiting import until
 
 TONE = (9000 * np.sin(2 * np.pi * 440 * np.arange(16000) / 16000)).astype(np.int16)
 
@@ -26,7 +17,9 @@ def passed(snapshot: PeerSnapshot) -> PeerSnapshot:
     return msgspec.msgpack.decode(msgspec.msgpack.encode(snapshot), type=PeerSnapshot)
 
 
-def successor(bridge: BridgePeer, snapshot: PeerSnapshot, sockets: list[socket.socket]) -> BridgePeer:
+def successor(
+    bridge: BridgePeer, snapshot: PeerSnapshot, sockets: list[socket.socket]
+) -> BridgePeer:
     """Return a peer that has taken over, with duplicates of the sockets."""
     new = BridgePeer(ports=bridge.pool)
     new.peer.restore(passed(snapshot), [one.dup() for one in sockets])
