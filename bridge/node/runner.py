@@ -162,7 +162,7 @@ class CallRunner:
             LimitExceeded: it has all its legs.
         """
         self.check_room()
-        self._join_bus(leg, role)
+        self._legs.join_bus(leg, role)
         try:
             self.dispatch(events.LegAdded(leg.leg_id, leg.kind, role))
         except Exception:
@@ -231,7 +231,7 @@ class CallRunner:
         self._legs.restore_left(left)
         for leg, joined, heard in legs:
             role = self.machine.legs.records[leg.leg_id].role
-            self._join_bus(leg, role)
+            self._legs.join_bus(leg, role)
             self._legs.add(leg, role, self._spawn(leg), joined=joined)
             self._metrics.media.leg_restored(leg.leg_id, leg.kind, leg.statistics(), heard)
         self._bus_clock.route(self.machine.routes().rows)
@@ -252,16 +252,6 @@ class CallRunner:
     async def wait_cleaned(self) -> None:
         """Wait until an ended call has freed everything."""
         await self._tasks.wait()
-
-    def _join_bus(self, leg: Leg, role: LegRole) -> None:
-        self.bus.join(
-            leg.leg_id,
-            leg.source,
-            leg.sink,
-            batched=leg.kind.traits.batched,
-            ducking_gain=role.ducking_gain,
-            duckable=role.party is not Party.FAR,
-        )
 
     def _spawn(self, leg: Leg) -> asyncio.Task[None]:
         return self._tasks.spawn(self._live(leg), name=f"leg {leg.kind} {leg.leg_id}")

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from bridge.call.model import CallId, State
+from tests.support.handover.moving_calls import MovingCalls, moving_calls
 from tests.support.inprocess import KEY
-from tests.support.moving_calls import MovingCalls, moving_calls
 from tests.support.peers.stock_peer import StockPeer
 from tests.support.waiting import until
 

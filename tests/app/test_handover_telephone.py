@@ -12,9 +12,9 @@ from bridge.settings.model import Sip
 from bridge.trunk.shared import LOCK_SECONDS
 from tests.app.test_handover import TONE, heard_anew
 from tests.calls.telephone.test_trunk import BRANCH, OFFICE, line, one, ringing
+from tests.support.handover.moving_calls import MovingCalls, moving_calls
 from tests.support.inprocess import Client, settings
 from tests.support.machine import free_port
-from tests.support.moving_calls import MovingCalls, moving_calls
 from tests.support.peers.stock_peer import StockPeer
 from tests.support.two_nodes import Node, two_nodes
 from tests.support.waiting import until, until_answer

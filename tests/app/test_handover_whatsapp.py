@@ -7,7 +7,7 @@ import pytest
 
 from bridge.call.model import EndReason, State
 from bridge.settings.model import Line, WhatsApp
-from tests.support.moving_calls import MovingCalls, moving_calls
+from tests.support.handover.moving_calls import MovingCalls, moving_calls
 from tests.support.peers.stock_peer import StockPeer
 from tests.support.sound.speech_compare import tone
 from tests.support.waiting import until, until_answer

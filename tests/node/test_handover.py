@@ -14,7 +14,7 @@ from bridge.node import call_snapshot
 from bridge.node.handover import Adoption, CallServices, Handover
 from bridge.wire.call_event import EventType
 from tests.support.fake_node import NUMBER, ONE, Node
-from tests.support.moving_legs import MovingLeg, Restorer
+from tests.support.handover.moving_legs import MovingLeg, Restorer
 from tests.support.sampling import sample_calls
 from tests.support.waiting import until
 
