@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from bridge.call import events
-from bridge.call.model import EndReason, LegId, LegKind, Party, State
+from bridge.call.model import CallId, EndReason, LegId, LegKind, Party, State
 from bridge.call.routing import LegRole
 from bridge.errors import CallMoving, CallNotFound, HandoverRefused
 from bridge.node import call_snapshot
@@ -28,7 +28,7 @@ class Pair:
         self.old, self.new = Node(), Node()
         self.restorer = Restorer()
         self.busy: set[str] = set()
-        self.marked: tuple[set, set] = (set(), set())
+        self.marked: tuple[set[CallId], set[CallId]] = (set(), set())
         self.handover = Handover(
             self.old.manager, CallServices((self.busy.__contains__,), {"marked": self.marked[0]})
         )

@@ -45,6 +45,11 @@ def test_our_tag_of_a_dialog_is_found_in_its_messages(message, tag):
 class Sockets:
     """Sockets that remember."""
 
+    shared = False
+
+    def adopt(self, tag: str) -> None:
+        raise AssertionError("only nodes that share sockets take over dialogs")
+
     def __init__(self) -> None:
         self.on_message: Callable[[bytes, Target], None] = lambda _data, _source: None
         self.on_failure: Callable[[Target], None] = lambda _target: None
