@@ -29,9 +29,10 @@ async def find_owner(request: web.Request, call_id: str, *, asked_here: bool = F
     named, own = owner_of(call_id), directory.siblings.own
     if named is None or request.app[CONTROL].manager.running(CallId(call_id)) is not None:
         return own
-    if named != own and not asked_here and cluster.members.find(named) is not None:
+    member = cluster.members.find(named)
+    if named != own and not asked_here and member is not None and not member.draining:
         return named
-    # Nobody has it here, or the node has ended: another may have taken it over.
+    # Nobody has it here, or the node passes its calls on, or has ended: another may have taken it over.
     with suppress(DatabaseFailed):
         if (found := await directory.owner(call_id)) is not None:
             return found

@@ -70,6 +70,8 @@ NOT_SENT = (
     ConnectionRefusedError,
 )
 """Errors after which a node has not got the request, or has refused its signature."""
+SAFE = (hdrs.METH_GET, hdrs.METH_HEAD)
+"""Methods of requests that may be sent twice."""
 NOT_PASSED_ON = frozenset({"content-length", "expect"})
 """What another process of the machine is not told of a request that came to `cluster.url`."""
 
@@ -120,16 +122,22 @@ async def forward_to_owner(request: web.Request, handler: Handler) -> web.Stream
         return await handler(request)
     if call_id is not None:
         await wait_until_known(request, siblings, owner, call_id)
-    if siblings.members.find(owner) is not None:
+    silent = None
+    while owner not in (None, siblings.own, silent) and siblings.members.find(owner) is not None:
         # Also one that has lost the database, and keeps its calls.
         try:
             return await _forward(request, siblings, owner, _forwarded_headers(request))
         except (aiohttp.ClientError, OSError, EOFError, TimeoutError) as error:
             _note_silence(request, siblings, owner, error)
+            again = isinstance(error, NOT_SENT) or request.method in SAFE
             if call_id is None and not isinstance(error, NOT_SENT):
                 # It may have begun the call: another could make a phone ring twice.
                 raise NodeUnavailable("the node chosen for the call does not answer") from error
-    if call_id is not None:
+        if call_id is None or not again:
+            break
+        # It may have passed the call on, and ended.
+        silent, owner = owner, await find_owner(request, call_id, asked_here=True)
+    if call_id is not None and owner != siblings.own:
         await recover_ended(request, call_id)
     return await handler(request)
 

@@ -118,18 +118,21 @@ class SharedDirectory:
     async def owner(self, call_id: str) -> int | None:
         """Return the node that has a call, or had it when it ended, after all handovers; None for an unknown call.
 
-        What was found once is remembered as long as that node is there.
+        What was found once is remembered until that node drains, and may pass the call on.
         """
-        if (known := self._owners.get(call_id)) is not None:
-            if self.siblings.members.find(known) is not None:
-                return known
-            del self._owners[call_id]
+        if (known := self._owners.get(call_id)) is not None and self._stays(known):
+            return known
+        self._owners.pop(call_id, None)
         found = await self._database.read(stored_moves.owner, call_id)
-        if found is not None:
+        if found is not None and self._stays(found):
             while len(self._owners) >= MAX_OWNERS:
                 del self._owners[next(iter(self._owners))]
             self._owners[call_id] = found
         return found
+
+    def _stays(self, node: int) -> bool:
+        member = self.siblings.members.find(node)
+        return member is not None and not member.draining
 
     async def spend(self, key: bytes, spend: Spend) -> float:
         """Update a key's bucket over all nodes (`stores.directory.spend`).

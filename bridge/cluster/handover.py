@@ -26,7 +26,7 @@ from bridge.wire.handover import Accepted, Committed, Hello, Message, Offer, Ref
 log = logging.getLogger(__name__)
 
 MAX_WAITS: Final = 5
-"""How often the events of a call are awaited that has new ones each time."""
+"""How often the events of a call are awaited that has new ones each time, and a successor that answers late is asked."""
 
 
 class CallHandover(Protocol):
@@ -149,21 +149,39 @@ class HandoverClient:
         assert successor is not None
         channel = await DescriptorChannel.connect(handover_socket_path(self._folder, successor))
         try:
-            async with asyncio.timeout(self._timing.handover_hello):
-                own = self._members.own
-                await channel.send(Hello(node=own.node, boot=own.boot))
-                hello, _ = await channel.receive()
-            if not isinstance(hello, Hello):
-                raise HandoverRefused("the successor does not say which node it is")
+            hello = await self._greet(channel)
             while not self._closing.is_set() and self.successor == successor:
                 for call_id in self._waiting():
                     if self._closing.is_set() or not self._can_commit():
                         break
+                    await self._wait_prompt(channel)
                     if await self._written(call_id):
                         await self._pass_on(channel, call_id, hello)
                 await self._pause()
         finally:
             channel.close()
+
+    async def _greet(self, channel: DescriptorChannel) -> Hello:
+        """Return which process the successor is.
+
+        Raises:
+            OSError, BridgeError: it does not answer, or something else.
+        """
+        async with asyncio.timeout(self._timing.handover_hello):
+            own = self._members.own
+            await channel.send(Hello(node=own.node, boot=own.boot))
+            hello, _ = await channel.receive()
+        if not isinstance(hello, Hello):
+            raise HandoverRefused("the successor does not say which node it is")
+        return hello
+
+    async def _wait_prompt(self, channel: DescriptorChannel) -> None:
+        """Wait until the successor answers promptly, for a while: nobody is heard while it is asked to take a call."""
+        for _ in range(MAX_WAITS):
+            asked = time.monotonic()
+            await self._greet(channel)
+            if time.monotonic() - asked < self._timing.handover_prompt:
+                return
 
     def _can_commit(self) -> bool:
         return self._database.reachable and not self._members.fenced.is_set()

@@ -102,6 +102,9 @@ class HandoverServer:
             await channel.send(Hello(node=own.node, boot=own.boot))
             while True:
                 offer, descriptors = await channel.receive()
+                if isinstance(offer, Hello):
+                    await channel.send(Hello(node=own.node, boot=own.boot))
+                    continue
                 if not isinstance(offer, Offer):
                     raise HandoverRefused("a node that passes calls sends something else")
                 await self._take(channel, hello, offer, descriptors)

@@ -78,6 +78,8 @@ class ClusterTiming:
         """For the successor to say which node it is."""
         self.handover_answer: Final = answer / 2
         """For the successor to begin with a call; afterwards it is taken back. Nobody is heard meanwhile."""
+        self.handover_prompt: Final = answer / 50
+        """A successor that takes longer to answer a greeting is not passed the next call yet."""
         self.handover_poll: Final = heartbeat / 4
         """Between two looks for calls that can move now, and for a successor that does not answer."""
 

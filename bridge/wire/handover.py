@@ -4,7 +4,7 @@ Each is a length of four bytes and an object in MessagePack with the version `v`
 different versions: unknown fields are ignored, another version is refused. Calls follow one another:
 
     old node                                new node
-    Hello                                   Hello
+    Hello, before each call                 Hello
     Offer, with file descriptors            Refused, or: Accepted, then Committed
 """
 

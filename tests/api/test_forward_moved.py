@@ -6,8 +6,9 @@ from bridge.call.model import CallId
 from bridge.cluster.sockets import handover_socket_path
 from bridge.settings.model import Admin
 from bridge.stores import handover
+from bridge.stores.nodes import Member
 from bridge.wire.call_id import chirp
-from tests.support.forwarding import data, post
+from tests.support.forwarding import Owner, data, post
 from tests.support.inprocess import KEY, settings
 from tests.support.two_nodes import two_nodes
 from tests.support.waiting import until
@@ -128,3 +129,31 @@ async def test_a_request_during_the_handover_waits_until_it_is_decided(nodes):
     ]
     assert {answer.status for answer in answers} == {200}
     await until(lambda: second.bridge.manager.running(CallId(call_id)) is not None)
+
+
+FIVE = "05" + 30 * "A"
+"""A call that began on a node 5, which nothing answers for any more, and is on the second."""
+
+
+@pytest.fixture
+async def owner():
+    return Owner()
+
+
+@pytest.mark.parametrize("draining", [False, True])
+async def test_a_call_of_a_node_that_has_just_ended_is_found_where_it_is(owner, draining, caplog):
+    async with two_nodes(routes=owner.routes) as (first, second):
+        insert = (
+            "INSERT INTO calls (call_id, node, boot, line, peer, direction, started_at) "
+            "VALUES (?, 1, ?, 'demo', '1', 'outbound', 1.0)"
+        )
+        values = (FIVE, second.members.own.boot)
+        await first.bridge.events.database.run(lambda it: it.execute(insert, values))
+        ended = Member(node=5, boot="five", draining=draining)
+        first.members.update([first.members.own, second.members.own, ended], [])
+        answer = await first.http.put("/test", json={"callId": FIVE}, headers=KEY)
+        assert await answer.json() == {"passed on": True}
+        [arrived] = owner.requests
+        assert arrived.app is second.bridge.application
+        # Whoever passes its calls on is not asked first.
+        assert ("sibling.unreachable" in caplog.text) is not draining

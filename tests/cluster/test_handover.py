@@ -256,6 +256,8 @@ class Successor:
     def __init__(self, folder: Path) -> None:
         self.listener = listen(handover_socket_path(folder, NEW.node))
         self.listener.settimeout(0)
+        self.late = 0.0
+        self.greeted = 0
 
     async def offered(self) -> tuple[DescriptorChannel, Offer, list[int]]:
         connection, _ = await asyncio.get_running_loop().sock_accept(self.listener)
@@ -263,6 +265,11 @@ class Successor:
         assert isinstance((await channel.receive())[0], Hello)
         await channel.send(Hello(node=NEW.node, boot=NEW.boot))
         offer, descriptors = await channel.receive()
+        while isinstance(offer, Hello):
+            self.greeted += 1
+            await asyncio.sleep(self.late)
+            await channel.send(Hello(node=NEW.node, boot=NEW.boot))
+            offer, descriptors = await channel.receive()
         assert isinstance(offer, Offer)
         return channel, offer, descriptors
 
@@ -317,6 +324,18 @@ async def test_a_successor_that_dies_takes_with_it_only_the_call_that_it_has_beg
     with connected(engine) as opened:
         # Whoever takes over what the successor left ends the call.
         assert store.owner(opened, A) == (NEW.node if begun else OLD.node)
+
+
+async def test_no_call_stands_still_while_the_successor_is_busy(nodes_, successor):
+    successor.late = 0.05
+    nodes_.client.begin(NEW.node, "upgrade")
+    offering = asyncio.create_task(successor.offered())
+    await until(lambda: successor.greeted == 3)
+    assert not nodes_.old.most_suspended
+    channel, _, descriptors = await offering
+    assert successor.greeted == 5
+    close_all(descriptors)
+    channel.close()
 
 
 async def test_a_node_does_not_pass_calls_to_itself(nodes_):
