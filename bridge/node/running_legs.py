@@ -13,6 +13,7 @@ from bridge.call.model import EndReason, LegFigures, LegId, Party
 from bridge.call.routing import LegRole
 from bridge.errors import BridgeError, LegError, LimitExceeded
 from bridge.legs.base import Answerable, DigitSender, Holdable, Leg, Startable, Transferable
+from bridge.metrics.media import Heard
 
 LEGS_PER_CALL = 16
 KEPT_LEGS = 16
@@ -54,8 +55,7 @@ class RestoredLeg(NamedTuple):
     leg: Leg
     joined: float
     """Seconds of the call."""
-    heard: str
-    """What has been heard of it (`metrics.media.MediaMetrics.heard_from`)."""
+    heard: Heard
 
 
 class RunningLegs:
