@@ -162,6 +162,8 @@ class Adoption:
                 undo.pop_all()
         except HandoverRefused:
             raise
+        except (BridgeError, msgspec.MsgspecError, ValueError) as error:
+            raise HandoverRefused(f"the call cannot be restored: {error}") from None
         except Exception as error:  # the call must go on where it is
             log.exception("call.not_taken_over", extra={"call": call.facts.call_id})
             raise HandoverRefused(f"the call cannot be restored: {type(error).__name__}") from None
@@ -214,10 +216,10 @@ class Adoption:
             sockets = [_duplicate(next(left)) for _ in range(leg.descriptors)]
             try:
                 made = self._legs[leg.kind](call.facts, leg.leg_id, leg.state, sockets)
-            except (BridgeError, msgspec.MsgspecError) as error:
+            except BaseException:
                 for one in sockets:
                     one.close()
-                raise HandoverRefused(f"a {leg.kind} leg cannot be restored: {error}") from error
+                raise
             undo.callback(self._free, made)
             legs.append(RestoredLeg(made, leg.joined, leg.heard))
         return legs
