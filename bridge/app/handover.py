@@ -44,7 +44,7 @@ def build_handovers(
     members, manager, database = base.members, core.manager, base.database
     if not members.several or not base.settings.recovery.enabled:
         return Handovers()
-    found = _services(control, records)
+    found = call_services(control, records)
     handover = Handover(manager, found)
     client = HandoverClient(
         handover,
@@ -63,7 +63,7 @@ def build_handovers(
             handover.suspend(call_id)
             await handover.abandon(call_id)
 
-    adoption = build_adoption(core, control, found)
+    adoption = build_adoption(control, core.lines, found)
     server = HandoverServer(
         adoption,
         own=lambda: members.own,
@@ -75,18 +75,21 @@ def build_handovers(
     return Handovers(client, server, adoption)
 
 
-def build_adoption(core: Core, control: services.CallControl, found: CallServices) -> Adoption:
+def build_adoption(
+    control: services.CallControl, lines: services.LineServices, found: CallServices
+) -> Adoption:
     """Return what takes over calls for a node."""
-    lines = core.lines
     restored: dict[LegKind, RestoreLeg] = {
         LegKind.WEBRTC: control.browsers.restore,
         LegKind.SIMULATOR: lines.simulator.restore,
         LegKind.WHATSAPP: lines.cloud.restore,
+        LegKind.SIP: lines.sip.restore,
     }
-    return Adoption(core.manager, found, restored)
+    return Adoption(control.manager, found, restored)
 
 
-def _services(control: services.CallControl, records: services.Records) -> CallServices:
+def call_services(control: services.CallControl, records: services.Records) -> CallServices:
+    """Return what services know of calls beside their legs."""
     return CallServices(
         stays=(
             control.digits.collecting,

@@ -13,7 +13,7 @@ from bridge.audio.codec import opus
 from bridge.audio.codec.encoder_level import EncoderBudget
 from bridge.http.interfaces import default_address
 from bridge.legs.peer_media import PeerFactory
-from bridge.legs.sip import PlainPeerFactory
+from bridge.legs.sip_media import PlainPeerFactory
 from bridge.media.stream_frames import compiled_conversion
 from bridge.metrics.node import NodeMetrics
 from bridge.metrics.registry import Metrics

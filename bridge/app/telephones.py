@@ -8,7 +8,8 @@ from ipaddress import ip_network
 from bridge.app.foundation import Foundation
 from bridge.app.peers import MediaPlane
 from bridge.call.model import LegId
-from bridge.legs.sip import InboundInvite, PlainPeerFactory, SipLeg, SipOptions
+from bridge.legs.sip import SipLeg
+from bridge.legs.sip_media import InboundInvite, PlainPeerFactory, SipOptions
 from bridge.metrics.calls import SetupMetrics
 from bridge.node.clock import BusClock
 from bridge.providers.simulator.provider import SimulatorProvider

@@ -16,7 +16,6 @@ import msgspec
 
 from bridge.audio.frame import FRAME_SECONDS
 from bridge.call import events
-from bridge.call.bus.ends import Sink, Source
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics
 from bridge.call.setup_timings import SetupStep
 from bridge.errors import BridgeError, HandoverRefused
@@ -24,6 +23,7 @@ from bridge.legs.base import Emit, drop, refusal_reason, run_until
 from bridge.legs.peer_media import PeerFactory, PeerMedia
 from bridge.legs.provider_requests import ProviderRequests
 from bridge.metrics.calls import SetupMetrics
+from bridge.rtp.session import RtpSession
 from bridge.wire.call_event import EventType
 from bridge.wire.snapshot.peer import PeerSnapshot
 
@@ -144,12 +144,12 @@ class CloudLeg:
         """Whether audio flows, whether the leg stands still, and whether another process has it."""
 
     @property
-    def source(self) -> Source:
+    def source(self) -> RtpSession:
         """What the user says."""
         return self._media.peer.session
 
     @property
-    def sink(self) -> Sink:
+    def sink(self) -> RtpSession:
         """What the user hears."""
         return self._media.peer.session
 

@@ -2,28 +2,31 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+import socket
+from collections.abc import Sequence
 from contextlib import suppress
 from contextvars import copy_context
-from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 from bridge.call import events
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics
-from bridge.errors import BridgeError, LimitExceeded, SdpError
+from bridge.errors import BridgeError, HandoverRefused, LimitExceeded, SdpError
 from bridge.legs import sip_reasons
 from bridge.legs.base import Emit, Transferable, drop, refusal_reason, run_until
-from bridge.legs.sip_media import SipMedia
+from bridge.legs.sip_media import (
+    USUAL_OPTIONS,
+    InboundInvite,
+    PlainPeerFactory,
+    SipMedia,
+    SipOptions,
+    SipSnapshot,
+)
 from bridge.metrics.calls import SetupMetrics
-from bridge.rtc.plain_peer import PlainPeer
 from bridge.sip import events as sip
 from bridge.trunk.dialog import AgentDialog
 from bridge.wire.rtp.telephone_event import DIGIT_SECONDS
 
 log = logging.getLogger(__name__)
-
-PlainPeerFactory: TypeAlias = Callable[[Callable[[str], None], Callable[[], str]], PlainPeer]
-"""Makes a leg's peer, given a callback for each digit it sends, and what returns the IP address that it signals from."""
 
 DIALLED_SECONDS: Final = 1.0
 """A dial that the trunk has not refused by then counts as accepted, though the telephone may ring later."""
@@ -40,24 +43,6 @@ _OF_CALLEE: Final = (
 """End reasons that come from the called party: the trunk has accepted the dial."""
 
 
-@dataclass(frozen=True, slots=True)
-class InboundInvite:
-    """The far side's INVITE."""
-
-    sdp: str
-    """Its offer; empty if it asks for ours."""
-
-
-@dataclass(frozen=True, slots=True)
-class SipOptions:
-    """How to talk to one trunk."""
-
-    dtmf: Literal["rfc4733", "info"] = "rfc4733"
-    """How digits are sent; by INFO too where the far side takes no telephone events. Both are received."""
-    early_media: bool = True
-    """Whether the near parties hear what the far side sends before the answer."""
-
-
 class SipLeg:
     """One telephone call: `inbound`, or an outbound one that `run` dials."""
 
@@ -71,7 +56,7 @@ class SipLeg:
         media: PlainPeerFactory,
         counters: SetupMetrics,
         inbound: InboundInvite | None = None,
-        options: SipOptions = SipOptions(),
+        options: SipOptions = USUAL_OPTIONS,
     ) -> None:
         """Make a leg of either kind.
 
@@ -102,7 +87,7 @@ class SipLeg:
         self._connected = self._held = False
         self._direction = self._offered = "sendrecv"
         """The direction that our side wants, and the one it offered last."""
-        self._reoffering = False
+        self._reoffering = self._restored = self._gone = False
         self._media = SipMedia(
             leg_id,
             self._peer,
@@ -129,10 +114,54 @@ class SipLeg:
             self._emit = drop
             self._over.cancel()
             # Not in tasks, which would never run if this one was cancelled before its first step.
-            try:
-                await self._peer.aclose()
-            finally:
-                await self._end_call()
+            if not self._gone:
+                try:
+                    await self._peer.aclose()
+                finally:
+                    await self._end_call()
+
+    def check_movable(self) -> None:
+        """Raise `HandoverRefused` if the leg cannot move now (`legs.base.Movable`)."""
+        offering = self._reoffering or self._offered != self._direction
+        busy = offering or self._media.digits_pending or self._media.suspended
+        if busy or not self._connected or self._over.done():
+            raise HandoverRefused("the telephone call is not answered, or is being changed")
+        self._dialog.snapshot()
+
+    def suspend(self) -> tuple[SipSnapshot, list[socket.socket]]:
+        """Stop reading and sending (`legs.base.Movable`); requests of the far side are dropped, and come again."""
+        dialog = self._dialog.snapshot()
+        peer, sockets = self._peer.suspend()
+        self._dialog.suspend()
+        self._media.suspended = True
+        snapshot = SipSnapshot(peer, dialog, self._media.silent, self._held, self._direction)
+        return snapshot, sockets
+
+    def resume(self) -> None:
+        """Go on after `suspend`."""
+        self._peer.resume()
+        self._dialog.resume()
+        self._media.suspended = False
+
+    async def abandon(self) -> None:
+        """Free a suspended leg that another process goes on with (`legs.base.Movable`)."""
+        self._gone = self._ended = True
+        self._dialog.abandon()
+        await self._peer.abandon()
+
+    def restore(self, snapshot: SipSnapshot, sockets: Sequence[socket.socket]) -> None:
+        """Go on with another process's leg, in the dialog that this one was made for.
+
+        Raises:
+            HandoverRefused: as `rtc.plain_peer.PlainPeer.restore`.
+        """
+        self._peer.restore(snapshot.peer, sockets)
+        self.source = self.sink = self._peer.session
+        self._media.restore(silent=snapshot.silent)
+        self._held, self._direction = snapshot.held, snapshot.direction
+        self._offered = snapshot.direction
+        self._invited = self._dialled = self._rings = self._connected = True
+        self._restored = True
 
     def answer(self) -> None:
         """Accept an inbound call; has no effect on an outbound one."""
@@ -171,6 +200,8 @@ class SipLeg:
 
     async def _signal(self) -> None:
         """Dial, or ring until our side answers."""
+        if self._restored:
+            return
         try:
             await (self._call() if self._inbound is None else self._pick_up(self._inbound))
         except BridgeError as error:
@@ -331,14 +362,8 @@ class SipLeg:
         self._media.may_send.set()
         began = now if self._accepted_at is None else self._accepted_at
         self._counters.leg_setup(self.kind, "connected", now - began)
-        log.info(
-            "leg.connected",
-            extra={
-                "kind": self.kind,
-                "seconds": round(now - began, 3),
-                "sip_call": self._dialog.trace_id,
-            },
-        )
+        told = {"seconds": round(now - began, 3), "sip_call": self._dialog.trace_id}
+        log.info("leg.connected", extra={"kind": self.kind} | told)
         self._emit(events.LegConnected(self.leg_id))
         self._check_hold()
         self._reoffer()

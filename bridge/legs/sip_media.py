@@ -4,14 +4,19 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Literal, TypeAlias
+
+import msgspec
 
 from bridge.call.bus.silence_detector import SilenceDetector
 from bridge.call.events import LegEvent, LegSilent
 from bridge.call.model import LegId, LegKind
 from bridge.rtc.plain_peer import PlainPeer
+from bridge.sip.snapshot import SipCallSnapshot
 from bridge.wire.rtp.telephone_event import DIGITS
+from bridge.wire.snapshot.peer import PlainPeerSnapshot
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +29,42 @@ _INFO_SECONDS: Final = 0.25
 """Between two digits sent by INFO."""
 _CHECK_SECONDS: Final = 0.5
 _MIN_SLEEP: Final = 0.001
+_SUSPENDED_SLEEP: Final = 0.01
+
+
+PlainPeerFactory: TypeAlias = Callable[[Callable[[str], None], Callable[[], str]], PlainPeer]
+"""Makes a leg's peer, given a callback for each digit it sends, and what returns the IP address that it signals from."""
+
+
+@dataclass(frozen=True, slots=True)
+class InboundInvite:
+    """The far side's INVITE."""
+
+    sdp: str
+    """Its offer; empty if it asks for ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class SipOptions:
+    """How to talk to one trunk."""
+
+    dtmf: Literal["rfc4733", "info"] = "rfc4733"
+    """How digits are sent; by INFO too where the far side takes no telephone events. Both are received."""
+    early_media: bool = True
+    """Whether the near parties hear what the far side sends before the answer."""
+
+
+USUAL_OPTIONS: Final = SipOptions()
+
+
+class SipSnapshot(msgspec.Struct, frozen=True):
+    """A leg whose call is answered, and in whose dialog nothing is under way."""
+
+    peer: PlainPeerSnapshot
+    dialog: SipCallSnapshot
+    silent: bool
+    held: bool
+    direction: str
 
 
 class SipMedia:
@@ -47,6 +88,9 @@ class SipMedia:
         self.may_send = asyncio.Event()
         """Both sides are described, so that packets may be sent."""
         self.answered = False
+        self.suspended = False
+        """Whether nothing is sent or reported for a while."""
+        self._restored = False
         self._peer = peer
         self._by_info = by_info
         self._send_info = send_info
@@ -59,6 +103,23 @@ class SipMedia:
         self._digits: deque[str] = deque()
         self._digits_due = 0.0
         self._digits_dropped = False
+
+    @property
+    def digits_pending(self) -> bool:
+        """Whether digits wait to be sent by INFO."""
+        return bool(self._digits)
+
+    @property
+    def silent(self) -> bool:
+        """Whether the far side was reported silent."""
+        return self._silence.silent
+
+    def restore(self, *, silent: bool) -> None:
+        """Go on where another process has sent and watched, when it is run."""
+        self._silence.silent = silent
+        self._restored = self.answered = True
+        self.may_send.set()
+        self.listen()
 
     def listen(self) -> None:
         """Expect packets from now on: what both sides send was agreed anew."""
@@ -76,7 +137,8 @@ class SipMedia:
         await self.may_send.wait()
         peer, session = self._peer, self._peer.session
         due = self._clock()
-        session.start_sending(due)
+        if not self._restored:
+            session.start_sending(due)
         report_due = due + peer.report_seconds
         check_due = due + _CHECK_SECONDS
         while True:
@@ -84,6 +146,9 @@ class SipMedia:
             now = self._clock()
             await asyncio.sleep(max(_MIN_SLEEP, session.next_tick(now) - now))
             now = self._clock()
+            if self.suspended:
+                await asyncio.sleep(_SUSPENDED_SLEEP)
+                continue
             session.tick(now)
             if self._digits and now >= self._digits_due:
                 self._digits_due = now + _INFO_SECONDS

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from bridge.sip.dialog import restored_dialog
 from bridge.sip.events import DigitSignalled, Ended
 from bridge.sip.invite_in import IncomingInvite
 from bridge.sip.invite_out import OutgoingInvite
@@ -11,6 +12,7 @@ from bridge.sip.message.values import Uri
 from bridge.sip.offers import Offers
 from bridge.sip.reason import reasons
 from bridge.sip.session import Phase, Session
+from bridge.sip.snapshot import SipCallSnapshot
 from bridge.sip.stack import ALLOW, SUPPORTED
 from bridge.sip.transfer import Transfer, replaces_value
 
@@ -29,6 +31,7 @@ class SipCall:
     def __init__(self, session: Session, timer: "SessionTimer", *, caller: bool) -> None:
         self.session = session
         self._timer = timer
+        self._caller = caller
         self._offers = Offers(session, timer, caller=caller)
         self._transfer = Transfer(session)
         self._incoming: IncomingInvite | None = None
@@ -44,6 +47,38 @@ class SipCall:
     def invited(self, transaction: "ServerTransaction", sdp: str) -> None:
         """Begin with an INVITE of theirs."""
         self._incoming = IncomingInvite(self.session, transaction, self._timer, sdp)
+
+    def restore(self, snapshot: SipCallSnapshot, now: float) -> None:
+        """Begin as the call of a snapshot."""
+        session = self.session
+        session.phase = Phase.CONFIRMED
+        session.dialog = restored_dialog(session.stack, snapshot.dialog)
+        session.trunks, session.allows = snapshot.trunks, snapshot.allows
+        session.local_sdp, session.remote_sdp = snapshot.local_sdp, snapshot.remote_sdp
+        self._timer.restore(snapshot.timer, now)
+        self._offers.opened(now)
+
+    def snapshot(self) -> SipCallSnapshot | None:
+        """Return the call as data; None while anything is under way in it, or if it is not over UDP."""
+        session, dialog = self.session, self.session.dialog
+        waits = self._incoming is not None and self._incoming.waits_for_ack
+        quiet = self._offers.idle and self._transfer.idle and not self._digits
+        if dialog is None or session.phase is not Phase.CONFIRMED:
+            return None
+        if waits or not quiet or session.asks:
+            return None
+        if {dialog.flow.transport, dialog.target().transport} != {"udp"}:
+            return None
+        return SipCallSnapshot(
+            id=session.id,
+            caller=self._caller,
+            dialog=dialog.snapshot(),
+            timer=self._timer.snapshot(),
+            trunks=session.trunks,
+            local_sdp=session.local_sdp,
+            remote_sdp=session.remote_sdp,
+            allows=session.allows,
+        )
 
     @property
     def rings_here(self) -> bool:
@@ -150,7 +185,7 @@ class SipCall:
                 return
             if not dialog.in_order(request):
                 raise SipError(500, "an older request")
-            if self._incoming:
+            if not self._caller:
                 dialog.flow = transaction.source  # the far side may have reconnected
             if self.session.phase >= Phase.ENDING and request.method != "BYE":
                 raise SipError(481, "the dialog has ended")

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from bridge.sip.boundary import (
     Counters,
+    Credentials,
     Dial,
     DialogId,
     InboundPolicy,
@@ -26,6 +27,7 @@ from bridge.sip.receiver import Receiver
 from bridge.sip.registration import Registrar
 from bridge.sip.session import Session
 from bridge.sip.session_timer import SessionTimer
+from bridge.sip.snapshot import SipCallSnapshot
 from bridge.sip.stack import Stack
 from bridge.sip.transaction.server import ServerTransaction
 
@@ -54,7 +56,11 @@ class SipCore:
         self._calls: dict[DialogId, SipCall] = {}
         self._policy = policy
         self._registrars: dict[str, Registrar] = {}
-        self._receiver = Receiver(self._stack, self._calls, policy, self._invited)
+        self.moving: set[DialogId] = set()
+        """Dialogs that are passing to another user agent, or have: requests in them are dropped, and come again there."""
+        self._receiver = Receiver(
+            self._stack, self._calls, policy, self._invited, moving=self.moving
+        )
 
     @property
     def counters(self) -> Counters:
@@ -117,6 +123,23 @@ class SipCore:
         call.dial(request, now)
         return call.session.id
 
+    def restore(
+        self, snapshot: SipCallSnapshot, credentials: Credentials | None, now: float
+    ) -> SipCall:
+        """Go on with a call of another user agent, whose credentials are used if it is challenged."""
+        digest = DigestClient(credentials, self._stack.random)
+        call = self._new_call(
+            digest, snapshot.timer.interval, caller=snapshot.caller, dialog_id=snapshot.id
+        )
+        call.restore(snapshot, now)
+        self.moving.discard(snapshot.id)
+        return call
+
+    def forget(self, dialog: DialogId) -> None:
+        """Free a call that another user agent has; nobody is told."""
+        if (call := self._calls.pop(dialog, None)) is not None:
+            call.session.forget()
+
     def call(self, dialog: DialogId) -> SipCall | None:
         """Return the call of a dialog, which takes all further commands; None if it is unknown."""
         return self._calls.get(dialog)
@@ -133,8 +156,15 @@ class SipCore:
         known = call.session.dialog if call else None
         return known.flow.host if known else ""
 
-    def _new_call(self, digest: DigestClient, session_expires: int, *, caller: bool) -> SipCall:
-        dialog_id = DialogId(f"{self._tag_prefix}{self._stack.token()}")
+    def _new_call(
+        self,
+        digest: DigestClient,
+        session_expires: int,
+        *,
+        caller: bool,
+        dialog_id: DialogId | None = None,
+    ) -> SipCall:
+        dialog_id = dialog_id or DialogId(f"{self._tag_prefix}{self._stack.token()}")
         session = Session(
             self._stack, dialog_id, digest, lambda closed: self._calls.pop(closed, None)
         )

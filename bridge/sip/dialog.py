@@ -8,6 +8,7 @@ from bridge.sip.boundary import Target, Transport, is_as_strong
 from bridge.sip.message.headers import Headers
 from bridge.sip.message.message import Request, Response
 from bridge.sip.message.values import Address, Uri, ValueSyntaxError
+from bridge.sip.snapshot import DialogSnapshot
 from bridge.sip.stack import Stack
 
 MAX_ROUTES = 16
@@ -34,11 +35,29 @@ class Dialog:
     """Where their messages come from: where ours go if the remote target is a name, or behind a NAT."""
     local_seq: int = 0
     remote_seq: int = -1
+    answered_seq: int = -1
+    """No request with this CSeq, or a lower one, is taken any more."""
     origin: Target = field(init=False)
     """The first flow: where the INVITE came from, or went to."""
 
     def __post_init__(self) -> None:
         self.origin = self.flow
+
+    def snapshot(self) -> DialogSnapshot:
+        """Return it as data."""
+        return DialogSnapshot(
+            call_id=self.call_id,
+            local=self.local,
+            remote=self.remote,
+            remote_tag=self.remote_tag,
+            remote_target=self.remote_target,
+            routes=tuple(self.routes),
+            contact=self.contact,
+            flow=self.flow,
+            origin=self.origin,
+            local_seq=self.local_seq,
+            remote_seq=self.remote_seq,
+        )
 
     def next_number(self) -> int:
         """Return the CSeq of our next request."""
@@ -48,7 +67,7 @@ class Dialog:
     def in_order(self, request: Request) -> bool:
         """Note the CSeq of their request; return False if an earlier request had a higher one."""
         number = request.headers.cseq.number
-        if number < self.remote_seq:
+        if number < self.remote_seq or number <= self.answered_seq:
             return False
         self.remote_seq = number
         return True
@@ -92,6 +111,29 @@ class Dialog:
     def refresh(self, message: Request | Response) -> None:
         """Take the Contact of a message that may move their side (RFC 3261 section 12.2)."""
         self.remote_target = contact_uri(message) or self.remote_target
+
+
+def restored_dialog(stack: Stack, snapshot: DialogSnapshot) -> Dialog:
+    """Return the dialog of a snapshot.
+
+    A request that was answered before is not taken a second time: it was sent again, and the response is lost.
+    """
+    dialog = Dialog(
+        stack=stack,
+        call_id=snapshot.call_id,
+        local=snapshot.local,
+        remote=snapshot.remote,
+        remote_tag=snapshot.remote_tag,
+        remote_target=snapshot.remote_target,
+        routes=list(snapshot.routes),
+        contact=snapshot.contact,
+        flow=snapshot.flow,
+        local_seq=snapshot.local_seq,
+        remote_seq=snapshot.remote_seq,
+        answered_seq=snapshot.remote_seq,
+    )
+    dialog.origin = snapshot.origin
+    return dialog
 
 
 def next_hop(uri: Uri, flow: Target) -> Target:

@@ -117,6 +117,12 @@ class Offers:
         self.refuse(487, now)
 
     @property
+    def idle(self) -> bool:
+        """Whether the dialog is open, and no offer is pending or queued."""
+        paused = self._retry is not None and self._retry.action is not None
+        return self._opened and not self._busy and not self._queued and not paused
+
+    @property
     def _unacknowledged(self) -> bool:
         return self._answer is not None and not self._answer.acknowledged
 

@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 
 from bridge.sip.boundary import DialogId, InboundPolicy, Invitation, Target
 from bridge.sip.call import SipCall
@@ -30,8 +30,12 @@ class Receiver:
         calls: Mapping[DialogId, SipCall],
         policy: InboundPolicy,
         on_invite: Callable[[ServerTransaction, Invitation], None],
+        *,
+        moving: Set[DialogId] = frozenset(),
     ) -> None:
+        """New requests in the dialogs `moving` are dropped without a response."""
         self._stack = stack
+        self._moving = moving
         self._calls = calls
         self._secret = stack.random(32)
         self._admission = AdmissionControl(policy, self._secret, stack.counters)
@@ -117,6 +121,8 @@ class Receiver:
     def _new_request(self, request: Request, source: Target, now: float) -> None:
         transactions = self._stack.transactions
         if request.headers.to.tag:
+            if request.headers.to.tag in self._moving:
+                return
             found = self._dialog_of(request)
             if found is None:
                 self._reply(request, source, self._admission.no_dialog(request, source), now)

@@ -58,6 +58,17 @@ class Session:
         """Answers the pending transactions when the session ends."""
         self._on_closed = on_closed
         self._timers: set[Timer] = set()
+        self._exchanges: list[Exchange] = []
+
+    @property
+    def asks(self) -> bool:
+        """Whether a request of ours has no final response yet."""
+        return any(not exchange.done for exchange in self._exchanges)
+
+    def forget(self) -> None:
+        """Free everything without a word: another user agent has the dialog."""
+        self.phase = Phase.CLOSED
+        self._cancel_timers()
 
     def happened(self, event: DialogEvent, *, failover: bool = False) -> None:
         """Report an event, unless the end has been reported or asked for."""
@@ -102,6 +113,8 @@ class Session:
             self.stack, dialog.target(), self.digest, dialog.next_number, on_response
         )
         exchange.send(request, now)
+        self._exchanges = [one for one in self._exchanges if not one.done]
+        self._exchanges.append(exchange)
         return exchange
 
     def cancel(self, exchange: Exchange, now: float) -> None:

@@ -8,6 +8,7 @@ from bridge.sip.message.message import Request, Response, SipError
 from bridge.sip.message.values import ValueSyntaxError, parameters
 from bridge.sip.reason import TIMED_OUT
 from bridge.sip.session import Phase, Session
+from bridge.sip.snapshot import TimerSnapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +33,29 @@ class SessionTimer:
         self._refresher = ""
         """uac or uas of the next request of ours: who refreshes from then on."""
         self._running: list[Timer] = []
+        self._expires_at: float | None = None
+        self._refresh_at: float | None = None
         self._retries = 0
+
+    def snapshot(self) -> TimerSnapshot:
+        """Return it as data."""
+        return TimerSnapshot(
+            interval=self._interval,
+            min_se=self._min_se,
+            refresher=self._refresher,
+            expires_at=self._expires_at if self._running else None,
+            refresh_at=self._refresh_at if self._running else None,
+        )
+
+    def restore(self, snapshot: TimerSnapshot, now: float) -> None:
+        """Go on as another one; what was due meanwhile is done at once."""
+        self._interval, self._min_se = snapshot.interval, snapshot.min_se
+        self._refresher = snapshot.refresher
+        self._expires_at, self._refresh_at = snapshot.expires_at, snapshot.refresh_at
+        after = self._session.after
+        for at, action in ((self._expires_at, self._expired), (self._refresh_at, self._due)):
+            if at is not None:
+                self._running.append(after(max(0.0, at - now), action, now))
 
     def offer(self, headers: Headers) -> None:
         """Ask for the session timer in an INVITE or UPDATE of ours."""
@@ -91,13 +114,16 @@ class SessionTimer:
     def refresh_later(self, now: float) -> None:
         """Retry the refresh in 10 s; the session still ends when its interval expires."""
         if self._session.phase is Phase.CONFIRMED and self._running:
+            self._refresh_at = now + RETRY_REFRESH
             self._running.append(self._session.after(RETRY_REFRESH, self._due, now))
 
     def _start(self, interval: int, now: float, *, due: float | None) -> None:
         self._stop()
         self._interval = interval
-        after = self._session.after
-        self._running = [after(interval - min(32.0, interval / 3), self._expired, now)]
+        after, left = self._session.after, interval - min(32.0, interval / 3)
+        self._expires_at = now + left
+        self._refresh_at = None if due is None else now + due
+        self._running = [after(left, self._expired, now)]
         if due is not None:
             self._running.append(after(due, self._due, now))
 

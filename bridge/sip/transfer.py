@@ -20,6 +20,11 @@ class Transfer:
         self._asking = False
         self._event = ""
 
+    @property
+    def idle(self) -> bool:
+        """Whether no transfer is under way."""
+        return not self._asked and not self._asking
+
     # Theirs
 
     def receive(self, transaction: ServerTransaction, now: float) -> None:

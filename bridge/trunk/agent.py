@@ -27,6 +27,7 @@ from bridge.sip.boundary import (
 )
 from bridge.sip.core import SipCore
 from bridge.sip.events import Refused
+from bridge.sip.snapshot import SipCallSnapshot
 from bridge.tasks import Tasks
 from bridge.trunk.admission import SipAdmission
 from bridge.trunk.dialler import SipDialler
@@ -134,7 +135,31 @@ class SipAgent:
             uri_of=lambda number: uri_of(trunk, number),
         )
 
+    def restore(self, snapshot: SipCallSnapshot, trunk: TrunkAddress) -> AgentDialog:
+        """Return the dialog that another node of the machine has passed to this one."""
+        self.core.restore(snapshot, trunk.credentials, self.now())
+        dialog = AgentDialog(self, dialog=snapshot.id, uri_of=lambda number: uri_of(trunk, number))
+        self._dialogs[snapshot.id] = dialog
+        self._transport.adopt(snapshot.id)
+        self.changed()
+        return dialog
+
     # For dialogs and trunks
+
+    @property
+    def shared(self) -> bool:
+        """Whether the sockets are shared with other nodes, to which dialogs can pass."""
+        return self._transport.shared
+
+    def claim(self, dialog: DialogId) -> None:
+        """Take the messages of a suspended dialog again."""
+        self.core.moving.discard(dialog)
+        self._transport.adopt(dialog)
+
+    def forget(self, dialog: DialogId) -> None:
+        """Free a dialog that another node has."""
+        self._dialogs.pop(dialog, None)
+        self.core.forget(dialog)
 
     def now(self) -> float:
         """Return the loop's time."""

@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
+from bridge.errors import HandoverRefused
 from bridge.sip.boundary import DialogId
 from bridge.sip.call import SipCall
 from bridge.sip.events import DialogEvent, Refused, TransferProgressed
 from bridge.sip.message.values import ValueSyntaxError
+from bridge.sip.snapshot import SipCallSnapshot
 from bridge.tasks import wait_set
 from bridge.trunk.interfaces import Agent
 from bridge.trunk.trace import trace_id
@@ -107,6 +109,36 @@ class AgentDialog:
     async def wait_closed(self, seconds: float = CLOSE_SECONDS) -> None:
         """Wait for so long until the far side has acknowledged the end, which takes 32 s at most (RFC 3261 timer F)."""
         await wait_set(self._closed, seconds)
+
+    # Passing it to another node
+
+    def snapshot(self) -> SipCallSnapshot:
+        """Return the dialog as data, for another node of the machine.
+
+        Raises:
+            HandoverRefused: something is under way in it, or its messages would not reach another node.
+        """
+        call = self._call()
+        found = None if call is None or not self._agent.shared else call.snapshot()
+        if found is None:
+            raise HandoverRefused("the SIP dialog cannot move now")
+        return found
+
+    def suspend(self) -> None:
+        """Drop requests in the dialog, which are sent again."""
+        if self.current is not None:
+            self._agent.core.moving.add(self.current)
+
+    def resume(self) -> None:
+        """Take requests again, also if another node has begun to."""
+        if self.current is not None:
+            self._agent.claim(self.current)
+
+    def abandon(self) -> None:
+        """Forget a suspended dialog that another node has; the far side is told nothing."""
+        if self.current is not None:
+            self._agent.forget(self.current)
+        self.close()
 
     # For the agent
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from bridge.sip.boundary import Local, Target
+from bridge.sip.boundary import DialogId, Local, Target
 from bridge.sip.core import SipCore
 from bridge.trunk.trunk import TrunkAddress
 
@@ -14,6 +14,16 @@ class Agent(Protocol):
     @property
     def core(self) -> SipCore:
         """The core that has the dialog."""
+
+    @property
+    def shared(self) -> bool:
+        """Whether the sockets are shared with other nodes, to which dialogs can pass."""
+
+    def claim(self, dialog: DialogId) -> None:
+        """Take the messages of a suspended dialog again."""
+
+    def forget(self, dialog: DialogId) -> None:
+        """Free a dialog that another node has."""
 
     def now(self) -> float:
         """Return the loop's time."""
@@ -30,6 +40,10 @@ class Agent(Protocol):
 
 class SipTransport(Protocol):
     """Sends and receives messages (`trunk.sockets.SipSockets`)."""
+
+    @property
+    def shared(self) -> bool:
+        """Whether other nodes of the machine use the sockets too."""
 
     on_message: Callable[[bytes, Target], None]
     """Takes each whole message and where it came from."""
@@ -50,6 +64,9 @@ class SipTransport(Protocol):
 
     def local(self, target: Target) -> Local:
         """Return the address of ours for Via and Contact that a target can reach."""
+
+    def adopt(self, tag: str) -> None:
+        """Have the messages of another node's dialog, by our tag in it, come to this one."""
 
     def mark_trusted(self, source: Target) -> None:
         """Keep an accepted connection when unauthenticated connections make room."""

@@ -1,8 +1,8 @@
 """The SIP sockets of a machine with several nodes: one node has them, the others use them through it.
 
 Whoever holds the lock on a file has the sockets and keeps the trunks; when its process ends, the kernel gives the lock to
-the next. A message of a dialog goes to the node that owns the call, which our tag in it names; a new call stays
-with the node that has the sockets. Between the nodes they go over the siblings' Unix sockets, in order.
+the next. A message of a dialog goes to the node that owns the call, which our tag in it names, unless another one has
+told that it has taken the call over; a new call stays with the node that has the sockets. Between the nodes they go over the siblings' Unix sockets, in order.
 """
 
 import asyncio
@@ -30,7 +30,12 @@ LOCK_SECONDS: Final = 1.0
 MAX_KNOWN: Final = 1024
 """Targets whose local address is remembered."""
 
-_OUR_TAG: Final = re.compile(rb";[ \t]*tag[ \t]*=[ \t]*([0-9a-f]{2})-", re.IGNORECASE)
+MAX_MOVED: Final = 10_000
+"""Dialogs that are remembered as another node's than their tag says."""
+
+_OUR_TAG: Final = re.compile(
+    rb";[ \t]*tag[ \t]*=[ \t]*([0-9a-f]{2}-[^\s;,<>]{1,64})", re.IGNORECASE
+)
 _FROM: Final = re.compile(rb"^(?:from|f)[ \t]*:(.*)$", re.IGNORECASE | re.MULTILINE)
 _TO: Final = re.compile(rb"^(?:to|t)[ \t]*:(.*)$", re.IGNORECASE | re.MULTILINE)
 
@@ -54,7 +59,9 @@ class Nodes(Protocol):
 class Passed(msgspec.Struct, array_like=True):
     """What one node passes to another."""
 
-    kind: Literal["received", "send", "failed"]
+    kind: Literal["received", "send", "failed", "moved", "asked"]
+    """`moved`: the node that is the target's connection has taken over the dialogs with the tags in `data`; `asked`: it
+    asks for those that others have."""
     target: Target
     data: bytes = b""
     local: Local | None = None
@@ -80,6 +87,8 @@ class Connected(msgspec.Struct, array_like=True):
 class SharedSockets:
     """The sockets as one of several nodes uses them (`trunk.interfaces.SipTransport`)."""
 
+    shared = True
+
     def __init__(
         self,
         sockets: SipTransport,
@@ -102,6 +111,10 @@ class SharedSockets:
         self._known = known
         self._count_drop = count_drop
         self._locals: dict[Target, Local] = {}
+        self._adopted: dict[str, float] = {}
+        """Our tags of the dialogs of other nodes that this one has taken over, and when (monotonic seconds)."""
+        self._moved: dict[str, tuple[int, float]] = {}
+        """The same of such dialogs elsewhere, with their nodes."""
         self._waiting: dict[int, SipQueue[Passed]] = {}
         self._passing: set[int] = set()
         self._leaving = asyncio.Event()
@@ -147,6 +160,8 @@ class SharedSockets:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, str(self._nodes.own).encode(), 0)
         self.owns = True
+        for node in self._nodes.neighbours():
+            self._tell(node, "asked")
 
         def listens() -> None:
             if not waited:
@@ -194,6 +209,13 @@ class SharedSockets:
             self._know(target, found)  # for when another node has them
         return found
 
+    def adopt(self, tag: str) -> None:
+        """Have the messages of another node's dialog come to this one."""
+        self._adopted[tag] = asyncio.get_running_loop().time()
+        self._moved.pop(tag, None)
+        for node in self._nodes.neighbours():
+            self._tell(node, "moved", tag)
+
     def mark_trusted(self, source: Target) -> None:
         """Note that somebody may call, whose connection is to be kept."""
         if self.owns:
@@ -215,6 +237,12 @@ class SharedSockets:
                     self.on_message(passed.data, passed.target)
                 case "failed":
                     self.on_failure(passed.target)
+                case "moved":
+                    moved = msgspec.msgpack.decode(passed.data, type=dict[str, float])
+                    for tag, at in moved.items():
+                        self._note_moved(tag, passed.target.connection, at)
+                case "asked":
+                    self._tell(passed.target.connection, "moved", *self._adopted)
                 case "send" if self.owns:
                     self._sockets.send(passed.data, passed.target)
                 case "send":
@@ -240,8 +268,9 @@ class SharedSockets:
         return msgspec.msgpack.encode(answer)
 
     def _arrived(self, data: bytes, source: Target) -> None:
-        node = node_of(data)
-        if node is None or node not in self._nodes.neighbours():
+        tag = tag_of(data)
+        node = None if tag is None else self._moved.get(tag, (int(tag[:2], 16),))[0]
+        if tag in self._adopted or node is None or node not in self._nodes.neighbours():
             self.on_message(data, source)
         else:
             self._pass(node, Passed("received", source, data, self._sockets.local(source)))
@@ -260,6 +289,22 @@ class SharedSockets:
         node = int(text) if text.isdecimal() else None
         return None if node == self._nodes.own else node
 
+    def _tell(self, node: int, kind: Literal["moved", "asked"], *tags: str) -> None:
+        """Tell a node of dialogs that this one has taken over, or ask it for those that it has."""
+        me = Target("udp", "", 0, self._nodes.own)  # no address: nobody outside has sent it
+        moved = {tag: self._adopted[tag] for tag in tags}
+        self._pass(node, Passed(kind, me, msgspec.msgpack.encode(moved)))
+
+    def _note_moved(self, tag: str, node: int, at: float) -> None:
+        """Note who has a dialog since then, unless somebody has taken it over after that."""
+        if at < max(self._adopted.get(tag, 0.0), self._moved.get(tag, (0, 0.0))[1]):
+            return
+        self._adopted.pop(tag, None)
+        self._moved.pop(tag, None)
+        self._moved[tag] = node, at
+        if len(self._moved) > MAX_MOVED:
+            del self._moved[next(iter(self._moved))]
+
     def _know(self, target: Target, local: Local) -> None:
         self._locals.pop(target, None)
         self._locals[target] = local
@@ -268,7 +313,7 @@ class SharedSockets:
 
     def _pass(self, node: int, passed: Passed) -> None:
         waiting = self._waiting.setdefault(node, SipQueue())
-        known = self._known(passed.target.host)
+        known = not passed.target.host or self._known(passed.target.host)
         if not waiting.put(passed, len(passed.data), known=known):
             self._count_drop("buffer_full")
             return
@@ -286,14 +331,14 @@ class SharedSockets:
             self._passing.discard(node)
 
 
-def node_of(data: bytes) -> int | None:
-    """Return the node that owns the dialog of a message, by our tag in it; None where it has none.
+def tag_of(data: bytes) -> str | None:
+    """Return our tag in a message, which begins with the number of a node; None where it has none.
 
-    Our tag is that of To in requests, and that of From in responses to requests of ours.
+    It is that of To in requests, and that of From in responses to requests of ours.
     """
     header = (_FROM if data.startswith(b"SIP/") else _TO).search(data)
     tag = None if header is None else _OUR_TAG.search(header[1].rpartition(b">")[2])
-    return None if tag is None else int(tag[1], 16)
+    return None if tag is None else tag[1].decode("ascii", "replace").lower()
 
 
 async def _end(*tasks: asyncio.Task[Any]) -> None:

@@ -45,6 +45,8 @@ class Tls:
 class SipSockets:
     """All sockets of one node's SIP."""
 
+    shared = False
+
     def __init__(
         self,
         listen: Sequence[Listen] = (),
@@ -165,6 +167,9 @@ class SipSockets:
         elif not host or host in _WILDCARDS:
             host = source_address(target.host)
         return Local(host, port or DEFAULT_PORTS[target.transport])
+
+    def adopt(self, _tag: str) -> None:
+        """Do nothing: all messages come here."""
 
     def mark_trusted(self, source: Target) -> None:
         """Note that an accepted connection is of somebody who may call, and is to be kept."""

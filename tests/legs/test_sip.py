@@ -8,7 +8,8 @@ from bridge.call import events
 from bridge.call.model import EndReason
 from bridge.errors import NoCommonCodec, SdpError, TrunkRefused, TrunkUnreachable
 from bridge.legs.base import Answerable, DigitSender, EndsWithReason, Holdable, Transferable
-from bridge.legs.sip import InboundInvite, SipLeg
+from bridge.legs.sip import SipLeg
+from bridge.legs.sip_media import InboundInvite
 from bridge.sip import events as sip
 from tests.support.packets.packet_path import choose_path, parametrize_paths
 from tests.support.sip.sip_call import (

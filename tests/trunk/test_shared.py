@@ -9,7 +9,7 @@ import pytest
 
 from bridge.sip.boundary import Local, Target
 from bridge.trunk.queue import MAX_BATCH, MAX_WAITING
-from bridge.trunk.shared import CONNECT_PATH, LOCK_SECONDS, SharedSockets, node_of
+from bridge.trunk.shared import CONNECT_PATH, LOCK_SECONDS, MAX_MOVED, SharedSockets, tag_of
 from tests.support.waiting import until
 
 PEER = Target("udp", "192.0.2.1", 5060, 1)
@@ -19,19 +19,19 @@ pytestmark = pytest.mark.virtual_time
 
 
 @pytest.mark.parametrize(
-    ("message", "node"),
+    ("message", "tag"),
     [
-        (b"BYE sip:a@x SIP/2.0\r\n" + OURS % (b"00-far", b"03-abc"), 3),
-        (b"SIP/2.0 200 OK\r\n" + OURS % (b"0f-abc", b"03-far"), 15),
-        (b"INFO sip:a@x SIP/2.0\r\nt: <sip:b@y> ; Tag = 02-x\r\n\r\n", 2),
+        (b"BYE sip:a@x SIP/2.0\r\n" + OURS % (b"00-far", b"03-abc"), "03-abc"),
+        (b"SIP/2.0 200 OK\r\n" + OURS % (b"0f-abc", b"03-far"), "0f-abc"),
+        (b"INFO sip:a@x SIP/2.0\r\nt: <sip:b@y> ; Tag = 02-X;a=b\r\n\r\n", "02-x"),
         (b"INVITE sip:a@x SIP/2.0\r\nTo: <sip:b@y>\r\nFrom: <sip:c@z>;tag=01-x\r\n\r\n", None),
         (b"BYE sip:a@x SIP/2.0\r\n" + OURS % (b"a", b"abc"), None),
         (b'BYE sip:a@x SIP/2.0\r\nTo: ";tag=01-x" <sip:b@y;tag=02-x>\r\n\r\n', None),
         (b"garbage", None),
     ],
 )
-def test_our_tag_names_the_node_of_a_dialog(message, node):
-    assert node_of(message) == node
+def test_our_tag_of_a_dialog_is_found_in_its_messages(message, tag):
+    assert tag_of(message) == tag
 
 
 class Sockets:
@@ -197,3 +197,56 @@ async def test_what_no_node_takes_is_dropped_and_counted(machine):
         machine.shared[1].send(b"x", PEER)
     assert machine.dropped.count("buffer_full") >= 10
     await until(lambda: "no_owner" in machine.dropped)
+
+
+def listens(machine) -> list[list[bytes]]:
+    """What each node hears from now on."""
+    heard: list[list[bytes]] = [[], []]
+    for shared, node in zip(machine.shared, heard, strict=True):
+        shared.on_message = lambda data, _source, node=node: node.append(data)
+    return heard
+
+
+def bye(tag: bytes) -> bytes:
+    return b"BYE sip:a@x SIP/2.0\r\n" + OURS % (b"far", tag)
+
+
+async def test_messages_of_a_dialog_come_to_the_node_that_has_taken_it_over(machine):
+    heard = listens(machine)
+    machine.shared[1].adopt("00-moved")
+    await until(lambda: machine.shared[0]._moved)
+    for tag in (b"00-moved", b"00-stayed"):
+        machine.sockets[0].on_message(bye(tag), PEER)
+    await until(lambda: heard[1])
+    assert heard == [[bye(b"00-stayed")], [bye(b"00-moved")]]
+
+
+async def test_a_dialog_that_comes_back_is_heard_here_again(machine):
+    heard = listens(machine)
+    machine.shared[1].adopt("00-moved")
+    await until(lambda: machine.shared[0]._moved)
+    machine.shared[0].adopt("00-moved")
+    await until(lambda: not machine.shared[1]._adopted)
+    machine.sockets[0].on_message(bye(b"00-moved"), PEER)
+    assert heard == [[bye(b"00-moved")], []]
+
+
+async def test_a_node_that_gets_the_sockets_asks_who_has_which_dialog(machine):
+    heard = listens(machine)
+    machine.silent = True  # nobody is told
+    machine.shared[0].adopt("0a-moved")
+    await until(lambda: "no_owner" in machine.dropped)
+    machine.silent = False
+    machine.shared[0].leave()
+    await until(lambda: machine.shared[1].owns, timeout=3 * LOCK_SECONDS)
+    await until(lambda: machine.shared[1]._moved)
+    machine.sockets[1].on_message(bye(b"0a-moved"), PEER)
+    await until(lambda: heard[0])
+    assert heard == [[bye(b"0a-moved")], []]
+
+
+async def test_dialogs_that_have_moved_are_remembered_within_bounds(machine):
+    for number in range(MAX_MOVED + 10):
+        machine.shared[0]._note_moved(f"0a-{number}", 1, float(number))
+    assert len(machine.shared[0]._moved) == MAX_MOVED
+    assert "0a-0" not in machine.shared[0]._moved

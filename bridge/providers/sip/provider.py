@@ -2,14 +2,19 @@
 
 import logging
 import re
-from collections.abc import Iterable, Mapping
+import socket
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from bridge.call.model import CallDetails, CallFacts, EndReason, LineName, Parties
+import msgspec
+
+from bridge.call.model import CallDetails, CallFacts, EndReason, LegId, LineName, Parties
 from bridge.call.parties import PSTN
-from bridge.errors import BridgeError, LimitExceeded
+from bridge.errors import BridgeError, HandoverRefused, LimitExceeded
 from bridge.http.service_health import ServiceHealth
 from bridge.legs.base import DialledLeg, new_leg_id
+from bridge.legs.sip import SipLeg
+from bridge.legs.sip_media import SipSnapshot
 from bridge.legs.sip_reasons import refusal_code
 from bridge.providers.base import CallReceiver
 from bridge.providers.sip.trunks import MakeSipLeg, Trunk, TrunkStates
@@ -69,6 +74,31 @@ class SipProvider:
         dialled = OutboundCall(number=f"+{number}", caller=caller, replaces=replaces)
         dialog = self._dialler.dialog(trunk.address, dialled)
         return self._make_leg(new_leg_id(), dialog=dialog, trunk=trunk)
+
+    def restore(
+        self,
+        call: CallFacts,
+        leg_id: LegId,
+        state: msgspec.Raw,
+        sockets: Sequence[socket.socket],
+    ) -> SipLeg:
+        """Return a leg that another process has passed to this one (`node.handover.RestoreLeg`).
+
+        Raises:
+            HandoverRefused: it cannot be restored.
+        """
+        snapshot = msgspec.msgpack.decode(state, type=SipSnapshot)
+        trunk = self.trunks.get(call.line)
+        if trunk is None:
+            raise HandoverRefused("the line has no trunk here")
+        dialog = self._dialler.restore(snapshot.dialog, trunk.address)
+        try:
+            leg = self._make_leg(leg_id, dialog=dialog, trunk=trunk)
+            leg.restore(snapshot, sockets)
+        except BaseException:
+            dialog.abandon()
+            raise
+        return leg
 
     def start(self, receiver: CallReceiver) -> None:
         """Take inbound calls from now on."""

@@ -9,7 +9,7 @@ from bridge.audio.codec.codec import G722, PCMA, PCMU, Codec
 from bridge.call.model import LegId, LineName
 from bridge.errors import TrunkUnreachable
 from bridge.http.service_health import ServiceHealth
-from bridge.legs.base import DialledLeg
+from bridge.legs.sip import SipLeg
 from bridge.metrics.sip import SipMetrics
 from bridge.rtc.rtp_source import SourcePolicy
 from bridge.trunk.agent import IncomingInvite
@@ -58,7 +58,7 @@ class MakeSipLeg(Protocol):
         dialog: AgentDialog,
         trunk: Trunk,
         inbound: IncomingInvite | None = None,
-    ) -> DialledLeg:
+    ) -> SipLeg:
         """Return the leg; raises `SdpError` for an offer that cannot be answered."""
 
 

@@ -11,7 +11,8 @@ from bridge.call import events
 from bridge.call.model import CallRecord, Direction, LegFigures, LegId, LegKind, Party, State
 from bridge.legs.base import Leg
 from bridge.legs.cloud import CloudLeg, InboundCall
-from bridge.legs.sip import InboundInvite, SipLeg
+from bridge.legs.sip import SipLeg
+from bridge.legs.sip_media import InboundInvite
 from bridge.legs.webrtc import WebRtcLeg
 from bridge.metrics.registry import Metrics
 from bridge.rtc.config import PeerConfig

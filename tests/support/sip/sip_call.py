@@ -9,7 +9,8 @@ from bridge.audio.codec.codec import PCMA, PCMU, Codec
 from bridge.audio.frame import Frame
 from bridge.call import events
 from bridge.call.model import EndReason, LegId
-from bridge.legs.sip import InboundInvite, SipLeg, SipOptions
+from bridge.legs.sip import SipLeg
+from bridge.legs.sip_media import InboundInvite, SipOptions
 from bridge.metrics.calls import SetupMetrics
 from bridge.rtc.config import PeerConfig, Timeouts
 from bridge.rtc.plain_peer import PlainPeer

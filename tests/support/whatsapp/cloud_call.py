@@ -62,6 +62,15 @@ class FakeMeta:
         if action in self.refuses:
             raise self.error
 
+    def suspend(self, call_id: str) -> None:
+        self.asked.append(("suspend", call_id))
+
+    def resume(self, call_id: str) -> None:
+        self.asked.append(("resume", call_id))
+
+    def abandon(self, call_id: str) -> None:
+        self.asked.append(("abandon", call_id))
+
     @property
     def actions(self) -> list[str]:
         return [action for action, _ in self.asked]
