@@ -140,8 +140,7 @@ async def _serve_as(
         else:
             await bridge.aclose(flush_seconds=FLUSH_SECONDS)
         if link and bridge.drain.done.is_set() and not members.fenced.is_set():
-            link.report(_calls(bridge))
-            link.report(Drained())
+            _report_end(link, bridge)
         for one in listeners:
             await one.aclose()
         for each in runners:
@@ -200,6 +199,12 @@ def _calls(bridge: Bridge) -> Calls:
         seconds=drain.seconds_left,
         handed=handover.handed if handover is not None else 0,
     )
+
+
+def _report_end(link: Supervision, bridge: Bridge) -> None:
+    """Tell the supervisor how many calls were passed on in the end, and that it is one."""
+    link.report(_calls(bridge))
+    link.report(Drained())
 
 
 def _members(slot: Slot | None, machine: str) -> SingleNode | Supervised:
