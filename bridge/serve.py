@@ -140,7 +140,7 @@ async def _serve_as(
         else:
             await bridge.aclose(flush_seconds=FLUSH_SECONDS)
         if link and bridge.drain.done.is_set() and not members.fenced.is_set():
-            link.report(Drained())
+            _report_end(link, bridge)
         for one in listeners:
             await one.aclose()
         for each in runners:
@@ -185,16 +185,26 @@ def _link(bridge: Bridge, slot: Slot, members: Supervised | Leased) -> Supervisi
     if (handover := bridge.cluster.handover) is not None:
         link.on_handover = partial(handover.begin, cause="upgrade")
     link.on_stop = lambda: drain.end("stop")
-    heartbeats = link.send_heartbeats(
-        lambda: Calls(
-            calls=drain.calls,
-            draining=drain.active,
-            seconds=drain.seconds_left,
-            handed=handover.handed if handover is not None else 0,
-        )
-    )
+    heartbeats = link.send_heartbeats(partial(_calls, bridge))
     bridge.background.spawn(heartbeats, name="heartbeats")
     return link
+
+
+def _calls(bridge: Bridge) -> Calls:
+    """Return what the supervisor is told of the calls."""
+    drain, handover = bridge.drain, bridge.cluster.handover
+    return Calls(
+        calls=drain.calls,
+        draining=drain.active,
+        seconds=drain.seconds_left,
+        handed=handover.handed if handover is not None else 0,
+    )
+
+
+def _report_end(link: Supervision, bridge: Bridge) -> None:
+    """Tell the supervisor how many calls were passed on in the end, and that it is one."""
+    link.report(_calls(bridge))
+    link.report(Drained())
 
 
 def _members(slot: Slot | None, machine: str) -> SingleNode | Supervised:

@@ -118,7 +118,7 @@ class HandoverServer:
     async def _take(
         self, channel: DescriptorChannel, former: Hello, offer: Offer, descriptors: list[int]
     ) -> None:
-        reason = self._adopt(offer, descriptors)
+        reason = self.take_over(offer, descriptors)
         if reason:
             await channel.send(Refused(call_id=offer.call_id, reason=reason))
             return
@@ -131,7 +131,7 @@ class HandoverServer:
         await written.wait()
         await channel.send(Committed(call_id=offer.call_id))
 
-    def _adopt(self, offer: Offer, descriptors: list[int]) -> str:
+    def take_over(self, offer: Offer, descriptors: list[int]) -> str:
         """Take a call over; return why it is not, empty if it is."""
         claim, theirs = Claim(descriptors[0]), descriptors[1:]
         try:

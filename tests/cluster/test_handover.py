@@ -290,7 +290,7 @@ async def test_an_offer_that_is_not_answered_is_taken_back_and_cannot_be_taken_a
     await until(lambda: bool(nodes_.old.heard))
     assert nodes_.old.heard == [f"resume {A}"]
     assert await deciding is None
-    assert nodes_.server._adopt(offer, descriptors) == "the offer was withdrawn"
+    assert nodes_.server.take_over(offer, descriptors) == "the offer was withdrawn"
     assert not nodes_.new.running
     channel.close()
 
@@ -298,7 +298,7 @@ async def test_an_offer_that_is_not_answered_is_taken_back_and_cannot_be_taken_a
 async def test_a_call_that_a_slow_successor_has_begun_with_is_not_resumed(nodes_, successor):
     nodes_.client.begin(NEW.node, "upgrade")
     channel, offer, descriptors = await successor.offered()
-    assert nodes_.server._adopt(offer, descriptors) == ""
+    assert nodes_.server.take_over(offer, descriptors) == ""
     await asyncio.sleep(0.6)
     assert nodes_.old.suspended == {A}
     await channel.send(Accepted(call_id=A))
@@ -314,7 +314,7 @@ async def test_a_successor_that_dies_takes_with_it_only_the_call_that_it_has_beg
     nodes_.client.begin(NEW.node, "upgrade")
     channel, offer, descriptors = await successor.offered()
     if begun:
-        assert nodes_.server._adopt(offer, descriptors) == ""
+        assert nodes_.server.take_over(offer, descriptors) == ""
     else:
         close_all(descriptors)
     channel.close()
