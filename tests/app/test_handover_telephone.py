@@ -10,7 +10,10 @@ from bridge.call.model import CallDetails, LineName, Parties
 from bridge.legs.base import Leg
 from bridge.legs.simulator import TELEPHONE
 from bridge.settings.model import Sip
+from bridge.sip.boundary import Target
+from bridge.trunk.agent import SipAgent
 from bridge.trunk.shared import LOCK_SECONDS
+from bridge.trunk.trunk import TrunkAddress
 from tests.app.test_handover import TONE, heard_anew
 from tests.calls.telephone.test_trunk import BRANCH, OFFICE, line, one, ringing
 from tests.support.handover.moving_calls import MovingCalls, moving_calls
@@ -163,6 +166,20 @@ async def test_a_call_outlives_the_node_that_had_it_and_the_sockets():
         await world.branch.data("/call/hangup", {"callId": world.there})
         await until(lambda: not moved.live)
         assert moved.record().reason == "remote_hangup"
+
+
+async def test_the_addresses_of_the_trunk_are_found_again_where_a_call_has_moved(monkeypatch):
+    find = SipAgent.find
+    async with talking() as world:
+        asked: list[str] = []
+
+        async def spy(agent: SipAgent, trunk: TrunkAddress) -> list[Target]:
+            asked.append(trunk.name)
+            return await find(agent, trunk)
+
+        monkeypatch.setattr(SipAgent, "find", spy)
+        await move(world)
+        assert asked == ["office"]
 
 
 async def test_a_telephone_call_that_nobody_takes_goes_on():

@@ -4,6 +4,7 @@ import logging
 import re
 import socket
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Final
 
 import msgspec
@@ -11,6 +12,7 @@ import msgspec
 from bridge.call.model import CallDetails, CallFacts, EndReason, LegId, LineName, Parties
 from bridge.call.parties import PSTN
 from bridge.errors import BridgeError, HandoverRefused, LimitExceeded
+from bridge.http.resolver import LookupFailed
 from bridge.http.service_health import ServiceHealth
 from bridge.legs.base import DialledLeg, new_leg_id
 from bridge.legs.sip import SipLeg
@@ -98,6 +100,7 @@ class SipProvider:
         except BaseException:
             dialog.abandon()
             raise
+        self._tasks.spawn(self._resolve(trunk), name="sip.resolve")
         return leg
 
     def start(self, receiver: CallReceiver) -> None:
@@ -116,6 +119,11 @@ class SipProvider:
     async def aclose(self) -> None:
         """Cancel the set-up of inbound calls."""
         await self._tasks.aclose()
+
+    async def _resolve(self, trunk: Trunk) -> None:
+        """Find a trunk's addresses, which all may send requests within its calls."""
+        with suppress(LookupFailed):
+            await self._dialler.find(trunk.address)
 
     async def _take(self, invite: IncomingInvite, receiver: CallReceiver) -> None:
         try:

@@ -54,7 +54,7 @@ class MovingCalls:
         return found
 
     def _tell(self, number: int, event: CallEvent) -> None:
-        self.told.append((number, event.type.value))
+        self.told.append((number, str(event.type)))
 
     async def move(self, call_id: str) -> None:
         """Move a call to the other bridge."""
