@@ -25,7 +25,7 @@ enum {
     BATCH = 64,          /* sockets of a round */
     STEP = 16,           /* of a turn of Python's: a millisecond at most before other work of the event loop */
     TURN = 64,           /* items that Python gets of a turn */
-    WAITING = 200,       /* weight of one socket's items in the ring: 2 s of frames; a flood leaves room for the others */
+    WAITING = 256,       /* weight of one socket's items in the ring: 2.5 s of frames; a flood leaves room for the others */
     LIGHT = 512,         /* bytes of an item: each more weigh as one more */
     ROUNDS = 64,         /* without a pause, where there is a tick */
     SLICE_NS = 100000,   /* asked of the scheduler: the shorter, the sooner a thread runs that has woken */
