@@ -40,7 +40,7 @@ class Poller:
         if not handle:
             raise LegError("the system has no epoll instance left")
         # Also when the interpreter exits without `close`: the thread must not outlive what it uses.
-        self.close = weakref.finalize(self, lib.packet_poller_free, handle)
+        self.close = weakref.finalize(self, _free, lib, handle, os.getpid())
         """Stops the thread and forgets the sockets; safe to repeat."""
         if scheduling.thread and (
             error := lib.packet_poller_start(handle, 1000 * scheduling.tick_ms, scheduling.realtime)
@@ -108,6 +108,12 @@ class Poller:
             ran_seconds=ran,
             waited_seconds=waited,
         )
+
+
+def _free(lib: Any, handle: object, maker: int) -> None:  # noqa: ANN401
+    """Free a poller; in a forked process, which has no such thread and shares its descriptors, leave it."""
+    if os.getpid() == maker:
+        lib.packet_poller_free(handle)
 
 
 async def try_thread(library: Library, wanted: Scheduling) -> str:

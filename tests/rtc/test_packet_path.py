@@ -1,6 +1,7 @@
 """The poller of the compiled packet path: what reaches Python, and from whom."""
 
 import asyncio
+import os
 import socket
 import time
 
@@ -10,7 +11,7 @@ from typing_extensions import override
 from bridge.errors import LegError
 from bridge.log import about, call_id
 from bridge.rtc.packet_path import PacketPath
-from bridge.rtc.packet_poller import Scheduling
+from bridge.rtc.packet_poller import Poller, Scheduling
 from tests.support.packets.packet_path import library
 from tests.support.peers.bridge_peer import opus
 from tests.support.waiting import until
@@ -157,6 +158,20 @@ async def test_large_datagrams_at_some_sockets_leave_room_for_the_others(threade
     assert threaded.figures().dropped > 0
     for each in (sender, few.transport, *(protocol.transport for protocol in many)):
         each.close()
+
+
+def test_a_forked_process_that_exits_leaves_the_thread_asleep():
+    poller = Poller(library().ffi, library().lib, Scheduling(thread=True))
+    poller.wait()
+    child = os.fork()
+    if child == 0:
+        poller.close()  # as its interpreter does when it exits
+        os._exit(0)
+    os.waitpid(child, 0)
+    rounds = poller.figures().rounds
+    time.sleep(0.1)
+    assert poller.figures().rounds == rounds
+    poller.close()
 
 
 async def test_what_a_datagram_starts_goes_on_before_the_next_one_of_its_socket(path):
