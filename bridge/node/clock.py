@@ -21,7 +21,7 @@ from bridge.call.routing import TONE
 log = logging.getLogger(__name__)
 
 PHASES = 10
-GATHERED = 8
+GATHERED = 16
 """Members of a phase, which one wake-up serves, before the next phase begins; with all phases that full, they are filled evenly."""
 MAX_CATCH_UP = 3
 BATCH_SECONDS = 0.2
