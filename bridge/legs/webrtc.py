@@ -24,6 +24,8 @@ REPORT_SLOTS = 25
 """Legs that share a slot report in one wake-up of the loop."""
 REPORTS_AT_ONCE = 2
 """Legs that report before the event loop does something else."""
+IDLE_SECONDS = 3
+"""Without a packet in either direction, until a leg is called idle: whoever counts it as silent has done so."""
 
 Reports: TypeAlias = Periodic["WebRtcLeg"]
 
@@ -102,6 +104,11 @@ class WebRtcLeg:
             self._reports.leave(self)
             self._media.emit = drop
             await self.aclose()
+
+    @property
+    def idle(self) -> bool:
+        """Whether no packet has come or gone for some seconds (`legs.base.Idling`)."""
+        return self._pacing.idle >= IDLE_SECONDS
 
     def send_digits(self, digits: str) -> None:
         """Send DTMF; dropped when the peer takes none, or no more of them."""

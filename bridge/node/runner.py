@@ -122,6 +122,11 @@ class CallRunner:
         """The figures of the legs that are in the call now."""
         return self._legs.figures()
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing flows in the call."""
+        return self._legs.idle
+
     def announce(self) -> None:
         """Count the call, and begin its events."""
         self.announced = True

@@ -12,7 +12,15 @@ from bridge.call.events import LegTransferProgressed
 from bridge.call.model import LegFigures, LegId
 from bridge.call.routing import LegRole
 from bridge.errors import BridgeError, LimitExceeded
-from bridge.legs.base import Answerable, DigitSender, Holdable, Leg, Startable, Transferable
+from bridge.legs.base import (
+    Answerable,
+    DigitSender,
+    Holdable,
+    Idling,
+    Leg,
+    Startable,
+    Transferable,
+)
 
 LEGS_PER_CALL = 16
 KEPT_LEGS = 16
@@ -46,6 +54,8 @@ class RunningLeg:
     """Why its provider refused the dial."""
     joined: float = 0.0
     """Seconds of the call."""
+    idling: Idling | None = None
+    """The leg, if it can tell whether it is idle: to ask each time what it can takes long."""
 
 
 class RunningLegs:
@@ -75,7 +85,10 @@ class RunningLegs:
         self, leg: Leg, role: LegRole, task: asyncio.Task[None], *, dial: Dial | None = None
     ) -> None:
         """Add a leg that `task` runs."""
-        self._legs[leg.leg_id] = RunningLeg(leg, role, task, dial, joined=self._seconds())
+        idling = leg if isinstance(leg, Idling) else None
+        self._legs[leg.leg_id] = RunningLeg(
+            leg, role, task, dial, joined=self._seconds(), idling=idling
+        )
 
     def remove(self, leg_id: LegId) -> RunningLeg | None:
         """Remove a leg and keep its figures; its task goes on."""
@@ -87,6 +100,14 @@ class RunningLegs:
     def figures(self) -> list[LegFigures]:
         """Return the figures of the legs in the call."""
         return [self._figures(running) for running in self._legs.values()]
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing flows in the call; never with a leg that cannot tell."""
+        for running in self._legs.values():
+            if running.idling is None or not running.idling.idle:
+                return False
+        return bool(self._legs)
 
     def all_figures(self) -> tuple[LegFigures, ...]:
         """Return the figures of the last legs that left, and of those in the call."""

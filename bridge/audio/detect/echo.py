@@ -129,7 +129,10 @@ def _delay(sent: Sizes, received: Sizes) -> int | None:
 
 def _syllables(sizes: Sizes) -> Sizes:
     """Remove what is slower than a syllable."""
-    mean = np.convolve(np.pad(sizes, len(_MEAN) // 2, "edge"), _MEAN, "valid")
+    around = len(_MEAN) // 2
+    padded = np.empty(len(sizes) + 2 * around, np.float32)  # `np.pad` takes ten times as long
+    padded[:around], padded[around:-around], padded[-around:] = sizes[0], sizes, sizes[-1]
+    mean = np.convolve(padded, _MEAN, "valid")
     return (sizes - mean).astype(np.float32)
 
 

@@ -45,6 +45,8 @@ class LegQuality:
     """Monotonic seconds."""
     call_began: float
     """Monotonic seconds."""
+    idle: Sample | None = None
+    """Its sample while nothing comes from it or goes to it."""
     timeline: Timeline = field(default_factory=Timeline)
 
 

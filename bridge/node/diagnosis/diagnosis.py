@@ -42,6 +42,8 @@ class CallDiagnosis:
     published: set[tuple[Code, LegId | None]] | None = None
     """The open problems that were published; None until the call is announced."""
     reports: dict[LegId, ClientReport] = field(default_factory=dict)
+    changed: bool = True
+    """Whether an event has come since the call was last observed."""
 
 
 class DiagnosisLog:
@@ -69,6 +71,7 @@ class DiagnosisLog:
     def observe(self, runner: CallRunner, figures: Iterable[LegFigures], now: float) -> None:
         """Take a call as it stands; to be called once a second."""
         kept = self._of(runner)
+        kept.changed = False
         hints = {
             leg_id: report.hints
             for leg_id, report in kept.reports.items()
@@ -79,8 +82,9 @@ class DiagnosisLog:
             self._publish(runner, changes)
 
     def note_event(self, runner: CallRunner, event: CallEvent, now: float) -> None:
-        """Take an event of the call that begins or ends a problem."""
-        diagnosis = self._of(runner).diagnosis
+        """Take an event of the call, which may begin or end a problem."""
+        kept = self._of(runner)
+        diagnosis, kept.changed = kept.diagnosis, True
         if event.type == EventType.LEG_LEFT:
             self._of(runner).reports.pop(event.data["legID"], None)
             for leg in runner.record().legs:
@@ -121,6 +125,16 @@ class DiagnosisLog:
             self._publish(runner, kept.diagnosis.report(refusal(failure, ended.leg_id), now))
         for change in kept.diagnosis.end(now):
             self._count(runner, change)
+
+    def settled(self, call_id: CallId) -> bool:
+        """Whether the next observation of a call will find what the last one has, while nothing flows in it."""
+        kept = self._calls.get(call_id)
+        return (
+            kept is not None
+            and not (kept.changed or kept.reports)
+            and kept.published is not None
+            and kept.diagnosis.settled
+        )
 
     def find(self, call_id: CallId) -> CallDiagnosis | None:
         """Return the diagnosis of a live call."""
