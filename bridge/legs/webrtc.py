@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 REPORT_SECONDS = 0.5
 REPORT_SLOTS = 25
 """Legs that share a slot report in one wake-up of the loop."""
-REPORTS_AT_ONCE = 2
+REPORTS_AT_ONCE = 4
 """Legs that report before the event loop does something else."""
 IDLE_SECONDS = 3
 """Without a packet in either direction, until a leg is called idle: whoever counts it as silent has done so."""
@@ -130,11 +130,12 @@ class WebRtcLeg:
     def _report(self, now: float) -> None:
         session = self._media.peer.session
         self._odd = not self._odd
-        if self._odd and self._pacing.due(session.numbering.sequence, session.last_received()):
+        received = session.last_received()
+        if self._odd and self._pacing.due(session.sent_packets, received):
             self._media.report(now)
         if session.needs_tick:
             session.tick(now)
-        self._media.check_silence(now)
+        self._media.check_silence(received, now)
 
     async def _send_digits(self) -> None:
         """Send a packet of the queued digits every 20 ms; wait while there are none."""

@@ -152,7 +152,7 @@ class ReportPacing:
     def due(self, sent: int, received: float | None) -> bool:
         """Return whether to report now; to be called once a second.
 
-        `sent` is the number of the next packet, `received` when the last one came.
+        `sent` is how many packets our stream has had, `received` when the last one came.
         """
         now = sent, received
         if now != self._before:

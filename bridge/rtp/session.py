@@ -93,6 +93,12 @@ class RtpSession:
         return self._sender.stream.numbering()
 
     @property
+    def sent_packets(self) -> int:
+        """How many packets our stream has had."""
+        self._sender.sync()
+        return self._sender.stream.packets
+
+    @property
     def passthrough_codec(self) -> Codec | None:
         """The codec of packets that may pass undecoded; None if none may."""
         return self._codec if self._passthrough else None

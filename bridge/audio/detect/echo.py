@@ -57,6 +57,10 @@ class PacketSizes:
         self.times: deque[float] = deque(maxlen=MAX_PACKETS)
         self.sizes: deque[int] = deque(maxlen=MAX_PACKETS)
 
+    def since(self, begin: float) -> bool:
+        """Whether any packet has passed since then."""
+        return bool(self.times) and self.times[-1] >= begin
+
     def append(self, time: float, size: int) -> None:
         """Append a packet."""
         self.times.append(time)
@@ -89,7 +93,9 @@ class EchoDetector:
         if now < self._due:
             return
         begin = now - WINDOW_SECONDS - MAX_DELAY
-        found = _delay(_loudness(sent, begin), _loudness(received, begin))
+        found = None
+        if sent.since(begin) and received.since(begin):
+            found = _delay(_loudness(sent, begin), _loudness(received, begin))
         self._due = now + (CHECK_SECONDS if found is None else AGAIN_SECONDS)
         before, self._delay = self._delay, found
         same = found is not None and before is not None and abs(found - before) <= 1
