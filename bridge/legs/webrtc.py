@@ -24,8 +24,8 @@ REPORT_SLOTS = 25
 """Legs that share a slot report in one wake-up of the loop."""
 REPORTS_AT_ONCE = 4
 """Legs that report before the event loop does something else."""
-IDLE_SECONDS = 3
-"""Without a packet in either direction, until a leg is called idle: whoever counts it as silent has done so."""
+IDLE_SECONDS = 4
+"""Without a packet in either direction until a leg is called idle: a sample has then seen for 2 s that none comes."""
 
 Reports: TypeAlias = Periodic["WebRtcLeg"]
 
