@@ -45,9 +45,9 @@ class LegQuality:
     """Monotonic seconds."""
     call_began: float
     """Monotonic seconds."""
+    timeline: Timeline = field(default_factory=Timeline)
     idle: Sample | None = None
     """Its sample while nothing comes from it or goes to it."""
-    timeline: Timeline = field(default_factory=Timeline)
 
 
 def rate(
