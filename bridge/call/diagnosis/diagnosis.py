@@ -145,10 +145,10 @@ class Diagnosis:
         return [change for key in list(self._conditions) for change in self._clear(key, now)]
 
     @property
-    def settled(self) -> bool:
-        """Whether no problem is about to be raised or cleared, unless something changes."""
+    def pending(self) -> bool:
+        """Whether a problem is about to be raised or cleared if nothing changes."""
         conditions, at = self._conditions.values(), self._observed_at
-        return all(one.problem is not None and one.last >= at for one in conditions)
+        return any(one.problem is None or one.last < at for one in conditions)
 
     @property
     def problems(self) -> list[Problem]:

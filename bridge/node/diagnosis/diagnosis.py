@@ -126,14 +126,15 @@ class DiagnosisLog:
         for change in kept.diagnosis.end(now):
             self._count(runner, change)
 
-    def settled(self, call_id: CallId) -> bool:
-        """Whether the next observation of a call will find what the last one has, while nothing flows in it."""
+    def is_due(self, call_id: CallId) -> bool:
+        """Whether an observation of a call may find more than the last one, though nothing flows in it."""
         kept = self._calls.get(call_id)
         return (
-            kept is not None
-            and not (kept.changed or kept.reports)
-            and kept.published is not None
-            and kept.diagnosis.settled
+            kept is None
+            or kept.changed
+            or bool(kept.reports)
+            or kept.published is None
+            or kept.diagnosis.pending
         )
 
     def find(self, call_id: CallId) -> CallDiagnosis | None:

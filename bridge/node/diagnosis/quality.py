@@ -137,7 +137,7 @@ class CallSampler:
         """Whether a sample would find what the one before has."""
         call_id = runner.facts.call_id
         repeated = self._repeated.pop(call_id, 0)
-        if not runner.idle or not self._diagnoses.settled(call_id) or runner.bus.delays():
+        if not runner.idle or self._diagnoses.is_due(call_id) or runner.bus.delays():
             return False
         if repeated == MAX_REPEATED:
             return False

@@ -65,29 +65,29 @@ def test_a_problem_is_raised_once_and_cleared_once() -> None:
     assert call.diagnosis.open == []
 
 
-def test_it_is_settled_unless_a_problem_is_about_to_be_raised() -> None:
+def test_a_problem_is_pending_until_it_is_raised() -> None:
     call = ScriptedCall().run(3, talking(), FAR)
-    assert call.diagnosis.settled
+    assert not call.diagnosis.pending
     seconds, waited = 0, False
     while not call.diagnosis.open:
-        waited = not call.diagnosis.settled
+        waited = call.diagnosis.pending
         call.run(1, talking(), SILENT_FAR)
         seconds += 1
     assert seconds > 1
     assert waited
-    assert call.diagnosis.settled
+    assert not call.diagnosis.pending
 
 
-def test_it_is_not_settled_until_a_problem_that_is_over_is_cleared() -> None:
+def test_a_problem_that_is_over_is_pending_until_it_is_cleared() -> None:
     call = ScriptedCall().run(10, talking(), FAR, lag=0.2)
     assert call.codes == ["bridge_overloaded"]
-    assert call.diagnosis.settled
+    assert not call.diagnosis.pending
     call.run(1, talking(), FAR)
     assert call.codes == ["bridge_overloaded"]
-    assert not call.diagnosis.settled
+    assert call.diagnosis.pending
     call.run(20, talking(), FAR)
     assert call.codes == []
-    assert call.diagnosis.settled
+    assert not call.diagnosis.pending
 
 
 def test_an_open_problem_tells_of_the_newest_finding() -> None:
