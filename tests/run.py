@@ -33,8 +33,7 @@ SHARDS: dict[str, tuple[str, ...]] = {
     "processes": ("supervisor", "deploy", "docs", "examples", "cli", "security"),
     "api": ("api",),
     "faces": ("api/faces",),
-    "media": ("media", "legs", "agent"),
-    "pure": ("audio", "call", "rtp", "settings", "sip", "wire"),
+    "units": ("media", "legs", "agent", "audio", "call", "rtp", "settings", "sip", "wire"),
 }
 """By name: folders of tests, those first that take longest in one of the suites; `OTHERS` has all that are not named."""
 AUDIBLE = {"sound", "clusters"}

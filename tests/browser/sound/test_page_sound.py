@@ -1,6 +1,7 @@
 """What a person hears at the page, in a real Chromium whose microphone is a speech file."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
@@ -96,22 +97,29 @@ async def test_the_talking_contact_can_be_understood(visitor: Visitor):
     assert await judged(visitor, intelligibility, TALK, seconds=1.5, enough=0.95) > 0.95
 
 
+async def until_level(visitor: Visitor, wanted: Callable[[float], bool]) -> None:
+    """Listen a second at a time: what a jitter buffer that grew on a busy machine holds is played first."""
+    levels = []
+    for _ in range(30):
+        levels.append(level((await record(visitor.page, 1)).received))
+        if wanted(levels[-1]):
+            return
+    raise AssertionError(f"the levels were {levels}")
+
+
 @pytest.mark.quick
 async def test_mute_stops_the_echo_and_unmute_brings_it_back(visitor: Visitor):
     await visitor.call(ECHO)
     mute = visitor.see("mute")
-    loud = level((await record(visitor.page, 3)).received)
+    await until_level(visitor, lambda heard: heard > -40)
 
     await mute.click()
     await expect(mute).to_have_attribute("aria-pressed", "true")
-    await asyncio.sleep(1)
-    silent = level((await record(visitor.page, 3)).received)
-    await expect(visitor.see("verdict")).not_to_have_text("Poor")  # silence is no damage
+    await until_level(visitor, lambda heard: heard < -65)
+    assert level((await record(visitor.page, 3)).received) < -65
+    # Silence is no damage; a busy machine, which may be, is so for a while.
+    await expect(visitor.see("verdict")).not_to_have_text("Poor", timeout=60_000)
+
     await mute.click()
     await expect(mute).to_have_attribute("aria-pressed", "false")
-    await asyncio.sleep(1)
-    again = level((await record(visitor.page, 3)).received)
-
-    assert loud > -40
-    assert silent < -65
-    assert again > -40
+    await until_level(visitor, lambda heard: heard > -40)
