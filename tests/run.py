@@ -30,11 +30,9 @@ SHARDS: dict[str, tuple[str, ...]] = {
     "clusters": ("machines",),
     "calls": ("calls",),
     OTHERS: (),
-    "processes": ("supervisor", "deploy", "docs", "examples", "cli", "security"),
     "api": ("api",),
-    "faces": ("api/faces",),
-    "media": ("media", "legs", "agent"),
-    "pure": ("audio", "call", "rtp", "settings", "sip", "wire"),
+    "processes": ("supervisor", "deploy", "docs", "examples", "cli", "security"),
+    "units": ("media", "legs", "agent", "audio", "call", "rtp", "settings", "sip", "wire"),
 }
 """By name: folders of tests, those first that take longest in one of the suites; `OTHERS` has all that are not named."""
 AUDIBLE = {"sound", "clusters"}
@@ -105,9 +103,7 @@ def shards_of(folder: Path) -> Iterator[Shard]:
         if each.is_dir() or each.match("test_*.py")
     ]
     for name, places in {**SHARDS, OTHERS: tuple(others)}.items():  # in the order of SHARDS
-        within = (each for each in named if any(each.startswith(f"{one}/") for one in places))
-        paths = [f"tests/{place}" for place in places]
-        yield Shard(name, [*paths, *(f"--ignore=tests/{each}" for each in within)], folder / name)
+        yield Shard(name, [f"tests/{place}" for place in places], folder / name)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -50,6 +50,15 @@ class Leg(Protocol):
 
 
 @runtime_checkable
+class Idling(Protocol):
+    """A leg that says when nothing comes from its party or goes to it."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether no packet has come or gone for some seconds, so that its figures stay as they are."""
+
+
+@runtime_checkable
 class Answerable(Protocol):
     """A leg whose party may be calling us."""
 

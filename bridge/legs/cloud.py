@@ -330,7 +330,7 @@ class CloudLeg:
             if ticks % _TICKS_PER_REPORT == 0:
                 self._media.report(now)
             if ticks % _TICKS_PER_CHECK == 0:
-                self._media.check_silence(now)
+                self._media.check_silence(session.last_received(), now)
                 self._note_latency()
 
     def _note_latency(self) -> None:

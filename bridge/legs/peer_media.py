@@ -88,9 +88,9 @@ class PeerMedia:
         """Send an RTCP report; to be called about once a second."""
         self.peer.session.report(now, datetime.now(UTC).timestamp())
 
-    def check_silence(self, now: float) -> None:
+    def check_silence(self, last_received: float | None, now: float) -> None:
         """Emit `LegSilent` or `LegResumed` when that has changed; to be called every 0.5 s."""
-        event = self._silence.check(self.peer.session.last_received(), now)
+        event = self._silence.check(last_received, now)
         if event is not None:
             silent = isinstance(event, LegSilent)
             log.info("leg.silent" if silent else "leg.resumed", extra={"kind": self._kind})

@@ -26,8 +26,10 @@ log = logging.getLogger(__name__)
 REPORT_SECONDS = 0.5
 REPORT_SLOTS = 25
 """Legs that share a slot report in one wake-up of the loop."""
-REPORTS_AT_ONCE = 2
+REPORTS_AT_ONCE = 4
 """Legs that report before the event loop does something else."""
+IDLE_SECONDS = 4
+"""Without a packet in either direction until a leg is called idle: a sample has then seen for 2 s that none comes."""
 
 Reports: TypeAlias = Periodic["WebRtcLeg"]
 
@@ -156,6 +158,11 @@ class WebRtcLeg:
         self._restored = self._up = True
         self._digits.set()
 
+    @property
+    def idle(self) -> bool:
+        """Whether no packet has come or gone for some seconds (`legs.base.Idling`)."""
+        return self._pacing.idle >= IDLE_SECONDS
+
     def send_digits(self, digits: str) -> None:
         """Send DTMF; dropped when the peer takes none, or no more of them."""
         if self._media.send_digits(digits):
@@ -176,11 +183,12 @@ class WebRtcLeg:
     def _report(self, now: float) -> None:
         session = self._media.peer.session
         self._odd = not self._odd
-        if self._odd and self._pacing.due(session.numbering.sequence, session.last_received()):
+        received = session.last_received()
+        if self._odd and self._pacing.due(session.sent_packets, received):
             self._media.report(now)
         if session.needs_tick:
             session.tick(now)
-        self._media.check_silence(now)
+        self._media.check_silence(received, now)
 
     async def _send_digits(self) -> None:
         """Send a packet of the queued digits every 20 ms; wait while there are none."""

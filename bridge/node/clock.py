@@ -1,6 +1,6 @@
 """The node's 20 ms clock, in ten phases of 2 ms so that calls do not all wake at once.
 
-A phase that is late catches up at most `MAX_CATCH_UP` ticks, and skips and counts the rest. A phase without
+To wake up costs as much as several ticks, so a phase is filled before the next one begins (`GATHERED`). A phase that is late catches up at most `MAX_CATCH_UP` ticks, and skips and counts the rest. A phase without
 members has no timer. A member that raises is logged once and removed, so that the others of its phase go on.
 """
 
@@ -21,6 +21,8 @@ from bridge.call.routing import TONE
 log = logging.getLogger(__name__)
 
 PHASES = 10
+GATHERED = 16
+"""Members of a phase, which one wake-up serves, before the next phase begins; with all phases that full, they are filled evenly."""
 MAX_CATCH_UP = 3
 BATCH_SECONDS = 0.2
 """Between two ticks of a batched member."""
@@ -67,9 +69,8 @@ class Clock:
         """Ticks that were never run, because the node was too late."""
 
     def join(self, tick: Tick, *, batched: bool = False) -> None:
-        """Call `tick` in the emptiest phase from now on; every `BATCH_SECONDS` if `batched`."""
-        phases = self._batched if batched else self._phases
-        phase = min(phases, key=lambda candidate: len(candidate.members))
+        """Call `tick` in a phase from now on; every `BATCH_SECONDS`, in the emptiest one, if `batched`."""
+        phase = _emptiest(self._batched) if batched else self._next_phase()
         phase.members.append(tick)
         if phase.timer is None and not phase.waiting:
             now = self._loop.time()
@@ -86,6 +87,12 @@ class Clock:
                     phase.timer.cancel()
                     phase.timer = None
                 return
+
+    def _next_phase(self) -> _Phase:
+        unfilled = [phase for phase in self._phases if len(phase.members) < GATHERED]
+        if unfilled:
+            return max(unfilled, key=lambda phase: len(phase.members))
+        return _emptiest(self._phases)
 
     def _arm(self, phase: _Phase) -> None:
         phase.timer = self._loop.call_at(phase.due, self._fire, phase)
@@ -118,6 +125,10 @@ class Clock:
             self._loop.call_soon(self._call, phase)
         elif phase.members and phase.timer is None:
             self._arm(phase)
+
+
+def _emptiest(phases: list[_Phase]) -> _Phase:
+    return min(phases, key=lambda phase: len(phase.members))
 
 
 class BusClock:

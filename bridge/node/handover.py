@@ -115,7 +115,7 @@ class Handover:
             machine=machine,
             announced=runner.announced,
             legs=tuple(self._leg(one) for one in legs),
-            left=runner.left(),
+            left=tuple(leg for leg in runner.record().legs if leg.left is not None),
             samples=manager.sampler.snapshot(call_id),
             diagnosis=manager.diagnoses.snapshot(call_id),
             marks=tuple(name for name, calls in self._services.marks.items() if call_id in calls),

@@ -127,6 +127,11 @@ class CallRunner:
         """The figures of the legs that are in the call now."""
         return self._legs.figures()
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing flows in the call."""
+        return self._legs.idle
+
     def announce(self) -> None:
         """Count the call, and begin its events."""
         self.announced = True
@@ -212,10 +217,6 @@ class CallRunner:
         await self.suspension.abandon()
         await self._tasks.wait()
 
-    def left(self) -> tuple[LegFigures, ...]:
-        """The figures of the last legs that left."""
-        return self._legs.left()
-
     def restore(
         self,
         journal: Journal,
@@ -224,10 +225,7 @@ class CallRunner:
         *,
         announced: bool,
     ) -> None:
-        """Go on with a call that another process has passed.
-
-        `journal` has what its machine has taken, and `left` the figures of the legs that left.
-        """
+        """Go on with a call that another process has passed; `left` are the figures of legs that left."""
         self._journal, self.announced = journal, announced
         self._legs.restore_left(left)
         roles = {leg_id: leg.role for leg_id, leg in self.machine.legs.records.items()}

@@ -12,7 +12,15 @@ from bridge.call.events import LegTransferProgressed
 from bridge.call.model import EndReason, LegFigures, LegId, Party
 from bridge.call.routing import LegRole
 from bridge.errors import BridgeError, LegError, LimitExceeded
-from bridge.legs.base import Answerable, DigitSender, Holdable, Leg, Startable, Transferable
+from bridge.legs.base import (
+    Answerable,
+    DigitSender,
+    Holdable,
+    Idling,
+    Leg,
+    Startable,
+    Transferable,
+)
 from bridge.metrics.media import Heard
 
 LEGS_PER_CALL = 16
@@ -47,6 +55,8 @@ class RunningLeg:
     """Why its provider refused the dial."""
     joined: float = 0.0
     """Seconds of the call."""
+    idling: Idling | None = None
+    """The leg, if it can tell whether it is idle: to ask each time what it can takes long."""
 
 
 class RestoredLeg(NamedTuple):
@@ -103,11 +113,8 @@ class RunningLegs:
     ) -> None:
         """Add a leg that `task` runs; it joins now, or did so at `joined`, in seconds of the call."""
         joined = self._seconds() if joined is None else joined
-        self._legs[leg.leg_id] = RunningLeg(leg, role, task, dial, joined=joined)
-
-    def left(self) -> tuple[LegFigures, ...]:
-        """Return the figures of the last legs that left."""
-        return tuple(self._ended)
+        idling = leg if isinstance(leg, Idling) else None
+        self._legs[leg.leg_id] = RunningLeg(leg, role, task, dial, joined=joined, idling=idling)
 
     def restore_left(self, figures: Iterable[LegFigures]) -> None:
         """Set the figures of the last legs that left."""
@@ -123,6 +130,14 @@ class RunningLegs:
     def figures(self) -> list[LegFigures]:
         """Return the figures of the legs in the call."""
         return [self._figures(running) for running in self._legs.values()]
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing flows in the call; never with a leg that cannot tell."""
+        for running in self._legs.values():
+            if running.idling is None or not running.idling.idle:
+                return False
+        return bool(self._legs)
 
     def all_figures(self) -> tuple[LegFigures, ...]:
         """Return the figures of the last legs that left, and of those in the call."""

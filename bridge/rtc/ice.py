@@ -41,6 +41,8 @@ _LETTERS: Final = string.ascii_letters + string.digits
 _UFRAG_LENGTH: Final = 8
 _PASSWORD_LENGTH: Final = 24
 _CONSENT_CHECKS_KEPT: Final = 8
+_EARLY_SECONDS: Final = 0.002
+"""So early a consent check counts as due: timers are no more precise, and waking again costs more."""
 _MAX_PREFERENCE: Final = 65535
 _ROLE_CONFLICT: Final = 487
 _MAX_CONFLICTS: Final = 8
@@ -237,7 +239,7 @@ class IceConnection(Connection):
             if now >= gone:
                 self._on_lost(self)
                 return
-            if now >= due:
+            if now >= due - _EARLY_SECONDS:
                 self._send_consent_check()
                 due = now + self._consent_interval()
             await asyncio.sleep(min(due, gone) - now)

@@ -25,7 +25,8 @@ enum {
     BATCH = 64,          /* sockets of a round */
     STEP = 16,           /* of a turn of Python's: a millisecond at most before other work of the event loop */
     TURN = 64,           /* items that Python gets of a turn */
-    WAITING = 200,       /* items of one socket in the ring: 4 s of a stream; a flood leaves room for the others */
+    WAITING = 256,       /* weight of one socket's items in the ring: 2.5 s of frames; a flood leaves room for the others */
+    LIGHT = 512,         /* bytes of an item: each more weigh as one more */
     ROUNDS = 64,         /* without a pause, where there is a tick */
     SLICE_NS = 100000,   /* asked of the scheduler: the shorter, the sooner a thread runs that has woken */
     PRIORITY = 1,        /* with SCHED_FIFO */
@@ -39,7 +40,7 @@ struct packet_socket {
     packet_transport *transport;
     int32_t id;
     int fd;               /* -1 once it was removed; under the source's lock */
-    atomic_int waiting;   /* its items in the ring */
+    atomic_int waiting;   /* weight of its items in the ring */
     uint64_t turn;        /* of Python's, in which a datagram of it was last given */
     uint64_t retired_at;  /* the ring knows it up to this position */
 };
@@ -55,8 +56,8 @@ struct packet_poller {
     /* Of Python's turns */
     uint64_t turn;
     int given_items;           /* of this turn */
-    const packet_item *taken;  /* the item given last, which is still in the ring; or NULL */
-    uint64_t taken_end;        /* where it ends */
+    uint64_t next;             /* where it goes on in the ring: some before may wait for the next turn */
+    packet_item *taken;        /* the item given last, which is still in the ring; or NULL */
     packet_item given;         /* what has become of one that was offered */
     packet_work offered;
     /* Of rounds, which the thread does or, without one, Python */
@@ -80,6 +81,8 @@ static double time_of(packet_poller *poller)
     double now = atomic_load_explicit(&poller->now, memory_order_relaxed);
     return now < 0.0 ? (double)clock_ns(CLOCK_MONOTONIC) * 1e-9 : now;
 }
+
+static int weight(int32_t room) { return 1 + room / LIGHT; }
 
 static void count(atomic_int_fast64_t *counter) { atomic_fetch_add_explicit(counter, 1, memory_order_relaxed); }
 
@@ -115,12 +118,12 @@ static void read_socket(packet_poller *poller, packet_socket *socket)
     packet_item item = {.socket = socket->id, .transport = socket->transport->id, .at = now, .from = socket};
     item.queued = found != PACKET_FRAMED && work->reason != REASON_SIGNALLING && work->reason != REASON_SRTP;
     const uint8_t *data = fill(&item, work, found);
-    if (atomic_load_explicit(&socket->waiting, memory_order_relaxed) >= WAITING
-        || !packet_ring_put(&poller->ring, &item, data)) {
+    int room = atomic_load(&socket->waiting) < WAITING ? packet_ring_put(&poller->ring, &item, data) : 0;
+    if (!room) {
         count(&poller->dropped);
         return;
     }
-    atomic_fetch_add_explicit(&socket->waiting, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&socket->waiting, weight(room), memory_order_relaxed);
     atomic_fetch_add(&socket->transport->queued, item.queued);
     if (found == PACKET_FRAMED)
         atomic_fetch_add(&socket->transport->frames, 1);
@@ -384,16 +387,17 @@ PUBLIC void packet_turn(packet_poller *poller)
 {
     poller->turn++;
     poller->given_items = 0;
+    poller->next = 0;
     if (!poller->threaded)
         do_round(poller, STEP, 0);
 }
 
-/* Takes the first item out of the ring, which ends there. */
-static void drop(packet_poller *poller, const packet_item *item, uint64_t end)
+/* Takes an item out of the ring. */
+static void drop(packet_item *item)
 {
-    atomic_fetch_sub_explicit(&item->from->waiting, 1, memory_order_relaxed);
+    item->kind = PACKET_NONE;
+    atomic_fetch_sub_explicit(&item->from->waiting, weight(item->room), memory_order_relaxed);
     atomic_fetch_sub(&item->from->transport->queued, item->queued);
-    packet_ring_drop(&poller->ring, end);
 }
 
 /* Offers a datagram of the ring to the stream that may expect it meanwhile; below 0 if frames of the stream have to be
@@ -417,23 +421,29 @@ PUBLIC packet_item *packet_next(packet_poller *poller)
 {
     packet_ring *ring = &poller->ring;
     if (poller->taken)
-        drop(poller, poller->taken, poller->taken_end);
+        drop(poller->taken);
     poller->taken = NULL;
     for (;;) {
-        uint64_t position = atomic_load(&ring->tail);
-        packet_item *item = packet_ring_at(ring, &position);
+        uint64_t tail = atomic_load(&ring->tail);
+        packet_ring_at(ring, &tail); /* behind what was taken out */
+        packet_ring_drop(ring, tail);
+        poller->next = poller->next > tail ? poller->next : tail;
+        packet_item *item = packet_ring_at(ring, &poller->next);
         if (!item) {
-            packet_ring_drop(ring, position);
-            if (packet_ring_empty(ring))
-                return NULL;
+            packet_ring_empty(ring);
+            return NULL; /* the descriptor stays readable unless the ring is empty */
+        }
+        packet_item *waiting = item;
+        packet_socket *from = item->from;
+        packet_transport *transport = from->transport;
+        int reason = item->kind == PACKET_FRAMED ? REASON_FRAME : REASON_PAYLOAD;
+        if (poller->given_items >= TURN)
+            return NULL;
+        if (transport->passed == poller->turn || (item->kind == PACKET_DATAGRAM && from->turn == poller->turn)) {
+            transport->passed = poller->turn; /* all of it, which stays in order */
+            poller->next += (uint64_t)item->room;
             continue;
         }
-        const packet_item *waiting = item;
-        packet_socket *from = item->from;
-        uint64_t end = position + (uint64_t)item->room;
-        int reason = item->kind == PACKET_FRAMED ? REASON_FRAME : REASON_PAYLOAD;
-        if (poller->given_items >= TURN || (item->kind == PACKET_DATAGRAM && from->turn == poller->turn))
-            return NULL; /* the descriptor stays readable, as the ring is not empty */
         if (item->kind == PACKET_DATAGRAM) {
             int found = from->fd < 0 ? PACKET_NONE : offer(poller, item);
             if (found < 0) {
@@ -446,7 +456,7 @@ PUBLIC packet_item *packet_next(packet_poller *poller)
             if (found == PACKET_NONE) {
                 if (from->fd >= 0)
                     count(&poller->processed);
-                drop(poller, item, end);
+                drop(item);
                 continue;
             }
             reason = poller->offered.reason;
@@ -459,11 +469,10 @@ PUBLIC packet_item *packet_next(packet_poller *poller)
             item = &poller->given;
         }
         if (item->kind == PACKET_FRAMED && item != &poller->given)
-            atomic_fetch_sub(&from->transport->frames, 1);
+            atomic_fetch_sub(&transport->frames, 1);
         count(&poller->left[reason]);
         poller->given_items++;
         poller->taken = waiting;
-        poller->taken_end = end;
         return item;
     }
 }
@@ -471,11 +480,11 @@ PUBLIC packet_item *packet_next(packet_poller *poller)
 PUBLIC packet_item *packet_next_frame(packet_poller *poller, int32_t transport)
 {
     packet_ring *ring = &poller->ring;
-    uint64_t position = poller->taken ? poller->taken_end : atomic_load(&ring->tail);
+    uint64_t position = atomic_load(&ring->tail);
     for (packet_item *item; (item = packet_ring_at(ring, &position)); position += (uint64_t)item->room)
-        if (item->kind == PACKET_FRAMED && item->transport == transport) {
+        if (item->kind == PACKET_FRAMED && item->transport == transport && item != poller->taken) {
             item->kind = PACKET_NONE;
-            atomic_fetch_sub_explicit(&item->from->waiting, 1, memory_order_relaxed);
+            atomic_fetch_sub_explicit(&item->from->waiting, weight(item->room), memory_order_relaxed);
             atomic_fetch_sub(&item->from->transport->frames, 1);
             count(&poller->left[REASON_FRAME]);
             return item;

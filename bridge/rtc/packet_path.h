@@ -219,7 +219,7 @@ void packet_socket_remove(packet_poller *poller, packet_socket *socket);
 /* Begins a turn of Python's; without the thread, processes at most one datagram of each socket. */
 void packet_turn(packet_poller *poller);
 /* Returns what Python has to look at, valid until the next call; NULL when nothing is left of this turn, which has
-   at most one datagram of each socket, so that what one causes in the event loop happens before the next. */
+   at most one datagram of each socket, whose effects in the event loop come before the next; no other's wait for it. */
 packet_item *packet_next(packet_poller *poller);
 /* Returns a frame of a transport that waits in the ring, and takes it out; NULL without one. */
 packet_item *packet_next_frame(packet_poller *poller, int32_t transport);

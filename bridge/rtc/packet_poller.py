@@ -40,8 +40,8 @@ class Poller:
         if not handle:
             raise LegError("the system has no epoll instance left")
         # Also when the interpreter exits without `close`: the thread must not outlive what it uses.
-        self.close = weakref.finalize(self, lib.packet_poller_free, handle)
-        """Stops the thread and forgets the sockets; safe to repeat."""
+        self._release = weakref.finalize(self, _free, lib, handle, os.getpid())
+        self._open = True
         if scheduling.thread and (
             error := lib.packet_poller_start(handle, 1000 * scheduling.tick_ms, scheduling.realtime)
         ):
@@ -49,6 +49,11 @@ class Poller:
             raise LegError(f"the media thread cannot be started: {os.strerror(error)}")
         self.fileno: int = lib.packet_poller_fd(handle)
         """A descriptor that is readable while a turn has something to do."""
+
+    def close(self) -> None:
+        """Stop the thread and forget the sockets; safe to repeat."""
+        self._open = False
+        self._release()
 
     def add(self, fileno: int, number: int, transport: object) -> object:
         """Read a socket for a transport; return its handle.
@@ -63,7 +68,7 @@ class Poller:
 
     def remove(self, handle: object) -> None:
         """Leave a socket, which may be closed then; nothing of it is given any more."""
-        if self.close.alive:
+        if self._open:
             self._lib.packet_socket_remove(self._handle, handle)
 
     def begin_turn(self) -> None:
@@ -75,12 +80,12 @@ class Poller:
 
         That is at most one datagram of each socket a turn; `fileno` stays readable while more waits.
         """
-        while self.close.alive and (item := self._lib.packet_next(self._handle)):
+        while self._open and (item := self._lib.packet_next(self._handle)):
             yield item
 
     def frames(self, transport: int) -> Iterator[Any]:
         """Take the frames of a transport that wait for Python."""
-        while self.close.alive and (item := self._lib.packet_next_frame(self._handle, transport)):
+        while self._open and (item := self._lib.packet_next_frame(self._handle, transport)):
             yield item
 
     def set_clock(self, now: float) -> None:
@@ -108,6 +113,12 @@ class Poller:
             ran_seconds=ran,
             waited_seconds=waited,
         )
+
+
+def _free(lib: Any, handle: object, maker: int) -> None:  # noqa: ANN401
+    """Free a poller; in a forked process, which has no such thread and shares its descriptors, leave it."""
+    if os.getpid() == maker:
+        lib.packet_poller_free(handle)
 
 
 async def try_thread(library: Library, wanted: Scheduling) -> str:

@@ -46,7 +46,7 @@ int packet_ring_put(packet_ring *ring, const packet_item *item, const uint8_t *d
     int64_t waiting = (int64_t)(head + room - tail);
     if (waiting > atomic_load_explicit(&ring->most, memory_order_relaxed))
         atomic_store_explicit(&ring->most, waiting, memory_order_relaxed);
-    return 1;
+    return (int)room;
 }
 
 packet_item *packet_ring_at(packet_ring *ring, uint64_t *position)

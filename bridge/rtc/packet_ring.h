@@ -16,7 +16,7 @@ typedef struct {
     _Alignas(8) uint8_t bytes[RING_BYTES + sizeof(packet_item)];
 } packet_ring;
 
-/* Puts an item in whose `size` bytes are `data`; 0 if there is no room. */
+/* Puts an item in whose `size` bytes are `data`; returns the room that it takes, 0 if there is none. */
 int packet_ring_put(packet_ring *ring, const packet_item *item, const uint8_t *data);
 
 /* Returns the first item from a position on, which it moves to that item; NULL at the end. */

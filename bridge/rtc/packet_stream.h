@@ -39,6 +39,7 @@ struct packet_transport {
     atomic_int owners; /* sockets, and Python */
     atomic_int queued; /* of its RTP packets, how many wait in the ring */
     atomic_int frames; /* that wait in the ring; raised under the source's lock */
+    uint64_t passed;   /* the turn of Python's in which what waits in the ring was left for the next one */
 
     pthread_mutex_t source_lock;
     int32_t decrypts; /* 0: packets are plain RTP, and need no keys */

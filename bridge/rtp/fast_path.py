@@ -212,8 +212,9 @@ class FastPath:
                     self._kept.extend(kept)
             else:
                 run, copies = offload.sync()
-            self._sync_offload(offload, run, reorder, reception, counters)
-            offload.deliver_copies(copies, run.times)
+            if run.times:
+                self._sync_offload(offload, run, reorder, reception, counters)
+                offload.deliver_copies(copies, run.times)
             return run
         packets, first = len(self.arrivals), reorder.expected()
         if ends:
@@ -290,8 +291,6 @@ class FastPath:
         counters: ReceiveCounters,
     ) -> None:
         state, packets = offload.state, len(run.times)
-        if not packets:
-            return
         sequences = offload.sequences
         self.last_number = (sequences[-1] + state.renumbering) & 0xFFFF
         reorder.import_state(state, sequences, run.times)

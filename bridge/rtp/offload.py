@@ -293,13 +293,16 @@ class SourceOffload:
                 take(packet, at)
 
     def _recorded(self) -> tuple[Run, list[EncodedPacket]]:
+        if not self.state.recorded:
+            self.sequences = []
+            return NO_PACKETS, []
         self.sequences = self._ffi.unpack(self._record.sequences, self.state.recorded)
         return _sizes(self._ffi, self.state, self._record), self._copies()
 
     def _copies(self) -> list[EncodedPacket]:
         state, record, unpack = self.state, self._record, self._ffi.unpack
         count, samples = state.recorded, state.samples
-        if not self._outputs.taps or not count:
+        if not self._outputs.taps:
             return []
         copies, start = bytes(self._ffi.buffer(record.copies, state.octets)), 0
         packets = []

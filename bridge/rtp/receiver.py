@@ -278,8 +278,7 @@ class RtpReceiver:
 
     @property
     def malformed(self) -> int:
-        """Packets that could not be parsed, and audio that its decoder refused."""
-        self.sync()
+        """Packets that could not be parsed, and audio that its decoder refused, until the last sync."""
         return self._malformed + self._output.malformed + self._fast_path.refused
 
     @property

@@ -171,16 +171,17 @@ class ReportPacing:
 
     def __init__(self) -> None:
         self._before: tuple[int, float | None] = -1, None
-        self._idle = 0
+        self.idle = 0
+        """Seconds, as counted by `due`, without a packet in either direction."""
 
     def due(self, sent: int, received: float | None) -> bool:
         """Return whether to report now; to be called once a second.
 
-        `sent` is the number of the next packet, `received` when the last one came.
+        `sent` is how many packets our stream has had, `received` when the last one came.
         """
         now = sent, received
         if now != self._before:
-            self._before, self._idle = now, 0
+            self._before, self.idle = now, 0
             return True
-        self._idle += 1
-        return self._idle <= TAIL or (self._idle - TAIL) % IDLE_SECONDS == 0
+        self.idle += 1
+        return self.idle <= TAIL or (self.idle - TAIL) % IDLE_SECONDS == 0

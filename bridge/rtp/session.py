@@ -95,6 +95,12 @@ class RtpSession:
         return self._sender.stream.numbering()
 
     @property
+    def sent_packets(self) -> int:
+        """How many packets our stream has had."""
+        self._sender.sync()
+        return self._sender.stream.packets
+
+    @property
     def heard(self) -> tuple[int, int] | None:
         """SSRC and highest sequence number of the peer's source; None before its first packet."""
         reception = self._receiver.reception
@@ -232,19 +238,21 @@ class RtpSession:
     @property
     def malformed(self) -> int:
         """RTP and RTCP packets that could not be parsed, and audio that its decoder refused."""
+        self._receiver.sync()
         return self._malformed + self._receiver.malformed
 
     def statistics(self) -> LegStatistics:
         """Return the statistics so far."""
+        received = self._receiver.statistics()  # syncs, which all below relies on
         discarded = {reason: count for reason, count in self._discarded.items() if count}
-        if malformed := self.malformed:
+        if malformed := self._malformed + self._receiver.malformed:
             discarded["bad_rtp"] = malformed
         if unknown := self._receiver.filter.unknown:
             discarded["unknown_payload"] = unknown
         if refused := self._receiver.filter.refused:
             discarded["refused_line"] = refused
         return LegStatistics(
-            received=self._receiver.statistics(),
+            received=received,
             sent=self._sender.statistics(self._reports),
             round_trip_seconds=self._reports.round_trip_seconds,
             discarded=discarded,

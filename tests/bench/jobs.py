@@ -212,9 +212,6 @@ def perform(job: Job) -> Run:
     """
     core, generator_core = servers.cores() if job.pinned else (None, None)
     with servers.start(job.server, core=core, **job.environment) as server:
-        if job.apart and core is not None and generator_core is not None:
-            servers.move(server.pid, generator_core, servers.PRIORITY)
-            servers.move_threads(server.pid, servers.MEDIA_THREAD, core)
         plan = Plan(
             target=job.target,
             kind=job.kind,
@@ -225,6 +222,7 @@ def perform(job: Job) -> Run:
             stop_at_lag=job.stop_at_lag,
             bulk=job.bulk,
             core=core,
+            beside=generator_core if job.apart else None,
         )
         limit = 60 + sum(step.settle + step.seconds + step.legs * 0.5 + 2 for step in job.steps)
         return from_json(

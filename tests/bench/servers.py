@@ -106,12 +106,19 @@ def move(pid: int, core: int, priority: int) -> None:
                 _weigh(int(task.name), priority)
 
 
-def move_threads(pid: int, name: str, core: int) -> None:
-    """Move the threads of a process that have this name to a core."""
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        with suppress(OSError):
-            if (task / "comm").read_text().strip() == name:
-                os.sched_setaffinity(int(task.name), {core})
+def set_apart(pid: int, *, core: int, beside: int) -> None:
+    """Leave a core to the thread of a bridge that handles packets, and move all its others beside it.
+
+    Raises:
+        RuntimeError: it has none: there is one once it has had a call.
+    """
+    move(pid, beside, PRIORITY)
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    found = [task for task in tasks if (task / "comm").read_text().strip() == MEDIA_THREAD]
+    if not found:
+        raise RuntimeError(f"process {pid} has no thread {MEDIA_THREAD}")
+    for task in found:
+        os.sched_setaffinity(int(task.name), {core})
 
 
 def _weigh(pid: int, priority: int) -> None:

@@ -155,9 +155,10 @@ async def _turn(build: Build, load: Load, plan: Plan) -> list[Slice]:
         for other in plan.builds:
             if other is not build:
                 servers.move(other.pid, plan.waiting_core, servers.LAST)
-        servers.move(build.pid, plan.waiting_core if build.apart else plan.core, servers.PRIORITY)
         if build.apart:
-            servers.move_threads(build.pid, servers.MEDIA_THREAD, plan.core)
+            servers.set_apart(build.pid, core=plan.core, beside=plan.waiting_core)
+        else:
+            servers.move(build.pid, plan.core, servers.PRIORITY)
     return [await _slice(build, load, plan, condition) for condition in plan.conditions]
 
 

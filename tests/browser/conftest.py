@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, async_playwright, expect
 
 from tests.browser.stage.chromium import Visitor
 from tests.browser.stage.window import Engines
@@ -15,6 +15,14 @@ from tests.support.server import Server, running
 HERE = Path(__file__).parent
 ONE_LOOP = pytest.mark.asyncio(loop_scope="session")
 """Browsers that outlive a test need their loop. Async fixtures of this folder need `loop_scope="session"` too."""
+
+PATIENCE_MS = 30_000
+"""How long a page is waited for: on a busy machine it may stand still for seconds."""
+
+
+def pytest_configure() -> None:
+    """Give every expectation of a page that time."""
+    expect.set_options(timeout=PATIENCE_MS)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -144,11 +144,10 @@ async def test_a_replay_is_not_heard(caplog):
 
 async def test_checks_without_the_right_password_move_no_sound():
     async with talking() as (client, browser, offer, answer):
-        prober = await Prober.open(offer, answer)
+        prober = await Prober.open(browser, offer, answer)
         for _ in range(20):
             prober.check(nominate=True, password="guess" * 5)
         await talk(browser)
-        prober.transport.close()
         assert (prober.responses, prober.requests, prober.media) == ([], [], [])
         assert (await discarded(client))["bad_stun"] == 20
 

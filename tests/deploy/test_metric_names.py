@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,7 @@ UNUSED = {
 }
 
 
+@cache
 def known():
     """Labels by the name of every series of a bridge that has served a request and carried a call."""
     found: dict[str, set[str]] = {}

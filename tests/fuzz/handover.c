@@ -481,6 +481,8 @@ static void send_own(leg *of)
     write_payload(payload, TOC, OURS, 0);
     read_sink(of, 1);
     send_by_python(of, payload);
+    /* What comes next follows it: a packet whose time was already sent is dropped. */
+    of->sink.offset += POSITIONS;
     if (draw(2))
         begin_sink(of);
     did.own++;

@@ -256,6 +256,18 @@ async def test_reports_are_sent_every_second():
         assert {packet[1] for packet in browser.rtcp} <= {200, 201}
 
 
+@pytest.mark.virtual_time
+async def test_a_leg_is_idle_a_few_seconds_after_the_last_packet():
+    async with party() as one, LightPeer() as browser:
+        await browser.call(one.exchange)
+        await until(one.has(CONNECTED))
+        assert not one.leg.idle
+        await asyncio.sleep(webrtc.IDLE_SECONDS + 2)
+        assert one.leg.idle
+        await browser.speak(speech(3))
+        await until(lambda: not one.leg.idle)
+
+
 @pytest.mark.parametrize("clock", [8_000, 48_000])
 async def test_digits_that_the_browser_sends_are_events(clock):
     async with party() as one, LightPeer() as browser:

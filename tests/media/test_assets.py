@@ -48,7 +48,7 @@ class House:
     def __init__(self, folder, engine):
         self.folder = folder
         self.database = open_database(engine)
-        self.decoders = Decoders(Quota("decoders", "limits.decoders", 64))
+        self.decoders = Decoders(Quota("decoders", "limits.decoders", 64), start_seconds=60.0)
         self.assets = self.limited()
 
     def limited(self, count=9, octets=1_000_000):

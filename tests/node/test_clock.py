@@ -1,11 +1,19 @@
 """The 20 ms clock, on a loop whose time the test turns."""
 
 import itertools
+from collections import Counter
 from collections.abc import Callable
 
 import pytest
 
-from bridge.node.clock import BATCH_SECONDS, MAX_CATCH_UP, PHASES, TICKS_AT_ONCE, Clock
+from bridge.node.clock import (
+    BATCH_SECONDS,
+    GATHERED,
+    MAX_CATCH_UP,
+    PHASES,
+    TICKS_AT_ONCE,
+    Clock,
+)
 
 
 class Timer:
@@ -66,14 +74,43 @@ def test_a_member_is_called_every_20_ms(loop, clock):
     assert all(b - a == pytest.approx(0.02) for a, b in itertools.pairwise(ticks))
 
 
-def test_members_are_spread_over_the_phases(loop, clock):
-    ticks: list[float] = []
-    members = [lambda now: ticks.append(now) for _ in range(PHASES)]
+def phases_of(loop, clock, count):
+    """When in 20 ms so many new members are called, and how many of them each time."""
+    found: Counter[float] = Counter()
+    members = [lambda now: found.update([round(now % 0.02, 3) % 0.02]) for _ in range(count)]
     for member in members:
         clock.join(member)
-    loop.run_until(100.99)
-    offsets = {round(tick % 0.02, 3) % 0.02 for tick in ticks}
-    assert len(offsets) == PHASES
+    loop.run_until(100.061)  # all have been called in a period that is whole
+    found.clear()
+    loop.run_until(100.081)
+    return found
+
+
+def test_a_wake_up_serves_several_members(loop, clock):
+    assert list(phases_of(loop, clock, GATHERED).values()) == [GATHERED]
+
+
+def test_a_phase_that_is_full_is_followed_by_another(loop, clock):
+    found = phases_of(loop, clock, GATHERED + 1)
+    assert sorted(found.values()) == [1, GATHERED]
+
+
+def test_many_members_are_spread_evenly_over_the_phases(loop, clock):
+    found = phases_of(loop, clock, PHASES * (GATHERED + 2))
+    assert sorted(found.values()) == [GATHERED + 2] * PHASES
+
+
+def test_who_joins_takes_the_place_of_one_that_left(loop, clock):
+    first: list[float] = []
+    clock.join(first.append)
+    assert sorted(phases_of(loop, clock, GATHERED).values()) == [1, GATHERED - 1]
+    clock.leave(first.append)
+    again: list[float] = []
+    clock.join(again.append)
+    loop.run_until(100.2)
+    assert {round(tick % 0.02, 3) % 0.02 for tick in again[1:]} == {
+        round(tick % 0.02, 3) % 0.02 for tick in first[1:]
+    }
 
 
 def test_a_clock_nobody_is_on_stands_still(loop, clock):
@@ -132,11 +169,11 @@ def test_members_of_a_phase_are_called_a_few_at_a_time(loop):
     steps: list[float] = []
     ticks: list[float] = []
     clock = Clock(loop, steps.append)
-    for _ in range(PHASES * (TICKS_AT_ONCE + 1)):
+    for _ in range(PHASES * GATHERED):
         clock.join(lambda now: ticks.append(now))
     loop.run_until(100.039)
-    assert len(ticks) == PHASES * (TICKS_AT_ONCE + 1)
-    assert len(steps) == PHASES * 2
+    assert len(ticks) == PHASES * GATHERED
+    assert len(steps) == PHASES * GATHERED / TICKS_AT_ONCE
 
 
 def test_a_member_that_leaves_before_its_turn_is_not_called(loop, clock):

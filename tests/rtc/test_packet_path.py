@@ -1,6 +1,7 @@
 """The poller of the compiled packet path: what reaches Python, and from whom."""
 
 import asyncio
+import os
 import socket
 import time
 
@@ -10,6 +11,7 @@ from typing_extensions import override
 from bridge.errors import LegError
 from bridge.log import about, call_id
 from bridge.rtc.packet_path import PacketPath
+from bridge.rtc.packet_poller import Poller, Scheduling
 from tests.support.packets.packet_path import library
 from tests.support.peers.bridge_peer import opus
 from tests.support.waiting import until
@@ -39,6 +41,13 @@ class Protocol(asyncio.DatagramProtocol):
 @pytest.fixture
 async def path():
     made = PacketPath(library(), opus())
+    yield made
+    made.close()
+
+
+@pytest.fixture
+async def threaded():
+    made = PacketPath(library(), opus(), scheduling=Scheduling(thread=True))
     yield made
     made.close()
 
@@ -95,6 +104,74 @@ async def test_all_sockets_are_served_while_one_is_flooded(path):
     sender.close()
     many.transport.close()
     few.transport.close()
+
+
+def send(path, sender, sock, *datagrams):
+    """Send datagrams, and wait until the thread has read them."""
+    for data in datagrams:
+        sender.sendto(data, sock.getsockname())
+    path.poller.wait()
+
+
+def received(*protocols):
+    return [[data for data, _ in protocol.received] for protocol in protocols]
+
+
+async def test_what_waits_of_a_flooded_socket_delays_no_other(threaded):
+    flooded, other, sender = bound(), bound(), bound()
+    many, few = listen(threaded, flooded), listen(threaded, other)
+    send(threaded, sender, flooded, *[b"flood"] * 100)
+    send(threaded, sender, other, b"one")
+    threaded.poll()
+    assert received(many, few) == [[b"flood"], [b"one"]]
+    for _ in range(99):
+        threaded.poll()
+    assert len(many.received) == 100
+    assert threaded.figures().ring_bytes == 0
+    for each in (sender, many.transport, few.transport):
+        each.close()
+
+
+async def test_what_has_to_wait_for_the_next_turn_keeps_the_order_of_its_transport(threaded):
+    sockets, sender = [bound(), bound()], bound()
+    shared, protocols = offload(threaded), [Protocol(), Protocol()]
+    for sock, protocol in zip(sockets, protocols, strict=True):
+        shared.listen(sock, protocol)
+    send(threaded, sender, sockets[0], b"1", b"2")
+    send(threaded, sender, sockets[1], b"3")
+    threaded.poll()
+    assert received(*protocols) == [[b"1"], []]
+    threaded.poll()
+    assert received(*protocols) == [[b"1", b"2"], [b"3"]]
+    for each in (sender, *(protocol.transport for protocol in protocols)):
+        each.close()
+
+
+async def test_large_datagrams_at_some_sockets_leave_room_for_the_others(threaded):
+    flooded, other, sender = [bound() for _ in range(4)], bound(), bound()
+    many, few = [listen(threaded, sock) for sock in flooded], listen(threaded, other)
+    for sock in flooded * 10:
+        send(threaded, sender, sock, *[bytes(2048)] * 20)
+    send(threaded, sender, other, b"one")
+    threaded.poll()
+    assert received(few) == [[b"one"]]
+    assert threaded.figures().dropped > 0
+    for each in (sender, few.transport, *(protocol.transport for protocol in many)):
+        each.close()
+
+
+def test_a_forked_process_that_exits_leaves_the_thread_asleep():
+    poller = Poller(library().ffi, library().lib, Scheduling(thread=True))
+    poller.wait()
+    child = os.fork()
+    if child == 0:
+        poller.close()  # as its interpreter does when it exits
+        os._exit(0)
+    os.waitpid(child, 0)
+    rounds = poller.figures().rounds
+    time.sleep(0.1)
+    assert poller.figures().rounds == rounds
+    poller.close()
 
 
 async def test_what_a_datagram_starts_goes_on_before_the_next_one_of_its_socket(path):

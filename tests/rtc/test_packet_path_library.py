@@ -35,27 +35,40 @@ def folder(tmp_path):
     return tmp_path
 
 
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory):
+    """What the compiler makes of the source."""
+    made = tmp_path_factory.mktemp("compiled")
+    build(made)
+    return made / LIBRARY
+
+
+@pytest.fixture
+def built(folder, compiled):
+    """A folder of the test's own, with the source and its library."""
+    shutil.copy(compiled, folder)
+    return folder
+
+
 def reason(found):
     assert isinstance(found, Unavailable)
     return found.reason
 
 
 @pytest.mark.compiler
-def test_a_library_that_belongs_to_its_source_is_loaded(folder):
-    build(folder, folder)
-    found = load(compiled=True, folder=folder)
+def test_a_library_that_belongs_to_its_source_is_loaded(built):
+    found = load(compiled=True, folder=built)
     assert isinstance(found, Library)
-    assert found.path == folder / LIBRARY
-    assert found.ffi.string(found.lib.packet_path_source()) == source_digest(folder).encode()
+    assert found.path == built / LIBRARY
+    assert found.ffi.string(found.lib.packet_path_source()) == source_digest(built).encode()
 
 
 @pytest.mark.compiler
-def test_the_library_has_everything_that_its_header_declares(folder):
-    build(folder, folder)
-    found = load(compiled=True, folder=folder)
+def test_the_library_has_everything_that_its_header_declares(built):
+    found = load(compiled=True, folder=built)
     assert isinstance(found, Library)
     declared = re.findall(
-        r"\b(packet_\w+)\(", "".join((folder / name).read_text() for name in HEADERS)
+        r"\b(packet_\w+)\(", "".join((built / name).read_text() for name in HEADERS)
     )
     assert [name for name in declared if not hasattr(found.lib, name)] == []
     assert {"packet_path_source", "packet_next"} <= set(declared)
@@ -76,11 +89,10 @@ def test_what_was_not_built_is_said_to_be(folder):
 
 @pytest.mark.compiler
 @pytest.mark.parametrize("name", FILES)
-def test_a_library_of_another_source_is_not_used(folder, name):
-    build(folder, folder)
-    with (folder / name).open("a") as file:
+def test_a_library_of_another_source_is_not_used(built, name):
+    with (built / name).open("a") as file:
         file.write("\n/* changed */\n")
-    assert reason(load(compiled=True, folder=folder)) == STALE
+    assert reason(load(compiled=True, folder=built)) == STALE
 
 
 @pytest.mark.compiler

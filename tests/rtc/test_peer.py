@@ -99,6 +99,7 @@ async def test_an_offer_beyond_the_ports_is_refused():
                 await other.peer.create_answer(await second.offer())
 
 
+@pytest.mark.virtual_time
 async def test_a_browser_that_never_connects_fails_the_ice_stage():
     async with BridgePeer(timeouts=SHORT) as bridge, LightPeer() as browser:
         await bridge.exchange(await browser.offer())
@@ -109,37 +110,37 @@ async def test_a_browser_that_never_connects_fails_the_ice_stage():
         await until(lambda: bridge.pool.free == 4)
 
 
+@pytest.mark.virtual_time
 async def test_a_browser_that_never_answers_checks_has_its_own_failure_reason():
     async with BridgePeer(timeouts=SHORT) as bridge, LightPeer() as browser:
         offer = await browser.offer(candidates=False)
-        prober = await Prober.open(offer, await bridge.exchange(offer))
+        prober = await Prober.open(browser, offer, await bridge.exchange(offer))
         prober.answering = False
         prober.check()
         with pytest.raises(NegotiationFailed) as failed:
             await bridge.connected()
-        prober.transport.close()
         assert failed.value.reason == "checks_unanswered"
 
 
+@pytest.mark.virtual_time
 async def test_a_browser_that_never_nominates_has_its_own_failure_reason():
     async with BridgePeer(timeouts=SHORT) as bridge, LightPeer() as browser:
         offer = await browser.offer(candidates=False)
-        prober = await Prober.open(offer, await bridge.exchange(offer))
+        prober = await Prober.open(browser, offer, await bridge.exchange(offer))
         prober.check()
         with pytest.raises(NegotiationFailed) as failed:
             await bridge.connected()
-        prober.transport.close()
         assert failed.value.reason == "not_nominated"
 
 
+@pytest.mark.virtual_time
 async def test_a_browser_without_dtls_fails_the_dtls_stage():
     async with BridgePeer(timeouts=SHORT) as bridge, LightPeer() as browser:
         offer = await browser.offer(candidates=False)
-        prober = await Prober.open(offer, await bridge.exchange(offer))
+        prober = await Prober.open(browser, offer, await bridge.exchange(offer))
         prober.check(nominate=True)
         with pytest.raises(NegotiationFailed) as failed:
             await bridge.connected()
-        prober.transport.close()
         assert (failed.value.stage, failed.value.reason) == ("dtls", "timeout")
         await until(lambda: bridge.pool.free == 4)
 
@@ -155,10 +156,12 @@ async def test_another_certificate_than_the_offer_names_is_refused():
         assert (failed.value.stage, failed.value.reason) == ("dtls", "fingerprint")
 
 
+@pytest.mark.virtual_time
 async def test_an_ice_lite_peer_is_checked_and_nominated_by_us():
     async with BridgePeer(timeouts=SHORT, probe_private=True) as bridge, LightPeer() as browser:
         offer = await browser.offer(candidates=False)
         prober = await Prober.open(
+            browser,
             offer,
             offer.replace("a=rtcp-mux", "a=candidate:1 1 udp 1 192.0.2.1 5 typ host\r\na=rtcp-mux"),
         )
@@ -171,7 +174,6 @@ async def test_an_ice_lite_peer_is_checked_and_nominated_by_us():
         assert all("ICE-CONTROLLING" in one.attributes for one in prober.requests)
         with pytest.raises(NegotiationFailed) as failed:
             await bridge.connected()
-        prober.transport.close()
         assert failed.value.stage == "dtls"
 
 

@@ -13,6 +13,8 @@ from tests.support.peers.meta_peer import ANSWER_FORMS, MetaPeer
 from tests.support.peers.stock_peer import StockPeer
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.virtual_time
+
 SHORT = Timeouts(ice=0.5, dtls=0.5, setup=1.0)
 
 

@@ -10,6 +10,8 @@ from tests.support.peers.bridge_peer import BridgePeer, RoamingPeer, talk, value
 from tests.support.peers.light_peer import LightPeer
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.virtual_time
+
 SHORT = Timeouts(ice=0.8, dtls=0.8, setup=1.6)
 
 

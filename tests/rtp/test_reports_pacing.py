@@ -18,3 +18,11 @@ def test_it_is_due_at_once_when_something_flows_again():
     for _ in range(20):
         pacing.due(7, 1.0)
     assert pacing.due(7, 20.0)
+
+
+def test_seconds_without_a_packet_are_counted():
+    pacing, idle = ReportPacing(), []
+    for sent, received in [(7, 1.0), (7, 1.0), (7, 1.0), (8, 1.0), (8, 1.0), (8, 5.0)]:
+        pacing.due(sent, received)
+        idle.append(pacing.idle)
+    assert idle == [0, 1, 2, 0, 1, 0]

@@ -189,8 +189,10 @@ async def test_a_file_is_decoded_behind_the_lock(tmp_path):
 
 async def test_a_recording_is_copied_behind_the_lock(tmp_path):
     source = tmp_path / "a.wav"
-    pcm = np.zeros(16_000 * 600, np.int16).tobytes()
-    source.write_bytes(make_header(len(pcm)) + pcm)
+    size = 2 * 16_000 * 6 * 3600  # hours, so that it is at work for as long as this looks at it
+    header = make_header(size)
+    source.write_bytes(header)
+    os.truncate(source, len(header) + size)
     process = await sandboxed.start(encode.__file__, str(source), str(tmp_path / "a.ogg"))
     await until(lambda: status(process.pid, "Seccomp") == "2", timeout=SECONDS)
     assert status(process.pid, "NoNewPrivs") == "1"

@@ -10,6 +10,8 @@ from tests.support.virtual_time import monotonic
 PROMPT = 5.0
 """Seconds within which a fault is to be named."""
 CLEARED = 10.0
+GOOD_SECONDS = 12.0
+"""After which a good call has been looked at by every rule: the slowest waits seven."""
 
 
 @dataclass

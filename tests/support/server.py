@@ -18,7 +18,7 @@ from typing import Any
 
 from bridge.http import local_token
 
-READY_SECONDS = 30.0
+READY_SECONDS = 90.0
 """Generous: the machine may be busy with other tests."""
 STOP_SECONDS = 15.0
 MEDIA_PORTS = 20

@@ -6,11 +6,13 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 Answer = TypeVar("Answer")
+PATIENCE = 20.0
+"""Seconds: a busy machine may give a process no CPU for some of them, and only a failure waits for all."""
 MAX_SHOWN = 400
 """Characters of a value that a failure shows."""
 
 
-async def until(condition: Callable[[], Answer], *, timeout: float = 5.0) -> Answer:
+async def until(condition: Callable[[], Answer], *, timeout: float = PATIENCE) -> Answer:
     """Wait until `condition()` is true, looking every millisecond; return what it was.
 
     Raises:
@@ -26,17 +28,22 @@ async def until(condition: Callable[[], Answer], *, timeout: float = 5.0) -> Ans
     return seen
 
 
-async def until_answer(ask: Callable[[], Awaitable[Answer]], *, timeout: float = 5.0) -> Answer:
-    """Ask again and again, every 10 ms, until what comes back is true; return it.
+async def until_answer(
+    ask: Callable[[], Awaitable[Answer]], *, timeout: float = PATIENCE
+) -> Answer:
+    """Ask again and again until what comes back is true; return it.
+
+    Each answer costs the bridge a request: the pauses grow from 10 ms to 100.
 
     Raises:
         TimeoutError: it did not become true; says what was asked and what came back last.
     """
-    seen = None
+    seen, pause = None, 0.01
     try:
         async with asyncio.timeout(timeout):
             while not (seen := await ask()):
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(pause)
+                pause = min(1.2 * pause, 0.1)
     except TimeoutError as error:
         raise TimeoutError(unmet(ask, seen, timeout)) from error
     return seen

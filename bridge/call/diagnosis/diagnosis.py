@@ -77,6 +77,9 @@ class _Condition:
     since: float
     last: float
     problem: Problem | None = None
+    """None before it is raised."""
+    described: Finding | None = None
+    """The finding that the problem describes; the newest one is described when somebody asks."""
 
 
 class DiagnosisSnapshot(msgspec.Struct, frozen=True):
@@ -100,6 +103,10 @@ def _same(one: Problem, other: Problem) -> bool:
     return (one.code, one.leg_id, one.severity) == (other.code, other.leg_id, other.severity)
 
 
+def _severity(finding: Finding) -> Severity:
+    return RULES[finding.code].severity if finding.severity is None else finding.severity
+
+
 class Diagnosis:
     """The problems of one call, from its observations once a second and from incidents."""
 
@@ -116,10 +123,11 @@ class Diagnosis:
         """When a service was last in the call, and no near party."""
         self._last = CallObservation(State.INITIATED, ())
         self._ended = False
+        self._observed_at = 0.0
 
     def observe(self, call: CallObservation, now: float) -> list[Change]:
         """Take the call as it stands; return the problems that begin or end with it."""
-        self._last = call
+        self._last, self._observed_at = call, now
         watched = self._watch(call, now)
         if self._media_since is None and any(leg.now.connected for leg in watched):
             self._media_since = now
@@ -184,11 +192,17 @@ class Diagnosis:
         return diagnosis
 
     @property
+    def pending(self) -> bool:
+        """Whether a problem is about to be raised or cleared if nothing changes."""
+        conditions, at = self._conditions.values(), self._observed_at
+        return any(one.problem is None or one.last < at for one in conditions)
+
+    @property
     def problems(self) -> list[Problem]:
         """All problems, broken ones first, then in the order in which audio passes their hops."""
-        open_ = [one.problem for one in self._conditions.values() if one.problem is not None]
+        open_ = [self._current(one) for one in self._conditions.values()]
         return sorted(
-            [*open_, *self._over],
+            [*(one for one in open_ if one is not None), *self._over],
             key=lambda one: (one.until is not None, -one.severity, ORDER[one.hop], one.since),
         )
 
@@ -287,26 +301,37 @@ class Diagnosis:
         before = condition.problem
         if before is None and now - condition.since < after - EARLY_SECONDS:
             return []
-        problem = self._describe(finding, condition.since if before is None else before.since)
         if before is None:
-            condition.problem = problem
+            problem = self._describe(finding, condition.since)
+            condition.problem, condition.described = problem, finding
             self._raised[key] += 1
             if problem.severity is Severity.NOTICE:  # of those only the last one is kept
                 self._over = [one for one in self._over if not _same(one, problem)]
             return [Change(problem)]
-        condition.problem = replace(problem, severity=max(before.severity, problem.severity))
-        worsened = problem.severity > before.severity
-        return [Change(problem, before.severity)] if worsened else []
+        if _severity(finding) <= before.severity:
+            return []
+        problem = self._describe(finding, before.since)
+        condition.problem, condition.described = problem, finding
+        return [Change(problem, before.severity)]
+
+    def _current(self, condition: _Condition) -> Problem | None:
+        """Return its problem as the newest finding describes it, at its highest severity; the hop stays when the leg leaves."""
+        problem, finding = condition.problem, condition.finding
+        if problem is None or finding is condition.described:
+            return problem
+        newest = self._describe(finding, problem.since)
+        problem = replace(newest, severity=problem.severity, hop=problem.hop)
+        condition.problem, condition.described = problem, finding
+        return problem
 
     def _describe(self, finding: Finding, since: float) -> Problem:
         rule = RULES[finding.code]
         evidence = dict(finding.evidence)
-        severity = rule.severity if finding.severity is None else finding.severity
         return Problem(
             finding.code,
             self._hop(rule.hop, finding.leg_id),
             finding.leg_id,
-            severity,
+            _severity(finding),
             since,
             None,
             rule.summary.format_map(evidence),
@@ -322,9 +347,10 @@ class Diagnosis:
 
     def _clear(self, key: _Key, now: float) -> list[Change]:
         condition = self._conditions.pop(key, None)
-        if condition is None or condition.problem is None:
+        problem = None if condition is None else self._current(condition)
+        if problem is None:
             return []
-        over = replace(condition.problem, until=now)
+        over = replace(problem, until=now)
         self._over.append(over)
         if len(self._over) > MAX_PROBLEMS:
             self._over.remove(min(self._over, key=lambda one: one.severity))

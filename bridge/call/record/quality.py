@@ -46,6 +46,8 @@ class LegQuality:
     call_began: float
     """Monotonic seconds."""
     timeline: Timeline = field(default_factory=Timeline)
+    idle: Sample | None = None
+    """Its sample while nothing comes from it or goes to it."""
 
 
 def rate(

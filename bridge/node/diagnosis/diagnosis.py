@@ -44,6 +44,8 @@ class CallDiagnosis:
     published: set[tuple[Code, LegId | None]] | None = None
     """The open problems that were published; None until the call is announced."""
     reports: dict[LegId, ClientReport] = field(default_factory=dict)
+    changed: bool = True
+    """Whether an event has come since the call was last observed."""
 
 
 class CallDiagnosisSnapshot(msgspec.Struct, frozen=True):
@@ -81,6 +83,7 @@ class DiagnosisLog:
     def observe(self, runner: CallRunner, figures: Iterable[LegFigures], now: float) -> None:
         """Take a call as it stands; to be called once a second."""
         kept = self._of(runner)
+        kept.changed = False
         hints = {
             leg_id: report.hints
             for leg_id, report in kept.reports.items()
@@ -91,8 +94,9 @@ class DiagnosisLog:
             self._publish(runner, changes)
 
     def note_event(self, runner: CallRunner, event: CallEvent, now: float) -> None:
-        """Take an event of the call that begins or ends a problem."""
-        diagnosis = self._of(runner).diagnosis
+        """Take an event of the call, which may begin or end a problem."""
+        kept = self._of(runner)
+        diagnosis, kept.changed = kept.diagnosis, True
         if event.type == EventType.LEG_LEFT:
             self._of(runner).reports.pop(event.data["legID"], None)
             for leg in runner.record().legs:
@@ -163,6 +167,17 @@ class DiagnosisLog:
         if kept is not None and not runner.facts.details.test:
             for problem in kept.diagnosis.open:
                 self._counters.moved_out(problem)
+
+    def is_due(self, call_id: CallId) -> bool:
+        """Whether an observation of a call may find more than the last one, though nothing flows in it."""
+        kept = self._calls.get(call_id)
+        return (
+            kept is None
+            or kept.changed
+            or bool(kept.reports)
+            or kept.published is None
+            or kept.diagnosis.pending
+        )
 
     def find(self, call_id: CallId) -> CallDiagnosis | None:
         """Return the diagnosis of a live call."""

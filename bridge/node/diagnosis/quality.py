@@ -9,7 +9,7 @@ from bridge.call.bus.bus import Bus
 from bridge.call.bus.mute_detector import MuteDetector, MuteSnapshot
 from bridge.call.model import CallId, LegFigures, LegId, Party, State
 from bridge.call.record.quality import LegQuality, take_sample
-from bridge.call.record.timeline import PackedTimeline, Timeline
+from bridge.call.record.timeline import PackedTimeline, Sample, Timeline
 from bridge.metrics.registry import Metrics
 from bridge.node.diagnosis.diagnosis import DiagnosisLog
 from bridge.node.runner import CallRunner
@@ -17,9 +17,11 @@ from bridge.periodic import Periodic
 from bridge.wire.call_event import EventType
 
 SAMPLE_SECONDS = 1.0
-SAMPLE_SLOTS = 50
-SAMPLED_AT_ONCE = 1
+SAMPLE_SLOTS = 25
+SAMPLED_AT_ONCE = 2
 """Calls sampled before the event loop does something else."""
+MAX_REPEATED = 4
+"""Samples in a row that repeat the one before, of a call in which nothing flows."""
 KEPT_LEGS = 32
 """Legs of a call that are kept; the oldest are dropped."""
 
@@ -75,9 +77,27 @@ class QualityLog:
                 seconds=now - known.last_at,
                 playout_delay=delays.get(leg.leg_id),
             )
-            known.timeline.add(sample, known.last_at - known.call_began)
-            known.last, known.last_at = leg, now
-            self._metrics.media.observe_quality(leg.kind, sample)
+            known.last, known.idle = leg, None
+            self._add(known, sample, now)
+
+    def repeat(self, call_id: CallId, now: float) -> None:
+        """Sample the legs of a call's last sample once more, in which nothing has flowed since."""
+        legs = self._calls.get(call_id, {}).values()
+        sampled_at = max((known.last_at for known in legs), default=now)
+        for known in legs:
+            if known.last_at < sampled_at:
+                continue  # it has left
+            if known.idle is None:
+                figures = known.last.statistics
+                known.idle = take_sample(
+                    known.last.kind, figures, figures, seconds=SAMPLE_SECONDS, playout_delay=None
+                )
+            self._add(known, known.idle, now)
+
+    def _add(self, known: LegQuality, sample: Sample, now: float) -> None:
+        known.timeline.add(sample, known.last_at - known.call_began)
+        known.last_at = now
+        self._metrics.media.observe_quality(known.last.kind, sample)
 
     def legs(self, call_id: CallId) -> tuple[LegQuality, ...]:
         """Return the quality of a live call's legs, those that left included."""
@@ -87,7 +107,7 @@ class QualityLog:
         """Go on with the quality of a call's legs."""
         self._calls[call_id] = {
             leg.last.leg_id: LegQuality(
-                leg.last, leg.last_at, leg.call_began, Timeline.unpack(leg.timeline)
+                leg.last, leg.last_at, leg.call_began, timeline=Timeline.unpack(leg.timeline)
             )
             for leg in legs
         }
@@ -106,6 +126,8 @@ class CallSampler:
         self._diagnoses = diagnoses
         self._mutes: defaultdict[CallId, MuteDetector] = defaultdict(MuteDetector)
         """Of the far parties of live calls."""
+        self._repeated: dict[CallId, int] = {}
+        """How many samples of a call were repeated since one was taken, of those that are idle."""
 
     def spread(self, took: Callable[[float], None]) -> Periodic[CallRunner]:
         """Return what samples calls once a second, each at a moment of its own; `took` takes the seconds of each step."""
@@ -118,7 +140,13 @@ class CallSampler:
         )
 
     def sample(self, runner: CallRunner, now: float) -> None:
-        """Take the figures of a call's legs and bus; to be called once a second."""
+        """Take the figures of a call's legs and bus; to be called once a second.
+
+        While nothing flows in the call, most samples repeat the one before.
+        """
+        if self._repeats(runner):
+            self._quality.repeat(runner.facts.call_id, now)
+            return
         figures = runner.figures()
         self._metrics.media.observe_legs([(leg.leg_id, leg.statistics) for leg in figures])
         delays = runner.bus.delays()
@@ -145,6 +173,7 @@ class CallSampler:
     def abandon(self, runner: CallRunner) -> None:
         """Delete a call that another process samples from here on."""
         self._mutes.pop(runner.facts.call_id, None)
+        self._repeated.pop(runner.facts.call_id, None)
         self._observe_bus(runner.bus, ())
         self._quality.forget(runner.facts.call_id)
         self._diagnoses.abandon(runner)
@@ -152,8 +181,20 @@ class CallSampler:
     def end(self, runner: CallRunner, now: float) -> None:
         """Count what is left of a call that has ended."""
         self._mutes.pop(runner.facts.call_id, None)
+        self._repeated.pop(runner.facts.call_id, None)
         self._observe_bus(runner.bus, ())
         self._diagnoses.end(runner, now)
+
+    def _repeats(self, runner: CallRunner) -> bool:
+        """Whether a sample would find what the one before has."""
+        call_id = runner.facts.call_id
+        repeated = self._repeated.pop(call_id, 0)
+        if not runner.idle or self._diagnoses.is_due(call_id) or runner.bus.delays():
+            return False
+        if repeated == MAX_REPEATED:
+            return False
+        self._repeated[call_id] = repeated + 1
+        return True
 
     def _watch_mute(self, runner: CallRunner, figures: Iterable[LegFigures], now: float) -> None:
         """Publish that the far party muted itself, or unmuted, where its RTP shows it."""

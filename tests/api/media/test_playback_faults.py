@@ -17,6 +17,7 @@ from tests.support.decoder_processes import decoders
 from tests.support.inprocess import KEY, one_node, running, settings
 from tests.support.sound.sound_files import wav_claiming
 from tests.support.sound.wav import wav_file
+from tests.support.two_nodes import one_node_only
 from tests.support.waiting import until
 
 SILENT = "15550100008"
@@ -101,40 +102,37 @@ async def statuses_of_one(client, url):
     return (await client.post("/call/play", {"callId": call_id, "audioUrl": url})).status
 
 
+NAMING_OTHERS = {
+    "a playlist": b"#EXTM3U\nfile:///etc/passwd\n",
+    "an SDP": b"v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\nm=audio 9 RTP/AVP 0\r\n",
+    "a concat file": b"ffconcat version 1.0\nfile /etc/passwd\n",
+}
+"""Media that have a decoder open something else."""
+DAMAGED = {
+    "nothing": b"",
+    "a byte": b"\0",
+    "text": b"no sound",
+    "MP3 without a frame": b"\xff\xfb" + bytes(50),
+    "Ogg without a page": b"OggS" + bytes(5000),
+    "FLAC without a header": b"fLaC" + bytes(5000),
+    "M4A without atoms": b"\0\0\0\x20ftypM4A " + bytes(5000),
+    "WAV without sound": wav_claiming(data=b""),
+    "WAV of 2 GHz": wav_claiming(rate=0x7FFFFFFF),
+    "WAV of 1 Hz": wav_claiming(rate=1),
+    "WAV of 65,535 channels": wav_claiming(channels=65_535),
+}
+
+
+@one_node_only  # the node that has the call looks into its media, as in the next test
+async def test_damaged_media_are_a_400(tmp_path):
+    async with running(at(tmp_path)) as client:
+        told = await statuses(client, "audioBase64", map(encoded, DAMAGED.values()))
+    assert dict(zip(DAMAGED, told.values(), strict=True)) == dict.fromkeys(DAMAGED, 400)
+    assert left(tmp_path) == []
+
+
 @pytest.mark.parametrize(
-    "content",
-    [
-        b"",
-        b"\0",
-        b"no sound",
-        b"#EXTM3U\nfile:///etc/passwd\n",
-        b"v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\nm=audio 9 RTP/AVP 0\r\n",
-        b"ffconcat version 1.0\nfile /etc/passwd\n",
-        b"\xff\xfb" + bytes(50),
-        b"OggS" + bytes(5000),
-        b"fLaC" + bytes(5000),
-        b"\0\0\0\x20ftypM4A " + bytes(5000),
-        wav_claiming(data=b""),
-        wav_claiming(rate=0x7FFFFFFF),
-        wav_claiming(rate=1),
-        wav_claiming(channels=65_535),
-    ],
-    ids=[
-        "nothing",
-        "a byte",
-        "text",
-        "a playlist",
-        "an SDP",
-        "a concat file",
-        "MP3 without a frame",
-        "Ogg without a page",
-        "FLAC without a header",
-        "M4A without atoms",
-        "WAV without sound",
-        "WAV of 2 GHz",
-        "WAV of 1 Hz",
-        "WAV of 65,535 channels",
-    ],
+    "content", [b"no sound", *NAMING_OTHERS.values()], ids=["text", *NAMING_OTHERS]
 )
 async def test_media_that_cannot_be_played_is_a_400_from_every_source(tmp_path, content):
     async def file(_):

@@ -38,7 +38,7 @@ async def test_a_call_is_transcribed_from_its_recording_after_its_end():
         assert found["text"].splitlines()[0] == "I would like a table."
         first = found["phrases"][0]
         assert first["track"] == "inbound"
-        assert 0 <= first["startMs"] < first["endMs"] < 4500
+        assert 0 <= first["startMs"] < first["endMs"] < 8000
         assert {phrase["track"] for phrase in found["phrases"]} == {"inbound"}
         [ready] = await events(client, call, "transcript.ready")
         assert ready.data["phrases"] == len(found["phrases"])

@@ -19,7 +19,7 @@ import aiohttp
 import uvloop
 from aiortc import RTCCertificate
 
-from tests.bench import measure, reference, scrape
+from tests.bench import measure, reference, scrape, servers
 from tests.bench.generators import windows
 from tests.bench.generators.bulk_legs import BulkLeg, LegPoller
 from tests.bench.generators.callers import Call, Caller, caller
@@ -85,6 +85,8 @@ class Plan:
     """Whether legs are driven as many at once (`tests.bench.generators.bulk_legs`)."""
     core: int | None = None
     """Of the server, which is looked at before and after each window; None: any."""
+    beside: int | None = None
+    """Where all threads of the server run but the one that handles packets; None: on its core."""
 
     def json(self) -> dict[str, Any]:
         """Make a JSON object of the plan."""
@@ -156,6 +158,8 @@ async def run(plan: Plan) -> Run:
         async with connect(
             target=plan.target, url=plan.url, kind=plan.kind, nodes=plan.nodes, bulk=plan.bulk
         ) as load:
+            if plan.core is not None and plan.beside is not None:
+                servers.set_apart(plan.pid, core=plan.core, beside=plan.beside)
             await _go_through(load, plan, take)
     return load.result
 

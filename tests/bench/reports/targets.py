@@ -28,10 +28,10 @@ PCM_DELAY, PASSTHROUGH_DELAY, MIX_DELAY = 0.005, 0.002, 0.120
 DELAY_LEGS = 96
 """Delays are held against targets up to so many legs; with more a core may be full."""
 CALLS = {
-    ("pcm", "compiled"): 150,
-    ("passthrough", "compiled"): 350,
-    ("pcm", "python"): 120,
-    ("passthrough", "python"): 250,
+    ("pcm", "compiled"): 90,
+    ("passthrough", "compiled"): 200,
+    ("pcm", "python"): 60,
+    ("passthrough", "python"): 120,
     ("pcm", "apart"): 120,
     ("passthrough", "apart"): 300,
 }

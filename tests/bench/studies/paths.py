@@ -39,7 +39,7 @@ LOADS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "echo": ("echo", {}),
 }
 """Kind of call and settings of the bridges, by the name of the load."""
-TO_JANUS = {"pcm": 0.35, "passthrough": 0.15, "echo": 0.40}
+TO_JANUS = {"pcm": 0.32, "passthrough": 0.15, "echo": 0.40}
 TICK_TO_JANUS = {"pcm": 0.30, "passthrough": 0.12, "echo": 0.33}
 TO_STOCK = 0.15
 HEADS = (

@@ -66,6 +66,40 @@ def test_a_problem_is_raised_once_and_cleared_once() -> None:
     assert call.diagnosis.open == []
 
 
+def test_a_problem_is_pending_until_it_is_raised() -> None:
+    call = ScriptedCall().run(3, talking(), FAR)
+    assert not call.diagnosis.pending
+    seconds, waited = 0, False
+    while not call.diagnosis.open:
+        waited = call.diagnosis.pending
+        call.run(1, talking(), SILENT_FAR)
+        seconds += 1
+    assert seconds > 1
+    assert waited
+    assert not call.diagnosis.pending
+
+
+def test_a_problem_that_is_over_is_pending_until_it_is_cleared() -> None:
+    call = ScriptedCall().run(10, talking(), FAR, lag=0.2)
+    assert call.codes == ["bridge_overloaded"]
+    assert not call.diagnosis.pending
+    call.run(1, talking(), FAR)
+    assert call.codes == ["bridge_overloaded"]
+    assert call.diagnosis.pending
+    call.run(20, talking(), FAR)
+    assert call.codes == []
+    assert not call.diagnosis.pending
+
+
+def test_an_open_problem_tells_of_the_newest_finding() -> None:
+    call = ScriptedCall().run(10, talking(), FAR, lag=0.2)
+    [begun] = call.diagnosis.open
+    [now] = call.run(1, talking(), FAR, lag=0.3).diagnosis.open
+    assert (now.evidence, now.since) == ({"lagMs": 300.0}, begun.since)
+    [over] = [change.problem for _, change in call.run(20, talking(), FAR).changes[1:]]
+    assert over.evidence == {"lagMs": 300.0}
+
+
 def test_a_notice_that_gets_worse_is_raised_again() -> None:
     call = ScriptedCall()
     quiet = talking(LegKind.WHATSAPP, Party.FAR, level=-65.0)

@@ -98,12 +98,12 @@ async def agent(client: Client, stack: AsyncExitStack) -> str:
 
 KINDS = [
     browser_and_talker,
-    browser_and_echo,
-    browser_and_parrot,
+    pytest.param(browser_and_echo, marks=pytest.mark.full),
+    pytest.param(browser_and_parrot, marks=pytest.mark.full),
     two_browsers,
     conference_of_three,
-    recorded,
-    muted_for_a_while,
+    pytest.param(recorded, marks=pytest.mark.full),
+    pytest.param(muted_for_a_while, marks=pytest.mark.full),
     bot_at_a_socket,
     stream,
     agent,

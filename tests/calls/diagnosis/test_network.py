@@ -10,7 +10,7 @@ import pytest
 from aiortc.sdp import SessionDescription
 
 from bridge.settings.model import Turn
-from tests.support.diagnosed import Diagnosed
+from tests.support.diagnosed import GOOD_SECONDS, Diagnosed
 from tests.support.inprocess import Client, running, settings
 from tests.support.packets.impairment import (
     Impairment,
@@ -102,7 +102,7 @@ async def talking(browser: Any = None):
 
 async def test_a_good_call_raises_nothing():
     async with talking(StockPeer(tone(5, 440), repeat=True)) as fault:
-        await asyncio.sleep(30)
+        await asyncio.sleep(GOOD_SECONDS)
         found = await fault.call.ask()
         assert (found["verdict"], found["problems"]) == ("ok", [])
 

@@ -10,7 +10,7 @@ import pytest
 from bridge.call.model import CallId
 from tests.calls.whatsapp.test_cloud import cloud_line
 from tests.calls.whatsapp.test_gateway import bridged
-from tests.support.diagnosed import Diagnosed
+from tests.support.diagnosed import GOOD_SECONDS, Diagnosed
 from tests.support.inprocess import Client, running, settings
 from tests.support.peers.bridge_peer import speech
 from tests.support.peers.light_peer import LightPeer
@@ -77,7 +77,7 @@ async def answered(speech_of_user=None, *, muted=False, **switches):
 
 async def test_a_good_call_with_a_user_raises_nothing():
     async with answered(tone(5, 880)) as one:
-        await asyncio.sleep(30)
+        await asyncio.sleep(GOOD_SECONDS)
         found = await one.call.ask()
         assert (found["verdict"], found["problems"]) == ("ok", [])
 

@@ -24,7 +24,7 @@ QUOTA = Quota("decoders", "limits.decoders", 64, line_setting="limits.decoders_p
 
 @pytest.fixture
 def start_seconds():
-    return 10.0
+    return 60.0
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ class House:
         self.published = Published()
         self.spool = folder / "spool"
         quota = Quota("decoders", "limits.decoders", 64)
-        self.decoders = Decoders(quota, stall_seconds=stall_seconds)
+        self.decoders = Decoders(quota, start_seconds=60.0, stall_seconds=stall_seconds)
         http = Http(Guard(allow=[], require_tls=False))
         self.sounds = Sounds(folder=shared(folder), spool=self.spool, http=http, urls=True)
         limits = Limits(calls=200, kept_seconds=60.0)

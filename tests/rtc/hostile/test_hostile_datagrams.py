@@ -113,7 +113,7 @@ async def test_checks_with_a_wrong_password_are_neither_answered_nor_followed():
         answer = await bridge.exchange(offer)
         await browser.accept(answer)
         await bridge.connected()
-        prober = await Prober.open(offer, answer)
+        prober = await Prober.open(browser, offer, answer)
         before = bridge.discarded.get("bad_stun", 0)
         for _ in range(3):
             prober.check(nominate=True, password="wrong" * 5)
@@ -121,20 +121,17 @@ async def test_checks_with_a_wrong_password_are_neither_answered_nor_followed():
         await until(lambda: bridge.discarded.get("bad_stun", 0) == before + 4)
         await talk(browser, 3)
         assert (prober.responses, prober.requests, prober.media) == ([], [], [])
-        prober.transport.close()
 
 
 async def test_the_number_of_verified_addresses_is_bounded():
     async with BridgePeer() as bridge, LightPeer() as browser:
         offer = await browser.offer(candidates=False)
         answer = await bridge.exchange(offer)
-        probers = [await Prober.open(offer, answer) for _ in range(MAX_ADDRESSES + 2)]
+        probers = [await Prober.open(browser, offer, answer) for _ in range(MAX_ADDRESSES + 2)]
         for prober in probers:
             prober.check()
         await until(lambda: bridge.discarded.get("too_many_addresses") == 2)
         await until(lambda: sum(bool(one.responses) for one in probers) == MAX_ADDRESSES)
-        for prober in probers:
-            prober.transport.close()
 
 
 async def test_a_peer_may_move_to_another_address_without_a_restart():
@@ -143,11 +140,10 @@ async def test_a_peer_may_move_to_another_address_without_a_restart():
         answer = await bridge.exchange(offer)
         await browser.accept(answer)
         await bridge.connected()
-        prober = await Prober.open(offer, answer)
+        prober = await Prober.open(browser, offer, answer)
         prober.check(nominate=True)
         await until(lambda: prober.requests and prober.responses)
         await until(lambda: [browser.send(speech()[0])] and prober.media)
-        prober.transport.close()
 
 
 async def test_a_peer_may_move_to_an_address_that_did_not_answer_at_first():
@@ -160,12 +156,12 @@ async def test_a_peer_may_move_to_an_address_that_did_not_answer_at_first():
             answer = await bridge.exchange(f"{offer}{candidate}\r\n")
             await browser.accept(answer)
             await bridge.connected()
-            prober = await Prober.open(offer, answer, sock)
+            prober = await Prober.open(browser, offer, answer, sock)
             prober.check(nominate=True)
             await until(lambda: [browser.send(speech()[0])] and prober.media)
-            prober.transport.close()
 
 
+@pytest.mark.virtual_time
 @pytest.mark.parametrize("private", [False, True])
 async def test_private_candidates_are_probed_only_if_configured(private):
     timeouts = Timeouts(ice=0.3)
@@ -183,6 +179,7 @@ async def test_private_candidates_are_probed_only_if_configured(private):
             assert bool(listener.received()) is private
 
 
+@pytest.mark.virtual_time
 async def test_an_offer_of_many_candidates_probes_few():
     timeouts = Timeouts(ice=1.5)
     async with BridgePeer(timeouts=timeouts, probe_private=True) as bridge, LightPeer() as browser:
@@ -205,7 +202,7 @@ async def test_early_dtls_is_bounded_and_the_newest_is_kept():
     async with BridgePeer() as bridge, LightPeer() as browser:
         offer = await browser.offer(candidates=False)
         answer = await bridge.exchange(offer)
-        prober = await Prober.open(offer, answer)
+        prober = await Prober.open(browser, offer, answer)
         prober.check()
         await until(lambda: prober.responses)
         numbered = [b"\x16" + number.to_bytes(2, "big") for number in range(100)]
@@ -214,30 +211,27 @@ async def test_early_dtls_is_bounded_and_the_newest_is_kept():
         await until(lambda: bridge.discarded.get("dtls_overflow") == 36)
         link = bridge.pending._link
         assert [await link._recv() for _ in range(64)] == numbered[36:]
-        prober.transport.close()
 
 
 async def test_media_before_the_keys_is_counted():
     async with BridgePeer() as bridge, LightPeer() as browser:
         offer = await browser.offer(candidates=False)
-        prober = await Prober.open(offer, await bridge.exchange(offer))
+        prober = await Prober.open(browser, offer, await bridge.exchange(offer))
         prober.check()
         await until(lambda: prober.responses)
         prober.transport.sendto(MEDIA["rtp"], prober.target)
         await until(lambda: bridge.discarded == {"early_media": 1})
-        prober.transport.close()
 
 
 async def test_a_check_without_a_priority_is_not_authentic():
     async with BridgePeer() as bridge, LightPeer() as browser:
         offer = await browser.offer(candidates=False)
-        prober = await Prober.open(offer, await bridge.exchange(offer))
+        prober = await Prober.open(browser, offer, await bridge.exchange(offer))
         request = stun.Message(stun.Method.BINDING, stun.Class.REQUEST)
         request.attributes["USERNAME"] = f"{prober.remote[0]}:{prober.local[0]}"
         request.add_message_integrity(prober.remote[1].encode())
         prober.transport.sendto(bytes(request), prober.target)
         await until(lambda: bridge.discarded == {"bad_stun": 1})
-        prober.transport.close()
 
 
 async def test_consent_checks_that_stay_unanswered_do_not_pile_up():

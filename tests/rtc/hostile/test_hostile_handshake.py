@@ -181,7 +181,7 @@ async def test_a_spray_of_one_kind_of_record_does_not_win_the_race(setup, kind, 
 async def test_a_handshake_that_stops_halfway_is_freed(caplog):
     async with BridgePeer(timeouts=Timeouts(dtls=0.4)) as bridge, LightPeer() as browser:
         offer = (await browser.offer(candidates=False)).replace("actpass", "active")
-        prober = await Prober.open(offer, await bridge.exchange(offer))
+        prober = await Prober.open(browser, offer, await bridge.exchange(offer))
         prober.check(nominate=True)
         await until(lambda: prober.responses)
         client = SSL.Connection(modern(browser))
@@ -193,5 +193,4 @@ async def test_a_handshake_that_stops_halfway_is_freed(caplog):
             await bridge.connected()
         assert (failed.value.stage, failed.value.reason) == ("dtls", "timeout")
         await until(lambda: bridge.pool.free == 4)
-        prober.transport.close()
     assert caplog.records == []

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from contextlib import closing
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,6 +15,8 @@ from bridge.rtc.limits import MAX_ADDRESSES, MAX_PAIRS
 from tests.support.peers.bridge_peer import BridgePeer, Prober, RoamingPeer, Stranger, talk
 from tests.support.peers.light_peer import LightPeer
 from tests.support.waiting import until
+
+pytestmark = pytest.mark.virtual_time
 
 FINGERPRINT_LENGTH = 8
 """The last attribute: an unsigned checksum, which need not be there."""
@@ -43,11 +45,10 @@ class Contrarian(Prober):
 async def test_endless_role_conflicts_are_answered_a_few_times(caplog):
     async with BridgePeer(timeouts=HURRIED) as bridge, LightPeer() as browser:
         offer = await browser.offer(candidates=False)
-        peer = await Contrarian.open(offer, await bridge.exchange(offer))
+        peer = await Contrarian.open(browser, offer, await bridge.exchange(offer))
         peer.check(nominate=True)
         with pytest.raises(NegotiationFailed) as failed:
             await bridge.connected()
-        peer.transport.close()
     assert failed.value.reason == "checks_unanswered"
     assert 2 <= len(peer.requests) <= 10
     assert caplog.records == []
@@ -56,13 +57,12 @@ async def test_endless_role_conflicts_are_answered_a_few_times(caplog):
 async def test_a_role_conflict_costs_one_check_per_check_of_the_peer(caplog):
     async with BridgePeer(timeouts=HURRIED) as bridge, LightPeer() as browser:
         offer = await browser.offer(candidates=False)
-        peer = await Contrarian.open(offer, await bridge.exchange(offer))
+        peer = await Contrarian.open(browser, offer, await bridge.exchange(offer))
         for _ in range(30):
             peer.check()
             await asyncio.sleep(0.002)
         with pytest.raises(NegotiationFailed):
             await bridge.connected()
-        peer.transport.close()
     assert len(peer.requests) <= 30 + 10
     assert caplog.records == []
 
@@ -98,14 +98,13 @@ async def test_a_check_replayed_from_elsewhere_redirects_no_media():
         answer = await bridge.exchange(offer)
         await browser.accept(answer)
         await bridge.connected()
-        prober = await Prober.open(offer, answer)
+        prober = await Prober.open(browser, offer, answer)
         route = bridge.serving.local.route
         with Stranger(prober.target) as thief:
             thief.spray([genuine(prober)], times=5)
             await talk(browser)
             assert bridge.serving.local.route == route
             assert [one for one in thief.received() if one[0] > 3] == []
-        prober.transport.close()
 
 
 async def test_a_replayed_check_does_not_keep_a_dead_peer_alive():
@@ -115,7 +114,7 @@ async def test_a_replayed_check_does_not_keep_a_dead_peer_alive():
         answer = await bridge.exchange(offer)
         await browser.accept(answer)
         await bridge.connected()
-        prober = await Prober.open(offer, answer)
+        prober = await Prober.open(browser, offer, answer)
         browser.leave()
         with Stranger(prober.target) as thief:
             begun = asyncio.get_running_loop().time()
@@ -124,7 +123,6 @@ async def test_a_replayed_check_does_not_keep_a_dead_peer_alive():
                 thief.spray([genuine(prober)])
                 await asyncio.sleep(0.01)
         assert await bridge.peer.wait_closed() == "consent_lost"
-        prober.transport.close()
 
 
 async def test_a_nomination_without_credentials_moves_nothing():
@@ -143,13 +141,17 @@ async def test_a_nomination_without_credentials_moves_nothing():
         assert bridge.serving.local.route == route
 
 
+def all_discarded(bridge, due):
+    return sum(bridge.discarded.values()) == due
+
+
 async def test_malformed_attributes_are_dropped_and_counted(caplog):
     async with BridgePeer() as bridge, LightPeer() as browser:
         offer = await browser.offer()
         answer = await bridge.exchange(offer)
         await browser.accept(answer)
         await bridge.connected()
-        prober = await Prober.open(offer, answer)
+        prober = await Prober.open(browser, offer, answer)
         whole = genuine(prober)
         broken = {whole[:end] for end in range(len(whole))}
         for place in range(len(whole) - FINGERPRINT_LENGTH):
@@ -158,12 +160,11 @@ async def test_malformed_attributes_are_dropped_and_counted(caplog):
                 for value in (0, 255, whole[place] ^ 1)
             }
         broken = {one for one in broken - {whole} if one[:1] <= b"\3"}
-        with closing(prober.transport), Stranger(prober.target) as stranger:
-            sent = sum(bridge.discarded.values())
+        with Stranger(prober.target) as stranger:
             every = sorted(broken)
             for start in range(0, len(every), 20):  # no more at once than the socket's buffer takes
-                sent += stranger.spray(every[start : start + 20])
-                await until(lambda sent=sent: sum(bridge.discarded.values()) == sent)
+                due = sum(bridge.discarded.values()) + stranger.spray(every[start : start + 20])
+                await until(partial(all_discarded, bridge, due))
             assert stranger.received() == []
         await talk(browser, 3)
     assert len(broken) > 300
@@ -176,7 +177,7 @@ async def test_a_flood_of_checks_with_either_role_ends_nothing(caplog):
         answer = await bridge.exchange(offer)
         await browser.accept(answer)
         await bridge.connected()
-        prober = await Prober.open(offer, answer)
+        prober = await Prober.open(browser, offer, answer)
         for number in range(100):
             role = ("ICE-CONTROLLED", "ICE-CONTROLLING")[number % 2]
             claim: Any = {role: (0, 2**64 - 1)[number // 2 % 2]}
@@ -194,7 +195,6 @@ async def test_a_flood_of_checks_with_either_role_ends_nothing(caplog):
         await pair.protocol.request(request, pair.remote_addr, password)
         await until(lambda: path.route and path.route[1] == pair.local_addr)
         await talk(browser, 3)
-        prober.transport.close()
     assert caplog.records == []
 
 
@@ -297,13 +297,11 @@ async def test_verified_addresses_are_bounded():
         answer = await bridge.exchange(offer)
         await browser.accept(answer)
         await bridge.connected()
-        probers = [await Prober.open(offer, answer) for _ in range(4 * MAX_ADDRESSES)]
+        probers = [await Prober.open(browser, offer, answer) for _ in range(4 * MAX_ADDRESSES)]
         for prober in probers:
             prober.check()
         await until(lambda: bridge.discarded.get("too_many_addresses", 0) > 3 * MAX_ADDRESSES)
         path = bridge.serving.local
-        for prober in probers:
-            prober.transport.close()
         assert len(path.verified.addresses) == MAX_ADDRESSES
         assert len(path._remote_candidates) <= MAX_ADDRESSES
         assert len(path._check_list) <= MAX_ADDRESSES

@@ -15,6 +15,8 @@ from tests.support.peers.bridge_peer import BridgePeer, Prober, Stranger, talk
 from tests.support.peers.light_peer import LightPeer
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.virtual_time
+
 VICTIMS = 40
 
 
@@ -53,11 +55,10 @@ async def test_a_peer_that_shows_itself_has_few_of_its_addresses_checked():
         with victims() as (sockets, lines):
             offer = await browser.offer(candidates=False)
             answer = await bridge.exchange(offer + lines)
-            prober = await Prober.open(offer, answer)
+            prober = await Prober.open(browser, offer, answer)
             prober.answering = False
             prober.check()
             await asyncio.gather(bridge.connected(), return_exceptions=True)
-            prober.transport.close()
             assert 0 < reached(sockets) <= MAX_PAIRS
 
 
@@ -66,11 +67,10 @@ async def test_each_address_of_ours_counts_in_what_is_sent():
     async with BridgePeer(timeouts=Timeouts(ice=0.6), bind=bind) as bridge, LightPeer() as browser:
         with victims() as (sockets, lines):
             offer = await browser.offer(candidates=False)
-            prober = await Prober.open(offer, await bridge.exchange(offer + lines))
+            prober = await Prober.open(browser, offer, await bridge.exchange(offer + lines))
             prober.answering = False
             prober.check()
             await asyncio.gather(bridge.connected(), return_exceptions=True)
-            prober.transport.close()
             assert 0 < reached(sockets) <= MAX_PAIRS // len(bind)
 
 
@@ -88,7 +88,9 @@ async def test_a_peer_whose_checks_cannot_come_from_where_it_hears_is_found_by_o
     async with BridgePeer() as bridge, LightPeer() as browser:
         offer = await browser.offer()
         answer = await bridge.exchange(offer)
-        prober = await Prober.open(offer, answer)  # shows the peer, from an address of its own
+        prober = await Prober.open(
+            browser, offer, answer
+        )  # shows the peer, from an address of its own
         prober.answering = False
         await asyncio.sleep(0)
         prober.check()
@@ -96,5 +98,4 @@ async def test_a_peer_whose_checks_cannot_come_from_where_it_hears_is_found_by_o
         await until(lambda: len(path._remote_candidates) == 2)
         await browser.accept(answer)
         await bridge.connected()
-        prober.transport.close()
         await talk(browser, 3)

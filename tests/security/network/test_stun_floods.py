@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import Counter
-from contextlib import closing
 
 import pytest
 from aioice import stun
@@ -72,11 +71,11 @@ async def test_checks_of_somebody_who_overheard_the_user_fragment_are_parsed_up_
         answer = await bridge.exchange(offer)
         await browser.accept(answer)
         await bridge.connected()
-        prober = await Prober.open(offer, answer)
+        prober = await Prober.open(browser, offer, answer)
         forged = message(stun.Class.REQUEST, username=f"{prober.remote[0]}:{prober.local[0]}")
         loop = asyncio.get_running_loop()
         begun = loop.time()
-        with closing(prober.transport), Stranger(prober.target) as stranger:
+        with Stranger(prober.target) as stranger:
             for sprayed in range(20, 4 * MAX_CHECKS + 1, 20):
                 stranger.spray([forged], times=20)
                 await until_discarded(bridge, sprayed)
@@ -127,7 +126,7 @@ async def test_a_peer_that_floods_with_its_own_checks_is_answered_up_to_a_number
         answer = await bridge.exchange(offer)
         await browser.accept(answer)
         await bridge.connected()
-        prober = await Prober.open(offer, answer)
+        prober = await Prober.open(browser, offer, answer)
         loop = asyncio.get_running_loop()
         begun = loop.time()
         for number in range(4 * MAX_CHECKS):
@@ -143,7 +142,6 @@ async def test_a_peer_that_floods_with_its_own_checks_is_answered_up_to_a_number
         # One budget for its address before it has proved itself, one for after that.
         seconds = 1 + int(loop.time() - begun + 1)
         assert MAX_CHECKS <= len(prober.responses) <= 2 * MAX_CHECKS * seconds
-        prober.transport.close()
 
 
 async def test_indications_that_keep_the_peers_path_open_are_no_errors():

@@ -295,7 +295,7 @@ class RoamingPeer(LightPeer):
 class Prober(asyncio.DatagramProtocol):
     """A bare STUN speaker on one socket, with the credentials of an offer and its answer.
 
-    Use as `prober = await Prober.open(offer, answer)`.
+    Use as `prober = await Prober.open(browser, offer, answer)`: it is closed with the browser.
     """
 
     transport: asyncio.DatagramTransport
@@ -310,11 +310,14 @@ class Prober(asyncio.DatagramProtocol):
         self.answering = True
 
     @classmethod
-    async def open(cls, offer: str, answer: str, sock: socket.socket | None = None) -> "Prober":
-        """Open on a socket, by default a new one."""
+    async def open(
+        cls, browser: LightPeer, offer: str, answer: str, sock: socket.socket | None = None
+    ) -> Self:
+        """Open on a socket, by default a new one; a browser closes it in the end."""
         prober = cls(offer, answer)
         where: dict[str, Any] = {"sock": sock} if sock else {"local_addr": ("127.0.0.1", 0)}
         await asyncio.get_running_loop().create_datagram_endpoint(lambda: prober, **where)
+        browser.beside.append(prober.transport)
         return prober
 
     @override

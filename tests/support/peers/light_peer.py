@@ -105,6 +105,8 @@ class LightPeer:
         self.answer_sdp = ""
         self.remote_addresses: list[Address] = []
         """Where the answer's candidates point."""
+        self.beside: list[asyncio.BaseTransport] = []
+        """Further sockets of the same browser, closed with it."""
         self._keep = keep
         self._marker = True
         self._over = asyncio.Event()
@@ -174,7 +176,9 @@ class LightPeer:
         await self.accept(await exchange(await self.offer()), timeout=timeout)
 
     async def close(self) -> None:
-        """Say BYE (DTLS close_notify) and free the socket."""
+        """Say BYE (DTLS close_notify) and free the sockets."""
+        for transport in self.beside:
+            transport.close()
         self._gatherer.link.on_media = None
         await self.dtls.stop()
         await self._ice.stop()

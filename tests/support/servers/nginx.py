@@ -14,7 +14,7 @@ from tests.support.machine import free_port
 CONFIGURATION = Path(__file__).parents[3] / "deploy" / "nginx" / "bridge.conf"
 CLUSTER = CONFIGURATION.with_name("cluster.conf")
 NAME = "calls.example"
-READY_SECONDS = 10.0
+READY_SECONDS = 60.0
 
 AROUND = """
 daemon off;

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-READY_SECONDS = 10.0
+READY_SECONDS = 60.0
 SHIPPED = Path(__file__).parents[3] / "deploy" / "kamailio"
 MODULES = "/etc/kamailio/"
 
