@@ -33,7 +33,7 @@ async def until_answer(
 ) -> Answer:
     """Ask again and again until what comes back is true; return it.
 
-    Each answer costs the bridge a request: the pauses grow from 10 ms to 100.
+    Each answer costs the bridge a request: the pauses grow from 10 ms to 40.
 
     Raises:
         TimeoutError: it did not become true; says what was asked and what came back last.
@@ -43,7 +43,7 @@ async def until_answer(
         async with asyncio.timeout(timeout):
             while not (seen := await ask()):
                 await asyncio.sleep(pause)
-                pause = min(1.2 * pause, 0.1)
+                pause = min(1.2 * pause, 0.04)
     except TimeoutError as error:
         raise TimeoutError(unmet(ask, seen, timeout)) from error
     return seen
