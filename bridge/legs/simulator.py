@@ -318,7 +318,7 @@ class SimulatedContact:
 
     def check_movable(self) -> None:
         """Raise `HandoverRefused` if the contact cannot move now (`legs.base.Movable`)."""
-        if self._emit is None:
+        if self._emit is None and not self._restored:
             raise HandoverRefused("the simulated contact has not answered")
 
     def suspend(self) -> tuple[ContactSnapshot, list[socket.socket]]:

@@ -6,7 +6,7 @@ here and what the leg's peer reported are separate metrics.
 
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal, TypeAlias
 from weakref import WeakKeyDictionary
 
 from bridge.call.model import LegKind, LegStatistics, ReceivedAudio, SentAudio
@@ -43,6 +43,9 @@ DISCARD_REASONS: Final = (
 
 QUEUES: Final = ("sent_frames", "playout", OTHER)
 """`sent_frames`: frames whose time had already been sent."""
+
+Heard: TypeAlias = Literal["audio", "silence", "nothing"]
+"""What has been received of a leg."""
 
 _SILENCE_DBOV: Final = -60.0
 """Level below which a leg is silent (`ReceivedAudio.silent_seconds`)."""
@@ -85,8 +88,10 @@ class MediaMetrics:
             self._live[leg] = _Leg(self._kinds[kind])
             self._kinds[kind].alive.inc()
 
-    def leg_restored(self, leg: Hashable, kind: LegKind, report: LegStatistics, heard: str) -> None:
-        """Count a connected leg that another process has counted until this report; `heard` is of `heard_from`."""
+    def leg_restored(
+        self, leg: Hashable, kind: LegKind, report: LegStatistics, heard: Heard
+    ) -> None:
+        """Count a connected leg that another process has counted until this report."""
         self.leg_started(leg, kind)
         self._live[leg].skip(report, heard)
 
@@ -97,8 +102,8 @@ class MediaMetrics:
             record.connected = False
         self.leg_ended(leg, report)
 
-    def heard_from(self, leg: Hashable) -> str:
-        """Return what has been heard of a live leg: `audio`, `silence` or `nothing`."""
+    def heard_from(self, leg: Hashable) -> Heard:
+        """Return what has been heard of a live leg."""
         record = self._live.get(leg)
         return "nothing" if record is None else record.heard
 
@@ -187,7 +192,7 @@ class _Leg:
 
     kind: KindMetrics
     connected: bool = False
-    heard: str = "nothing"
+    heard: Heard = "nothing"
     idle_reports: int = 0
     _packets: int = 0
     _counted: dict[Hashable, int] = field(default_factory=dict)
@@ -199,7 +204,7 @@ class _Leg:
     def __post_init__(self) -> None:
         self.received, self.sent = _Counted(self.kind.received), _Counted(self.kind.sent)
 
-    def skip(self, report: LegStatistics, heard: str) -> None:
+    def skip(self, report: LegStatistics, heard: Heard) -> None:
         """Take a report for counted."""
         self.connected, self.heard = True, heard
         self._packets = report.received.packets + report.received.frames

@@ -11,6 +11,7 @@ from typing_extensions import override
 from bridge.call.journal import MachineSnapshot
 from bridge.call.model import CallFacts, LegFigures, LegId, LegKind
 from bridge.errors import HandoverRefused
+from bridge.metrics.media import Heard
 from bridge.node.diagnosis.diagnosis import CallDiagnosisSnapshot
 from bridge.node.diagnosis.quality import SamplesSnapshot
 
@@ -25,8 +26,7 @@ class LegSnapshot(msgspec.Struct, frozen=True):
     kind: LegKind
     joined: float
     """Seconds of the call."""
-    heard: str
-    """What has been heard of it (`metrics.media.MediaMetrics.heard_from`)."""
+    heard: Heard
     descriptors: int
     """How many of the call's are its own, which follow those of the legs before it."""
     state: msgspec.Raw
@@ -74,5 +74,5 @@ def decode(data: bytes) -> CallSnapshot:
         if version != VERSION:
             raise HandoverRefused(f"the call is of version {version}, and {VERSION} is understood")
         return msgspec.msgpack.decode(data, type=CallSnapshot)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise HandoverRefused(f"the call cannot be read: {error}") from None

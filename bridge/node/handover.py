@@ -156,26 +156,21 @@ class Adoption:
         """
         call = call_snapshot.decode(snapshot)
         self._check(call, descriptors)
-        machine, kept = journal.restore(call.machine)
-        missing = {leg.leg_id for leg in call.legs} ^ set(machine.legs.records)
-        if missing:
-            raise HandoverRefused("the legs of the call are not those of its machine")
-        with ExitStack() as undo:
-            legs = self._restore(call, descriptors, undo)
-            runner = self._manager.runner(call.facts, machine)
-            undo.pop_all()
-        now = self._loop.time()
-        self._manager.sampler.restore(call.facts.call_id, call.samples)
-        if call.diagnosis is not None:
-            self._manager.diagnoses.restore(runner, call.diagnosis, now)
-        runner.restore(kept, legs, call.left, announced=call.announced)
-        for name in call.marks:
-            if name in self._services.marks:
-                self._services.marks[name].add(call.facts.call_id)
-        self._manager.add(runner)
+        try:
+            with ExitStack() as undo:
+                self._restore(call, descriptors, undo)
+                undo.pop_all()
+        except HandoverRefused:
+            raise
+        except (BridgeError, msgspec.MsgspecError, ValueError) as error:
+            raise HandoverRefused(f"the call cannot be restored: {error}") from None
+        except Exception as error:  # the call must go on where it is
+            log.exception("call.not_taken_over", extra={"call": call.facts.call_id})
+            raise HandoverRefused(f"the call cannot be restored: {type(error).__name__}") from None
         for descriptor in descriptors:
             os.close(descriptor)
-        log.info("call.taken_over", extra={"call": call.facts.call_id, "legs": len(legs)})
+        extra = {"call": call.facts.call_id, "legs": len(call.legs)}
+        log.info("call.taken_over", extra=extra)
         return call.facts.call_id
 
     async def aclose(self) -> None:
@@ -193,7 +188,26 @@ class Adoption:
             if leg.kind not in self._legs:
                 raise HandoverRefused(f"a {leg.kind} leg cannot be taken over")
 
-    def _restore(
+    def _restore(self, call: CallSnapshot, descriptors: list[int], undo: ExitStack) -> None:
+        """Make the call one of this node's; `undo` takes it back."""
+        call_id, sampler = call.facts.call_id, self._manager.sampler
+        machine, kept = journal.restore(call.machine)
+        if {leg.leg_id for leg in call.legs} != set(machine.legs.records):
+            raise HandoverRefused("the legs of the call are not those of its machine")
+        runner = self._manager.runner(call.facts, machine)
+        undo.callback(runner.deadline.set, None)
+        undo.callback(sampler.abandon, runner)
+        sampler.restore(call_id, call.samples)
+        if call.diagnosis is not None:
+            self._manager.diagnoses.restore(runner, call.diagnosis, self._loop.time())
+        legs = self._restore_legs(call, descriptors, undo)
+        runner.restore(kept, legs, call.left, announced=call.announced)
+        for name in call.marks:
+            if name in self._services.marks:
+                self._services.marks[name].add(call_id)
+        self._manager.add(runner)
+
+    def _restore_legs(
         self, call: CallSnapshot, descriptors: list[int], undo: ExitStack
     ) -> list[RestoredLeg]:
         """Make the legs, on duplicates of the descriptors; `undo` stops and frees them."""
@@ -202,10 +216,10 @@ class Adoption:
             sockets = [_duplicate(next(left)) for _ in range(leg.descriptors)]
             try:
                 made = self._legs[leg.kind](call.facts, leg.leg_id, leg.state, sockets)
-            except (BridgeError, msgspec.MsgspecError) as error:
+            except BaseException:
                 for one in sockets:
                     one.close()
-                raise HandoverRefused(f"a {leg.kind} leg cannot be restored: {error}") from error
+                raise
             undo.callback(self._free, made)
             legs.append(RestoredLeg(made, leg.joined, leg.heard))
         return legs

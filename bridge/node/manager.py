@@ -282,7 +282,8 @@ class Manager:
         """Refuse new calls, end the live ones, and wait until everything is freed."""
         self.admission.draining, self.admission.finishing = True, False
         for runner in list(self._calls.values()):
-            runner.dispatch(events.HangupRequested(reason))
+            if not runner.suspension.active:
+                runner.dispatch(events.HangupRequested(reason))
         await self._tasks.wait()
 
     def _check_capacity(self, line: LineName) -> None:

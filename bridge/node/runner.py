@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, TypeAlias
 
@@ -81,14 +81,15 @@ class CallRunner:
         self._tasks = Tasks()
         self._events: deque[events.Event] = deque()
         self._busy = False
-        self._deadline = Deadline(self._time_passed)
+        self.deadline = Deadline(self._time_passed)
+        """Ends the call, or one of its parties, when a time limit is reached."""
         self._timed_out = False
         self._reported = machine.state
         self.announced = False
         """Whether its events have begun."""
         self.refused: events.LegEnded | None = None
         """The end of the leg that its provider refused, with which the call ended."""
-        self._deadline.set(self.machine.deadline())
+        self.deadline.set(self.machine.deadline())
 
     @property
     def live(self) -> bool:
@@ -162,7 +163,7 @@ class CallRunner:
             LimitExceeded: it has all its legs.
         """
         self.check_room()
-        self._join_bus(leg, role)
+        self._legs.join_bus(leg, role)
         try:
             self.dispatch(events.LegAdded(leg.leg_id, leg.kind, role))
         except Exception:
@@ -196,7 +197,7 @@ class CallRunner:
             raise HandoverRefused("the call is busy, or has ended")
         machine = self._journal.snapshot(self.machine)
         legs = self.suspension.begin()
-        self._deadline.set(None)
+        self.deadline.set(None)
         return legs, machine
 
     def resume(self) -> None:
@@ -218,7 +219,7 @@ class CallRunner:
     def restore(
         self,
         journal: Journal,
-        legs: Iterable[RestoredLeg],
+        legs: Sequence[RestoredLeg],
         left: Iterable[LegFigures],
         *,
         announced: bool,
@@ -229,9 +230,11 @@ class CallRunner:
         """
         self._journal, self.announced = journal, announced
         self._legs.restore_left(left)
+        roles = {leg_id: leg.role for leg_id, leg in self.machine.legs.records.items()}
+        for leg, *_ in legs:
+            self._legs.join_bus(leg, roles[leg.leg_id])
         for leg, joined, heard in legs:
-            role = self.machine.legs.records[leg.leg_id].role
-            self._join_bus(leg, role)
+            role = roles[leg.leg_id]
             self._legs.add(leg, role, self._spawn(leg), joined=joined)
             self._metrics.media.leg_restored(leg.leg_id, leg.kind, leg.statistics(), heard)
         self._bus_clock.route(self.machine.routes().rows)
@@ -252,16 +255,6 @@ class CallRunner:
     async def wait_cleaned(self) -> None:
         """Wait until an ended call has freed everything."""
         await self._tasks.wait()
-
-    def _join_bus(self, leg: Leg, role: LegRole) -> None:
-        self.bus.join(
-            leg.leg_id,
-            leg.source,
-            leg.sink,
-            batched=leg.kind.traits.batched,
-            ducking_gain=role.ducking_gain,
-            duckable=role.party is not Party.FAR,
-        )
 
     def _spawn(self, leg: Leg) -> asyncio.Task[None]:
         return self._tasks.spawn(self._live(leg), name=f"leg {leg.kind} {leg.leg_id}")
@@ -286,7 +279,7 @@ class CallRunner:
                 self._publish_handled(event)
         finally:
             self._busy = False
-            self._deadline.set(self.machine.deadline())
+            self.deadline.set(self.machine.deadline())
 
     def _perform(self, command: commands.Command) -> None:
         match command:
@@ -334,7 +327,7 @@ class CallRunner:
         now = self._loop.time()  # the same for all, so that their recordings are equally long
         for running in self._legs:
             self._end_leg(running.leg.leg_id, reason, now)
-        self._deadline.set(None)
+        self.deadline.set(None)
         self._on_ended(self)
 
     async def _live(self, leg: Leg) -> None:

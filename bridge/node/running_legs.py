@@ -9,10 +9,11 @@ from typing import Final, NamedTuple, TypeAlias
 from bridge.call import commands
 from bridge.call.bus.bus import Bus
 from bridge.call.events import LegTransferProgressed
-from bridge.call.model import EndReason, LegFigures, LegId
+from bridge.call.model import EndReason, LegFigures, LegId, Party
 from bridge.call.routing import LegRole
 from bridge.errors import BridgeError, LegError, LimitExceeded
 from bridge.legs.base import Answerable, DigitSender, Holdable, Leg, Startable, Transferable
+from bridge.metrics.media import Heard
 
 LEGS_PER_CALL = 16
 KEPT_LEGS = 16
@@ -54,8 +55,7 @@ class RestoredLeg(NamedTuple):
     leg: Leg
     joined: float
     """Seconds of the call."""
-    heard: str
-    """What has been heard of it (`metrics.media.MediaMetrics.heard_from`)."""
+    heard: Heard
 
 
 class RunningLegs:
@@ -80,6 +80,17 @@ class RunningLegs:
     def get(self, leg_id: LegId) -> RunningLeg | None:
         """Return the leg with this id, while it is in the call."""
         return self._legs.get(leg_id)
+
+    def join_bus(self, leg: Leg, role: LegRole) -> None:
+        """Let a leg be routed, before it is added."""
+        self._bus.join(
+            leg.leg_id,
+            leg.source,
+            leg.sink,
+            batched=leg.kind.traits.batched,
+            ducking_gain=role.ducking_gain,
+            duckable=role.party is not Party.FAR,
+        )
 
     def add(
         self,

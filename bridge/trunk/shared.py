@@ -111,9 +111,9 @@ class SharedSockets:
         self._known = known
         self._count_drop = count_drop
         self._locals: dict[Target, Local] = {}
-        self._adopted: dict[str, float] = {}
+        self.adopted: dict[str, float] = {}
         """Our tags of the dialogs of other nodes that this one has taken over, and when (monotonic seconds)."""
-        self._moved: dict[str, tuple[int, float]] = {}
+        self.moved: dict[str, tuple[int, float]] = {}
         """The same of such dialogs elsewhere, with their nodes."""
         self._waiting: dict[int, SipQueue[Passed]] = {}
         self._passing: set[int] = set()
@@ -211,8 +211,8 @@ class SharedSockets:
 
     def adopt(self, tag: str) -> None:
         """Have the messages of another node's dialog come to this one."""
-        self._adopted[tag] = asyncio.get_running_loop().time()
-        self._moved.pop(tag, None)
+        self.adopted[tag] = asyncio.get_running_loop().time()
+        self.moved.pop(tag, None)
         for node in self._nodes.neighbours():
             self._tell(node, "moved", tag)
 
@@ -242,7 +242,7 @@ class SharedSockets:
                     for tag, at in moved.items():
                         self._note_moved(tag, passed.target.connection, at)
                 case "asked":
-                    self._tell(passed.target.connection, "moved", *self._adopted)
+                    self._tell(passed.target.connection, "moved", *self.adopted)
                 case "send" if self.owns:
                     self._sockets.send(passed.data, passed.target)
                 case "send":
@@ -269,8 +269,8 @@ class SharedSockets:
 
     def _arrived(self, data: bytes, source: Target) -> None:
         tag = tag_of(data)
-        node = None if tag is None else self._moved.get(tag, (int(tag[:2], 16),))[0]
-        if tag in self._adopted or node is None or node not in self._nodes.neighbours():
+        node = None if tag is None else self.moved.get(tag, (int(tag[:2], 16),))[0]
+        if tag in self.adopted or node is None or node not in self._nodes.neighbours():
             self.on_message(data, source)
         else:
             self._pass(node, Passed("received", source, data, self._sockets.local(source)))
@@ -292,18 +292,18 @@ class SharedSockets:
     def _tell(self, node: int, kind: Literal["moved", "asked"], *tags: str) -> None:
         """Tell a node of dialogs that this one has taken over, or ask it for those that it has."""
         me = Target("udp", "", 0, self._nodes.own)  # no address: nobody outside has sent it
-        moved = {tag: self._adopted[tag] for tag in tags}
+        moved = {tag: self.adopted[tag] for tag in tags}
         self._pass(node, Passed(kind, me, msgspec.msgpack.encode(moved)))
 
     def _note_moved(self, tag: str, node: int, at: float) -> None:
         """Note who has a dialog since then, unless somebody has taken it over after that."""
-        if at < max(self._adopted.get(tag, 0.0), self._moved.get(tag, (0, 0.0))[1]):
+        if at < max(self.adopted.get(tag, 0.0), self.moved.get(tag, (0, 0.0))[1]):
             return
-        self._adopted.pop(tag, None)
-        self._moved.pop(tag, None)
-        self._moved[tag] = node, at
-        if len(self._moved) > MAX_MOVED:
-            del self._moved[next(iter(self._moved))]
+        self.adopted.pop(tag, None)
+        self.moved.pop(tag, None)
+        self.moved[tag] = node, at
+        if len(self.moved) > MAX_MOVED:
+            del self.moved[next(iter(self.moved))]
 
     def _know(self, target: Target, local: Local) -> None:
         self._locals.pop(target, None)

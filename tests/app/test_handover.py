@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from bridge.call.model import CallId, State
+from tests.support.handover.moving_calls import MovingCalls, moving_calls
 from tests.support.inprocess import KEY
-from tests.support.moving_calls import MovingCalls, moving_calls
 from tests.support.peers.stock_peer import StockPeer
 from tests.support.waiting import until
 
@@ -158,3 +158,41 @@ async def test_a_call_with_a_recorder_or_a_playback_stays_until_that_has_ended()
         await until(lambda: calls.movable() == [CallId(call_id)])
         await calls.move(call_id)
         await heard_anew(page)
+
+
+async def test_a_page_that_is_reloaded_after_the_move_returns_to_its_leg():
+    async with moving_calls() as calls, StockPeer(TONE, repeat=True) as reloaded:
+        async with StockPeer(TONE, repeat=True) as page:
+            call_id = await calls.client.dial(ECHO)
+            exchange = calls.client.exchange(call_id)
+            await page.call(exchange)
+            await until(lambda: loudness(page) > 1000, timeout=10.0)
+            body = {"callID": call_id, "legID": exchange.leg_id}
+            await calls.client.post("/call/webrtc/close", body, headers=KEY)
+            await until(lambda: calls.movable() == [call_id])
+        await calls.move(call_id)
+        again = calls.client.exchange(call_id, legID=exchange.leg_id)
+        await reloaded.call(again)
+        assert again.leg_id == exchange.leg_id
+        await heard_anew(reloaded)
+
+
+async def test_a_call_of_several_parties_goes_on_and_each_can_be_held_or_removed():
+    async with moving_calls() as calls, StockPeer(TONE, repeat=True) as page:
+        call_id = await talking(calls, page, TALKS)
+        body = {"callId": call_id, "phone": ECHO}
+        joined = await calls.client.data("/call/participants/add", body)
+        runner = calls.runner(call_id)
+        await until(
+            lambda: len([leg for leg in runner.machine.legs.far_parties() if leg.talks]) == 2
+        )
+        held = {"callId": call_id, "legID": joined["legID"]}
+        await calls.client.data("/call/hold", held)
+        await calls.move(call_id)
+        moved = calls.runner(call_id)
+        assert moved.machine.legs.records == runner.machine.legs.records
+        await calls.client.data("/call/unhold", held)
+        await heard_anew(page)
+        await calls.client.data("/call/participants/remove", held)
+        assert len(moved.legs()) == 2
+        assert moved.live

@@ -7,14 +7,15 @@ from typing import NamedTuple
 import pytest
 
 from bridge.call.model import CallDetails, LineName, Parties
+from bridge.legs.base import Leg
 from bridge.legs.simulator import TELEPHONE
 from bridge.settings.model import Sip
 from bridge.trunk.shared import LOCK_SECONDS
 from tests.app.test_handover import TONE, heard_anew
 from tests.calls.telephone.test_trunk import BRANCH, OFFICE, line, one, ringing
+from tests.support.handover.moving_calls import MovingCalls, moving_calls
 from tests.support.inprocess import Client, settings
 from tests.support.machine import free_port
-from tests.support.moving_calls import MovingCalls, moving_calls
 from tests.support.peers.stock_peer import StockPeer
 from tests.support.two_nodes import Node, two_nodes
 from tests.support.waiting import until, until_answer
@@ -113,14 +114,19 @@ async def test_the_far_side_holds_and_we_hold_after_the_move():
         [there] = [one for one in far() if one.facts.call_id == world.there]
         await world.calls.client.data("/call/hold", {"callId": world.call_id})
         held = [leg for leg in there.legs() if leg.kind == "sip"]
-        await until(lambda: held[0].statistics().transport.held)
+        await until(lambda: is_held(held[0]))
         await world.calls.client.data("/call/unhold", {"callId": world.call_id})
-        await until(lambda: not held[0].statistics().transport.held)
+        await until(lambda: not is_held(held[0]))
         await world.branch.data("/call/hold", {"callId": world.there})
         await until(lambda: (1, "leg.held") in world.calls.told)
         await world.branch.data("/call/unhold", {"callId": world.there})
         await until(lambda: (1, "leg.unheld") in world.calls.told)
         await world.heard()
+
+
+def is_held(leg: Leg) -> bool:
+    state = leg.statistics().transport
+    return state is not None and state.held
 
 
 async def test_a_held_call_moves_and_is_resumed_there():

@@ -7,7 +7,7 @@ import pytest
 
 from bridge.call.model import EndReason, State
 from bridge.settings.model import Line, WhatsApp
-from tests.support.moving_calls import MovingCalls, moving_calls
+from tests.support.handover.moving_calls import MovingCalls, moving_calls
 from tests.support.peers.stock_peer import StockPeer
 from tests.support.sound.speech_compare import tone
 from tests.support.waiting import until, until_answer
@@ -41,7 +41,7 @@ async def talking(graph: GraphDouble, calls: MovingCalls, page: StockPeer, *, in
     if inbound:
         call = await graph.ring()
         await until_answer(calls.client.calls)
-        call_id = (await calls.client.calls())[0]["callId"]
+        call_id = str((await calls.client.calls())[0]["callId"])
         await call.media.wait_connected()
         await page.call(calls.client.exchange(call_id))
         await calls.client.data("/call/answer", {"callId": call_id})

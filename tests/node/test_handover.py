@@ -2,19 +2,20 @@
 
 import asyncio
 import os
+import random
 
 import msgspec
 import pytest
 
 from bridge.call import events
-from bridge.call.model import EndReason, LegId, LegKind, Party, State
+from bridge.call.model import CallId, EndReason, LegId, LegKind, Party, State
 from bridge.call.routing import LegRole
 from bridge.errors import CallMoving, CallNotFound, HandoverRefused
 from bridge.node import call_snapshot
 from bridge.node.handover import Adoption, CallServices, Handover
 from bridge.wire.call_event import EventType
 from tests.support.fake_node import NUMBER, ONE, Node
-from tests.support.moving_legs import MovingLeg, Restorer
+from tests.support.handover.moving_legs import MovingLeg, Restorer
 from tests.support.sampling import sample_calls
 from tests.support.waiting import until
 
@@ -28,7 +29,7 @@ class Pair:
         self.old, self.new = Node(), Node()
         self.restorer = Restorer()
         self.busy: set[str] = set()
-        self.marked: tuple[set, set] = (set(), set())
+        self.marked: tuple[set[CallId], set[CallId]] = (set(), set())
         self.handover = Handover(
             self.old.manager, CallServices((self.busy.__contains__,), {"marked": self.marked[0]})
         )
@@ -376,3 +377,37 @@ async def test_the_end_of_a_party_ends_the_call_after_the_move(pair):
     assert moved.machine.reason is EndReason.REMOTE_HANGUP
     assert pair.new.happened[-1] == "call.ended"
     await asyncio.sleep(0)
+
+
+async def test_a_damaged_snapshot_is_refused_or_taken_whole(pair):
+    runner = await pair.talk()
+    for second in range(3):
+        sample_calls(pair.old.manager, 100.0 + second)
+    snapshot, descriptors = pair.offer(runner.facts.call_id)
+    chance = random.Random(1)
+    refused = 0
+    for _ in range(1500):
+        damaged = bytearray(snapshot)
+        for _ in range(chance.randint(1, 3)):
+            damaged[chance.randrange(len(damaged))] = chance.randrange(256)
+        passed = [os.dup(one) for one in descriptors]
+        try:
+            call_id = pair.adoption.adopt(bytes(damaged), passed)
+        except HandoverRefused:
+            refused += 1
+            assert list(pair.new.manager.calls()) == []
+            for one in passed:
+                os.close(one)
+        else:
+            assert not any(is_open(one) for one in passed)
+            taken = pair.new.manager.running(call_id)
+            taken.dispatch(events.HangupRequested())
+        await asyncio.sleep(0)
+        for leg in pair.restorer.legs:
+            leg.close()
+        pair.restorer.legs.clear()
+    assert refused > 500
+    assert pair.new.figure("bridge_call_problems") == 0
+    pair.handover.resume(runner.facts.call_id)
+    for one in descriptors:
+        os.close(one)

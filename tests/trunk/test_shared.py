@@ -5,11 +5,19 @@ import errno
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from bridge.sip.boundary import Local, Target
 from bridge.trunk.queue import MAX_BATCH, MAX_WAITING
-from bridge.trunk.shared import CONNECT_PATH, LOCK_SECONDS, MAX_MOVED, SharedSockets, tag_of
+from bridge.trunk.shared import (
+    CONNECT_PATH,
+    LOCK_SECONDS,
+    MAX_MOVED,
+    Passed,
+    SharedSockets,
+    tag_of,
+)
 from tests.support.waiting import until
 
 PEER = Target("udp", "192.0.2.1", 5060, 1)
@@ -36,6 +44,11 @@ def test_our_tag_of_a_dialog_is_found_in_its_messages(message, tag):
 
 class Sockets:
     """Sockets that remember."""
+
+    shared = False
+
+    def adopt(self, tag: str) -> None:
+        raise AssertionError("only nodes that share sockets take over dialogs")
 
     def __init__(self) -> None:
         self.on_message: Callable[[bytes, Target], None] = lambda _data, _source: None
@@ -214,7 +227,7 @@ def bye(tag: bytes) -> bytes:
 async def test_messages_of_a_dialog_come_to_the_node_that_has_taken_it_over(machine):
     heard = listens(machine)
     machine.shared[1].adopt("00-moved")
-    await until(lambda: machine.shared[0]._moved)
+    await until(lambda: machine.shared[0].moved)
     for tag in (b"00-moved", b"00-stayed"):
         machine.sockets[0].on_message(bye(tag), PEER)
     await until(lambda: heard[1])
@@ -224,9 +237,9 @@ async def test_messages_of_a_dialog_come_to_the_node_that_has_taken_it_over(mach
 async def test_a_dialog_that_comes_back_is_heard_here_again(machine):
     heard = listens(machine)
     machine.shared[1].adopt("00-moved")
-    await until(lambda: machine.shared[0]._moved)
+    await until(lambda: machine.shared[0].moved)
     machine.shared[0].adopt("00-moved")
-    await until(lambda: not machine.shared[1]._adopted)
+    await until(lambda: not machine.shared[1].adopted)
     machine.sockets[0].on_message(bye(b"00-moved"), PEER)
     assert heard == [[bye(b"00-moved")], []]
 
@@ -239,14 +252,15 @@ async def test_a_node_that_gets_the_sockets_asks_who_has_which_dialog(machine):
     machine.silent = False
     machine.shared[0].leave()
     await until(lambda: machine.shared[1].owns, timeout=3 * LOCK_SECONDS)
-    await until(lambda: machine.shared[1]._moved)
+    await until(lambda: machine.shared[1].moved)
     machine.sockets[1].on_message(bye(b"0a-moved"), PEER)
     await until(lambda: heard[0])
     assert heard == [[bye(b"0a-moved")], []]
 
 
 async def test_dialogs_that_have_moved_are_remembered_within_bounds(machine):
-    for number in range(MAX_MOVED + 10):
-        machine.shared[0]._note_moved(f"0a-{number}", 1, float(number))
-    assert len(machine.shared[0]._moved) == MAX_MOVED
-    assert "0a-0" not in machine.shared[0]._moved
+    tags = {f"0a-{number}": float(number) for number in range(MAX_MOVED + 10)}
+    moved = Passed("moved", Target("udp", "", 0, 1), msgspec.msgpack.encode(tags))
+    machine.shared[0].take(msgspec.msgpack.encode([moved]))
+    assert len(machine.shared[0].moved) == MAX_MOVED
+    assert "0a-0" not in machine.shared[0].moved

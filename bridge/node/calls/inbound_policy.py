@@ -154,5 +154,6 @@ class InboundPolicy:
     def end_calls(self, line: LineName) -> None:
         """End the calls of a line."""
         for runner in list(self._manager.calls()):
-            if runner.facts.line == line:
+            # The process that takes a call over follows the lines too.
+            if runner.facts.line == line and not runner.suspension.active:
                 runner.dispatch(events.HangupRequested())

@@ -1,8 +1,9 @@
 from dataclasses import replace
 
+import msgspec
 import pytest
 
-from bridge.call.diagnosis.diagnosis import MAX_PROBLEMS, Verdict
+from bridge.call.diagnosis.diagnosis import MAX_PROBLEMS, Diagnosis, DiagnosisSnapshot, Verdict
 from bridge.call.diagnosis.finding import Finding
 from bridge.call.diagnosis.observation import (
     ClientHints,
@@ -199,3 +200,38 @@ def test_what_the_browsers_filters_remove_is_said_and_is_no_broken_call() -> Non
     )
     assert (problem.severity, call.diagnosis.verdict(6.0)) == (Severity.NOTICE, Verdict.OK)
     assert problem.fix.startswith("Echo cancellation and noise suppression take")
+
+
+def move(call: ScriptedCall) -> None:
+    """Let another process go on with the diagnosis."""
+    data = msgspec.msgpack.encode(call.diagnosis.snapshot())
+    snapshot = msgspec.msgpack.decode(data, type=DiagnosisSnapshot)
+    call.diagnosis = Diagnosis.restored(snapshot, float(call.now))
+
+
+def test_problems_go_on_in_another_process_and_are_cleared_there_once() -> None:
+    call = ScriptedCall().run(12, BLOCKED, SILENT_FAR)
+    open_ = call.diagnosis.open
+    move(call)
+    assert call.diagnosis.open == open_
+    changes = len(call.changes)
+    call.run(5, BLOCKED, SILENT_FAR)
+    assert len(call.changes) == changes
+    call.run(8, talking(), FAR)
+    assert [change.problem.until is None for _, change in call.changes[changes:]] == [False] * 2
+    assert {one.code for one in call.diagnosis.problems} == {one.code for one in open_}
+
+
+def test_a_good_call_raises_nothing_in_another_process() -> None:
+    call = ScriptedCall().run(20, talking(), FAR)
+    move(call)
+    call.run(20, talking(), FAR)
+    assert call.changes == []
+    assert call.diagnosis.verdict(float(call.now)) is Verdict.OK
+
+
+def test_what_was_told_of_a_call_before_stays_in_its_verdict() -> None:
+    call = ScriptedCall().run(12, talking(), SILENT_FAR).run(5, talking(), FAR)
+    move(call)
+    call.diagnosis.end(float(call.now))
+    assert call.diagnosis.verdict(float(call.now)) is Verdict.PROBLEM

@@ -7,6 +7,7 @@ from typing import cast
 import pytest
 
 from bridge.call.model import CallDetails, LineName, Parties
+from bridge.legs.sip import SipLeg
 from bridge.metrics.registry import Metrics
 from bridge.providers.sip.provider import MAX_RINGING, SipProvider, caller_of
 from bridge.providers.sip.trunks import Trunk, TrunkStates
@@ -58,7 +59,7 @@ async def made():
     provider = SipProvider(
         trunks,
         dialler=cast("SipAgent", dialler),
-        make_leg=lambda leg_id, **_: FakeLeg(leg_id),
+        make_leg=lambda leg_id, **_: cast("SipLeg", FakeLeg(leg_id)),
         states=states,
     )
     yield provider, dialler

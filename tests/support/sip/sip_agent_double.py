@@ -56,12 +56,20 @@ class CallDouble:
 class AgentDouble:
     """An agent without sockets; `refusing` hosts cannot be connected to."""
 
+    shared = False
+
     def __init__(self, targets: SipTargets | None = None) -> None:
         self.targets = targets
         self.notes = CoreDouble()
         self.core = cast("SipCore", self.notes)
         self.refusing: set[str] = set()
         self.connected: list[str] = []
+
+    def claim(self, dialog: DialogId) -> None:
+        raise AssertionError("nothing moves here")
+
+    def forget(self, dialog: DialogId) -> None:
+        raise AssertionError("nothing moves here")
 
     def now(self) -> float:
         return asyncio.get_running_loop().time()

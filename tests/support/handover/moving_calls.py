@@ -3,12 +3,14 @@
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from bridge.app.handover import build_adoption, call_services
 from bridge.call.model import CallId
 from bridge.node.handover import Handover
 from bridge.node.runner import CallRunner
+from bridge.wire.call_event import CallEvent
 from tests.support.inprocess import Client, one_node, settings
 
 
@@ -29,9 +31,7 @@ class MovingCalls:
         self.told: list[tuple[int, str]] = []
         """The types of the events of each bridge."""
         for number, one in enumerate(self.clients):
-            one.bridge.manager.publisher.subscribe(
-                lambda event, number=number: self.told.append((number, event.type.value))
-            )
+            one.bridge.manager.publisher.subscribe(partial(self._tell, number))
         self.at = 0
         """Which bridge has the calls."""
 
@@ -52,6 +52,9 @@ class MovingCalls:
         found = self.client.bridge.manager.running(CallId(call_id))
         assert found is not None
         return found
+
+    def _tell(self, number: int, event: CallEvent) -> None:
+        self.told.append((number, event.type.value))
 
     async def move(self, call_id: str) -> None:
         """Move a call to the other bridge."""
