@@ -7,7 +7,8 @@ streams of its own, while the session, its statistics and its place on the bus s
 
 import asyncio
 import secrets
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -27,6 +28,7 @@ from bridge.rtp.session import RtpSession
 from bridge.wire.rtp.stream import StreamStart
 from bridge.wire.sdp.description import LocalAudio, RemoteAudio
 from bridge.wire.sdp.offer import EXPECTED, parse_answer, write_offer
+from bridge.wire.snapshot.peer import PeerSnapshot
 
 Reoffer: TypeAlias = Literal["restart", "renegotiate", "reload"]
 
@@ -214,6 +216,32 @@ class Peer:
         """Wait for the end; return `closed` (by the peer), `consent_lost`, `failed` or `local`."""
         await self._over.wait()
         return self._reason
+
+    def suspend(self) -> tuple[PeerSnapshot, list[socket.socket]]:
+        """Stop reading and sending, and return all that another process goes on with; `resume` or `abandon` follows.
+
+        The sockets stay this peer's: duplicates are to be passed on.
+
+        Raises:
+            HandoverRefused: it cannot move now; it goes on.
+        """
+        raise NotImplementedError
+
+    def resume(self) -> None:
+        """Go on after `suspend`: nobody has taken the snapshot."""
+        raise NotImplementedError
+
+    async def abandon(self) -> None:
+        """Free everything after `suspend` without a word to the other end: another process has it now."""
+        raise NotImplementedError
+
+    def restore(self, snapshot: PeerSnapshot, sockets: Sequence[socket.socket]) -> None:
+        """Go on in a fresh peer where the one of the snapshot stopped; the sockets are this peer's from now on.
+
+        Raises:
+            HandoverRefused: it cannot; the sockets are still the caller's, and the peer is good for nothing but `aclose`.
+        """
+        raise NotImplementedError
 
     async def aclose(self) -> None:
         """Send RTCP BYE and close_notify and free everything; from any state, safe to repeat."""

@@ -6,6 +6,7 @@ further offer, ours or the peer's, may change address, codec, direction and keys
 
 import asyncio
 import secrets
+import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -39,6 +40,7 @@ from bridge.wire.sdp.rtp import (
     write_answer,
     write_offer,
 )
+from bridge.wire.snapshot.peer import PlainPeerSnapshot
 
 REPORT_SECONDS: Final = 1.0
 RARE_REPORT_SECONDS: Final = 5.0
@@ -253,6 +255,32 @@ class PlainPeer:
         remote = read_offer(offer, tuple(dict.fromkeys(before + self._codecs)), self._security)
         self._check_family(remote)
         return self._answer(remote, direction)
+
+    def suspend(self) -> tuple[PlainPeerSnapshot, list[socket.socket]]:
+        """Stop reading and sending, and return all that another process goes on with; `resume` or `abandon` follows.
+
+        The sockets stay this peer's: duplicates are to be passed on.
+
+        Raises:
+            HandoverRefused: it cannot move now; it goes on.
+        """
+        raise NotImplementedError
+
+    def resume(self) -> None:
+        """Go on after `suspend`: nobody has taken the snapshot."""
+        raise NotImplementedError
+
+    async def abandon(self) -> None:
+        """Free everything after `suspend` without a word to the other end: another process has it now."""
+        raise NotImplementedError
+
+    def restore(self, snapshot: PlainPeerSnapshot, sockets: Sequence[socket.socket]) -> None:
+        """Go on in a fresh peer where the one of the snapshot stopped; the sockets are this peer's from now on.
+
+        Raises:
+            HandoverRefused: it cannot; the sockets are still the caller's, and the peer is good for nothing but `aclose`.
+        """
+        raise NotImplementedError
 
     async def aclose(self) -> None:
         """Send RTCP BYE and free everything; from any state, safe to repeat."""

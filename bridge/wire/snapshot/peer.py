@@ -1,0 +1,186 @@
+"""Snapshots of peers: addresses, keys and indexes below an RTP session.
+
+They hold keys, so they go from process to process over a socket and nowhere else; what is printed of one names none.
+"""
+
+from typing import Final, Literal
+
+import msgspec
+from typing_extensions import override
+
+from bridge.wire.snapshot.session import AudioSnapshot, SessionSnapshot
+
+VERSION: Final = 1
+"""Of `PeerSnapshot` and `PlainPeerSnapshot`; another one is refused."""
+
+
+class Sealed(msgspec.Struct, frozen=True, kw_only=True):
+    """Has keys, none of which is printed."""
+
+    @override
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(…)"
+
+
+class SrtpSnapshot(Sealed, frozen=True, kw_only=True):
+    """The keys of both directions, and where their indexes stand."""
+
+    profile: str
+    """As `a=crypto` names it."""
+    send_key: bytes
+    receive_key: bytes
+    ssrc: int
+    """Of our stream."""
+    index: int | None
+    """Of our last packet, with its roll-overs; None before the first."""
+    report_index: int
+    """Of our last report."""
+    received: dict[int, int]
+    """By SSRC of the peer: the highest index that came."""
+    received_reports: dict[int, int]
+    """The same of its reports."""
+
+
+class DtlsSnapshot(Sealed, frozen=True, kw_only=True):
+    """What reads and writes the records of an association after its handshake."""
+
+    cipher: str
+    """OpenSSL's name."""
+    client_key: bytes
+    server_key: bytes
+    client_iv: bytes
+    server_iv: bytes
+
+
+class CandidateSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """An ICE candidate."""
+
+    foundation: str
+    priority: int
+    host: str
+    port: int
+    type: str = "host"
+
+
+class IceSnapshot(Sealed, frozen=True, kw_only=True):
+    """A connection with a nominated pair."""
+
+    ufrag: str
+    pwd: str
+    remote_ufrag: str
+    remote_pwd: str
+    remote_lite: bool
+    controlling: bool
+    tie_breaker: int
+    local: list[CandidateSnapshot]
+    """One for each socket, in their order."""
+    nominated: int
+    """Index of the socket in use."""
+    remote: CandidateSnapshot
+    """The peer's candidate in use."""
+    verified: list[tuple[str, int, float]]
+    """The peer's addresses, and when each was last verified."""
+    checks_received: int
+    responses_received: int
+    public_candidates: bool
+
+
+class TransportSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """A DTLS association, with ICE below and SRTP above."""
+
+    role: Literal["client", "server"]
+    fingerprint: str
+    """Of the peer's certificate."""
+    own_fingerprint: str
+    ice_seconds: float
+    dtls_seconds: float
+    alive_at: float
+    """When anything last came that proves the peer alive."""
+    ice: IceSnapshot
+    srtp: SrtpSnapshot
+    dtls: DtlsSnapshot | None
+    """None for a cipher suite that only OpenSSL's own association reads: the peer's end is noticed by consent then."""
+
+
+class DescriptionSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """What our descriptions of a session have in common."""
+
+    cname: str
+    session_id: int
+    session_version: int
+
+
+class PeerSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """A `rtc.peer.Peer`."""
+
+    version: int = VERSION
+    description: DescriptionSnapshot
+    setup: dict[str, float]
+    """When the steps of the set-up were done, in seconds since the leg began."""
+    discarded: dict[str, int]
+    transport: TransportSnapshot
+    session: SessionSnapshot
+
+
+class CryptoSnapshot(Sealed, frozen=True, kw_only=True):
+    """The keys of a description (`a=crypto`)."""
+
+    tag: int
+    suite: str
+    key: bytes
+
+
+class RemoteSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """The peer's last description."""
+
+    audio: AudioSnapshot
+    host: str
+    port: int
+    rtcp: tuple[str, int] | None
+    rare_reports: bool
+    protocol: str
+    crypto: CryptoSnapshot | None
+
+
+class SourceSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """The addresses of a peer (`rtc.rtp_source.RtpSource`)."""
+
+    target: tuple[str, int] | None
+    current: tuple[str, int] | None
+    verified: bool
+    behind_nat: bool
+    heard_at: float
+    named: tuple[str, int] | None
+    signaller: str
+    ssrc: bytes
+    payload_types: list[int]
+    locked: bool
+    followed: bool
+    moved_at: float | None
+
+
+class PlainPeerSnapshot(Sealed, frozen=True, kw_only=True):
+    """A `rtc.plain_peer.PlainPeer`."""
+
+    version: int = VERSION
+    description: DescriptionSnapshot
+    written: str
+    """Our last description."""
+    direction: str
+    held: bool
+    offered: dict[str, int]
+    """Payload types of our last offer, by codec."""
+    offered_keys: list[CryptoSnapshot]
+    remote: RemoteSnapshot
+    crypto: CryptoSnapshot | None
+    """What we encrypt with."""
+    srtp: SrtpSnapshot | None
+    setup: dict[str, float]
+    discarded: dict[str, int]
+    host: str
+    """The address that the sockets are bound to."""
+    source: SourceSnapshot
+    rtcp_named: tuple[str, int] | None
+    rtcp_target: tuple[str, int] | None
+    alive_at: float
+    session: SessionSnapshot

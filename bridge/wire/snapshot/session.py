@@ -1,0 +1,191 @@
+"""Snapshots of RTP sessions: what was negotiated, both streams, and what was counted."""
+
+from typing import Self
+
+import msgspec
+
+from bridge.audio.codec.codec import CODECS, Codec
+from bridge.errors import HandoverRefused
+from bridge.wire.rtp.stream import Numbering
+from bridge.wire.rtp.telephone_event import DigitPacket
+from bridge.wire.sdp.negotiated_audio import NegotiatedAudio
+
+
+class AudioSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """`NegotiatedAudio`, with codecs by their names."""
+
+    codec: str
+    payload_type: int
+    direction: str
+    parameters: dict[str, str]
+    telephone_events: dict[int, int]
+    ptime: int | None
+    maxptime: int | None
+    red_payload_type: int | None
+    audio_level_id: int | None
+    other_formats: dict[int, str]
+    refused_types: list[int]
+
+    @classmethod
+    def of(cls, audio: NegotiatedAudio) -> Self:
+        """Return the snapshot of what was negotiated."""
+        return cls(
+            codec=audio.codec.name,
+            payload_type=audio.payload_type,
+            direction=audio.direction,
+            parameters=audio.parameters,
+            telephone_events=audio.telephone_events,
+            ptime=audio.ptime,
+            maxptime=audio.maxptime,
+            red_payload_type=audio.red_payload_type,
+            audio_level_id=audio.audio_level_id,
+            other_formats={kind: codec.name for kind, codec in audio.other_formats.items()},
+            refused_types=sorted(audio.refused_types),
+        )
+
+    def negotiated(self) -> NegotiatedAudio:
+        """Return what was negotiated.
+
+        Raises:
+            HandoverRefused: a codec is not spoken here.
+        """
+        return NegotiatedAudio(
+            codec=codec_named(self.codec),
+            payload_type=self.payload_type,
+            direction=self.direction,
+            parameters=self.parameters,
+            telephone_events=self.telephone_events,
+            ptime=self.ptime,
+            maxptime=self.maxptime,
+            red_payload_type=self.red_payload_type,
+            audio_level_id=self.audio_level_id,
+            other_formats={kind: codec_named(name) for kind, name in self.other_formats.items()},
+            refused_types=frozenset(self.refused_types),
+        )
+
+
+class MeterSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """A `LevelMeter`."""
+
+    level_dbov: float
+    silent_seconds: float
+    quiet_since: float | None
+    levels: int
+    quiet: int
+    measured: int
+    clipped: int
+
+
+class DtmfSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """The digits that are being sent, or wait."""
+
+    queue: str = ""
+    packets: list[DigitPacket] = []
+    """Of the digit under way."""
+    ticks: int = 0
+    last: float = 0.0
+    """When the last packet was sent."""
+
+
+class SenderSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """The stream that is sent."""
+
+    numbering: Numbering
+    started: bool
+    """Whether anything may be sent."""
+    covered: float | None
+    """The time up to which a continuous stream has been sent; None while silence is sent, or nothing was."""
+    forwarded_packets: int
+    packets_before: int
+    bytes_before: int
+    dropped_before: int
+    meter: MeterSnapshot
+    dtmf: DtmfSnapshot
+
+
+class ReceptionSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """`ReceptionStatistics` of the source."""
+
+    ssrc: int
+    clock_rate: int
+    packets: int
+    base: int
+    highest: int
+    received: int
+    distinct: int
+    seen: bytes
+    """One bit for each of the newest 128 sequence numbers."""
+    lost_before_restart: int
+    expected_before: int
+    received_before: int
+    jitter: float
+    peak: float
+    peak_before: float
+    peak_until: float
+    last_arrival: float | None
+    last_timestamp: int
+    report: tuple[int, float] | None
+
+
+class DigitSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest telephone event of the source."""
+
+    timestamp: int | None = None
+    digit: str = ""
+    duration: int = 0
+    ended: bool = False
+
+
+class ReceiverSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """The stream that is received."""
+
+    ssrc: int
+    previous_ssrc: int
+    payload_type: int
+    last_received: float | None
+    reception: ReceptionSnapshot | None
+    digit: DigitSnapshot
+    counters: dict[str, int]
+    """Of `ReceiveCounters`; what a version does not know is dropped."""
+    late: int
+    reordered: int
+    unknown: int
+    refused: int
+    malformed: int
+    meter: MeterSnapshot
+
+
+class ReportsSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """RTCP reports of both sides."""
+
+    wall_offset: float | None
+    received: int
+    about_us: int
+    highest: int | None
+    remote_lost: int
+    remote_loss_ratio: float
+    remote_jitter_seconds: float
+    round_trip_seconds: float | None
+
+
+class SessionSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """An RTP session."""
+
+    audio: AudioSnapshot
+    sender: SenderSnapshot
+    receiver: ReceiverSnapshot
+    reports: ReportsSnapshot
+    malformed: int
+    echo_seconds: float | None
+
+
+def codec_named(name: str) -> Codec:
+    """Return a codec.
+
+    Raises:
+        HandoverRefused: it is not spoken here.
+    """
+    for codec in CODECS:
+        if codec.name == name:
+            return codec
+    raise HandoverRefused("a codec of the call is not spoken here")
