@@ -28,6 +28,7 @@ from bridge.rtc.limits import (
     may_probe,
 )
 from bridge.rtc.ports import PortPool
+from bridge.rtc.udp_socket import UdpSocket, read_by_the_loop
 from bridge.wire.sdp.description import RemoteAudio
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ class IceConnection(Connection):
         self._pool: PortPool | None = None
         self._port = 0
         self._bound: deque[socket.socket] = deque()
+        self._sockets: list[UdpSocket] = []
         self._consent_checks: deque[tuple[dict[bytes, stun.Transaction], bytes]] = deque()
 
     async def open(self, addresses: tuple[str, ...], pool: PortPool) -> None:
@@ -141,29 +143,33 @@ class IceConnection(Connection):
     async def get_component_candidates(
         self, component: int, addresses: list[str], timeout: int = 5
     ) -> list[Candidate]:
-        loop = asyncio.get_running_loop()
         found: list[Candidate] = []
         while self._bound:
-            sock = self._bound.popleft()
-            host, port = sock.getsockname()[:2]
+            host, port = self._bound[0].getsockname()[:2]
             priority = candidate_priority(component, "host", _MAX_PREFERENCE - len(found))
             foundation = str(len(found) + 1)
             candidate = Candidate(foundation, component, "udp", priority, host, port, "host")
-            protocol = MediaSocket(
-                self,
-                candidate,
-                self._inbound,
-                verified=self._verified.addresses,
-                on_stun=self._stun_received,
-                clock=self._clock,
-            )
-            if self._inbound.offload is not None:
-                self._inbound.offload.listen(sock, protocol)
-            else:
-                await loop.create_datagram_endpoint(lambda made=protocol: made, sock=sock)  # type: ignore[misc]
-            private_api.protocols(self).append(protocol)
+            self._listen(self._bound[0], candidate)
+            self._bound.popleft()
             found.append(candidate)
         return found
+
+    def _listen(self, sock: "socket.socket", candidate: Candidate) -> None:
+        inbound = self._inbound
+        protocol = MediaSocket(
+            self,
+            candidate,
+            inbound,
+            verified=self._verified.addresses,
+            on_stun=self._stun_received,
+            clock=self._clock,
+        )
+        if inbound.offload is not None:
+            made = inbound.offload.listen(sock, protocol)
+        else:
+            made = UdpSocket(sock, protocol, discarded=inbound.discarded, read=read_by_the_loop)
+        self._sockets.append(made)
+        private_api.protocols(self).append(protocol)
 
     @override
     def check_incoming(
@@ -209,12 +215,11 @@ class IceConnection(Connection):
     async def close(self) -> None:
         self.route = None
         self._inbound.on_route()
-        sockets = [*private_api.protocols(self)]
         try:
             await super().close()
         finally:
-            for protocol in sockets:
-                protocol.transport.close()
+            for one in self._sockets:
+                one.close()
             while self._bound:
                 self._bound.popleft().close()
             if self._pool is not None:

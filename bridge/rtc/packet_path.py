@@ -9,87 +9,21 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextvars import copy_context
 from itertools import count
 from typing import Any, Final
 
-from typing_extensions import override
-
 from bridge.audio.codec.opus import Opus
-from bridge.errors import LegError
 from bridge.metrics.media_thread import PathFigures
 from bridge.rtc import private_api
 from bridge.rtc.limits import Address
 from bridge.rtc.packet_path_library import Library
 from bridge.rtc.packet_poller import BY_THE_LOOP, Poller, Scheduling
 from bridge.rtc.transport_offload import Compiled, TransportOffload
+from bridge.rtc.udp_socket import UdpSocket
 
 _NATIVE: Final = sys.byteorder
 _MAX_CACHED: Final = 1024
 """Addresses of senders, converted."""
-
-
-class PacketSocket(asyncio.DatagramTransport):
-    """A UDP socket that the packet path receives on, as asyncio's protocols know one.
-
-    It sends at once: what the kernel's buffer does not take is dropped and counted as `unsendable`.
-
-    Args:
-        sock: A bound socket, which this object closes.
-        protocol: Gets each datagram that is not offloaded.
-        loop: Calls `connection_lost` after `close`.
-        discarded: Counts by discard reason.
-        remove: Called before the socket is closed.
-    """
-
-    def __init__(
-        self,
-        sock: socket.socket,
-        protocol: asyncio.DatagramProtocol,
-        *,
-        loop: asyncio.AbstractEventLoop,
-        discarded: dict[str, int],
-        remove: Callable[[], None],
-    ) -> None:
-        sock.setblocking(False)  # noqa: FBT003
-        super().__init__({"socket": sock, "sockname": sock.getsockname()})
-        self.protocol = protocol
-        self.run = copy_context().run
-        """Calls the protocol in the context in which the socket was made, whose call and leg its logs name."""
-        self._sock = sock
-        self._loop = loop
-        self._discarded = discarded
-        self._remove = remove
-        self._closed = False
-
-    @override
-    def sendto(self, data: bytes | bytearray | memoryview, addr: Any = None) -> None:
-        """Send a datagram; errors of the network go to the protocol."""
-        if self._closed:
-            return
-        try:
-            self._sock.sendto(data, addr)
-        except BlockingIOError:
-            self._discarded["unsendable"] += 1
-        except OSError as error:
-            self.protocol.error_received(error)
-
-    @override
-    def is_closing(self) -> bool:
-        return self._closed
-
-    @override
-    def close(self) -> None:
-        if self._closed:
-            return
-        self._closed = True
-        self._remove()
-        self._sock.close()
-        self._loop.call_soon(self.protocol.connection_lost, None)
-
-    @override
-    def abort(self) -> None:
-        self.close()
 
 
 class PacketPath:
@@ -118,7 +52,7 @@ class PacketPath:
         self.scheduling = scheduling
         self._addresses: dict[bytes, Address] = {}
         self._ids = count(1)
-        self._sockets: dict[int, PacketSocket] = {}
+        self._sockets: dict[int, UdpSocket] = {}
         self._transports: dict[int, TransportOffload] = {}
         self._figures = PathFigures()
         self.poller: Poller | None = None
@@ -168,28 +102,22 @@ class PacketPath:
 
     def listen(
         self, sock: socket.socket, protocol: asyncio.DatagramProtocol, offload: TransportOffload
-    ) -> PacketSocket:
+    ) -> UdpSocket:
         """Receive on a socket for a transport (`TransportOffload.listen`)."""
-        loop = asyncio.get_running_loop()
-        number = next(self._ids)
-        try:
-            poller = self._start(loop)
+
+        def read(transport: UdpSocket) -> Callable[[], None]:
+            poller, number = self._start(asyncio.get_running_loop()), next(self._ids)
             handle = poller.add(sock.fileno(), number, offload.handle)
-        except LegError:
-            sock.close()
-            raise
+            self._sockets[number] = transport
 
-        def remove() -> None:
-            del self._sockets[number]
-            offload.leave_socket(sock.fileno())
-            poller.remove(handle)
+            def stop() -> None:
+                del self._sockets[number]
+                offload.leave_socket(sock.fileno())
+                poller.remove(handle)
 
-        transport = PacketSocket(
-            sock, protocol, loop=loop, discarded=offload.discarded, remove=remove
-        )
-        self._sockets[number] = transport
-        protocol.connection_made(transport)
-        return transport
+            return stop
+
+        return UdpSocket(sock, protocol, discarded=offload.discarded, read=read)
 
     def forget(self, number: int) -> None:
         """Give packets of a transport to nobody any more."""

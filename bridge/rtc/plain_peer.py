@@ -170,7 +170,7 @@ class PlainPeer:
         remote = self._remote
         if remote is None:
             raise InvalidState("there is no offer to answer")
-        await self._open(self._local_host(remote.host), pair=remote.rtcp is not None)
+        self._open(self._local_host(remote.host), pair=remote.rtcp is not None)
         answer = self._answer(remote, "sendrecv")
         self.setup.note("answer", self._clock())
         return answer
@@ -182,7 +182,7 @@ class PlainPeer:
             LimitExceeded: no ports are free.
             LegError: a media address cannot be bound.
         """
-        await self._open(self._config.bind[0], pair=True)
+        self._open(self._config.bind[0], pair=True)
         secure = self._security == "required"
         cryptos = [
             Crypto(tag, suite, secrets.token_bytes(size))
@@ -291,10 +291,10 @@ class PlainPeer:
             self._timer.cancel()
         self._transport.close()
 
-    async def _open(self, host: str, *, pair: bool) -> None:
+    def _open(self, host: str, *, pair: bool) -> None:
         if self._transport.sockets is not None:
             raise InvalidState("the peer has been described already")
-        await self._transport.open(host, pair=pair)
+        self._transport.open(host, pair=pair)
 
     def _local_host(self, remote: str) -> str:
         """Return the address to receive on from a peer."""

@@ -79,14 +79,14 @@ class PlainTransport:
         """When the peer's last packet came, report or audio (monotonic seconds)."""
         return self._arrivals.alive_at or None
 
-    async def open(self, host: str, *, pair: bool) -> None:
+    def open(self, host: str, *, pair: bool) -> None:
         """Open one port on an address of ours, or with `pair` another for reports.
 
         Raises:
             LimitExceeded, LegError: as `RtpSockets.open`.
         """
         self.sockets = RtpSockets(host, self._ports)
-        await self.sockets.open(
+        self.sockets.open(
             pair=pair,
             on_rtp=self._rtp_received,
             on_rtcp=self._rtcp_received,

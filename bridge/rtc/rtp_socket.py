@@ -10,6 +10,7 @@ from typing_extensions import override
 from bridge.rtc.limits import MAX_DATAGRAM, Address
 from bridge.rtc.ports import PortPool
 from bridge.rtc.transport_offload import TransportOffload
+from bridge.rtc.udp_socket import UdpSocket, read_by_the_loop
 
 
 class _Receiver(asyncio.DatagramProtocol):
@@ -42,11 +43,11 @@ class RtpSockets:
         self.rtcp_port = 0
         """The same as `port` while reports go there."""
         self._ports = ports
-        self.rtp: asyncio.DatagramTransport | None = None
+        self.rtp: UdpSocket | None = None
         """What sends audio; None once closed."""
-        self._rtcp: asyncio.DatagramTransport | None = None
+        self._rtcp: UdpSocket | None = None
 
-    async def open(
+    def open(
         self,
         *,
         pair: bool,
@@ -67,13 +68,12 @@ class RtpSockets:
         self.port, self.rtcp_port = bound[0].getsockname()[1], bound[-1].getsockname()[1]
         try:
             receiver = _Receiver(on_rtp, discarded)
-            self.rtp = (
-                await _listen(bound[0], receiver)
-                if offload is None
-                else offload.listen(bound[0], receiver)
-            )
+            if offload is not None:
+                self.rtp = offload.listen(bound[0], receiver)
+            else:
+                self.rtp = _listen(bound[0], receiver, discarded)
             if pair:
-                self._rtcp = await _listen(bound[1], _Receiver(on_rtcp, discarded))
+                self._rtcp = _listen(bound[1], _Receiver(on_rtcp, discarded), discarded)
         except BaseException:
             for sock in bound:
                 sock.close()
@@ -81,7 +81,7 @@ class RtpSockets:
             raise
 
     @property
-    def rtcp(self) -> asyncio.DatagramTransport | None:
+    def rtcp(self) -> UdpSocket | None:
         """What sends reports; None once closed."""
         return self._rtcp or self.rtp
 
@@ -103,7 +103,5 @@ class RtpSockets:
             self._ports.release(port)
 
 
-async def _listen(sock: socket.socket, receiver: _Receiver) -> asyncio.DatagramTransport:
-    loop = asyncio.get_running_loop()
-    transport, _ = await loop.create_datagram_endpoint(lambda: receiver, sock=sock)
-    return transport
+def _listen(sock: socket.socket, receiver: _Receiver, discarded: dict[str, int]) -> UdpSocket:
+    return UdpSocket(sock, receiver, discarded=discarded, read=read_by_the_loop)

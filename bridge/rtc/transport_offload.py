@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from bridge.errors import LegError
 from bridge.rtc.limits import Address
 from bridge.rtc.srtp import Srtp
+from bridge.rtc.udp_socket import UdpSocket
 from bridge.rtp.offload import SinkOffload, SourceOffload
 
 _NATIVE: Final = sys.byteorder
@@ -21,7 +22,7 @@ class Path(Protocol):
 
     def listen(
         self, sock: socket.socket, protocol: asyncio.DatagramProtocol, offload: "TransportOffload"
-    ) -> asyncio.DatagramTransport:
+    ) -> UdpSocket:
         """Receive on a socket for a transport (`TransportOffload.listen`)."""
 
     def waiting_frames(self, number: int) -> Iterable[tuple[bytes, int, float]]:
@@ -77,17 +78,15 @@ class TransportOffload:
         self.receive = receive
         """Takes unprotected RTP packets that are not as expected."""
         self.run = copy_context().run
-        """Calls what takes packets in the context in which the transport was made, as `PacketSocket.run`."""
+        """Calls what takes packets in the context in which the transport was made, as `UdpSocket.run`."""
         self.discarded = discarded
         self._path = path
 
-    def listen(
-        self, sock: socket.socket, protocol: asyncio.DatagramProtocol
-    ) -> asyncio.DatagramTransport:
+    def listen(self, sock: socket.socket, protocol: asyncio.DatagramProtocol) -> UdpSocket:
         """Receive on a bound UDP socket, which the returned transport owns.
 
         Raises:
-            LegError: The system refuses to poll it; it is closed.
+            LegError: The system refuses to poll it; it stays open.
         """
         return self._path.listen(sock, protocol, self)
 

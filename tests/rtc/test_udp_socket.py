@@ -1,4 +1,4 @@
-"""Media sockets of the packet path as asyncio's protocols see them."""
+"""Media sockets as asyncio's protocols see them."""
 
 import asyncio
 import socket
@@ -6,7 +6,8 @@ import socket
 import pytest
 from typing_extensions import override
 
-from bridge.rtc.packet_path import PacketSocket
+from bridge.rtc.udp_socket import UdpSocket, read_by_the_loop
+from tests.support.waiting import until
 
 
 class Protocol(asyncio.DatagramProtocol):
@@ -15,6 +16,11 @@ class Protocol(asyncio.DatagramProtocol):
     def __init__(self):
         self.errors = []
         self.lost = []
+        self.received = []
+
+    @override
+    def datagram_received(self, data, addr):
+        self.received.append((data, addr))
 
     @override
     def error_received(self, exc):
@@ -43,12 +49,11 @@ class Refusing:
 
 def made(sock, removed=None):
     protocol, discarded = Protocol(), {"unsendable": 0}
-    transport = PacketSocket(
+    transport = UdpSocket(
         sock,
         protocol,
-        loop=asyncio.get_running_loop(),
         discarded=discarded,
-        remove=lambda: None if removed is None else removed.append(sock.fileno()),
+        read=lambda _: lambda: None if removed is None else removed.append(sock.fileno()),
     )
     return transport, protocol, discarded
 
@@ -108,3 +113,44 @@ async def test_the_socket_and_its_name_can_be_asked_for(pair):
     transport, _, _ = made(pair[0])
     assert transport.get_extra_info("sockname") == pair[0].getsockname()
     assert transport.get_extra_info("socket") is pair[0]
+
+
+def read(sock):
+    protocol = Protocol()
+    return UdpSocket(sock, protocol, discarded={}, read=read_by_the_loop), protocol
+
+
+async def test_the_loop_reads_datagrams_with_their_senders(pair):
+    _, protocol = read(pair[0])
+    pair[1].sendto(b"hello", pair[0].getsockname())
+    await until(lambda: bool(protocol.received))
+    assert protocol.received == [(b"hello", pair[1].getsockname())]
+
+
+async def test_a_paused_socket_neither_reads_nor_sends_and_what_came_is_read_afterwards(pair):
+    transport, protocol = read(pair[0])
+    transport.pause()
+    transport.pause()
+    pair[1].setblocking(False)
+    pair[1].sendto(b"hello", pair[0].getsockname())
+    transport.sendto(b"never", pair[1].getsockname())
+    await asyncio.sleep(0.05)
+    assert protocol.received == []
+    with pytest.raises(BlockingIOError):
+        pair[1].recv(100)
+    transport.resume()
+    await until(lambda: bool(protocol.received))
+    transport.sendto(b"again", pair[1].getsockname())
+    assert pair[1].recv(100) == b"again"
+
+
+async def test_a_released_socket_stays_open_and_is_not_read_any_more(pair):
+    transport, protocol = read(pair[0])
+    assert transport.release() is pair[0]
+    transport.close()
+    transport.resume()
+    await asyncio.sleep(0)
+    assert (pair[0].fileno() >= 0, protocol.lost) == (True, [None])
+    pair[1].sendto(b"hello", pair[0].getsockname())
+    await asyncio.sleep(0.05)
+    assert protocol.received == []
