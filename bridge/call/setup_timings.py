@@ -1,7 +1,8 @@
 """When the steps of a leg's set-up were done."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 SetupStep: TypeAlias = Literal[
     "dialled",
@@ -72,3 +73,14 @@ class SetupClock:
     def timings(self) -> SetupTimings:
         """Return the steps done until now."""
         return self._timings
+
+    def done(self) -> dict[str, float]:
+        """Return when each step was done, exactly (`restore`)."""
+        return {"began": self._began, **{str(step): at for step, at in self._done.items()}}
+
+    def restore(self, done: Mapping[str, float]) -> None:
+        """Go on after the steps of another clock; unknown ones are left out."""
+        known = get_args(SetupStep)
+        self._began = done.get("began", self._began)
+        self._done = {step: done[step] for step in known if step in done}
+        self._timings = SetupTimings(**self._done)

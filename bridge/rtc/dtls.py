@@ -18,6 +18,8 @@ from bridge.errors import NegotiationFailed
 from bridge.rtc import private_api, trace
 from bridge.rtc.link import IceLink
 from bridge.rtc.srtp import Srtp
+from bridge.wire.dtls_alert import VERSION, AlertRecords, derive_keys
+from bridge.wire.snapshot.peer import DtlsSnapshot
 
 _MAX_AGE_SECONDS: Final = 86_400.0
 _ALGORITHM: Final = "sha-256"
@@ -103,6 +105,15 @@ class Dtls:
             await asyncio.gather(task, return_exceptions=True)
         self._transport.remove_all_listeners()
 
+    def snapshot(self) -> DtlsSnapshot | None:
+        """Return what reads and writes the records from now on; None where only OpenSSL can."""
+        secrets = private_api.dtls_secrets(self._transport)
+        if secrets is None or secrets[0] != VERSION:
+            return None
+        _, secret, client, server = secrets
+        cipher = private_api.dtls_cipher(self._transport)
+        return derive_keys(cipher, secret=secret, client_random=client, server_random=server)
+
     def _failure(self) -> str:
         if not self._transport.encrypted:
             return "handshake"
@@ -122,3 +133,39 @@ class Dtls:
         if self._established and self._transport.state == "closed":
             self._established = False
             self._on_closed()
+
+
+class PassedDtls:
+    """An association whose handshake another process has done; `link` and `on_closed` as those of `Dtls`.
+
+    Without keys neither end's end is told: the other notices it by consent.
+    """
+
+    def __init__(
+        self,
+        link: IceLink,
+        keys: DtlsSnapshot | None,
+        *,
+        role: Literal["client", "server"],
+        on_closed: Callable[[], None],
+    ) -> None:
+        self._link = link
+        self._keys = keys
+        self._records = None if keys is None else AlertRecords(keys, role)
+        self._on_closed = on_closed
+
+    def receive(self, data: bytes) -> None:
+        """Process what the peer sends."""
+        if self._records is not None and self._records.closes(data):
+            self._records = None
+            self._on_closed()
+
+    def snapshot(self) -> DtlsSnapshot | None:
+        """Return the keys."""
+        return self._keys
+
+    async def aclose(self) -> None:
+        """Send close_notify; safe to repeat."""
+        records, self._records = self._records, None
+        if records is not None:
+            self._link.send(records.close_notify())

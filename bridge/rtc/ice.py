@@ -9,7 +9,7 @@ import asyncio
 import secrets
 import string
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from aioice import Candidate, Connection, TransportPolicy, stun
@@ -17,6 +17,7 @@ from aioice.candidate import candidate_priority
 from aioice.ice import CandidatePair, StunProtocol
 from typing_extensions import override
 
+from bridge.errors import LegError
 from bridge.rtc import private_api, trace
 from bridge.rtc.config import Timeouts
 from bridge.rtc.demux import Inbound, MediaSocket
@@ -85,11 +86,12 @@ class IceConnection(Connection):
         """Authentic responses to ours."""
         self.public_candidates = False
         """Whether the peer has offered a public address."""
+        self.verified = VerifiedAddresses(self._evict)
+        """The peer's addresses."""
         self._inbound = inbound
         self._on_lost = on_lost
         self._timeouts = timeouts
         self._clock = clock
-        self._verified = VerifiedAddresses(self._evict)
         self._unprobed: tuple[Offered, ...] = ()
         self._conflicts = 0
         self._pool: PortPool | None = None
@@ -129,8 +131,39 @@ class IceConnection(Connection):
         )
         few = peer.ice_lite and not probe_private
         self._unprobed = allowed[:MAX_LITE_CANDIDATES] if few else allowed
-        if probe_private or peer.ice_lite or self._verified.addresses:
+        if probe_private or peer.ice_lite or self.verified.addresses:
             self._probe()
+
+    def listen(
+        self, sockets: "Sequence[socket.socket]", candidates: Sequence[Candidate], pool: PortPool
+    ) -> None:
+        """Receive on sockets that another process has bound, each that of a candidate.
+
+        Raises:
+            LegError: the system refuses to poll one; all are the caller's.
+        """
+        try:
+            for sock, candidate in zip(sockets, candidates, strict=True):
+                self._listen(sock, candidate)
+        except LegError:
+            while self._sockets:
+                self._sockets.pop().release()
+            raise
+        self._port, self._pool = candidates[0].port, pool
+        pool.adopt(self._port)
+
+    def suspend(self) -> "list[socket.socket]":
+        """Neither read nor send until `resume`; return the sockets, which stay this connection's."""
+        private_api.stop_consent(self)
+        for one in self._sockets:
+            one.pause()
+        return [one.sock for one in self._sockets]
+
+    def resume(self) -> None:
+        """Go on after `suspend`."""
+        for one in self._sockets:
+            one.resume()
+        private_api.start_consent(self)
 
     def failure_reason(self) -> str:
         """Return why no pair was nominated."""
@@ -160,7 +193,7 @@ class IceConnection(Connection):
             self,
             candidate,
             inbound,
-            verified=self._verified.addresses,
+            verified=self.verified.addresses,
             on_stun=self._stun_received,
             clock=self._clock,
         )
@@ -265,9 +298,9 @@ class IceConnection(Connection):
 
     def _admit(self, sender: Address) -> bool:
         """Record an address that sent an authentic message; count it if there are too many."""
-        first = not self._verified.addresses
+        first = not self.verified.addresses
         keep = self.route[1] if self.route else None
-        if not self._verified.admit(sender, keep=keep, now=self._clock()):
+        if not self.verified.admit(sender, keep=keep, now=self._clock()):
             self._inbound.discarded["too_many_addresses"] += 1
             return False
         if first:

@@ -1,17 +1,20 @@
 """What DTLS and SRTP run over: one ICE connection, and two during an ICE restart."""
 
 import asyncio
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Sequence
 from typing import Final
 
-from bridge.errors import NegotiationFailed
+from bridge.errors import HandoverRefused, NegotiationFailed
 from bridge.rtc.config import PeerConfig
 from bridge.rtc.demux import ArrivalCounter, Arrivals, Inbound
+from bridge.rtc.handover.ice_handover import ice_snapshot, restore_ice
 from bridge.rtc.ice import IceConnection
 from bridge.rtc.limits import MAX_PACKETS
 from bridge.rtc.switchover import Switchover
 from bridge.rtc.transport_offload import TransportOffload
 from bridge.wire.sdp.description import RemoteAudio
+from bridge.wire.snapshot.peer import IceSnapshot
 
 _DTLS_QUEUE: Final = 64
 
@@ -72,16 +75,42 @@ class IceLink:
             LimitExceeded: no port is free.
             LegError: an address cannot be bound.
         """
-        controlling = peer is None or peer.ice_lite
-        connection = IceConnection(
-            self.inbound,
-            controlling=controlling,
-            on_lost=lambda lost: self.connections.lost(lost, "consent_lost"),
-            timeouts=self._config.timeouts,
-            clock=self._clock,
-        )
+        connection = self._new(controlling=peer is None or peer.ice_lite)
         await self.connections.prepare(connection, self._open(connection, peer))
         self.connections.begin()
+
+    def suspend(self) -> tuple[IceSnapshot, list[socket.socket]]:
+        """Stop; return what another link goes on with, and the sockets, which stay this link's.
+
+        Raises:
+            HandoverRefused: there is no one connection that could be passed on; nothing has stopped.
+        """
+        current = self.connections.current
+        if current is None or not self.connections.steady:
+            raise HandoverRefused("ICE restarts")
+        snapshot = ice_snapshot(current)
+        sockets = current.suspend()
+        if self._offload is not None:
+            self._offload.set_route(-1, None)
+        return snapshot, sockets
+
+    def resume(self) -> None:
+        """Go on after `suspend`."""
+        if self.connections.current is not None:
+            self.connections.current.resume()
+        self._route_changed()
+
+    def restore(self, snapshot: IceSnapshot, sockets: Sequence[socket.socket]) -> None:
+        """Go on in a new link with sockets that another process has bound.
+
+        Raises:
+            HandoverRefused: as `restore_ice`.
+        """
+        connection = self._new(controlling=snapshot.controlling)
+        restore_ice(connection, snapshot, sockets, self._config.ports)
+        self.connections.restore(connection)
+        self.role = "controlling" if snapshot.controlling else "controlled"
+        self._route_changed()
 
     def set_remote(self, peer: RemoteAudio) -> None:
         """Take the answer to the offer that described the next connection."""
@@ -121,6 +150,15 @@ class IceLink:
     async def _send(self, data: bytes) -> None:
         if not self.send(data):
             raise ConnectionError("no path")
+
+    def _new(self, *, controlling: bool) -> IceConnection:
+        return IceConnection(
+            self.inbound,
+            controlling=controlling,
+            on_lost=lambda lost: self.connections.lost(lost, "consent_lost"),
+            timeouts=self._config.timeouts,
+            clock=self._clock,
+        )
 
     async def _open(self, connection: IceConnection, peer: RemoteAudio | None) -> None:
         await connection.open(self._config.bind, self._config.ports)

@@ -17,18 +17,19 @@ from bridge.audio.codec.opus import Opus
 from bridge.call.leg_state import TransportState
 from bridge.call.model import LegStatistics
 from bridge.call.setup_timings import SetupClock
-from bridge.errors import InvalidState
+from bridge.errors import HandoverRefused, InvalidState
 from bridge.rtc import trace
 from bridge.rtc.config import PeerConfig, new_start
-from bridge.rtc.dtls import Certificates
+from bridge.rtc.dtls import Certificate, Certificates
 from bridge.rtc.limits import DISCARD_REASONS
 from bridge.rtc.switchover import Switchover
 from bridge.rtc.transport import Timings, Transport
 from bridge.rtp.session import RtpSession
 from bridge.wire.rtp.stream import StreamStart
 from bridge.wire.sdp.description import LocalAudio, RemoteAudio
+from bridge.wire.sdp.negotiated_audio import NegotiatedAudio
 from bridge.wire.sdp.offer import EXPECTED, parse_answer, write_offer
-from bridge.wire.snapshot.peer import PeerSnapshot
+from bridge.wire.snapshot.peer import DescriptionSnapshot, PeerSnapshot, check_version
 
 Reoffer: TypeAlias = Literal["restart", "renegotiate", "reload"]
 
@@ -80,6 +81,8 @@ class Peer:
         self._session_version = 0
         self._negotiating = asyncio.Lock()
         self._timer: asyncio.TimerHandle | None = None
+        self._suspended = False
+        """Whether another process may go on with it."""
         self._over = asyncio.Event()
         self._reason = ""
 
@@ -116,7 +119,7 @@ class Peer:
         Raises:
             SdpError: the offer is unusable.
         """
-        self._session = self._begin_session(self._read(offer_sdp))
+        self._session = self._begin_session(self._read(offer_sdp).audio)
         self.setup.note("offer", self._clock())
 
     async def create_answer(self, offer_sdp: str) -> str:
@@ -132,7 +135,7 @@ class Peer:
         async with self._negotiating:
             if self._transports.closed or self._session_version:
                 raise InvalidState("the peer has been answered already")
-            session = self._session or self._begin_session(offer)
+            session = self._session or self._begin_session(offer.audio)
             await self._open_transport(offer, session)
             self._session = session
             self.setup.note("answer", self._clock())
@@ -140,7 +143,7 @@ class Peer:
 
     def expect_answer(self) -> None:
         """Begin the session with a peer that `create_offer` will write an offer for."""
-        self._session = self._begin_session(EXPECTED)
+        self._session = self._begin_session(EXPECTED.audio)
 
     async def create_offer(self) -> str:
         """Write an offer; once it is answered, `set_answer` and `connect` must follow.
@@ -196,7 +199,7 @@ class Peer:
         offer = self._read(offer_sdp)
         async with self._negotiating:
             newest = self._transports.newest
-            if newest is None or self._over.is_set():
+            if newest is None or self._over.is_set() or self._suspended:
                 raise InvalidState("the peer connection is closed")
             if offer.fingerprint != newest.fingerprint:
                 await self._open_transport(offer, self.session)
@@ -225,23 +228,65 @@ class Peer:
         Raises:
             HandoverRefused: it cannot move now; it goes on.
         """
-        raise NotImplementedError
+        if self._config.packet_path is not None:
+            self._config.packet_path.poll()  # takes what has been read already
+        current = self._transports.current
+        if current is None or not self._transports.steady or self._negotiating.locked():
+            raise HandoverRefused("a leg is being connected, or negotiates")
+        if self._suspended or self._over.is_set():
+            raise HandoverRefused("a leg has ended, or is being handed over already")
+        transport, sockets = current.suspend()
+        self._suspended = True
+        if self._timer is not None:
+            self._timer.cancel()
+        snapshot = PeerSnapshot(
+            description=DescriptionSnapshot(
+                cname=self._cname,
+                session_id=self._session_id,
+                session_version=self._session_version,
+            ),
+            setup=self.setup.done(),
+            discarded=dict(self._discarded),
+            transport=transport,
+            session=self.session.snapshot(),
+        )
+        return snapshot, sockets
 
     def resume(self) -> None:
         """Go on after `suspend`: nobody has taken the snapshot."""
-        raise NotImplementedError
+        if self._suspended and self._transports.current is not None:
+            self._suspended = False
+            self._transports.current.resume()
+            self._schedule_tick(0.0)
 
     async def abandon(self) -> None:
         """Free everything after `suspend` without a word to the other end: another process has it now."""
-        raise NotImplementedError
+        await self.aclose()  # sends nothing while the peer is suspended
 
     def restore(self, snapshot: PeerSnapshot, sockets: Sequence[socket.socket]) -> None:
         """Go on in a fresh peer where the one of the snapshot stopped; the sockets are this peer's from now on.
 
         Raises:
-            HandoverRefused: it cannot; the sockets are still the caller's, and the peer is good for nothing but `aclose`.
+            HandoverRefused: it cannot; the sockets are still the caller's, and the peer is good for `aclose` alone.
         """
-        raise NotImplementedError
+        check_version(snapshot.version)
+        described, stood = snapshot.description, snapshot.session
+        self._cname, self._session_id = described.cname, described.session_id
+        self._session_version = described.session_version
+        self.setup.restore(snapshot.setup)
+        self._discarded |= {
+            reason: count
+            for reason, count in snapshot.discarded.items()
+            if reason in self._discarded
+        }
+        self._session = session = self._begin_session(stood.audio.negotiated())
+        session.restore(stood)
+        ours = self._certificates.current(self._clock()).certificate
+        transport = self._new_transport(
+            Certificate(ours, snapshot.transport.own_fingerprint), session
+        )
+        transport.restore(snapshot.transport, sockets)
+        self._transports.restore(transport)
 
     async def aclose(self) -> None:
         """Send RTCP BYE and close_notify and free everything; from any state, safe to repeat."""
@@ -255,15 +300,7 @@ class Peer:
 
     async def _open_transport(self, offer: RemoteAudio | None, session: RtpSession) -> Transport:
         """Open a transport for a new page; it replaces one that is not up yet."""
-        transport = Transport(
-            config=self._config,
-            certificate=self._certificates.current(self._clock()),
-            session=session,
-            setup=self.setup,
-            on_lost=self._transports.lost,
-            on_restarted=self._on_restart,
-            discarded=self._discarded,
-        )
+        transport = self._new_transport(self._certificates.current(self._clock()), session)
 
         async def opening() -> None:
             await transport.prepare(offer)
@@ -274,10 +311,21 @@ class Peer:
         await self._transports.prepare(transport, opening())
         return transport
 
-    def _begin_session(self, audio: RemoteAudio) -> RtpSession:
+    def _new_transport(self, certificate: Certificate, session: RtpSession) -> Transport:
+        return Transport(
+            config=self._config,
+            certificate=certificate,
+            session=session,
+            setup=self.setup,
+            on_lost=self._transports.lost,
+            on_restarted=self._on_restart,
+            discarded=self._discarded,
+        )
+
+    def _begin_session(self, audio: NegotiatedAudio) -> RtpSession:
         session = RtpSession(
             self._config.session_config(self._opus, continuous=self._config.dialect.continuous),
-            audio=audio.audio,
+            audio=audio,
             start=new_start(),
             cname=self._cname,
             on_digit=self._on_digit,

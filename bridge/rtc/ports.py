@@ -58,6 +58,12 @@ class PortPool:
                 return bound
         raise LimitExceeded("no pair of media ports is free (rtc.ports)")
 
+    def adopt(self, port: int) -> None:
+        """Acquire a port whose socket another process has bound; ignored if it is not a free one of these."""
+        if port in self._free:
+            self._free.remove(port)
+            self._used.add(port)
+
     def release(self, port: int) -> None:
         """Release a port; ignored if it was not acquired."""
         if port in self._used:

@@ -3,18 +3,22 @@
 pylibsrtp's `Session.protect` allocates buffers for every packet, so its library is called directly.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from functools import partial
-from typing import Final, TypeAlias
+from itertools import chain
+from typing import Any, Final, Self, TypeAlias
 
 from pylibsrtp import Policy, Session
 
-from bridge.errors import LocalProtocolError
+from bridge.errors import HandoverRefused, LocalProtocolError
 from bridge.rtc.limits import MAX_SOURCES
 from bridge.rtc.private_api import srtp_ffi as ffi
-from bridge.rtc.private_api import srtp_handle
+from bridge.rtc.private_api import srtp_handle, srtp_rollovers
 from bridge.rtc.private_api import srtp_lib as lib
+from bridge.wire.rtp.packet import HEADER
+from bridge.wire.sdp.crypto import SUITES
+from bridge.wire.snapshot.peer import SrtpSnapshot
 
 PROFILES: Final[Mapping[str, int]] = {
     "AES_CM_128_HMAC_SHA1_80": Policy.SRTP_PROFILE_AES128_CM_SHA1_80,
@@ -36,6 +40,15 @@ _TAG_BYTES: Final = {
 }
 # srtp_err_status_replay_fail and srtp_err_status_replay_old (srtp.h).
 _REPLAYED: Final = (9, 10)
+_IN_WINDOW: Final = _REPLAYED[0]
+_REPORT_TAG_BYTES: Final = 10
+"""Of an RTCP packet, unless it is AEAD: then the index comes last (RFC 7714 §9.2)."""
+_INDEX_BYTES: Final = 4
+_INDEX: Final = 0x7FFF_FFFF
+_STRIDE: Final = 0x4000
+"""An index may follow another one by so much: libsrtp's guess of the roll-overs stays right."""
+_USED_UP_AT_ONCE: Final = 5000
+"""Indexes of reports that are used up before a report: a few milliseconds."""
 
 _PROTECT, _PROTECT_RTCP, _UNPROTECT, _UNPROTECT_RTCP = range(4)
 """What is done with a packet: SRTP_* in packet_path.h."""
@@ -63,12 +76,18 @@ class Srtp:
 
     __slots__ = (
         "_buffer",
+        "_keys",
         "_length",
+        "_newest",
+        "_owed",
         "_profile",
         "_protect",
         "_protect_rtcp",
         "_receive",
         "_receive_session",
+        "_report_index",
+        "_reports",
+        "_reports_before",
         "_send",
         "_send_session",
         "_source",
@@ -93,7 +112,11 @@ class Srtp:
         self._protect_rtcp: Callable[[], int] = partial(
             lib.srtp_protect_rtcp, self._send, self._buffer, self._length
         )
-        self._receive_session: Session | None = None
+        self._keys = send_key, receive_key
+        self._report_index = 0
+        """Of our last report."""
+        self._owed = 0
+        """Indexes that another process has used, and this libsrtp has not passed yet."""
         self.set_receive_key(receive_key)
 
     @property
@@ -112,14 +135,21 @@ class Srtp:
         Returns:
             What was used before, and has to live until a packet path that uses it has been told.
         """
-        before = self._receive_session
-        self._receive_session = _session(self._profile, key, Policy.SSRC_ANY_INBOUND)
+        before = getattr(self, "_receive_session", None)
+        self._keys = self._keys[0], key
+        self._receive_session: Session = _session(self._profile, key, Policy.SSRC_ANY_INBOUND)
         self._receive = srtp_handle(self._receive_session)
         given = self._receive, self._buffer, self._length
         self._unprotect: Callable[[], int] = partial(lib.srtp_unprotect, *given)
         self._unprotect_rtcp: Callable[[], int] = partial(lib.srtp_unprotect_rtcp, *given)
         self._source = b""
         self._sources: set[bytes] = set()
+        self._newest = b""
+        """The last packet, protected."""
+        self._reports: dict[bytes, int] = {}
+        """By SSRC, the highest index of reports."""
+        self._reports_before: dict[bytes, int] = {}
+        """The same of those that came to another process: libsrtp does not know that they were there."""
         return before
 
     def lock_by(self, protection: Protection) -> None:
@@ -156,10 +186,13 @@ class Srtp:
         size = len(packet)
         if size > _MAX_PLAIN:
             raise LocalProtocolError(f"a report of {size} bytes does not fit a datagram")
+        if self._owed and not self._use_up(packet):
+            return None
         self._view[0:size] = packet
         self._length[0] = size
         if self._protect_rtcp():
             return None
+        self._report_index += 1
         protected: bytes = self._view[0 : self._length[0]]
         return protected
 
@@ -178,6 +211,7 @@ class Srtp:
         if source != self._source:
             self._source = source
             self._sources.add(source)
+        self._newest = packet
         plain: bytes = view[: size - self._tag]
         return plain
 
@@ -185,15 +219,114 @@ class Srtp:
         """Verify and decrypt a compound RTCP packet of at most 1500 bytes."""
         if not self._admits(packet[4:8]):
             return Refusal.TOO_MANY_SOURCES
-        size = len(packet)
+        size, source, index = len(packet), packet[4:8], self._index_of(packet)
+        if index <= self._reports_before.get(source, -1):
+            return Refusal.REPLAYED
         self._view[0:size] = packet
         self._length[0] = size
         status = self._unprotect_rtcp()
         if status == _OK:
-            self._sources.add(packet[4:8])
+            self._sources.add(source)
+            self._reports[source] = max(index, self._reports.get(source, 0))
             plain: bytes = self._view[0 : self._length[0]]
             return plain
         return Refusal.REPLAYED if status in _REPLAYED else Refusal.BAD
+
+    def snapshot(
+        self, *, ssrc: int, sequence: int | None, heard: tuple[int, int] | None
+    ) -> SrtpSnapshot:
+        """Return keys and indexes; nothing must be sent or received any more.
+
+        Args:
+            ssrc: Of our stream.
+            sequence: Of its last packet; None before the first.
+            heard: SSRC and highest sequence number of the peer's stream.
+
+        Raises:
+            HandoverRefused: libsrtp stands elsewhere.
+        """
+        received: dict[int, int] = {}
+        if heard is not None:
+            source, number = heard
+            if int.from_bytes(self._newest[8:12], "big") == source:
+                newest = int.from_bytes(self._newest[2:4], "big")
+                number = newest if (newest - number) & 0xFFFF < 0x8000 else number
+            stands = self._stands(self._receive_session, self._unprotect, source, number)
+            received = {} if stands is None else {source: stands}
+        return SrtpSnapshot(
+            profile=next(name for name, one in PROFILES.items() if one == self._profile),
+            send_key=self._keys[0],
+            receive_key=self._keys[1],
+            ssrc=ssrc,
+            index=(
+                None
+                if sequence is None
+                else self._stands(self._send_session, self._protect, ssrc, sequence & 0xFFFF)
+            ),
+            report_index=self._report_index,
+            received=received,
+            received_reports={
+                int.from_bytes(source, "big"): index
+                for source, index in (self._reports_before | self._reports).items()
+            },
+        )
+
+    @classmethod
+    def restored(cls, snapshot: SrtpSnapshot) -> Self:
+        """Return what goes on where another process stopped: no index is used twice, none is taken twice.
+
+        Raises:
+            HandoverRefused: the keys are of no profile.
+        """
+        profile = PROFILES.get(snapshot.profile)
+        keys = snapshot.send_key, snapshot.receive_key
+        if profile is None or any(len(key) != SUITES[snapshot.profile] for key in keys):
+            raise HandoverRefused("the keys of the call are of no SRTP profile that is used here")
+        made = cls(profile, send_key=keys[0], receive_key=keys[1])
+        if (last := snapshot.index) is not None:
+            _pass(made._send, None, snapshot.ssrc, chain(range(0, last, _STRIDE), (last,)))
+        for source, last in snapshot.received.items():
+            # All numbers of the window, so that none of them is taken again.
+            first = max(0, last + 1 - _WINDOW)
+            numbers = chain(range(0, first, _STRIDE), range(first, last + 1))
+            theirs = _session(profile, keys[1], Policy.SSRC_ANY_OUTBOUND)
+            _pass(srtp_handle(theirs), made._receive, source, numbers)
+            made._sources.add(source.to_bytes(4, "big"))
+        made._report_index = made._owed = snapshot.report_index
+        made._reports_before = {
+            source.to_bytes(4, "big"): index for source, index in snapshot.received_reports.items()
+        }
+        return made
+
+    def _stands(
+        self, session: Session, use: Callable[[], int], ssrc: int, sequence: int
+    ) -> int | None:
+        """Return the index of the newest packet of a stream, None before its first; `sequence` is what it should be."""
+        rollovers = srtp_rollovers(session, ssrc)
+        if rollovers is None:
+            return None
+        self._view[: HEADER.size + self._tag] = _header(ssrc, sequence) + bytes(self._tag)
+        self._length[0] = HEADER.size if use is self._protect else HEADER.size + self._tag
+        if use() != _IN_WINDOW:
+            raise HandoverRefused("the numbers of a stream do not agree")
+        return rollovers << 16 | sequence
+
+    def _use_up(self, packet: bytes) -> bool:
+        """Let libsrtp pass the indexes of earlier reports, of which it cannot be told; return whether it has."""
+        self._view[:8] = b"\x80\xc9\0\1" + packet[4:8]
+        length, use = self._length, self._protect_rtcp
+        for _ in range(min(self._owed, _USED_UP_AT_ONCE)):
+            length[0] = 8
+            use()
+            self._owed -= 1
+        return not self._owed
+
+    def _index_of(self, packet: bytes) -> int:
+        """Return the index of a protected RTCP packet."""
+        end = len(packet)
+        if self._profile != PROFILES["AEAD_AES_128_GCM"]:
+            end -= _REPORT_TAG_BYTES
+        return int.from_bytes(packet[max(0, end - _INDEX_BYTES) : max(0, end)], "big") & _INDEX
 
     def _admits(self, source: bytes) -> bool:
         # libsrtp keeps state for every SSRC that was authenticated.
@@ -205,3 +338,21 @@ def _session(profile: int, key: bytes, direction: int) -> Session:
     policy.window_size = _WINDOW
     policy.allow_repeat_tx = False
     return Session(policy)
+
+
+def _header(ssrc: int, sequence: int) -> bytes:
+    header: bytes = HEADER.pack(0x80, 0, sequence & 0xFFFF, 0, ssrc)
+    return header
+
+
+def _pass(send: Any, receive: Any, ssrc: int, indexes: Iterable[int]) -> None:  # noqa: ANN401
+    """Let one or two contexts of libsrtp pass indexes, with packets that go nowhere."""
+    packet, length = ffi.new("unsigned char[]", _BUFFER_BYTES), ffi.new("int *")
+    view = ffi.buffer(packet)
+    for index in indexes:
+        view[: HEADER.size] = _header(ssrc, index)
+        length[0] = HEADER.size
+        if lib.srtp_protect(send, packet, length) or (
+            receive is not None and lib.srtp_unprotect(receive, packet, length)
+        ):
+            raise HandoverRefused("libsrtp does not take the numbers of a stream")

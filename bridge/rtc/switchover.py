@@ -59,6 +59,18 @@ class Switchover(Generic[Connection]):
         """The next connection, else the current one."""
         return self.next or self.current
 
+    @property
+    def steady(self) -> bool:
+        """Whether one connection is in use, no other comes up, and none lingers."""
+        return self._open == [self.current]
+
+    def restore(self, connection: Connection) -> None:
+        """Take a connection that is up."""
+        self._open.append(connection)
+        self.current = self.latest = connection
+        self._up = asyncio.get_running_loop().create_future()
+        self._up.set_result(None)
+
     async def prepare(self, connection: Connection, opening: Awaitable[None]) -> None:
         """Wait until a connection is open and make it the next one, in place of any other.
 

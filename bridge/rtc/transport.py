@@ -1,28 +1,33 @@
 """One DTLS association, with ICE below and SRTP above: what a reloaded page replaces."""
 
 import asyncio
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from bridge.call.leg_state import IceStage, TransportState
 from bridge.call.setup_timings import SetupClock
-from bridge.errors import NegotiationFailed
+from bridge.errors import HandoverRefused, NegotiationFailed
 from bridge.rtc import trace
 from bridge.rtc.config import PeerConfig
-from bridge.rtc.dtls import Certificate, Dtls
+from bridge.rtc.dtls import Certificate, Dtls, PassedDtls
 from bridge.rtc.ice import IceConnection
 from bridge.rtc.limits import MAX_PACKETS
 from bridge.rtc.link import IceLink
+from bridge.rtc.srtp import Srtp
+from bridge.rtp.config import drop
 from bridge.rtp.session import RtpSession
 from bridge.wire.sdp.description import RemoteAudio, answer_setup
 from bridge.wire.sdp.transport import Candidate
+from bridge.wire.snapshot.peer import TransportSnapshot
 
 if TYPE_CHECKING:
-    from bridge.rtc.srtp import Srtp
     from bridge.rtc.transport_offload import TransportOffload
 
 _MIN_PACKET: Final = 12
+_HANDSHAKE_SECONDS: Final = 2.0
+"""After which the peer has the end of the handshake, even if it had to be sent again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +94,9 @@ class Transport:
         )
         self._connections = self._link.connections
         self._arrivals = self._link.inbound.arrivals
-        self._dtls: Dtls | None = None
+        self._dtls: Dtls | PassedDtls | None = None
+        self._keys_at = 0.0
+        """When the keys were agreed (monotonic seconds)."""
 
     @property
     def credentials(self) -> tuple[str | None, str | None]:
@@ -152,7 +159,7 @@ class Transport:
             NegotiationFailed: either failed or timed out.
         """
         dtls, timeouts = self._dtls, self._config.timeouts
-        assert dtls is not None, "the peer has not been described"
+        assert isinstance(dtls, Dtls), "the peer has not been described"
         stage, begun = "ice", self._clock()
         try:
             async with asyncio.timeout(timeouts.setup):
@@ -163,10 +170,11 @@ class Transport:
                 self._setup.note("ice", begun)
                 async with asyncio.timeout(timeouts.dtls):
                     self._srtp = await dtls.connect(self.fingerprint)
-                self.timings = Timings(ice_seconds, self._clock() - begun)
+                self._keys_at = self._clock()
+                self.timings = Timings(ice_seconds, self._keys_at - begun)
                 if self._offload is not None:
                     self._offload.set_keys(self._srtp)
-                self._setup.note("dtls", self._clock())
+                self._setup.note("dtls", self._keys_at)
         except TimeoutError:
             self._failure = "timeout"
             raise NegotiationFailed(
@@ -180,6 +188,70 @@ class Transport:
         """Send the session's packets from now on."""
         self._session.set_transmit(self._send_first, self.send_rtcp, self._offload)
 
+    def suspend(self) -> tuple[TransportSnapshot, list[socket.socket]]:
+        """Stop reading and sending; return what another transport goes on with, and the sockets, which stay this one's.
+
+        Raises:
+            HandoverRefused: it cannot be passed on now; it goes on.
+        """
+        srtp, dtls, session = self._srtp, self._dtls, self._session
+        if srtp is None or dtls is None or not self._connections.steady:
+            raise HandoverRefused("the connection to a leg is being made, or made anew")
+        if session.heard is None and self._clock() - self._keys_at < _HANDSHAKE_SECONDS:
+            raise HandoverRefused("a leg may still lack the end of the handshake")
+        session.set_transmit(drop, drop)  # ends the offloads, while they still have their route
+        ice, sockets = self._link.suspend()
+        numbering = session.numbering
+        try:
+            keys = srtp.snapshot(
+                ssrc=numbering.ssrc,
+                sequence=numbering.sequence - 1 if numbering.packets else None,
+                heard=session.heard,
+            )
+        except HandoverRefused:
+            self.resume()
+            raise
+        snapshot = TransportSnapshot(
+            role=self.role,
+            fingerprint=self.fingerprint,
+            own_fingerprint=self.certificate.fingerprint,
+            ice_seconds=self.timings.ice_seconds,
+            dtls_seconds=self.timings.dtls_seconds,
+            alive_at=self._arrivals.alive_at,
+            ice=ice,
+            srtp=keys,
+            dtls=dtls.snapshot(),
+        )
+        return snapshot, sockets
+
+    def resume(self) -> None:
+        """Go on after `suspend`."""
+        self._link.resume()
+        self.activate()
+
+    def restore(self, snapshot: TransportSnapshot, sockets: Sequence[socket.socket]) -> None:
+        """Go on in a new transport, whose certificate has the old one's fingerprint; the sockets are its own.
+
+        Raises:
+            HandoverRefused: it cannot; the sockets are the caller's.
+        """
+        self._srtp = srtp = Srtp.restored(snapshot.srtp)
+        self.role, self.fingerprint = snapshot.role, snapshot.fingerprint
+        self.timings = Timings(snapshot.ice_seconds, snapshot.dtls_seconds)
+        self._ice_up = True
+        self._dtls = passed = PassedDtls(
+            self._link,
+            snapshot.dtls,
+            role=self.role,
+            on_closed=lambda: self._on_lost(self, "closed"),
+        )
+        self._link.inbound.on_dtls = passed.receive
+        self._arrivals.alive_at = snapshot.alive_at
+        if self._offload is not None:
+            self._offload.set_keys(srtp)
+        self._link.restore(snapshot.ice, sockets)
+        self.activate()
+
     def send_rtp(self, packet: bytes) -> None:
         """Protect and send an RTP packet; count it as `unsendable` if that fails."""
         # Inlines `IceLink.send`: one call less per packet.
@@ -188,8 +260,8 @@ class Transport:
         if srtp is not None and route is not None:
             protected = srtp.protect(packet)
             if protected is not None:
-                socket, address = route
-                socket.sendto(protected, address)
+                sender, address = route
+                sender.sendto(protected, address)
                 return
         self._discarded["unsendable"] += 1
 

@@ -1,12 +1,48 @@
-"""Reception totals of one session, across changes of the source."""
+"""Totals of one session, across changes of its streams."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from bridge.audio.buffer.reorder import ReorderBuffer
 from bridge.audio.frame import FRAME_SAMPLES
-from bridge.call.model import ReceivedAudio
+from bridge.call.model import ReceivedAudio, SentAudio
 from bridge.rtp.level_meter import LevelMeter
+from bridge.rtp.reports import Reports
 from bridge.wire.rtp.reception import ReceptionStatistics
+from bridge.wire.rtp.stream import OutgoingStream
+
+
+@dataclass(slots=True)
+class SendCounters:
+    """Totals of the streams before the current one, and what was forwarded in all."""
+
+    packets: int = 0
+    octets: int = 0
+    """Payload only."""
+    dropped: int = 0
+    forwarded: int = 0
+
+    def leave(self, stream: OutgoingStream) -> None:
+        """Add a stream that another one replaces."""
+        self.packets += stream.packets
+        self.octets += stream.octets
+        self.dropped += stream.dropped
+
+    def statistics(
+        self, stream: OutgoingStream, reports: Reports, meter: LevelMeter, *, fec: bool
+    ) -> SentAudio:
+        """Return the statistics so far, including those of the current stream."""
+        return SentAudio(
+            packets=self.packets + stream.packets,
+            bytes=self.octets + stream.octets,
+            forwarded_packets=self.forwarded,
+            dropped_frames=self.dropped + stream.dropped,
+            remote_lost=reports.remote_lost,
+            remote_loss_ratio=reports.remote_loss_ratio,
+            remote_jitter_seconds=reports.remote_jitter_seconds,
+            fec=fec,
+            level_dbov=meter.level_dbov,
+            levels=meter.counts(),
+        )
 
 
 @dataclass(slots=True)
@@ -43,3 +79,11 @@ class ReceiveCounters:
             silent_seconds=meter.silent_seconds,
             levels=meter.counts(),
         )
+
+
+def known_fields(
+    kind: type[SendCounters | ReceiveCounters], found: dict[str, int]
+) -> dict[str, int]:
+    """Return the counters that this version knows."""
+    names = {one.name for one in fields(kind)}
+    return {name: count for name, count in found.items() if name in names}

@@ -14,6 +14,7 @@ from bridge.wire.rtp.telephone_event import (
     DigitPacket,
     digit_packets,
 )
+from bridge.wire.snapshot.session import DtmfSnapshot
 
 MAX_QUEUED: Final = 64
 
@@ -69,6 +70,23 @@ class DtmfSender:
         self._queue.extend(wanted)
         self.pending = self._ticks > 0 or bool(self._queue)
         return True
+
+    def snapshot(self) -> DtmfSnapshot:
+        """Return the digits that are not sent yet."""
+        return DtmfSnapshot(
+            queue="".join(self._queue),
+            packets=[*self._packets],
+            ticks=self._ticks,
+            last=self._last,
+        )
+
+    def restore(self, snapshot: DtmfSnapshot) -> None:
+        """Go on with another's digits, if the peer accepts any."""
+        if self._payload_type >= 0:
+            self._queue.extend(snapshot.queue)
+            self._packets.extend(snapshot.packets)
+            self._ticks, self._last = snapshot.ticks, snapshot.last
+            self.pending = self._ticks > 0 or bool(self._queue)
 
     def next_packet(self, stream: OutgoingStream, now: float) -> bytes | None:
         """Return the packet to send now; None between digits and when called too early."""

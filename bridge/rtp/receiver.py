@@ -45,12 +45,11 @@ class RtpReceiver:
         on_digit: Callable[[str], None],
         schedule_tick: Callable[[float], None],
     ) -> None:
-        self._opus = opus
-        self._codec = audio.codec
+        self._opus, self._codec = opus, audio.codec
         self._forward: Forwarder | None = None
         self._forwarding_begins = False
-        self._forwarded = 0  # sequence number of the last forwarded packet
-        self._renumbering = 0  # added to the peer's sequence numbers when forwarding
+        # Sequence number of the last forwarded packet, and what is added to the peer's when forwarding.
+        self._forwarded = self._renumbering = 0
         self._reception: ReceptionStatistics | None = None
         self._last_received: float | None = None
         self.sizes = PacketSizes()
@@ -58,29 +57,28 @@ class RtpReceiver:
         self._malformed = 0
         self.filter = SourceFilter()
         """Has the SSRC of the source, and counts what is not of the audio."""
-        self._on_digit = on_digit
-        self._schedule_tick = schedule_tick
-        self._reorder = ReorderBuffer(audio.codec)
-        self._digit_receiver = DigitReceiver()
+        self._on_digit, self._schedule_tick = on_digit, schedule_tick
+        self.reorder = ReorderBuffer(audio.codec)
+        self.digit_receiver = DigitReceiver()
         self._audio = audio
-        self._payload_type = -1
+        self.payload_type = -1
         """Of the format that the source sends."""
         self.receives = False
         """Whether the peer's description says that it sends."""
-        self._counters = ReceiveCounters()
-        self._meter = LevelMeter()
+        self.counters = ReceiveCounters()
+        self.meter = LevelMeter()
         decoder = make_decoder(audio.codec, opus)
-        self._warmup = DecoderWarmup(decoder, self._meter)
+        self._warmup = DecoderWarmup(decoder, self.meter)
         self._output = FrameOutput(
             decoder=decoder,
-            counters=self._counters,
-            meter=self._meter,
+            counters=self.counters,
+            meter=self.meter,
             epoch_begins=self._warmup.clear,
         )
         self._fast_path = FastPath(
             codec=audio.codec,
             decoder=decoder,
-            meter=self._meter,
+            meter=self.meter,
             warmup=self._warmup,
             slow_path=self._receive,
             interrupted=self._run_interrupted,
@@ -98,7 +96,7 @@ class RtpReceiver:
             self._forwarding_begins or self._forward is None
         )
         self._forward = forward
-        self._reorder.holds = plays = push is not None or forward is None
+        self.reorder.holds = plays = push is not None or forward is None
         if plays and self._warmup.warm():
             self._output.framer.reset()
 
@@ -128,17 +126,16 @@ class RtpReceiver:
         self._end_run()
         self._audio = audio
         self.filter.renegotiate(audio)
-        if self.filter.codecs.get(self._payload_type) is not self._codec:
+        if self.filter.codecs.get(self.payload_type) is not self._codec:
             self._switch_to(audio.payload_type)
         self._warmup.set_level_extension(audio.audio_level_id)
-        receives = audio.direction in ("sendrecv", "sendonly")
-        if not receives:
-            self._reorder.restart()
-        self.receives = receives
+        self.receives = audio.direction in ("sendrecv", "sendonly")
+        if not self.receives:
+            self.reorder.restart()
 
     def _switch_to(self, payload_type: int) -> None:
         """Receive another format from the next packet on."""
-        self._payload_type, codec = payload_type, self.filter.codecs[payload_type]
+        self.payload_type, codec = payload_type, self.filter.codecs[payload_type]
         if codec is self._codec:
             return
         self._codec = codec
@@ -146,7 +143,7 @@ class RtpReceiver:
         self._output.decoder = decoder
         self._warmup.switch_to(decoder)
         self._fast_path.switch_to(codec, decoder)
-        self._reorder.switch_to(codec)
+        self.reorder.switch_to(codec)
         if self._reception is not None:
             self._reception.change_clock(codec.clock_rate)
 
@@ -166,7 +163,7 @@ class RtpReceiver:
         if not self._admit(packet, now) or not self.receives:
             return
         kind = packet.payload_type
-        if kind == self._payload_type and packet.payload:
+        if kind == self.payload_type and packet.payload:
             self._receive_audio(packet, now)
             self._begin_run(PLAIN | EXTENDED if data[0] & 0x10 else PLAIN)
         elif kind == self._audio.red_payload_type:
@@ -179,7 +176,7 @@ class RtpReceiver:
 
         What belongs to no line that was taken changes nothing but a counter: not even a run ends.
         """
-        source, counters = self.filter, self._counters
+        source, counters = self.filter, self.counters
         kind, ssrc = packet.payload_type, packet.ssrc
         if source.audio_types[kind]:
             counters.packets += 1
@@ -198,7 +195,7 @@ class RtpReceiver:
         reception = self._reception
         if reception is None or ssrc != source.ssrc:
             reception = self._begin_source(ssrc)
-        if kind != self._payload_type and kind in source.codecs:
+        if kind != self.payload_type and kind in source.codecs:
             if reception.is_late(packet.sequence):
                 counters.stragglers += 1
                 return False
@@ -208,37 +205,37 @@ class RtpReceiver:
 
     def _begin_run(self, header_pattern: int) -> None:
         """Begin a run of packets like this one, unless something unusual is pending."""
-        expected, forward, push = self._reorder.expected(), self._forward, self._output.push
+        expected, forward, push = self.reorder.expected(), self._forward, self._output.push
         if (
             expected is None
             or self._reception is None
             or self._forwarding_begins
-            or self._reorder.epoch is not self._output.epoch
+            or self.reorder.epoch is not self._output.epoch
         ):
             return
         sequence, timestamp, position, samples = expected
         if push is not None:
             offloadable = samples == PACKET_SAMPLES and self._output.framer.empty
-            packets = -self._counters.frames % LEVEL_EVERY if offloadable else 0
+            packets = -self.counters.frames % LEVEL_EVERY if offloadable else 0
         else:
             offloadable = forward is not None
             packets = self._warmup.spare if offloadable else 0
         if offloadable and self._reception.follows(sequence, timestamp):
             run = Expected(
-                header_pattern=header_pattern | self._payload_type,
+                header_pattern=header_pattern | self.payload_type,
                 ssrc=self.filter.ssrc,
                 sequence=sequence,
                 timestamp=timestamp,
                 samples=samples,
                 ticks=samples // self._codec.positions_per_tick,
                 position=position,
-                arrival=self._reorder.arrival,
+                arrival=self.reorder.arrival,
                 epoch=self._output.epoch,
-                renumbering=self._renumbering - self._reorder.skipped,
+                renumbering=self._renumbering - self.reorder.skipped,
                 packets=min(packets, MAX_RUN),
             )
             self._fast_path.begin(
-                run, push, forward, reception=self._reception, counters=self._counters
+                run, push, forward, reception=self._reception, counters=self.counters
             )
 
     def _end_run(self) -> None:
@@ -248,7 +245,7 @@ class RtpReceiver:
         """Account for what a run has only recorded, and deliver it to taps; the run goes on, unless it `ends`."""
         if self._reception is None:
             return
-        run = self._fast_path.sync(self._reorder, self._reception, self._counters, ends=ends)
+        run = self._fast_path.sync(self.reorder, self._reception, self.counters, ends=ends)
         if run.times:
             self._last_received = run.times[-1]
             self.sizes.extend(run)
@@ -260,11 +257,11 @@ class RtpReceiver:
     ) -> None:
         """Process a forwarded packet of a run after forwarding it has changed what is wanted."""
         payload, samples = packet.payload, packet.samples
-        self._reorder.follow(sequence, timestamp, samples, now)
+        self.reorder.follow(sequence, timestamp, samples, now)
         if self._reception is not None:
             self._reception.count(sequence, timestamp, now)
-        self._counters.packets += 1
-        self._counters.octets += len(payload)
+        self.counters.packets += 1
+        self.counters.octets += len(payload)
         self.sizes.append(now, len(payload))
         self._last_received = now
         self._forwarded = packet.sequence
@@ -287,11 +284,11 @@ class RtpReceiver:
     @property
     def holding(self) -> bool:
         """Whether a packet is held back for its predecessor, so that `tick` has work."""
-        return self._reorder.holding
+        return self.reorder.holding
 
     def tick(self, now: float) -> None:
         """Release a packet that has been held back for too long."""
-        self._decode(self._reorder.tick(now), now)
+        self._decode(self.reorder.tick(now), now)
 
     def expire(self, now: float) -> None:
         """Let the level fall while no packet comes."""
@@ -300,31 +297,38 @@ class RtpReceiver:
         if last is None or now - last < STALE_SECONDS:
             return
         self._end_run()
-        self._meter.expire(last, now)
+        self.meter.expire(last, now)
+
+    def restore_source(
+        self, payload_type: int, reception: ReceptionStatistics | None, last: float | None
+    ) -> None:
+        """Go on with the source of another receiver, whose last packet came at `last`."""
+        if payload_type in self.filter.codecs:
+            self._switch_to(payload_type)
+        self._reception, self._last_received = reception, last
 
     def statistics(self) -> ReceivedAudio:
         """Return the statistics so far."""
-        return self._counters.statistics(self.reception, self._reorder, self._meter)
+        return self.counters.statistics(self.reception, self.reorder, self.meter)
 
     def _begin_source(self, ssrc: int) -> ReceptionStatistics:
         self._leave_source()
         self.filter.begin(ssrc)
-        self._reception = reception = ReceptionStatistics(
-            ssrc=ssrc, clock_rate=self._codec.clock_rate
-        )
+        rate = self._codec.clock_rate
+        self._reception = reception = ReceptionStatistics(ssrc=ssrc, clock_rate=rate)
         return reception
 
     def _leave_source(self) -> None:
         if self._reception is not None:
-            self._counters.lost_before += self._reception.lost
+            self.counters.lost_before += self._reception.lost
         self._reception = None
-        self._reorder.restart()
-        self._digit_receiver = DigitReceiver()
+        self.reorder.restart()
+        self.digit_receiver = DigitReceiver()
 
     def _receive_audio(self, packet: RtpPacket, now: float) -> None:
         payload = packet.payload
         try:
-            steps = self._reorder.receive(packet.sequence, packet.timestamp, payload, now)
+            steps = self.reorder.receive(packet.sequence, packet.timestamp, payload, now)
         except RemoteProtocolError:
             self._malformed += 1
             return
@@ -333,21 +337,21 @@ class RtpReceiver:
             return
         if steps:
             self._output.play(steps, now)
-        elif self._reorder.held_since == now:
+        elif self.reorder.held_since == now:
             self._schedule_tick(HOLD_SECONDS)
 
     def _receive_other(self, packet: RtpPacket, now: float) -> None:
         """Process a packet without audio in the sequence of the audio."""
-        self._decode(self._reorder.skip(packet.sequence, now), now)
+        self._decode(self.reorder.skip(packet.sequence, now), now)
         if packet.payload_type == self._codec.comfort_noise_type and packet.payload:
             # The level of the noise; nothing is played for it (RFC 3389 §3).
-            self._meter.record(-float(packet.payload[0] & 0x7F), now)
+            self.meter.record(-float(packet.payload[0] & 0x7F), now)
             return
         # Unknown payload types are to be ignored (RFC 3550 §5.1).
         if not packet.payload or packet.payload_type not in self._audio.telephone_events:
             return
         try:
-            digit = self._digit_receiver.receive(packet.payload, packet.timestamp)
+            digit = self.digit_receiver.receive(packet.payload, packet.timestamp)
         except RemoteProtocolError:
             self._malformed += 1
             return
@@ -359,21 +363,21 @@ class RtpReceiver:
         try:
             *repeated, newest = unwrap(packet)
             for plain in repeated:
-                if plain.payload_type == self._payload_type and self._reorder.lacks(plain.sequence):
+                if plain.payload_type == self.payload_type and self.reorder.lacks(plain.sequence):
                     samples = self._codec.duration(plain.payload)
-                    self._counters.fec_samples += samples // BUS_RATIO
+                    self.counters.fec_samples += samples // BUS_RATIO
                     self._receive_audio(plain, now)
         except RemoteProtocolError:
             self._malformed += 1
             return
-        if newest.payload_type == self._payload_type and newest.payload:
+        if newest.payload_type == self.payload_type and newest.payload:
             self._receive_audio(newest, now)
         else:
             self._receive_other(newest, now)
 
     def _forward_packet(self, forward: Forwarder, packet: RtpPacket, now: float) -> bool:
         """Forward a packet; return whether its frames are not wanted."""
-        reorder, payload = self._reorder, packet.payload
+        reorder, payload = self.reorder, packet.payload
         epoch = reorder.epoch
         if epoch is not self._output.epoch:
             self._output.begin_epoch(epoch)
@@ -384,9 +388,8 @@ class RtpReceiver:
             self._renumbering += self._forwarded + 1 - sequence
             sequence = self._forwarded + 1
         self._forwarded = sequence & 0xFFFF
-        position, level = reorder.place(packet.timestamp), self._meter.level_dbov
-        codec, number = self._codec, self._forwarded
-        samples = codec.duration(payload)
+        position, level = reorder.place(packet.timestamp), self.meter.level_dbov
+        codec, number, samples = self._codec, self._forwarded, self._codec.duration(payload)
         forward(EncodedPacket(payload, samples, number, position, epoch, level, codec), now)
         return self._output.push is None and self._forward is not None
 

@@ -18,6 +18,7 @@ from bridge.wire.rtp.rtcp import (
     serialize,
 )
 from bridge.wire.rtp.stream import OutgoingStream
+from bridge.wire.snapshot.session import ReportsSnapshot
 
 IDLE_SECONDS: Final = 5
 """Between two reports while no packets flow."""
@@ -55,6 +56,28 @@ class Reports:
         self.remote_loss_ratio = 0.0
         self.remote_jitter_seconds = 0.0
         self.round_trip_seconds: float | None = None
+
+    def snapshot(self) -> ReportsSnapshot:
+        """Return what was reported."""
+        return ReportsSnapshot(
+            wall_offset=self._wall_offset,
+            received=self.received,
+            about_us=self.about_us,
+            highest=self._highest,
+            remote_lost=self.remote_lost,
+            remote_loss_ratio=self.remote_loss_ratio,
+            remote_jitter_seconds=self.remote_jitter_seconds,
+            round_trip_seconds=self.round_trip_seconds,
+        )
+
+    def restore(self, snapshot: ReportsSnapshot) -> None:
+        """Go on after what was reported to another process, and by it."""
+        self._wall_offset, self._highest = snapshot.wall_offset, snapshot.highest
+        self.received, self.about_us = snapshot.received, snapshot.about_us
+        self.remote_lost = snapshot.remote_lost
+        self.remote_loss_ratio = snapshot.remote_loss_ratio
+        self.remote_jitter_seconds = snapshot.remote_jitter_seconds
+        self.round_trip_seconds = snapshot.round_trip_seconds
 
     def compose(
         self,

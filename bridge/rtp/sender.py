@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Hashable
+from dataclasses import asdict
 from typing import Final
 
 from bridge.audio.buffer.packetizer import FRAME_MILLISECONDS, Packetizer, packet_milliseconds
@@ -13,6 +14,7 @@ from bridge.audio.detect.level import LEVEL_EVERY
 from bridge.audio.frame import FRAME_SECONDS, SILENCE, Frame
 from bridge.call.model import SentAudio
 from bridge.rtp.config import SessionConfig, Transmit, drop
+from bridge.rtp.counters import SendCounters, known_fields
 from bridge.rtp.decoder_warmup import REPORTED_EVERY, WARMUP_PACKETS, decode_warmup
 from bridge.rtp.dtmf import DtmfSender
 from bridge.rtp.level_meter import LevelMeter
@@ -23,6 +25,7 @@ from bridge.rtp.reports import Reports
 from bridge.rtp.silence_filler import SilenceFiller
 from bridge.wire.rtp.stream import OutgoingStream, StreamStart
 from bridge.wire.sdp.negotiated_audio import NegotiatedAudio
+from bridge.wire.snapshot.session import SenderSnapshot
 
 _MAX_PAYLOAD: Final = 1275
 """Bytes of a forwarded payload; a longer one might not fit a datagram."""
@@ -36,22 +39,19 @@ class RtpSender:
 
     __slots__ = (
         "_audio",
-        "_bytes_before",
         "_codec",
         "_continuous",
-        "_dropped_before",
+        "_counters",
         "_encoder_budget",
         "_encoding",
         "_filler",
         "_forwarded",
-        "_forwarded_packets",
         "_max_forwarded_samples",
         "_meter",
         "_offload",
         "_on_encoder",
         "_opus",
         "_packetizer",
-        "_packets_before",
         "_sending",
         "_tuning",
         "dtmf",
@@ -64,25 +64,19 @@ class RtpSender:
     def __init__(
         self, config: SessionConfig, *, audio: NegotiatedAudio, start: StreamStart
     ) -> None:
-        self._opus = config.opus
-        self._on_encoder = config.on_encoder
-        self._continuous = config.continuous
+        self._opus, self._on_encoder = config.opus, config.on_encoder
         self._offload: SinkOffload | None = None
         self._filler = SilenceFiller()
-        self.started = not config.continuous
+        self._continuous, self.started = config.continuous, not config.continuous
         """Whether anything may be sent: in a continuous stream only after `start_sending`."""
         self.transmit: Transmit = drop
         """Protects and sends a packet; must not raise."""
         self._encoder_budget = config.encoder_budget
-        self.dtmf = DtmfSender()
-        self._meter = LevelMeter()
+        self.dtmf, self._meter = DtmfSender(), LevelMeter()
         self.sizes = PacketSizes()
         """Of the latest packets that were forwarded; those of our own encoder hardly vary."""
         self._forwarded: deque[bytes] = deque(maxlen=WARMUP_PACKETS)
-        self._forwarded_packets = 0
-        self._packets_before = 0
-        self._bytes_before = 0
-        self._dropped_before = 0
+        self._counters = SendCounters()
         self.stream = _new_stream(audio, start)
         """Owner of SSRC, sequence and timestamps."""
         self._tuning: OpusTuning | None = None
@@ -104,10 +98,7 @@ class RtpSender:
     def restart_source(self, audio: NegotiatedAudio, start: StreamStart) -> None:
         """Begin a new stream for another page in the peer's place; the totals stay."""
         self.release()
-        before = self.stream
-        self._packets_before += before.packets
-        self._bytes_before += before.octets
-        self._dropped_before += before.dropped
+        self._counters.leave(self.stream)
         self.stream = _new_stream(audio, start)
         self._forwarded.clear()
         self._filler = SilenceFiller()
@@ -181,7 +172,8 @@ class RtpSender:
         stream.octets += len(payload)
         self.sizes.append(now, len(payload))
         self._forwarded.append(payload)
-        self._forwarded_packets = count = self._forwarded_packets + 1
+        counters = self._counters
+        counters.forwarded = count = counters.forwarded + 1
         if count % REPORTED_EVERY == 1:
             self._meter.record(level_dbov, now)
         return True
@@ -215,7 +207,7 @@ class RtpSender:
         if not self.stream.export_state(state, epoch, forwarded=passthrough):
             return None
         state.continuous, state.covered = self._continuous, covered or 0.0
-        state.forwarded_packets = self._forwarded_packets
+        state.forwarded_packets = self._counters.forwarded
         state.max_samples = self._max_forwarded_samples
         self._meter.export_state(state.meter)
         offload.begin(mode, *(encoder or (None, b"")), codec=self._codec)
@@ -237,8 +229,7 @@ class RtpSender:
         offload = self._offload
         if offload is None or not offload.mode:
             return
-        passthrough = offload.mode == SinkMode.PACKETS
-        run, kept = offload.end()
+        passthrough, (run, kept) = offload.mode == SinkMode.PACKETS, offload.end()
         self._account(offload.state, run)
         if passthrough:
             self._forwarded.extend(kept)
@@ -251,7 +242,7 @@ class RtpSender:
             return
         stream.import_state(state)
         self._meter.import_state(state.meter)
-        self._forwarded_packets = state.forwarded_packets
+        self._counters.forwarded = state.forwarded_packets
         self.sizes.extend(run)
         if self._continuous:
             self._filler.import_state(state.covered)
@@ -302,19 +293,28 @@ class RtpSender:
     def statistics(self, reports: Reports) -> SentAudio:
         """Return the statistics so far, with what the peer reported about them."""
         self.sync()
-        stream = self.stream
-        return SentAudio(
-            packets=self._packets_before + stream.packets,
-            bytes=self._bytes_before + stream.octets,
-            forwarded_packets=self._forwarded_packets,
-            dropped_frames=self._dropped_before + stream.dropped,
-            remote_lost=reports.remote_lost,
-            remote_loss_ratio=reports.remote_loss_ratio,
-            remote_jitter_seconds=reports.remote_jitter_seconds,
-            fec=self._tuning is not None and self._tuning.fec,
-            level_dbov=self._meter.level_dbov,
-            levels=self._meter.counts(),
+        fec = self._tuning is not None and self._tuning.fec
+        return self._counters.statistics(self.stream, reports, self._meter, fec=fec)
+
+    def snapshot(self) -> SenderSnapshot:
+        """Return what another sender goes on with; nothing is offloaded."""
+        return SenderSnapshot(
+            numbering=self.stream.numbering(),
+            started=self.started,
+            covered=self._filler.export_state(),
+            counters=asdict(self._counters),
+            meter=self._meter.snapshot(),
+            dtmf=self.dtmf.snapshot(),
         )
+
+    def restore(self, snapshot: SenderSnapshot) -> None:
+        """Go on with another's stream, in a new media epoch."""
+        self.stream, self.started = OutgoingStream.resumed(snapshot.numbering), snapshot.started
+        self._counters = SendCounters(**known_fields(SendCounters, snapshot.counters))
+        self._meter.restore(snapshot.meter)
+        self._apply(self._audio)
+        self.dtmf.restore(snapshot.dtmf)
+        self._filler.import_state(snapshot.covered or 0.0)
 
     def _apply(self, audio: NegotiatedAudio) -> None:
         self._audio, self._codec = audio, audio.codec

@@ -15,8 +15,10 @@ from bridge.rtp.offload import Offload
 from bridge.rtp.receiver import RtpReceiver
 from bridge.rtp.reports import Reports
 from bridge.rtp.sender import RtpSender
+from bridge.rtp.session_snapshot import receiver_snapshot, restore_receiver
 from bridge.wire.rtp.stream import Numbering, StreamStart
 from bridge.wire.sdp.negotiated_audio import NegotiatedAudio
+from bridge.wire.snapshot.session import AudioSnapshot, SessionSnapshot
 
 _ECHO_PHASES: Final = 64
 """Moments at which the echo of a session is looked for, of those of all sessions."""
@@ -50,7 +52,7 @@ class RtpSession:
             discarded: What the transport discarded so far, by reason.
         """
         self._passthrough = config.passthrough
-        self._codec = audio.codec
+        self._audio, self._codec = audio, audio.codec
         self._transmit_rtcp: Transmit = drop
         self._receiver = RtpReceiver(
             config.opus, audio=audio, on_digit=on_digit, schedule_tick=schedule_tick
@@ -99,6 +101,31 @@ class RtpSession:
         return self._sender.stream.packets
 
     @property
+    def heard(self) -> tuple[int, int] | None:
+        """SSRC and highest sequence number of the peer's source; None before its first packet."""
+        reception = self._receiver.reception
+        return None if reception is None else (reception.ssrc, reception.highest & 0xFFFF)
+
+    def snapshot(self) -> SessionSnapshot:
+        """Return what another session goes on with; what is sent from now on must go nowhere (`set_transmit`)."""
+        return SessionSnapshot(
+            audio=AudioSnapshot.of(self._audio),
+            sender=self._sender.snapshot(),
+            receiver=receiver_snapshot(self._receiver),
+            reports=self._reports.snapshot(),
+            malformed=self._malformed,
+            echo_seconds=self._echo.delay_seconds,
+        )
+
+    def restore(self, snapshot: SessionSnapshot) -> None:
+        """Go on where another session of the same audio stopped, before anything was sent or received."""
+        self._sender.restore(snapshot.sender)
+        restore_receiver(self._receiver, snapshot.receiver)
+        self._reports.restore(snapshot.reports)
+        self._malformed = snapshot.malformed + snapshot.receiver.malformed
+        self._echo.delay_seconds = snapshot.echo_seconds
+
+    @property
     def passthrough_codec(self) -> Codec | None:
         """The codec of packets that may pass undecoded; None if none may."""
         return self._codec if self._passthrough else None
@@ -113,7 +140,7 @@ class RtpSession:
 
         After a change of the codec, the bus must be routed anew for packets to be forwarded again.
         """
-        self._codec = audio.codec
+        self._audio, self._codec = audio, audio.codec
         self._reports.clock_rate = audio.codec.clock_rate
         self._sender.renegotiate(audio)
         self._receiver.renegotiate(audio)
@@ -123,7 +150,7 @@ class RtpSession:
 
         Both directions get new streams; the totals, and where frames go, stay.
         """
-        self._codec = audio.codec
+        self._audio, self._codec = audio, audio.codec
         self._reports.clock_rate = audio.codec.clock_rate
         self._sender.restart_source(audio, start)
         self._receiver.restart_source()

@@ -17,10 +17,10 @@ _NO_SSRC: Final = -1
 class SourceFilter:
     """The SSRC of the source, and the payload types that it may send."""
 
-    __slots__ = ("_previous", "_refused", "audio_types", "codecs", "refused", "ssrc", "unknown")
+    __slots__ = ("_refused", "audio_types", "codecs", "previous", "refused", "ssrc", "unknown")
 
     def __init__(self) -> None:
-        self.ssrc = self._previous = _NO_SSRC
+        self.ssrc = self.previous = _NO_SSRC
         self.codecs: dict[int, Codec] = {}
         """By payload type."""
         self.audio_types = bytearray(256)
@@ -61,12 +61,12 @@ class SourceFilter:
 
     def is_straggler(self, ssrc: int, silent_seconds: float) -> bool:
         """Return whether a packet is of the source before, and comes while its successor still sends."""
-        return ssrc == self._previous and silent_seconds < SILENT_SECONDS
+        return ssrc == self.previous and silent_seconds < SILENT_SECONDS
 
     def begin(self, ssrc: int) -> None:
         """Take a new source in place of the one before."""
-        self._previous, self.ssrc = self.ssrc, ssrc
+        self.previous, self.ssrc = self.ssrc, ssrc
 
     def restart(self) -> None:
         """Forget both sources."""
-        self.ssrc = self._previous = _NO_SSRC
+        self.ssrc = self.previous = _NO_SSRC

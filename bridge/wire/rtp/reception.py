@@ -1,7 +1,7 @@
 """Reception statistics of one RTP source (RFC 3550, appendices A.1, A.3 and A.8)."""
 
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol, Self
 
 from bridge.wire.rtp.packet import CLOCK_RATE
 from bridge.wire.rtp.rtcp import ReportBlock, SenderReport, ntp_middle
@@ -23,6 +23,30 @@ class ReceptionState(Protocol):
     last_arrival: float
     last_timestamp: int
     breaks: int
+
+
+class Reception(NamedTuple):
+    """Where the statistics of a source stand; fields as those of `ReceptionStatistics`."""
+
+    ssrc: int
+    clock_rate: int
+    packets: int
+    base: int
+    highest: int
+    """Extended by wraps since the source began, or restarted."""
+    received: int
+    distinct: int
+    seen: bytes
+    lost_before_restart: int
+    expected_before: int
+    received_before: int
+    jitter: float
+    peak: float
+    peak_before: float
+    peak_until: float
+    last_arrival: float | None
+    last_timestamp: int
+    report: tuple[int, float] | None
 
 
 class ReceptionStatistics:
@@ -76,11 +100,55 @@ class ReceptionStatistics:
         self._last_timestamp = 0
         self._report: tuple[int, float] | None = None
 
+    @classmethod
+    def restored(cls, stood: Reception) -> Self:
+        """Return statistics that go on where others stood."""
+        made = cls(ssrc=stood.ssrc, clock_rate=stood.clock_rate)
+        made.packets, made._base, made._highest = stood.packets, stood.base, stood.highest
+        made._received, made._distinct = stood.received, stood.distinct
+        made._seen = int.from_bytes(stood.seen, "big")
+        made._lost_before_restart = stood.lost_before_restart
+        made._expected_before = stood.expected_before
+        made._received_before = stood.received_before
+        made._jitter, made._peak = stood.jitter, stood.peak
+        made._peak_before, made._peak_until = stood.peak_before, stood.peak_until
+        made._last_arrival, made._last_timestamp = stood.last_arrival, stood.last_timestamp
+        made._report = stood.report
+        return made
+
+    def stand(self) -> Reception:
+        """Return where the statistics stand."""
+        return Reception(
+            ssrc=self.ssrc,
+            clock_rate=self._clock_rate,
+            packets=self.packets,
+            base=self._base,
+            highest=self._highest,
+            received=self._received,
+            distinct=self._distinct,
+            seen=self._seen.to_bytes(16, "big"),
+            lost_before_restart=self._lost_before_restart,
+            expected_before=self._expected_before,
+            received_before=self._received_before,
+            jitter=self._jitter,
+            peak=self._peak,
+            peak_before=self._peak_before,
+            peak_until=self._peak_until,
+            last_arrival=self._last_arrival,
+            last_timestamp=self._last_timestamp,
+            report=self._report,
+        )
+
     @property
     def lost(self) -> int:
         """Packets that never arrived, not offset by duplicates; shrinks when a late one arrives."""
         missing = self._highest + 1 - self._base - self._distinct
         return self._lost_before_restart + missing if missing > 0 else self._lost_before_restart
+
+    @property
+    def highest(self) -> int:
+        """The highest sequence number, extended by wraps."""
+        return self._highest
 
     @property
     def jitter_seconds(self) -> float:

@@ -46,6 +46,8 @@ class Numbering(NamedTuple):
     packets: int
     octets: int
     dropped: int
+    event: bool = False
+    """Whether the last packet belonged to a telephone event, which may go on."""
 
 
 class StreamState(Protocol):
@@ -137,7 +139,7 @@ class OutgoingStream:
         stream._timestamp, stream._end = numbering.timestamp, numbering.end
         stream.last_time = numbering.last_time
         stream.packets, stream.octets = numbering.packets, numbering.octets
-        stream.dropped = numbering.dropped
+        stream.dropped, stream._event = numbering.dropped, numbering.event
         return stream
 
     def numbering(self) -> Numbering:
@@ -153,6 +155,7 @@ class OutgoingStream:
             packets=self.packets,
             octets=self.octets,
             dropped=self.dropped,
+            event=self._event,
         )
 
     def export_state(self, state: StreamState, epoch: Hashable, *, forwarded: bool) -> bool:

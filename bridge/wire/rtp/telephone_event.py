@@ -89,6 +89,16 @@ def digit_packets(digit: str, *, clock_rate: int) -> tuple[DigitPacket, ...]:
     return tuple(packets)
 
 
+class NewestEvent(NamedTuple):
+    """The newest event of a source."""
+
+    timestamp: int | None
+    """None before the first."""
+    digit: str
+    duration: int
+    ended: bool
+
+
 class DigitReceiver:
     """Detects the digits of one RTP source, each once.
 
@@ -103,6 +113,14 @@ class DigitReceiver:
         self._digit = ""
         self._duration = 0
         self._ended = False
+
+    def newest(self) -> NewestEvent:
+        """Return the newest event."""
+        return NewestEvent(self._timestamp, self._digit, self._duration, self._ended)
+
+    def restore(self, newest: NewestEvent) -> None:
+        """Go on after an event that another receiver has got."""
+        self._timestamp, self._digit, self._duration, self._ended = newest
 
     def receive(self, payload: bytes, timestamp: int) -> str | None:
         """Process a packet; return the digit if it is the first packet of an event.

@@ -8,6 +8,7 @@ from typing import Final, Literal
 import msgspec
 from typing_extensions import override
 
+from bridge.errors import HandoverRefused
 from bridge.wire.snapshot.session import AudioSnapshot, SessionSnapshot
 
 VERSION: Final = 1
@@ -116,7 +117,7 @@ class PeerSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     version: int = VERSION
     description: DescriptionSnapshot
     setup: dict[str, float]
-    """When the steps of the set-up were done, in seconds since the leg began."""
+    """When the leg began, and when the steps of its set-up were done, in seconds since (`SetupClock.done`)."""
     discarded: dict[str, int]
     transport: TransportSnapshot
     session: SessionSnapshot
@@ -184,3 +185,13 @@ class PlainPeerSnapshot(Sealed, frozen=True, kw_only=True):
     rtcp_target: tuple[str, int] | None
     alive_at: float
     session: SessionSnapshot
+
+
+def check_version(version: int) -> None:
+    """Check the version of a snapshot.
+
+    Raises:
+        HandoverRefused: it is not this one.
+    """
+    if version != VERSION:
+        raise HandoverRefused("the call's state is of another version")

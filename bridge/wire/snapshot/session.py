@@ -6,8 +6,9 @@ import msgspec
 
 from bridge.audio.codec.codec import CODECS, Codec
 from bridge.errors import HandoverRefused
+from bridge.wire.rtp.reception import Reception
 from bridge.wire.rtp.stream import Numbering
-from bridge.wire.rtp.telephone_event import DigitPacket
+from bridge.wire.rtp.telephone_event import DigitPacket, NewestEvent
 from bridge.wire.sdp.negotiated_audio import NegotiatedAudio
 
 
@@ -94,46 +95,11 @@ class SenderSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     started: bool
     """Whether anything may be sent."""
     covered: float | None
-    """The time up to which a continuous stream has been sent; None while silence is sent, or nothing was."""
-    forwarded_packets: int
-    packets_before: int
-    bytes_before: int
-    dropped_before: int
+    """The time up to which a continuous stream has been sent; None while silence is sent."""
+    counters: dict[str, int]
+    """Of `SendCounters`; what a version does not know is dropped."""
     meter: MeterSnapshot
     dtmf: DtmfSnapshot
-
-
-class ReceptionSnapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """`ReceptionStatistics` of the source."""
-
-    ssrc: int
-    clock_rate: int
-    packets: int
-    base: int
-    highest: int
-    received: int
-    distinct: int
-    seen: bytes
-    """One bit for each of the newest 128 sequence numbers."""
-    lost_before_restart: int
-    expected_before: int
-    received_before: int
-    jitter: float
-    peak: float
-    peak_before: float
-    peak_until: float
-    last_arrival: float | None
-    last_timestamp: int
-    report: tuple[int, float] | None
-
-
-class DigitSnapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """The newest telephone event of the source."""
-
-    timestamp: int | None = None
-    digit: str = ""
-    duration: int = 0
-    ended: bool = False
 
 
 class ReceiverSnapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -143,8 +109,8 @@ class ReceiverSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     previous_ssrc: int
     payload_type: int
     last_received: float | None
-    reception: ReceptionSnapshot | None
-    digit: DigitSnapshot
+    reception: Reception | None
+    event: NewestEvent
     counters: dict[str, int]
     """Of `ReceiveCounters`; what a version does not know is dropped."""
     late: int
@@ -152,6 +118,7 @@ class ReceiverSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     unknown: int
     refused: int
     malformed: int
+    """Also by its decoder."""
     meter: MeterSnapshot
 
 

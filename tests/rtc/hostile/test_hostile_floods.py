@@ -104,7 +104,7 @@ async def test_floods_of_many_addresses_leave_none_of_them_behind():
             with Stranger(browser.remote_addresses[0]) as stranger:
                 await pour(lambda one, by=stranger: by.spray([one]), EVERYTHING.values())
         path = bridge.serving.local
-        assert len(path._verified.addresses) <= 2
+        assert len(path.verified.addresses) <= 2
         assert len(path._remote_candidates) <= 2
         assert sum(len(one.transactions) for one in path._protocols) <= 8
         await talk(browser, 3)

@@ -302,7 +302,7 @@ async def test_verified_addresses_are_bounded():
             prober.check()
         await until(lambda: bridge.discarded.get("too_many_addresses", 0) > 3 * MAX_ADDRESSES)
         path = bridge.serving.local
-        assert len(path._verified.addresses) == MAX_ADDRESSES
+        assert len(path.verified.addresses) == MAX_ADDRESSES
         assert len(path._remote_candidates) <= MAX_ADDRESSES
         assert len(path._check_list) <= MAX_ADDRESSES
         await talk(browser, 3)
