@@ -29,7 +29,11 @@ from bridge.wire.rtp.stream import StreamStart
 from bridge.wire.sdp.description import LocalAudio, RemoteAudio
 from bridge.wire.sdp.negotiated_audio import NegotiatedAudio
 from bridge.wire.sdp.offer import EXPECTED, parse_answer, write_offer
-from bridge.wire.snapshot.peer import DescriptionSnapshot, PeerSnapshot, check_version
+from bridge.wire.snapshot.peer import (
+    PeerSnapshot,
+    check_version,
+    restore_counts,
+)
 
 Reoffer: TypeAlias = Literal["restart", "renegotiate", "reload"]
 
@@ -240,11 +244,8 @@ class Peer:
         if self._timer is not None:
             self._timer.cancel()
         snapshot = PeerSnapshot(
-            description=DescriptionSnapshot(
-                cname=self._cname,
-                session_id=self._session_id,
-                session_version=self._session_version,
-            ),
+            session_id=self._session_id,
+            session_version=self._session_version,
             setup=self.setup.done(),
             discarded=dict(self._discarded),
             transport=transport,
@@ -270,15 +271,10 @@ class Peer:
             HandoverRefused: it cannot; the sockets are still the caller's, and the peer is good for `aclose` alone.
         """
         check_version(snapshot.version)
-        described, stood = snapshot.description, snapshot.session
-        self._cname, self._session_id = described.cname, described.session_id
-        self._session_version = described.session_version
+        stood, self._cname = snapshot.session, snapshot.session.reports.cname
+        self._session_id, self._session_version = snapshot.session_id, snapshot.session_version
         self.setup.restore(snapshot.setup)
-        self._discarded |= {
-            reason: count
-            for reason, count in snapshot.discarded.items()
-            if reason in self._discarded
-        }
+        restore_counts(self._discarded, snapshot.discarded)
         self._session = session = self._begin_session(stood.audio.negotiated())
         session.restore(stood)
         ours = self._certificates.current(self._clock()).certificate

@@ -7,7 +7,7 @@ further offer, ours or the peer's, may change address, codec, direction and keys
 import asyncio
 import secrets
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
@@ -17,7 +17,7 @@ from bridge.audio.codec.opus import Opus
 from bridge.call.leg_state import IceStage, TransportState
 from bridge.call.model import LegStatistics
 from bridge.call.setup_timings import SetupClock
-from bridge.errors import InvalidState, SdpError
+from bridge.errors import HandoverRefused, InvalidState, SdpError
 from bridge.rtc import trace
 from bridge.rtc.config import PeerConfig, new_start
 from bridge.rtc.limits import DISCARD_REASONS
@@ -28,19 +28,26 @@ from bridge.rtp.session import RtpSession
 from bridge.wire.sdp.attributes import opposite
 from bridge.wire.sdp.crypto import SUITES, Crypto
 from bridge.wire.sdp.negotiated_audio import NegotiatedAudio
+from bridge.wire.sdp.own_rtp import OwnRtp
 from bridge.wire.sdp.rtp import (
     EVENTS,
-    OPUS_PAYLOAD_TYPE,
     LocalRtp,
     RemoteRtp,
     Security,
     agree,
-    read_answer,
+    offered_type,
     read_offer,
     write_answer,
     write_offer,
 )
-from bridge.wire.snapshot.peer import PlainPeerSnapshot
+from bridge.wire.snapshot.peer import (
+    CryptoSnapshot,
+    OwnRtpSnapshot,
+    PlainPeerSnapshot,
+    RemoteSnapshot,
+    check_version,
+    restore_counts,
+)
 
 REPORT_SECONDS: Final = 1.0
 RARE_REPORT_SECONDS: Final = 5.0
@@ -73,29 +80,24 @@ class PlainPeer:
         """When the steps of the leg's set-up were done."""
         self._discarded = dict.fromkeys(DISCARD_REASONS, 0)
         self._remote: RemoteRtp | None = None
-        self._offered: tuple[Mapping[Codec, int], tuple[Crypto, ...]] = {}, ()
-        """Formats and keys of our offer that has yet to be answered, or was last."""
+        self._own = OwnRtp(secrets.randbits(62))
+        """Our descriptions."""
+        self._suspended = False
+        """Whether another process may go on with it."""
         self._described = False
         """Whether both sides have each other's description."""
         self.held = False
         """Whether the peer has put us on hold: it hears nothing of us, by its own wish."""
-        self._direction = "sendrecv"
-        """What our last offer says."""
-        self._cname = secrets.token_hex(8)
-        self._session_id = secrets.randbits(62)
-        self._session_version = 0
-        self._written = ""
-        """Our last description."""
         self._timer: asyncio.TimerHandle | None = None
         self.session = RtpSession(
             config.session_config(opus, continuous=True),
             audio=NegotiatedAudio(
                 codec=self._codecs[0],
-                payload_type=_payload_type(self._codecs[0]),
+                payload_type=offered_type(self._codecs[0]),
                 direction="inactive",
             ),
             start=new_start(),
-            cname=self._cname,
+            cname=secrets.token_hex(8),
             on_digit=on_digit,
             schedule_tick=self._schedule_tick,
             discarded=self._discarded,
@@ -170,7 +172,7 @@ class PlainPeer:
         remote = self._remote
         if remote is None:
             raise InvalidState("there is no offer to answer")
-        self._open(self._local_host(remote.host), pair=remote.rtcp is not None)
+        self._transport.open(self._local_host(remote.host), pair=remote.rtcp is not None)
         answer = self._answer(remote, "sendrecv")
         self.setup.note("answer", self._clock())
         return answer
@@ -182,20 +184,20 @@ class PlainPeer:
             LimitExceeded: no ports are free.
             LegError: a media address cannot be bound.
         """
-        self._open(self._config.bind[0], pair=True)
+        self._transport.open(self._config.bind[0], pair=True)
         secure = self._security == "required"
         cryptos = [
             Crypto(tag, suite, secrets.token_bytes(size))
             for tag, (suite, size) in enumerate(SUITES.items(), start=1)
         ]
-        formats = {codec: _payload_type(codec) for codec in self._codecs}
-        self._offered = formats, tuple(cryptos) if secure else ()
+        formats = {codec: offered_type(codec) for codec in self._codecs}
+        self._own.formats, self._own.cryptos = formats, tuple(cryptos) if secure else ()
         protocol = "RTP/SAVP" if secure else "RTP/AVP"
         self.setup.note("offer", self._clock())
         return self._write(
             lambda local: write_offer(local, formats, EVENTS, protocol),
             "sendrecv",
-            self._offered[1],
+            self._own.cryptos,
         )
 
     def set_answer(self, answer: str) -> None:
@@ -204,22 +206,11 @@ class PlainPeer:
         Raises:
             SdpError: It is unusable; what was agreed before stays.
         """
-        formats, cryptos = self._offered
-        remote = read_answer(answer, tuple(formats), cryptos, self._security)
+        remote, ours = self._own.read_answer(answer, self._security)
         self._check_family(remote)
-        own = None
-        if remote.crypto is not None:
-            tag = remote.crypto.tag
-            own = next(one for one in cryptos if one.tag == tag)
-        if self._direction == "sendrecv":
+        if self._own.direction == "sendrecv":
             self.held = remote.audio.direction in _HOLDS
-        audio = remote.audio
-        # It sends with the payload types of our offer, should its answer have others (RFC 3264 §5.1).
-        ours = {formats[codec]: codec for codec in audio.codecs.values()}
-        named = {*audio.codecs, *audio.telephone_events}
-        others = audio.other_formats | {kind: ours[kind] for kind in ours.keys() - named}
-        remote = replace(remote, audio=replace(audio, other_formats=others))
-        self._agree(agree(remote, self._direction), own)
+        self._agree(agree(remote, self._own.direction), ours)
         self.setup.note("answer", self._clock())
 
     def create_reoffer(self, direction: str) -> str:
@@ -232,14 +223,14 @@ class PlainPeer:
         if remote is None or not self._described:
             raise InvalidState("nothing has been agreed yet")
         audio = remote.audio
-        self._direction = direction
+        self._own.direction = direction
         ours = self._transport.crypto
         cryptos = () if ours is None else (ours,)
         events = audio.telephone_events or EVENTS
         formats: dict[Codec, int] = {}
         for kind, codec in audio.codecs.items():
             formats.setdefault(codec, kind)
-        self._offered = formats, cryptos
+        self._own.formats, self._own.cryptos = formats, cryptos
         return self._write(
             lambda local: write_offer(local, formats, events, remote.protocol), direction, cryptos
         )
@@ -264,37 +255,67 @@ class PlainPeer:
         Raises:
             HandoverRefused: it cannot move now; it goes on.
         """
-        raise NotImplementedError
+        if self._config.packet_path is not None:
+            self._config.packet_path.poll()  # takes what has been read already
+        remote, ours = self._remote, self._transport.crypto
+        if self._suspended or remote is None or not self._described:
+            raise HandoverRefused("the media of a leg is not described, or handed over already")
+        transport, sockets = self._transport.suspend()
+        self._suspended = True
+        if self._timer is not None:
+            self._timer.cancel()
+        snapshot = PlainPeerSnapshot(
+            own=OwnRtpSnapshot.of(self._own),
+            remote=RemoteSnapshot.of(remote),
+            crypto=None if ours is None else CryptoSnapshot.of(ours),
+            held=self.held,
+            setup=self.setup.done(),
+            discarded=dict(self._discarded),
+            transport=transport,
+            session=self.session.snapshot(),
+        )
+        return snapshot, sockets
 
     def resume(self) -> None:
         """Go on after `suspend`: nobody has taken the snapshot."""
-        raise NotImplementedError
+        if self._suspended:
+            self._suspended = False
+            self._transport.resume()
+            self._schedule_tick(0.0)
 
     async def abandon(self) -> None:
         """Free everything after `suspend` without a word to the other end: another process has it now."""
-        raise NotImplementedError
+        await self.aclose()  # sends nothing while the peer is suspended
 
     def restore(self, snapshot: PlainPeerSnapshot, sockets: Sequence[socket.socket]) -> None:
         """Go on in a fresh peer where the one of the snapshot stopped; the sockets are this peer's from now on.
 
         Raises:
-            HandoverRefused: it cannot; the sockets are still the caller's, and the peer is good for nothing but `aclose`.
+            HandoverRefused: it cannot; the sockets are still the caller's, and the peer is good for `aclose` alone.
         """
-        raise NotImplementedError
+        check_version(snapshot.version)
+        ours, self.held = snapshot.crypto, snapshot.held
+        self._own, remote = snapshot.own.own(), snapshot.remote.remote()
+        self.setup.restore(snapshot.setup)
+        restore_counts(self._discarded, snapshot.discarded)
+        self.session.renegotiate(snapshot.session.audio.negotiated())
+        self.session.restore(snapshot.session)
+        self._transport.restore(
+            snapshot.transport,
+            sockets,
+            theirs=remote.crypto,
+            ours=None if ours is None else ours.crypto(),
+            digits=frozenset(remote.audio.telephone_events),
+        )
+        self._remote, self._described = remote, True
 
     async def aclose(self) -> None:
         """Send RTCP BYE and free everything; from any state, safe to repeat."""
         if self._described and self._transport.sockets is not None:
-            wall = datetime.now(UTC).timestamp()
-            self.session.report(self._clock(), wall, bye=True)
+            self.session.report(self._clock(), datetime.now(UTC).timestamp(), bye=True)
         if self._timer is not None:
             self._timer.cancel()
         self._transport.close()
-
-    def _open(self, host: str, *, pair: bool) -> None:
-        if self._transport.sockets is not None:
-            raise InvalidState("the peer has been described already")
-        self._transport.open(host, pair=pair)
 
     def _local_host(self, remote: str) -> str:
         """Return the address to receive on from a peer."""
@@ -331,28 +352,13 @@ class PlainPeer:
         self.session.renegotiate(remote.audio)
         self._transport.describe(remote, own)
         self._remote, self._described = remote, True
-        trace.log.debug(
-            "peer.agreed",
-            extra={
-                "codec": remote.audio.codec.name,
-                "payload_type": remote.audio.payload_type,
-                "direction": remote.audio.direction,
-                "encrypted": own is not None,
-                "reports": "apart" if remote.rtcp else "muxed",
-                **(trace.address_kind(remote.host) if remote.host else {}),
-            },
-        )
+        trace.agreed(remote, encrypted=own is not None)
 
     def _write(
         self, write: Callable[[LocalRtp], str], direction: str, cryptos: tuple[Crypto, ...]
     ) -> str:
         """Write a description; its version counts those that differ (RFC 3264 §8)."""
-        local = self._describe(direction, cryptos)
-        if write(local) != self._written:
-            self._session_version += 1
-            local = self._describe(direction, cryptos)
-        self._written = write(local)
-        return self._written
+        return self._own.write(write, self._describe(direction, cryptos))
 
     def _describe(self, direction: str, cryptos: tuple[Crypto, ...]) -> LocalRtp:
         sockets = self._bound()
@@ -362,8 +368,6 @@ class PlainPeer:
             host=external if outside else sockets.host,
             port=sockets.port,
             rtcp_port=sockets.rtcp_port,
-            session_id=self._session_id,
-            session_version=self._session_version,
             direction=direction,
             cryptos=cryptos,
         )
@@ -394,8 +398,3 @@ class PlainPeer:
             self._timer.cancel()
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(seconds, lambda: self.session.tick(self._clock()))
-
-
-def _payload_type(codec: Codec) -> int:
-    """Return the payload type of a codec in our offers."""
-    return OPUS_PAYLOAD_TYPE if codec.payload_type is None else codec.payload_type

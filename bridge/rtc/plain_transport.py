@@ -1,8 +1,10 @@
 """UDP sockets, addresses and SRTP keys of a peer that speaks plain RTP."""
 
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Sequence
 from typing import Final
 
+from bridge.errors import HandoverRefused, InvalidState, LegError
 from bridge.rtc.demux import ArrivalCounter, Arrivals
 from bridge.rtc.limits import MAX_PACKETS, Address
 from bridge.rtc.packet_path import PacketPath
@@ -10,9 +12,11 @@ from bridge.rtc.ports import PortPool
 from bridge.rtc.rtp_socket import RtpSockets
 from bridge.rtc.rtp_source import RtpSource
 from bridge.rtc.srtp import PROFILES, Refusal, Srtp
+from bridge.rtp.config import drop
 from bridge.rtp.session import RtpSession
 from bridge.wire.sdp.crypto import Crypto
 from bridge.wire.sdp.rtp import RemoteRtp
+from bridge.wire.snapshot.peer import PlainTransportSnapshot
 
 _COMFORT_NOISE: Final = 13
 _MIN_PACKET: Final = 12
@@ -84,7 +88,10 @@ class PlainTransport:
 
         Raises:
             LimitExceeded, LegError: as `RtpSockets.open`.
+            InvalidState: They are open.
         """
+        if self.sockets is not None:
+            raise InvalidState("the peer has been described already")
         self.sockets = RtpSockets(host, self._ports)
         self.sockets.open(
             pair=pair,
@@ -93,6 +100,87 @@ class PlainTransport:
             discarded=self._discarded,
             offload=self.offload,
         )
+
+    def suspend(self) -> tuple[PlainTransportSnapshot, list[socket.socket]]:
+        """Stop reading and sending; return what another transport goes on with, and the sockets, which stay this one's.
+
+        Raises:
+            HandoverRefused: it cannot be passed on now; it goes on.
+        """
+        sockets, session = self.sockets, self._session
+        if sockets is None or not self._described:
+            raise HandoverRefused("the media of a leg is not described yet")
+        session.set_transmit(drop, drop)  # ends the offloads, while they still have their route
+        self._catch_up()
+        bound, numbering, keys = sockets.suspend(), session.numbering, None
+        try:
+            if self._srtp is not None:
+                keys = self._srtp.snapshot(
+                    ssrc=numbering.ssrc,
+                    sequence=numbering.sequence - 1 if numbering.packets else None,
+                    heard=session.heard,
+                )
+        except HandoverRefused:
+            self.resume()
+            raise
+        snapshot = PlainTransportSnapshot(
+            host=sockets.host,
+            srtp=keys,
+            source=self._source.snapshot(),
+            rtcp_named=self._rtcp_named,
+            rtcp_target=self._rtcp_target,
+            alive_at=self._arrivals.alive_at,
+        )
+        return snapshot, bound
+
+    def resume(self) -> None:
+        """Go on after `suspend`."""
+        if self.sockets is not None:
+            self.sockets.resume()
+        self._route = None, None
+        self._set_route()
+        self._session.set_transmit(self.send_rtp, self.send_rtcp, self.offload)
+
+    def restore(
+        self,
+        snapshot: PlainTransportSnapshot,
+        sockets: Sequence[socket.socket],
+        *,
+        theirs: Crypto | None,
+        ours: Crypto | None,
+        digits: frozenset[int],
+    ) -> None:
+        """Go on in a new transport; the sockets are its own.
+
+        Raises:
+            HandoverRefused: it cannot; the sockets are the caller's.
+        """
+        names = [sock.getsockname()[0] for sock in sockets]
+        if len(names) not in (1, 2) or set(names) != {snapshot.host}:
+            raise HandoverRefused("the media sockets of a leg are missing")
+        if (snapshot.srtp is None) != (ours is None or theirs is None):
+            raise HandoverRefused("the keys of a leg are missing")
+        self._srtp = None if snapshot.srtp is None else Srtp.restored(snapshot.srtp)
+        self.crypto, self._digits, self._described = ours, digits, True
+        self._their_key = b"" if theirs is None else theirs.key
+        self._source.restore(snapshot.source)
+        self._rtcp_named, self._rtcp_target = snapshot.rtcp_named, snapshot.rtcp_target
+        self._arrivals.alive_at = snapshot.alive_at
+        if self.offload is not None:
+            self.offload.set_keys(self._srtp)
+        self.sockets = RtpSockets(snapshot.host, self._ports)
+        try:
+            self.sockets.take(
+                sockets,
+                on_rtp=self._rtp_received,
+                on_rtcp=self._rtcp_received,
+                discarded=self._discarded,
+                offload=self.offload,
+            )
+        except LegError as error:
+            self.sockets = None
+            raise HandoverRefused("a media socket of a leg cannot be polled") from error
+        self._set_route()
 
     def describe(self, remote: RemoteRtp, crypto: Crypto | None) -> None:
         """Use what both descriptions say from now on; `crypto` is what we encrypt with."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from typing_extensions import override
@@ -65,20 +65,51 @@ class RtpSockets:
             LegError: the address is not this machine's.
         """
         bound = self._ports.open_pair(self.host) if pair else self._ports.open([self.host])[1]
-        self.port, self.rtcp_port = bound[0].getsockname()[1], bound[-1].getsockname()[1]
         try:
-            receiver = _Receiver(on_rtp, discarded)
-            if offload is not None:
-                self.rtp = offload.listen(bound[0], receiver)
-            else:
-                self.rtp = _listen(bound[0], receiver, discarded)
-            if pair:
-                self._rtcp = _listen(bound[1], _Receiver(on_rtcp, discarded), discarded)
+            self.take(bound, on_rtp=on_rtp, on_rtcp=on_rtcp, discarded=discarded, offload=offload)
         except BaseException:
             for sock in bound:
                 sock.close()
             self.close()
             raise
+
+    def take(
+        self,
+        bound: Sequence[socket.socket],
+        *,
+        on_rtp: Callable[[bytes, Address], None],
+        on_rtcp: Callable[[bytes, Address], None],
+        discarded: dict[str, int],
+        offload: TransportOffload | None,
+    ) -> None:
+        """Receive on one or two sockets that are bound, which are this object's afterwards; parameters as of `open`.
+
+        Raises:
+            LegError: the system refuses to poll one; all are the caller's.
+        """
+        self.port, self.rtcp_port = bound[0].getsockname()[1], bound[-1].getsockname()[1]
+        for port in {self.port, self.rtcp_port}:
+            self._ports.adopt(port)
+        receiver = _Receiver(on_rtp, discarded)
+        if offload is not None:
+            self.rtp = offload.listen(bound[0], receiver)
+        else:
+            self.rtp = _listen(bound[0], receiver, discarded)
+        for sock in bound[1:]:
+            self._rtcp = _listen(sock, _Receiver(on_rtcp, discarded), discarded)
+
+    def suspend(self) -> list[socket.socket]:
+        """Neither read nor send until `resume`; return the sockets, which stay this object's."""
+        open_ones = [one for one in (self.rtp, self._rtcp) if one is not None]
+        for one in open_ones:
+            one.pause()
+        return [one.sock for one in open_ones]
+
+    def resume(self) -> None:
+        """Go on after `suspend`."""
+        for one in (self.rtp, self._rtcp):
+            if one is not None:
+                one.resume()
 
     @property
     def rtcp(self) -> UdpSocket | None:

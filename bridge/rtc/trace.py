@@ -12,6 +12,7 @@ from typing import Final
 from bridge.audio.codec.encoder_level import EncoderLevel
 from bridge.audio.codec.opus import EncoderSettings
 from bridge.wire.sdp.description import RemoteAudio
+from bridge.wire.sdp.rtp import RemoteRtp
 
 log: Final = logging.getLogger(__name__)
 
@@ -58,3 +59,16 @@ def address_kind(host: str) -> dict[str, object]:
     """Return what may be logged of an address."""
     address = ip_address(host)
     return {"ip_version": address.version, "public": address.is_global}
+
+
+def agreed(remote: RemoteRtp, *, encrypted: bool) -> None:
+    """Note what two descriptions of plain RTP have agreed on."""
+    fields = {
+        "codec": remote.audio.codec.name,
+        "payload_type": remote.audio.payload_type,
+        "direction": remote.audio.direction,
+        "encrypted": encrypted,
+        "reports": "apart" if remote.rtcp else "muxed",
+    }
+    place = address_kind(remote.host) if remote.host else {}
+    log.debug("peer.agreed", extra={**fields, **place})

@@ -60,6 +60,7 @@ class Reports:
     def snapshot(self) -> ReportsSnapshot:
         """Return what was reported."""
         return ReportsSnapshot(
+            cname=self._cname,
             wall_offset=self._wall_offset,
             received=self.received,
             about_us=self.about_us,
@@ -72,6 +73,7 @@ class Reports:
 
     def restore(self, snapshot: ReportsSnapshot) -> None:
         """Go on after what was reported to another process, and by it."""
+        self._cname, self._described = snapshot.cname, -1
         self._wall_offset, self._highest = snapshot.wall_offset, snapshot.highest
         self.received, self.about_us = snapshot.received, snapshot.about_us
         self.remote_lost = snapshot.remote_lost

@@ -79,13 +79,18 @@ class LocalRtp:
     port: int
     rtcp_port: int
     """The same as `port` if reports are received there."""
-    session_id: int
-    session_version: int
+    session_id: int = 0
+    session_version: int = 0
     """Incremented with every description of the session."""
     direction: str = "sendrecv"
     """What we are ready to do, from our point of view."""
     cryptos: tuple[Crypto, ...] = ()
     """In an answer the one that was chosen, with our key."""
+
+
+def offered_type(codec: Codec) -> int:
+    """Return the payload type of a codec in our offers."""
+    return OPUS_PAYLOAD_TYPE if codec.payload_type is None else codec.payload_type
 
 
 def read_offer(text: str, codecs: Sequence[Codec], security: Security) -> RemoteRtp:

@@ -3,13 +3,16 @@
 They hold keys, so they go from process to process over a socket and nowhere else; what is printed of one names none.
 """
 
-from typing import Final, Literal
+from typing import Final, Literal, Self
 
 import msgspec
 from typing_extensions import override
 
 from bridge.errors import HandoverRefused
-from bridge.wire.snapshot.session import AudioSnapshot, SessionSnapshot
+from bridge.wire.sdp.crypto import Crypto
+from bridge.wire.sdp.own_rtp import OwnRtp
+from bridge.wire.sdp.rtp import RemoteRtp
+from bridge.wire.snapshot.session import AudioSnapshot, SessionSnapshot, codec_named
 
 VERSION: Final = 1
 """Of `PeerSnapshot` and `PlainPeerSnapshot`; another one is refused."""
@@ -103,19 +106,12 @@ class TransportSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """None for a cipher suite that only OpenSSL's own association reads: the peer's end is noticed by consent then."""
 
 
-class DescriptionSnapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """What our descriptions of a session have in common."""
-
-    cname: str
-    session_id: int
-    session_version: int
-
-
 class PeerSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """A `rtc.peer.Peer`."""
 
     version: int = VERSION
-    description: DescriptionSnapshot
+    session_id: int
+    session_version: int
     setup: dict[str, float]
     """When the leg began, and when the steps of its set-up were done, in seconds since (`SetupClock.done`)."""
     discarded: dict[str, int]
@@ -130,9 +126,18 @@ class CryptoSnapshot(Sealed, frozen=True, kw_only=True):
     suite: str
     key: bytes
 
+    @classmethod
+    def of(cls, crypto: Crypto) -> Self:
+        """Return the snapshot of keys."""
+        return cls(tag=crypto.tag, suite=crypto.suite, key=crypto.key)
+
+    def crypto(self) -> Crypto:
+        """Return the keys."""
+        return Crypto(self.tag, self.suite, self.key)
+
 
 class RemoteSnapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """The peer's last description."""
+    """The peer's last description, but for its lines."""
 
     audio: AudioSnapshot
     host: str
@@ -141,6 +146,35 @@ class RemoteSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     rare_reports: bool
     protocol: str
     crypto: CryptoSnapshot | None
+
+    @classmethod
+    def of(cls, remote: RemoteRtp) -> Self:
+        """Return the snapshot of a description."""
+        return cls(
+            audio=AudioSnapshot.of(remote.audio),
+            host=remote.host,
+            port=remote.port,
+            rtcp=remote.rtcp,
+            rare_reports=remote.rare_reports,
+            protocol=remote.protocol,
+            crypto=None if remote.crypto is None else CryptoSnapshot.of(remote.crypto),
+        )
+
+    def remote(self) -> RemoteRtp:
+        """Return the description.
+
+        Raises:
+            HandoverRefused: a codec is not spoken here.
+        """
+        return RemoteRtp(
+            audio=self.audio.negotiated(),
+            host=self.host,
+            port=self.port,
+            rtcp=self.rtcp,
+            rare_reports=self.rare_reports,
+            protocol=self.protocol,
+            crypto=None if self.crypto is None else self.crypto.crypto(),
+        )
 
 
 class SourceSnapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -160,30 +194,67 @@ class SourceSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     moved_at: float | None
 
 
-class PlainPeerSnapshot(Sealed, frozen=True, kw_only=True):
-    """A `rtc.plain_peer.PlainPeer`."""
+class PlainTransportSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """Sockets, addresses and keys of a peer without ICE."""
 
-    version: int = VERSION
-    description: DescriptionSnapshot
-    written: str
-    """Our last description."""
-    direction: str
-    held: bool
-    offered: dict[str, int]
-    """Payload types of our last offer, by codec."""
-    offered_keys: list[CryptoSnapshot]
-    remote: RemoteSnapshot
-    crypto: CryptoSnapshot | None
-    """What we encrypt with."""
-    srtp: SrtpSnapshot | None
-    setup: dict[str, float]
-    discarded: dict[str, int]
     host: str
     """The address that the sockets are bound to."""
+    srtp: SrtpSnapshot | None
     source: SourceSnapshot
     rtcp_named: tuple[str, int] | None
     rtcp_target: tuple[str, int] | None
     alive_at: float
+
+
+class OwnRtpSnapshot(Sealed, frozen=True, kw_only=True):
+    """Our descriptions of a session without ICE (`OwnRtp`)."""
+
+    session_id: int
+    version: int
+    written: str
+    direction: str
+    formats: dict[str, int]
+    """Payload types, by codec."""
+    cryptos: list[CryptoSnapshot]
+
+    @classmethod
+    def of(cls, own: OwnRtp) -> Self:
+        """Return the snapshot of descriptions."""
+        return cls(
+            session_id=own.session_id,
+            version=own.version,
+            written=own.written,
+            direction=own.direction,
+            formats={codec.name: kind for codec, kind in own.formats.items()},
+            cryptos=[CryptoSnapshot.of(one) for one in own.cryptos],
+        )
+
+    def own(self) -> OwnRtp:
+        """Return the descriptions.
+
+        Raises:
+            HandoverRefused: a codec is not spoken here.
+        """
+        made = OwnRtp(self.session_id)
+        made.version, made.written, made.direction = self.version, self.written, self.direction
+        made.formats = {codec_named(name): kind for name, kind in self.formats.items()}
+        made.cryptos = tuple(one.crypto() for one in self.cryptos)
+        return made
+
+
+class PlainPeerSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """A `rtc.plain_peer.PlainPeer`."""
+
+    version: int = VERSION
+    own: OwnRtpSnapshot
+    remote: RemoteSnapshot
+    crypto: CryptoSnapshot | None
+    """What we encrypt with."""
+    held: bool
+    setup: dict[str, float]
+    """As that of `PeerSnapshot`."""
+    discarded: dict[str, int]
+    transport: PlainTransportSnapshot
     session: SessionSnapshot
 
 
@@ -195,3 +266,9 @@ def check_version(version: int) -> None:
     """
     if version != VERSION:
         raise HandoverRefused("the call's state is of another version")
+
+
+def restore_counts(counts: dict[str, int], found: dict[str, int]) -> None:
+    """Set the counts that this version has, in place."""
+    for name in counts.keys() & found.keys():
+        counts[name] = found[name]

@@ -125,6 +125,8 @@ class ReceiverSnapshot(msgspec.Struct, frozen=True, kw_only=True):
 class ReportsSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """RTCP reports of both sides."""
 
+    cname: str
+    """Ours."""
     wall_offset: float | None
     received: int
     about_us: int
