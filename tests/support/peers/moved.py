@@ -1,0 +1,70 @@
+"""Live peers of the bridge that are passed on, as from one process to another."""
+
+import asyncio
+import socket
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from bridge.wire.snapshot.peer import PeerSnapshot
+from tests.support.peers.bridge_peer import BridgePeer, Echo
+from tests.support.peers.light_peer import LightPeer
+
+GCM_INDEX_BYTES = 4
+
+
+def passed(snapshot: PeerSnapshot) -> PeerSnapshot:
+    """Return what another process gets."""
+    return msgspec.msgpack.decode(msgspec.msgpack.encode(snapshot), type=PeerSnapshot)
+
+
+def take_over(
+    snapshot: PeerSnapshot, sockets: list[socket.socket], like: BridgePeer, **more: Any
+) -> BridgePeer:
+    """Return a peer that goes on with duplicates of the sockets; it echoes, if the one before did."""
+    new = type(like)(ports=like.pool, **more)
+    new.peer.restore(passed(snapshot), [one.dup() for one in sockets])
+    new.echo = Echo(new.peer) if like.echo is not None else None
+    new.connecting = asyncio.create_task(asyncio.sleep(0))
+    new._end = asyncio.create_task(new.peer.wait_closed())
+    return new
+
+
+async def hand_over(bridge: BridgePeer, **more: Any) -> BridgePeer:
+    """Pass a live peer on; return its successor."""
+    snapshot, sockets = bridge.peer.suspend()
+    new = take_over(snapshot, sockets, bridge, **more)
+    await bridge.peer.abandon()
+    return new
+
+
+@dataclass
+class Indexes:
+    """What a peer has received before anything was checked: each index may come once."""
+
+    packets: list[tuple[bytes, bytes]] = field(default_factory=list)
+    """SSRC and sequence number."""
+    reports: list[int] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, browser: LightPeer) -> "Indexes":
+        """Note all that a connected peer receives from now on."""
+        noted, link = cls(), browser._gatherer.link
+        receive = link.on_media
+        assert receive is not None
+
+        def take(data: bytes) -> None:
+            if 192 <= data[1] <= 223:
+                noted.reports.append(int.from_bytes(data[-GCM_INDEX_BYTES:], "big") & 0x7FFFFFFF)
+            else:
+                noted.packets.append((data[8:12], data[2:4]))
+            receive(data)
+
+        link.on_media = take
+        return noted
+
+    def check(self) -> None:
+        """Check that none came twice; fewer than a wrap of numbers must have come."""
+        assert len({*self.packets}) == len(self.packets)
+        assert self.reports == [*range(1, len(self.reports) + 1)]
