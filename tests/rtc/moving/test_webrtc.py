@@ -67,12 +67,14 @@ async def test_sound_goes_both_ways_through_three_handovers_and_no_index_is_used
             assert last.discarded == {}
 
 
+@pytest.mark.virtual_time
 async def test_timestamps_go_on_with_the_time_that_has_passed():
     async with BridgePeer() as bridge, LightPeer() as browser:
         await browser.call(bridge.exchange)
         await bridge.connected()
         await talk(browser)
         async with await hand_over(bridge):
+            await asyncio.sleep(3.0)
             await talk(browser)
             first, second = browser.arrivals[9:11]
             elapsed = (second.timestamp - first.timestamp) & 0xFFFF_FFFF
