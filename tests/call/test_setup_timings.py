@@ -37,3 +37,12 @@ def test_a_coarser_clock_does_not_make_a_step_precede_the_leg():
     setup = SetupClock(100.0)
     setup.note("offer", 99.999)
     assert setup.timings().offer == 0.0
+
+
+def test_another_clock_goes_on_with_the_steps_that_are_done():
+    setup, another = SetupClock(100.0), SetupClock(200.0)
+    setup.note("offer", 100.5)
+    another.restore({**setup.done(), "unknown": 1.0})
+    another.note("offer", 300.0)
+    another.note("ice", 101.0)
+    assert another.timings() == SetupTimings(offer=0.5, ice=1.0)

@@ -114,3 +114,15 @@ def test_ports_without_a_neighbour_are_no_pair():
 def test_a_pair_on_an_address_of_another_machine_is_an_error():
     with pytest.raises(LegError):
         PortPool([40_000, 40_001]).open_pair("203.0.113.1")
+
+
+def test_a_port_that_another_process_has_bound_is_in_use_and_released_as_others():
+    pool = PortPool([40_000, 40_001])
+    pool.adopt(40_000)
+    pool.adopt(40_000)
+    pool.adopt(50_000)  # of another process
+    assert (pool.used, pool.free) == (1, 1)
+    assert pool.open(())[0] == 40_001
+    for port in (40_000, 40_001, 50_000):
+        pool.release(port)
+    assert (pool.used, pool.free) == (0, 2)

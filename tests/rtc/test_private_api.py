@@ -46,6 +46,35 @@ async def test_the_nominated_pair_is_kept_by_component():
     assert pair.remote_addr == ("192.0.2.1", 4000)
 
 
+async def test_a_connection_can_stand_as_after_its_checks():
+    connection = Connection(ice_controlling=False)
+    candidate = Candidate("1", 1, "udp", 1, "192.0.2.1", 4000, "host")
+    private_api.set_credentials(connection, "ours", "our password that is long")
+    protocol = StunProtocol(connection)
+    protocol.local_candidate = candidate
+    before = {*vars(connection)}
+    private_api.restore_pair(connection, CandidatePair(protocol, candidate), [candidate], 7)
+    assert {*vars(connection)} == before  # no name that aioice does not have
+    assert (connection.local_username, private_api.tie_breaker(connection)) == ("ours", 7)
+    nominated = private_api.nominated(connection)
+    assert nominated is not None
+    assert nominated.remote_addr == ("192.0.2.1", 4000)
+    assert connection.local_candidates == [candidate]
+    for name in ("_check_list_done", "_early_checks_done", "_closing"):
+        assert f"self.{name}" in inspect.getsource(Connection)
+
+
+async def test_consent_is_queried_by_a_task_that_closing_ends():
+    connection = Connection(ice_controlling=False)
+    private_api.start_consent(connection)
+    private_api.stop_consent(connection)
+    task = connection._query_consent_task
+    assert task is not None
+    await connection.close()
+    assert task.cancelled()
+    assert "self._query_consent_task.cancel()" in inspect.getsource(Connection.close)
+
+
 async def test_a_candidate_is_added_without_waiting():
     connection = Connection(ice_controlling=False)
     private_api.add_remote_candidate(
@@ -113,6 +142,20 @@ def test_dtls_has_no_keys_and_no_task_before_the_handshake():
     assert transport._rx_srtp is None
     assert transport._tx_srtp is None
     private_api.dtls_discard_srtp(transport)
+    assert private_api.dtls_secrets(transport) is None
+
+
+def test_libsrtp_tells_how_often_a_sequence_has_begun_anew():
+    policy = Policy(
+        key=bytes(28),
+        ssrc_type=Policy.SSRC_ANY_OUTBOUND,
+        srtp_profile=Policy.SRTP_PROFILE_AEAD_AES_128_GCM,
+    )
+    session = Session(policy)
+    assert private_api.srtp_rollovers(session, 7) is None
+    for sequence in (0xFFFF, 0):
+        session.protect(b"\x80\0" + sequence.to_bytes(2, "big") + bytes(7) + b"\7sound")
+    assert private_api.srtp_rollovers(session, 7) == 1
 
 
 def test_dtls_uses_nothing_of_ice_but_what_a_link_has():
@@ -149,7 +192,7 @@ def test_libsrtp_is_reached_through_pylibsrtp():
         assert [one.cname for one in function.args] == ["struct srtp_ctx_t_ *", "void *", "int *"]
 
 
-@pytest.mark.parametrize("path", sorted(RTC.glob("*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(RTC.rglob("*.py")), ids=lambda path: path.name)
 def test_no_other_module_touches_a_name_with_an_underscore_of_another_object(path):
     if path.name == "private_api.py":
         return

@@ -5,7 +5,7 @@ import struct
 import pytest
 from pylibsrtp import Policy, Session
 
-from bridge.errors import LocalProtocolError
+from bridge.errors import HandoverRefused, LocalProtocolError
 from bridge.rtc.limits import MAX_SOURCES
 from bridge.rtc.srtp import Refusal, Srtp
 
@@ -140,3 +140,63 @@ def test_the_key_of_what_is_received_may_change_alone(profile):
     assert srtp.unprotect(after.protect(rtp(1))) == rtp(1)
     assert srtp.protect(rtp(1)) is None  # sent before, under the same key
     assert reader.unprotect(srtp.protect(rtp(2))) == rtp(2)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_keys_are_passed_on_with_their_indexes(profile):
+    ours, reader = make(profile), stock(profile, keys(profile)[0], Policy.SSRC_ANY_INBOUND)
+    writer = stock_sender(profile)
+    last, old, old_report = 2 * 65_536 + 3, b"", b""
+    for index in [*range(0, last, 10_000), *range(last - 20, last)]:
+        reader.unprotect(ours.protect(rtp(index & 0xFFFF, ssrc=9)))
+        old = writer.protect(rtp(index & 0xFFFF))
+        assert isinstance(ours.unprotect(old), bytes)
+    for _ in range(3):
+        reader.unprotect_rtcp(ours.protect_rtcp(rtcp(9)))
+        old_report = writer.protect_rtcp(rtcp())
+        assert isinstance(ours.unprotect_rtcp(old_report), bytes)
+    stood = ours.snapshot(ssrc=9, sequence=last - 1, heard=(7, (last - 1) & 0xFFFF))
+    assert (stood.index, stood.received, stood.report_index) == (last - 1, {7: last - 1}, 3)
+    new = Srtp.restored(stood)
+    assert new.unprotect(old) is Refusal.REPLAYED
+    assert new.unprotect_rtcp(old_report) is Refusal.REPLAYED
+    assert new.unprotect(writer.protect(rtp(last & 0xFFFF))) == rtp(last & 0xFFFF)
+    assert new.unprotect_rtcp(writer.protect_rtcp(rtcp())) == rtcp()
+    assert new.protect(rtp((last - 1) & 0xFFFF, ssrc=9)) is None
+    reader.unprotect(new.protect(rtp(last & 0xFFFF, ssrc=9)))
+    reader.unprotect_rtcp(new.protect_rtcp(rtcp(9)))
+    again = new.snapshot(ssrc=9, sequence=last, heard=(7, last & 0xFFFF))
+    assert (again.index, again.report_index, again.received_reports) == (last, 4, {7: 4})
+
+
+def test_indexes_of_many_reports_are_used_up_before_a_report_is_sent():
+    ours, reader = make(), stock(GCM, keys(GCM)[0], Policy.SSRC_ANY_INBOUND)
+    last: bytes | None = None
+    for _ in range(6_000):
+        last = ours.protect_rtcp(rtcp(9))
+    new = Srtp.restored(ours.snapshot(ssrc=9, sequence=None, heard=None))
+    assert new.protect_rtcp(rtcp(9)) is None  # a later one
+    following = new.protect_rtcp(rtcp(9))
+    assert last is not None
+    assert following is not None
+    assert int.from_bytes(following[-4:], "big") == int.from_bytes(last[-4:], "big") + 1
+    assert reader.unprotect_rtcp(following) == rtcp(9)
+
+
+def test_a_snapshot_is_refused_where_the_numbers_do_not_agree():
+    ours, writer = make(), stock_sender()
+    ours.protect(rtp(10, ssrc=9))
+    ours.unprotect(writer.protect(rtp(10)))
+    with pytest.raises(HandoverRefused):
+        ours.snapshot(ssrc=9, sequence=11, heard=None)
+    with pytest.raises(HandoverRefused):
+        ours.snapshot(ssrc=9, sequence=10, heard=(7, 12))
+    assert ours.snapshot(ssrc=9, sequence=10, heard=(7, 9)).received == {
+        7: 10
+    }  # it saw a later one
+
+
+def test_streams_without_packets_have_no_index():
+    stood = make().snapshot(ssrc=9, sequence=None, heard=None)
+    assert (stood.index, stood.received, stood.report_index) == (None, {}, 0)
+    assert Srtp.restored(stood).protect(rtp(5, ssrc=9)) is not None

@@ -35,3 +35,14 @@ def test_no_number_is_used_twice_and_the_time_that_passed_is_in_the_timestamp(
     ahead = new.numbering().timestamp - stood.timestamp
     assert ahead >= stood.end - stood.timestamp
     assert abs(ahead - pause * 48_000) <= 960
+
+
+def test_a_telephone_event_goes_on():
+    old = OutgoingStream(ssrc=7, payload_type=111, sequence=5, timestamp=1000)
+    first = old.stamp_event(101, begin=True, samples=960, now=5.0)
+    new = OutgoingStream.resumed(old.numbering())
+    second = new.stamp_event(101, begin=False, samples=1920, now=5.02)
+    assert first is not None
+    assert second is not None
+    assert parse_packet(second + b"x").timestamp == parse_packet(first + b"x").timestamp
+    assert parse_packet(second + b"x").sequence == 6
