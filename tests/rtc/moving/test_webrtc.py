@@ -8,15 +8,15 @@ import pytest
 from bridge.audio.frame import Frame
 from bridge.errors import HandoverRefused
 from bridge.rtc import peer as peer_module
-from bridge.rtc import private_api
 from bridge.rtc.config import Timeouts
+from bridge.rtc.private_api import dtls_cipher
 from bridge.wire.rtp.stream import StreamStart
 from bridge.wire.sdp.dialect import WHATSAPP
 from tests.support.packets.packet_path import caught_up
 from tests.support.peers.bridge_peer import BridgePeer, RoamingPeer, speech, talk
 from tests.support.peers.light_peer import LightPeer
 from tests.support.peers.meta_peer import MetaPeer
-from tests.support.peers.moved import Indexes, hand_over, take_over
+from tests.support.peers.moved import CipherCertificate, Indexes, hand_over, take_over
 from tests.support.peers.stock_peer import StockPeer
 from tests.support.sip.telephone import share
 from tests.support.virtual_time import monotonic
@@ -27,6 +27,10 @@ TONE = (9000 * np.sin(2 * np.pi * 440 * np.arange(16000) / 16000)).astype(np.int
 
 def report(bridge, bye=False):
     bridge.peer.session.report(monotonic(), 1.8e9 + monotonic(), bye=bye)
+
+
+def only(cipher):
+    return CipherCertificate.of(b"ECDHE-ECDSA-" + cipher)
 
 
 @pytest.fixture
@@ -149,11 +153,11 @@ async def test_an_abandoned_peer_tells_nobody():
 
 
 @pytest.mark.parametrize("cipher", [b"AES128-GCM-SHA256", b"CHACHA20-POLY1305"])
-async def test_a_page_that_closes_is_noticed_by_the_successor_at_once(cipher, monkeypatch):
-    monkeypatch.setattr(private_api, "_CIPHERS", b"ECDHE-ECDSA-" + cipher)
-    async with BridgePeer() as bridge, LightPeer() as browser:
+async def test_a_page_that_closes_is_noticed_by_the_successor_at_once(cipher):
+    async with BridgePeer() as bridge, LightPeer(certificate=only(cipher)) as browser:
         await browser.call(bridge.exchange)
         await bridge.connected()
+        assert dtls_cipher(bridge.serving._dtls._transport).endswith(cipher.decode())
         await talk(browser)
         async with await hand_over(await hand_over(bridge)) as new:
             await talk(browser)
@@ -164,9 +168,8 @@ async def test_a_page_that_closes_is_noticed_by_the_successor_at_once(cipher, mo
 
 @pytest.mark.parametrize("cipher", [b"AES128-GCM-SHA256", b"CHACHA20-POLY1305"])
 @pytest.mark.parametrize("setup", ["active", "passive"])
-async def test_the_end_of_the_successor_is_noticed_by_the_page_at_once(setup, cipher, monkeypatch):
-    monkeypatch.setattr(private_api, "_CIPHERS", b"ECDHE-ECDSA-" + cipher)
-    async with BridgePeer() as bridge, LightPeer() as browser:
+async def test_the_end_of_the_successor_is_noticed_by_the_page_at_once(setup, cipher):
+    async with BridgePeer() as bridge, LightPeer(certificate=only(cipher)) as browser:
         offer = (await browser.offer()).replace("a=setup:actpass", f"a=setup:{setup}")
         await browser.accept(await bridge.exchange(offer))
         await bridge.connected()
@@ -182,9 +185,8 @@ async def test_the_end_of_the_successor_is_noticed_by_the_page_at_once(setup, ci
 
 
 @pytest.mark.virtual_time
-async def test_with_a_cipher_that_only_openssl_reads_the_end_is_noticed_by_consent(monkeypatch):
-    monkeypatch.setattr(private_api, "_CIPHERS", b"ECDHE-ECDSA-AES128-SHA")
-    async with BridgePeer() as bridge, LightPeer() as browser:
+async def test_with_a_cipher_that_only_openssl_reads_the_end_is_noticed_by_consent():
+    async with BridgePeer() as bridge, LightPeer(certificate=only(b"AES128-SHA")) as browser:
         await browser.call(bridge.exchange)
         await bridge.connected()
         await talk(browser)

@@ -6,12 +6,35 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+from aiortc import RTCCertificate
+from aiortc.rtcdtlstransport import SRTPProtectionProfile
+from OpenSSL import SSL
+from typing_extensions import override
 
 from bridge.wire.snapshot.peer import PeerSnapshot
 from tests.support.peers.bridge_peer import BridgePeer, Echo
 from tests.support.peers.light_peer import LightPeer
 
 GCM_INDEX_BYTES = 4
+
+
+class CipherCertificate(RTCCertificate):
+    """A certificate of a peer that has one cipher suite."""
+
+    cipher = b""
+
+    @override
+    def _create_ssl_context(self, srtp_profiles: list[SRTPProtectionProfile]) -> SSL.Context:
+        context = super()._create_ssl_context(srtp_profiles)
+        context.set_cipher_list(self.cipher)
+        return context
+
+    @classmethod
+    def of(cls, cipher: bytes) -> RTCCertificate:
+        """Return a new one."""
+        made = cls.generateCertificate()
+        made.cipher = cipher
+        return made
 
 
 def passed(snapshot: PeerSnapshot) -> PeerSnapshot:
