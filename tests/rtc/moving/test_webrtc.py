@@ -310,7 +310,7 @@ async def test_a_media_server_of_whatsapp_is_passed_on_with_its_checks():
         await bridge.peer.set_answer(await meta.answer(await bridge.peer.create_offer()))
         await bridge.peer.connect()
         bridge.peer.session.start_sending(monotonic())
-        await until(lambda: meta.rtp_packets)
+        await until(lambda: meta.rtp_packets and bridge.peer.session.heard)
         snapshot, sockets = bridge.peer.suspend()
         async with take_over(snapshot, sockets, bridge, dialect=WHATSAPP) as new:
             await bridge.peer.abandon()
