@@ -15,16 +15,19 @@ from bridge.errors import DatabaseFailed, NodeUnavailable
 POLL_SECONDS: Final = 0.1
 
 
+async def moved_to(request: web.Request, call_id: str) -> int | None:
+    """Return the node to which this one has passed a call; None if it has not."""
+    handover = request.app[CLUSTER].handover
+    return await handover.node_of(call_id) if handover is not None else None
+
+
 async def find_owner(request: web.Request, call_id: str, *, asked_here: bool = False) -> int | None:
     """Return the node that has a call: the one that its id names, or one that has taken it over.
 
     With `asked_here` another node takes it for ours.
     """
     cluster, directory = request.app[CLUSTER], shared_directory(request)
-    if (
-        cluster.handover is not None
-        and (moved := await cluster.handover.node_of(call_id)) is not None
-    ):
+    if (moved := await moved_to(request, call_id)) is not None:
         return moved
     named, own = owner_of(call_id), directory.siblings.own
     if named is None or request.app[CONTROL].manager.running(CallId(call_id)) is not None:

@@ -16,6 +16,7 @@ from multidict import CIMultiDict
 
 from bridge.api.call_owner import (
     find_owner,
+    moved_to,
     recover_ended,
     shared_directory,
     wait_until_known,
@@ -145,11 +146,15 @@ async def forward_to_owner(request: web.Request, handler: Handler) -> web.Stream
 async def _forward_moved(
     request: web.Request, siblings: Siblings, handler: Handler
 ) -> web.StreamResponse:
-    """Answer a sibling's request, or pass it on to the node that has taken the call over: once."""
-    if MOVED not in request.headers and request.match_info.http_exception is None:
-        call_id = await _call_id(request)
-        owner = await find_owner(request, call_id, asked_here=True) if call_id else siblings.own
-        if owner is not None and owner != siblings.own and call_id is not None:
+    """Answer a sibling's request, or pass it on to the node that has taken the call over.
+
+    By what the database says that is done once; a node that has passed the call on itself always knows better.
+    """
+    if request.match_info.http_exception is None and (call_id := await _call_id(request)):
+        owner = await moved_to(request, call_id)
+        if owner is None and MOVED not in request.headers:
+            owner = await find_owner(request, call_id, asked_here=True)
+        if owner is not None and owner != siblings.own:
             await wait_until_known(request, siblings, owner, call_id)
         if owner not in (None, siblings.own) and siblings.members.find(owner) is not None:
             headers = _forwarded_headers(request)

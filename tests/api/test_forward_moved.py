@@ -102,6 +102,16 @@ async def test_a_new_node_with_the_former_ones_number_passes_requests_on(nodes):
     assert owner == second.members.own.node
 
 
+async def test_whoever_has_passed_it_on_knows_better_than_who_asks(nodes):
+    call_id = await moved(nodes)
+    # As one that has read from the database, a moment before, that the first has it.
+    answer = await nodes[1].bridge.cluster.siblings.send(
+        0, "GET", f"/call/{call_id}/quality", headers=KEY | {"Bridge-Moved": "7"}, body=None
+    )
+    async with answer:
+        assert (await answer.json())["data"]["state"] == "active"
+
+
 async def test_a_drain_with_handover_names_the_successor_and_empties_the_node(nodes):
     first, second = nodes
     call_id = await active(first)
