@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Sequence
+from ipaddress import ip_address
 
 from aioice import Candidate
 from aioice.ice import CandidatePair
@@ -57,6 +58,9 @@ def restore_ice(
         raise HandoverRefused("the media sockets of a leg are missing")
     if not 0 <= snapshot.nominated < len(names):
         raise HandoverRefused("the pair of addresses in use is missing")
+    hosts = [snapshot.remote.host, *(host for host, _, _ in snapshot.verified)]
+    if not all(_is_address(host) for host in hosts):
+        raise HandoverRefused("an address of the peer is none")
     private_api.set_credentials(connection, snapshot.ufrag, snapshot.pwd)
     connection.remote_username = snapshot.remote_ufrag
     connection.remote_password = snapshot.remote_pwd
@@ -76,6 +80,14 @@ def restore_ice(
     private_api.restore_pair(connection, pair, local, snapshot.tie_breaker)
     connection.route = used.transport, pair.remote_addr
     private_api.start_consent(connection)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _candidate_snapshot(candidate: Candidate) -> CandidateSnapshot:

@@ -3,7 +3,7 @@
 They hold keys, so they go from process to process over a socket and nowhere else; what is printed of one names none.
 """
 
-from typing import Final, Literal, Self
+from typing import Annotated, Final, Literal, Self, TypeAlias
 
 import msgspec
 from typing_extensions import override
@@ -16,6 +16,13 @@ from bridge.wire.snapshot.session import AudioSnapshot, SessionSnapshot, codec_n
 
 VERSION: Final = 1
 """Of `PeerSnapshot` and `PlainPeerSnapshot`; another one is refused."""
+
+
+Port: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=65_535)]
+Ssrc: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=0xFFFF_FFFF)]
+Index: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=0x7FFF_FFFF)]
+"""Of a packet or report: more would take a year of sound, and long to pass."""
+Place: TypeAlias = tuple[str, Port]
 
 
 class Sealed(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,15 +40,15 @@ class SrtpSnapshot(Sealed, frozen=True, kw_only=True):
     """As `a=crypto` names it."""
     send_key: bytes
     receive_key: bytes
-    ssrc: int
+    ssrc: Ssrc
     """Of our stream."""
-    index: int | None
+    index: Index | None
     """Of our last packet, with its roll-overs; None before the first."""
-    report_index: int
+    report_index: Index
     """Of our last report."""
-    received: dict[int, int]
+    received: dict[Ssrc, Index]
     """By SSRC of the peer: the highest index that came."""
-    received_reports: dict[int, int]
+    received_reports: dict[Ssrc, Index]
     """The same of its reports."""
 
 
@@ -60,9 +67,9 @@ class CandidateSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """An ICE candidate."""
 
     foundation: str
-    priority: int
+    priority: Annotated[int, msgspec.Meta(ge=0, le=0xFFFF_FFFF)]
     host: str
-    port: int
+    port: Port
     type: str = "host"
 
 
@@ -82,7 +89,7 @@ class IceSnapshot(Sealed, frozen=True, kw_only=True):
     """Index of the socket in use."""
     remote: CandidateSnapshot
     """The peer's candidate in use."""
-    verified: list[tuple[str, int, float]]
+    verified: list[tuple[str, Port, float]]
     """The peer's addresses, and when each was last verified."""
     checks_received: int
     responses_received: int
@@ -141,8 +148,8 @@ class RemoteSnapshot(msgspec.Struct, frozen=True, kw_only=True):
 
     audio: AudioSnapshot
     host: str
-    port: int
-    rtcp: tuple[str, int] | None
+    port: Annotated[int, msgspec.Meta(ge=0, le=65_535)]
+    rtcp: Place | None
     rare_reports: bool
     protocol: str
     crypto: CryptoSnapshot | None
@@ -180,12 +187,12 @@ class RemoteSnapshot(msgspec.Struct, frozen=True, kw_only=True):
 class SourceSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """The addresses of a peer (`rtc.rtp_source.RtpSource`)."""
 
-    target: tuple[str, int] | None
-    current: tuple[str, int] | None
+    target: Place | None
+    current: Place | None
     verified: bool
     behind_nat: bool
     heard_at: float
-    named: tuple[str, int] | None
+    named: Place | None
     signaller: str
     ssrc: bytes
     payload_types: list[int]
@@ -201,8 +208,8 @@ class PlainTransportSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """The address that the sockets are bound to."""
     srtp: SrtpSnapshot | None
     source: SourceSnapshot
-    rtcp_named: tuple[str, int] | None
-    rtcp_target: tuple[str, int] | None
+    rtcp_named: Place | None
+    rtcp_target: Place | None
     alive_at: float
 
 

@@ -1,6 +1,6 @@
 """Snapshots of RTP sessions: what was negotiated, both streams, and what was counted."""
 
-from typing import Self
+from typing import Annotated, Self, TypeAlias
 
 import msgspec
 
@@ -11,20 +11,23 @@ from bridge.wire.rtp.stream import Numbering
 from bridge.wire.rtp.telephone_event import DigitPacket, NewestEvent
 from bridge.wire.sdp.negotiated_audio import NegotiatedAudio
 
+Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=(1 << 53))]
+PayloadType: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=127)]
+
 
 class AudioSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """`NegotiatedAudio`, with codecs by their names."""
 
     codec: str
-    payload_type: int
+    payload_type: PayloadType
     direction: str
     parameters: dict[str, str]
-    telephone_events: dict[int, int]
+    telephone_events: dict[PayloadType, Annotated[int, msgspec.Meta(ge=1000, le=96_000)]]
     ptime: int | None
     maxptime: int | None
     red_payload_type: int | None
     audio_level_id: int | None
-    other_formats: dict[int, str]
+    other_formats: dict[PayloadType, str]
     refused_types: list[int]
 
     @classmethod
@@ -96,7 +99,7 @@ class SenderSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """Whether anything may be sent."""
     covered: float | None
     """The time up to which a continuous stream has been sent; None while silence is sent."""
-    counters: dict[str, int]
+    counters: dict[str, Count]
     """Of `SendCounters`; what a version does not know is dropped."""
     meter: MeterSnapshot
     dtmf: DtmfSnapshot
@@ -111,7 +114,7 @@ class ReceiverSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     last_received: float | None
     reception: Reception | None
     event: NewestEvent
-    counters: dict[str, int]
+    counters: dict[str, Count]
     """Of `ReceiveCounters`; what a version does not know is dropped."""
     late: int
     reordered: int
