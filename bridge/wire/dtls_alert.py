@@ -12,6 +12,7 @@ from typing import Final, Literal
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 
+from bridge.errors import HandoverRefused
 from bridge.wire.snapshot.peer import DtlsSnapshot
 
 VERSION: Final = "DTLSv1.2"
@@ -19,7 +20,8 @@ VERSION: Final = "DTLSv1.2"
 SEQUENCE: Final = 1 << 40
 """Of our alert: beyond whatever has been sent, which only OpenSSL knows."""
 
-_KEY_BYTES: Final = {"AES128-GCM-SHA256": (16, 4), "CHACHA20-POLY1305": (32, 12)}
+_SALT: Final = 4
+_KEY_BYTES: Final = {"AES128-GCM-SHA256": (16, _SALT), "CHACHA20-POLY1305": (32, 12)}
 """Of key and implicit nonce, by what OpenSSL's name of a suite ends with (RFC 5288, RFC 7905)."""
 _EXPLICIT_NONCE: Final = 8
 _TAG: Final = 16
@@ -50,12 +52,25 @@ def derive_keys(
 
 
 class AlertRecords:
-    """Reads the peer's alerts and writes ours; `role` is ours."""
+    """Reads the peer's alerts and writes ours."""
 
     def __init__(self, keys: DtlsSnapshot, role: Literal["client", "server"]) -> None:
+        """Use the keys; `role` is ours.
+
+        Raises:
+            HandoverRefused: they are of no suite that is understood here.
+        """
+        sizes = [
+            len(keys.client_key),
+            len(keys.server_key),
+            len(keys.client_iv),
+            len(keys.server_iv),
+        ]
+        if sizes not in [[key, key, nonce, nonce] for key, nonce in _KEY_BYTES.values()]:
+            raise HandoverRefused("the keys of an association are of no cipher suite")
         self.keys = keys
-        client = _Protection(keys.cipher, keys.client_key, keys.client_iv)
-        server = _Protection(keys.cipher, keys.server_key, keys.server_iv)
+        client = _Protection(keys.client_key, keys.client_iv)
+        server = _Protection(keys.server_key, keys.server_iv)
         self._ours, self._theirs = (client, server) if role == "client" else (server, client)
 
     def closes(self, datagram: bytes) -> bool:
@@ -74,8 +89,8 @@ class AlertRecords:
 class _Protection:
     """Protects the alerts of one direction."""
 
-    def __init__(self, cipher: str, key: bytes, iv: bytes) -> None:
-        self._explicit = _EXPLICIT_NONCE if "GCM" in cipher else 0
+    def __init__(self, key: bytes, iv: bytes) -> None:
+        self._explicit = _EXPLICIT_NONCE if len(iv) == _SALT else 0
         self._cipher = AESGCM(key) if self._explicit else ChaCha20Poly1305(key)
         self._iv = iv
 

@@ -1,7 +1,9 @@
 """Alerts after a handshake that another process has done; real associations are in tests/rtc/moving."""
 
+import msgspec
 import pytest
 
+from bridge.errors import HandoverRefused
 from bridge.wire.dtls_alert import AlertRecords, derive_keys
 
 SUITES = ("ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-RSA-CHACHA20-POLY1305")
@@ -48,3 +50,9 @@ def test_the_keys_of_both_ends_differ():
     assert found is not None
     assert len({found.client_key, found.server_key}) == 2
     assert (len(found.client_key), len(found.client_iv)) == (16, 4)
+
+
+@pytest.mark.parametrize("name", ["client_key", "server_key", "client_iv", "server_iv"])
+def test_keys_of_no_suite_are_refused(name):
+    with pytest.raises(HandoverRefused):
+        AlertRecords(msgspec.structs.replace(keys(), **{name: b"short"}), "client")

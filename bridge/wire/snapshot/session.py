@@ -1,6 +1,8 @@
 """Snapshots of RTP sessions: what was negotiated, both streams, and what was counted."""
 
-from typing import Annotated, Self, TypeAlias
+import math
+from collections.abc import Iterable
+from typing import Annotated, Final, Self, TypeAlias
 
 import msgspec
 
@@ -8,8 +10,13 @@ from bridge.audio.codec.codec import CODECS, Codec
 from bridge.errors import HandoverRefused
 from bridge.wire.rtp.reception import Reception
 from bridge.wire.rtp.stream import Numbering
-from bridge.wire.rtp.telephone_event import DigitPacket, NewestEvent
+from bridge.wire.rtp.telephone_event import DIGITS, DigitPacket, NewestEvent
 from bridge.wire.sdp.negotiated_audio import NegotiatedAudio
+
+_MAX_NUMBER: Final = 1 << 48
+_SEEN_BYTES: Final = 16
+_MAX_SSRC: Final = 0xFFFF_FFFF
+_CLOCK_RATES: Final = frozenset(codec.clock_rate for codec in CODECS)
 
 Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=(1 << 53))]
 PayloadType: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=127)]
@@ -104,6 +111,14 @@ class SenderSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     meter: MeterSnapshot
     dtmf: DtmfSnapshot
 
+    def __post_init__(self) -> None:
+        """Refuse numbers that no stream has."""
+        numbers = self.numbering
+        counted = numbers[3:6] + numbers[7:10]
+        _check_stream(numbers.ssrc, numbers.clock_rate, (numbers.last_time, self.dtmf.last, 0.0))
+        if min(counted) < 0 or max(counted) > _MAX_NUMBER or not {*self.dtmf.queue} <= {*DIGITS}:
+            raise ValueError("the numbers of a stream are impossible")
+
 
 class ReceiverSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """The stream that is received."""
@@ -123,6 +138,14 @@ class ReceiverSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     malformed: int
     """Also by its decoder."""
     meter: MeterSnapshot
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that no stream has."""
+        if (found := self.reception) is not None:
+            times = found.jitter, found.peak, found.peak_before, found.last_arrival or 0.0
+            _check_stream(found.ssrc, found.clock_rate, times)
+            if not 0 <= found.highest <= _MAX_NUMBER or len(found.seen) > _SEEN_BYTES:
+                raise ValueError("the numbers of a source are impossible")
 
 
 class ReportsSnapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -149,6 +172,18 @@ class SessionSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     reports: ReportsSnapshot
     malformed: int
     echo_seconds: float | None
+
+
+def _check_stream(ssrc: int, clock_rate: int, times: Iterable[float]) -> None:
+    """Check what both directions have.
+
+    Raises:
+        ValueError: it is impossible.
+    """
+    # Nothing was sent before the beginning of time: -inf is a time of its own.
+    possible = all(0.0 <= time < math.inf or time == -math.inf for time in times)
+    if not 0 <= ssrc <= _MAX_SSRC or clock_rate not in _CLOCK_RATES or not possible:
+        raise ValueError("the numbers of a stream are impossible")
 
 
 def codec_named(name: str) -> Codec:

@@ -2,6 +2,7 @@
 
 import socket
 
+import msgspec
 import pytest
 
 from bridge.errors import HandoverRefused
@@ -86,3 +87,14 @@ async def test_sockets_that_are_not_those_are_refused_and_stay_open(sock):
                 restore_ice(made, stood, given, PortPool([]))
             await made.close()
         assert min(sock.fileno(), other.fileno()) >= 0
+
+
+async def test_an_address_that_is_none_is_refused(sock):
+    stood = snapshot(sock)
+    remote = msgspec.structs.replace(stood.remote, host="999.1.1.1")
+    for changes in ({"remote": remote}, {"verified": [("nowhere", 4000, 3.0)]}):
+        made = connection()
+        with pytest.raises(HandoverRefused):
+            restore_ice(made, msgspec.structs.replace(stood, **changes), [sock], PortPool([]))
+        await made.close()
+    assert sock.fileno() >= 0
