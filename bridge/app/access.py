@@ -1,5 +1,7 @@
 """Who may ask for what, and how requests are limited, out of the settings."""
 
+from pathlib import Path
+
 from bridge.api.all_operations import error_response
 from bridge.api.lines.cloud import MAX_WEBHOOKS_BYTES
 from bridge.api.server.auth import Keys, Tickets
@@ -13,6 +15,7 @@ from bridge.api.server.services import AccessServices, Site
 from bridge.api.server.unauthenticated import UnauthenticatedLimit
 from bridge.app.foundation import Foundation
 from bridge.call.model import LineName
+from bridge.http import local_token
 from bridge.http.connections import Connections
 from bridge.node.line_book import LineBook
 from bridge.settings.model import DEMO_AI_KEY, DEMO_KEY, Settings, is_loopback
@@ -20,10 +23,11 @@ from bridge.settings.net import networks
 
 
 def build_access(
-    base: Foundation, book: LineBook, tickets: Tickets, *, local_token: str, descriptors: int
+    base: Foundation, book: LineBook, tickets: Tickets, token: str, descriptors: int
 ) -> AccessServices:
-    """Return what checks keys, and limits requests; `descriptors` is how many files the process may have open."""
+    """Return what checks keys, and limits requests; `token` and `descriptors` as those of `app.build.build`."""
     settings, limits, metrics = base.settings, base.settings.limits, base.metrics.http
+    token = token or local_token.find(Path(settings.data.dir))
     webhooks = {LineName(name): one.whatsapp.webhook_keys for name, one in settings.lines.items()}
     proxies = Proxies(networks("http.trusted_proxies", settings.http.trusted_proxies))
     unauthenticated = UnauthenticatedLimit(
@@ -41,7 +45,7 @@ def build_access(
             webhooks,
             settings.admin.keys,
             settings.console.keys,
-            local_token if is_loopback(settings.http.host) else "",
+            token if is_loopback(settings.http.host) else "",
         ),
     )
     return AccessServices(

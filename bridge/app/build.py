@@ -40,7 +40,6 @@ from bridge.app.sip import build_sip
 from bridge.cluster.host import machine_id
 from bridge.cluster.membership import Membership, SingleNode
 from bridge.cluster.recovery import Recovery
-from bridge.http import local_token
 from bridge.http.listener import MAX_DESCRIPTORS
 from bridge.metrics.media_thread import PathFigures
 from bridge.metrics.registry import Metrics
@@ -80,8 +79,7 @@ def build(
     """
     settings = with_test_lines(settings)
     base, gate = _foundation(settings, members)
-    data = Path(settings.data.dir)
-    secret = shared_secret(engine_of(settings.data), data)
+    secret = shared_secret(engine_of(settings.data), Path(settings.data.dir))
     tickets = Tickets(secret)
     core = _core(base, tickets, timeouts or Timeouts())
     agents, phrases = build_agents(base, core)
@@ -102,13 +100,7 @@ def build(
         cluster=services.ClusterServices(
             base.directory, base.members, build_placement(base, core), gate, handovers.client
         ),
-        access=build_access(
-            base,
-            core.lines.line_book,
-            tickets,
-            local_token=token or local_token.find(data),
-            descriptors=descriptors,
-        ),
+        access=build_access(base, core.lines.line_book, tickets, token, descriptors),
         site=build_site(settings, identity(secret)),
         background=Tasks(),
         packet_path=core.plane.peers.packet_path,

@@ -65,7 +65,7 @@ def build_handovers(
 
     adoption = build_adoption(control, core.lines, found)
     server = HandoverServer(
-        adoption,
+        adoption.adopt,
         own=lambda: members.own,
         database=database,
         refusal=lambda: "the successor drains too" if manager.admission.draining else "",

@@ -90,7 +90,10 @@ def make_peers(
     library = opus.load(opus.candidates(os.environ.get("OPUS_LIB")))
     log.info("opus.loaded", extra={"version": library.version})
     compiled = choose_packet_path(settings.rtc, metrics.node)
-    certificates = Certificates()
+    path = None
+    if compiled is not None:
+        polled = scheduling(settings.rtc, timeouts.clock)
+        path = PacketPath(compiled, library, clock=timeouts.clock, scheduling=polled)
     config = PeerConfig(
         bind=tuple(settings.rtc.bind) or (default_address(),),
         external_address=settings.rtc.external_address,
@@ -100,34 +103,39 @@ def make_peers(
         passthrough=settings.media.passthrough,
         dialect=BROWSER_WITH_RED if settings.media.red else BROWSER,
         encoder_budget=encoder_budget,
-        packet_path=None
-        if compiled is None
-        else PacketPath(
-            compiled,
-            library,
-            clock=timeouts.clock,
-            scheduling=scheduling(settings.rtc, timeouts.clock),
-        ),
+        packet_path=path,
+    )
+    certificates = Certificates()
+    external = settings.sip.external_address or config.external_address
+    return Peers(
+        browser=_factory(config, certificates, library),
+        whatsapp=_factory(replace(config, dialect=WHATSAPP), certificates, library),
+        telephone=_telephones(replace(config, external_address=external), library, metrics),
+        opus=library,
+        conversion=IN_PYTHON if compiled is None else compiled_conversion(compiled),
+        packet_path=path,
     )
 
-    def factory(config: PeerConfig) -> PeerFactory:
-        return lambda on_digit, on_restart: Peer(
-            config=config,
-            certificates=certificates,
-            opus=library,
-            on_digit=on_digit,
-            on_restart=on_restart,
-        )
 
+def _factory(config: PeerConfig, certificates: Certificates, library: opus.Opus) -> PeerFactory:
+    return lambda on_digit, on_restart: Peer(
+        config=config,
+        certificates=certificates,
+        opus=library,
+        on_digit=on_digit,
+        on_restart=on_restart,
+    )
+
+
+def _telephones(
+    config: PeerConfig, library: opus.Opus, metrics: Metrics
+) -> Callable[[TrunkMedia, Sequence[str]], PlainPeerFactory]:
     def on_unverified() -> None:
         log.debug("rtp.unverified_source")
         metrics.sip.unverified_source()
 
     def telephone(media: TrunkMedia, bind: Sequence[str]) -> PlainPeerFactory:
-        external = settings.sip.external_address or config.external_address
-        own = replace(
-            config, bind=tuple(bind) or config.bind, external_address="" if bind else external
-        )
+        own = replace(config, bind=tuple(bind), external_address="") if bind else config
         return lambda on_digit, signaller: PlainPeer(
             config=own,
             opus=library,
@@ -137,9 +145,7 @@ def make_peers(
             source=RtpSource(media.source_policy, signaller=signaller, on_unverified=on_unverified),
         )
 
-    whatsapp = factory(replace(config, dialect=WHATSAPP))
-    conversion = IN_PYTHON if compiled is None else compiled_conversion(compiled)
-    return Peers(factory(config), whatsapp, telephone, library, conversion, config.packet_path)
+    return telephone
 
 
 def scheduling(rtc: Rtc, clock: Callable[[], float]) -> Scheduling:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Final
+from typing import Final, get_args
 
 import msgspec
 
@@ -30,31 +30,7 @@ _WITHOUT_EFFECT: Final = (
 """Change nothing of the machine but `LegRecord.silent`, which is restored from the state."""
 
 KINDS: Final[Mapping[str, type[events.Event]]] = MappingProxyType(
-    {
-        kind.__name__: kind
-        for kind in (
-            events.LegAdded,
-            events.LegDialled,
-            events.LegRinging,
-            events.LegEarlyMedia,
-            events.LegAnswered,
-            events.LegConnected,
-            events.LegTransferRequested,
-            events.LegTransferProgressed,
-            events.AnswererDetected,
-            events.LegEnded,
-            events.AnswerRequested,
-            events.HangupRequested,
-            events.CloseRequested,
-            events.MuteRequested,
-            events.HoldRequested,
-            events.InviteRequested,
-            events.LeaveRequested,
-            events.ReferRequested,
-            events.CallUsed,
-            events.TimePassed,
-        )
-    }
+    {kind.__name__: kind for kind in get_args(events.Event) if kind not in _WITHOUT_EFFECT}
 )
 """The events that are kept, by name."""
 

@@ -17,6 +17,7 @@ from bridge.call.model import CallId
 from bridge.cluster.descriptor_channel import Claim, DescriptorChannel
 from bridge.cluster.membership import Membership
 from bridge.cluster.sockets import handover_socket_path
+from bridge.db.database import Database
 from bridge.errors import BridgeError, HandoverRefused
 from bridge.stores.handover import MOVED, Move
 from bridge.tasks import Tasks, wait_set
@@ -45,20 +46,6 @@ class CallHandover(Protocol):
         """Forget it without a word."""
 
 
-class HandoverDatabase(Protocol):
-    """What of `db.database.Database` this needs."""
-
-    @property
-    def reachable(self) -> bool:
-        """Whether it can be reached."""
-
-    async def flush(self) -> None:
-        """Wait until everything so far is on disk."""
-
-    def append(self, kind: str, payload: bytes) -> None:
-        """Queue what must not be lost."""
-
-
 class HandoverClient:
     """Passes calls of this node on."""
 
@@ -68,7 +55,7 @@ class HandoverClient:
         *,
         members: Membership,
         folder: Path,
-        database: HandoverDatabase,
+        database: Database,
         provider_keys: Callable[[CallId], list[str]] = lambda _: [],
     ) -> None:
         """`folder` has the nodes' sockets; `provider_keys` are the keys of a call's rows of the WhatsApp provider."""

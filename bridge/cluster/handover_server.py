@@ -10,7 +10,6 @@ import socket
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Protocol
 
 import msgspec
 
@@ -28,19 +27,12 @@ from bridge.wire.handover import Accepted, Committed, Hello, Offer, Refused
 log = logging.getLogger(__name__)
 
 
-class CallAdoption(Protocol):
-    """What of `node.handover.Adoption` this needs."""
-
-    def adopt(self, snapshot: bytes, descriptors: list[int]) -> CallId:
-        """Go on with a call; raises `HandoverRefused`."""
-
-
 class HandoverServer:
     """Takes calls over."""
 
     def __init__(
         self,
-        calls: CallAdoption,
+        adopt: Callable[[bytes, list[int]], CallId],
         *,
         own: Callable[[], Member],
         database: Database,
@@ -48,12 +40,12 @@ class HandoverServer:
         recovered: Callable[[CallId, float, str], None],
         release: Callable[[CallId], Awaitable[None]],
     ) -> None:
-        """`refusal` returns why no calls are taken over now, empty while they are.
+        """`adopt` goes on with a call, or raises `HandoverRefused`; `refusal` returns why no calls are taken over now, empty while they are.
 
         `recovered` is called with each call that is here for good, the seconds for which nobody was heard, and why
         it moved; `release` forgets, without a word, one that others had ended meanwhile.
         """
-        self._calls = calls
+        self._adopt = adopt
         self._own = own
         self._database = database
         self._refusal = refusal
@@ -139,7 +131,7 @@ class HandoverServer:
                 raise HandoverRefused(reason)
             if not claim.take():
                 raise HandoverRefused("the offer was withdrawn")
-            self._calls.adopt(offer.snapshot, theirs)
+            self._adopt(offer.snapshot, theirs)
         except HandoverRefused as error:
             close_all(theirs)
             return str(error)

@@ -4,6 +4,7 @@ import asyncio
 import secrets
 import socket
 from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import msgspec
@@ -17,6 +18,7 @@ Emit: TypeAlias = Callable[[LegEvent], None]
 """Takes what happens to a leg; never waits."""
 
 Result = TypeVar("Result")
+_State = TypeVar("_State", bound=msgspec.Struct)
 
 
 class Leg(Protocol):
@@ -136,6 +138,22 @@ class Movable(Protocol):
 
     async def abandon(self) -> None:
         """Free a suspended leg that another process goes on with; nobody is told, and its task only ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class PassedLeg:
+    """A leg of a call that another process has passed to this one, with duplicates of its sockets."""
+
+    call: CallFacts
+    leg_id: LegId
+    state: msgspec.Raw
+    """As `Movable.suspend` returned it."""
+    sockets: list[socket.socket]
+    """Of whoever restores the leg, once it is; until then the caller's."""
+
+    def read(self, kind: type[_State]) -> _State:
+        """Return the state; raises `msgspec.MsgspecError` if it is of another kind."""
+        return msgspec.msgpack.decode(self.state, type=kind)
 
 
 class DialledLeg(Leg, Answerable, Protocol):

@@ -140,8 +140,8 @@ class CloudLeg:
         self._hang_up = signalling.terminate if inbound is None else signalling.reject
         self._rings = self._hung_up = self._latency_sent = False
         self._restored = False
-        self._talking = self._suspended = self._gone = False
-        """Whether audio flows, whether the leg stands still, and whether another process has it."""
+        self._talking = self._gone = False
+        """Whether audio flows, and whether another process has the leg."""
 
     @property
     def source(self) -> RtpSession:
@@ -208,13 +208,12 @@ class CloudLeg:
 
     def check_movable(self) -> None:
         """Raise `HandoverRefused` if the leg cannot move now (`legs.base.Movable`)."""
-        if not self._talking or self._suspended or self._over.done():
+        if not self._talking or self._media.peer.suspended or self._over.done():
             raise HandoverRefused("the WhatsApp user does not talk")
 
     def suspend(self) -> tuple[CloudSnapshot, list[socket.socket]]:
         """Stop reading and sending (`legs.base.Movable`); what Meta reports meanwhile is buffered."""
         peer, sockets = self._media.peer.suspend()
-        self._suspended = True
         self._signalling.suspend(self.wacid)
         snapshot = CloudSnapshot(
             peer, self._media.silent, self.wacid, self.is_inbound, self._latency_sent
@@ -224,14 +223,13 @@ class CloudLeg:
     def resume(self) -> None:
         """Go on after `suspend`."""
         self._media.peer.resume()
-        self._suspended = False
         self._signalling.resume(self.wacid)
 
     async def abandon(self) -> None:
         """Free a suspended leg that another process goes on with (`legs.base.Movable`)."""
         self._gone = True
         self._signalling.abandon(self.wacid)
-        await self._media.peer.abandon()
+        await self._media.peer.aclose()
 
     def restore(self, snapshot: CloudSnapshot, sockets: Sequence[socket.socket]) -> None:
         """Go on with another process's leg.
@@ -323,7 +321,7 @@ class CloudLeg:
             await asyncio.sleep(max(0.0, due - loop.time()))
             now = loop.time()
             due = max(due, now - _MAX_LATE_SECONDS)
-            if self._suspended:
+            if self._media.peer.suspended:
                 continue
             session.tick(now)
             ticks += 1

@@ -123,7 +123,7 @@ class SipLeg:
     def check_movable(self) -> None:
         """Raise `HandoverRefused` if the leg cannot move now (`legs.base.Movable`)."""
         offering = self._reoffering or self._offered != self._direction
-        busy = offering or self._media.digits_pending or self._media.suspended
+        busy = offering or self._media.digits_pending or self._peer.suspended
         if busy or not self._connected or self._over.done():
             raise HandoverRefused("the telephone call is not answered, or is being changed")
         self._dialog.snapshot()
@@ -133,7 +133,6 @@ class SipLeg:
         dialog = self._dialog.snapshot()
         peer, sockets = self._peer.suspend()
         self._dialog.suspend()
-        self._media.suspended = True
         snapshot = SipSnapshot(peer, dialog, self._media.silent, self._held, self._direction)
         return snapshot, sockets
 
@@ -141,13 +140,12 @@ class SipLeg:
         """Go on after `suspend`."""
         self._peer.resume()
         self._dialog.resume()
-        self._media.suspended = False
 
     async def abandon(self) -> None:
         """Free a suspended leg that another process goes on with (`legs.base.Movable`)."""
         self._gone = self._ended = True
         self._dialog.abandon()
-        await self._peer.abandon()
+        await self._peer.aclose()
 
     def restore(self, snapshot: SipSnapshot, sockets: Sequence[socket.socket]) -> None:
         """Go on with another process's leg, in the dialog that this one was made for.

@@ -88,8 +88,6 @@ class SipMedia:
         self.may_send = asyncio.Event()
         """Both sides are described, so that packets may be sent."""
         self.answered = False
-        self.suspended = False
-        """Whether nothing is sent or reported for a while."""
         self._restored = False
         self._peer = peer
         self._by_info = by_info
@@ -146,7 +144,7 @@ class SipMedia:
             now = self._clock()
             await asyncio.sleep(max(_MIN_SLEEP, session.next_tick(now) - now))
             now = self._clock()
-            if self.suspended:
+            if peer.suspended:
                 await asyncio.sleep(_SUSPENDED_SLEEP)
                 continue
             session.tick(now)

@@ -70,8 +70,8 @@ class WebRtcLeg:
         self._offered_at = 0.0
         """Of the first offer, by the loop's clock."""
         self._restored = False
-        self._up = self._suspended = self._gone = False
-        """Whether it is connected and not over, whether it stands still, and whether another process has it."""
+        self._up = self._gone = False
+        """Whether it is connected and not over, and whether another process has it."""
 
     async def accept(self, offer: str) -> str:
         """Return the answer to the first offer; cancellation frees what was gathered.
@@ -125,27 +125,25 @@ class WebRtcLeg:
 
     def check_movable(self) -> None:
         """Raise `HandoverRefused` if the leg cannot move now (`legs.base.Movable`)."""
-        if not self._up or self._suspended:
+        if not self._up or self._media.peer.suspended:
             raise HandoverRefused("the WebRTC leg is not connected")
 
     def suspend(self) -> tuple[WebRtcSnapshot, list[socket.socket]]:
         """Stop reading and sending (`legs.base.Movable`)."""
         peer, sockets = self._media.peer.suspend()
-        self._suspended = True
         self._reports.leave(self)
         return WebRtcSnapshot(peer, self._media.silent), sockets
 
     def resume(self) -> None:
         """Go on after `suspend`."""
         self._media.peer.resume()
-        self._suspended = False
         self._reports.join(self)
         self._digits.set()
 
     async def abandon(self) -> None:
         """Free a suspended leg that another process goes on with (`legs.base.Movable`)."""
         self._gone = True
-        await self._media.peer.abandon()
+        await self._media.peer.aclose()
 
     def restore(self, snapshot: WebRtcSnapshot, sockets: Sequence[socket.socket]) -> None:
         """Go on with another process's leg, in place of `accept`.
@@ -197,7 +195,7 @@ class WebRtcLeg:
             await self._digits.wait()
             self._digits.clear()
             due = loop.time()
-            while self._media.peer.session.digits_pending and not self._suspended:
+            while self._media.peer.session.digits_pending and not self._media.peer.suspended:
                 self._media.peer.session.tick(loop.time())
                 due += FRAME_SECONDS
                 await asyncio.sleep(max(0.0, due - loop.time()))

@@ -29,7 +29,7 @@ class ProblemMetrics:
     def raised(self, problem: Problem) -> None:
         """Count a problem that begins."""
         self._raised(problem.code)
-        self._count_open(problem, 1)
+        self.count_open(problem, 1)
 
     def worsened(self, problem: Problem, before: Severity) -> None:
         """Count an open problem under its new severity."""
@@ -38,16 +38,9 @@ class ProblemMetrics:
 
     def cleared(self, problem: Problem) -> None:
         """Count a problem that ends."""
-        self._count_open(problem, -1)
+        self.count_open(problem, -1)
 
-    def moved_in(self, problem: Problem) -> None:
-        """Count an open problem of a call that another process has passed to this one."""
-        self._count_open(problem, 1)
-
-    def moved_out(self, problem: Problem) -> None:
-        """Uncount an open problem of a call that another process has taken."""
-        self._count_open(problem, -1)
-
-    def _count_open(self, problem: Problem, change: int) -> None:
+    def count_open(self, problem: Problem, change: int) -> None:
+        """Count an open problem that begins (1) or ends (-1), or comes with its call from another process, or goes."""
         self._open.series((problem.code,)).inc(change)
         self._at_hops.series((problem.hop, problem.severity.word)).inc(change)

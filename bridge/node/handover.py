@@ -15,9 +15,9 @@ from typing import TypeAlias
 import msgspec
 
 from bridge.call import journal
-from bridge.call.model import CallFacts, CallId, LegId, LegKind
+from bridge.call.model import CallId, LegKind
 from bridge.errors import BridgeError, HandoverRefused
-from bridge.legs.base import Leg, Movable
+from bridge.legs.base import Leg, Movable, PassedLeg
 from bridge.node import call_snapshot
 from bridge.node.call_snapshot import CallSnapshot, LegSnapshot
 from bridge.node.manager import Manager
@@ -28,8 +28,8 @@ from bridge.tasks import Tasks
 
 log = logging.getLogger(__name__)
 
-RestoreLeg: TypeAlias = Callable[[CallFacts, LegId, msgspec.Raw, list[socket.socket]], Leg]
-"""Makes a leg of its state (`Movable.suspend`) and its sockets; raises `HandoverRefused`, and closes none of them then."""
+RestoreLeg: TypeAlias = Callable[[PassedLeg], Leg]
+"""Makes a leg of its state and its sockets; raises `HandoverRefused`, and closes none of them then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +215,7 @@ class Adoption:
         for leg in call.legs:
             sockets = [_duplicate(next(left)) for _ in range(leg.descriptors)]
             try:
-                made = self._legs[leg.kind](call.facts, leg.leg_id, leg.state, sockets)
+                made = self._legs[leg.kind](PassedLeg(call.facts, leg.leg_id, leg.state, sockets))
             except BaseException:
                 for one in sockets:
                     one.close()

@@ -29,11 +29,7 @@ from bridge.wire.rtp.stream import StreamStart
 from bridge.wire.sdp.description import LocalAudio, RemoteAudio
 from bridge.wire.sdp.negotiated_audio import NegotiatedAudio
 from bridge.wire.sdp.offer import EXPECTED, parse_answer, write_offer
-from bridge.wire.snapshot.peer import (
-    PeerSnapshot,
-    check_version,
-    restore_counts,
-)
+from bridge.wire.snapshot.peer import PeerSnapshot, restore_counts
 
 Reoffer: TypeAlias = Literal["restart", "renegotiate", "reload"]
 
@@ -85,8 +81,8 @@ class Peer:
         self._session_version = 0
         self._negotiating = asyncio.Lock()
         self._timer: asyncio.TimerHandle | None = None
-        self._suspended = False
-        """Whether another process may go on with it."""
+        self.suspended = False
+        """Whether another process may go on with it; nothing is sent then, not even by `aclose`."""
         self._over = asyncio.Event()
         self._reason = ""
 
@@ -203,7 +199,7 @@ class Peer:
         offer = self._read(offer_sdp)
         async with self._negotiating:
             newest = self._transports.newest
-            if newest is None or self._over.is_set() or self._suspended:
+            if newest is None or self._over.is_set() or self.suspended:
                 raise InvalidState("the peer connection is closed")
             if offer.fingerprint != newest.fingerprint:
                 await self._open_transport(offer, self.session)
@@ -225,7 +221,7 @@ class Peer:
         return self._reason
 
     def suspend(self) -> tuple[PeerSnapshot, list[socket.socket]]:
-        """Stop reading and sending, and return all that another process goes on with; `resume` or `abandon` follows.
+        """Stop reading and sending, and return all that another process goes on with; `resume` or `aclose` follows.
 
         The sockets stay this peer's: duplicates are to be passed on.
 
@@ -237,10 +233,10 @@ class Peer:
         current = self._transports.current
         if current is None or not self._transports.steady or self._negotiating.locked():
             raise HandoverRefused("a leg is being connected, or negotiates")
-        if self._suspended or self._over.is_set():
+        if self.suspended or self._over.is_set():
             raise HandoverRefused("a leg has ended, or is being handed over already")
         transport, sockets = current.suspend()
-        self._suspended = True
+        self.suspended = True
         if self._timer is not None:
             self._timer.cancel()
         snapshot = PeerSnapshot(
@@ -255,14 +251,10 @@ class Peer:
 
     def resume(self) -> None:
         """Go on after `suspend`: nobody has taken the snapshot."""
-        if self._suspended and self._transports.current is not None:
-            self._suspended = False
+        if self.suspended and self._transports.current is not None:
+            self.suspended = False
             self._transports.current.resume()
             self._schedule_tick(0.0)
-
-    async def abandon(self) -> None:
-        """Free everything after `suspend` without a word to the other end: another process has it now."""
-        await self.aclose()  # sends nothing while the peer is suspended
 
     def restore(self, snapshot: PeerSnapshot, sockets: Sequence[socket.socket]) -> None:
         """Go on in a fresh peer where the one of the snapshot stopped; the sockets are this peer's from now on.
@@ -270,7 +262,6 @@ class Peer:
         Raises:
             HandoverRefused: it cannot; the sockets are still the caller's, and the peer is good for `aclose` alone.
         """
-        check_version(snapshot.version)
         stood, self._cname = snapshot.session, snapshot.session.reports.cname
         self._session_id, self._session_version = snapshot.session_id, snapshot.session_version
         self.setup.restore(snapshot.setup)

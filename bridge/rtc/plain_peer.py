@@ -41,11 +41,9 @@ from bridge.wire.sdp.rtp import (
     write_offer,
 )
 from bridge.wire.snapshot.peer import (
-    CryptoSnapshot,
     OwnRtpSnapshot,
     PlainPeerSnapshot,
     RemoteSnapshot,
-    check_version,
     restore_counts,
 )
 
@@ -82,8 +80,8 @@ class PlainPeer:
         self._remote: RemoteRtp | None = None
         self._own = OwnRtp(secrets.randbits(62))
         """Our descriptions."""
-        self._suspended = False
-        """Whether another process may go on with it."""
+        self.suspended = False
+        """Whether another process may go on with it; nothing is sent then, not even by `aclose`."""
         self._described = False
         """Whether both sides have each other's description."""
         self.held = False
@@ -248,7 +246,7 @@ class PlainPeer:
         return self._answer(remote, direction)
 
     def suspend(self) -> tuple[PlainPeerSnapshot, list[socket.socket]]:
-        """Stop reading and sending, and return all that another process goes on with; `resume` or `abandon` follows.
+        """Stop reading and sending, and return all that another process goes on with; `resume` or `aclose` follows.
 
         The sockets stay this peer's: duplicates are to be passed on.
 
@@ -258,16 +256,16 @@ class PlainPeer:
         if self._config.packet_path is not None:
             self._config.packet_path.poll()  # takes what has been read already
         remote, ours = self._remote, self._transport.crypto
-        if self._suspended or remote is None or not self._described:
+        if self.suspended or remote is None or not self._described:
             raise HandoverRefused("the media of a leg is not described, or handed over already")
         transport, sockets = self._transport.suspend()
-        self._suspended = True
+        self.suspended = True
         if self._timer is not None:
             self._timer.cancel()
         snapshot = PlainPeerSnapshot(
             own=OwnRtpSnapshot.of(self._own),
             remote=RemoteSnapshot.of(remote),
-            crypto=None if ours is None else CryptoSnapshot.of(ours),
+            crypto=ours,
             held=self.held,
             setup=self.setup.done(),
             discarded=dict(self._discarded),
@@ -278,14 +276,10 @@ class PlainPeer:
 
     def resume(self) -> None:
         """Go on after `suspend`: nobody has taken the snapshot."""
-        if self._suspended:
-            self._suspended = False
+        if self.suspended:
+            self.suspended = False
             self._transport.resume()
             self._schedule_tick(0.0)
-
-    async def abandon(self) -> None:
-        """Free everything after `suspend` without a word to the other end: another process has it now."""
-        await self.aclose()  # sends nothing while the peer is suspended
 
     def restore(self, snapshot: PlainPeerSnapshot, sockets: Sequence[socket.socket]) -> None:
         """Go on in a fresh peer where the one of the snapshot stopped; the sockets are this peer's from now on.
@@ -293,9 +287,7 @@ class PlainPeer:
         Raises:
             HandoverRefused: it cannot; the sockets are still the caller's, and the peer is good for `aclose` alone.
         """
-        check_version(snapshot.version)
-        ours, self.held = snapshot.crypto, snapshot.held
-        self._own, remote = snapshot.own.own(), snapshot.remote.remote()
+        self._own, remote, self.held = snapshot.own.own(), snapshot.remote.remote(), snapshot.held
         self.setup.restore(snapshot.setup)
         restore_counts(self._discarded, snapshot.discarded)
         self.session.renegotiate(snapshot.session.audio.negotiated())
@@ -304,7 +296,7 @@ class PlainPeer:
             snapshot.transport,
             sockets,
             theirs=remote.crypto,
-            ours=None if ours is None else ours.crypto(),
+            ours=snapshot.crypto,
             digits=frozenset(remote.audio.telephone_events),
         )
         self._remote, self._described = remote, True

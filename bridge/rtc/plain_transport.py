@@ -112,14 +112,10 @@ class PlainTransport:
             raise HandoverRefused("the media of a leg is not described yet")
         session.set_transmit(drop, drop)  # ends the offloads, while they still have their route
         self._catch_up()
-        bound, numbering, keys = sockets.suspend(), session.numbering, None
+        bound, keys = sockets.suspend(), None
         try:
             if self._srtp is not None:
-                keys = self._srtp.snapshot(
-                    ssrc=numbering.ssrc,
-                    sequence=numbering.sequence - 1 if numbering.packets else None,
-                    heard=session.heard,
-                )
+                keys = self._srtp.snapshot(session.sent, session.heard)
         except HandoverRefused:
             self.resume()
             raise

@@ -11,6 +11,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Final, NamedTuple
 
 from bridge.rtc.limits import Address, is_public
+from bridge.wire.snapshot.fields import copied, restored
 from bridge.wire.snapshot.peer import SourceSnapshot
 
 SILENT_SECONDS: Final = 1.0
@@ -101,30 +102,11 @@ class RtpSource:
 
     def snapshot(self) -> SourceSnapshot:
         """Return what another source goes on with; who is on probation begins anew."""
-        return SourceSnapshot(
-            target=self.target,
-            current=self.current,
-            verified=self.verified,
-            behind_nat=self.behind_nat,
-            heard_at=self.heard_at,
-            named=self._named,
-            signaller=self._signaller,
-            ssrc=self._ssrc,
-            payload_types=sorted(self._payload_types),
-            locked=self._locked,
-            followed=self._followed,
-            moved_at=self._moved_at,
-        )
+        return copied(SourceSnapshot, self)
 
     def restore(self, snapshot: SourceSnapshot) -> None:
         """Go on where another source stopped."""
-        self.target, self.current = snapshot.target, snapshot.current
-        self.verified, self.behind_nat = snapshot.verified, snapshot.behind_nat
-        self.heard_at, self._moved_at = snapshot.heard_at, snapshot.moved_at
-        self._named, self._signaller = snapshot.named, snapshot.signaller
-        self._ssrc = snapshot.ssrc
-        self._payload_types = frozenset(snapshot.payload_types)
-        self._locked, self._followed = snapshot.locked, snapshot.followed
+        restored(self, snapshot)
 
     def describe(
         self,

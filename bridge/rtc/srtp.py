@@ -232,20 +232,18 @@ class Srtp:
             return plain
         return Refusal.REPLAYED if status in _REPLAYED else Refusal.BAD
 
-    def snapshot(
-        self, *, ssrc: int, sequence: int | None, heard: tuple[int, int] | None
-    ) -> SrtpSnapshot:
+    def snapshot(self, sent: tuple[int, int | None], heard: tuple[int, int] | None) -> SrtpSnapshot:
         """Return keys and indexes; nothing must be sent or received any more.
 
         Args:
-            ssrc: Of our stream.
-            sequence: Of its last packet; None before the first.
+            sent: SSRC of our stream, and number of its last packet; None before the first.
             heard: SSRC and highest sequence number of the peer's stream.
 
         Raises:
             HandoverRefused: libsrtp stands elsewhere.
         """
         received: dict[int, int] = {}
+        ssrc, sequence = sent
         if heard is not None:
             source, number = heard
             if int.from_bytes(self._newest[8:12], "big") == source:

@@ -201,13 +201,8 @@ class Transport:
             raise HandoverRefused("a leg may still lack the end of the handshake")
         session.set_transmit(drop, drop)  # ends the offloads, while they still have their route
         ice, sockets = self._link.suspend()
-        numbering = session.numbering
         try:
-            keys = srtp.snapshot(
-                ssrc=numbering.ssrc,
-                sequence=numbering.sequence - 1 if numbering.packets else None,
-                heard=session.heard,
-            )
+            keys = srtp.snapshot(session.sent, session.heard)
         except HandoverRefused:
             self.resume()
             raise

@@ -5,6 +5,7 @@ import math
 from bridge.audio.detect.level import QUIET, SILENT, clips, level
 from bridge.call.model import LevelCounts
 from bridge.rtp.offload import MeterState
+from bridge.wire.snapshot.fields import copied, restored
 from bridge.wire.snapshot.session import MeterSnapshot
 
 
@@ -78,22 +79,11 @@ class LevelMeter:
 
     def snapshot(self) -> MeterSnapshot:
         """Return the fields."""
-        return MeterSnapshot(
-            level_dbov=self.level_dbov,
-            silent_seconds=self.silent_seconds,
-            quiet_since=self._quiet_since,
-            levels=self.levels,
-            quiet=self.quiet,
-            measured=self.measured,
-            clipped=self.clipped,
-        )
+        return copied(MeterSnapshot, self)
 
     def restore(self, snapshot: MeterSnapshot) -> None:
         """Set the fields."""
-        self.level_dbov, self.silent_seconds = snapshot.level_dbov, snapshot.silent_seconds
-        self._quiet_since = snapshot.quiet_since
-        self.levels, self.quiet = snapshot.levels, snapshot.quiet
-        self.measured, self.clipped = snapshot.measured, snapshot.clipped
+        restored(self, snapshot)
 
     def expire(self, last: float, now: float) -> None:
         """Fall to silence: no packet has come since `last`."""

@@ -18,6 +18,7 @@ from bridge.wire.rtp.rtcp import (
     serialize,
 )
 from bridge.wire.rtp.stream import OutgoingStream
+from bridge.wire.snapshot.fields import copied, restored
 from bridge.wire.snapshot.session import ReportsSnapshot
 
 IDLE_SECONDS: Final = 5
@@ -59,27 +60,11 @@ class Reports:
 
     def snapshot(self) -> ReportsSnapshot:
         """Return what was reported."""
-        return ReportsSnapshot(
-            cname=self._cname,
-            wall_offset=self._wall_offset,
-            received=self.received,
-            about_us=self.about_us,
-            highest=self._highest,
-            remote_lost=self.remote_lost,
-            remote_loss_ratio=self.remote_loss_ratio,
-            remote_jitter_seconds=self.remote_jitter_seconds,
-            round_trip_seconds=self.round_trip_seconds,
-        )
+        return copied(ReportsSnapshot, self)
 
     def restore(self, snapshot: ReportsSnapshot) -> None:
         """Go on after what was reported to another process, and by it."""
-        self._cname, self._described = snapshot.cname, -1
-        self._wall_offset, self._highest = snapshot.wall_offset, snapshot.highest
-        self.received, self.about_us = snapshot.received, snapshot.about_us
-        self.remote_lost = snapshot.remote_lost
-        self.remote_loss_ratio = snapshot.remote_loss_ratio
-        self.remote_jitter_seconds = snapshot.remote_jitter_seconds
-        self.round_trip_seconds = snapshot.round_trip_seconds
+        restored(self, snapshot)._described = -1
 
     def compose(
         self,

@@ -101,6 +101,12 @@ class RtpSession:
         return self._sender.stream.packets
 
     @property
+    def sent(self) -> tuple[int, int | None]:
+        """SSRC of our stream, and number of its last packet with its roll-overs; None before the first."""
+        numbering = self.numbering
+        return numbering.ssrc, numbering.sequence - 1 if numbering.packets else None
+
+    @property
     def heard(self) -> tuple[int, int] | None:
         """SSRC and highest sequence number of the peer's source; None before its first packet."""
         reception = self._receiver.reception

@@ -15,6 +15,7 @@ from bridge.sip.session import Phase, Session
 from bridge.sip.snapshot import SipCallSnapshot
 from bridge.sip.stack import ALLOW, SUPPORTED
 from bridge.sip.transfer import Transfer, replaces_value
+from bridge.wire.snapshot.fields import copied, restored
 
 if TYPE_CHECKING:
     from bridge.sip.boundary import Dial
@@ -53,8 +54,7 @@ class SipCall:
         session = self.session
         session.phase = Phase.CONFIRMED
         session.dialog = restored_dialog(session.stack, snapshot.dialog)
-        session.trunks, session.allows = snapshot.trunks, snapshot.allows
-        session.local_sdp, session.remote_sdp = snapshot.local_sdp, snapshot.remote_sdp
+        restored(session, snapshot, without=["caller", "dialog", "timer"])
         self._timer.restore(snapshot.timer, now)
         self._offers.opened(now)
 
@@ -69,15 +69,12 @@ class SipCall:
             return None
         if {dialog.flow.transport, dialog.target().transport} != {"udp"}:
             return None
-        return SipCallSnapshot(
-            id=session.id,
+        return copied(
+            SipCallSnapshot,
+            session,
             caller=self._caller,
             dialog=dialog.snapshot(),
             timer=self._timer.snapshot(),
-            trunks=session.trunks,
-            local_sdp=session.local_sdp,
-            remote_sdp=session.remote_sdp,
-            allows=session.allows,
         )
 
     @property

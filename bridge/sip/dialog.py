@@ -10,6 +10,7 @@ from bridge.sip.message.message import Request, Response
 from bridge.sip.message.values import Address, Uri, ValueSyntaxError
 from bridge.sip.snapshot import DialogSnapshot
 from bridge.sip.stack import Stack
+from bridge.wire.snapshot.fields import copied
 
 MAX_ROUTES = 16
 _Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -45,19 +46,7 @@ class Dialog:
 
     def snapshot(self) -> DialogSnapshot:
         """Return it as data."""
-        return DialogSnapshot(
-            call_id=self.call_id,
-            local=self.local,
-            remote=self.remote,
-            remote_tag=self.remote_tag,
-            remote_target=self.remote_target,
-            routes=tuple(self.routes),
-            contact=self.contact,
-            flow=self.flow,
-            origin=self.origin,
-            local_seq=self.local_seq,
-            remote_seq=self.remote_seq,
-        )
+        return copied(DialogSnapshot, self, routes=tuple(self.routes))
 
     def next_number(self) -> int:
         """Return the CSeq of our next request."""
@@ -118,18 +107,11 @@ def restored_dialog(stack: Stack, snapshot: DialogSnapshot) -> Dialog:
 
     A request that was answered before is not taken a second time: it was sent again, and the response is lost.
     """
-    dialog = Dialog(
+    dialog = copied(
+        Dialog,
+        snapshot,
         stack=stack,
-        call_id=snapshot.call_id,
-        local=snapshot.local,
-        remote=snapshot.remote,
-        remote_tag=snapshot.remote_tag,
-        remote_target=snapshot.remote_target,
         routes=list(snapshot.routes),
-        contact=snapshot.contact,
-        flow=snapshot.flow,
-        local_seq=snapshot.local_seq,
-        remote_seq=snapshot.remote_seq,
         answered_seq=snapshot.remote_seq,
     )
     dialog.origin = snapshot.origin

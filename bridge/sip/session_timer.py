@@ -9,6 +9,7 @@ from bridge.sip.message.values import ValueSyntaxError, parameters
 from bridge.sip.reason import TIMED_OUT
 from bridge.sip.session import Phase, Session
 from bridge.sip.snapshot import TimerSnapshot
+from bridge.wire.snapshot.fields import copied, restored
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,19 +40,11 @@ class SessionTimer:
 
     def snapshot(self) -> TimerSnapshot:
         """Return it as data."""
-        return TimerSnapshot(
-            interval=self._interval,
-            min_se=self._min_se,
-            refresher=self._refresher,
-            expires_at=self._expires_at if self._running else None,
-            refresh_at=self._refresh_at if self._running else None,
-        )
+        return copied(TimerSnapshot, self)
 
     def restore(self, snapshot: TimerSnapshot, now: float) -> None:
         """Go on as another one; what was due meanwhile is done at once."""
-        self._interval, self._min_se = snapshot.interval, snapshot.min_se
-        self._refresher = snapshot.refresher
-        self._expires_at, self._refresh_at = snapshot.expires_at, snapshot.refresh_at
+        restored(self, snapshot)
         after = self._session.after
         for at, action in ((self._expires_at, self._expired), (self._refresh_at, self._due)):
             if at is not None:
@@ -131,6 +124,7 @@ class SessionTimer:
         for timer in self._running:
             timer.cancel()
         self._running = []
+        self._expires_at = self._refresh_at = None
 
     def _due(self, now: float) -> None:
         if self.refresh:

@@ -73,22 +73,13 @@ class FakeCalls:
         close_all(list(self.running.values()))
 
 
-class FakeDatabase:
-    """A database that can be away."""
-
-    def __init__(self, database: Database) -> None:
-        self.reachable = True
-        self.flush = database.flush
-        self.append = database.append
-
-
 class Pair:
     """Two nodes of one machine in one process."""
 
     def __init__(self, folder: Path, database: Database) -> None:
         self.old, self.new = FakeCalls(A, B), FakeCalls()
         self.folder = folder
-        self.database = FakeDatabase(database)
+        self.database = database
         self.refusal = ""
         self.recovered: list[tuple[CallId, str]] = []
         timing = ClusterTiming(heartbeat=0.04)
@@ -101,7 +92,7 @@ class Pair:
             provider_keys=lambda call_id: [f"wa.{call_id}"],
         )
         self.server = HandoverServer(
-            self.new,
+            self.new.adopt,
             own=lambda: NEW,
             database=database,
             refusal=lambda: self.refusal,
@@ -111,6 +102,11 @@ class Pair:
 
     def start(self) -> None:
         self.server.start(handover_socket_path(self.folder, NEW.node))
+
+    def begin(self) -> None:
+        """Let the successor listen, and pass it the calls."""
+        self.start()
+        self.client.begin(NEW.node, "upgrade")
 
 
 @asynccontextmanager
@@ -151,8 +147,7 @@ async def moved(both: Pair, count: int) -> None:
 
 
 async def test_calls_move_one_after_the_other_and_the_database_says_where_they_are(nodes_, engine):
-    nodes_.start()
-    nodes_.client.begin(NEW.node, "upgrade")
+    nodes_.begin()
     await moved(nodes_, 2)
     assert sorted(nodes_.new.running) == [A, B]
     assert not nodes_.old.running
@@ -166,8 +161,7 @@ async def test_calls_move_one_after_the_other_and_the_database_says_where_they_a
 
 async def test_a_call_that_is_refused_goes_on_where_it_is_and_is_not_offered_again(nodes_):
     nodes_.new.refuses = {A}
-    nodes_.start()
-    nodes_.client.begin(NEW.node, "upgrade")
+    nodes_.begin()
     await moved(nodes_, 1)
     await asyncio.sleep(0.05)
     assert nodes_.old.heard == [f"resume {A}", f"abandon {B}"]
@@ -177,8 +171,7 @@ async def test_a_call_that_is_refused_goes_on_where_it_is_and_is_not_offered_aga
 
 async def test_a_mistake_in_taking_over_costs_no_call(nodes_, caplog):
     nodes_.new.breaks = True
-    nodes_.start()
-    nodes_.client.begin(NEW.node, "upgrade")
+    nodes_.begin()
     await until(lambda: len(nodes_.old.heard) == 2)
     assert nodes_.old.heard == [f"resume {A}", f"resume {B}"]
     assert "handover.adoption_failed" in caplog.text
@@ -186,8 +179,7 @@ async def test_a_mistake_in_taking_over_costs_no_call(nodes_, caplog):
 
 async def test_a_call_that_cannot_move_yet_moves_later(nodes_):
     nodes_.old.refuses = {A}
-    nodes_.start()
-    nodes_.client.begin(NEW.node, "upgrade")
+    nodes_.begin()
     await moved(nodes_, 1)
     nodes_.old.refuses.clear()
     await moved(nodes_, 2)
@@ -196,8 +188,7 @@ async def test_a_call_that_cannot_move_yet_moves_later(nodes_):
 
 async def test_a_successor_that_drains_takes_nothing_and_the_next_one_does(nodes_):
     nodes_.refusal = "it drains too"
-    nodes_.start()
-    nodes_.client.begin(NEW.node, "upgrade")
+    nodes_.begin()
     await until(lambda: len(nodes_.old.heard) == 2)
     nodes_.refusal = ""
     nodes_.client.begin(7, "upgrade")
@@ -213,13 +204,13 @@ async def test_a_successor_that_is_not_there_yet_is_tried_again(nodes_, caplog):
     assert caplog.text.count("handover.interrupted") == 1
 
 
-async def test_nothing_moves_while_the_database_is_away(nodes_):
-    nodes_.database.reachable = False
-    nodes_.start()
-    nodes_.client.begin(NEW.node, "upgrade")
-    await asyncio.sleep(0.05)
-    assert not nodes_.old.most_suspended
-    nodes_.database.reachable = True
+async def test_nothing_moves_while_the_database_is_away(nodes_, monkeypatch):
+    with monkeypatch.context() as away:
+        away.setattr(Database, "reachable", False)
+        nodes_.start()
+        nodes_.client.begin(NEW.node, "upgrade")
+        await asyncio.sleep(0.05)
+        assert not nodes_.old.most_suspended
     await moved(nodes_, 2)
 
 
@@ -231,8 +222,7 @@ async def test_a_call_whose_events_come_all_the_time_waits(nodes_, monkeypatch):
         nodes_.client.on_event(call_event("call.muted", A))
 
     monkeypatch.setattr(nodes_.database, "flush", flush_and_publish)
-    nodes_.start()
-    nodes_.client.begin(NEW.node, "upgrade")
+    nodes_.begin()
     await moved(nodes_, 1)
     assert list(nodes_.new.running) == [B]
 
@@ -242,8 +232,7 @@ async def test_a_call_of_a_node_that_was_declared_dead_is_forgotten_where_it_has
 ):
     with connected(engine) as opened:
         nodes.end(opened, [OLD.boot], now=2.0)
-    nodes_.start()
-    nodes_.client.begin(NEW.node, "upgrade")
+    nodes_.begin()
     await until(lambda: len(nodes_.new.heard) == 2)
     assert nodes_.new.heard == [f"abandon {A}", f"abandon {B}"]
     assert not nodes_.recovered

@@ -155,7 +155,7 @@ def test_keys_are_passed_on_with_their_indexes(profile):
         reader.unprotect_rtcp(ours.protect_rtcp(rtcp(9)))
         old_report = writer.protect_rtcp(rtcp())
         assert isinstance(ours.unprotect_rtcp(old_report), bytes)
-    stood = ours.snapshot(ssrc=9, sequence=last - 1, heard=(7, (last - 1) & 0xFFFF))
+    stood = ours.snapshot((9, last - 1), (7, (last - 1) & 0xFFFF))
     assert (stood.index, stood.received, stood.report_index) == (last - 1, {7: last - 1}, 3)
     new = restored_srtp(stood)
     assert {new.unprotect(one) for one in old[-20:]} == {Refusal.REPLAYED}
@@ -165,7 +165,7 @@ def test_keys_are_passed_on_with_their_indexes(profile):
     assert new.protect(rtp((last - 1) & 0xFFFF, ssrc=9)) is None
     reader.unprotect(new.protect(rtp(last & 0xFFFF, ssrc=9)))
     reader.unprotect_rtcp(new.protect_rtcp(rtcp(9)))
-    again = new.snapshot(ssrc=9, sequence=last, heard=(7, last & 0xFFFF))
+    again = new.snapshot((9, last), (7, last & 0xFFFF))
     assert (again.index, again.report_index, again.received_reports) == (last, 4, {7: 4})
 
 
@@ -174,7 +174,7 @@ def test_indexes_of_many_reports_are_used_up_before_a_report_is_sent():
     last: bytes | None = None
     for _ in range(6_000):
         last = ours.protect_rtcp(rtcp(9))
-    new = restored_srtp(ours.snapshot(ssrc=9, sequence=None, heard=None))
+    new = restored_srtp(ours.snapshot((9, None), None))
     assert new.protect_rtcp(rtcp(9)) is None  # a later one
     following = new.protect_rtcp(rtcp(9))
     assert last is not None
@@ -188,15 +188,13 @@ def test_a_snapshot_is_refused_where_the_numbers_do_not_agree():
     ours.protect(rtp(10, ssrc=9))
     ours.unprotect(writer.protect(rtp(10)))
     with pytest.raises(HandoverRefused):
-        ours.snapshot(ssrc=9, sequence=11, heard=None)
+        ours.snapshot((9, 11), None)
     with pytest.raises(HandoverRefused):
-        ours.snapshot(ssrc=9, sequence=10, heard=(7, 12))
-    assert ours.snapshot(ssrc=9, sequence=10, heard=(7, 9)).received == {
-        7: 10
-    }  # it saw a later one
+        ours.snapshot((9, 10), (7, 12))
+    assert ours.snapshot((9, 10), (7, 9)).received == {7: 10}  # it saw a later one
 
 
 def test_streams_without_packets_have_no_index():
-    stood = make().snapshot(ssrc=9, sequence=None, heard=None)
+    stood = make().snapshot((9, None), None)
     assert (stood.index, stood.received, stood.report_index) == (None, {}, 0)
     assert restored_srtp(stood).protect(rtp(5, ssrc=9)) is not None

@@ -189,11 +189,16 @@ def unacknowledged():
     return network, b, b.dialog
 
 
-def offering():
-    network, a, _, ours, _ = established()
-    a.say("reoffer", ours, HOLD)
-    network.run(0.1)
-    return network, a, ours
+def asking(*request):
+    """Return what makes a request in an established call that nobody has answered yet."""
+
+    def state():
+        network, a, _, ours, _ = established()
+        network.fate = lambda data: []
+        a.say(request[0], ours, *request[1:])
+        return network, a, ours
+
+    return state
 
 
 def offered():
@@ -201,26 +206,6 @@ def offered():
     a.say("reoffer", ours, HOLD)
     network.run(0.1)
     return network, b, theirs
-
-
-def sending_a_digit():
-    network, a, _, ours, _ = established()
-    a.say("send_digit", ours, "1", 0.1)
-    return network, a, ours
-
-
-def transferring():
-    network, a, _, ours, _ = established()
-    a.say("refer", ours, "sip:300@192.0.2.3")
-    network.run(0.1)
-    return network, a, ours
-
-
-def ending():
-    network, a, _, ours, _ = established()
-    network.fate = lambda data: []
-    a.say("hang_up", ours)
-    return network, a, ours
 
 
 def over_tcp():
@@ -233,11 +218,11 @@ def over_tcp():
     [
         ringing,
         unacknowledged,
-        offering,
+        asking("reoffer", HOLD),
         offered,
-        sending_a_digit,
-        transferring,
-        ending,
+        asking("send_digit", "1", 0.1),
+        asking("refer", "sip:300@192.0.2.3"),
+        asking("hang_up"),
         over_tcp,
     ],
 )

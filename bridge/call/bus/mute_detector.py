@@ -6,6 +6,7 @@ import msgspec
 
 from bridge.audio.detect.level import SILENT
 from bridge.call.model import LevelCounts, ReceivedAudio
+from bridge.wire.snapshot.fields import copied, restored
 
 MUTED_SECONDS: Final = 2.0
 """An open microphone is never digitally silent for so long: it hears at least the room's noise."""
@@ -29,15 +30,12 @@ class MuteDetector:
 
     def snapshot(self) -> MuteSnapshot:
         """Return what it has seen."""
-        return MuteSnapshot(self.muted, self._levels, self._since)
+        return copied(MuteSnapshot, self)
 
     @classmethod
     def restored(cls, snapshot: MuteSnapshot) -> "MuteDetector":
         """Go on with what another one has seen."""
-        detector = cls()
-        detector.muted, detector._levels = snapshot.muted, snapshot.levels
-        detector._since = snapshot.since
-        return detector
+        return restored(cls(), snapshot)
 
     def update(self, received: ReceivedAudio, now: float) -> bool | None:
         """Return whether the party is muted, if that has changed; else None; called once a second.

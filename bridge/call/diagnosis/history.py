@@ -9,6 +9,7 @@ from bridge.audio.detect.level import SILENT
 from bridge.call.diagnosis.losses import IN_BURSTS, Losses
 from bridge.call.diagnosis.observation import LegObservation
 from bridge.call.model import LegStatistics, LevelCounts
+from bridge.wire.snapshot.fields import copied, restored
 
 MUTE_DBOV: Final = -70.0
 """Below this no microphone in a room is: even a quiet room's noise is louder."""
@@ -86,27 +87,14 @@ class LegHistory:
 
     def snapshot(self) -> HistorySnapshot:
         """Return what lasts of it."""
-        return HistorySnapshot(
-            self.connected_at,
-            self.last_packet_at,
-            self.last_frame_at,
-            self.loudest_dbov,
-            self.spoke_at,
-            self.quiet_since,
-        )
+        return copied(HistorySnapshot, self)
 
     @classmethod
     def restored(
         cls, snapshot: HistorySnapshot, statistics: LegStatistics, now: float
     ) -> "LegHistory":
         """Go on with a history; `statistics` are the figures that it has taken last."""
-        history = cls(now)
-        history.connected_at = snapshot.connected_at
-        history.last_packet_at = snapshot.last_packet_at
-        history.last_frame_at = snapshot.last_frame_at
-        history.loudest_dbov = snapshot.loudest_dbov
-        history.spoke_at = snapshot.spoke_at
-        history.quiet_since = snapshot.quiet_since
+        history = restored(cls(now), snapshot)
         levels = statistics.received.levels
         history._clipping = deque([(now, levels.measured_frames, levels.clipped_frames)])
         history._before = statistics

@@ -1,18 +1,15 @@
 """The WebRTC legs of live calls: first and further offers, reloaded pages, and their close."""
 
 import asyncio
-import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import msgspec
-
 from bridge.call import events
-from bridge.call.model import CallFacts, LegId, LegOwner, LineName
+from bridge.call.model import LegId, LegOwner, LineName
 from bridge.call.quota import Quota
 from bridge.call.routing import LegRole
 from bridge.errors import Forbidden, LegNotFound
-from bridge.legs.base import new_leg_id
+from bridge.legs.base import PassedLeg, new_leg_id
 from bridge.legs.webrtc import WebRtcLeg, WebRtcSnapshot
 from bridge.log import about
 from bridge.node.manager import Manager
@@ -70,20 +67,14 @@ class Browsers:
         with about(runner.facts.call_id, leg.leg_id):
             return await leg.reoffer(sdp)
 
-    def restore(
-        self,
-        _call: CallFacts,
-        leg_id: LegId,
-        state: msgspec.Raw,
-        sockets: Sequence[socket.socket],
-    ) -> WebRtcLeg:
-        """Return a leg that another process has passed to this one (`node.handover.RestoreLeg`).
+    def restore(self, passed: PassedLeg) -> WebRtcLeg:
+        """Return a leg that another process has passed to this one.
 
         Raises:
             HandoverRefused: it cannot be restored.
         """
-        leg = self._make(leg_id)
-        leg.restore(msgspec.msgpack.decode(state, type=WebRtcSnapshot), sockets)
+        leg = self._make(passed.leg_id)
+        leg.restore(passed.read(WebRtcSnapshot), passed.sockets)
         return leg
 
     def close(

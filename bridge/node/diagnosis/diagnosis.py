@@ -159,14 +159,14 @@ class DiagnosisLog:
         self._calls[runner.facts.call_id] = kept
         if not runner.facts.details.test:
             for problem in kept.diagnosis.open:
-                self._counters.moved_in(problem)
+                self._counters.count_open(problem, 1)
 
     def abandon(self, runner: CallRunner) -> None:
         """Delete a call that another process has taken; its problems have not ended."""
         kept = self._calls.pop(runner.facts.call_id, None)
         if kept is not None and not runner.facts.details.test:
             for problem in kept.diagnosis.open:
-                self._counters.moved_out(problem)
+                self._counters.count_open(problem, -1)
 
     def is_due(self, call_id: CallId) -> bool:
         """Whether an observation of a call may find more than the last one, though nothing flows in it."""

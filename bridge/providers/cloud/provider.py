@@ -6,17 +6,14 @@ its beginning.
 """
 
 import logging
-import socket
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias
 
-import msgspec
-
-from bridge.call.model import CallDetails, CallFacts, LegId, LineName, Parties
+from bridge.call.model import CallDetails, CallFacts, LineName, Parties
 from bridge.errors import BridgeError, HandoverRefused, InvalidState
 from bridge.http.service_health import ServiceHealth
-from bridge.legs.base import DialledLeg, new_leg_id
+from bridge.legs.base import DialledLeg, PassedLeg, new_leg_id
 from bridge.legs.cloud import CloudLeg, CloudSnapshot, InboundCall
 from bridge.providers.base import CallReceiver
 from bridge.providers.cloud.live import (
@@ -78,25 +75,19 @@ class CloudProvider:
         """Return a leg that has Meta ring the number (`legs.base.Dialer`)."""
         return self._outbound.leg(call, number)
 
-    def restore(
-        self,
-        call: CallFacts,
-        leg_id: LegId,
-        state: msgspec.Raw,
-        sockets: Sequence[socket.socket],
-    ) -> CloudLeg:
-        """Return a leg that another process has passed to this one (`node.handover.RestoreLeg`).
+    def restore(self, passed: PassedLeg) -> CloudLeg:
+        """Return a leg that another process has passed to this one.
 
         Raises:
             HandoverRefused: it cannot be restored.
         """
-        line, snapshot = call.line, msgspec.msgpack.decode(state, type=CloudSnapshot)
+        line, snapshot = passed.call.line, passed.read(CloudSnapshot)
         if line not in self.lines:
             raise HandoverRefused("the line's provider is another one here")
         signalling = LineSignalling(self.calls, line)
-        signalling.opaque = call.call_id
-        leg = self.calls.make_leg(leg_id, signalling=signalling)
-        leg.restore(snapshot, sockets)
+        signalling.opaque = passed.call.call_id
+        leg = self.calls.make_leg(passed.leg_id, signalling=signalling)
+        leg.restore(snapshot, passed.sockets)
         self.calls.add(line, leg.wacid, leg, inbound=snapshot.inbound)
         self.calls.replay(line, leg.wacid)
         return leg

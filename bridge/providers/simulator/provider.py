@@ -1,14 +1,11 @@
 """Reaching numbers through the simulated contacts."""
 
-import socket
-from collections.abc import Sequence, Set
+from collections.abc import Set
 from pathlib import Path
 
-import msgspec
-
-from bridge.call.model import CallFacts, LegId, LineName
+from bridge.call.model import CallFacts, LineName
 from bridge.http.service_health import ServiceHealth
-from bridge.legs.base import DialledLeg, new_leg_id
+from bridge.legs.base import DialledLeg, PassedLeg, new_leg_id
 from bridge.legs.simulator import ContactSnapshot, SimulatedContact
 
 SPEECH = Path(__file__).parents[2] / "legs" / "simulator_speech.wav"
@@ -46,13 +43,11 @@ class SimulatorProvider:
             speech=self._speech,
         )
 
-    def restore(
-        self, _call: CallFacts, leg_id: LegId, state: msgspec.Raw, _sockets: Sequence[socket.socket]
-    ) -> SimulatedContact:
-        """Return the leg of a contact that another process has passed to this one (`node.handover.RestoreLeg`)."""
-        snapshot = msgspec.msgpack.decode(state, type=ContactSnapshot)
+    def restore(self, passed: PassedLeg) -> SimulatedContact:
+        """Return the leg of a contact that another process has passed to this one."""
+        snapshot = passed.read(ContactSnapshot)
         contact = SimulatedContact(
-            leg_id,
+            passed.leg_id,
             snapshot.number,
             inbound=snapshot.inbound,
             ring_seconds=self._ring_seconds,

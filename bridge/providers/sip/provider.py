@@ -2,19 +2,16 @@
 
 import logging
 import re
-import socket
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Final
 
-import msgspec
-
-from bridge.call.model import CallDetails, CallFacts, EndReason, LegId, LineName, Parties
+from bridge.call.model import CallDetails, CallFacts, EndReason, LineName, Parties
 from bridge.call.parties import PSTN
 from bridge.errors import BridgeError, HandoverRefused, LimitExceeded
 from bridge.http.resolver import LookupFailed
 from bridge.http.service_health import ServiceHealth
-from bridge.legs.base import DialledLeg, new_leg_id
+from bridge.legs.base import DialledLeg, PassedLeg, new_leg_id
 from bridge.legs.sip import SipLeg
 from bridge.legs.sip_media import SipSnapshot
 from bridge.legs.sip_reasons import refusal_code
@@ -77,26 +74,19 @@ class SipProvider:
         dialog = self._dialler.dialog(trunk.address, dialled)
         return self._make_leg(new_leg_id(), dialog=dialog, trunk=trunk)
 
-    def restore(
-        self,
-        call: CallFacts,
-        leg_id: LegId,
-        state: msgspec.Raw,
-        sockets: Sequence[socket.socket],
-    ) -> SipLeg:
-        """Return a leg that another process has passed to this one (`node.handover.RestoreLeg`).
+    def restore(self, passed: PassedLeg) -> SipLeg:
+        """Return a leg that another process has passed to this one.
 
         Raises:
             HandoverRefused: it cannot be restored.
         """
-        snapshot = msgspec.msgpack.decode(state, type=SipSnapshot)
-        trunk = self.trunks.get(call.line)
+        snapshot, trunk = passed.read(SipSnapshot), self.trunks.get(passed.call.line)
         if trunk is None:
             raise HandoverRefused("the line has no trunk here")
         dialog = self._dialler.restore(snapshot.dialog, trunk.address)
         try:
-            leg = self._make_leg(leg_id, dialog=dialog, trunk=trunk)
-            leg.restore(snapshot, sockets)
+            leg = self._make_leg(passed.leg_id, dialog=dialog, trunk=trunk)
+            leg.restore(snapshot, passed.sockets)
         except BaseException:
             dialog.abandon()
             raise

@@ -3,6 +3,7 @@
 import socket
 from collections.abc import Sequence
 from ipaddress import ip_address
+from typing import Final
 
 from aioice import Candidate
 from aioice.ice import CandidatePair
@@ -11,7 +12,10 @@ from bridge.errors import HandoverRefused, LegError
 from bridge.rtc import private_api
 from bridge.rtc.ice import IceConnection
 from bridge.rtc.ports import PortPool
-from bridge.wire.snapshot.peer import CandidateSnapshot, IceSnapshot
+from bridge.wire.snapshot.peer import IceSnapshot
+
+_MAX_PORT: Final = 65_535
+_MAX_PRIORITY: Final = 0xFFFF_FFFF
 
 
 def ice_snapshot(connection: IceConnection) -> IceSnapshot:
@@ -32,9 +36,9 @@ def ice_snapshot(connection: IceConnection) -> IceSnapshot:
         remote_lite=connection.remote_is_lite,
         controlling=connection.ice_controlling,
         tie_breaker=private_api.tie_breaker(connection),
-        local=[_candidate_snapshot(one) for one in connection.local_candidates],
+        local=[one.to_sdp() for one in connection.local_candidates],
         nominated=private_api.protocols(connection).index(pair.protocol),
-        remote=_candidate_snapshot(pair.remote_candidate),
+        remote=pair.remote_candidate.to_sdp(),
         verified=[(*address, at) for address, at in connection.verified.addresses.items()],
         checks_received=connection.checks_received,
         responses_received=connection.responses_received,
@@ -53,14 +57,17 @@ def restore_ice(
     Raises:
         HandoverRefused: the sockets are not those, or cannot be polled; they are the caller's.
     """
-    names = [(one.host, one.port) for one in snapshot.local]
+    try:
+        local, remote = [_candidate(one) for one in snapshot.local], _candidate(snapshot.remote)
+        for host, _, _ in snapshot.verified:
+            ip_address(host)
+    except ValueError:
+        raise HandoverRefused("an address of a leg is none") from None
+    names = [(one.host, one.port) for one in local]
     if not names or names != [sock.getsockname()[:2] for sock in sockets]:
         raise HandoverRefused("the media sockets of a leg are missing")
     if not 0 <= snapshot.nominated < len(names):
         raise HandoverRefused("the pair of addresses in use is missing")
-    hosts = [snapshot.remote.host, *(host for host, _, _ in snapshot.verified)]
-    if not all(_is_address(host) for host in hosts):
-        raise HandoverRefused("an address of the peer is none")
     private_api.set_credentials(connection, snapshot.ufrag, snapshot.pwd)
     connection.remote_username = snapshot.remote_ufrag
     connection.remote_password = snapshot.remote_pwd
@@ -70,35 +77,21 @@ def restore_ice(
     connection.public_candidates = snapshot.public_candidates
     for host, port, at in snapshot.verified:
         connection.verified.addresses[host, port] = at
-    local = [_candidate(one) for one in snapshot.local]
     try:
         connection.listen(sockets, local, pool)
     except LegError as error:
         raise HandoverRefused("a media socket of a leg cannot be polled") from error
     used = private_api.protocols(connection)[snapshot.nominated]
-    pair = CandidatePair(used, _candidate(snapshot.remote))
+    pair = CandidatePair(used, remote)
     private_api.restore_pair(connection, pair, local, snapshot.tie_breaker)
     connection.route = used.transport, pair.remote_addr
     private_api.start_consent(connection)
 
 
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
-def _candidate_snapshot(candidate: Candidate) -> CandidateSnapshot:
-    return CandidateSnapshot(
-        foundation=candidate.foundation,
-        priority=candidate.priority,
-        host=candidate.host,
-        port=candidate.port,
-        type=candidate.type,
-    )
-
-
-def _candidate(one: CandidateSnapshot) -> Candidate:
-    return Candidate(one.foundation, 1, "udp", one.priority, one.host, one.port, one.type)
+def _candidate(text: str) -> Candidate:
+    """Return a candidate; raises `ValueError` for none."""
+    found = Candidate.from_sdp(text)
+    ip_address(found.host)
+    if not 0 < found.port <= _MAX_PORT or not 0 <= found.priority <= _MAX_PRIORITY:
+        raise ValueError("a candidate has an impossible number")
+    return found

@@ -1,10 +1,13 @@
 """Reception statistics of one RTP source (RFC 3550, appendices A.1, A.3 and A.8)."""
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple, Protocol, Self
+from typing import Final, Protocol, Self
+
+import msgspec
 
 from bridge.wire.rtp.packet import CLOCK_RATE
 from bridge.wire.rtp.rtcp import ReportBlock, SenderReport, ntp_middle
+from bridge.wire.snapshot.fields import copied, restored
 
 _MAX_DROPOUT: Final = 3000
 _MAX_MISORDER: Final = 100
@@ -25,7 +28,7 @@ class ReceptionState(Protocol):
     breaks: int
 
 
-class Reception(NamedTuple):
+class Reception(msgspec.Struct, frozen=True, array_like=True):
     """Where the statistics of a source stand; fields as those of `ReceptionStatistics`."""
 
     ssrc: int
@@ -103,41 +106,13 @@ class ReceptionStatistics:
     @classmethod
     def restored(cls, stood: Reception) -> Self:
         """Return statistics that go on where others stood."""
-        made = cls(ssrc=stood.ssrc, clock_rate=stood.clock_rate)
-        made.packets, made._base, made._highest = stood.packets, stood.base, stood.highest
-        made._received, made._distinct = stood.received, stood.distinct
+        made = restored(cls(ssrc=stood.ssrc, clock_rate=stood.clock_rate), stood, without=["seen"])
         made._seen = int.from_bytes(stood.seen, "big")
-        made._lost_before_restart = stood.lost_before_restart
-        made._expected_before = stood.expected_before
-        made._received_before = stood.received_before
-        made._jitter, made._peak = stood.jitter, stood.peak
-        made._peak_before, made._peak_until = stood.peak_before, stood.peak_until
-        made._last_arrival, made._last_timestamp = stood.last_arrival, stood.last_timestamp
-        made._report = stood.report
         return made
 
     def stand(self) -> Reception:
         """Return where the statistics stand."""
-        return Reception(
-            ssrc=self.ssrc,
-            clock_rate=self._clock_rate,
-            packets=self.packets,
-            base=self._base,
-            highest=self._highest,
-            received=self._received,
-            distinct=self._distinct,
-            seen=self._seen.to_bytes(16, "big"),
-            lost_before_restart=self._lost_before_restart,
-            expected_before=self._expected_before,
-            received_before=self._received_before,
-            jitter=self._jitter,
-            peak=self._peak,
-            peak_before=self._peak_before,
-            peak_until=self._peak_until,
-            last_arrival=self._last_arrival,
-            last_timestamp=self._last_timestamp,
-            report=self._report,
-        )
+        return copied(Reception, self, seen=self._seen.to_bytes(16, "big"))
 
     @property
     def lost(self) -> int:

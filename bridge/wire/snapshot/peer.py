@@ -3,20 +3,16 @@
 They hold keys, so they go from process to process over a socket and nowhere else; what is printed of one names none.
 """
 
-from typing import Annotated, Final, Literal, Self, TypeAlias
+from typing import Annotated, Literal, Self, TypeAlias
 
 import msgspec
 from typing_extensions import override
 
-from bridge.errors import HandoverRefused
 from bridge.wire.sdp.crypto import Crypto
 from bridge.wire.sdp.own_rtp import OwnRtp
 from bridge.wire.sdp.rtp import RemoteRtp
+from bridge.wire.snapshot.fields import copied, restored
 from bridge.wire.snapshot.session import AudioSnapshot, SessionSnapshot, codec_named
-
-VERSION: Final = 1
-"""Of `PeerSnapshot` and `PlainPeerSnapshot`; another one is refused."""
-
 
 Port: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=65_535)]
 Ssrc: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=0xFFFF_FFFF)]
@@ -63,16 +59,6 @@ class DtlsSnapshot(Sealed, frozen=True, kw_only=True):
     server_iv: bytes
 
 
-class CandidateSnapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """An ICE candidate."""
-
-    foundation: str
-    priority: Annotated[int, msgspec.Meta(ge=0, le=0xFFFF_FFFF)]
-    host: str
-    port: Port
-    type: str = "host"
-
-
 class IceSnapshot(Sealed, frozen=True, kw_only=True):
     """A connection with a nominated pair."""
 
@@ -83,11 +69,11 @@ class IceSnapshot(Sealed, frozen=True, kw_only=True):
     remote_lite: bool
     controlling: bool
     tie_breaker: int
-    local: list[CandidateSnapshot]
-    """One for each socket, in their order."""
+    local: list[str]
+    """Our candidates as SDP writes them, one for each socket, in their order."""
     nominated: int
     """Index of the socket in use."""
-    remote: CandidateSnapshot
+    remote: str
     """The peer's candidate in use."""
     verified: list[tuple[str, Port, float]]
     """The peer's addresses, and when each was last verified."""
@@ -116,7 +102,6 @@ class TransportSnapshot(msgspec.Struct, frozen=True, kw_only=True):
 class PeerSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """A `rtc.peer.Peer`."""
 
-    version: int = VERSION
     session_id: int
     session_version: int
     setup: dict[str, float]
@@ -124,23 +109,6 @@ class PeerSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     discarded: dict[str, int]
     transport: TransportSnapshot
     session: SessionSnapshot
-
-
-class CryptoSnapshot(Sealed, frozen=True, kw_only=True):
-    """The keys of a description (`a=crypto`)."""
-
-    tag: int
-    suite: str
-    key: bytes
-
-    @classmethod
-    def of(cls, crypto: Crypto) -> Self:
-        """Return the snapshot of keys."""
-        return cls(tag=crypto.tag, suite=crypto.suite, key=crypto.key)
-
-    def crypto(self) -> Crypto:
-        """Return the keys."""
-        return Crypto(self.tag, self.suite, self.key)
 
 
 class RemoteSnapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -152,20 +120,12 @@ class RemoteSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     rtcp: Place | None
     rare_reports: bool
     protocol: str
-    crypto: CryptoSnapshot | None
+    crypto: Crypto | None
 
     @classmethod
     def of(cls, remote: RemoteRtp) -> Self:
         """Return the snapshot of a description."""
-        return cls(
-            audio=AudioSnapshot.of(remote.audio),
-            host=remote.host,
-            port=remote.port,
-            rtcp=remote.rtcp,
-            rare_reports=remote.rare_reports,
-            protocol=remote.protocol,
-            crypto=None if remote.crypto is None else CryptoSnapshot.of(remote.crypto),
-        )
+        return copied(cls, remote, audio=AudioSnapshot.of(remote.audio))
 
     def remote(self) -> RemoteRtp:
         """Return the description.
@@ -173,15 +133,7 @@ class RemoteSnapshot(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             HandoverRefused: a codec is not spoken here.
         """
-        return RemoteRtp(
-            audio=self.audio.negotiated(),
-            host=self.host,
-            port=self.port,
-            rtcp=self.rtcp,
-            rare_reports=self.rare_reports,
-            protocol=self.protocol,
-            crypto=None if self.crypto is None else self.crypto.crypto(),
-        )
+        return copied(RemoteRtp, self, audio=self.audio.negotiated())
 
 
 class SourceSnapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -195,7 +147,7 @@ class SourceSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     named: Place | None
     signaller: str
     ssrc: bytes
-    payload_types: list[int]
+    payload_types: frozenset[int]
     locked: bool
     followed: bool
     moved_at: float | None
@@ -222,19 +174,12 @@ class OwnRtpSnapshot(Sealed, frozen=True, kw_only=True):
     direction: str
     formats: dict[str, int]
     """Payload types, by codec."""
-    cryptos: list[CryptoSnapshot]
+    cryptos: tuple[Crypto, ...]
 
     @classmethod
     def of(cls, own: OwnRtp) -> Self:
         """Return the snapshot of descriptions."""
-        return cls(
-            session_id=own.session_id,
-            version=own.version,
-            written=own.written,
-            direction=own.direction,
-            formats={codec.name: kind for codec, kind in own.formats.items()},
-            cryptos=[CryptoSnapshot.of(one) for one in own.cryptos],
-        )
+        return copied(cls, own, formats={codec.name: kind for codec, kind in own.formats.items()})
 
     def own(self) -> OwnRtp:
         """Return the descriptions.
@@ -242,20 +187,18 @@ class OwnRtpSnapshot(Sealed, frozen=True, kw_only=True):
         Raises:
             HandoverRefused: a codec is not spoken here.
         """
-        made = OwnRtp(self.session_id)
-        made.version, made.written, made.direction = self.version, self.written, self.direction
-        made.formats = {codec_named(name): kind for name, kind in self.formats.items()}
-        made.cryptos = tuple(one.crypto() for one in self.cryptos)
+        formats = {codec_named(name): kind for name, kind in self.formats.items()}
+        made = restored(OwnRtp(self.session_id), self, without=["formats"])
+        made.formats = formats
         return made
 
 
 class PlainPeerSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """A `rtc.plain_peer.PlainPeer`."""
 
-    version: int = VERSION
     own: OwnRtpSnapshot
     remote: RemoteSnapshot
-    crypto: CryptoSnapshot | None
+    crypto: Crypto | None
     """What we encrypt with."""
     held: bool
     setup: dict[str, float]
@@ -263,16 +206,6 @@ class PlainPeerSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     discarded: dict[str, int]
     transport: PlainTransportSnapshot
     session: SessionSnapshot
-
-
-def check_version(version: int) -> None:
-    """Check the version of a snapshot.
-
-    Raises:
-        HandoverRefused: it is not this one.
-    """
-    if version != VERSION:
-        raise HandoverRefused("the call's state is of another version")
 
 
 def restore_counts(counts: dict[str, int], found: dict[str, int]) -> None:

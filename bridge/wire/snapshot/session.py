@@ -12,6 +12,7 @@ from bridge.wire.rtp.reception import Reception
 from bridge.wire.rtp.stream import Numbering
 from bridge.wire.rtp.telephone_event import DIGITS, DigitPacket, NewestEvent
 from bridge.wire.sdp.negotiated_audio import NegotiatedAudio
+from bridge.wire.snapshot.fields import copied
 
 _MAX_NUMBER: Final = 1 << 48
 _SEEN_BYTES: Final = 16
@@ -35,24 +36,13 @@ class AudioSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     red_payload_type: int | None
     audio_level_id: int | None
     other_formats: dict[PayloadType, str]
-    refused_types: list[int]
+    refused_types: frozenset[int]
 
     @classmethod
     def of(cls, audio: NegotiatedAudio) -> Self:
         """Return the snapshot of what was negotiated."""
-        return cls(
-            codec=audio.codec.name,
-            payload_type=audio.payload_type,
-            direction=audio.direction,
-            parameters=audio.parameters,
-            telephone_events=audio.telephone_events,
-            ptime=audio.ptime,
-            maxptime=audio.maxptime,
-            red_payload_type=audio.red_payload_type,
-            audio_level_id=audio.audio_level_id,
-            other_formats={kind: codec.name for kind, codec in audio.other_formats.items()},
-            refused_types=sorted(audio.refused_types),
-        )
+        others = {kind: codec.name for kind, codec in audio.other_formats.items()}
+        return copied(cls, audio, codec=audio.codec.name, other_formats=others)
 
     def negotiated(self) -> NegotiatedAudio:
         """Return what was negotiated.
@@ -60,19 +50,8 @@ class AudioSnapshot(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             HandoverRefused: a codec is not spoken here.
         """
-        return NegotiatedAudio(
-            codec=codec_named(self.codec),
-            payload_type=self.payload_type,
-            direction=self.direction,
-            parameters=self.parameters,
-            telephone_events=self.telephone_events,
-            ptime=self.ptime,
-            maxptime=self.maxptime,
-            red_payload_type=self.red_payload_type,
-            audio_level_id=self.audio_level_id,
-            other_formats={kind: codec_named(name) for kind, name in self.other_formats.items()},
-            refused_types=frozenset(self.refused_types),
-        )
+        others = {kind: codec_named(name) for kind, name in self.other_formats.items()}
+        return copied(NegotiatedAudio, self, codec=codec_named(self.codec), other_formats=others)
 
 
 class MeterSnapshot(msgspec.Struct, frozen=True, kw_only=True):

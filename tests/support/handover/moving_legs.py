@@ -6,8 +6,9 @@ from dataclasses import replace
 import msgspec
 from typing_extensions import override
 
-from bridge.call.model import CallFacts, LegId, LegKind, LegStatistics, ReceivedAudio
+from bridge.call.model import LegKind, LegStatistics, ReceivedAudio
 from bridge.errors import HandoverRefused
+from bridge.legs.base import PassedLeg
 from bridge.node.handover import RestoreLeg
 from tests.support.fake_leg import FakeLeg
 
@@ -66,15 +67,13 @@ class Restorer:
         return {kind: self._of(kind) for kind in (LegKind.WEBRTC, LegKind.SIMULATOR)}
 
     def _of(self, kind: LegKind) -> RestoreLeg:
-        def restore(
-            call: CallFacts, leg_id: LegId, state: msgspec.Raw, sockets: list[socket.socket]
-        ) -> MovingLeg:
+        def restore(passed: PassedLeg) -> MovingLeg:
             if kind is self.refuses:
                 raise HandoverRefused("not here")
-            snapshot = msgspec.msgpack.decode(state, type=MovingSnapshot)
-            leg = MovingLeg(leg_id, kind)
+            snapshot = passed.read(MovingSnapshot)
+            leg = MovingLeg(passed.leg_id, kind)
             leg.close()
-            [leg.socket] = sockets
+            [leg.socket] = passed.sockets
             leg.digits, leg.packets = snapshot.digits, snapshot.packets
             self.legs.append(leg)
             return leg

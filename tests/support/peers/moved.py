@@ -2,8 +2,10 @@
 
 import asyncio
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from aiortc import RTCCertificate
@@ -12,10 +14,13 @@ from OpenSSL import SSL
 from typing_extensions import override
 
 from bridge.wire.snapshot.peer import PeerSnapshot
-from tests.support.peers.bridge_peer import BridgePeer, Echo
+from tests.support.peers.bridge_peer import BridgePeer, Echo, talk
 from tests.support.peers.light_peer import LightPeer
 
 GCM_INDEX_BYTES = 4
+
+_Browser = TypeVar("_Browser", bound=LightPeer)
+_Snapshot = TypeVar("_Snapshot", bound=msgspec.Struct)
 
 
 class CipherCertificate(RTCCertificate):
@@ -37,9 +42,19 @@ class CipherCertificate(RTCCertificate):
         return made
 
 
-def passed(snapshot: PeerSnapshot) -> PeerSnapshot:
+@asynccontextmanager
+async def talking(browser: _Browser, **more: Any) -> AsyncIterator[tuple[BridgePeer, _Browser]]:
+    """Let a browser talk with a bridge."""
+    async with BridgePeer(**more) as bridge, browser:
+        await browser.call(bridge.exchange)
+        await bridge.connected()
+        await talk(browser)
+        yield bridge, browser
+
+
+def passed(snapshot: _Snapshot) -> _Snapshot:
     """Return what another process gets."""
-    return msgspec.msgpack.decode(msgspec.msgpack.encode(snapshot), type=PeerSnapshot)
+    return msgspec.msgpack.decode(msgspec.msgpack.encode(snapshot), type=type(snapshot))
 
 
 def take_over(
@@ -58,7 +73,7 @@ async def hand_over(bridge: BridgePeer, **more: Any) -> BridgePeer:
     """Pass a live peer on; return its successor."""
     snapshot, sockets = bridge.peer.suspend()
     new = take_over(snapshot, sockets, bridge, **more)
-    await bridge.peer.abandon()
+    await bridge.peer.aclose()
     return new
 
 

@@ -89,7 +89,7 @@ def test_a_source_that_cannot_be_is_refused():
     assert received(good).reception == good
     for changes in ({"ssrc": -1}, {"clock_rate": 0}, {"jitter": float("nan")}, {"highest": -2}):
         with pytest.raises(ValueError, match="impossible"):
-            received(good._replace(**changes))
+            received(msgspec.structs.replace(good, **changes))
 
 
 def received(reception):
