@@ -79,7 +79,7 @@ class DescriptorChannel:
             RemoteProtocolError: it sends something else.
         """
         while (message := self._reader.next()) is None:
-            self._read(await self._receive_some())
+            self._reader.feed(await self._receive_some())
         count = message.descriptors if isinstance(message, Offer) else 0
         if count != len(self._received):
             raise RemoteProtocolError("a handover message has lost its descriptors")
@@ -91,11 +91,6 @@ class DescriptorChannel:
         self._socket.close()
         received, self._received = self._received, []
         close_all(received)
-
-    def _read(self, received: bytes) -> None:
-        if not received:
-            raise ConnectionResetError("the other node has closed the connection")
-        self._reader.feed(received)
 
     async def _receive_some(self) -> bytes:
         while True:
@@ -111,6 +106,8 @@ class DescriptorChannel:
                 raise RemoteProtocolError("a handover message has too many descriptors")
             for one in descriptors:
                 fcntl.fcntl(one, fcntl.F_SETFD, fcntl.FD_CLOEXEC)
+            if not received:
+                raise ConnectionResetError("the other node has closed the connection")
             return received
 
     async def _ready(

@@ -52,14 +52,8 @@ class Signalling(Protocol):
     async def terminate(self, call_id: str) -> None:
         """End a call; continues when its waiter is cancelled."""
 
-    def suspend(self, call_id: str) -> None:
-        """Buffer what Meta reports of a call, as of one that is not known here, until `resume` or `abandon`."""
-
-    def resume(self, call_id: str) -> None:
-        """Pass on again what Meta reports of a call, and has reported since `suspend`."""
-
-    def abandon(self, call_id: str) -> None:
-        """Forget a call that another process has; it has not ended."""
+    def suspend(self, call_id: str) -> Callable[[], None]:
+        """Buffer what Meta reports of a call, as of one that is not known here; return what passes it on again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +134,7 @@ class CloudLeg:
         self._hang_up = signalling.terminate if inbound is None else signalling.reject
         self._rings = self._hung_up = self._latency_sent = False
         self._restored = False
+        self._resume_signalling: Callable[[], None] = lambda: None
         self._talking = self._gone = False
         """Whether audio flows, and whether another process has the leg."""
 
@@ -214,7 +209,7 @@ class CloudLeg:
     def suspend(self) -> tuple[CloudSnapshot, list[socket.socket]]:
         """Stop reading and sending (`legs.base.Movable`); what Meta reports meanwhile is buffered."""
         peer, sockets = self._media.peer.suspend()
-        self._signalling.suspend(self.wacid)
+        self._resume_signalling = self._signalling.suspend(self.wacid)
         snapshot = CloudSnapshot(
             peer, self._media.silent, self.wacid, self.is_inbound, self._latency_sent
         )
@@ -223,12 +218,11 @@ class CloudLeg:
     def resume(self) -> None:
         """Go on after `suspend`."""
         self._media.peer.resume()
-        self._signalling.resume(self.wacid)
+        self._resume_signalling()
 
     async def abandon(self) -> None:
         """Free a suspended leg that another process goes on with (`legs.base.Movable`)."""
         self._gone = True
-        self._signalling.abandon(self.wacid)
         await self._media.peer.aclose()
 
     def restore(self, snapshot: CloudSnapshot, sockets: Sequence[socket.socket]) -> None:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import msgspec
 
 from bridge.call import events
-from bridge.call.model import LegStatistics
 from bridge.errors import CallMoving, HandoverRefused
 from bridge.legs.base import Movable
 from bridge.node.clock import BusClock
@@ -24,7 +23,6 @@ class SuspendedLeg:
     state: msgspec.Struct
     sockets: list[socket.socket]
     """The leg's own."""
-    statistics: LegStatistics
 
 
 class Suspension:
@@ -68,7 +66,7 @@ class Suspension:
             for running, leg in self._movable():
                 state, sockets = leg.suspend()
                 undo.callback(leg.resume)
-                suspended.append(SuspendedLeg(running, state, sockets, running.leg.statistics()))
+                suspended.append(SuspendedLeg(running, state, sockets))
             undo.pop_all()
         self.active = True
         return suspended

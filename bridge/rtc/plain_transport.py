@@ -92,14 +92,8 @@ class PlainTransport:
         """
         if self.sockets is not None:
             raise InvalidState("the peer has been described already")
-        self.sockets = RtpSockets(host, self._ports)
-        self.sockets.open(
-            pair=pair,
-            on_rtp=self._rtp_received,
-            on_rtcp=self._rtcp_received,
-            discarded=self._discarded,
-            offload=self.offload,
-        )
+        self.sockets = self._new_sockets(host)
+        self.sockets.open(pair=pair)
 
     def suspend(self) -> tuple[PlainTransportSnapshot, list[socket.socket]]:
         """Stop reading and sending; return what another transport goes on with, and the sockets, which stay this one's.
@@ -164,19 +158,23 @@ class PlainTransport:
         self._arrivals.alive_at = snapshot.alive_at
         if self.offload is not None:
             self.offload.set_keys(self._srtp)
-        self.sockets = RtpSockets(snapshot.host, self._ports)
+        self.sockets = self._new_sockets(snapshot.host)
         try:
-            self.sockets.take(
-                sockets,
-                on_rtp=self._rtp_received,
-                on_rtcp=self._rtcp_received,
-                discarded=self._discarded,
-                offload=self.offload,
-            )
+            self.sockets.take(sockets)
         except LegError as error:
             self.sockets = None
             raise HandoverRefused("a media socket of a leg cannot be polled") from error
         self._set_route()
+
+    def _new_sockets(self, host: str) -> RtpSockets:
+        return RtpSockets(
+            host,
+            self._ports,
+            on_rtp=self._rtp_received,
+            on_rtcp=self._rtcp_received,
+            discarded=self._discarded,
+            offload=self.offload,
+        )
 
     def describe(self, remote: RemoteRtp, crypto: Crypto | None) -> None:
         """Use what both descriptions say from now on; `crypto` is what we encrypt with."""

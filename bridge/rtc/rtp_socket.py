@@ -37,28 +37,31 @@ class _Receiver(asyncio.DatagramProtocol):
 class RtpSockets:
     """Sockets on one address of this machine, with ports of the pool."""
 
-    def __init__(self, host: str, ports: PortPool) -> None:
-        self.host = host
-        self.port = 0
-        self.rtcp_port = 0
-        """The same as `port` while reports go there."""
-        self._ports = ports
-        self.rtp: UdpSocket | None = None
-        """What sends audio; None once closed."""
-        self._rtcp: UdpSocket | None = None
-
-    def open(
+    def __init__(
         self,
+        host: str,
+        ports: PortPool,
         *,
-        pair: bool,
         on_rtp: Callable[[bytes, Address], None],
         on_rtcp: Callable[[bytes, Address], None],
         discarded: dict[str, int],
         offload: TransportOffload | None = None,
     ) -> None:
-        """Open one port, or with `pair` another for reports; `on_rtp` also gets the reports that come to the first.
+        """`on_rtp` gets what comes to the first port, reports too, but for what the `offload` takes."""
+        self.host = host
+        self.port = 0
+        self.rtcp_port = 0
+        """The same as `port` while reports go there."""
+        self._ports = ports
+        self._receivers = _Receiver(on_rtp, discarded), _Receiver(on_rtcp, discarded)
+        self._discarded = discarded
+        self._offload = offload
+        self.rtp: UdpSocket | None = None
+        """What sends audio; None once closed."""
+        self._rtcp: UdpSocket | None = None
 
-        The packet path receives the audio where there is an `offload`; what it leaves goes to `on_rtp`.
+    def open(self, *, pair: bool) -> None:
+        """Open one port, or with `pair` another for reports.
 
         Raises:
             LimitExceeded: no port is free.
@@ -66,23 +69,14 @@ class RtpSockets:
         """
         bound = self._ports.open_pair(self.host) if pair else self._ports.open([self.host])[1]
         try:
-            self.take(bound, on_rtp=on_rtp, on_rtcp=on_rtcp, discarded=discarded, offload=offload)
+            self.take(bound)
         except BaseException:
             for sock in bound:
                 sock.close()
-            self.close()
             raise
 
-    def take(
-        self,
-        bound: Sequence[socket.socket],
-        *,
-        on_rtp: Callable[[bytes, Address], None],
-        on_rtcp: Callable[[bytes, Address], None],
-        discarded: dict[str, int],
-        offload: TransportOffload | None,
-    ) -> None:
-        """Receive on one or two sockets that are bound, which are this object's afterwards; parameters as of `open`.
+    def take(self, bound: Sequence[socket.socket]) -> None:
+        """Receive on one or two sockets that are bound, which are this object's afterwards.
 
         Raises:
             LegError: the system refuses to poll one; all are the caller's.
@@ -90,13 +84,19 @@ class RtpSockets:
         self.port, self.rtcp_port = bound[0].getsockname()[1], bound[-1].getsockname()[1]
         for port in {self.port, self.rtcp_port}:
             self._ports.adopt(port)
-        receiver = _Receiver(on_rtp, discarded)
-        if offload is not None:
-            self.rtp = offload.listen(bound[0], receiver)
-        else:
-            self.rtp = _listen(bound[0], receiver, discarded)
-        for sock in bound[1:]:
-            self._rtcp = _listen(sock, _Receiver(on_rtcp, discarded), discarded)
+        receiver, of_reports = self._receivers
+        try:
+            if self._offload is not None:
+                self.rtp = self._offload.listen(bound[0], receiver)
+            else:
+                self.rtp = self._listen(bound[0], receiver)
+            for sock in bound[1:]:
+                self._rtcp = self._listen(sock, of_reports)
+        except BaseException:
+            if self.rtp is not None:
+                self.rtp.release()
+            self.close()
+            raise
 
     def suspend(self) -> list[socket.socket]:
         """Neither read nor send until `resume`; return the sockets, which stay this object's."""
@@ -133,6 +133,5 @@ class RtpSockets:
         for port in {self.port, self.rtcp_port}:
             self._ports.release(port)
 
-
-def _listen(sock: socket.socket, receiver: _Receiver, discarded: dict[str, int]) -> UdpSocket:
-    return UdpSocket(sock, receiver, discarded=discarded, read=read_by_the_loop)
+    def _listen(self, sock: socket.socket, receiver: _Receiver) -> UdpSocket:
+        return UdpSocket(sock, receiver, discarded=self._discarded, read=read_by_the_loop)

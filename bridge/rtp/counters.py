@@ -81,9 +81,7 @@ class ReceiveCounters:
         )
 
 
-def known_fields(
-    kind: type[SendCounters | ReceiveCounters], found: dict[str, int]
-) -> dict[str, int]:
-    """Return the counters that this version knows."""
-    names = {one.name for one in fields(kind)}
-    return {name: count for name, count in found.items() if name in names}
+def restore_counters(counters: SendCounters | ReceiveCounters, found: dict[str, int]) -> None:
+    """Set the counters that this version has."""
+    for one in fields(counters):
+        setattr(counters, one.name, found.get(one.name, 0))

@@ -14,7 +14,7 @@ from bridge.audio.detect.level import LEVEL_EVERY
 from bridge.audio.frame import FRAME_SECONDS, SILENCE, Frame
 from bridge.call.model import SentAudio
 from bridge.rtp.config import SessionConfig, Transmit, drop
-from bridge.rtp.counters import SendCounters, known_fields
+from bridge.rtp.counters import SendCounters, restore_counters
 from bridge.rtp.decoder_warmup import REPORTED_EVERY, WARMUP_PACKETS, decode_warmup
 from bridge.rtp.dtmf import DtmfSender
 from bridge.rtp.level_meter import LevelMeter
@@ -310,7 +310,7 @@ class RtpSender:
     def restore(self, snapshot: SenderSnapshot) -> None:
         """Go on with another's stream, in a new media epoch."""
         self.stream, self.started = OutgoingStream.resumed(snapshot.numbering), snapshot.started
-        self._counters = SendCounters(**known_fields(SendCounters, snapshot.counters))
+        restore_counters(self._counters, snapshot.counters)
         self._meter.restore(snapshot.meter)
         self._apply(self._audio)
         self.dtmf.restore(snapshot.dtmf)

@@ -6,7 +6,7 @@ can take; the next packet of either direction begins a new media epoch.
 
 from dataclasses import asdict
 
-from bridge.rtp.counters import ReceiveCounters, known_fields
+from bridge.rtp.counters import restore_counters
 from bridge.rtp.receiver import RtpReceiver
 from bridge.wire.rtp.reception import ReceptionStatistics
 from bridge.wire.snapshot.session import ReceiverSnapshot
@@ -43,7 +43,6 @@ def restore_receiver(receiver: RtpReceiver, snapshot: ReceiverSnapshot) -> None:
         snapshot.last_received,
     )
     receiver.digit_receiver.restore(snapshot.event)
-    for name, count in known_fields(ReceiveCounters, snapshot.counters).items():
-        setattr(receiver.counters, name, count)
+    restore_counters(receiver.counters, snapshot.counters)
     receiver.reorder.late, receiver.reorder.reordered = snapshot.late, snapshot.reordered
     receiver.meter.restore(snapshot.meter)

@@ -86,8 +86,6 @@ class LiveCalls:
         """Requests to Meta that outlive whoever made them."""
         self._live: dict[str, _Live] = {}
         """By `key_of_call`."""
-        self._suspended: dict[str, _Live] = {}
-        """Those that are passing to another process, likewise."""
 
     def __len__(self) -> int:
         return len(self._live)
@@ -124,20 +122,17 @@ class LiveCalls:
                 self._over(line, event.wacid)
         return True
 
-    def suspend(self, line: LineName, wacid: str) -> None:
-        """Buffer the events of a call, as of one that is not known here."""
-        if (live := self._live.pop(key := key_of_call(line, wacid), None)) is not None:
-            self._suspended[key] = live
+    def suspend(self, line: LineName, wacid: str) -> Callable[[], None]:
+        """Buffer the events of a call, as of one that is not known here; return what passes them to its leg again."""
+        key = key_of_call(line, wacid)
+        live = self._live.pop(key, None)
 
-    def resume(self, line: LineName, wacid: str) -> None:
-        """Pass a suspended call's events to its leg again, and those that came meanwhile."""
-        if (live := self._suspended.pop(key := key_of_call(line, wacid), None)) is not None:
-            self._live[key] = live
-            self.replay(line, wacid)
+        def resume() -> None:
+            if live is not None:
+                self._live[key] = live
+                self.replay(line, wacid)
 
-    def abandon(self, line: LineName, wacid: str) -> None:
-        """Forget a suspended call that another process has."""
-        self._suspended.pop(key_of_call(line, wacid), None)
+        return resume
 
     def replay(self, line: LineName, wacid: str) -> None:
         """Pass the buffered events of a call to its leg."""
@@ -208,17 +203,9 @@ class LineSignalling:
         """End a call."""
         await self._calls.end(self._line, call_id, "terminate")
 
-    def suspend(self, call_id: str) -> None:
-        """Buffer what Meta reports of a call."""
-        self._calls.suspend(self._line, call_id)
-
-    def resume(self, call_id: str) -> None:
-        """Pass on again what Meta reports of a call."""
-        self._calls.resume(self._line, call_id)
-
-    def abandon(self, call_id: str) -> None:
-        """Forget a call that another process has."""
-        self._calls.abandon(self._line, call_id)
+    def suspend(self, call_id: str) -> Callable[[], None]:
+        """Buffer what Meta reports of a call; return what passes it on again."""
+        return self._calls.suspend(self._line, call_id)
 
 
 def key_of_call(line: LineName, wacid: str) -> str:

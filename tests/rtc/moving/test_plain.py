@@ -27,7 +27,9 @@ PEER = PlainPeer
 @asynccontextmanager
 async def talking(*codecs: Codec, **more: Any) -> AsyncIterator[tuple[Side, Side]]:
     """Let two sides talk, of which the first has called."""
-    async with talking(*codecs, **more) as (caller, callee):
+    caller, callee = Side(*codecs, **more), Side(*codecs, **more)
+    async with agreed(caller, callee):
+        await asyncio.gather(caller.say(440, 10), callee.say(880, 10))
         yield caller, callee
 
 

@@ -179,12 +179,14 @@ async def test_the_end_of_the_successor_is_noticed_by_the_page_at_once(setup, ci
 
 @pytest.mark.virtual_time
 async def test_with_a_cipher_that_only_openssl_reads_the_end_is_noticed_by_consent():
-    async with talking(LightPeer(certificate=only(b"AES128-SHA"))) as (bridge, browser):
-        async with await hand_over(bridge) as new:
-            await talk(browser)
-            await browser.close()
-            async with asyncio.timeout(20):
-                assert await new.peer.wait_closed() == "consent_lost"
+    async with (
+        talking(LightPeer(certificate=only(b"AES128-SHA"))) as (bridge, browser),
+        await hand_over(bridge) as new,
+    ):
+        await talk(browser)
+        await browser.close()
+        async with asyncio.timeout(20):
+            assert await new.peer.wait_closed() == "consent_lost"
 
 
 @pytest.mark.virtual_time
@@ -202,29 +204,34 @@ async def test_consent_goes_on_for_both_ends_without_sound():
 
 
 async def test_ice_restarts_on_the_successor():
-    async with talking(RoamingPeer()) as (bridge, browser):
-        async with await hand_over(bridge, timeouts=Timeouts(linger=0.0)) as new:
+    async with (
+        talking(RoamingPeer()) as (bridge, browser),
+        await hand_over(bridge, timeouts=Timeouts(linger=0.0)) as new,
+    ):
+        await talk(browser)
+        browser.leave()
+        await browser.restart(new.exchange)
+        await until(lambda: new.restarts == [True])
+        await talk(browser)
+        assert new.discarded == {}
+        async with await hand_over(new) as third:
             await talk(browser)
-            browser.leave()
-            await browser.restart(new.exchange)
-            await until(lambda: new.restarts == [True])
-            await talk(browser)
-            assert new.discarded == {}
-            async with await hand_over(new) as third:
-                await talk(browser)
-                assert browser.unreadable == 0
-                assert not third.over
+            assert browser.unreadable == 0
+            assert not third.over
 
 
 async def test_a_reloaded_page_gets_a_transport_of_its_own_on_the_successor():
-    async with talking(LightPeer()) as (bridge, _browser):
-        async with await hand_over(bridge) as new, LightPeer() as reloaded:
-            await reloaded.call(new.exchange)
-            await new.synced()
+    async with (
+        talking(LightPeer()) as (bridge, _browser),
+        await hand_over(bridge) as new,
+        LightPeer() as reloaded,
+    ):
+        await reloaded.call(new.exchange)
+        await new.synced()
+        await talk(reloaded)
+        assert new.peer.statistics().received.packets == 20
+        async with await hand_over(new):
             await talk(reloaded)
-            assert new.peer.statistics().received.packets == 20
-            async with await hand_over(new):
-                await talk(reloaded)
 
 
 async def test_a_digit_is_heard_once_and_one_that_is_sent_goes_on():

@@ -1,6 +1,7 @@
 """One WhatsApp leg on loopback, between a fake of Meta's API and a media server like Meta's."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import cast
@@ -62,14 +63,9 @@ class FakeMeta:
         if action in self.refuses:
             raise self.error
 
-    def suspend(self, call_id: str) -> None:
+    def suspend(self, call_id: str) -> Callable[[], None]:
         self.asked.append(("suspend", call_id))
-
-    def resume(self, call_id: str) -> None:
-        self.asked.append(("resume", call_id))
-
-    def abandon(self, call_id: str) -> None:
-        self.asked.append(("abandon", call_id))
+        return lambda: self.asked.append(("resume", call_id))
 
     @property
     def actions(self) -> list[str]:
