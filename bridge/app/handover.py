@@ -29,12 +29,9 @@ class Handovers(NamedTuple):
 
     async def aclose(self) -> None:
         """Finish with the call that is being passed, and take over no more."""
-        if self.client is not None:
-            await self.client.aclose()
-        if self.server is not None:
-            await self.server.aclose()
-        if self.adoption is not None:
-            await self.adoption.aclose()
+        for one in self:
+            if one is not None:
+                await one.aclose()
 
 
 def build_handovers(

@@ -1,7 +1,7 @@
 """What has happened to a call's machine, so that it can be made again elsewhere; pure."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from types import MappingProxyType
 from typing import Final, get_args
 
@@ -114,7 +114,7 @@ def restore(snapshot: MachineSnapshot) -> tuple[CallMachine, Journal]:
     Raises:
         HandoverRefused: this version of the machine does not take these events, or ends up elsewhere.
     """
-    machine = CallMachine.of(snapshot.origin, snapshot.limits)
+    machine = CallMachine(limits=snapshot.limits, **asdict(snapshot.origin))
     kept: list[tuple[events.Event, float]] = []
     try:
         for entry in snapshot.entries:

@@ -36,10 +36,10 @@ from bridge.errors import CallEnded, InvalidState, Unsupported
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """How a call began."""
+    """How a call began (`CallMachine.__init__`)."""
 
     direction: Direction
-    started_at: float
+    now: float
     """Monotonic seconds."""
     waits_for_far: bool
     dialling: bool
@@ -80,17 +80,6 @@ class CallMachine:
         self._rings_since = math.inf if dialling else now
         self.transfers = Transfers(self.legs)
         self.limits = limits
-
-    @classmethod
-    def of(cls, origin: Origin, limits: CallLimits) -> "CallMachine":
-        """Begin a call that began this way."""
-        return cls(
-            direction=origin.direction,
-            limits=limits,
-            now=origin.started_at,
-            waits_for_far=origin.waits_for_far,
-            dialling=origin.dialling,
-        )
 
     def deadline(self) -> float | None:
         """When to call `handle` with `TimePassed`, in monotonic seconds; None once ended."""

@@ -11,7 +11,7 @@ from bridge.rtc.packet_path import PacketPath
 from bridge.rtc.ports import PortPool
 from bridge.rtc.rtp_socket import RtpSockets
 from bridge.rtc.rtp_source import RtpSource
-from bridge.rtc.srtp import PROFILES, Refusal, Srtp, restored_srtp
+from bridge.rtc.srtp import PROFILES, Refusal, Srtp
 from bridge.rtp.config import drop
 from bridge.rtp.session import RtpSession
 from bridge.wire.sdp.crypto import Crypto
@@ -150,7 +150,7 @@ class PlainTransport:
             raise HandoverRefused("the media sockets of a leg are missing")
         if (snapshot.srtp is None) != (ours is None or theirs is None):
             raise HandoverRefused("the keys of a leg are missing")
-        self._srtp = None if snapshot.srtp is None else restored_srtp(snapshot.srtp)
+        self._srtp = None if snapshot.srtp is None else Srtp.restored(snapshot.srtp)
         self.crypto, self._digits, self._described = ours, digits, True
         self._their_key = b"" if theirs is None else theirs.key
         self._source.restore(snapshot.source)

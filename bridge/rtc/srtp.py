@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from functools import partial
 from itertools import chain
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Self, TypeAlias
 
 from pylibsrtp import Policy, Session
 
@@ -269,25 +269,31 @@ class Srtp:
             },
         )
 
-    def follow(self, stood: SrtpSnapshot) -> None:
-        """Go on where another process stopped, with fresh keys: no index is used twice, none is taken twice.
+    @classmethod
+    def restored(cls, stood: SrtpSnapshot) -> Self:
+        """Go on where another process stopped: no index is used twice, none is taken twice.
 
         Raises:
-            HandoverRefused: libsrtp does not take the numbers.
+            HandoverRefused: the keys are of no profile, or libsrtp does not take the numbers.
         """
+        profile, keys = PROFILES.get(stood.profile), (stood.send_key, stood.receive_key)
+        if profile is None or any(len(key) != SUITES[stood.profile] for key in keys):
+            raise HandoverRefused("the keys of the call are of no SRTP profile that is used here")
+        made = cls(profile, send_key=keys[0], receive_key=keys[1])
         if (last := stood.index) is not None:
-            _pass(self._send, None, stood.ssrc, chain(range(0, last, _STRIDE), (last,)))
+            _pass(made._send, None, stood.ssrc, chain(range(0, last, _STRIDE), (last,)))
         for source, last in stood.received.items():
             # All numbers of the window, so that none of them is taken again.
             first = max(0, last + 1 - _WINDOW)
             numbers = chain(range(0, first, _STRIDE), range(first, last + 1))
-            theirs = _session(self._profile, stood.receive_key, Policy.SSRC_ANY_OUTBOUND)
-            _pass(srtp_handle(theirs), self._receive, source, numbers)
-            self._sources.add(source.to_bytes(4, "big"))
-        self._report_index = self._owed = stood.report_index
-        self._reports_before = {
+            theirs = _session(profile, stood.receive_key, Policy.SSRC_ANY_OUTBOUND)
+            _pass(srtp_handle(theirs), made._receive, source, numbers)
+            made._sources.add(source.to_bytes(4, "big"))
+        made._report_index = made._owed = stood.report_index
+        made._reports_before = {
             source.to_bytes(4, "big"): index for source, index in stood.received_reports.items()
         }
+        return made
 
     def _stands(
         self, session: Session, use: Callable[[], int], ssrc: int, sequence: int
@@ -322,21 +328,6 @@ class Srtp:
     def _admits(self, source: bytes) -> bool:
         # libsrtp keeps state for every SSRC that was authenticated.
         return source in self._sources or len(self._sources) < MAX_SOURCES
-
-
-def restored_srtp(snapshot: SrtpSnapshot) -> Srtp:
-    """Return what goes on where another process stopped.
-
-    Raises:
-        HandoverRefused: the keys are of no profile, or libsrtp does not take the numbers.
-    """
-    profile = PROFILES.get(snapshot.profile)
-    keys = snapshot.send_key, snapshot.receive_key
-    if profile is None or any(len(key) != SUITES[snapshot.profile] for key in keys):
-        raise HandoverRefused("the keys of the call are of no SRTP profile that is used here")
-    made = Srtp(profile, send_key=keys[0], receive_key=keys[1])
-    made.follow(snapshot)
-    return made
 
 
 def _session(profile: int, key: bytes, direction: int) -> Session:

@@ -15,7 +15,7 @@ from bridge.rtc.dtls import Certificate, Dtls, PassedDtls
 from bridge.rtc.ice import IceConnection
 from bridge.rtc.limits import MAX_PACKETS
 from bridge.rtc.link import IceLink
-from bridge.rtc.srtp import Srtp, restored_srtp
+from bridge.rtc.srtp import Srtp
 from bridge.rtp.config import drop
 from bridge.rtp.session import RtpSession
 from bridge.wire.sdp.description import RemoteAudio, answer_setup
@@ -230,7 +230,7 @@ class Transport:
         Raises:
             HandoverRefused: it cannot; the sockets are the caller's.
         """
-        self._srtp = srtp = restored_srtp(snapshot.srtp)
+        self._srtp = srtp = Srtp.restored(snapshot.srtp)
         self.role, self.fingerprint = snapshot.role, snapshot.fingerprint
         self.timings = Timings(snapshot.ice_seconds, snapshot.dtls_seconds)
         self._ice_up = True

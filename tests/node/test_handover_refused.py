@@ -6,6 +6,7 @@ import random
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from bridge.call import events
 from bridge.call.model import EndReason, LegKind
@@ -35,20 +36,12 @@ def is_open(descriptor: int) -> bool:
 @pytest.mark.parametrize(
     "spoil",
     [
-        lambda call: msgspec.structs.replace(call, version=call.version + 1),
-        lambda call: msgspec.structs.replace(call, legs=call.legs[:1]),
-        lambda call: msgspec.structs.replace(
-            call, legs=(msgspec.structs.replace(call.legs[0], kind=LegKind.SOCKET), call.legs[1])
-        ),
-        lambda call: msgspec.structs.replace(
-            call, machine=msgspec.structs.replace(call.machine, entries=())
-        ),
-        lambda call: msgspec.structs.replace(
-            call,
-            legs=(
-                call.legs[0],
-                msgspec.structs.replace(call.legs[1], state=msgspec.Raw(b"\x80")),
-            ),
+        lambda call: replace(call, version=call.version + 1),
+        lambda call: replace(call, legs=call.legs[:1]),
+        lambda call: replace(call, legs=(replace(call.legs[0], kind=LegKind.SOCKET), call.legs[1])),
+        lambda call: replace(call, machine=replace(call.machine, entries=())),
+        lambda call: replace(
+            call, legs=(call.legs[0], replace(call.legs[1], state=msgspec.Raw(b"\x80")))
         ),
     ],
     ids=["version", "legs", "kind", "events", "state"],

@@ -7,7 +7,7 @@ from pylibsrtp import Policy, Session
 
 from bridge.errors import HandoverRefused, LocalProtocolError
 from bridge.rtc.limits import MAX_SOURCES
-from bridge.rtc.srtp import Refusal, Srtp, restored_srtp
+from bridge.rtc.srtp import Refusal, Srtp
 
 PROFILES = {
     Policy.SRTP_PROFILE_AEAD_AES_128_GCM: 28,
@@ -157,7 +157,7 @@ def test_keys_are_passed_on_with_their_indexes(profile):
         assert isinstance(ours.unprotect_rtcp(old_report), bytes)
     stood = ours.snapshot((9, last - 1), (7, (last - 1) & 0xFFFF))
     assert (stood.index, stood.received, stood.report_index) == (last - 1, {7: last - 1}, 3)
-    new = restored_srtp(stood)
+    new = Srtp.restored(stood)
     assert {new.unprotect(one) for one in old[-20:]} == {Refusal.REPLAYED}
     assert new.unprotect_rtcp(old_report) is Refusal.REPLAYED
     assert new.unprotect(writer.protect(rtp(last & 0xFFFF))) == rtp(last & 0xFFFF)
@@ -174,7 +174,7 @@ def test_indexes_of_many_reports_are_used_up_before_a_report_is_sent():
     last: bytes | None = None
     for _ in range(6_000):
         last = ours.protect_rtcp(rtcp(9))
-    new = restored_srtp(ours.snapshot((9, None), None))
+    new = Srtp.restored(ours.snapshot((9, None), None))
     assert new.protect_rtcp(rtcp(9)) is None  # a later one
     following = new.protect_rtcp(rtcp(9))
     assert last is not None
@@ -197,4 +197,4 @@ def test_a_snapshot_is_refused_where_the_numbers_do_not_agree():
 def test_streams_without_packets_have_no_index():
     stood = make().snapshot((9, None), None)
     assert (stood.index, stood.received, stood.report_index) == (None, {}, 0)
-    assert restored_srtp(stood).protect(rtp(5, ssrc=9)) is not None
+    assert Srtp.restored(stood).protect(rtp(5, ssrc=9)) is not None
