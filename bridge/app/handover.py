@@ -53,7 +53,14 @@ def build_handovers(
 
     def recovered(call_id: CallId, silent: float, cause: str) -> None:
         base.metrics.calls.recovered(cause)
-        publish_recovery(manager, call_id, silent, cause)
+        if (runner := manager.running(call_id)) is None:  # it has ended since
+            return
+        legs, silent_ms = len(runner.legs()), round(silent * 1000)
+        extra = {"call": call_id, "cause": cause, "silent_ms": silent_ms, "legs": legs}
+        log.info("call.recovered", extra=extra)
+        kept = {"kept": legs, "reconnecting": 0, "lost": 0}
+        data = {"cause": cause, "silentMs": silent_ms, "legs": kept}
+        runner.publish(EventType.CALL_RECOVERED, data)
 
     async def release(call_id: CallId) -> None:
         if manager.running(call_id) is not None:
@@ -107,18 +114,3 @@ def provider_keys(manager: Manager, call_id: CallId) -> list[str]:
         return []
     legs = [leg for leg in runner.legs() if isinstance(leg, CloudLeg)]
     return [key_of_call(runner.facts.line, leg.wacid) for leg in legs]
-
-
-def publish_recovery(manager: Manager, call_id: CallId, silent: float, cause: str) -> None:
-    """Report that a call goes on here, unless it has ended since."""
-    runner = manager.running(call_id)
-    if runner is None:
-        return
-    legs = len(runner.legs())
-    silent_ms = round(silent * 1000)
-    log.info(
-        "call.recovered",
-        extra={"call": call_id, "cause": cause, "silent_ms": silent_ms, "legs": legs},
-    )
-    kept = {"kept": legs, "reconnecting": 0, "lost": 0}
-    runner.publish(EventType.CALL_RECOVERED, {"cause": cause, "silentMs": silent_ms, "legs": kept})

@@ -91,7 +91,9 @@ class Journal:
             self._kept.clear()
             self.complete = False
             return
-        self._kept.append((_bare(event), now))
+        if isinstance(event, events.LegEnded):
+            event = replace(event, error=None)  # the machine does not look at it
+        self._kept.append((event, now))
 
     def snapshot(self, machine: CallMachine) -> MachineSnapshot:
         """Return the machine that took these events.
@@ -148,10 +150,3 @@ def state_of(machine: CallMachine) -> MachineState:
         transfers.left,
         dict(machine.routes().rows),
     )
-
-
-def _bare(event: events.Event) -> events.Event:
-    """Return an event without what the machine does not look at and no other process can be told."""
-    if isinstance(event, events.LegEnded) and event.error is not None:
-        return replace(event, error=None)
-    return event

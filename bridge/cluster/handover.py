@@ -122,10 +122,7 @@ class HandoverClient:
                 logged = reason
             except Exception:  # must not end the loop
                 log.exception("handover.failed")
-            await self._pause()
-
-    async def _pause(self) -> None:
-        await wait_set(self._closing, self._timing.handover_poll)
+            await wait_set(self._closing, self._timing.handover_poll)
 
     def _waiting(self) -> list[CallId]:
         return [one for one in self._calls.movable() if one not in self._refused]
@@ -144,7 +141,7 @@ class HandoverClient:
                     await self._wait_prompt(channel)
                     if await self._written(call_id):
                         await self._pass_on(channel, call_id, hello)
-                await self._pause()
+                await wait_set(self._closing, self._timing.handover_poll)
         finally:
             channel.close()
 

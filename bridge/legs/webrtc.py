@@ -70,8 +70,8 @@ class WebRtcLeg:
         self._offered_at = 0.0
         """Of the first offer, by the loop's clock."""
         self._restored = False
-        self._up = self._gone = False
-        """Whether it is connected and not over, and whether another process has it."""
+        self._up = False
+        """Whether it is connected and not over."""
 
     async def accept(self, offer: str) -> str:
         """Return the answer to the first offer; cancellation frees what was gathered.
@@ -120,8 +120,7 @@ class WebRtcLeg:
             self._up = False
             self._reports.leave(self)
             self._media.emit = drop
-            if not self._gone:
-                await self.aclose()
+            await self.aclose()
 
     def check_movable(self) -> None:
         """Raise `HandoverRefused` if the leg cannot move now (`legs.base.Movable`)."""
@@ -142,8 +141,7 @@ class WebRtcLeg:
 
     async def abandon(self) -> None:
         """Free a suspended leg that another process goes on with (`legs.base.Movable`)."""
-        self._gone = True
-        await self._media.peer.aclose()
+        await self.aclose()
 
     def restore(self, snapshot: WebRtcSnapshot, sockets: Sequence[socket.socket]) -> None:
         """Go on with another process's leg, in place of `accept`.

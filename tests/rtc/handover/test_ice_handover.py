@@ -90,10 +90,11 @@ async def test_sockets_that_are_not_those_are_refused_and_stay_open(sock):
 async def test_an_address_that_is_none_is_refused(sock):
     stood = snapshot(sock)
     remotes = ("r 1 udp 8 999.1.1.1 4000 typ host", "r 1 udp 8 127.0.0.1 0 typ host", "none")
-    changed = [{"remote": one} for one in remotes]
-    for changes in (*changed, {"verified": [("nowhere", 4000, 3.0)]}):
+    replace = msgspec.structs.replace
+    changed = [replace(stood, remote=one) for one in remotes]
+    for spoiled in (*changed, replace(stood, verified=[("nowhere", 4000, 3.0)])):
         made = connection()
         with pytest.raises(HandoverRefused):
-            restore_ice(made, msgspec.structs.replace(stood, **changes), [sock], PortPool([]))
+            restore_ice(made, spoiled, [sock], PortPool([]))
         await made.close()
     assert sock.fileno() >= 0
