@@ -11,8 +11,8 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Final, NamedTuple
 
 from bridge.rtc.limits import Address, is_public
-from bridge.wire.snapshot.fields import copied, restored
 from bridge.wire.snapshot.peer import SourceSnapshot
+from bridge.wire.snapshot_fields import copied, restored
 
 SILENT_SECONDS: Final = 1.0
 """Silence of the address in use before another one is followed."""

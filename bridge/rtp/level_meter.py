@@ -5,8 +5,8 @@ import math
 from bridge.audio.detect.level import QUIET, SILENT, clips, level
 from bridge.call.model import LevelCounts
 from bridge.rtp.offload import MeterState
-from bridge.wire.snapshot.fields import copied, restored
 from bridge.wire.snapshot.session import MeterSnapshot
+from bridge.wire.snapshot_fields import copied, restored
 
 
 class LevelMeter:

@@ -18,8 +18,8 @@ from bridge.wire.rtp.rtcp import (
     serialize,
 )
 from bridge.wire.rtp.stream import OutgoingStream
-from bridge.wire.snapshot.fields import copied, restored
 from bridge.wire.snapshot.session import ReportsSnapshot
+from bridge.wire.snapshot_fields import copied, restored
 
 IDLE_SECONDS: Final = 5
 """Between two reports while no packets flow."""

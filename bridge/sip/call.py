@@ -15,7 +15,7 @@ from bridge.sip.session import Phase, Session
 from bridge.sip.snapshot import SipCallSnapshot
 from bridge.sip.stack import ALLOW, SUPPORTED
 from bridge.sip.transfer import Transfer, replaces_value
-from bridge.wire.snapshot.fields import copied, restored
+from bridge.wire.snapshot_fields import copied, restored
 
 if TYPE_CHECKING:
     from bridge.sip.boundary import Dial

@@ -10,7 +10,7 @@ from bridge.sip.message.message import Request, Response
 from bridge.sip.message.values import Address, Uri, ValueSyntaxError
 from bridge.sip.snapshot import DialogSnapshot
 from bridge.sip.stack import Stack
-from bridge.wire.snapshot.fields import copied
+from bridge.wire.snapshot_fields import copied
 
 MAX_ROUTES = 16
 _Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address

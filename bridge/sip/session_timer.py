@@ -9,7 +9,7 @@ from bridge.sip.message.values import ValueSyntaxError, parameters
 from bridge.sip.reason import TIMED_OUT
 from bridge.sip.session import Phase, Session
 from bridge.sip.snapshot import TimerSnapshot
-from bridge.wire.snapshot.fields import copied, restored
+from bridge.wire.snapshot_fields import copied, restored
 
 if TYPE_CHECKING:
     from collections.abc import Callable

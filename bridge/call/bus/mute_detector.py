@@ -6,7 +6,7 @@ import msgspec
 
 from bridge.audio.detect.level import SILENT
 from bridge.call.model import LevelCounts, ReceivedAudio
-from bridge.wire.snapshot.fields import copied, restored
+from bridge.wire.snapshot_fields import copied, restored
 
 MUTED_SECONDS: Final = 2.0
 """An open microphone is never digitally silent for so long: it hears at least the room's noise."""

@@ -9,7 +9,7 @@ from bridge.audio.detect.level import SILENT
 from bridge.call.diagnosis.losses import IN_BURSTS, Losses
 from bridge.call.diagnosis.observation import LegObservation
 from bridge.call.model import LegStatistics, LevelCounts
-from bridge.wire.snapshot.fields import copied, restored
+from bridge.wire.snapshot_fields import copied, restored
 
 MUTE_DBOV: Final = -70.0
 """Below this no microphone in a room is: even a quiet room's noise is louder."""

@@ -7,7 +7,7 @@ import msgspec
 
 from bridge.wire.rtp.packet import CLOCK_RATE
 from bridge.wire.rtp.rtcp import ReportBlock, SenderReport, ntp_middle
-from bridge.wire.snapshot.fields import copied, restored
+from bridge.wire.snapshot_fields import copied, restored
 
 _MAX_DROPOUT: Final = 3000
 _MAX_MISORDER: Final = 100

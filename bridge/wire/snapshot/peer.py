@@ -11,8 +11,8 @@ from typing_extensions import override
 from bridge.wire.sdp.crypto import Crypto
 from bridge.wire.sdp.own_rtp import OwnRtp
 from bridge.wire.sdp.rtp import RemoteRtp
-from bridge.wire.snapshot.fields import copied, restored
 from bridge.wire.snapshot.session import AudioSnapshot, SessionSnapshot, codec_named
+from bridge.wire.snapshot_fields import copied, restored
 
 Port: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=65_535)]
 Ssrc: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=0xFFFF_FFFF)]

@@ -12,7 +12,7 @@ from bridge.wire.rtp.reception import Reception
 from bridge.wire.rtp.stream import Numbering
 from bridge.wire.rtp.telephone_event import DIGITS, DigitPacket, NewestEvent
 from bridge.wire.sdp.negotiated_audio import NegotiatedAudio
-from bridge.wire.snapshot.fields import copied
+from bridge.wire.snapshot_fields import copied
 
 _MAX_NUMBER: Final = 1 << 48
 _SEEN_BYTES: Final = 16

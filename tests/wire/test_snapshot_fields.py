@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import msgspec
 import pytest
 
-from bridge.wire.snapshot.fields import copied, restored
+from bridge.wire.snapshot_fields import copied, restored
 
 
 class Snapshot(msgspec.Struct):
