@@ -8,6 +8,7 @@ from bridge.settings.model import Admin
 from bridge.stores import handover
 from bridge.stores.nodes import Member
 from bridge.wire.call_id import chirp
+from tests.support.databases import insert_call
 from tests.support.forwarding import Owner, data, post
 from tests.support.inprocess import KEY, settings
 from tests.support.two_nodes import two_nodes
@@ -153,12 +154,8 @@ async def owner():
 @pytest.mark.parametrize("draining", [False, True])
 async def test_a_call_of_a_node_that_has_just_ended_is_found_where_it_is(owner, draining, caplog):
     async with two_nodes(routes=owner.routes) as (first, second):
-        insert = (
-            "INSERT INTO calls (call_id, node, boot, line, peer, direction, started_at) "
-            "VALUES (?, 1, ?, 'demo', '1', 'outbound', 1.0)"
-        )
-        values = (FIVE, second.members.own.boot)
-        await first.bridge.events.database.run(lambda it: it.execute(insert, values))
+        database = first.bridge.events.database
+        await database.run(lambda it: insert_call(it, FIVE, second.members.own))
         ended = Member(node=5, boot="five", draining=draining)
         first.members.update([first.members.own, second.members.own, ended], [])
         answer = await first.http.put("/test", json={"callId": FIVE}, headers=KEY)

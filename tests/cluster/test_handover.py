@@ -22,7 +22,7 @@ from bridge.stores import handover as store
 from bridge.stores import nodes
 from bridge.stores.nodes import Member
 from bridge.wire.handover import Accepted, Hello, Offer
-from tests.support.databases import connected, open_database
+from tests.support.databases import connected, insert_call, open_database
 from tests.support.published import call_event
 from tests.support.waiting import until
 
@@ -115,11 +115,7 @@ async def pair(engine) -> AsyncIterator[Pair]:
         for one in (OLD, NEW):
             nodes.register(opened, one, launch_id="run", now=1.0)
         for call_id in (A, B):
-            opened.execute(
-                "INSERT INTO calls (call_id, node, boot, line, peer, direction, started_at) "
-                "VALUES (?, 0, 'old', 'one', '1', 'outbound', 1.0)",
-                (call_id,),
-            )
+            insert_call(opened, call_id, OLD)
     # Not pytest's folder: its path is too long for a socket.
     with TemporaryDirectory(prefix="bridge-") as folder:
         database = open_database(engine)

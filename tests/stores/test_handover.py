@@ -6,7 +6,7 @@ from bridge.stores import events, handover, lost_nodes, nodes
 from bridge.stores.handover import Move
 from bridge.stores.nodes import Member
 from tests.stores.test_lost_nodes import begin_call
-from tests.support.databases import connected
+from tests.support.databases import connected, insert_call
 
 FORMER, SUCCESSOR = Member(node=0, boot="former"), Member(node=1, boot="successor")
 MOVE = Move("a", FORMER.boot, SUCCESSOR.node, SUCCESSOR.boot, ["one\nwa.a"])
@@ -19,11 +19,7 @@ def connection(engine):
             nodes.register(opened, one, launch_id="run", now=1.0)
         for call_id in ("a", "b"):
             begin_call(opened, call_id, FORMER)
-            opened.execute(
-                "INSERT INTO calls (call_id, node, boot, line, peer, direction, started_at) "
-                "VALUES (?, ?, ?, 'one', '1', 'outbound', 1.0)",
-                (call_id, FORMER.node, FORMER.boot),
-            )
+            insert_call(opened, call_id, FORMER)
             opened.execute(
                 "INSERT INTO whatsapp_calls (wacid, line, node, boot, began_at) VALUES (?, 'one', ?, ?, 0)",
                 (f"one\nwa.{call_id}", FORMER.node, FORMER.boot),

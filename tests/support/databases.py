@@ -14,6 +14,7 @@ from bridge.db import migrations
 from bridge.db.database import Database
 from bridge.db.session import Connection, Engine, Found, Rows, Values
 from bridge.db.sqlite import FILE, Sqlite, SqliteSession
+from bridge.stores.nodes import Member
 from tests.support.virtual_time import VirtualTimeLoop
 
 
@@ -84,3 +85,12 @@ class _Threaded:
             return Found(rows.fetchall(), rows.rowcount)
 
         return self._thread.submit(read).result()
+
+
+def insert_call(connection: Connection, call_id: str, owner: Member) -> None:
+    """Write a call that a node has."""
+    connection.execute(
+        "INSERT INTO calls (call_id, node, boot, line, peer, direction, started_at) "
+        "VALUES (?, ?, ?, 'demo', '1', 'outbound', 1.0)",
+        (call_id, owner.node, owner.boot),
+    )
