@@ -68,6 +68,7 @@ def parts_of(bridge: Bridge, workers: Workers, *, warm_decoder: bool) -> tuple[P
         Part("recovery", run=core.recovery.run),
         Part("http", stop=events.http.aclose),
         Part("decoders", run=decoders.keep_warm if warm_decoder else None, stop=decoders.aclose),
+        Part("peers", start=core.plane.peers.warm_up),
         Part("lines", start=lines.lines.reload),
         Part("line book", start=lines.line_book.reload),
         Part("cloud", start=lines.cloud.recover, shutdown=lines.cloud.calls.aclose),

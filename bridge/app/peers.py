@@ -52,6 +52,10 @@ class Peers:
     packet_path: PacketPath | None
     """What the peers receive by, to be closed after them; None: the event loop."""
 
+    async def warm_up(self) -> None:
+        """Spare the first call, which another process may pass on in the middle of a word, what a process does once."""
+        await self.browser(lambda _: None, lambda _: None).warm_up()
+
 
 class MediaPlane(NamedTuple):
     """What carries the audio of all calls."""

@@ -275,6 +275,14 @@ class Peer:
         transport.restore(snapshot.transport, sockets)
         self._transports.restore(transport)
 
+    async def warm_up(self) -> None:
+        """Do once, and without a call, what takes long the first time in a process; then it is of no use any more."""
+        self.expect_answer()
+        transport = self._new_transport(self._certificates.current(self._clock()), self.session)
+        transport.warm_up()
+        self.session.set_transmit(self._drop_packet, self._drop_packet)
+        await transport.aclose()
+
     async def aclose(self) -> None:
         """Send RTCP BYE and close_notify and free everything; from any state, safe to repeat."""
         if self._transports.current is not None:

@@ -50,6 +50,18 @@ _STRIDE: Final = 0x4000
 _USED_UP_AT_ONCE: Final = 5000
 """Indexes of reports that are used up before a report: a few milliseconds."""
 
+NO_CALL: Final = SrtpSnapshot(
+    profile="AES_CM_128_HMAC_SHA1_80",
+    send_key=bytes(30),
+    receive_key=bytes(30),
+    ssrc=1,
+    index=1,
+    report_index=0,
+    received={2: 1},
+    received_reports={},
+)
+"""Of a call that never was."""
+
 _PROTECT, _PROTECT_RTCP, _UNPROTECT, _UNPROTECT_RTCP = range(4)
 """What is done with a packet: SRTP_* in packet_path.h."""
 

@@ -15,7 +15,7 @@ from bridge.rtc.dtls import Certificate, Dtls, PassedDtls
 from bridge.rtc.ice import IceConnection
 from bridge.rtc.limits import MAX_PACKETS
 from bridge.rtc.link import IceLink
-from bridge.rtc.srtp import Srtp
+from bridge.rtc.srtp import NO_CALL, Srtp
 from bridge.rtp.config import drop
 from bridge.rtp.session import RtpSession
 from bridge.wire.sdp.description import RemoteAudio, answer_setup
@@ -246,6 +246,14 @@ class Transport:
             self._offload.set_keys(srtp)
         self._link.restore(snapshot.ice, sockets)
         self.activate()
+
+    def warm_up(self) -> None:
+        """Do with keys of zeros once what takes long the first time, such as to parse the types of libsrtp; then close it."""
+        self._srtp = srtp = Srtp.restored(NO_CALL)
+        if self._offload is not None:
+            self._offload.set_keys(srtp)
+        self.activate()
+        srtp.protect_rtcp(b"\x80\xc9\0\1" + bytes(4))
 
     def send_rtp(self, packet: bytes) -> None:
         """Protect and send an RTP packet; count it as `unsendable` if that fails."""
