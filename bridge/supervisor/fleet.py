@@ -58,8 +58,19 @@ class _Worker:
     """Whether it is not to be started anew."""
     stuck: int = 0
     lost: int = 0
+    successor: "_Worker | None" = None
+    """Which takes over its calls, whatever process that has."""
+    told: int | None = None
+    """The number of that process, as the node was told."""
     gone: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once it has ended for good."""
+
+    def hand_over(self) -> None:
+        """Have its calls passed to its successor, which has another number when it was lost and started anew."""
+        number = self.successor.process.number if self.successor is not None else None
+        if number is not None and number != self.told:
+            self.told = number
+            self.process.send(HandOver(node=number))
 
 
 class Fleet:
@@ -169,7 +180,8 @@ class Fleet:
             worker.process.send(Accept(on=True))
         for index, worker in enumerate(old):
             worker.process.send(Accept(on=False))
-            worker.process.send(HandOver(node=new[index % len(new)].process.number))
+            worker.successor = new[index % len(new)]
+            worker.hand_over()
             worker.process.drain(seconds, "upgrade")
         self._send_roster()
         log.info("bridge.upgraded", extra={"nodes": len(new)})
@@ -241,7 +253,7 @@ class Fleet:
     async def _run_once(self, worker: _Worker) -> End:
         """Run a node until it ends."""
         process = worker.process
-        ready = self._tasks.create_task(self._note_ready(process))
+        ready = self._tasks.create_task(self._note_ready(worker, process))
         try:
             end = await process.run()
         except OSError as error:  # no memory or processes left: the other nodes go on
@@ -251,9 +263,14 @@ class Fleet:
         self._lost.append(Process(process.node, process.boot))
         return end
 
-    async def _note_ready(self, process: NodeProcess) -> None:
+    async def _note_ready(self, worker: _Worker, process: NodeProcess) -> None:
         await process.ready_or_ended.wait()
-        self._ever_ready = self._ever_ready or process.ready
+        if not process.ready:
+            return
+        self._ever_ready = True
+        for other in self._workers:
+            if other.successor is worker:
+                other.hand_over()
 
     def _is_over(self, worker: _Worker, end: End) -> bool:
         """Note how a node has ended; return whether for good."""

@@ -240,6 +240,25 @@ async def test_an_upgrade_drains_the_old_nodes_once_all_new_ones_are_ready(made)
     await ended(fleet, running)
 
 
+async def test_old_nodes_learn_the_number_of_a_new_one_that_was_lost_and_started_again(made):
+    fleet, running = await started(made)
+    upgrading = asyncio.create_task(fleet.upgrade(of_two(), None, lambda _: None))
+    await asyncio.sleep(0.1)
+    old, new = made[:2], made[2:]
+    for process in new:
+        process.get_ready()
+    await upgrading
+    new[0].end()
+    await asyncio.sleep(1)
+    made[4].number = 99
+    made[4].get_ready()
+    await asyncio.sleep(0.1)
+    orders = [[one for one in process.heard if isinstance(one, HandOver)] for process in old]
+    assert orders[0] == [HandOver(node=2 + NUMBERED_FROM), HandOver(node=99)]
+    assert orders[1] == [HandOver(node=3 + NUMBERED_FROM)]
+    await ended(fleet, running)
+
+
 async def test_the_next_upgrade_uses_the_first_numbers_again(made):
     fleet, running = await started(made)
     upgrade, old, new = await upgrading(made, fleet)
