@@ -140,8 +140,7 @@ def connect(bridge: Bridge, workers: Workers) -> None:
     drain.on_begin.append(partial(workers.core.sip.leave, members))
     for recover in (lines.cloud.recover, lines.gateways.recover):
         members.follow_lost(partial(_recover, bridge, workers.base.members.timing.retry, recover))
-    members.follow_lost(bridge.node.view.lost.note)
-    members.follow_lost(lambda _: metrics.node.node_lost())
+    members.follow_lost(partial(_note_lost, bridge))
     members.follow_lost(lambda _: records.recordings.recovery.wake())
     lines.line_book.follow_changes(workers.core.made.changed)
     lines.line_book.follow_changes(workers.policy.line_changed)
@@ -159,6 +158,13 @@ async def _remember(database: Database, node: int, manager: Manager) -> None:
     """Remember the ended calls of earlier processes with this node's number."""
     for record in await database.run(directory.ended, node):
         manager.remember(record)
+
+
+def _note_lost(bridge: Bridge, lost: Member) -> None:
+    """Count and show a lost node, unless it has drained: that is how each upgrade ends."""
+    if not lost.draining:
+        bridge.node.view.lost.note(lost)
+        bridge.node.metrics.node.node_lost()
 
 
 def _recover(bridge: Bridge, retry: float, recover: Hook, _lost: Member) -> None:

@@ -117,7 +117,9 @@ class Recovery:
         self._events.written()
         for boot in attempt.taken:
             lost = nodes[boot]
-            log.warning(
+            # One that has drained leaves no calls, and need not be looked into.
+            log.log(
+                logging.INFO if lost.draining else logging.WARNING,
                 "node.taken_over",
                 extra={
                     "node": self._members.own.node,

@@ -28,7 +28,7 @@ MAX_FAILED_STARTS: Final = 3
 HEALTHY_SECONDS: Final = 30.0
 """A node that ran this long resets its restart delay."""
 MAX_LOST: Final = 256
-"""Ended processes that rosters name."""
+"""Ended processes that rosters name; those that are draining ended as they were to."""
 UPGRADE_SECONDS: Final = 60.0
 """How long the new nodes of an upgrade may take until they are ready."""
 
@@ -260,7 +260,7 @@ class Fleet:
             log.error("node.start_failed", extra={"error": error.strerror})
             end = End(1, stuck=False, drained=False)
         await ready
-        self._lost.append(Process(process.node, process.boot))
+        self._lost.append(Process(process.node, process.boot, draining=end.drained))
         return end
 
     async def _note_ready(self, worker: _Worker, process: NodeProcess) -> None:

@@ -206,6 +206,7 @@ async def test_a_node_that_was_asked_to_drain_itself_is_named_so_and_not_started
     assert [one.draining for one in made[1].roster().nodes] == [True, False]
     made[0].end(End(0, stuck=False, drained=True))
     await asyncio.sleep(1)
+    assert made[1].roster().lost == [Process(0, made[0].boot, draining=True)]
     assert len(made) == 2
     await ended(fleet, running)
 
