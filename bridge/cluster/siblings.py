@@ -97,8 +97,11 @@ class Siblings:
                 "sibling.signature_refused", extra={"sibling": node, "url": url, "why": str(error)}
             )
         else:
-            log.warning(
-                "sibling.unreachable", extra={"sibling": node, "error": type(error).__name__}
+            leaves = member is not None and member.draining  # as in each upgrade
+            log.log(
+                logging.INFO if leaves else logging.WARNING,
+                "sibling.unreachable",
+                extra={"sibling": node, "error": type(error).__name__},
             )
 
     async def send(

@@ -76,6 +76,18 @@ async def test_a_sibling_that_does_not_answer_is_logged_once_in_a_while(siblings
     assert caplog.text.count("sibling.unreachable") == 1
 
 
+@pytest.mark.parametrize(("draining", "level"), [(False, "WARNING"), (True, "INFO")])
+async def test_a_sibling_that_drains_and_has_gone_is_no_warning(folder, caplog, draining, level):
+    caplog.set_level("INFO")
+    gone = Member(node=2, boot="2" * 16, machine="here", draining=draining)
+    siblings = Siblings(Nodes(gone), unix=UnixTransport(folder))
+    assert await siblings.request(2, "/") is None
+    assert [(one.message, one.levelname) for one in caplog.records] == [
+        ("sibling.unreachable", level)
+    ]
+    await siblings.aclose()
+
+
 async def test_a_sibling_that_refuses_the_signature_is_not_called_silent(siblings, caplog):
     siblings.note_silence(1, SignatureRefused("set the same cluster.secret on both machines"))
     [told] = caplog.records
