@@ -127,6 +127,11 @@ async def test_live_calls_move_to_the_nodes_of_each_upgrade():
             assert "leg.restarted" not in types
         for unwanted in ("node.lost", "Traceback", "reason=drained", "handover.refused"):
             assert unwanted not in server.log()
+        assert "warning node.taken_over" not in server.log()
+        counted = [
+            row for row in server.text("/metrics").splitlines() if "nodes_lost_total{" in row
+        ]
+        assert sum(float(row.split()[-1]) for row in counted) == 0, counted
         server.end_calls()
 
 
