@@ -2,16 +2,20 @@
 
 from bridge.rtc import transport
 from bridge.rtc.peer import Peer
+from bridge.rtc.srtp import restored_srtp
+from bridge.wire.snapshot.peer import SrtpSnapshot
 from tests.support.inprocess import one_node, settings
 from tests.support.peers.bridge_peer import BridgePeer
 
 
 async def test_a_peer_that_warms_up_uses_libsrtp_once_and_leaves_nothing(monkeypatch):
-    restored = []
-    restore = transport.restored_srtp
-    monkeypatch.setattr(
-        transport, "restored_srtp", lambda keys: restored.append(keys) or restore(keys)
-    )
+    restored: list[SrtpSnapshot] = []
+
+    def note(keys):
+        restored.append(keys)
+        return restored_srtp(keys)
+
+    monkeypatch.setattr(transport, "restored_srtp", note)
     async with BridgePeer() as bridge:
         await bridge.peer.warm_up()
         assert [keys.send_key for keys in restored] == [bytes(30)]
@@ -21,7 +25,7 @@ async def test_a_peer_that_warms_up_uses_libsrtp_once_and_leaves_nothing(monkeyp
 
 
 async def test_a_node_warms_up_before_its_first_request(monkeypatch):
-    warmed = []
+    warmed: list[Peer] = []
     warm_up = Peer.warm_up
 
     async def note(peer):
