@@ -1,8 +1,7 @@
 """What a process does once, done before the first call."""
 
-from bridge.rtc import transport
 from bridge.rtc.peer import Peer
-from bridge.rtc.srtp import restored_srtp
+from bridge.rtc.srtp import Srtp
 from bridge.wire.snapshot.peer import SrtpSnapshot
 from tests.support.inprocess import one_node, settings
 from tests.support.peers.bridge_peer import BridgePeer
@@ -10,12 +9,13 @@ from tests.support.peers.bridge_peer import BridgePeer
 
 async def test_a_peer_that_warms_up_uses_libsrtp_once_and_leaves_nothing(monkeypatch):
     restored: list[SrtpSnapshot] = []
+    restore = Srtp.restored
 
     def note(keys):
         restored.append(keys)
-        return restored_srtp(keys)
+        return restore(keys)
 
-    monkeypatch.setattr(transport, "restored_srtp", note)
+    monkeypatch.setattr(Srtp, "restored", note)
     async with BridgePeer() as bridge:
         await bridge.peer.warm_up()
         assert [keys.send_key for keys in restored] == [bytes(30)]
