@@ -33,6 +33,7 @@ from bridge.api.server.middleware import (
     has_left,
 )
 from bridge.api.server.services import ACCESS, CLUSTER, CONTROL
+from bridge.cluster.directory import owner_of
 from bridge.cluster.siblings import Siblings
 from bridge.cluster.sockets import KERNEL_BUFFER, narrow
 from bridge.cluster.transports import BUFFER
@@ -154,6 +155,8 @@ async def _forward_moved(
         owner = await moved_to(request, call_id)
         if owner is None and MOVED not in request.headers:
             owner = await find_owner(request, call_id, asked_here=True)
+            if owner == owner_of(call_id):
+                owner = None  # it has never moved: whoever asks here is mistaken
         if owner is not None and owner != siblings.own:
             await wait_until_known(request, siblings, owner, call_id)
         if owner not in (None, siblings.own) and siblings.members.find(owner) is not None:

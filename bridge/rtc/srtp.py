@@ -292,20 +292,28 @@ class Srtp:
         if profile is None or any(len(key) != SUITES[stood.profile] for key in keys):
             raise HandoverRefused("the keys of the call are of no SRTP profile that is used here")
         made = cls(profile, send_key=keys[0], receive_key=keys[1])
+        made.follow(stood)
+        return made
+
+    def follow(self, stood: SrtpSnapshot) -> None:
+        """Count all that was sent and received before as used; of fresh contexts, with the same keys.
+
+        Raises:
+            HandoverRefused: libsrtp does not take the numbers.
+        """
         if (last := stood.index) is not None:
-            _pass(made._send, None, stood.ssrc, chain(range(0, last, _STRIDE), (last,)))
+            _pass(self._send, None, stood.ssrc, chain(range(0, last, _STRIDE), (last,)))
         for source, last in stood.received.items():
             # All numbers of the window, so that none of them is taken again.
             first = max(0, last + 1 - _WINDOW)
             numbers = chain(range(0, first, _STRIDE), range(first, last + 1))
-            theirs = _session(profile, stood.receive_key, Policy.SSRC_ANY_OUTBOUND)
-            _pass(srtp_handle(theirs), made._receive, source, numbers)
-            made._sources.add(source.to_bytes(4, "big"))
-        made._report_index = made._owed = stood.report_index
-        made._reports_before = {
+            theirs = _session(self._profile, stood.receive_key, Policy.SSRC_ANY_OUTBOUND)
+            _pass(srtp_handle(theirs), self._receive, source, numbers)
+            self._sources.add(source.to_bytes(4, "big"))
+        self._report_index = self._owed = stood.report_index
+        self._reports_before = {
             source.to_bytes(4, "big"): index for source, index in stood.received_reports.items()
         }
-        return made
 
     def _stands(
         self, session: Session, use: Callable[[], int], ssrc: int, sequence: int
