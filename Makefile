@@ -20,7 +20,7 @@ PACKET_PATH := $(BIN)/python -m bridge.rtc.packet_path_build
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help ready packet-path byte-code run run-lan demo doctor example-pipecat example-twilio example-openai node-modules test test-all test-long test-tools check check-web audit bench profile soak flood fuzz handover outages encoder-levels vads compatibility docs pictures package lock clean
+.PHONY: help ready packet-path byte-code run run-lan demo doctor example-pipecat example-twilio example-openai node-modules test test-all test-long test-tools check check-web audit bench profile soak flood fuzz races outages encoder-levels vads compatibility docs pictures package lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -109,8 +109,8 @@ flood: $(DEV)  ## foreign STUN at ten media ports: what do other calls lose? (AR
 fuzz: $(DEV)  ## hostile datagrams for the compiled packet path, under sanitizers (ARGS="--datagrams 100000 --corpus build/fuzz")
 	@exec $(BIN)/python -m tests.fuzz.run $(ARGS)
 
-handover: $(DEV)  ## packets between the media thread and Python, under ThreadSanitizer (ARGS="--packets 1000000 --seed 8")
-	@exec $(BIN)/python -m tests.fuzz.handover $(ARGS)
+races: $(DEV)  ## packets between the media thread and Python, under ThreadSanitizer (ARGS="--packets 1000000 --seed 8")
+	@exec $(BIN)/python -m tests.fuzz.races $(ARGS)
 
 outages: $(DEV)  ## how soon audio is back in Chromium and Firefox after a change of network; as root (ARGS="--rounds 5")
 	@exec $(BIN)/python -m tests.bench.studies.outages $(ARGS)

@@ -1,8 +1,8 @@
-"""The packet path's thread beside Python, under ThreadSanitizer: a short run of `make handover`."""
+"""The packet path's thread beside Python, under ThreadSanitizer: a short run of `make races`."""
 
 import pytest
 
-from tests.fuzz.handover import RACES, build, hand_over
+from tests.fuzz.races import RACES, build, pass_packets
 
 pytestmark = [pytest.mark.full, pytest.mark.compiler]
 
@@ -19,11 +19,11 @@ def program(folder, *more):
 
 @pytest.mark.parametrize("tick", [0, 1000])
 def test_each_packet_comes_once_and_in_order_without_a_race(tmp_path, tick):
-    ran = hand_over(program(tmp_path), PACKETS, tick=tick, quiet=True)
+    ran = pass_packets(program(tmp_path), PACKETS, tick=tick, quiet=True)
     assert ran.returncode == 0, ran.stdout
 
 
 def test_races_are_found_without_the_locks(tmp_path):
-    ran = hand_over(program(tmp_path, "-DWITHOUT_LOCKS"), PACKETS // 4, quiet=True)
+    ran = pass_packets(program(tmp_path, "-DWITHOUT_LOCKS"), PACKETS // 4, quiet=True)
     assert ran.returncode == RACES, ran.stdout
     assert "data race" in ran.stdout

@@ -1,4 +1,4 @@
-/* Packets between the packet path's thread and Python, under ThreadSanitizer: `python -m tests.fuzz.handover`.
+/* Packets between the packet path's thread and Python, under ThreadSanitizer: `python -m tests.fuzz.races`.
  *
  * Eight transports on loopback receive numbered packets, each for another's peer; the thread forwards those of four,
  * decodes and encodes those of two, and gives the frames of two to Python. The main thread is Python: it processes what
@@ -50,7 +50,7 @@ static atomic_long broken;
 #define EXPECT(condition) \
     do { \
         if (!(condition) && atomic_fetch_add(&broken, 1) < 10) \
-            fprintf(stderr, "handover.c:%d: %s\n", __LINE__, #condition); \
+            fprintf(stderr, "races.c:%d: %s\n", __LINE__, #condition); \
     } while (0)
 
 static double monotonic(void) { return (double)clock_ns(CLOCK_MONOTONIC) * 1e-9; }

@@ -1,8 +1,8 @@
 """Hand packets over between the packet path's thread and Python under ThreadSanitizer.
 
-    python -m tests.fuzz.handover [--packets 100000] [--seed 7] [--tick 0]
+    python -m tests.fuzz.races [--packets 100000] [--seed 7] [--tick 0]
 
-handover.c says what happens meanwhile. Ends with 0 if each packet has come once and in order, and no race was found.
+races.c says what happens meanwhile. Ends with 0 if each packet has come once and in order, and no race was found.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from bridge.rtc.packet_path_build import COMPILER_PACKAGES, find_compiler
 from tests.fuzz.run import HERE, compile_target
 
-TARGET = HERE / "handover.c"
+TARGET = HERE / "races.c"
 PACKETS = 100_000
 SEED = 7
 RACES = 66
@@ -26,7 +26,7 @@ SECONDS = 600.0
 
 def main(arguments: Sequence[str]) -> int:
     """Build the program and run it; return its exit code."""
-    parser = argparse.ArgumentParser(prog="python -m tests.fuzz.handover")
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz.races")
     parser.add_argument("--packets", type=int, default=PACKETS)
     parser.add_argument("--seed", type=int, default=SEED, help="of what Python does, at random")
     parser.add_argument("--tick", type=int, default=0, help="microseconds that packets gather")
@@ -35,15 +35,15 @@ def main(arguments: Sequence[str]) -> int:
         program = build(Path(folder))
         if program is None:
             sys.stdout.write(
-                f"handover: there is no C compiler with ThreadSanitizer ({COMPILER_PACKAGES})\n"
+                f"races: there is no C compiler with ThreadSanitizer ({COMPILER_PACKAGES})\n"
             )
             return 1
-        return hand_over(program, options.packets, seed=options.seed, tick=options.tick).returncode
+        return pass_packets(program, options.packets, seed=options.seed, tick=options.tick).returncode
 
 
 def build(folder: Path, *more: str) -> Path | None:
     """Compile the program into a folder; None without a compiler that has ThreadSanitizer."""
-    program = folder / "handover"
+    program = folder / "races"
     compiler = find_compiler()
     made = compiler and compile_target(
         TARGET, compiler, program, "-fsanitize=thread", "-pthread", *more
@@ -51,7 +51,7 @@ def build(folder: Path, *more: str) -> Path | None:
     return program if made else None
 
 
-def hand_over(
+def pass_packets(
     program: Path, packets: int, *, seed: int = SEED, tick: int = 0, quiet: bool = False
 ) -> subprocess.CompletedProcess[str]:
     """Run the program, which says on one line what has happened and on another what went wrong.
