@@ -38,7 +38,9 @@ def main(arguments: Sequence[str]) -> int:
                 f"races: there is no C compiler with ThreadSanitizer ({COMPILER_PACKAGES})\n"
             )
             return 1
-        return pass_packets(program, options.packets, seed=options.seed, tick=options.tick).returncode
+        return pass_packets(
+            program, options.packets, seed=options.seed, tick=options.tick
+        ).returncode
 
 
 def build(folder: Path, *more: str) -> Path | None:
