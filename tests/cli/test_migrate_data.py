@@ -19,7 +19,7 @@ from bridge.stores.secret import shared_secret
 from tests.support.inprocess import running, settings
 from tests.support.servers.postgres import PASSWORD
 from tests.support.servers.receiver import receiving
-from tests.support.waiting import until
+from tests.support.waiting import until, until_answer
 
 PERSON, LINE = "15550100002", LineName("demo")
 pytestmark = pytest.mark.postgresql
@@ -42,8 +42,14 @@ async def use(client):
     await client.data("/call/record/stop", {"callId": call_id})  # which waits for the files
     await client.data("/call/hangup", {"callId": call_id})
     await client.until_state(call_id, "gone")
-    await client.bridge.events.database.flush()
+    await until_answer(lambda: told(client, call_id))
     return call_id
+
+
+async def told(client, call_id):
+    """Whether the last events of a recorded call, in either order, are on disk."""
+    found = {event.type for _, event in await client.bridge.events.log.read(0, None, call_id)}
+    return {"call.ended", "recording.ready"} <= found
 
 
 async def seen(client):

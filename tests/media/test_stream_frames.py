@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bridge.audio.codec.g711 import MULAW
@@ -91,6 +91,7 @@ MESSAGES: dict[str, StreamMessages] = {
     mask=st.binary(min_size=4, max_size=4),
     numbers=st.tuples(st.integers(0, 253_402_300_799_999), *[st.integers(0, 2**62)] * 3),
 )
+@example("native", Channel.INBOUND, b"", bytes(4), (10_574_017_066_751, 0, 0, 0))
 @settings(max_examples=examples(400), deadline=None)
 def test_a_message_is_the_same_to_the_byte(name, track, audio, mask, numbers):
     template = MESSAGES[name].media(track)

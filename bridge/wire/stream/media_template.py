@@ -2,7 +2,7 @@
 
 import binascii
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from typing import Final, TypeAlias
 
@@ -29,6 +29,7 @@ WriteFrame: TypeAlias = Callable[[bytes, bytes, int, int, int, int], bytes]
 """Writes the WebSocket frame of a message to a server: of its audio, a mask (`client_frame`), the Unix time in
 milliseconds, its number among all messages and among those of its track, and its timestamp."""
 _TEXTS: Final = (Place.PAYLOAD, Place.TIME)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class MediaTemplate:
@@ -56,7 +57,7 @@ class MediaTemplate:
 
 
 def _iso8601(unix_ms: int) -> bytes:
-    return iso8601(datetime.fromtimestamp(unix_ms / 1000, UTC)).encode()
+    return iso8601(_EPOCH + timedelta(milliseconds=unix_ms)).encode()
 
 
 def frame_writer(template: MediaTemplate) -> WriteFrame:
