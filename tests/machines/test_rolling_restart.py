@@ -8,7 +8,7 @@ import pytest
 from tests.machines.scene import talk_in_turns
 from tests.support.waiting import until
 
-CALLS = 60
+CALLS = 30
 DRAIN_SECONDS = 120
 
 
