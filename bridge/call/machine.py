@@ -189,8 +189,8 @@ class CallMachine:
             raise InvalidState("the call already has its far party")
         self.legs.check_kind(event.kind)
         self.transfers.join(event)
-        rung = joins or event.role.replaces or event.role.caller
-        self.legs.add(event, now, due=now + self.limits.ring_seconds if rung else math.inf)
+        called = joins or event.role.replaces or event.role.caller
+        self.legs.add(event, now, due=now + self.limits.ring_seconds if called else math.inf)
         return [self.routes()]
 
     def _progress(self, event: events.LegEvent, now: float) -> list[Command]:

@@ -83,7 +83,7 @@ class ParticipantState(StrEnum):
     WAITING = "waiting"
     """For the party that it is transferred to."""
     ARRIVING = "arriving"
-    """Has been rung for a transfer, and does not talk yet."""
+    """Has been called for a transfer, and does not talk yet."""
 
 
 TALKING, HELD, WAITING, ARRIVING = ParticipantState

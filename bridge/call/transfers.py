@@ -1,4 +1,4 @@
-"""Transfers of a call: who is rung for it, who waits meanwhile, who leaves once the new party talks; pure.
+"""Transfers of a call: who is called for it, who waits meanwhile, who leaves once the new party talks; pure.
 
 Theory of operation. There is one transfer at a time:
 
@@ -13,7 +13,7 @@ Theory of operation. There is one transfer at a time:
     the new party has left         -            -           failed                    failed
 
 *Referring*: our side has asked the far party to call somebody else (SIP's REFER); the call ends once it
-has. *Ringing*: somebody is rung who takes the place of our side, or, after `CallInstead`, of the far
+has. *Ringing*: somebody is called who takes the place of our side, or, after `CallInstead`, of the far
 party that has asked for it by a REFER. *Announcing*: it has answered, and hears what is to be played to it
 before it talks.
 
@@ -21,7 +21,7 @@ before it talks.
     our side       the far parties                         the near legs, and agents
     a far party    near persons, if it is the only one     that far party
 
-A party that waits hears what is played for that, else the early media of the one that is rung, else a
+A party that waits hears what is played for that, else the early media of the one that is called, else a
 ring-back tone. When the new party does not answer everything is as before. `LeaveRequested` ends an attended
 transfer: our side leaves the call to its far parties. A browser that is invited takes the near legs'
 place as soon as it has come, and nobody waits.
@@ -78,7 +78,7 @@ class Referring:
 
 @dataclass(frozen=True, slots=True)
 class Ringing:
-    """A new party is rung, or has answered and hears its announcement."""
+    """A new party is called, or has answered and hears its announcement."""
 
     target: LegId
     asker: LegId | None
@@ -235,7 +235,7 @@ class Transfers:
         return frozenset({target if self._legs.records[target].early else TONE})
 
     def replaces(self, gone: list[LegRecord]) -> bool:
-        """Whether somebody else is being rung in the place of one of these."""
+        """Whether somebody else is being called in the place of one of these."""
         names, stage = {leg.leg_id for leg in gone}, self._stage
         return isinstance(stage, Ringing) and stage.asker in names and stage.target not in names
 

@@ -237,14 +237,14 @@ class StreamLeg:
             self._ignored["malformed"] += 1
             return
         played = self._inbound.queue.left_seconds
-        for meant in self._messages.read(message, played_seconds=played):
-            if isinstance(meant, Media):
-                await self._inbound.receive(meant.data)
+        for found in self._messages.read(message, played_seconds=played):
+            if isinstance(found, Media):
+                await self._inbound.receive(found.data)
             else:
-                self._obey(meant, group)
+                self._handle(found, group)
 
-    def _obey(self, meant: ServerMessage, group: asyncio.TaskGroup) -> None:
-        match meant:
+    def _handle(self, message: ServerMessage, group: asyncio.TaskGroup) -> None:
+        match message:
             case Mark(name):
                 self._inbound.queue.mark(name)
                 self._send_marks(self._inbound.queue.reached())
@@ -252,9 +252,9 @@ class StreamLeg:
                 self._send_marks(self._inbound.clear())
                 self._finish_playing(heard=False)
             case Reply():
-                self._say(meant)
+                self._say(message)
             case FunctionCall():
-                self._functions.begin(meant, group)
+                self._functions.begin(message, group)
             case Failed(code, text):
                 self._report_error(code, text)
             case Ignored(reason):

@@ -96,7 +96,7 @@ class Manager:
         self.sampling = self.sampler.spread(partial(metrics.steps.took, "sample"))
         """Has it take them, of each call at a moment of its own."""
         self.dials = Dials(dialer, dial_rules, self.calls)
-        """Parties that are rung, for new calls and live ones."""
+        """Parties that are called, for new calls and live ones."""
         self._ended = logs.ended
         self._tasks = Tasks()
         self._loop = asyncio.get_running_loop()

@@ -86,7 +86,7 @@ class IceLink:
             HandoverRefused: there is no one connection that could be passed on; nothing has stopped.
         """
         current = self.connections.current
-        if current is None or not self.connections.steady:
+        if current is None or not self.connections.stable:
             raise HandoverRefused("ICE restarts")
         snapshot = ice_snapshot(current)
         sockets = current.suspend()

@@ -229,7 +229,7 @@ packet_transport *packet_transport_new(const packet_libraries *libraries, int32_
 void packet_transport_release(packet_transport *transport);
 /* libsrtp's contexts from now on; NULL without keys. Packets that are not `secured` are plain RTP. */
 void packet_set_keys(packet_transport *transport, int32_t secured, void *receive, void *send);
-/* Where packets are sent, from fd -1: nowhere, and whence they are taken; peer_size -1: from nowhere. A socket that is
+/* Where packets are sent, from fd -1: nowhere, and the address they are taken from; peer_size -1: from none. A socket that is
    connected has addresses without bytes. */
 void packet_set_route(packet_transport *transport, int fd, const uint8_t *address, int32_t address_size,
                       const uint8_t *peer, int32_t peer_size);

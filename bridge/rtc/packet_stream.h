@@ -49,7 +49,7 @@ struct packet_transport {
     int64_t allowed;    /* packets that may still come in it */
     int64_t limit;      /* packets a second */
     int32_t peer_size; /* -1: packets are taken from nowhere */
-    uint8_t peer[PACKET_ADDRESS]; /* whence packets are taken */
+    uint8_t peer[PACKET_ADDRESS]; /* the address that packets are taken from */
     packet_source source;
 
     pthread_mutex_t sink_lock;

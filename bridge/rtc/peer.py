@@ -231,7 +231,7 @@ class Peer:
         if self._config.packet_path is not None:
             self._config.packet_path.poll()  # takes what has been read already
         current = self._transports.current
-        if current is None or not self._transports.steady or self._negotiating.locked():
+        if current is None or not self._transports.stable or self._negotiating.locked():
             raise HandoverRefused("a leg is being connected, or negotiates")
         if self.suspended or self._over.is_set():
             raise HandoverRefused("a leg has ended, or is being handed over already")

@@ -61,7 +61,7 @@ class PlainTransport:
             ArrivalCounter(MAX_PACKETS) if self.offload is None else self.offload
         )
         self._route: tuple[Address | None, Address | None] = None, None
-        """Where the packet path sends, and whence it takes packets."""
+        """Where the packet path sends, and the address that it takes packets from."""
         self._ports = ports
         self._discarded = discarded
         self._clock = clock

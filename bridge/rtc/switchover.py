@@ -60,7 +60,7 @@ class Switchover(Generic[Connection]):
         return self.next or self.current
 
     @property
-    def steady(self) -> bool:
+    def stable(self) -> bool:
         """Whether one connection is in use, no other comes up, and none lingers."""
         return self._open == [self.current]
 

@@ -195,7 +195,7 @@ class Transport:
             HandoverRefused: it cannot be passed on now; it goes on.
         """
         srtp, dtls, session = self._srtp, self._dtls, self._session
-        if srtp is None or dtls is None or not self._connections.steady:
+        if srtp is None or dtls is None or not self._connections.stable:
             raise HandoverRefused("the connection to a leg is being made, or made anew")
         if session.heard is None and self._clock() - self._keys_at < _HANDSHAKE_SECONDS:
             raise HandoverRefused("a leg may still lack the end of the handshake")

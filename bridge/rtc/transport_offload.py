@@ -112,10 +112,10 @@ class TransportOffload:
     def set_routes(self, fileno: int, target: Address | None, peer: Address | None) -> None:
         """Send from this socket to one address from now on, and take what comes from another; None: from nowhere."""
         address = b"" if target is None else pack_address(target)
-        whence = b"" if peer is None else pack_address(peer)
+        source = b"" if peer is None else pack_address(peer)
         fileno = -1 if target is None else fileno
-        size = -1 if peer is None else len(whence)
-        self._lib.packet_set_route(self.handle, fileno, address, len(address), whence, size)
+        size = -1 if peer is None else len(source)
+        self._lib.packet_set_route(self.handle, fileno, address, len(address), source, size)
 
     def set_packed_route(self, fileno: int, address: bytes) -> None:
         """Do as `set_route` with a `struct sockaddr`, or none for a socket that is connected."""

@@ -23,7 +23,7 @@ _TIRED = 0.010
 class Capacity:
     """How many two-leg calls a core carries."""
 
-    road: str
+    load: str
     packet_path: str
     calls: int
     extrapolated: bool
@@ -66,7 +66,7 @@ def capacity(run: Run, reference: float = math.nan) -> Capacity | None:
     more = 0 if limited or not cost else int(BUSY / (2 * cost))
     there = [one for one in able if one.legs == best.legs]
     return Capacity(
-        road=run.target.removesuffix(" capacity"),
+        load=run.target.removesuffix(" capacity"),
         packet_path=packet_path(run),
         calls=max(calls, more),
         extrapolated=more > calls,

@@ -130,26 +130,26 @@ def _recordings(seconds: float, *, turns: int) -> list[Job]:
     recorded = Step(legs=RECORDED_LEGS, seconds=seconds, what="recorded", recorded=True)
     return [
         Job(
-            target=f"{road} kept",
+            target=f"{load} kept",
             kind="pair",
-            environment=_NO_COPIES | (_PCM if road == "pcm" else _PACKETS),
+            environment=_NO_COPIES | (_PCM if load == "pcm" else _PACKETS),
             once=True,
             steps=[plain, recorded] * turns,
         )
-        for road in ("pcm", "passthrough")
+        for load in ("pcm", "passthrough")
     ]
 
 
 def _capacities(seconds: float, *, quick: bool) -> list[Job]:
-    """Let both roads carry more and more calls.
+    """Let both loads carry more and more calls.
 
     Over the packet path of the build, over Python's, and over the build's with Python on the generator's core.
     """
     return [
         Job(
-            target=f"{road}{name} capacity",
+            target=f"{load}{name} capacity",
             kind="pair",
-            environment=(_PCM if road == "pcm" else {}) | path,
+            environment=(_PCM if load == "pcm" else {}) | path,
             apart=name == " apart",
             steps=capacity_steps(calls[:1] if quick else calls, seconds, quick=quick),
             once=True,
@@ -157,7 +157,7 @@ def _capacities(seconds: float, *, quick: bool) -> list[Job]:
             bulk=True,
         )
         for name, path in (("", {}), (" python", PYTHON_PATH), (" apart", {}))
-        for road, calls in CAPACITIES.items()
+        for load, calls in CAPACITIES.items()
     ]
 
 
@@ -184,14 +184,14 @@ def _silences(seconds: float, *, turns: int) -> list[Job]:
     silent = Step(legs=SILENT_LEGS, seconds=seconds, what=SILENT, silent=True, settle=3.0)
     return [
         Job(
-            target=f"{road} silent",
+            target=f"{load} silent",
             kind="pair",
-            environment=_PCM if road == "pcm" else {},
+            environment=_PCM if load == "pcm" else {},
             steps=[talking, silent] * turns,
             once=True,
             bulk=True,
         )
-        for road in CAPACITIES
+        for load in CAPACITIES
     ]
 
 

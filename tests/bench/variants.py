@@ -108,7 +108,7 @@ def run(options: argparse.Namespace) -> None:
     if options.calls:
         calls = [int(number) for number in options.calls.split(",")]
         carried = capacities(options.variant, loads, calls, repeats=options.repeats)
-        lines = [capacity.cells(one, one.road) for one in carried]
+        lines = [capacity.cells(one, one.load) for one in carried]
         _write(ruled(capacity.HEADS, lines), [asdict(one) for one in carried])
         return
     conditions = options.conditions.split(",")

@@ -106,18 +106,18 @@ async def test_a_bucket_that_is_not_there_is_missing(server, tmp_path):
 
 
 async def test_a_store_that_is_not_there_is_unreachable(server, tmp_path):
-    async with s3.road(server.port) as way:
-        way.break_off()
-        down = Bucket(server.account(port=way.port), request_seconds=2)
+    async with s3.faulty_proxy(server.port) as proxy:
+        proxy.break_off()
+        down = Bucket(server.account(port=proxy.port), request_seconds=2)
         with pytest.raises(StoreFailed) as failure:
             await down.put("a.wav", file(tmp_path), "audio/wav")
         assert failure.value.reason == "unreachable"
 
 
 async def test_a_store_that_is_too_slow_is_given_up(server, tmp_path):
-    async with s3.road(server.port) as way:
-        way.bytes_per_second = 20_000
-        slow = Bucket(server.account(port=way.port), request_seconds=1)
+    async with s3.faulty_proxy(server.port) as proxy:
+        proxy.bytes_per_second = 20_000
+        slow = Bucket(server.account(port=proxy.port), request_seconds=1)
         with pytest.raises(StoreFailed) as failure:
             await slow.put("a.wav", file(tmp_path, bytes(1_000_000)), "audio/wav")
         assert failure.value.reason == "timeout"

@@ -271,13 +271,13 @@ def test_seconds_after_frames_were_needed_packets_are_relayed_again():
     pair = Pair()
     pair.route(0.0, mixed=True)
     pair.route(0.01)
-    roads = []
+    paths = []
     for number in range(1, 400):
         pair.say(number)
-        roads.append(pair.bus.path(BOB))
+        paths.append(pair.bus.path(BOB))
     back = round((0.01 + RETURN_SECONDS + PAUSE_SECONDS) / 0.02)
-    assert roads[: back - 1] == [DeliveryPath.PCM] * (back - 1)
-    assert set(roads[back:]) == {DeliveryPath.PASSTHROUGH}
+    assert paths[: back - 1] == [DeliveryPath.PCM] * (back - 1)
+    assert set(paths[back:]) == {DeliveryPath.PASSTHROUGH}
     assert pair.numbers() == pair.times() == list(range(399))
     assert pair.sent[380].payload == PAYLOADS[381 % len(PAYLOADS)]
 

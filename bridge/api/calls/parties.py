@@ -46,7 +46,7 @@ class Transfer(Struct, rename=camel):
     """To whom to transfer a call; exactly one of `phone`, `identity` and `legID` is named."""
 
     call_id: CallId
-    phone: Annotated[Peer, field("is rung", spellings=("Phone",))] | None = None
+    phone: Annotated[Peer, field("is called", spellings=("Phone",))] | None = None
     channel: Channel | UnsetType = UNSET
     identity: (
         Annotated[
@@ -94,7 +94,7 @@ class Participant(Struct, rename=camel):
 
 
 class Added(Struct, rename=camel):
-    """A party that is being rung."""
+    """A party that is being called."""
 
     leg_id: str
     ok: Literal[True] = True
@@ -131,7 +131,7 @@ async def unhold(context: Context, body: Unhold) -> Held:
 async def transfer(context: Context, body: Transfer) -> Transferred:
     """Transfer an answered call, and leave it.
 
-    `phone` is rung; until it talks the other party hears a ring-back tone or `waitingUrl`, and
+    `phone` is called; until it talks the other party hears a ring-back tone or `waitingUrl`, and
     when it does not answer everything is as before. `identity` may join in a browser. `legID` is a
     far party that was added and talked with: our side leaves the far parties to each other.
     """

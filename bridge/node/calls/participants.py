@@ -17,7 +17,7 @@ CALLER: Final = LegRole(Party.NEAR, caller=True)
 async def add_participant(
     manager: Manager, runner: CallRunner, number: str, *, channel: str = ""
 ) -> LegId:
-    """Ring a number for one more far party; returns once it is being rung.
+    """Ring a number for one more far party; returns once it is being called.
 
     Raises:
         InvalidState: the call is not answered.
@@ -35,7 +35,7 @@ async def call_from_telephone(manager: Manager, line: LineName, details: CallDet
     Raises:
         LineDisabled, LimitExceeded.
         Forbidden, Unsupported: the line does not call one of them, or not both in one call.
-        BridgeError: one of them is not rung; `call_id` is that of the call, which has ended.
+        BridgeError: one of them is not called; `call_id` is that of the call, which has ended.
     """
     parties = details.parties
     to = parties.to if parties.to_channel == WEBRTC else parties.to.removeprefix("+")

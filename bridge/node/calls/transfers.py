@@ -54,7 +54,7 @@ class Transfers:
     ) -> LegId:
         """Ring a number that takes our side's place once it talks; return its leg, or the one that was asked.
 
-        Returns once the number is being rung. The other party hears `waiting` meanwhile, else a ring-back
+        Returns once the number is being called. The other party hears `waiting` meanwhile, else a ring-back
         tone; the new one hears `announcement` before it talks.
 
         Raises:

@@ -126,23 +126,23 @@ async def test_a_signed_link_gives_the_file_or_leads_on_to_the_store(tmp_path, s
 
 
 async def test_a_store_that_is_down_loses_nothing_and_gets_all_later(tmp_path, s3_bucket):
-    async with s3.road(s3_bucket.port) as way:
-        way.cut = True
-        async with running(at(tmp_path, s3_bucket.account(port=way.port))) as client:
+    async with s3.faulty_proxy(s3_bucket.port) as proxy:
+        proxy.cut = True
+        async with running(at(tmp_path, s3_bucket.account(port=proxy.port))) as client:
             track = await recorded(client)
             await failed(client, "unreachable", 2)
             answer = await client.get(track["url"])
             assert (answer.status, len(await answer.read())) == (200, track["sizeBytes"])
             assert s3_bucket.objects() == {}
-            way.cut = False
+            proxy.cut = False
             await moved_up(client, tmp_path, s3_bucket)
 
 
 @one_node_only  # machines share no files: after a start, each takes up all that lies there
 async def test_what_waits_for_a_store_is_moved_up_after_the_next_start(tmp_path, s3_bucket):
-    async with s3.road(s3_bucket.port) as way:
-        way.cut = True
-        async with running(at(tmp_path, s3_bucket.account(port=way.port))) as client:
+    async with s3.faulty_proxy(s3_bucket.port) as proxy:
+        proxy.cut = True
+        async with running(at(tmp_path, s3_bucket.account(port=proxy.port))) as client:
             await recorded(client)
     assert len(local(tmp_path)) >= 3
     async with running(at(tmp_path, s3_bucket.account())) as client:
@@ -184,12 +184,12 @@ async def test_a_store_that_refuses_gives_an_empty_media_key(tmp_path, s3_bucket
 async def test_a_store_that_is_not_there_gives_an_empty_media_key_and_the_file_later(
     tmp_path, s3_bucket
 ):
-    async with s3.road(s3_bucket.port) as way:
-        way.cut = True
-        async with running(at(tmp_path, s3_bucket.account(port=way.port))) as client:
+    async with s3.faulty_proxy(s3_bucket.port) as proxy:
+        proxy.cut = True
+        async with running(at(tmp_path, s3_bucket.account(port=proxy.port))) as client:
             answer = await stopped(client)
             assert (answer["ok"], answer["mediaKey"]) == (True, "")
-            way.cut = False
+            proxy.cut = False
             await moved_up(client, tmp_path, s3_bucket)
 
 
@@ -200,17 +200,17 @@ def impatient(monkeypatch):
 
 @pytest.mark.usefixtures("impatient")
 async def test_a_store_that_takes_too_long_gives_an_empty_media_key(tmp_path, s3_bucket):
-    async with s3.road(s3_bucket.port) as way:
-        way.bytes_per_second = 1000
-        async with running(at(tmp_path, s3_bucket.account(port=way.port))) as client:
+    async with s3.faulty_proxy(s3_bucket.port) as proxy:
+        proxy.bytes_per_second = 1000
+        async with running(at(tmp_path, s3_bucket.account(port=proxy.port))) as client:
             assert (await stopped(client))["mediaKey"] == ""
 
 
 @pytest.mark.usefixtures("impatient")
 async def test_a_slow_store_holds_up_no_call(tmp_path, s3_bucket):
-    async with s3.road(s3_bucket.port) as way:
-        way.bytes_per_second = 4000
-        async with running(at(tmp_path, s3_bucket.account(port=way.port))) as client:
+    async with s3.faulty_proxy(s3_bucket.port) as proxy:
+        proxy.bytes_per_second = 4000
+        async with running(at(tmp_path, s3_bucket.account(port=proxy.port))) as client:
             async with asyncio.timeout(5):  # the upload itself takes longer
                 await recorded(client)
                 track = await recorded(client)
@@ -230,16 +230,16 @@ async def test_what_is_deleted_is_deleted_in_the_store(tmp_path, s3_bucket):
 
 async def test_what_is_deleted_while_the_store_is_down_is_deleted_there_later(tmp_path, s3_bucket):
     async with (
-        s3.road(s3_bucket.port) as way,
-        running(at(tmp_path, s3_bucket.account(port=way.port))) as client,
+        s3.faulty_proxy(s3_bucket.port) as proxy,
+        running(at(tmp_path, s3_bucket.account(port=proxy.port))) as client,
     ):
         track = await recorded(client)
         await moved_up(client, tmp_path, s3_bucket)
-        way.break_off()
+        proxy.break_off()
         assert (await client.http.delete(track["url"], headers=KEY)).status == 200
         await failed(client, "unreachable")
         assert track["mediaKey"] in s3_bucket.objects()
-        way.cut = False
+        proxy.cut = False
         await until(lambda: track["mediaKey"] not in s3_bucket.objects(), timeout=20)
 
 

@@ -221,7 +221,7 @@ def _stopped(one: Measured, results: Results) -> tuple[str, ...]:
 
 
 def _carried(one: Capacity) -> tuple[str, ...]:
-    title = TITLES.get(f"{one.road} capacity", one.road)
+    title = TITLES.get(f"{one.load} capacity", one.load)
     late = " / ".join(f"{1000 * each:.1f}" for each in (one.unscraped, one.scraped, one.at_scrapes))
     calls = f"{one.calls}, extrapolated" if one.extrapolated else str(one.calls)
     return (title, one.packet_path, *((BUSY, BUSY) if one.busy else (calls, f"{late} ms")))

@@ -174,7 +174,7 @@ def capacities(results: Results) -> list[Capacity]:
 
 
 def _capacity_lines(results: Results) -> list[tuple[str, ...]]:
-    return [cells(one, TITLES.get(f"{one.road} capacity", one.road)) for one in capacities(results)]
+    return [cells(one, TITLES.get(f"{one.load} capacity", one.load)) for one in capacities(results)]
 
 
 _CROSSING_HEADS = ("request to", "p50 ms", "p95 ms")

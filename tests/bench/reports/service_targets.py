@@ -36,11 +36,11 @@ def recording(table: Sequence[Row]) -> Iterator[Verdict]:
     """Check what recording costs."""
     plain = find(table, "pcm kept", RECORDED_LEGS)
     calls = f"{RECORDED_LEGS // 2} two-leg calls"
-    for road, limit in (("pcm", RECORDED_PCM), ("passthrough", RECORDED_PASSTHROUGH)):
-        recorded = find(table, f"{road} kept", RECORDED_LEGS, "recorded")
+    for load, limit in (("pcm", RECORDED_PCM), ("passthrough", RECORDED_PASSTHROUGH)):
+        recorded = find(table, f"{load} kept", RECORDED_LEGS, "recorded")
         if recorded is None or plain is None:
             continue
-        what = "recorded / unrecorded, PCM" if road == "pcm" else "passthrough and recorded / PCM"
+        what = "recorded / unrecorded, PCM" if load == "pcm" else "passthrough and recorded / PCM"
         ratio = recorded.cpu_per_leg / plain.cpu_per_leg
         yield Verdict(f"{calls}: CPU, {what}", f"<= {limit:.2f}", f"{ratio:.2f}", ratio <= limit)
 

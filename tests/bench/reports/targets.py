@@ -142,16 +142,16 @@ def _capacities(results: Results) -> Iterator[Verdict]:
     for run in results.runs:
         if not run.target.endswith(" capacity"):
             continue
-        road, *_ = words = run.target.split()
+        load, *_ = words = run.target.split()
         found, path = capacity(run), "apart" if "apart" in words else packet_path(run)
-        # Where nothing is compiled, both runs of a road went over the same path.
-        if (road, path) in done:
+        # Where nothing is compiled, both runs of a load went over the same path.
+        if (load, path) in done:
             continue
-        done.add((road, path))
-        wanted = CALLS[road, path]
+        done.add((load, path))
+        wanted = CALLS[load, path]
         calls = found.calls if found else 0
         yield Verdict(
-            f"two-leg calls on a core, {road}, {path} path, p99 < 5 ms",
+            f"two-leg calls on a core, {load}, {path} path, p99 < 5 ms",
             f">= {wanted}",
             f"{calls}, extrapolated" if found and found.extrapolated else str(calls),
             calls >= wanted,
@@ -161,14 +161,14 @@ def _capacities(results: Results) -> Iterator[Verdict]:
 
 def _silences(table: Sequence[Row]) -> Iterator[Verdict]:
     for silent in table:
-        road, _, rest = silent.target.partition(" ")
+        load, _, rest = silent.target.partition(" ")
         if rest != "silent" or silent.what != SILENT:
             continue
         talking = find(table, silent.target, silent.legs)
         if talking is not None:
             ratio = silent.cpu_per_leg / talking.cpu_per_leg
             yield Verdict(
-                f"CPU, silent connected leg / talking one, {road}",
+                f"CPU, silent connected leg / talking one, {load}",
                 f"<= {SILENCE:.2f}",
                 f"{ratio:.2f}",
                 ratio <= SILENCE,

@@ -29,12 +29,12 @@ def missed(found):
     return [one.what for one in found if one.missed]
 
 
-def kept(road, plain, recorded):
+def kept(load, plain, recorded):
     windows = [
         Window(legs=48, what=what, seconds=5.0, cpu_per_leg=cpu, delays=[0.001], rates=[50.0])
         for what, cpu in (("", plain), ("recorded", recorded), ("", plain), ("recorded", recorded))
     ]
-    return Run(f"{road} kept", [0.01] * 48, [0.05] * 48, windows)
+    return Run(f"{load} kept", [0.01] * 48, [0.05] * 48, windows)
 
 
 @pytest.mark.parametrize(("recorded", "misses"), [(0.57, 0), (0.58, 1)])

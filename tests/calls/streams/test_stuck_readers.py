@@ -27,10 +27,10 @@ pytestmark = pytest.mark.call
 
 
 class Reader:
-    """A raw socket of any road, and how old the sound is that comes from it."""
+    """A raw socket, and how old the sound is that comes from it."""
 
-    def __init__(self, road: str, ws: RawSocket, sample: Callable[[bytes], int], step: float):
-        self.road = road
+    def __init__(self, name: str, ws: RawSocket, sample: Callable[[bytes], int], step: float):
+        self.name = name
         self.ws = ws
         self._sample = sample
         self.step = step
@@ -115,12 +115,12 @@ async def test_a_stuck_reader_of_any_socket_gets_at_most_two_seconds_and_then_wh
         finally:
             counting.cancel()
     for reader, ages in zip(readers, read, strict=True):
-        assert max(ages) > STUCK_SECONDS - 0.5, reader.road
+        assert max(ages) > STUCK_SECONDS - 0.5, reader.name
         # What was under way when it stopped, and what waited: no more than two seconds.
         old = [age for age in ages if age > 0.5]
-        assert len(old) * reader.step <= 2.2, reader.road
+        assert len(old) * reader.step <= 2.2, reader.name
         # Then it is up to date again.
-        assert median(ages[-round(0.5 / reader.step) :]) < 0.5, reader.road
+        assert median(ages[-round(0.5 / reader.step) :]) < 0.5, reader.name
 
 
 async def four_seconds(reader: Reader, said_at: list[float]) -> list[float]:
@@ -131,7 +131,7 @@ async def test_a_reader_that_answers_no_pings_is_given_little_more_than_a_second
     async with everybody() as (_client, _speaker, readers):
         await asyncio.sleep(3.0)
         for reader in readers:
-            assert 0.9 < await waiting_messages(reader) * reader.step <= 1.21, reader.road
+            assert 0.9 < await waiting_messages(reader) * reader.step <= 1.21, reader.name
 
 
 async def waiting_messages(reader: Reader) -> int:

@@ -1,4 +1,4 @@
-"""Opus for the test peers, through PyAV's libopus: another road to the codec than the bridge's."""
+"""Opus for the test peers, through PyAV, which is not what the bridge calls libopus through."""
 
 from collections.abc import Iterable, Sequence
 from fractions import Fraction

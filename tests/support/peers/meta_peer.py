@@ -105,7 +105,7 @@ class MetaPeer(MetaSide):
     Use as `async with MetaPeer(speech) as meta: ...`.
 
     Args:
-        speech: What the user says once the media road is up (int16 mono 16 kHz); None is silence.
+        speech: What the user says once media flows (int16 mono 16 kHz); None is silence.
         repeat: Say it over and over.
         offer_form: How the offer is written.
         answer_form: How the answer is written.
@@ -213,7 +213,7 @@ class MetaPeer(MetaSide):
 
     @property
     def checked_first(self) -> bool:
-        """Whether the first STUN request on the road was ours."""
+        """Whether the first STUN request was ours."""
         return self.stun[:1] == ["in"]
 
     async def send_digit(self, digit: str, *, packets: int = 5) -> None:

@@ -1,4 +1,4 @@
-"""A real S3 server (SeaweedFS) for tests, on ports and in a folder of its own, and a way to hurt it."""
+"""A real S3 server (SeaweedFS) for tests, on ports and in a folder of its own, and a proxy to hurt it."""
 
 import asyncio
 import contextlib
@@ -36,7 +36,7 @@ class S3:
     port: int
 
     def account(self, *, port: int | None = None, reader: bool = False) -> recording.S3:
-        """Who the bridge is to it, maybe by way of another port."""
+        """Who the bridge is to it, maybe by proxy of another port."""
         return recording.S3(
             bucket=BUCKET,
             region="us-east-1",
@@ -164,8 +164,8 @@ def _free(port: int) -> bool:
     return True
 
 
-class DeliveryPath:
-    """A TCP way to a server that can be slow, or end in nothing; ask for `port` once it is open."""
+class FaultyProxy:
+    """A TCP proxy to a server that can be slow, or end in nothing; ask for `port` once it is open."""
 
     def __init__(self, to: int) -> None:
         self._to = to
@@ -220,14 +220,14 @@ class DeliveryPath:
 
 
 @asynccontextmanager
-async def road(to: int) -> AsyncIterator[DeliveryPath]:
-    """Open a way to a server's port."""
-    way = DeliveryPath(to)
-    server = await asyncio.start_server(way.accept, "127.0.0.1", 0)
-    way.port = server.sockets[0].getsockname()[1]
+async def faulty_proxy(to: int) -> AsyncIterator[FaultyProxy]:
+    """Open a proxy of a server's port."""
+    proxy = FaultyProxy(to)
+    server = await asyncio.start_server(proxy.accept, "127.0.0.1", 0)
+    proxy.port = server.sockets[0].getsockname()[1]
     try:
-        yield way
+        yield proxy
     finally:
-        await way.aclose()
+        await proxy.aclose()
         server.close()
         await server.wait_closed()

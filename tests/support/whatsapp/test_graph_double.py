@@ -94,7 +94,7 @@ def offer_of(one: Business) -> str:
 
 
 async def accepted(one: Business, light: LightPeer, sdp: str):
-    """Answer a call that rings, with the media road up."""
+    """Answer a call that rings, with media."""
     call = await one.graph.ring()
     assert (await one.describe("pre_accept", sdp, call_id=call.wacid))[0] == 200
     await meet(light, offer_of(one))

@@ -53,7 +53,7 @@ async def create(context: Context, body: NewCall) -> ChirpCall:
     """Call somebody: over WhatsApp or at a telephone at once, in a browser once it joins.
 
     `from` with the channel `pstn` is the number that a telephone is shown; where `to` is no telephone,
-    the one with this number is rung too, over the line's trunk, and the call ends when it hangs up.
+    the one with this number is called too, over the line's trunk, and the call ends when it hangs up.
     """
     line, manager = context.line, context[CONTROL].manager
     parties = parties_of(body, context[LINES].policies[line])
