@@ -1,6 +1,7 @@
 """The node's 20 ms clock, in ten phases of 2 ms so that calls do not all wake at once.
 
-To wake up costs as much as several ticks, so a phase is filled before the next one begins (`GATHERED`). A phase that is late catches up at most `MAX_CATCH_UP` ticks, and skips and counts the rest. A phase without
+To wake up costs as much as several ticks, so a phase is filled before the next one begins (`GATHERED`).
+A phase that is late catches up at most `MAX_CATCH_UP` ticks, and skips and counts the rest. A phase without
 members has no timer. A member that raises is logged once and removed, so that the others of its phase go on.
 """
 

@@ -238,8 +238,10 @@ class PlainTransport:
 
     def _set_route(self) -> None:
         """Let the packet path send where this does, and take what comes from an address that needs no check."""
+        if self.offload is None or self.sockets is None:
+            return
         route = self._source.target, self._source.unchecked
-        if self.offload is None or self.sockets is None or route == self._route:
+        if route == self._route:
             return
         self._route, rtp = route, self.sockets.rtp
         fileno = -1 if rtp is None else rtp.get_extra_info("socket").fileno()

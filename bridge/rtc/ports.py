@@ -60,7 +60,7 @@ class PortPool:
 
     def adopt(self, port: int) -> None:
         """Acquire a port whose socket another process has bound; ignored if it is not a free one of these."""
-        if port in self._free:
+        if port not in self._used and port in self._free:
             self._free.remove(port)
             self._used.add(port)
 

@@ -257,11 +257,13 @@ class Srtp:
         received: dict[int, int] = {}
         ssrc, sequence = sent
         if heard is not None:
-            source, number = heard
+            source, *numbers = heard
             if int.from_bytes(self._newest[8:12], "big") == source:
+                # Later than what the session has seen, or long past where the packet path took all since.
                 newest = int.from_bytes(self._newest[2:4], "big")
-                number = newest if (newest - number) & 0xFFFF < 0x8000 else number
-            stands = self._stands(self._receive_session, self._unprotect, source, number)
+                if (newest - numbers[0]) & 0xFFFF < 0x8000:
+                    numbers.insert(0, newest)
+            stands = self._stands(self._receive_session, self._unprotect, source, *numbers)
             received = {} if stands is None else {source: stands}
         return SrtpSnapshot(
             profile=next(name for name, one in PROFILES.items() if one == self._profile),
@@ -316,17 +318,18 @@ class Srtp:
         }
 
     def _stands(
-        self, session: Session, use: Callable[[], int], ssrc: int, sequence: int
+        self, session: Session, use: Callable[[], int], ssrc: int, *sequences: int
     ) -> int | None:
-        """Return the index of the newest packet of a stream, None before its first; `sequence` is what it should be."""
+        """Return the index of the newest packet of a stream, None before its first; `sequences` are what it may be, the latest first."""
         rollovers = srtp_rollovers(session, ssrc)
         if rollovers is None:
             return None
-        self._view[: HEADER.size + self._tag] = _header(ssrc, sequence) + bytes(self._tag)
-        self._length[0] = HEADER.size if use is self._protect else HEADER.size + self._tag
-        if use() != _IN_WINDOW:
-            raise HandoverRefused("the numbers of a stream do not agree")
-        return rollovers << 16 | sequence
+        for sequence in sequences:
+            self._view[: HEADER.size + self._tag] = _header(ssrc, sequence) + bytes(self._tag)
+            self._length[0] = HEADER.size if use is self._protect else HEADER.size + self._tag
+            if use() == _IN_WINDOW:
+                return rollovers << 16 | sequence
+        raise HandoverRefused("the numbers of a stream do not agree")
 
     def _use_up(self, packet: bytes) -> bool:
         """Let libsrtp pass the indexes of earlier reports, of which it cannot be told; return whether it has."""

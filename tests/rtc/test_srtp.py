@@ -194,6 +194,16 @@ def test_a_snapshot_is_refused_where_the_numbers_do_not_agree():
     assert ours.snapshot((9, 10), (7, 9)).received == {7: 10}  # it saw a later one
 
 
+def test_a_snapshot_is_right_long_after_the_packet_path_has_taken_over():
+    ours, writer = make(), stock_sender()
+    assert isinstance(ours.unprotect(writer.protect(rtp(100))), bytes)
+    for index in range(10_100, 60_100, 10_000):
+        packet = writer.protect(rtp(index))
+        ours._view[: len(packet)], ours._length[0] = packet, len(packet)  # as the packet path does
+        assert ours._unprotect() == 0
+        assert ours.snapshot((9, None), (7, index)).received == {7: index}
+
+
 def test_streams_without_packets_have_no_index():
     stood = make().snapshot((9, None), None)
     assert (stood.index, stood.received, stood.report_index) == (None, {}, 0)
