@@ -233,7 +233,7 @@ class StoreFailed(BridgeError, code="store_failed", status=502, retry_after=5):
 
 
 class HandoverRefused(BridgeError, code="handover_refused", status=409):
-    """A live call, or a part of it, cannot be handed over, or not be taken over; it stays as it is."""
+    """A live call, or a part of it, cannot be handed over or taken over; it stays as it is."""
 
 
 class DatabaseFailed(BridgeError, code="database_failed", status=503, retry_after=1):

@@ -1,4 +1,4 @@
-"""How the parts of a bridge start, hear of each other, and stop: nothing else in `app` registers or runs anything."""
+"""How the parts of every bridge start, hear of each other, and stop; `app.cluster.attach` has what nodes with leases need."""
 
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass

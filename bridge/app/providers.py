@@ -55,7 +55,7 @@ def providers_of(lines: LineServices) -> Providers:
 
 def _gateways(base: Foundation) -> GatewayProvider:
     store = CloudStore(base.database, own=base.members.own, kept_seconds=memory.KEPT_SECONDS)
-    engines = {
+    gateways = {
         name: make_gateway(
             base.http,
             dialect=whatsapp.dialect,
@@ -65,4 +65,4 @@ def _gateways(base: Foundation) -> GatewayProvider:
         )
         for name, whatsapp in lines_of(base.settings, "gateway").items()
     }
-    return GatewayProvider(engines, store=store)
+    return GatewayProvider(gateways, store=store)

@@ -102,7 +102,9 @@ class Journal:
             HandoverRefused: there were too many events.
         """
         if not self.complete:
-            raise HandoverRefused("too much has happened to the call")
+            raise HandoverRefused(
+                f"too much has happened to the call: more than {MAX_EVENTS:,} events"
+            )
         entries = [
             Entry(type(event).__name__, msgspec.Raw(msgspec.msgpack.encode(event)), at)
             for event, at in self._kept
@@ -124,12 +126,12 @@ def restore(snapshot: MachineSnapshot) -> tuple[CallMachine, Journal]:
             machine.handle(event, entry.at)
             kept.append((event, entry.at))
     except (KeyError, msgspec.MsgspecError, BridgeError) as error:
-        raise HandoverRefused(f"the events cannot be repeated: {type(error).__name__}") from None
+        raise HandoverRefused(f"the events cannot be replayed: {type(error).__name__}") from None
     for leg in snapshot.state.legs:
         if (known := machine.legs.records.get(leg.leg_id)) is not None:
             machine.legs.set(replace(known, silent=leg.silent))
     if state_of(machine) != snapshot.state:
-        raise HandoverRefused("the events lead to another state here")
+        raise HandoverRefused("replaying the events leads to another state here")
     return machine, Journal(tuple(kept))
 
 

@@ -40,10 +40,10 @@ class CallHandover(Protocol):
         """Stop a call, and return its snapshot and descriptors; raises `HandoverRefused`."""
 
     def resume(self, call_id: CallId) -> None:
-        """Let it go on here."""
+        """Resume it on this node."""
 
     async def abandon(self, call_id: CallId) -> None:
-        """Forget it without a word."""
+        """Release it without reporting anything."""
 
 
 class HandoverClient:
@@ -187,39 +187,44 @@ class HandoverClient:
         """
         decided = self._passing[call_id] = asyncio.Event()
         try:
-            moved = await self._suspend_and_offer(channel, call_id, successor)
+            taken = await self._suspend_and_offer(channel, call_id, successor)
         finally:
             del self._passing[call_id]
             decided.set()
-        if not moved:
+        if taken is None:
             return
         self.uncommitted += 1
         try:
             self.handed += 1
             await self._calls.abandon(call_id)
             await _receive(channel, call_id)
+        except BaseException:
+            # The successor may have died before it wrote this itself.
+            self._note_moved(taken, successor)
+            raise
         finally:
             self.uncommitted -= 1
 
     async def _suspend_and_offer(
         self, channel: DescriptorChannel, call_id: CallId, successor: Hello
-    ) -> bool:
-        """Offer a call; return whether the successor has it."""
+    ) -> Offer | None:
+        """Offer a call; return the offer if the successor has it."""
+        keys, claim = self._provider_keys(call_id), Claim.make()
         suspended_at = time.monotonic()
         try:
             snapshot, descriptors = self._calls.suspend(call_id)
         except HandoverRefused as error:  # perhaps later
+            claim.close()
             log.debug("handover.not_now", extra={"call": call_id, "why": str(error)})
-            return False
+            return None
         offer = Offer(
             call_id=call_id,
             suspended_at=suspended_at,
             snapshot=snapshot,
             descriptors=1 + len(descriptors),
             cause=self._cause,
-            provider_keys=self._provider_keys(call_id),
+            provider_keys=keys,
         )
-        claim = Claim.make()
         try:
             answer = await self._offer(channel, offer, [claim.descriptor, *descriptors], claim)
         except BaseException:
@@ -228,25 +233,25 @@ class HandoverClient:
             else:
                 # The successor has died with it: to go on here could use packet numbers twice.
                 log.error("handover.lost", extra={"call": call_id, "successor": successor.node})
-                self._note_lost(offer, successor)
+                self._note_moved(offer, successor)
                 await self._calls.abandon(call_id)
             raise
         finally:
             claim.close()
         if isinstance(answer, Accepted):
             self.moved[call_id] = successor.node
-            return True
+            return offer
         self._refused.add(call_id)
         self._calls.resume(call_id)
         why = answer.reason if isinstance(answer, Refused) else ""
         log.warning("handover.refused", extra={"call": call_id, "why": why})
-        return False
+        return None
 
-    def _note_lost(self, offer: Offer, successor: Hello) -> None:
-        """Have the call ended with the others of its successor."""
+    def _note_moved(self, offer: Offer, successor: Hello) -> None:
+        """Write where a call is, as its successor does, so that it ends with the successor's others if that has died."""
         keys = offer.provider_keys
-        lost = Move(offer.call_id, self._members.own.boot, successor.node, successor.boot, keys)
-        self._database.append(MOVED, msgspec.msgpack.encode(lost))
+        moved = Move(offer.call_id, self._members.own.boot, successor.node, successor.boot, keys)
+        self._database.append(MOVED, msgspec.msgpack.encode(moved))
 
     async def _offer(
         self, channel: DescriptorChannel, offer: Offer, descriptors: list[int], claim: Claim

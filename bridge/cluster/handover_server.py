@@ -8,8 +8,9 @@ import asyncio
 import logging
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any, Final
 
 import msgspec
 
@@ -26,6 +27,9 @@ from bridge.wire.handover import Accepted, Committed, Hello, Offer, Refused
 
 log = logging.getLogger(__name__)
 
+RETRY_SECONDS: Final = 1.0
+"""Between two attempts to write where a call is; its former process stays until then."""
+
 
 class HandoverServer:
     """Takes calls over."""
@@ -38,7 +42,7 @@ class HandoverServer:
         database: Database,
         refusal: Callable[[], str],
         recovered: Callable[[CallId, float, str], None],
-        release: Callable[[CallId], Awaitable[None]],
+        release: Callable[[CallId], Coroutine[Any, Any, None]],
     ) -> None:
         """`adopt` goes on with a call, or raises `HandoverRefused`; `refusal` returns why no calls are taken over now, empty while they are.
 
@@ -144,24 +148,30 @@ class HandoverServer:
         return ""
 
     def _tell_database(self, former: Hello, offer: Offer, written: asyncio.Event) -> None:
+        def retry() -> None:
+            self._loop.call_later(RETRY_SECONDS, self._tell_database, former, offer, written)
+
         own = self._own()
         moved = Move(offer.call_id, former.boot, own.node, own.boot, offer.provider_keys)
-        self._database.append(
-            MOVED, msgspec.msgpack.encode(moved), then=written.set, failed=written.set
-        )
+        payload = msgspec.msgpack.encode(moved)
+        self._database.append(MOVED, payload, then=written.set, failed=retry)
 
     async def _report(self, offer: Offer, silent: float, written: asyncio.Event) -> None:
-        """Report a call once it is here for good, or forget it."""
+        """Report a call once it is here for good."""
         await written.wait()
-        if offer.call_id not in self._ended:
+        if offer.call_id in self._ended:
+            self._ended.remove(offer.call_id)
+        else:
             self._recovered(CallId(offer.call_id), silent, offer.cause)
-            return
-        self._ended.discard(offer.call_id)
-        log.error("handover.too_late", extra={"call": offer.call_id})
-        await self._release(CallId(offer.call_id))
+
+    def _too_late(self, call_id: CallId) -> None:
+        """Forget a call that others have ended; what was queued during an outage is written after the report."""
+        self._ended.add(call_id)
+        log.error("handover.too_late", extra={"call": call_id})
+        self._tasks.spawn(self._release(call_id), name="forget a call")
 
     def _write_moves(self, connection: Connection, payloads: list[bytes]) -> None:
         for payload in payloads:
             moved = msgspec.msgpack.decode(payload, type=Move)
             if not store.move(connection, moved):
-                self._loop.call_soon_threadsafe(self._ended.add, moved.call_id)
+                self._loop.call_soon_threadsafe(self._too_late, CallId(moved.call_id))

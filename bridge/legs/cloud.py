@@ -204,7 +204,7 @@ class CloudLeg:
     def check_movable(self) -> None:
         """Raise `HandoverRefused` if the leg cannot move now (`legs.base.Movable`)."""
         if not self._talking or self._media.peer.suspended or self._over.done():
-            raise HandoverRefused("the WhatsApp user does not talk")
+            raise HandoverRefused("the WhatsApp call is not connected, or has ended")
 
     def suspend(self) -> tuple[CloudSnapshot, list[socket.socket]]:
         """Stop reading and sending (`legs.base.Movable`); what Meta reports meanwhile is buffered."""

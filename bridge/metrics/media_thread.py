@@ -48,12 +48,12 @@ class MediaThreadMetrics:
         )
         self._left = create.counter(
             "bridge_media_thread_left_total",
-            "Datagrams of these sockets handed to Python, by reason.",
+            "Datagrams of media sockets handed to Python, by reason.",
             reason=REASONS,
         )
         self._dropped = create.counter(
             "bridge_media_thread_dropped_total",
-            "Datagrams dropped because too many waited for Python.",
+            "Datagrams dropped because the buffer for Python was full.",
         )
         self._rounds = create.counter(
             "bridge_media_thread_rounds_total",

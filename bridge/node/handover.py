@@ -104,7 +104,9 @@ class Handover:
     def _check(self, runner: CallRunner) -> None:
         runner.suspension.check_movable()
         if any(stays(runner.facts.call_id) for stays in self._services.stays):
-            raise HandoverRefused("a service works for the call")
+            raise HandoverRefused(
+                "work that cannot move, such as a recording, is under way for the call"
+            )
 
     def _snapshot(
         self, runner: CallRunner, legs: list[SuspendedLeg], machine: journal.MachineSnapshot

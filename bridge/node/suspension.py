@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import msgspec
@@ -35,9 +35,20 @@ class Suspension:
         """Whether the call stands still, or has gone."""
         self.gone = False
         """Whether another process has the call."""
+        self._kept = 0
+        """How much is about to join the call."""
+
+    @contextmanager
+    def kept_here(self) -> Iterator[None]:
+        """Keep the call in this process meanwhile: something is about to join it."""
+        self._kept += 1
+        try:
+            yield
+        finally:
+            self._kept -= 1
 
     def check(self, event: events.Event) -> None:
-        """Refuse what has to be repeated where the call is then.
+        """Refuse requests that must be repeated at the node that has the call afterwards.
 
         Raises:
             CallMoving: the call stands still, or has gone.
@@ -49,6 +60,8 @@ class Suspension:
         """Raise `HandoverRefused` if a leg cannot move now."""
         if self.active:
             raise HandoverRefused("the call is passing to another process already")
+        if self._kept:
+            raise HandoverRefused("something is about to join the call")
         for _, leg in self._movable():
             leg.check_movable()
 

@@ -87,7 +87,7 @@ class IceLink:
         """
         current = self.connections.current
         if current is None or not self.connections.stable:
-            raise HandoverRefused("ICE restarts")
+            raise HandoverRefused("an ICE restart is in progress")
         snapshot = ice_snapshot(current)
         sockets = current.suspend()
         if self._offload is not None:

@@ -292,7 +292,7 @@ class Srtp:
         """
         profile, keys = PROFILES.get(stood.profile), (stood.send_key, stood.receive_key)
         if profile is None or any(len(key) != SUITES[stood.profile] for key in keys):
-            raise HandoverRefused("the keys of the call are of no SRTP profile that is used here")
+            raise HandoverRefused("the SRTP profile of the call is not supported here")
         made = cls(profile, send_key=keys[0], receive_key=keys[1])
         made.follow(stood)
         return made
@@ -375,4 +375,4 @@ def _pass(send: Any, receive: Any, ssrc: int, indexes: Iterable[int]) -> None:  
         if lib.srtp_protect(send, packet, length) or (
             receive is not None and lib.srtp_unprotect(receive, packet, length)
         ):
-            raise HandoverRefused("libsrtp does not take the numbers of a stream")
+            raise HandoverRefused("libsrtp rejects the packet indexes of a stream")

@@ -196,9 +196,9 @@ class Transport:
         """
         srtp, dtls, session = self._srtp, self._dtls, self._session
         if srtp is None or dtls is None or not self._connections.stable:
-            raise HandoverRefused("the connection to a leg is being made, or made anew")
+            raise HandoverRefused("ICE or DTLS of a leg is not established")
         if session.heard is None and self._clock() - self._keys_at < _HANDSHAKE_SECONDS:
-            raise HandoverRefused("a leg may still lack the end of the handshake")
+            raise HandoverRefused("the peer of a leg may not have finished the DTLS handshake")
         session.set_transmit(drop, drop)  # ends the offloads, while they still have their route
         ice, sockets = self._link.suspend()
         try:

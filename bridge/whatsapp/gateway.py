@@ -66,7 +66,7 @@ class EventFeed:
                         if (webhook := _webhook(event)) is not None:
                             handle(webhook)
             except BridgeError as error:
-                log.info("gateway.feed_lost", extra={"code": error.code})
+                log.info("gateway.event_stream_lost", extra={"code": error.code})
             lasted = received or loop.time() - opened >= MIN_OPEN_SECONDS
             failures = 1 if lasted else failures + 1
             delay = max(self._backoff.after(failures), reader.retry_seconds or 0.0)

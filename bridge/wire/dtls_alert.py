@@ -67,7 +67,7 @@ class AlertRecords:
             len(keys.server_iv),
         ]
         if sizes not in [[key, key, nonce, nonce] for key, nonce in _KEY_BYTES.values()]:
-            raise HandoverRefused("the keys of an association are of no cipher suite")
+            raise HandoverRefused("the keys of a DTLS association fit no supported cipher suite")
         self.keys = keys
         client = _Protection(keys.client_key, keys.client_iv)
         server = _Protection(keys.server_key, keys.server_iv)

@@ -5,11 +5,11 @@ from bridge.agent.demonstration import QuestionModel
 from bridge.agent.providers import HangUp, Message
 
 
-async def replied(*talk, situation=CallSituation):
+async def replied(*talk):
     messages = [
         Message("user" if turn % 2 else "assistant", text) for turn, text in enumerate(talk)
     ]
-    return [piece async for piece in QuestionModel(situation).reply("", messages)]
+    return [piece async for piece in QuestionModel(CallSituation).reply("", messages)]
 
 
 async def test_the_call_is_looked_at_when_the_question_is_answered():

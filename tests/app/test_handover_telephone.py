@@ -144,7 +144,6 @@ async def test_a_held_call_moves_and_is_resumed_there():
 async def test_keys_of_srtp_and_digits_go_on():
     async with talking(srtp="require") as world:
         await move(world)
-        await world.calls.client.data("/call/dtmf", {"callId": world.call_id, "digits": "42"})
         heard = world.branch.bridge.manager
         digits: list[str] = []
         heard.publisher.subscribe(
@@ -152,6 +151,7 @@ async def test_keys_of_srtp_and_digits_go_on():
                 digits.append(event.data["digit"]) if event.type == "digit.received" else None
             )
         )
+        await world.calls.client.data("/call/dtmf", {"callId": world.call_id, "digits": "42"})
         await until(lambda: digits == ["4", "2"])
 
 

@@ -154,5 +154,5 @@ def test_a_machine_that_ends_up_elsewhere_is_refused():
 def test_events_that_are_not_known_here_are_refused():
     moved = talking().moved()
     unknown = msgspec.structs.replace(moved.entries[0], kind="LegVanished")
-    with pytest.raises(HandoverRefused, match="cannot be repeated"):
+    with pytest.raises(HandoverRefused, match="cannot be replayed"):
         restore(msgspec.structs.replace(moved, entries=(unknown, *moved.entries[1:])))

@@ -97,7 +97,7 @@ async def test_descriptors_of_half_a_message_are_closed():
             async with asyncio.timeout(0.01):
                 await theirs.receive()
         close_all([end, other])
-    assert set(os.listdir("/proc/self/fd")) == before
+    assert set(os.listdir("/proc/self/fd")) <= before
 
 
 def test_a_claim_is_taken_once_whoever_has_its_pipe():

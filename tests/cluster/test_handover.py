@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from bridge.call.model import CallId
-from bridge.cluster.descriptor_channel import DescriptorChannel, close_all
+from bridge.cluster.descriptor_channel import Claim, DescriptorChannel, close_all
 from bridge.cluster.handover import HandoverClient
 from bridge.cluster.handover_server import HandoverServer
 from bridge.cluster.membership import Supervised
@@ -135,7 +135,7 @@ async def nodes_(engine):
     before = len(os.listdir("/proc/self/fd"))
     async with pair(engine) as both:
         yield both
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(os.listdir("/proc/self/fd")) <= before
 
 
 async def moved(both: Pair, count: int) -> None:
@@ -290,6 +290,51 @@ async def test_a_call_that_a_slow_successor_has_begun_with_is_not_resumed(nodes_
     await until(lambda: nodes_.old.heard == [f"abandon {A}"])
     assert nodes_.client.uncommitted == 1
     channel.close()
+
+
+async def test_the_database_knows_where_a_call_is_whose_new_process_dies_before_it_has_written_that(
+    nodes_, successor, engine
+):
+    nodes_.client.begin(NEW.node, "upgrade")
+    channel, offer, descriptors = await successor.offered()
+    assert nodes_.server.take_over(offer, descriptors) == ""
+    await channel.send(Accepted(call_id=A))
+    await until(lambda: nodes_.old.heard == [f"abandon {A}"])
+    channel.close()
+    await until(lambda: nodes_.client.uncommitted == 0)
+    await nodes_.database.flush()
+    with connected(engine) as opened:
+        assert store.owner(opened, A) == NEW.node
+
+
+async def test_no_call_stands_still_where_there_are_no_descriptors_for_a_claim(nodes_, monkeypatch):
+    def refuse():
+        raise OSError("too many open files")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Claim, "make", refuse)
+        nodes_.begin()
+        await asyncio.sleep(0.2)
+        assert not nodes_.old.most_suspended
+    await moved(nodes_, 2)
+
+
+async def test_a_call_is_committed_once_the_database_could_write_where_it_is(nodes_, monkeypatch):
+    append = nodes_.database.append
+    failures: list[bytes] = []
+
+    def fail_first(kind, payload, *, then=None, failed=None):
+        if not failures and kind == store.MOVED:
+            failures.append(payload)
+            asyncio.get_running_loop().call_soon(failed)
+        else:
+            append(kind, payload, then=then, failed=failed)
+
+    monkeypatch.setattr(nodes_.database, "append", fail_first)
+    nodes_.begin()
+    await moved(nodes_, 2)
+    assert len(failures) == 1
+    assert sorted(nodes_.recovered) == [(A, "upgrade"), (B, "upgrade")]
 
 
 @pytest.mark.parametrize("begun", [True, False])

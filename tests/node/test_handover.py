@@ -211,8 +211,17 @@ async def test_a_call_that_a_service_works_for_stays(pair):
     runner = await pair.talk()
     pair.busy.add(runner.facts.call_id)
     assert pair.handover.movable() == []
-    with pytest.raises(HandoverRefused, match="service"):
+    with pytest.raises(HandoverRefused, match="under way"):
         pair.handover.suspend(runner.facts.call_id)
+
+
+async def test_a_call_that_something_is_about_to_join_stays(pair):
+    runner = await pair.talk()
+    with runner.suspension.kept_here():
+        assert pair.handover.movable() == []
+        with pytest.raises(HandoverRefused, match="about to join"):
+            pair.handover.suspend(runner.facts.call_id)
+    assert pair.handover.movable() == [runner.facts.call_id]
 
 
 async def test_what_services_have_noted_of_a_call_moves_with_it(pair):

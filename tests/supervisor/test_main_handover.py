@@ -21,7 +21,7 @@ from tests.support.server import Server
 CALLS = 10
 UPGRADES = 3
 MAX_SILENCE = 3.0
-"""Seconds; what is usual is a hundredth, but other tests may keep the machine busy."""
+"""Seconds; what is usual is a twentieth, but other tests may keep the machine busy."""
 
 pytestmark = [pytest.mark.full, pytest.mark.real_time]
 

@@ -1,4 +1,4 @@
-"""A node's process as its supervisor sees it, with a small program in node_slot of the node."""
+"""A node's process as its supervisor sees it, with a small program in place of the node."""
 
 import asyncio
 import subprocess
@@ -25,7 +25,7 @@ def tell(**message):
 
 @pytest.fixture
 def program(monkeypatch, tmp_path):
-    """Run a text in node_slot of a node."""
+    """Run a text in place of a node."""
 
     def use(text: str) -> NodeProcess:
         (tmp_path / "node.py").write_text(START + text)

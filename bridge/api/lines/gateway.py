@@ -21,7 +21,7 @@ GROUP: Final = Group(name="WhatsApp and gateways", auth=GATEWAY)
 async def webhook(context: Context) -> Done:
     """Receive an event of a line's gateway: the gateway's calls are polled at once.
 
-    Engines sign nothing and can set no header, so the key may be in the query as `token`.
+    Gateways sign nothing and can set no header, so the key may be in the query as `token`.
     """
     body = await read_bytes(context.http)
     kind, line = context.http.content_type, context.line

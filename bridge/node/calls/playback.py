@@ -47,7 +47,8 @@ class Playbacks:
             LimitExceeded: the call has all its legs, or too many sounds are being played.
         """
         try:
-            first = await self._decoders.open(sound.path, runner.facts.line)
+            with runner.suspension.kept_here():
+                first = await self._decoders.open(sound.path, runner.facts.line)
         except BaseException as error:
             sound.release()
             if isinstance(error, InvalidMedia):

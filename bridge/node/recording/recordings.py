@@ -118,16 +118,17 @@ class Recordings:
             StorageFull: the disk is full.
         """
         call = runner.facts.call_id
-        async with self._starting:
-            if call not in self._tracks:
-                await self._begin(runner, request)
-            elif request.path:
-                tracks = self._tracks[call]
-                current, requested = [one.recording for one in tracks], tracks[0].request.path
-                self.paths.check_same(runner.facts.line, current, requested, request.path)
-            elif request.copy_format != WAV:
-                await self._request_copies(call, request.kinds, request.copy_format)
-            return [track.recording for track in self._tracks[call]]
+        with runner.suspension.kept_here():
+            async with self._starting:
+                if call not in self._tracks:
+                    await self._begin(runner, request)
+                elif request.path:
+                    tracks = self._tracks[call]
+                    current, requested = [one.recording for one in tracks], tracks[0].request.path
+                    self.paths.check_same(runner.facts.line, current, requested, request.path)
+                elif request.copy_format != WAV:
+                    await self._request_copies(call, request.kinds, request.copy_format)
+                return [track.recording for track in self._tracks[call]]
 
     async def _request_copies(self, call: CallId, kinds: Sequence[str], file_format: str) -> None:
         """Request copies of the current tracks of these kinds for when they have ended."""

@@ -123,12 +123,13 @@ class StreamFallbacks:
             _hang_up(runner)
 
     async def _announce(self, runner: CallRunner, path: Path) -> None:
-        try:
-            await self._playbacks.play_out(runner, Sound(path))
-        except (BridgeError, OSError) as error:
-            extra = {"call": runner.facts.call_id, "error": type(error).__name__}
-            log.warning("stream.announcement_failed", extra=extra)
-        _hang_up(runner)
+        with runner.suspension.kept_here():
+            try:
+                await self._playbacks.play_out(runner, Sound(path))
+            except (BridgeError, OSError) as error:
+                extra = {"call": runner.facts.call_id, "error": type(error).__name__}
+                log.warning("stream.announcement_failed", extra=extra)
+            _hang_up(runner)
 
 
 def _is_shared(runner: CallRunner) -> bool:

@@ -99,7 +99,8 @@ class Streams:
         """
         line = runner.facts.line
         _check_call(runner, order.type)
-        await self.check(line, order)
+        with runner.suspension.kept_here():
+            await self.check(line, order)
         # Meanwhile the call may have ended, or other streams may have started.
         _check_call(runner, order.type)
         self._check_line(line)

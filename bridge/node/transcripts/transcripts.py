@@ -143,7 +143,8 @@ class Transcripts:
             await self._insert(job, Transcribe.AFTER, TranscriptStatus.WAITING)
             self.due.set()
         elif live:
-            await self._begin_live(runner, recognizer, job)
+            with runner.suspension.kept_here():
+                await self._begin_live(runner, recognizer, job)
         else:
             await self._recordings.start(runner)
             await self._insert(job, Transcribe.AFTER, TranscriptStatus.RECORDING)

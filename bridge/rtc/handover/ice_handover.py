@@ -62,7 +62,7 @@ def restore_ice(
         for host, _, _ in snapshot.verified:
             ip_address(host)
     except ValueError:
-        raise HandoverRefused("an address of a leg is none") from None
+        raise HandoverRefused("a candidate address of a leg is no IP address") from None
     names = [(one.host, one.port) for one in local]
     if not names or names != [sock.getsockname()[:2] for sock in sockets]:
         raise HandoverRefused("the media sockets of a leg are missing")

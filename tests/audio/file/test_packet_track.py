@@ -22,7 +22,6 @@ PACKETS = encode(tone(4))
 SOUND = tone(4)
 OPUS_LIBRARY = load(candidates())
 LINE = "a timeline"
-QUIET_PACKET = b"\xf8\xff\xfe"
 
 
 def packet(number, *, position=None, epoch=LINE, level=-20.0, payload=None):

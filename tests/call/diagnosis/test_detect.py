@@ -353,11 +353,11 @@ def test_a_microphone_that_nobody_switched_off_is_broken(state: Microphone) -> N
 
 
 def test_a_browser_that_conceals_much_of_what_it_plays_has_a_lossy_network() -> None:
-    hints = ClientHints(concealed_ratio=0.3, path="forward over tcp")
+    hints = ClientHints(concealed_ratio=0.3, path="relay over tcp")
     (problem,) = ScriptedCall().run(6, talking(hints=hints), FAR).diagnosis.open
     assert (problem.code, problem.evidence["clientPath"]) == (
         Code.NETWORK_LOSSY,
-        "forward over tcp",
+        "relay over tcp",
     )
     assert "what this party should hear" in problem.summary
 

@@ -176,7 +176,7 @@ class LightPeer:
         await self.accept(await exchange(await self.offer()), timeout=timeout)
 
     async def close(self) -> None:
-        """Say BYE (DTLS close_notify) and free the sockets."""
+        """Send close_notify (DTLS) and free the sockets."""
         for transport in self.beside:
             transport.close()
         self._gatherer.link.on_media = None
@@ -198,7 +198,7 @@ class LightPeer:
 
     @property
     def closed(self) -> bool:
-        """Whether the other side has said BYE, or the connection was lost."""
+        """Whether the other side has closed, or the connection was lost."""
         return self.dtls.state in ("closed", "failed") or self._ice.state in ("closed", "failed")
 
     def send(self, payload: bytes, *, samples: int = 960, payload_type: int = OPUS) -> Departure:

@@ -239,7 +239,7 @@ class MetaPeer(MetaSide):
         self._vanished = True
 
     async def aclose(self) -> None:
-        """Say BYE and free everything."""
+        """Send close_notify and free everything."""
         await self._stock.close()
 
     @override
@@ -348,7 +348,7 @@ class LightMeta(MetaSide):
         self._light.send(payload)
 
     async def aclose(self) -> None:
-        """Say BYE and free everything."""
+        """Send close_notify and free everything."""
         if self._coming is not None:
             self._coming.cancel()
             await asyncio.gather(self._coming, return_exceptions=True)

@@ -297,7 +297,7 @@ class StockPeer:
         await self._dtls._send_rtp(packet)
 
     async def close(self) -> None:
-        """Say BYE (DTLS close_notify) and free everything."""
+        """Send close_notify (DTLS) and free everything."""
         self.microphone.stop()
         await self.connection.close()
         if self._listening is not None:

@@ -98,7 +98,7 @@ class Server:
                 return
 
     def stop(self, number: signal.Signals = signal.SIGQUIT) -> None:
-        """End it: at once and without a BYE, or by another signal."""
+        """End it: at once, without closing its connections, or by another signal."""
         if self.process is not None:
             self.process.send_signal(number)
             self.process.send_signal(signal.SIGCONT)
