@@ -1,4 +1,4 @@
 """Snapshots: what a live peer is made of, as data that another process of the same machine goes on from.
 
-Times are of CLOCK_MONOTONIC, which is the same in all processes of a machine.
+How a peer is made of it is in `rtc` and `rtp`. Times are of CLOCK_MONOTONIC, which is the same in all processes of a machine.
 """
