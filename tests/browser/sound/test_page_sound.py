@@ -55,15 +55,16 @@ def intelligibility(original: Sound, copy: Sound) -> float:
 
 
 async def echo_delay(visitor: Visitor, heard: Recording) -> float:
-    """Return how late the echo is, in the best second of the first recording in which that is soon.
+    """Return how late the echo is without the page's jitter buffer, in the first recording in which that is soon.
 
-    The buffer grows where other tests keep the machine busy, and shrinks second by second.
+    After each pause of its own threads Chromium buffers as much as it has paused, for a quarter of a minute or
+    longer; it says how much, and that is not the bridge's.
     """
     late = []
     for _ in range(6):
         # What seems to come before it is said is torn, and likened to another word.
         found = [delay for delay in delays(heard.microphone, heard.received) if delay > 0]
-        late.append(min(found, default=9.0))
+        late.append(median(found) - heard.buffered if found else 9.0)
         if late[-1] < 0.4:
             break
         heard = await record(visitor.page, 9)

@@ -76,12 +76,20 @@ async ({ seconds, rate }) => {
     numberOfInputs: 1, channelCount: 2, channelCountMode: "explicit", channelInterpretation: "discrete",
   });
   const merger = context.createChannelMerger(2);
-  const remote = window.heard.remote ?? window.heard.peers.at(-1).getReceivers()[0].track;
+  const receiver = window.heard.remote ? undefined : window.heard.peers.at(-1).getReceivers()[0];
+  const remote = window.heard.remote ?? receiver.track;
+  const played = async () => {
+    const stats = receiver ? [...(await receiver.getStats()).values()] : [];
+    const { jitterBufferDelay: delay = 0, jitterBufferEmittedCount: samples = 0 } =
+      stats.find((one) => one.type === "inbound-rtp") ?? {};
+    return { delay, samples };
+  };
   const tracks = [window.heard.microphones.at(-1), remote];
   tracks.forEach((track, index) =>
     context.createMediaStreamSource(new MediaStream([track])).connect(merger, 0, index));
   merger.connect(recorder).connect(context.destination);
   const wanted = Math.round(seconds * rate);
+  const before = await played();
   const sound = [new Float32Array(wanted), new Float32Array(wanted)];
   let at = 0;
   await new Promise((done) => {
@@ -92,13 +100,16 @@ async ({ seconds, rate }) => {
       if (at >= wanted) done();
     };
   });
+  const after = await played();
   await context.close();
-  return sound.map((channel) => {
+  const buffered = (after.delay - before.delay) / Math.max(1, after.samples - before.samples);
+  const coded = sound.map((channel) => {
     const bytes = new Uint8Array(channel.buffer);
     let text = "";
     for (let i = 0; i < bytes.length; i += 32768) text += String.fromCharCode(...bytes.subarray(i, i + 32768));
     return btoa(text);
   });
+  return { coded, buffered };
 }
 """
 
@@ -112,6 +123,8 @@ class Recording:
 
     microphone: Sound
     received: Sound
+    buffered: float
+    """Seconds that the page's jitter buffer held what it played, in the mean, by its own count; 0 without a connection."""
 
 
 async def launch(
@@ -135,9 +148,11 @@ async def launch(
 
 async def record(page: Page, seconds: float) -> Recording:
     """Record both directions of the page's latest call."""
-    coded = await page.evaluate(RECORD, {"seconds": seconds, "rate": RATE})
-    microphone, received = (np.frombuffer(base64.b64decode(text), np.float32) for text in coded)
-    return Recording(microphone, received)
+    made = await page.evaluate(RECORD, {"seconds": seconds, "rate": RATE})
+    microphone, received = (
+        np.frombuffer(base64.b64decode(text), np.float32) for text in made["coded"]
+    )
+    return Recording(microphone, received, float(made["buffered"]))
 
 
 class Site(Protocol):
