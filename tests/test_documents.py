@@ -11,7 +11,7 @@ from bridge.wire.stream.media_stream import StreamEndReason
 
 PROJECT = Path(__file__).parents[1]
 LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
-NAMED = re.compile(r"\]\(\.\./([^)\s]+\.(?:py|c))\)((?:,? `\w+`)*)")
+NAMED = re.compile(r"\]\(\.\./([^)\s]+\.(?:py|c|js))\)((?:,? `\w+`)*)")
 """A link to a file of code, and the names beside it."""
 
 
@@ -33,8 +33,15 @@ def test_every_link_within_the_project_leads_to_a_file():
 
 
 def defined(path):
-    """Return the names that a file of Python defines, or the functions of one of C."""
+    """Return the names that a file of Python defines, or the functions of one of C, or those and the classes of JavaScript."""
     text = path.read_text()
+    if path.suffix == ".js":
+        declared = r"^(?:export )?(?:async )?(?:function|class) (\w+)"
+        passed_on = r"^export \{ (\w+) \}"
+        return {
+            *re.findall(declared, text, re.MULTILINE),
+            *re.findall(passed_on, text, re.MULTILINE),
+        }
     if path.suffix != ".py":
         return set(re.findall(r"^(?:static |PUBLIC )?\w+ \*?(\w+)\(", text, re.MULTILINE))
     nodes = list(ast.walk(ast.parse(text)))

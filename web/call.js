@@ -18,7 +18,7 @@ import { Warnings } from "./warnings.js";
  */
 
 const CONNECT_LIMIT = 20_000; // ms, the bridge's own limit for ICE and DTLS
-const RECOVERY_LIMIT = 3_000; // ms for a new path, once the bridge has answered
+const RECONNECT_LIMIT = 3_000; // ms for a new path, once the bridge has answered
 const GIVE_UP = 95_000; // ms: the bridge detects a dead leg after 35 s, and keeps a call without legs for 60 s
 const FINAL = [401, 403, 404, 409]; // statuses: the call has ended, or the credential is not valid (a fresh ticket was tried)
 const HELPED = 5_000; // ms after an ICE restart within which another loss means that it did not help
@@ -317,9 +317,9 @@ export class BridgeCall {
   /** @param {boolean} replace  The connection. @returns {Promise<boolean>} whether the media is back */
   async #again(replace) {
     const connection = this.#connection;
-    if (replace || this.#uncertain || !this.legId || !connection?.restartable) return this.#build(RECOVERY_LIMIT);
+    if (replace || this.#uncertain || !this.legId || !connection?.restartable) return this.#build(RECONNECT_LIMIT);
     await this.#negotiate(connection, { restart: true });
-    if (this.#over() || !(await connection.up(RECOVERY_LIMIT))) return false;
+    if (this.#over() || !(await connection.up(RECONNECT_LIMIT))) return false;
     this.#restarted = performance.now();
     return true;
   }

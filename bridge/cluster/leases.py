@@ -123,7 +123,7 @@ class Leased(Membership):
         made = cls(joined, session, connect, thread, signer, timing=timing)
         await made.look()
         made._tasks.spawn(made._beat(), name="lease")
-        made._tasks.spawn(made._detect(), name="reaper")
+        made._tasks.spawn(made._detect(), name="failure detector")
         return made
 
     @override

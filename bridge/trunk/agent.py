@@ -1,6 +1,6 @@
 """The SIP user agent of a node: the core, its sockets and one timer.
 
-Received messages go to the core, which asks `sip_admission`; its outputs are performed in the loop's next
+Received messages go to the core, which asks `trunk.admission`; its outputs are performed in the loop's next
 iteration. An outbound call tries the addresses of its trunk one after the other (RFC 3263 section 4.3), and its
 leg sees one dialog.
 """

@@ -241,8 +241,8 @@ class Archive:
     async def sweep(self) -> int:
         """Delete expired recordings and return their number.
 
-        One that seems to go on at a machine that is gone is deleted too. The first of all processes
-        does it.
+        One that seems to go on at a machine that is gone is deleted too. The node with the
+        lowest number does it.
         """
         if not self.share.first:
             return 0

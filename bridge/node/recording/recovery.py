@@ -1,7 +1,7 @@
 """Finishes recordings whose process is no more, and deletes files that other machines have deleted.
 
 A process that was killed leaves its files on the disk of its machine, where another process finishes them.
-Of a machine that is gone, the first of all processes assembles the recordings whose parts are in the store
+Of a machine that is gone, the node with the lowest number assembles the recordings whose parts are in the store
 (`media.recording.live_parts`); the others wait until it returns.
 """
 

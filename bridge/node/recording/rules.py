@@ -42,7 +42,7 @@ class RecordingRules:
 
     @property
     def captures(self) -> bool:
-        """Whether calls are recorded that a face asks `AutomaticRecording.capture` for."""
+        """Whether WADial's calls are recorded as it records them: from the answer on, once a client has asked for their sound."""
         return self.settings.wadial and not self.settings.exclusive
 
 
