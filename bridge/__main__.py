@@ -156,7 +156,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     commands.add_parser(
         "link",
-        help="print the link to the page, with the token of this start: it opens /metrics, and in the "
+        help="print the link to the page, with the local token: it opens /metrics, and in the "
         "demonstration /console",
     )
     migrate_data.add_arguments(

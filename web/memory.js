@@ -27,7 +27,7 @@ export function givenKey(name = "key", kept = "key") {
   return key;
 }
 
-/** Take the token of this start from the fragment, for the console. */
+/** Take the local token from the fragment, for the console. */
 export function takeToken() {
   givenKey("token", CONSOLE_KEY);
 }

@@ -92,22 +92,22 @@ class Guard:
             addresses = [literal] if literal else await resolver.resolve(host)
         except LookupFailed:
             addresses = []
-        if addresses and not any(self.permits(address) for address in addresses):
+        if addresses and not any(self.may_connect(address) for address in addresses):
             raise blocked()
-        trusted = any(self.allows(address) for address in addresses)
+        trusted = any(self.is_allowlisted(address) for address in addresses)
         if self._require_tls and parsed.scheme not in ENCRYPTED and not trusted:
             raise AddressBlocked(
                 "the URL must be encrypted: https or wss (setting net.require_tls)"
             )
 
-    def permits(self, address: Address) -> bool:
+    def may_connect(self, address: Address) -> bool:
         """Return whether an address may be reached."""
-        if self.allows(address):
+        if self.is_allowlisted(address):
             return True
         closed = (*self._deny, *self._own())
         return is_public(address) and not any(_in(closed, form) for form in _forms(address))
 
-    def allows(self, address: Address) -> bool:
+    def is_allowlisted(self, address: Address) -> bool:
         """Return whether an address is in a network of `allow`, and in none of `deny`."""
         denied = any(_in(self._deny, form) for form in _forms(address))
         return not denied and _in(self._allow, _plain(address))
@@ -132,7 +132,7 @@ class ConnectorResolver(AbstractResolver):
         """
         found = await self._resolver.resolve(host.rstrip("."))
         permitted = [
-            address for address in found if not self._guard or self._guard.permits(address)
+            address for address in found if not self._guard or self._guard.may_connect(address)
         ]
         if not permitted:
             raise blocked()

@@ -86,7 +86,7 @@ class LineHttp:
     ) -> ClientResponse:
         # Addresses in the URL itself do not pass the resolver.
         literal = read_address(host_of(request.url))
-        if literal is not None and not self._guard.permits(literal):
+        if literal is not None and not self._guard.may_connect(literal):
             raise blocked()
         if request.url.scheme not in ENCRYPTED:
             await self.check(str(request.url), schemes=SCHEMES)

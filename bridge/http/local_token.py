@@ -1,4 +1,4 @@
-"""The token of this start: whoever may read the data folder of a bridge may read its metrics.
+"""The local token, made anew at each start: whoever may read the data folder of a bridge may read its metrics.
 
 In the demonstration it opens the console too. It distinguishes programs on this machine from requests that
 come through a tunnel.
@@ -41,7 +41,7 @@ def link(settings: Settings, token: str) -> str:
 
 
 def find(folder: Path) -> str:
-    """Return the token of this start, the same for all nodes; make it if a supervisor of an earlier version has not."""
+    """Return the local token, the same for all nodes; make it if a supervisor of an earlier version has not."""
     path = folder / FILE
     if not path.exists():
         fresh = _written(folder, make())

@@ -54,7 +54,7 @@ MAX_TEXTS: Final = 1000
 MAX_ERRORS: Final = 10
 """Errors of a server that are published; of more there is only the number."""
 TOO_SLOW: Final = "the server read too slowly for 10 s"
-Said: TypeAlias = Mark | Digit | Reply
+Outgoing: TypeAlias = Mark | Digit | Reply
 
 
 class TrackMessage(NamedTuple):
@@ -112,7 +112,7 @@ class StreamLeg:
         self._conversion = conversion
         self._counters = counters
         self._milliseconds = facts.media.frame_milliseconds
-        self._outbound: OutboundQueue[TrackMessage, Said] = OutboundQueue(
+        self._outbound: OutboundQueue[TrackMessage, Outgoing] = OutboundQueue(
             self._milliseconds, tracks=len(facts.tracks), max_texts=MAX_TEXTS
         )
         self._encoders = {track: MediaEncoder(facts.media, conversion) for track in facts.tracks}
@@ -345,7 +345,7 @@ class StreamLeg:
         for name in names:
             self._say(Mark(name))
 
-    def _say(self, what: Said) -> None:
+    def _say(self, what: Outgoing) -> None:
         self._outbound.add_text(what)
         if self._link is not None and self._broken is None:
             try:

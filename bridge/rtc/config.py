@@ -24,7 +24,7 @@ class Timeouts:
     dtls: float = 10.0
     setup: float = 20.0
     """ICE and DTLS together."""
-    silence: float = 15.0
+    peer_timeout: float = 15.0
     """Without anything authenticated for this long, the peer is gone."""
     consent: tuple[float, float] = (4.0, 6.0)
     """Minimum and maximum interval between consent checks."""

@@ -235,7 +235,7 @@ class IceConnection(Connection):
         due = self._clock() + self._consent_interval()
         while True:
             now = self._clock()
-            gone = self._inbound.arrivals.alive_at + self._timeouts.silence
+            gone = self._inbound.arrivals.alive_at + self._timeouts.peer_timeout
             if now >= gone:
                 self._on_lost(self)
                 return

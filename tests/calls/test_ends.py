@@ -27,7 +27,7 @@ from tests.support.waiting import until
 
 ECHO, NEVER, BUSY, REJECTS, SILENT = (f"1555010000{n}" for n in (1, 3, 4, 5, 8))
 SHORT_SETUP = Timeouts(ice=0.3, dtls=0.3, setup=0.6)
-SHORT_CONSENT = Timeouts(silence=0.6, consent=(0.05, 0.1))
+SHORT_CONSENT = Timeouts(peer_timeout=0.6, consent=(0.05, 0.1))
 
 pytestmark = pytest.mark.call
 
@@ -92,7 +92,7 @@ async def test_a_browser_is_never_ended_for_saying_nothing(direction):
     async with running(timeouts=SHORT_CONSENT) as client, LightPeer(direction=direction) as browser:
         call_id = await client.dial(ECHO)
         await join(client, call_id, browser)
-        await asyncio.sleep(3 * SHORT_CONSENT.silence)
+        await asyncio.sleep(3 * SHORT_CONSENT.peer_timeout)
         assert len(browsers(client, call_id)) == 1
         assert not browser.closed
 

@@ -102,7 +102,7 @@ async def test_a_media_server_that_says_goodbye_is_still_terminated():
 
 
 async def test_a_media_server_that_vanishes_ends_the_leg_for_want_of_media():
-    async with call(timeouts=Timeouts(silence=0.4, consent=(0.05, 0.1))) as one:
+    async with call(timeouts=Timeouts(peer_timeout=0.4, consent=(0.05, 0.1))) as one:
         await one.talk()
         one.media.vanish()
         await one.over()

@@ -205,7 +205,7 @@ async def test_a_browser_that_says_goodbye_has_hung_up():
 
 
 async def test_a_browser_that_vanishes_ends_the_leg_for_want_of_media():
-    timeouts = Timeouts(silence=0.4, consent=(0.05, 0.1))
+    timeouts = Timeouts(peer_timeout=0.4, consent=(0.05, 0.1))
     async with party(timeouts=timeouts) as one, RoamingPeer() as browser:
         await browser.call(one.exchange)
         await until(one.has(CONNECTED))

@@ -18,15 +18,16 @@ SCALE = 1 / 30
 """How much faster these tests are than the real thing."""
 REAL = Timeouts()
 FAST = Timeouts(
-    silence=REAL.silence * SCALE, consent=(REAL.consent[0] * SCALE, REAL.consent[1] * SCALE)
+    peer_timeout=REAL.peer_timeout * SCALE,
+    consent=(REAL.consent[0] * SCALE, REAL.consent[1] * SCALE),
 )
 CEILING = 35.0
 
 
 def test_several_checks_stay_unanswered_before_a_peer_counts_as_gone():
-    assert REAL.silence == 15.0
-    assert math.floor(REAL.silence / REAL.consent[1]) >= 2
-    assert REAL.silence + REAL.consent[1] <= CEILING
+    assert REAL.peer_timeout == 15.0
+    assert math.floor(REAL.peer_timeout / REAL.consent[1]) >= 2
+    assert REAL.peer_timeout + REAL.consent[1] <= CEILING
 
 
 @pytest.mark.parametrize("speaking", [False, True])
@@ -41,7 +42,7 @@ async def test_a_peer_that_vanishes_is_lost_after_the_timeout(speaking):
         last = arrivals.alive_at
         async with asyncio.timeout(CEILING * SCALE + 1.0):
             assert await bridge.peer.wait_closed() == "consent_lost"
-        assert monotonic() - last >= REAL.silence * SCALE - 1e-9
+        assert monotonic() - last >= REAL.peer_timeout * SCALE - 1e-9
         assert arrivals.alive_at == last
 
 
@@ -99,7 +100,7 @@ async def test_one_lost_answer_after_another_ends_nothing():
                 hear(data, addr)
 
         hear = browser.hear_with(sometimes)
-        await asyncio.sleep(3 * FAST.silence)
+        await asyncio.sleep(3 * FAST.peer_timeout)
         assert not bridge.over
 
 

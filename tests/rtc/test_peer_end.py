@@ -53,7 +53,7 @@ async def test_close_notify_of_the_browser_ends_the_peer():
 
 
 async def test_a_browser_that_vanishes_ends_the_peer():
-    timeouts = Timeouts(silence=0.4, consent=(0.05, 0.1))
+    timeouts = Timeouts(peer_timeout=0.4, consent=(0.05, 0.1))
     async with BridgePeer(timeouts=timeouts) as bridge, RoamingPeer() as browser:
         await browser.call(bridge.exchange)
         await bridge.connected()
@@ -63,7 +63,7 @@ async def test_a_browser_that_vanishes_ends_the_peer():
 
 
 async def test_a_restart_saves_a_peer_whose_old_path_has_died():
-    timeouts = Timeouts(silence=1.0, consent=(0.05, 0.1), linger=0.0)
+    timeouts = Timeouts(peer_timeout=1.0, consent=(0.05, 0.1), linger=0.0)
     async with BridgePeer(timeouts=timeouts) as bridge, RoamingPeer() as browser:
         await browser.call(bridge.exchange)
         await bridge.connected()
@@ -81,7 +81,7 @@ async def test_a_restart_saves_a_peer_whose_old_path_has_died():
 
 
 async def test_answers_to_our_checks_keep_a_silent_browser_alive():
-    timeouts = Timeouts(silence=1.0, consent=(0.05, 0.1))
+    timeouts = Timeouts(peer_timeout=1.0, consent=(0.05, 0.1))
     async with BridgePeer(timeouts=timeouts) as bridge, RoamingPeer() as browser:
         await browser.call(bridge.exchange)
         await bridge.connected()
@@ -92,7 +92,7 @@ async def test_answers_to_our_checks_keep_a_silent_browser_alive():
 
 
 async def test_answers_that_take_longer_than_half_a_second_count():
-    timeouts = Timeouts(silence=1.5, consent=(0.1, 0.2))
+    timeouts = Timeouts(peer_timeout=1.5, consent=(0.1, 0.2))
     async with BridgePeer(timeouts=timeouts) as bridge, RoamingPeer() as browser:
         await browser.call(bridge.exchange)
         await bridge.connected()

@@ -28,7 +28,7 @@ bridge_node_up """
 
 @GROUP.get("/metrics", auth=METRICS, content="text/plain", gives=FILE)
 async def metrics(context: Context) -> web.Response:
-    """Return the metrics for Prometheus; programs on the same machine may send the token of this start."""
+    """Return the metrics for Prometheus; programs on the same machine may send the local token."""
     siblings = context[CLUSTER].siblings
     texts: dict[int, bytes | None] = {siblings.own if siblings else 0: await own(context.http.app)}
     if siblings is not None:

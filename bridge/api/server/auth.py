@@ -170,7 +170,7 @@ class Keys:
     def check_metrics(self, request: web.Request) -> None:
         """Check that a request may read the metrics.
 
-        Unless they have keys of their own, programs on this machine read them with the token of this start;
+        Unless they have keys of their own, programs on this machine read them with the local token;
         lines' keys open them too, but for the demo keys, which everybody knows.
 
         Raises:
@@ -198,7 +198,7 @@ class Keys:
     def check_console(self, request: web.Request) -> str:
         """Return the id, for the log, of the console key that a request has (`_check_scope`).
 
-        In the demonstration without lines it is the token of this start, from the bridge's own page or from no
+        In the demonstration without lines it is the local token, from the bridge's own page or from no
         page (`Forbidden`).
         """
         if CONSOLE in self._scopes.paths or not self._same_origin_only:
@@ -288,7 +288,7 @@ class Keys:
         return _ticket_rate_key(found.line) if found.ticket else _presented(request, query=True)
 
     def _check_local(self, request: web.Request, what: str) -> None:
-        """Refuse what has not the token of this start, or is not from this machine."""
+        """Refuse what has not the local token, or is not from this machine."""
         refuse_proxied(request, what)
         key = _key(request, query=False)
         scope = None if key is None else self._scopes.find(key)
@@ -297,7 +297,7 @@ class Keys:
         if key is not None and self._lines.line_of(key) is None and scope is None:
             self._unauthenticated.wrong_key(request)
         raise Unauthorized(
-            f"{what} for programs on this machine, which send the token of this start: it is in the link that "
+            f"{what} for programs on this machine, which send the local token: it is in the link that "
             f"the bridge prints when it has started, and in the file {local_token.FILE} of its data folder"
         )
 

@@ -67,7 +67,7 @@ CONSOLE: Final = Auth(
 )
 """A console key (`console.keys`), which opens nothing else."""
 METRICS: Final = Auth(("token", "bearer"), lambda keys, request: keys.check_metrics(request))
-"""A key of the metrics (`metrics.keys`); without such a line's, or the token of this start."""
+"""One of `metrics.keys`. Where there are none: a line's key, or the local token."""
 TICKET: Final = Auth(("token", "bearer", "ticket"), lambda keys, request: keys.access(request))
 """A key, or a ticket of the call in the same headers."""
 REPORT: Final = Auth(TICKET.schemes, lambda keys, request: keys.access(request, counted=False))

@@ -36,7 +36,7 @@ class Scopes:
         console: Sequence[str],
         local: str,
     ) -> None:
-        """Take the keys of the settings, and the token of this start; "" where others than this machine reach us."""
+        """Take the keys of the settings, and the local token; "" where others than this machine reach us."""
         found = [(key, Scope(METRICS)) for key in metrics]
         found += [(key, Scope(GATEWAY, line)) for line, keys in webhooks.items() for key in keys]
         found += [(key, Scope(ADMIN, key_id=_id(key))) for key in admin]

@@ -1,4 +1,4 @@
-"""Recordings on disk and in storage: files, copies, repair, upload.
+"""Recordings on disk and in storage: files, copies, repair, upload, deletion after `kept_days`.
 
 What is recorded, and when, is decided in `node.recording`; the rows are in `stores.recordings`.
 """

@@ -108,7 +108,7 @@ async def test_a_check_replayed_from_elsewhere_redirects_no_media():
 
 
 async def test_a_replayed_check_does_not_keep_a_dead_peer_alive():
-    timeouts = Timeouts(silence=0.4, consent=(0.05, 0.1))
+    timeouts = Timeouts(peer_timeout=0.4, consent=(0.05, 0.1))
     async with BridgePeer(timeouts=timeouts) as bridge, RoamingPeer() as browser:
         offer = await browser.offer()
         answer = await bridge.exchange(offer)
