@@ -151,6 +151,8 @@ typedef struct {
     int64_t octets;   /* of their payloads */
     int64_t frames;   /* of the receiver, ever */
     int64_t concealed_samples;
+    int64_t fec_samples;
+    double reordering_until; /* a packet may wait for its predecessor, in Python */
     int64_t refused;    /* payloads that the decoder refused, of frames */
     int64_t unmeasured; /* the same, of payloads decoded for their level */
     int32_t kept;       /* payloads of this offload that were not decoded, or of G.711; from PACKET_WARMUP on, modulo it */
@@ -248,7 +250,7 @@ int32_t packet_sink_begin(packet_transport *transport, const packet_sink_state *
 void packet_sink_sync(packet_transport *transport, packet_sink_state *state, packet_sink_record *record);
 void packet_sink_end(packet_transport *transport, packet_sink_state *state, packet_sink_record *record);
 double packet_sink_covered(packet_transport *transport); /* until when a continuous stream is sent */
-/* Encodes and sends a frame of 640 bytes; 0, with nothing changed, unless it continues the stream. */
+/* Encodes and sends a frame of 640 bytes; 0, with nothing changed, if its time was already sent or the offload has ended. */
 int packet_sink_push(packet_transport *transport, const int16_t *pcm, int64_t pts, double now);
 /* `feeds` is SINK_FRAMES or SINK_PACKETS with the transport whose sink takes frames or packets, in this generation; else SINK_IDLE. */
 void packet_source_begin(packet_transport *transport, const packet_source_state *state, void *decoder, int32_t feeds,

@@ -1,8 +1,9 @@
 /* What the packet path does with one packet of a stream: see packet_stream.h for the structures.
  *
  * A datagram is taken only if it is the expected one, by its sender and its header, and if the stream that its
- * audio goes to is continued by it. Of a source that is only forwarded, undecoded, a packet is also taken after a
- * gap, late or repeated. Whatever needs a decision is left to Python, before anything has changed.
+ * audio goes to is continued by it. Where Python takes no frames, a packet is also taken after a gap, late or repeated:
+ * it is forwarded as it is; or what a sink that takes frames lacks before it is concealed by libopus, and a late one is
+ * only counted. Whatever needs a decision is left to Python, before anything has changed.
  * So each function below repeats the common case of one method of the Python code, which its comment names;
  * tests/rtp/test_offload_packet_path.py drives both with the same packets.
  */
@@ -31,11 +32,16 @@ enum {
     MAX_MISORDER = 100,
     MAX_LOSS = 100, /* bridge.wire.rtp.stream */
     SENT_WINDOW = 64,
+    HOLDABLE_LOSS = 3, /* bridge.audio.buffer.reorder */
+    MAX_CONCEALED = 4800,
+    CONCEALED_STEP = 120,
+    FIRST_CELT = 16, /* bridge.audio.codec.opus_packet */
 };
 
 static const double FRAME_SECONDS = 0.02;
 static const double MAX_AHEAD_SECONDS = 0.12; /* bridge.rtp.silence_filler */
 static const double MAX_LEAP_SECONDS = 2.0; /* bridge.audio.buffer.reorder */
+static const double REORDERING_SECONDS = 10.0;
 static const int64_t HALF_RANGE = (int64_t)1 << 31; /* bridge.wire.rtp.stream */
 static const double PLAUSIBLE_SECONDS = 5.0; /* bridge.wire.rtp.reception */
 static const double QUIET = -60.0; /* bridge.audio.detect.level */
@@ -159,6 +165,19 @@ static int within_epoch(const packet_source *source, int32_t sequence, uint32_t 
            && (double)gap <= (now - source->state.accepted_at + MAX_LEAP_SECONDS) * POSITION_RATE;
 }
 
+/* ReorderBuffer._sort and _concealable: how many frames are to be concealed before a packet of this epoch; below 0 if
+   Python has to decide on it. */
+static int lost_frames(const packet_source *source, int32_t sequence, uint32_t timestamp, double now)
+{
+    int ahead = ahead_of(sequence, source->state.sequence);
+    int64_t gap = place(source, timestamp) - source->state.position;
+    if (ahead > 0 && ahead <= HOLDABLE_LOSS && now < source->state.reordering_until)
+        return -1;
+    if (ahead <= 0 || gap <= 0 || gap > (int64_t)ahead * POSITIONS || gap > MAX_CONCEALED || gap % CONCEALED_STEP)
+        return 0;
+    return source->state.codec == CODEC_OPUS && gap % POSITIONS == 0 ? (int)(gap / POSITIONS) : -1;
+}
+
 /* ReceptionStatistics.count, of a packet that is not late. */
 static void count_arrival(packet_source *source, uint32_t timestamp, double now)
 {
@@ -216,7 +235,7 @@ static void write_header(packet_sink *sink, int64_t sequence, int64_t timestamp,
     write32(header + 8, sink->state.ssrc);
 }
 
-/* OutgoingStream.stamp, of what continues the last packet. */
+/* OutgoingStream.stamp, of what follows the last packet within a media epoch. */
 static void stamp(packet_sink *sink, int64_t timestamp, int samples, int marker, double now, uint8_t *header)
 {
     sink->state.timestamp = timestamp;
@@ -280,17 +299,22 @@ static int encode(packet_sink *sink, const int16_t *pcm, uint8_t *payload)
     return G711_OCTETS;
 }
 
+static int push_takes(const packet_sink *sink, int64_t timestamp)
+{
+    return sink->mode == SINK_FRAMES && timestamp >= sink->state.end && timestamp - sink->state.timestamp < HALF_RANGE;
+}
+
 /* RtpSender.push, under the sink's lock */
 int packet_stream_push(packet_sink *sink, const int16_t *pcm, int64_t pts, double now, uint8_t *packet)
 {
     packet_transport *transport = sink->transport;
     int64_t timestamp = pts * BUS_RATIO + sink->state.offset;
-    if (sink->mode != SINK_FRAMES || timestamp != sink->state.end)
+    if (!push_takes(sink, timestamp))
         return 0;
     int size = encode(sink, pcm, packet + HEADER);
     if (size < 0)
         return 0;
-    stamp(sink, timestamp, POSITIONS, 0, now, packet);
+    stamp(sink, timestamp, POSITIONS, timestamp != sink->state.end, now, packet);
     memcpy(sink->record.frames[next_slot(&sink->state.kept)], pcm, sizeof sink->record.frames[0]);
     sink->state.octets += size;
     if (sink->state.packets % LEVEL_EVERY == 1)
@@ -328,12 +352,13 @@ static void forward_packet(packet_sink *sink, int32_t number, int64_t position, 
         record_level(&sink->state.meter, level, now);
 }
 
-/* AudioDecoder.decode, of a payload that has a duration: returns its samples, or an error below 0. */
+/* AudioDecoder.decode, of a payload that has a duration, or recover: returns its samples, or an error below 0. */
 static int decode(packet_source *source, const packet_libraries *libraries, const uint8_t *payload, int size,
-                  int16_t *pcm)
+                  int recovers, int16_t *pcm)
 {
     if (source->state.codec == CODEC_OPUS)
-        return libraries->opus_decode(source->decoder, payload, size, pcm, PACKET_SAMPLES, 0);
+        return libraries->opus_decode(source->decoder, payload, size, pcm, recovers ? PACKET_FRAME : PACKET_SAMPLES,
+                                      recovers);
     g711_decode(source->state.codec, source->state.past, payload, pcm);
     return PACKET_FRAME;
 }
@@ -359,24 +384,34 @@ static void keep_payload(packet_source *source, const packet_libraries *librarie
     int64_t phase = count % MEASURED_EVERY;
     if (source->state.reported || (phase > 0 && phase <= MEASURED_EVERY - MEASURE_PACKETS))
         return;
-    int samples = decode(source, libraries, payload, size, pcm);
+    int samples = decode(source, libraries, payload, size, 0, pcm);
     if (samples < 0)
         source->state.unmeasured++;
     else if (phase == 0)
         measure_level(&source->state.meter, pcm, samples, now);
 }
 
-/* FrameOutput.play_packet, of one frame */
-static void decode_frame(packet_source *source, const packet_libraries *libraries, const uint8_t *payload, int size,
-                         int16_t *pcm, double now)
+/* opus_packet.has_fec, of a packet of one frame of 20 ms: what libopus can recover of the frame before it. */
+static int has_fec(const uint8_t *payload, int size)
 {
-    int samples = decode(source, libraries, payload, size, pcm);
+    int shift = payload[0] & 4 ? 4 : 6; /* of the flag of the last channel */
+    return size > 1 && payload[0] >> 3 < FIRST_CELT && (payload[1] >> 6 | payload[1] >> shift) & 1;
+}
+
+/* FrameOutput._produce and _deliver_frame, of one frame: of a payload, of what it has of the frame before it, or
+   concealed without one. */
+static void decode_frame(packet_source *source, const packet_libraries *libraries, const uint8_t *payload, int size,
+                         int recovers, int16_t *pcm, double now)
+{
+    int samples = payload ? decode(source, libraries, payload, size, recovers, pcm) : -1;
     if (source->state.codec != CODEC_OPUS)
         keep(source, payload, size); /* G711Decoder.decoded */
     if (samples < 0) {
-        source->state.refused++;
+        source->state.refused += payload != NULL;
         source->state.concealed_samples += PACKET_FRAME;
         samples = libraries->opus_decode(source->decoder, NULL, 0, pcm, PACKET_FRAME, 0);
+    } else if (recovers) {
+        source->state.fec_samples += PACKET_FRAME;
     }
     if (samples < PACKET_FRAME) {
         int first = samples > 0 ? samples : 0;
@@ -406,7 +441,8 @@ static int unexpected(const packet_transport *transport, const packet_work *work
     if ((read16(data) & 0xFF7F) != source->state.header_pattern || read32(data + 8) != source->state.ssrc)
         return REASON_HEADER;
     if ((sequence != source->state.sequence || timestamp != source->state.timestamp)
-        && (source->decodes || work->only_next || !within_epoch(source, sequence, timestamp, now)))
+        && ((source->decodes && !source->push) || work->only_next || !within_epoch(source, sequence, timestamp, now)
+            || (source->push && lost_frames(source, sequence, timestamp, now) < 0)))
         return REASON_HEADER;
     if (source->state.recorded >= PACKET_RECORDED || (now < transport->second_ends && transport->allowed <= 0))
         return REASON_FULL;
@@ -415,15 +451,26 @@ static int unexpected(const packet_transport *transport, const packet_work *work
     return -1;
 }
 
-/* Whether the sink that the source feeds takes a packet at this position; under that sink's lock. */
-static int sink_takes(const packet_source *source, int64_t position)
+/* Whether the sink that the source feeds takes a packet, or frames from this position on; under that sink's lock. */
+static int sink_takes(const packet_source *source, int64_t position, int late)
 {
     if (source->forward && !forward_takes(source, position))
         return 0;
     const packet_sink *push = source->push;
-    return !push
-           || (push->generation == source->generation && push->mode == SINK_FRAMES
-               && position + push->state.offset == push->state.end);
+    return !push || late
+           || (push->generation == source->generation && push_takes(push, bus_position(position) + push->state.offset));
+}
+
+/* Conceals the frames before a packet, of which the last one may be recovered from it. */
+static void conceal_frames(packet_source *source, const packet_libraries *libraries, packet_work *work,
+                           const uint8_t *payload, int size, int frames, double now)
+{
+    int64_t pts = bus_position(source->state.position) / BUS_RATIO;
+    for (int fec = has_fec(payload, size); frames > 0; frames--, pts += PACKET_FRAME) {
+        int recovers = frames == 1 && fec;
+        decode_frame(source, libraries, recovers ? payload : NULL, size, recovers, work->pcm, now);
+        packet_stream_push(source->push, work->pcm, pts, now, work->sent);
+    }
 }
 
 /* Transport._media_received: unprotects into `plain`; 0 if that fails. */
@@ -457,8 +504,10 @@ static int process(packet_transport *transport, packet_work *work, double now)
     int32_t sequence = (int32_t)read16(work->datagram + 2);
     uint32_t timestamp = read32(work->datagram + 4);
     int64_t position = bus_position(place(source, timestamp));
+    int late = ahead_of(sequence, source->state.sequence) < 0;
+    int lost = source->push ? lost_frames(source, sequence, timestamp, now) : 0;
     work->reason = REASON_SINK;
-    if (!sink_takes(source, position))
+    if (!sink_takes(source, position - lost * POSITIONS, late))
         return PACKET_DATAGRAM;
     work->reason = REASON_SRTP;
     if (!unprotect(transport, work, now))
@@ -482,8 +531,13 @@ static int process(packet_transport *transport, packet_work *work, double now)
             || (source->forward->state.continuous && source->state.codec == CODEC_OPUS
                 && (size <= MAX_DTX || payload[0] & 7))))
         return PACKET_PLAIN;
-    if (source->decodes)
-        decode_frame(source, transport->libraries, payload, size, work->pcm, now);
+    if (lost > 0 && payload[0] >> 3 < FIRST_CELT && payload[0] & 3)
+        return PACKET_PLAIN; /* half of a lost frame might be recovered from it */
+    conceal_frames(source, transport->libraries, work, payload, size, lost, now);
+    if (source->push && late)
+        source->state.reordering_until = now + REORDERING_SECONDS; /* unless it is a repeated one, which Python will know */
+    else if (source->decodes)
+        decode_frame(source, transport->libraries, payload, size, 0, work->pcm, now);
     else
         keep_payload(source, transport->libraries, payload, size, reported, level, work->pcm, now);
     work->position = position;
@@ -494,9 +548,9 @@ static int process(packet_transport *transport, packet_work *work, double now)
         forward_packet(source->forward, (int32_t)((sequence + source->state.renumbering) & 0xFFFF), position,
                        source->state.samples, copy, size, level_before, now);
     }
-    if (source->push)
+    if (source->push && !late)
         packet_stream_push(source->push, work->pcm, position / BUS_RATIO, now, work->sent);
-    else if (source->decodes) {
+    else if (!source->push && source->decodes) {
         work->reason = REASON_FRAME;
         result = PACKET_FRAMED;
     }
@@ -510,7 +564,7 @@ static int process(packet_transport *transport, packet_work *work, double now)
     source->record.sizes[source->state.recorded++] = (uint16_t)size;
     source->state.octets += size;
     source->state.breaks += sequence != source->state.sequence || timestamp != source->state.timestamp;
-    if (ahead_of(sequence, source->state.sequence) >= 0)
+    if (!late)
         accept_packet(source, sequence, timestamp, now);
     return result;
 }

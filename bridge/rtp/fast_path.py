@@ -64,6 +64,8 @@ class Expected(NamedTuple):
     """On the timeline, at 48 kHz."""
     arrival: float
     """When the packet before the first one came."""
+    reordering_until: float
+    """Until when a packet may wait for its predecessor."""
     epoch: Hashable
     renumbering: int
     """Added to the peer's sequence numbers when forwarding."""
@@ -276,7 +278,9 @@ class FastPath:
         state.samples, state.ticks = expected.samples, expected.ticks
         state.position, state.accepted_at = expected.position, expected.arrival
         state.renumbering = expected.renumbering
-        state.frames, state.concealed_samples = counters.frames, counters.concealed_samples
+        state.frames, state.fec_samples = counters.frames, counters.fec_samples
+        state.concealed_samples = counters.concealed_samples
+        state.reordering_until = expected.reordering_until
         self._meter.export_state(state.meter)
         self._warmup.export_state(state)
         reception.export_state(state)
@@ -297,11 +301,13 @@ class FastPath:
         reception.import_state(state, sequences)
         counters.packets += packets
         counters.octets += state.octets
-        counters.frames, counters.concealed_samples = state.frames, state.concealed_samples
+        frames = state.frames - counters.frames
+        counters.frames, counters.fec_samples = state.frames, state.fec_samples
+        counters.concealed_samples = state.concealed_samples
         self.refused += state.refused + state.unmeasured
         self._meter.import_state(state.meter)
         self._warmup.import_state(state)
-        offload.count_passed(packets, self._meter.level_dbov)
+        offload.count_passed(frames, self._meter.level_dbov)
 
     def receive(self, data: bytes, now: float) -> None:
         """Process an unprotected RTP packet."""

@@ -99,6 +99,7 @@ class SourceState(ReceptionState, ReorderState, Protocol):
     octets: int
     frames: int
     concealed_samples: int
+    fec_samples: int
     refused: int
     unmeasured: int
     kept: int
@@ -138,7 +139,7 @@ class SinkOffload:
         )
 
     def push(self, pcm: bytes, pts: int, now: float) -> bool:
-        """Encode and send a frame; False, with nothing changed, unless it continues the stream."""
+        """Encode and send a frame; False, with nothing changed, if its time was already sent."""
         if len(pcm) != FRAME_BYTES:
             return False
         frame = self._ffi.from_buffer("int16_t *", pcm)

@@ -230,6 +230,7 @@ class RtpReceiver:
                 ticks=samples // self._codec.positions_per_tick,
                 position=position,
                 arrival=self.reorder.arrival,
+                reordering_until=self.reorder.reordering_until,
                 epoch=self._output.epoch,
                 renumbering=self._renumbering - self.reorder.skipped,
                 packets=min(packets, MAX_RUN),

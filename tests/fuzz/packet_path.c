@@ -357,7 +357,7 @@ static void take(int most)
     long before = allocations, done = received, sent = protections;
     packet_turn(poller);
     CHECK(allocations == before && !held_count);
-    CHECK(received - done <= SOCKETS && protections - sent <= received - done);
+    CHECK(received - done <= SOCKETS && protections - sent <= (received - done) * (1 + MAX_CONCEALED / POSITIONS));
     for (packet_item *item; most-- > 0 && (item = packet_next(poller)) != NULL;) {
         CHECK(allocations == before && !held_count);
         look_at(item);
@@ -443,6 +443,11 @@ static void arrive(int slot, uint8_t kind, uint8_t toc, uint8_t length, uint8_t 
         if (kind >= 10 && kind < 14) { /* after a gap, late or repeated */
             write16(to->data + 2, read16(to->data + 2) + (uint32_t)((int8_t)next_byte() * (kind & 1 ? 1 : 24)));
             write32(to->data + 4, read32(to->data + 4) + (uint32_t)((int8_t)next_byte() * (kind & 2 ? 160 : 1 << 24)));
+        }
+        if (kind >= 14) { /* after a loss, or late: number and time are those of another packet */
+            int ahead = (int)(next_byte() % 12) - 4;
+            write16(to->data + 2, read16(to->data + 2) + (uint32_t)ahead);
+            write32(to->data + 4, read32(to->data + 4) + (uint32_t)(ahead * transport->source.state.ticks));
         }
     }
     if (kind == 7) { /* one that is larger than any buffer, and unlike the one before */

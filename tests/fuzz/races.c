@@ -1,7 +1,7 @@
 /* Packets between the packet path's thread and Python, under ThreadSanitizer: `python -m tests.fuzz.races`.
  *
  * Eight transports on loopback receive numbered packets, each for another's peer; the thread forwards those of four,
- * decodes and encodes those of two, and gives the frames of two to Python. The main thread is Python: it processes what
+ * decodes and encodes those of two, of which some are lost and concealed, and gives the frames of two to Python. The main thread is Python: it processes what
  * it is given, and at random it syncs, ends and begins offloads, sends packets and frames of its own inside the
  * streams, changes keys, routes and sockets, and stops for 30 ms. libsrtp and libopus are stubs with plain state, so
  * that a use without a lock is a race; -DWITHOUT_LOCKS leaves all locks out, which has to be found.
@@ -40,7 +40,7 @@ enum {
     PORTS = 2, /* of a peer */
     TAG = 10,
     TOC = 0xF8, OTHER_TOC = 0xF0, /* of 20 and 10 ms */
-    THEIRS = 0, OURS = 0xEE, /* whose packet it is, behind the TOC */
+    THEIRS = 0, OURS = 0xEE, CONCEALED = 0xCC, /* whose packet it is, behind the TOC */
     PAYLOAD = 10,
     STUCK_SECONDS = 20,
 };
@@ -127,7 +127,10 @@ static int stub_decode(void *decoder, const uint8_t *packet, int32_t size, int16
     (void)samples, (void)fec;
     ++*(int64_t *)decoder;
     memset(pcm, 0, 2 * PACKET_FRAME);
-    memcpy(pcm, packet, (size_t)(size < PAYLOAD ? size : PAYLOAD));
+    if (packet)
+        memcpy(pcm, packet, (size_t)(size < PAYLOAD ? size : PAYLOAD));
+    else
+        write_payload((uint8_t *)pcm, TOC, CONCEALED, 0);
     return PACKET_FRAME;
 }
 
@@ -155,6 +158,9 @@ static uint8_t numbers_seen[LEGS][MAX_PACKETS], sequences_seen[LEGS][1 << 16];
 static atomic_long rounds; /* of the thread that sends */
 static atomic_int over; /* 1: all packets were sent, 2: all have come */
 static long packets_of_a_leg;
+
+/* How many packets may be lost before one of a leg, for each of which its peer gets one. */
+static int may_lose(int index) { return index == 4 || index == 5; }
 
 static void send_from_peer(int index, const uint8_t *data, size_t size)
 {
@@ -185,6 +191,7 @@ static void *send_packets(void *unused)
             if (atomic_load(&peers[index].paused) || sent - atomic_load(&peers[index].got) >= OUTSTANDING)
                 continue;
             uint8_t packet[HEADER + PAYLOAD + TAG] = {0x80, 111};
+            sent += may_lose(index) && sent + 1 < packets_of_a_leg && rand_r(&seed) % 20 == 0;
             write16(packet + 2, (uint32_t)(sent & 0xFFFF));
             write32(packet + 4, (uint32_t)(sent * 960));
             write32(packet + 8, 1000 + (uint32_t)index);
@@ -211,10 +218,12 @@ static void check_received(int index, int port, const uint8_t *packet, ssize_t s
         atomic_fetch_add(&peers[index].own, 1);
         return;
     }
+    atomic_fetch_add(&peers[index ^ 1].got, 1);
+    if (payload[1] == CONCEALED)
+        return;
     EXPECT(number < MAX_PACKETS && !numbers_seen[index][number]++);
     EXPECT((int64_t)number > last[index][port]);
     last[index][port] = (int64_t)number;
-    atomic_fetch_add(&peers[index ^ 1].got, 1);
 }
 
 static void *receive_packets(void *unused)
@@ -346,12 +355,17 @@ static void begin_source(leg *of)
 static void take_packet(leg *from, uint8_t *packet)
 {
     leg *to = beside(from);
+    uint8_t concealed[PAYLOAD];
+    int lost = ahead_of((int32_t)read16(packet + 2), from->source.sequence);
     did.slow++;
-    EXPECT((int32_t)read16(packet + 2) == from->source.sequence);
-    continue_by_python(to, from->source.position, packet + HEADER);
-    from->source.sequence = (from->source.sequence + 1) & 0xFFFF;
-    from->source.timestamp += 960;
-    from->source.position += 960;
+    EXPECT(lost >= 0 && lost <= may_lose((int)(from - legs)));
+    write_payload(concealed, TOC, CONCEALED, 0);
+    for (; lost >= 0; lost--) {
+        continue_by_python(to, from->source.position, lost ? concealed : packet + HEADER);
+        from->source.sequence = (from->source.sequence + 1) & 0xFFFF;
+        from->source.timestamp += 960;
+        from->source.position += 960;
+    }
     begin_sink(to);
     begin_source(from);
 }

@@ -246,10 +246,11 @@ static int samples_of(uint8_t toc);
 
 static int stub_decode(void *decoder, const uint8_t *packet, int32_t size, int16_t *pcm, int samples, int fec)
 {
-    CHECK(decoder && held_count && !fec && samples > 0 && (packet ? size > 0 : !size));
+    CHECK(decoder && held_count && samples > 0 && (packet ? size > 0 : !size));
+    CHECK(!fec || (packet && samples == PACKET_FRAME));
     check_decoder_room(packet, (size_t)size, pcm, 2 * (size_t)samples);
     touch(decoder, 1);
-    int made = packet ? samples_of(packet[0]) : samples;
+    int made = packet && !fec ? samples_of(packet[0]) : samples;
     touch(packet, (size_t)size);
     CHECK(made > 0 && made <= samples);
     if (packet && faults & 4)

@@ -182,15 +182,19 @@ def test_both_paths_forward_the_same_of_what_a_bad_network_leaves(route, secured
     )
 
 
+@pytest.mark.parametrize("passthrough", [0, PARTIES])
 @pytest.mark.parametrize("distance", [1, 2, 62, 63, 64, 65, 98, 99, 100, 101])
-def test_both_paths_do_the_same_with_a_packet_that_comes_late_by_any_number(distance):
+def test_both_paths_do_the_same_with_a_packet_that_comes_late_by_any_number(distance, passthrough):
     taken = [(("swap", 0, distance), 12, "celt"), (("swap", 0, distance), 12, "celt")]
-    check(USUAL, taken, (65_500, 0))
+    check({**USUAL, "passthrough": passthrough}, taken, (65_500, 0))
 
 
-@pytest.mark.parametrize("lost", [0, 1, 63, 64, 98, 99, 100, 101, 2997, 2998, 2999, 3000, 40_000])
-@pytest.mark.parametrize("late", [-960, 0, 960, 97_000])
-def test_both_paths_do_the_same_after_a_loss_of_any_length(lost, late):
+@pytest.mark.parametrize("passthrough", [0, PARTIES])
+@pytest.mark.parametrize(
+    "lost", [0, 1, 3, 4, 5, 6, 63, 64, 98, 99, 100, 101, 2997, 2998, 2999, 3000, 40_000]
+)
+@pytest.mark.parametrize("late", [-960, -487, -480, 0, 7, 960, 97_000])
+def test_both_paths_do_the_same_after_a_loss_of_any_length(lost, late, passthrough):
     samples = 960 * lost + late
     taken = [
         (("converse", 12, "celt", "celt", 0.02), 0, "celt"),
@@ -198,11 +202,12 @@ def test_both_paths_do_the_same_after_a_loss_of_any_length(lost, late):
         (("jump", 0, lost, samples), 12, "celt"),
         (("repeat", 0, 20), 80, "celt"),
     ]
-    check(USUAL, taken, (65_500, 0))
+    check({**USUAL, "passthrough": passthrough}, taken, (65_500, 0))
 
 
+@pytest.mark.parametrize("passthrough", [0, PARTIES])
 @pytest.mark.parametrize("sequence", SEQUENCES)
-def test_both_paths_do_the_same_with_a_packet_of_any_numbers(sequence):
+def test_both_paths_do_the_same_with_a_packet_of_any_numbers(sequence, passthrough):
     with_numbers: list[Any] = []
     for timestamp in TIMESTAMPS:
         with_numbers += [*["arrives"] * 4, ("has other numbers", sequence, timestamp)]
@@ -210,7 +215,7 @@ def test_both_paths_do_the_same_with_a_packet_of_any_numbers(sequence):
         (("converse", 12, "celt", "celt", 0.02), 0, "celt"),
         (("impaired", 0, with_numbers, "celt", 0.02), 12, "celt"),
     ]
-    check(USUAL, taken, (65_500, 0))
+    check({**USUAL, "passthrough": passthrough}, taken, (65_500, 0))
 
 
 STRAYS: dict[str, list[Any]] = {
@@ -240,6 +245,85 @@ def test_what_a_bad_network_leaves_of_a_forwarded_stream_needs_no_python(route):
         party.datagram_received = lambda data, _: left.append(data)
         driver.impaired(0, LOSSES, "celt", 0.02)
         assert left == []
+
+
+LOST = [
+    "arrives", "is lost", "arrives", *["is lost"] * 3, "arrives", ("after a pause", 9600, 0.2), "arrives",
+    *["is lost"] * 5, "arrives", *["is lost"] * 6, "arrives", ("after a pause", 487, 0.01), "is lost", "arrives",
+]  # fmt: skip
+REORDERED = [
+    "is lost",
+    "arrives",
+    ("is late", 3),
+    *["arrives"] * 4,
+    "arrives twice",
+    "is lost",
+    ("is late", 1),
+]
+
+
+@pytest.mark.parametrize("route", ["pair", "pair with a tap", "itself", "pair recorded"])
+@pytest.mark.parametrize(
+    "voice", ["celt", "silk", "silence", "two frames of silk", "refused", "dtx"]
+)
+@pytest.mark.parametrize("continuous", [False, True])
+def test_both_paths_conceal_the_same_of_what_a_bad_network_leaves(route, voice, continuous):
+    taken = [
+        (("route", route), 30, "celt"),
+        (("impaired", 0, 2 * LOST, voice, 0.02), 0, "celt"),
+        (("sync", 0, "statistics"), 0, "celt"),
+        (("impaired", 1, LOST, voice, 0.02), 4, "celt"),
+        (("impaired", 0, REORDERED + LOST, voice, 0.02), 12, "celt"),
+        (("wait", 8.0), 4, "celt"),
+        (("wait", 8.0), 12, "celt"),
+        (("impaired", 0, LOST, voice, 0.013), 12, "celt"),
+    ]
+    check({**USUAL, "continuous": continuous, "passthrough": 0}, taken, (65_500, 2**32 - 9600))
+
+
+def left_to_python(taken: list[Any], *, telephones: bool = False) -> int:
+    """Return how many packets of a stream through PCM with these fates Python gets."""
+    audio = [AUDIOS["PCMU" if telephones else "plain"]] * PARTIES
+    with TwoPaths(audio=audio, start=START, passthrough=0) as paths:
+        driver = Driver(paths, [Peer(number, 100, 0) for number in range(PARTIES)])
+        for peer in driver.peers:
+            peer.speak(audio[0])
+        driver.route("pair")
+        driver.talk(0, 30, "celt", "none", 0.02)
+        party: Any = paths.worlds[0].parties[0]
+        received, left = party.datagram_received, 0
+
+        def receive(data: bytes, address: Any) -> None:
+            nonlocal left
+            left += 1
+            received(data, address)
+
+        party.datagram_received = receive
+        driver.impaired(0, taken, "silk", 0.02)
+        paths.finish()
+    return left
+
+
+def test_losses_pauses_and_late_packets_of_a_stream_through_pcm_need_no_python():
+    assert (
+        left_to_python(
+            [*LOST, *["arrives"] * 4, "is lost", "arrives", ("is late", 4), *["arrives"] * 9]
+        )
+        == 0
+    )
+
+
+def test_python_holds_a_packet_back_for_the_one_before_where_packets_overtake_each_other():
+    assert left_to_python(["arrives", ("is late", 4), *["arrives"] * 9]) == 0
+    assert (
+        left_to_python(["arrives", ("is late", 4), *["arrives"] * 9, ("is late", 1), "arrives"]) > 0
+    )
+
+
+def test_python_conceals_the_losses_of_telephones_alone():
+    late = ["arrives", ("after a pause", 1600, 0.2), "arrives", "arrives twice", "arrives"]
+    assert left_to_python(late, telephones=True) == 0
+    assert left_to_python(["arrives", "is lost", "arrives"], telephones=True) > 0
 
 
 @settings(max_examples=examples(50), deadline=None)

@@ -75,6 +75,7 @@ class ReorderState(Protocol):
     timestamp: int
     position: int
     accepted_at: float
+    reordering_until: float
     breaks: int
     """How many packets were not the expected one, but after a gap, or late."""
 
@@ -90,7 +91,6 @@ class ReorderBuffer:
         "_missing",
         "_next",
         "_position",
-        "_reordering_until",
         "_restart",
         "_samples",
         "_tick",
@@ -99,6 +99,7 @@ class ReorderBuffer:
         "holds",
         "late",
         "reordered",
+        "reordering_until",
         "skipped",
     )
 
@@ -115,7 +116,8 @@ class ReorderBuffer:
         """Whether a packet may wait for its predecessor, as those that are only forwarded need not."""
         self._missing: set[int] = set()
         self._held: _Packet | None = None
-        self._reordering_until = float("-inf")
+        self.reordering_until = float("-inf")
+        """Until when a packet may wait for its predecessor (monotonic seconds)."""
         self.restart()
 
     def switch_to(self, codec: Codec) -> None:
@@ -269,7 +271,7 @@ class ReorderBuffer:
             return ()
         held = self._held
         if held is None:
-            if self.holds and 0 < ahead <= _HOLDABLE_LOSS and now < self._reordering_until:
+            if self.holds and 0 < ahead <= _HOLDABLE_LOSS and now < self.reordering_until:
                 self._held, self._held_at = packet, now
                 return ()
             return self._accept(packet, now)
@@ -358,7 +360,7 @@ class ReorderBuffer:
 
     def _note_reordering(self, now: float) -> None:
         self.reordered += 1
-        self._reordering_until = now + _REORDERING_SECONDS
+        self.reordering_until = now + _REORDERING_SECONDS
 
     def _note_missing(self, lost: int) -> None:
         """Remember missing packets, to distinguish a late one from a duplicate."""

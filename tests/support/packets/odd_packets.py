@@ -23,6 +23,7 @@ VOICES = {
     "40 ms": [bytes([PAYLOADS[0][0] | 1]) + 2 * PAYLOADS[3][1:]],
     "10 ms": [bytes([30 << 3]) + PAYLOADS[5][1:]],
     "60 ms of silk": [bytes([11 << 3]) + bytes(range(40))],
+    "two frames of silk": [bytes([8 << 3 | 1]) + 2 * bytes(range(40, 70))],
     "code 3": [bytes([PAYLOADS[0][0] | 3, 1]) + PAYLOADS[2][1:]],
     "1275 bytes": [bytes([PAYLOADS[0][0]]) + bytes(range(250)) * 5 + b"1234567890abcdefghijklmn"],
     "1280 bytes": [bytes([PAYLOADS[0][0]]) + bytes(range(256)) * 5],
