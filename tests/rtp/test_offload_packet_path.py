@@ -197,8 +197,8 @@ def test_both_paths_do_the_same_after_a_loss_of_any_length(lost, late):
     check_loss(lost, late, passthrough=PARTIES)
 
 
-@pytest.mark.parametrize("lost", [1, 4, 5, 6, 2999])
-@pytest.mark.parametrize("late", [-487, -480, 0, 960])
+@pytest.mark.parametrize("lost", [4, 5, 6, 2999])
+@pytest.mark.parametrize("late", [-487, -480, 0])
 def test_both_paths_conceal_the_same_after_a_loss_of_any_length(lost, late):
     check_loss(lost, late, passthrough=0)
 
@@ -262,22 +262,17 @@ LOST = [
     "arrives", "is lost", "arrives", *["is lost"] * 3, "arrives", ("after a pause", 9600, 0.2), "arrives",
     *["is lost"] * 5, "arrives", *["is lost"] * 6, "arrives", ("after a pause", 487, 0.01), "is lost", "arrives",
 ]  # fmt: skip
-REORDERED = [
-    "is lost",
-    "arrives",
-    ("is late", 3),
-    *["arrives"] * 4,
-    "arrives twice",
-    "is lost",
-    ("is late", 1),
-]
+REORDERED = ["is lost", "arrives", ("is late", 3), *["arrives"] * 4, "arrives twice", "is lost", ("is late", 1)]  # fmt: skip
 
 
-@pytest.mark.parametrize("route", ["pair", "pair with a tap", "itself", "pair recorded"])
 @pytest.mark.parametrize(
-    "voice", ["celt", "silk", "silence", "two frames of silk", "refused", "dtx"]
-)
-@pytest.mark.parametrize("continuous", [False, True])
+    ("route", "voice", "continuous"),
+    [
+        ("pair", "celt", False), ("pair", "silk", True), ("pair", "two frames of silk", False),
+        ("pair", "refused", False), ("pair", "dtx", True), ("pair with a tap", "silk", False),
+        ("itself", "silk", False), ("pair recorded", "celt", True),
+    ],
+)  # fmt: skip
 def test_both_paths_conceal_the_same_of_what_a_bad_network_leaves(route, voice, continuous):
     taken = [
         (("route", route), 30, "celt"),
