@@ -11,9 +11,11 @@ from bridge.call.model import CallId, LegKind
 from bridge.cluster.handover import HandoverClient
 from bridge.cluster.handover_server import HandoverServer
 from bridge.legs.cloud import CloudLeg
+from bridge.legs.gateway import GatewayLeg
 from bridge.node.handover import Adoption, CallServices, Handover, RestoreLeg
 from bridge.node.manager import Manager
 from bridge.providers.cloud.live import key_of_call
+from bridge.providers.gateway.memory import key_of
 from bridge.stores.directory import FOLDER
 from bridge.wire.call_event import EventType
 
@@ -87,6 +89,7 @@ def build_adoption(
         LegKind.WEBRTC: control.browsers.restore,
         LegKind.SIMULATOR: lines.simulator.restore,
         LegKind.WHATSAPP: lines.cloud.restore,
+        LegKind.GATEWAY: lines.gateways.restore,
         LegKind.SIP: lines.sip.restore,
     }
     return Adoption(control.manager, found, restored)
@@ -112,5 +115,6 @@ def provider_keys(manager: Manager, call_id: CallId) -> list[str]:
     runner = manager.running(call_id)
     if runner is None:
         return []
-    legs = [leg for leg in runner.legs() if isinstance(leg, CloudLeg)]
-    return [key_of_call(runner.facts.line, leg.wacid) for leg in legs]
+    line, legs = runner.facts.line, runner.legs()
+    cloud = [key_of_call(line, leg.wacid) for leg in legs if isinstance(leg, CloudLeg)]
+    return cloud + [key_of(line, leg.call_id) for leg in legs if isinstance(leg, GatewayLeg)]

@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
+import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Final, Protocol, TypeAlias
 
 import aiohttp
+import msgspec
 from aiohttp import WSMsgType
 
 from bridge.backoff import Backoff
@@ -20,9 +22,9 @@ from bridge.call.events import (
 )
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics
 from bridge.call.setup_timings import SetupClock
-from bridge.errors import BridgeError, CallNotFound
+from bridge.errors import BridgeError, CallNotFound, HandoverRefused
 from bridge.legs.base import Emit, drop, refusal_reason, run_until
-from bridge.legs.gateway_media import GatewayMedia
+from bridge.legs.gateway_media import GatewayMedia, GatewayMediaSnapshot
 from bridge.legs.provider_requests import ProviderRequests
 from bridge.whatsapp.gateway import Gateway
 from bridge.wire.gateway import BufferStatus, EngineCall, ErrorReported, Phase, Ready, StateChanged
@@ -62,6 +64,9 @@ class Follower(Protocol):
     def forget(self, call_id: str, *, unwanted: bool) -> None:
         """Stop following; with `unwanted`, hang the call up for as long as the gateway lists it."""
 
+    def leave(self, call_id: str) -> None:
+        """Stop following a call that another process follows from now on."""
+
     def poll_now(self) -> None:
         """Poll at once instead of at the next interval."""
 
@@ -70,8 +75,19 @@ Dial: TypeAlias = Callable[[], Awaitable[str]]
 """Makes the gateway dial, and returns its id of the call; raises `BridgeError`."""
 
 
+class GatewaySnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """A leg whose party talks; its socket is opened again."""
+
+    call_id: str
+    inbound: bool
+    silent: bool
+    setup: dict[str, float]
+    """As `SetupClock.done` returns it."""
+    media: GatewayMediaSnapshot
+
+
 class GatewayLeg:
-    """A call on a gateway: an inbound one by its id, or an outbound one that `run` dials.
+    """A call on a gateway: one that it has by its id, or an outbound one that `run` dials.
 
     `run` opens the call's socket, and reopens it for as long as the call lives. Gateways take no DTMF.
     """
@@ -90,8 +106,8 @@ class GatewayLeg:
         self.leg_id = leg_id
         self._gateway = gateway
         self._follower = follower
-        self._call_id = call if isinstance(call, str) else ""
-        """The gateway's; empty until the dial is accepted."""
+        self.call_id = call if isinstance(call, str) else ""
+        """The gateway's; empty until the dial is accepted, and once another process has the call."""
         self._dial = None if isinstance(call, str) else call
         self._inbound = self._dial is None
         self._timeouts = timeouts
@@ -111,8 +127,12 @@ class GatewayLeg:
         """Whether the gateway itself has ended the call."""
         self._hinted: EndReason | None = None
         self._phase: Phase | None = None
+        self._silence = SilenceDetector(leg_id)
+        self._running = asyncio.Event()
+        """Cleared while the leg is suspended."""
+        self._running.set()
         if self._inbound:
-            follower.follow(self._call_id, self)
+            follower.follow(self.call_id, self)
 
     async def run(self, emit: Emit) -> None:
         """Connect, live, and hang up; see `legs.base.Leg`."""
@@ -138,7 +158,46 @@ class GatewayLeg:
 
     async def decline(self, peer: str, message: str) -> bool:
         """Decline the call with a message (`whatsapp.gateway.Gateway.decline`)."""
-        return await self._gateway.decline(self._call_id, peer, message)
+        return await self._gateway.decline(self.call_id, peer, message)
+
+    def check_movable(self) -> None:
+        """Raise `HandoverRefused` if the leg cannot move now (`legs.base.Movable`)."""
+        talking = self._connected and self._answered_at is not None
+        if not talking or not self._running.is_set() or self._over.done():
+            raise HandoverRefused("the call on the gateway is not answered, or has ended")
+
+    def suspend(self) -> tuple[GatewaySnapshot, list[socket.socket]]:
+        """Stop reading (`legs.base.Movable`); the socket stays open, and what the gateway lists comes again."""
+        self._running.clear()
+        snapshot = GatewaySnapshot(
+            call_id=self.call_id,
+            inbound=self._inbound,
+            silent=self._silence.silent,
+            setup=self._setup.done(),
+            media=self._media.snapshot(),
+        )
+        return snapshot, []
+
+    def resume(self) -> None:
+        """Go on after `suspend`."""
+        self._running.set()
+        self._follower.poll_now()
+
+    async def abandon(self) -> None:
+        """Leave the call to another process, which has opened a socket of its own (`legs.base.Movable`)."""
+        self._follower.leave(self.call_id)
+        self.call_id = ""
+
+    def restore(self, snapshot: GatewaySnapshot) -> None:
+        """Go on with another process's leg, whose id of the call this one was made with."""
+        self._inbound = snapshot.inbound
+        self._answered_at = self._loop.time()
+        self._connected = self._rang = True
+        self._accepted.set()
+        self._silence.silent = snapshot.silent
+        self._setup.restore(snapshot.setup)
+        self._media.restore(snapshot.media)
+        self._follower.mark_known(self.call_id)
 
     def statistics(self) -> LegStatistics:
         """Return the leg's figures until now."""
@@ -150,14 +209,14 @@ class GatewayLeg:
 
     async def aclose(self) -> None:
         """Hang up, within `HANG_UP_SECONDS`; also frees a leg that was never run."""
-        if self._call_id:
-            self._follower.forget(self._call_id, unwanted=not self._gone)
-        if self._gone or not self._call_id:
+        if self.call_id:
+            self._follower.forget(self.call_id, unwanted=not self._gone)
+        if self._gone or not self.call_id:
             return
         self._gone = True
         try:
             async with asyncio.timeout(HANG_UP_SECONDS):
-                await self._gateway.hangup(self._call_id)
+                await self._gateway.hangup(self.call_id)
         except CallNotFound:
             pass
         except (BridgeError, TimeoutError) as error:
@@ -165,6 +224,8 @@ class GatewayLeg:
 
     def update(self, call: EngineCall | None) -> None:
         """Take the call's state on the gateway; None when it is no longer listed."""
+        if not self._running.is_set():
+            return  # the next poll brings it again, here or where the call goes on
         phase = Phase.ENDED if call is None else call.phase
         if phase is not self._phase:
             log.debug("gateway.call_changed", extra={"leg": self.leg_id, "phase": phase})
@@ -215,27 +276,28 @@ class GatewayLeg:
             self._over.set_result(reason)
 
     async def _place(self, dial: Dial) -> None:
-        self._call_id = await self._requests.follow(dial())
+        self.call_id = await self._requests.follow(dial())
         self._began = self._loop.time()
         self._setup.note("dialled", self._began)
-        self._follower.follow(self._call_id, self)
+        self._follower.follow(self.call_id, self)
         self._emit(LegDialled(self.leg_id))
 
     async def _talk(self) -> None:
         """Answer an inbound call, and keep a socket open."""
-        if self._inbound and not await self._accept():
+        if self._inbound and self._answered_at is None and not await self._accept():
             return
         lost, failures = self._loop.time(), 0
         while True:
             opened = self._loop.time()
             try:
-                async with self._gateway.socket(self._call_id) as socket:
+                async with self._gateway.socket(self.call_id) as socket:
                     self._requests.note(None)
                     await self._exchange(socket)
             except BridgeError as error:
                 if self._answered_at is not None and not isinstance(error, CallNotFound):
                     self._requests.note(error)
                 log.info("leg.socket_refused", extra={"code": error.code})
+            await self._running.wait()
             if self._loop.time() - opened >= MIN_OPEN_SECONDS:
                 lost, failures = self._loop.time(), 0
                 log.info("leg.socket_lost")
@@ -252,7 +314,7 @@ class GatewayLeg:
     async def _accept(self) -> bool:
         await self._accepted.wait()
         try:
-            await self._requests.follow(self._gateway.answer(self._call_id))
+            await self._requests.follow(self._gateway.answer(self.call_id))
         except BridgeError as error:
             self._gone = isinstance(error, CallNotFound)
             self._refusal = None if self._gone else error
@@ -267,13 +329,14 @@ class GatewayLeg:
         """Exchange audio until the socket closes."""
         if not self._connected:
             self._connected = True
-            self._follower.mark_known(self._call_id)
+            self._follower.mark_known(self.call_id)
             self._setup.note("socket", self._loop.time())
             log.info("leg.connected", extra={"kind": self.kind})
             self._emit(LegConnected(self.leg_id))
         async with asyncio.TaskGroup() as group:
             sending = group.create_task(self._send(socket), name=f"send {self.leg_id}")
             async for message in socket:
+                await self._running.wait()
                 if message.type is WSMsgType.BINARY:
                     self._receive(message.data)
                 elif message.type is WSMsgType.TEXT:
@@ -310,9 +373,9 @@ class GatewayLeg:
                 pass
 
     async def _watch_silence(self) -> None:
-        watch = SilenceDetector(self.leg_id)
         while True:
             await asyncio.sleep(REPORT_SECONDS)
-            event = watch.check(self._media.last_received, self._loop.time())
+            await self._running.wait()
+            event = self._silence.check(self._media.last_received, self._loop.time())
             if event is not None:
                 self._emit(event)

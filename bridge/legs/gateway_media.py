@@ -5,12 +5,14 @@ from collections import deque
 from typing import Final
 
 import aiohttp
+import msgspec
 
 from bridge.audio.buffer.playout import Playout
 from bridge.audio.detect.level import RecentLevel, level
 from bridge.audio.frame import FRAME_BYTES, FRAME_SAMPLES, FRAME_SECONDS, SILENCE, Frame
 from bridge.call.model import LegStatistics, ReceivedAudio, SentAudio
 from bridge.wire.gateway import BufferStatus
+from bridge.wire.snapshot_fields import copied, restored
 from bridge.wire.stream.media_format import MediaDecoder, MediaEncoder, MediaFormat
 
 MIN_DELAY: Final = 0.06
@@ -18,6 +20,20 @@ MAX_DELAY: Final = 1.0
 """Playout delay at most; older frames are dropped, and counted."""
 QUEUE_SECONDS: Final = 0.24
 """Audio queued for the gateway at most; the oldest is dropped, and counted."""
+
+
+class GatewayMediaSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """The figures of a leg (`GatewayMedia`), whose buffers begin anew."""
+
+    messages: int
+    bytes: int
+    frames: int
+    late: int
+    concealed: int
+    sent_messages: int
+    sent_bytes: int
+    dropped_frames: int
+    last_received: float | None
 
 
 class GatewayMedia:
@@ -93,6 +109,17 @@ class GatewayMedia:
                 level_dbov=level(self._last_sent),
             ),
         )
+
+    def snapshot(self) -> GatewayMediaSnapshot:
+        """Return the figures as data."""
+        playout = self._playout
+        late, concealed = playout.late + playout.dropped, playout.concealed
+        return copied(GatewayMediaSnapshot, self, late=late, concealed=concealed)
+
+    def restore(self, snapshot: GatewayMediaSnapshot) -> None:
+        """Go on counting after another process's leg."""
+        restored(self, snapshot, without=["late", "concealed"])
+        self._playout.late, self._playout.concealed = snapshot.late, snapshot.concealed
 
     def receive(self, data: bytes) -> None:
         """Take a message of audio of any length; a sample may be split across two."""

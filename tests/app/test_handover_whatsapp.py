@@ -7,10 +7,12 @@ import pytest
 
 from bridge.call.model import EndReason, State
 from bridge.settings.model import Line, WhatsApp
+from tests.calls.whatsapp.test_gateway import line
 from tests.support.handover.moving_calls import MovingCalls, moving_calls
 from tests.support.peers.stock_peer import StockPeer
 from tests.support.sound.speech_compare import tone
 from tests.support.waiting import until, until_answer
+from tests.support.whatsapp.gateway_double import DOUBLES
 from tests.support.whatsapp.graph_double import NUMBER_ID, SECRET, TOKEN, USER, VERIFY, GraphDouble
 
 pytestmark = [pytest.mark.call, pytest.mark.virtual_time]
@@ -109,6 +111,61 @@ async def test_a_user_who_hangs_up_while_the_call_moves_is_noticed_where_it_stay
         assert runner.live
         handover.resume(runner.facts.call_id)
         await until(lambda: runner.machine.reason is EndReason.REMOTE_HANGUP)
+
+
+@asynccontextmanager
+async def engine(dialect: str):
+    """Run two bridges whose line has a gateway."""
+    async with DOUBLES[dialect]() as double:
+        double.speech = tone(60, 880)
+        async with moving_calls(lines={"main": line(double)}) as calls:
+            yield double, calls
+    assert double.problems == []
+
+
+@pytest.mark.parametrize("inbound", [True, False], ids=["they rang us", "we rang them"])
+@pytest.mark.parametrize("dialect", sorted(DOUBLES))
+async def test_a_call_over_a_gateway_goes_on_by_a_socket_of_the_other_bridge(dialect, inbound):
+    async with (
+        engine(dialect) as (double, calls),
+        StockPeer(tone(5, 440), repeat=True) as page,
+    ):
+        if inbound:
+            double.ring()
+            await until_answer(calls.client.calls, timeout=20)
+            call_id = str((await calls.client.calls())[0]["callId"])
+            await calls.client.data("/call/answer", {"callId": call_id})
+        else:
+            call_id = await calls.client.dial(USER)
+        await page.call(calls.client.exchange(call_id))
+        far = double.only
+        told: list[str] = []
+        for opened in (1, 2, 3):
+            if told:
+                await calls.move(call_id)
+            await until(lambda: far.opened == opened and len(far.sockets) == 1)  # noqa: B023
+            heard = len(page.heard()), len(far.heard)
+            await until(lambda: len(page.heard()) > heard[0] + 16_000)  # noqa: B023
+            await until(lambda: len(far.heard) > heard[1] + 10)  # noqa: B023
+            assert np.abs(page.heard()[heard[0] + 8000 :].astype(float)).max() > 1000
+            assert np.abs(double.decode(b"".join(far.heard[-5:])).astype(float)).max() > 1000
+            await until(lambda: calls.movable() == [call_id])
+            told = told or calls.events
+        assert calls.events == told
+        await double.end(far)
+        await calls.client.until_state(call_id, "gone", timeout=20)
+        # Of those who ring, the bridge that does not answer has a call too.
+        assert calls.events.count("call.ended") == 1 + inbound
+        assert ("POST", "hangup") not in double.requests
+
+
+async def test_a_call_that_moved_ends_at_the_gateway_when_we_hang_up():
+    async with engine("wadial") as (double, calls):
+        call_id = await calls.client.dial(USER)
+        await until(lambda: calls.movable() == [call_id])
+        await calls.move(call_id)
+        await calls.client.data("/call/hangup", {"callId": call_id})
+        await until(lambda: not double.calls)
 
 
 async def test_a_ringing_call_stays():

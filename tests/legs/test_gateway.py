@@ -8,7 +8,7 @@ from aiohttp import WSMessage, WSMsgType
 from bridge.call.events import LegAnswered, LegConnected, LegDialled, LegEnded, LegRinging
 from bridge.call.model import EndReason, LegId, LegKind
 from bridge.call.setup_timings import SetupTimings
-from bridge.errors import CallNotFound, LegError, Unreachable
+from bridge.errors import CallNotFound, HandoverRefused, LegError, Unreachable
 from bridge.legs.gateway import GatewayLeg, GatewayTimeouts
 from bridge.wire.gateway import EngineCall, Phase, read_message
 from bridge.wire.stream.media_format import WADIAL
@@ -85,6 +85,7 @@ class Follower:
     def __init__(self):
         self.followed = {}
         self.forgotten = []
+        self.left = []
         self.polls = 0
         self.seen = False
 
@@ -97,6 +98,10 @@ class Follower:
     def forget(self, call_id, *, unwanted):
         self.followed.pop(call_id, None)
         self.forgotten.append((call_id, unwanted))
+
+    def leave(self, call_id):
+        self.followed.pop(call_id, None)
+        self.left.append(call_id)
 
     def poll_now(self):
         self.polls += 1
@@ -302,3 +307,80 @@ async def test_a_leg_that_never_ran_hangs_up_once():
     await life.leg.aclose()
     await life.leg.aclose()
     assert life.gateway.asked == [("hangup", "CA1")]
+
+
+async def talking(life):
+    life.list(Phase.ACTIVE)
+    await settle()
+    return life
+
+
+@pytest.mark.virtual_time
+async def test_a_leg_moves_once_it_is_answered_and_connected():
+    async with Life() as life:
+        with pytest.raises(HandoverRefused):
+            life.leg.check_movable()
+        await talking(life)
+        life.leg.check_movable()
+        life.leg.suspend()
+        with pytest.raises(HandoverRefused):
+            life.leg.check_movable()
+
+
+@pytest.mark.virtual_time
+async def test_a_leg_that_passes_tells_the_gateway_and_the_store_nothing():
+    async with Life() as life:
+        await talking(life)
+        told = list(life.events)
+        life.leg.suspend()
+        life.leg.update(None)
+        life.gateway.sockets[0].messages.put_nowait(None)
+        await settle()
+        await life.leg.abandon()
+        life.task.cancel()
+        await asyncio.gather(life.task, return_exceptions=True)
+        assert (life.events, life.gateway.asked) == (told, [])
+        assert (life.follower.left, life.follower.forgotten) == (["CA1"], [])
+        assert len(life.gateway.sockets) == 1
+
+
+@pytest.mark.virtual_time
+async def test_what_happens_to_a_suspended_leg_is_noticed_once_it_goes_on():
+    async with Life() as life:
+        await talking(life)
+        life.leg.suspend()
+        life.gateway.sockets[0].say('{"type":"ended"}')
+        await settle()
+        assert not life.task.done()
+        life.leg.resume()
+        await life.task
+        assert life.follower.polls == 1
+        assert life.events[-1] == LegEnded(LEG, EndReason.REMOTE_HANGUP)
+
+
+@pytest.mark.parametrize("inbound", [False, True])
+@pytest.mark.virtual_time
+async def test_a_restored_leg_opens_a_socket_and_goes_on_counting(inbound):
+    async with Life(inbound=inbound) as life:
+        if inbound:
+            life.leg.answer()
+        await talking(life)
+        life.gateway.sockets[0].messages.put_nowait(WSMessage(WSMsgType.BINARY, bytes(3840), None))
+        await settle()
+        snapshot, sockets = life.leg.suspend()
+        before = life.leg.statistics()
+        other = Life(inbound=True, gateway=life.gateway)
+        other.leg.restore(snapshot)
+        assert (sockets, other.leg.statistics().setup) == ([], before.setup)
+        assert other.leg.statistics().received.packets == before.received.packets == 1
+        other.leg.check_movable()
+        async with other:
+            other.list(Phase.ACTIVE, inbound=inbound)
+            await settle()
+            assert (len(life.gateway.sockets), other.events) == (2, [])
+            assert other.follower.seen
+            other.leg.update(None)
+            await other.task
+            assert other.events == [LegEnded(LEG, EndReason.REMOTE_HANGUP)]
+            assert life.gateway.asked == [("answer", "CA1")][: int(inbound)]
+        life.leg.resume()

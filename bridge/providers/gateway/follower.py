@@ -100,6 +100,10 @@ class GatewayFollower:
         elif known is not None:
             self.memory.ended(call_id)
 
+    def leave(self, call_id: str) -> None:
+        """Stop following a call that another process follows from now on."""
+        self._legs.pop(call_id, None)
+
     def recover(self, call_ids: Collection[str]) -> None:
         """Take over the calls of a lost node: those that still ring are taken, others hung up."""
         self._recovered.update(call_ids)

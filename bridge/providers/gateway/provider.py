@@ -4,11 +4,11 @@ import logging
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from bridge.call.model import CallDetails, CallFacts, LineName, Parties
-from bridge.errors import BridgeError, InvalidState
+from bridge.call.model import CallDetails, CallFacts, LegId, LineName, Parties
+from bridge.errors import BridgeError, HandoverRefused, InvalidState
 from bridge.http.service_health import ServiceHealth
-from bridge.legs.base import DialledLeg, new_leg_id
-from bridge.legs.gateway import Dial, GatewayLeg, GatewayTimeouts
+from bridge.legs.base import DialledLeg, PassedLeg, new_leg_id
+from bridge.legs.gateway import Dial, GatewayLeg, GatewaySnapshot, GatewayTimeouts
 from bridge.providers.base import CallReceiver
 from bridge.providers.gateway.follower import POLL_SECONDS, GatewayFollower
 from bridge.providers.gateway.memory import LineMemory, key_of
@@ -70,6 +70,19 @@ class GatewayProvider:
 
         return self._leg(follower, dial)
 
+    def restore(self, passed: PassedLeg) -> GatewayLeg:
+        """Return a leg that another process has passed to this one.
+
+        Raises:
+            HandoverRefused: the line has no gateway here.
+        """
+        snapshot = passed.read(GatewaySnapshot)
+        if (follower := self._followers.get(passed.call.line)) is None:
+            raise HandoverRefused("the line's provider is another one here")
+        leg = self._leg(follower, snapshot.call_id, passed.leg_id)
+        leg.restore(snapshot)
+        return leg
+
     def start(self, receiver: CallReceiver, tasks: Tasks, *, first: Callable[[], bool]) -> None:
         """Start polling; of several nodes the `first` takes inbound calls, the others what it leaves."""
         for line, follower in self._followers.items():
@@ -116,9 +129,11 @@ class GatewayProvider:
             log.warning("gateway.inbound_refused", extra={"code": error.code})
             follower.forget(call.call_id, unwanted=True)
 
-    def _leg(self, follower: GatewayFollower, call: str | Dial) -> GatewayLeg:
+    def _leg(
+        self, follower: GatewayFollower, call: str | Dial, leg_id: LegId | None = None
+    ) -> GatewayLeg:
         return GatewayLeg(
-            new_leg_id(),
+            leg_id or new_leg_id(),
             gateway=follower.gateway,
             follower=follower,
             call=call,
