@@ -59,7 +59,7 @@ class SipCall:
         self._offers.opened(now)
 
     def snapshot(self) -> SipCallSnapshot | None:
-        """Return the call as data; None while anything is under way in it, or if it is not over UDP."""
+        """Return the call as data; None while anything is under way in it, or if only their connection reaches its caller."""
         session, dialog = self.session, self.session.dialog
         waits = self._incoming is not None and self._incoming.waits_for_ack
         quiet = self._offers.idle and self._transfer.idle and not self._digits
@@ -67,8 +67,8 @@ class SipCall:
             return None
         if waits or not quiet or session.asks:
             return None
-        if {dialog.flow.transport, dialog.target().transport} != {"udp"}:
-            return None
+        if not self._caller and dialog.flow.transport != "udp" and dialog.target() is dialog.flow:
+            return None  # nobody else can open another
         return copied(
             SipCallSnapshot,
             session,

@@ -121,8 +121,8 @@ def restored_dialog(stack: Stack, snapshot: DialogSnapshot) -> Dialog:
 def next_hop(uri: Uri, flow: Target) -> Target:
     """Return where requests for a URI go, given where its messages come from.
 
-    That is where its messages come from if the URI has a name (there is no DNS here), has a private
-    address while the source is public (NAT), or has the host of an open connection.
+    That is where its messages come from, `flow` itself, if the URI has a name (there is no DNS here), or a private
+    address while the source is public (NAT); a connection that has ended is opened again to the address of the URI.
     """
     try:
         address = ipaddress.ip_address(uri.host)
@@ -134,11 +134,12 @@ def next_hop(uri: Uri, flow: Target) -> Target:
         return flow
     if flow.transport == "tls" and transport != "tls":
         return flow  # never downgrade from TLS
-    if address == source and flow.transport != "udp":
+    if address == source and transport != flow.transport != "udp":
         return flow
     port = uri.port or (5061 if transport == "tls" else 5060)
     # Send from the socket that receives theirs: a firewall may let no other through.
-    connection = flow.connection if transport == flow.transport == "udp" else 0
+    same = transport == flow.transport and (address == source or transport == "udp")
+    connection = flow.connection if same else 0
     return Target(cast("Transport", transport), uri.host, port, connection)
 
 

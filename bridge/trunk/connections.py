@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import secrets
 import ssl
 from collections import Counter
 from collections.abc import Callable
@@ -69,7 +70,8 @@ class SipConnections:
         self._client_tls = client_tls
         self._accepted = accepted
         self._known = known
-        self._count = 0
+        self._count = secrets.randbits(40)
+        """The last number given, none of which is another process's: dialogs that pass on keep theirs."""
         self._streams: dict[int, SipStream] = {}
         """Open connections."""
         self._destinations: dict[Destination, int] = {}
@@ -214,16 +216,14 @@ class SipConnections:
             self._to_send[known] -= 1
 
     async def _connect_and_send(self, data: bytes, target: Target) -> None:
-        destination = next(
-            (
-                destination
-                for destination, number in self._destinations.items()
-                if number == target.connection
-            ),
-            None,
-        )
-        if destination is None:
-            destination = Destination(target.transport, target.host, target.port, target.host, "")
+        place = (target.transport, target.host, target.port)
+        known = [
+            (number != target.connection, at, each)
+            for at, (each, number) in enumerate(self._destinations.items())
+            if number == target.connection or (each.transport, each.host, each.port) == place
+        ]
+        # One of another number is of the same peer, whose name its certificate has.
+        destination = min(known)[2] if known else Destination(*place, target.host, "")
         with suppress(OSError):
             stream = await self.reach(destination)
             if stream.send(data):

@@ -45,14 +45,17 @@ class World(NamedTuple):
 
 
 @asynccontextmanager
-async def talking(*, owner: int = 0, inbound: bool = False, **sip) -> AsyncIterator[World]:
+async def talking(
+    *, owner: int = 0, inbound: bool = False, transport: str = "udp", **sip
+) -> AsyncIterator[World]:
     """Let a page at the office talk with one at the branch; the node `owner` has the call."""
     here, there = free_port(), free_port()
     chosen = settings(
-        lines={"office": line(OFFICE, there, **sip)}, sip=Sip(listen=[f"udp:127.0.0.1:{here}"])
+        lines={"office": line(OFFICE, there, transport, **sip)},
+        sip=Sip(listen=[f"{transport}:127.0.0.1:{here}"]),
     )
     async with AsyncExitStack() as stack:
-        branch = await stack.enter_async_context(one(BRANCH, there, here, **sip))
+        branch = await stack.enter_async_context(one(BRANCH, there, here, transport, **sip))
         nodes = list(await stack.enter_async_context(two_nodes(chosen)))
         pages = [await stack.enter_async_context(StockPeer(TONE, repeat=True)) for _ in range(2)]
         in_order = [nodes[owner], nodes[1 - owner]]
@@ -155,17 +158,32 @@ async def test_keys_of_srtp_and_digits_go_on():
         await until(lambda: digits == ["4", "2"])
 
 
-async def test_a_call_outlives_the_node_that_had_it_and_the_sockets():
-    async with talking() as world:
+@pytest.mark.parametrize(
+    ("transport", "inbound", "ours"),
+    [
+        ("udp", False, False),
+        ("tcp", False, False),
+        ("tcp", False, True),
+        ("tcp", True, False),
+        ("tcp", True, True),
+    ],
+)
+async def test_a_call_outlives_the_node_that_had_it_and_the_sockets(transport, inbound, ours):
+    async with talking(transport=transport, inbound=inbound) as world:
         await move(world)
         moved = world.calls.runner(world.call_id)
         await world.nodes[0].bridge.aclose()
         sockets = world.nodes[1].bridge.node.sip_sockets
         assert sockets is not None
         await until(lambda: sockets.owns, timeout=5 * LOCK_SECONDS)
-        await world.branch.data("/call/hangup", {"callId": world.there})
-        await until(lambda: not moved.live)
-        assert moved.record().reason == "remote_hangup"
+        await world.heard()
+        if ours:  # by a connection that is opened again
+            await world.calls.client.data("/call/hangup", {"callId": world.call_id})
+            await world.branch.until_state(world.there, "gone")
+        else:
+            await world.branch.data("/call/hangup", {"callId": world.there})
+            await until(lambda: not moved.live)
+            assert moved.record().reason == "remote_hangup"
 
 
 async def test_the_addresses_of_the_trunk_are_found_again_where_a_call_has_moved(monkeypatch):

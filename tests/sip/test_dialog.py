@@ -21,13 +21,15 @@ STREAM = Target("tls", "8.8.8.8", 40000, 7)
         ("sips:x@8.8.4.4", PUBLIC, Target("tls", "8.8.4.4", 5061)),
         ("sip:x@10.0.0.9", PRIVATE, Target("udp", "10.0.0.9", 5060)),
         ("sip:x@[2001:4860:4860::8888]", PUBLIC, Target("udp", "2001:4860:4860::8888", 5060, 2)),
-        # Not resolved, behind a NAT, no address to send to, over a connection that is there, unknown:
+        # Over a connection that is there, with the address of the next one:
+        ("sip:x@8.8.8.8:5061;transport=tls", STREAM, Target("tls", "8.8.8.8", 5061, 7)),
+        ("sip:x@8.8.8.8", STREAM, Target("tls", "8.8.8.8", 5061, 7)),
+        # Not resolved, behind a NAT, no address to send to, unknown:
         ("sip:x@example.org", PUBLIC, PUBLIC),
         ("sip:x@10.0.0.9", PUBLIC, PUBLIC),
         ("sip:x@127.0.0.1", PRIVATE, PRIVATE),
         ("sip:x@224.0.0.1", PUBLIC, PUBLIC),
         ("sip:x@0.0.0.0", PRIVATE, PRIVATE),
-        ("sip:x@8.8.8.8:5061;transport=tls", STREAM, STREAM),
         ("sip:x@8.8.4.4;transport=sctp", PUBLIC, PUBLIC),
         # What came encrypted stays so:
         ("sip:x@8.8.4.4", STREAM, Target("tls", "8.8.4.4", 5061)),

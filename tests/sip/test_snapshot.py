@@ -1,9 +1,11 @@
 """Dialogs that pass from one user agent to another at the same address; the far side notices nothing."""
 
+import re
+
 import msgspec
 import pytest
 
-from bridge.sip.boundary import Credentials
+from bridge.sip.boundary import Credentials, Target
 from bridge.sip.events import DigitSignalled, Ended, OfferAnswered, Offered, TransferRequested
 from bridge.sip.snapshot import SipCallSnapshot
 from tests.support.sip.sip_pair import ANSWER, OFFER, Party, established, pair
@@ -17,7 +19,7 @@ def move(network, party, dialog, *, credentials=None):
     snapshot = party.core.call(dialog).snapshot()
     assert snapshot is not None
     party.core.moving.add(dialog)
-    other = Party(network, party.host, seed=9, policy=party.policy, tag_prefix="0c-")
+    other = Party(network, party.host, seed=9, policy=party.policy, transport=party.transport)
     read = msgspec.msgpack.decode(msgspec.msgpack.encode(snapshot), type=SipCallSnapshot)
     other.core.restore(read, credentials, network.now)
     party.core.forget(dialog)
@@ -208,9 +210,22 @@ def offered():
     return network, b, theirs
 
 
-def over_tcp():
-    network, a, _, ours, _ = established(transport="tcp")
-    return network, a, ours
+def called_over(transport, contact):
+    """Return a call over a connection from a port of its own, whose caller names this Contact."""
+    network, a, b = pair(transport=transport)
+    a.source = Target(transport, a.host, 40_123, 7)
+    named = re.compile(rb"(?<=Contact: )<sip:192\.0\.2\.1[^>]*>")
+    network.damage = lambda data: named.sub(contact.encode(), data)
+    a.call(b.host)
+    network.run(0.1)
+    b.say("answer", b.dialog, ANSWER)
+    network.run(0.1)
+    return network, b, b.dialog
+
+
+def behind(transport, contact):
+    """Return the same as a state of `test_a_dialog_in_which_something_is_under_way_stays`."""
+    return lambda: called_over(transport, contact)
 
 
 @pytest.mark.parametrize(
@@ -223,12 +238,39 @@ def over_tcp():
         asking("send_digit", "1", 0.1),
         asking("refer", "sip:300@192.0.2.3"),
         asking("hang_up"),
-        over_tcp,
+        behind("tcp", "<sip:100@pbx.example.org;transport=tcp>"),
+        behind("tcp", "<sip:100@127.0.0.1;transport=tcp>"),
+        behind("tls", "<sip:100@192.0.2.1;transport=tcp>"),
     ],
 )
 def test_a_dialog_in_which_something_is_under_way_stays(state):
     _, party, dialog = state()
     assert party.core.call(dialog).snapshot() is None
+
+
+@pytest.mark.parametrize("transport", ["tcp", "tls"])
+def test_a_call_that_we_made_over_a_connection_moves(transport):
+    network, a, b, ours, theirs = established(transport=transport)
+    a = move(network, a, ours)
+    a.say("hang_up", ours)
+    network.run(1)
+    assert (a.closed, b.closed) == ([ours], [theirs])
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "target"),
+    [
+        ("192.0.2.1", ":5080", Target("tcp", "192.0.2.1", 5080, 7)),
+        ("192.0.2.1", "", Target("tcp", "192.0.2.1", 5060, 7)),
+        ("192.0.2.9", ":5070", Target("tcp", "192.0.2.9", 5070)),
+    ],
+    ids=["its own port", "the usual port", "another address"],
+)
+def test_who_called_us_over_a_connection_is_reached_at_its_contact_afterwards(host, port, target):
+    network, b, theirs = called_over("tcp", f"<sip:100@{host}{port};transport=tcp>")
+    b = move(network, b, theirs)
+    b.say("hang_up", theirs)
+    assert b.targets[-1] == target
 
 
 def test_what_moved_leaves_nothing_behind():

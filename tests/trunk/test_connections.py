@@ -149,3 +149,24 @@ async def test_only_so_many_peers_are_remembered(monkeypatch):
                 await held.connections.reach(Destination("tcp", "127.0.0.1", 1, "", str(number)))
         assert len(held.connections._destinations) == 3
         assert await held.connections.reach(kept) is stream
+
+
+async def test_what_another_process_sent_over_its_connection_goes_to_the_same_address_by_one_of_ours():
+    async with stream_peer() as peer, Held() as held:
+        ours = await held.connections.reach(
+            Destination("tcp", "127.0.0.1", peer.port, "trunk.test", "office")
+        )
+        held.connections.send(OPTIONS, Target("tcp", "127.0.0.1", peer.port, ours.number - 1))
+        await until(lambda: bytes(peer.got) == OPTIONS)
+        assert (len(held.connections), len(peer.writers)) == (1, 1)
+
+
+async def test_no_connection_has_the_number_of_one_of_another_process():
+    async with Held() as held, Held() as other:
+        numbers: set[int] = set()
+        for one in (held, other):
+            _, writer = await one.client()
+            await until(lambda: len(one.connections) == 1)  # noqa: B023
+            writer.close()
+            numbers |= one.connections._streams.keys()
+        assert len(numbers) == 2

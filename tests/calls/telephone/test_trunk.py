@@ -20,18 +20,21 @@ OFFICE, BRANCH = "4930123456", "4940654321"
 pytestmark = pytest.mark.call
 
 
-def line(number: str, port: int, **sip: Any) -> Line:
-    trusted = {"trunk": f"sip:127.0.0.1:{port}", "trusted": ["127.0.0.1/32"]}
+def line(number: str, port: int, transport: str = "udp", **sip: Any) -> Line:
+    trunk = f"sip:127.0.0.1:{port};transport={transport}"
+    trusted = {"trunk": trunk, "trusted": ["127.0.0.1/32"]}
     return Line(
         keys=["demo"], numbers=[number], sip=LineSip(**trusted | {"allow_prefixes": ["+49"]} | sip)
     )
 
 
 @asynccontextmanager
-async def one(number: str, own: int, other: int, **sip: Any) -> AsyncIterator[Client]:
+async def one(
+    number: str, own: int, other: int, transport: str = "udp", **sip: Any
+) -> AsyncIterator[Client]:
     """Run a bridge with a trunk at a port."""
-    shared = Sip(listen=[f"udp:127.0.0.1:{own}"])
-    lines = {"office": line(number, other, **sip)}
+    shared = Sip(listen=[f"{transport}:127.0.0.1:{own}"])
+    lines = {"office": line(number, other, transport, **sip)}
     async with running(settings(lines=lines, sip=shared)) as client:
         yield client
 
