@@ -110,7 +110,8 @@ class CallLegs:
     def let_return(self, leg: LegRecord, now: float) -> None:
         """Let a near browser that leaves come back for a while."""
         if leg.may_return:
-            self.departed.keep(leg, now + self._abandoned_seconds)
+            # No journal knows whether it was silent, which is nothing to come back with.
+            self.departed.keep(replace(leg, silent=False), now + self._abandoned_seconds)
 
     def drop(self, leg: LegRecord, reason: EndReason, now: float) -> EndLeg:
         """Remove a leg; return the command that ends it."""

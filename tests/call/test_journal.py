@@ -126,6 +126,14 @@ def test_a_browser_that_left_may_come_back_after_the_move():
     assert machine.deadline() == call.now + LIMITS.abandoned_seconds
 
 
+def test_a_call_that_a_silent_browser_has_left_can_move():
+    call = talking()
+    call.happen(events.LegSilent(NEAR))
+    call.happen(events.LegEnded(NEAR, EndReason.MEDIA_TIMEOUT))
+    machine, _ = restore(call.moved())
+    assert machine.legs.departed.find(NEAR, call.now) is not None
+
+
 def test_digits_and_reports_do_not_fill_the_journal():
     call = talking()
     for _ in range(MAX_EVENTS):
