@@ -20,7 +20,7 @@ PACKET_PATH := $(BIN)/python -m bridge.rtc.packet_path_build
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help ready packet-path byte-code run run-lan demo doctor example-pipecat example-twilio example-openai node-modules test test-all test-long test-tools check check-web audit bench profile soak flood fuzz races outages encoder-levels vads compatibility docs pictures package lock clean
+.PHONY: help ready packet-path byte-code run run-lan demo doctor example-pipecat example-twilio example-openai node-modules test test-all test-long test-tools check check-web audit bench profile soak recoveries flood fuzz races outages encoder-levels vads compatibility docs pictures package lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -101,6 +101,10 @@ profile: $(DEV)  ## where a packet's time goes: flame graphs and shares of a loa
 soak: $(DEV)  ## half an hour of calls: does memory stay flat? (ARGS="--minutes 60")
 	@$(PACKET_PATH)
 	@exec $(BIN)/python -m tests.bench.studies.soak $(ARGS)
+
+recoveries: $(DEV)  ## ten upgrades beneath twenty calls of all kinds: what do their parties notice? (ARGS="--upgrades 3")
+	@$(PACKET_PATH)
+	@exec $(BIN)/python -m tests.bench.studies.recoveries $(ARGS)
 
 flood: $(DEV)  ## foreign STUN at ten media ports: what do other calls lose? (ARGS="--datagrams 40000")
 	@$(PACKET_PATH)

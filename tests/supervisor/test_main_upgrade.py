@@ -27,11 +27,12 @@ pytestmark = [pytest.mark.full, pytest.mark.real_time]
 
 
 @contextmanager
-def supervised(**settings: str) -> Iterator[Server]:
+def supervised(config: str = "", **settings: str) -> Iterator[Server]:
+    """Run a bridge under a supervisor with these settings (TOML), and these by names in the environment."""
     wanted = {"SIMULATOR__RING_SECONDS": "0", "RTC__PORTS": free_media_ports(100)} | settings
     # Not pytest's folder: its path is too long for a socket.
     with TemporaryDirectory(prefix="bridge-") as folder:
-        (Path(folder) / "bridge.toml").write_text("")
+        (Path(folder) / "bridge.toml").write_text(config)
         with running(
             Path(folder), command=("--supervised", "--config", f"{folder}/bridge.toml"), **wanted
         ) as server:

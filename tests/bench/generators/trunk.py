@@ -8,7 +8,7 @@ import re
 import socket
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from struct import Struct
 from typing import Any, Final
 
@@ -24,6 +24,7 @@ _TICKS: Final = {PCMU: 6, OPUS: 1}
 _HEADER = Struct("!BBHII")
 _MEDIA = re.compile(r"^m=audio (\d+) ", re.MULTILINE)
 _CONNECTION = re.compile(r"^c=IN IP4 (\S+)", re.MULTILINE)
+_LENGTH = re.compile(rb"^(?:content-length|l)[ \t]*:[ \t]*(\d+)", re.MULTILINE | re.IGNORECASE)
 _MAPPED = re.compile(r"^a=rtpmap:(\d+) opus/48000/2", re.MULTILINE | re.IGNORECASE)
 
 
@@ -108,6 +109,9 @@ class PlainParty(asyncio.DatagramProtocol):
 class Trunk(asyncio.DatagramProtocol):
     """The far end of a bridge's trunk; every INVITE makes a party of `codec`."""
 
+    _parameters = ""
+    """Of its Contact."""
+
     def __init__(self, codec: str, *, first_ssrc: int) -> None:
         self._codec = codec
         self._first_ssrc = first_ssrc
@@ -169,12 +173,16 @@ class Trunk(asyncio.DatagramProtocol):
         to = _field(fields, "to")
         tagged = to if ";tag=" in to else f"{to};tag=trunk"
         host, port = self._local()
-        lines = ["SIP/2.0 200 OK", *copied, f"To: {tagged}", f"Contact: <sip:{host}:{port}>"]
+        lines = ["SIP/2.0 200 OK", *copied, f"To: {tagged}"]
+        lines.append(f"Contact: <sip:{host}:{port}{self._parameters}>")
         if sdp:
             lines.append("Content-Type: application/sdp")
         lines.append(f"Content-Length: {len(sdp)}")
+        self._send(("\r\n".join(lines) + "\r\n\r\n" + sdp).encode(), address)
+
+    def _send(self, data: bytes, address: Address) -> None:
         if self._transport is not None:
-            self._transport.sendto(("\r\n".join(lines) + "\r\n\r\n" + sdp).encode(), address)
+            self._transport.sendto(data, address)
 
     def _local(self) -> Address:
         assert self._transport is not None
@@ -189,10 +197,62 @@ class Trunk(asyncio.DatagramProtocol):
             self._transport.close()
 
 
+class StreamTrunk(Trunk):
+    """The same over TCP: it answers over the connection that a request came by."""
+
+    _parameters = ";transport=tcp"
+
+    def __init__(self, codec: str, *, first_ssrc: int) -> None:
+        super().__init__(codec, first_ssrc=first_ssrc)
+        self.connections = 0
+        """How many were accepted."""
+        self._port = 0
+        self._server: asyncio.Server | None = None
+        self._writers: dict[Any, asyncio.StreamWriter] = {}
+
+    @override
+    async def open(self, port: int) -> None:
+        self._port = port
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", port)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        address = writer.get_extra_info("peername")
+        self.connections += 1
+        self._writers[address] = writer
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).lstrip(b"\r\n")
+                length = _LENGTH.search(head)
+                if head:
+                    body = await reader.readexactly(int(length[1]) if length else 0)
+                    self.datagram_received(head + body, address)
+        del self._writers[address]
+        writer.close()
+
+    @override
+    def _send(self, data: bytes, address: Address) -> None:
+        if (writer := self._writers.get(address)) is not None:
+            writer.write(data)
+
+    @override
+    def _local(self) -> Address:
+        return "127.0.0.1", self._port
+
+    @override
+    async def close(self) -> None:
+        await super().close()
+        for writer in self._writers.values():
+            writer.close()
+        if self._server is not None:
+            self._server.close()
+
+
 @asynccontextmanager
-async def trunk(codec: str, port: int, *, first_ssrc: int = 0x8000) -> AsyncIterator[Trunk]:
-    """Run a trunk on a port of loopback until the block is left."""
-    far_end = Trunk(codec, first_ssrc=first_ssrc)
+async def trunk(
+    codec: str, port: int, *, first_ssrc: int = 0x8000, stream: bool = False
+) -> AsyncIterator[Trunk]:
+    """Run a trunk on a port of loopback until the block is left; with `stream` over TCP."""
+    far_end = (StreamTrunk if stream else Trunk)(codec, first_ssrc=first_ssrc)
     await far_end.open(port)
     try:
         yield far_end
