@@ -1,6 +1,7 @@
 """Hold and transfers in whole calls between two bridges, each of which is the other's trunk."""
 
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ pytestmark = pytest.mark.call
 
 
 @asynccontextmanager
-async def joined(office: dict[str, bool], branch: dict[str, bool]):
+async def joined(office: dict[str, Any], branch: dict[str, Any]):
     """Run both, with these settings of their trunks."""
     here, there = free_port(), free_port()
     async with (
