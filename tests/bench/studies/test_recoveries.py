@@ -4,6 +4,7 @@ import pytest
 
 from tests.bench.generators.all_calls import PASSED, Placed
 from tests.bench.studies.recoveries import EVENTS, Found, Told, check_events, gap, study
+from tests.support.peers.light_peer import patient_peers
 
 CALL = Placed("echo", "01A", "demo")
 TIMES = [0.02 * number for number in range(500)]
@@ -55,8 +56,7 @@ def test_the_table_has_the_times_beside_their_goals():
 
 @pytest.mark.full
 @pytest.mark.real_time
-async def test_nobody_notices_two_upgrades_beneath_a_call_of_each_kind(monkeypatch):
-    # A stock peer gives up after six checks without an answer within half a second, as on a busy machine.
-    monkeypatch.setattr("aioice.ice.CONSENT_FAILURES", 1000)
-    found = await study(upgrades=2, calls=10, pause=0.5)
+async def test_nobody_notices_two_upgrades_beneath_a_call_of_each_kind():
+    with patient_peers():
+        found = await study(upgrades=2, calls=10, pause=0.5)
     assert found.faults() == {}
