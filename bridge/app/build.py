@@ -87,7 +87,7 @@ def build(
     media = build_media(base, core, agents, decoders)
     records, jobs = build_records(base, core, media.playbacks)
     control = _control(base, core, media, records, agents)
-    handovers = build_handovers(base, core, control, records)
+    handovers = build_handovers(base, core, control, media, records)
     bridge = Bridge(
         application=_application(several=base.members.several),
         node_application=node_application() if base.members.several else None,

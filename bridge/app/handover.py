@@ -37,7 +37,11 @@ class Handovers(NamedTuple):
 
 
 def build_handovers(
-    base: Foundation, core: Core, control: services.CallControl, records: services.Records
+    base: Foundation,
+    core: Core,
+    control: services.CallControl,
+    media: services.Media,
+    records: services.Records,
 ) -> Handovers:
     """Return what passes calls on and takes them over, for nodes that a supervisor can replace."""
     members, manager, database = base.members, core.manager, base.database
@@ -69,7 +73,7 @@ def build_handovers(
             handover.suspend(call_id)
             await handover.abandon(call_id)
 
-    adoption = build_adoption(control, core.lines, found)
+    adoption = build_adoption(control, core.lines, media, records, found)
     server = HandoverServer(
         adoption.adopt,
         own=lambda: members.own,
@@ -82,7 +86,11 @@ def build_handovers(
 
 
 def build_adoption(
-    control: services.CallControl, lines: services.LineServices, found: CallServices
+    control: services.CallControl,
+    lines: services.LineServices,
+    media: services.Media,
+    records: services.Records,
+    found: CallServices,
 ) -> Adoption:
     """Return what takes over calls for a node."""
     restored: dict[LegKind, RestoreLeg] = {
@@ -91,6 +99,9 @@ def build_adoption(
         LegKind.WHATSAPP: lines.cloud.restore,
         LegKind.GATEWAY: lines.gateways.restore,
         LegKind.SIP: lines.sip.restore,
+        LegKind.PLAYBACK: media.playbacks.restore_leg,
+        LegKind.VOICEMAIL: control.voicemail_calls.restore_leg,
+        LegKind.RECORDER: records.recordings.restore_leg,
     }
     return Adoption(control.manager, found, restored)
 
@@ -98,11 +109,11 @@ def build_adoption(
 def call_services(control: services.CallControl, records: services.Records) -> CallServices:
     """Return what services know of calls beside their legs."""
     return CallServices(
-        stays=(
-            control.digits.collecting,
-            control.voicemail_calls.has,
-            records.recordings.unfinished,
-        ),
+        passed={
+            "digits": control.digits,
+            "voicemail": control.voicemail_calls,
+            "recordings": records.recordings,
+        },
         marks={
             "captured": records.recordings.automatic.captured,
             "recorded for a transcript": records.transcripts.recorded,

@@ -27,7 +27,8 @@ from bridge.settings.model import Settings
 
 def build_media(base: Foundation, core: Core, agents: Agents, decoders: Decoders) -> Media:
     """Return what calls hear, and where they are streamed."""
-    playbacks, streams = Playbacks(decoders), build_streams(base, core)
+    sounds, streams = build_sounds(base), build_streams(base, core)
+    playbacks = Playbacks(decoders, sounds.take_over)
     return Media(
         assets=build_assets(base, decoders),
         conversion=core.plane.peers.conversion,
@@ -36,7 +37,7 @@ def build_media(base: Foundation, core: Core, agents: Agents, decoders: Decoders
             base, core, streams, agents=agents, playbacks=playbacks
         ),
         playbacks=playbacks,
-        sounds=build_sounds(base),
+        sounds=sounds,
         streams=streams,
     )
 

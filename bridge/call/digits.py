@@ -7,6 +7,8 @@ prompt, or from the last digit; when it expires there are enough digits or there
 from dataclasses import dataclass
 from enum import Enum
 
+import msgspec
+
 
 @dataclass(frozen=True, slots=True)
 class DigitRules:
@@ -34,6 +36,16 @@ class Step(Enum):
     FAILED = "failed"
 
 
+class CollectionSnapshot(msgspec.Struct, frozen=True):
+    """A collection that another process goes on with."""
+
+    rules: DigitRules
+    digits: str
+    deadline: float | None
+    attempts_left: int
+    prompting: bool
+
+
 class DigitCollection:
     """One collection; `digits` are those of the current attempt."""
 
@@ -44,6 +56,19 @@ class DigitCollection:
         self._rules = rules
         self._attempts_left = rules.attempts
         self._prompting = False
+
+    def snapshot(self) -> CollectionSnapshot:
+        """Return the collection as it stands."""
+        deadline, left = self.deadline, self._attempts_left
+        return CollectionSnapshot(self._rules, self.digits, deadline, left, self._prompting)
+
+    @classmethod
+    def restore(cls, before: CollectionSnapshot) -> "DigitCollection":
+        """Go on with another process's collection."""
+        made = cls(before.rules)
+        made.digits, made.deadline = before.digits, before.deadline
+        made._attempts_left, made._prompting = before.attempts_left, before.prompting
+        return made
 
     def begin(self, now: float, *, prompting: bool) -> None:
         """Begin an attempt; digits that came since the last one count for it."""

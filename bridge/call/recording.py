@@ -5,9 +5,11 @@ at a path that a caller chose is a WAV, and stays there.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
+
+import msgspec
 
 from bridge.audio.file.formats import CONTENT_TYPES, RECORDED, WAV
 from bridge.call.model import CallId, LineName
@@ -66,6 +68,14 @@ class Written:
         return cls(sum(one.size_bytes for one in found), seconds)
 
 
+class Gap(NamedTuple):
+    """A stretch of a recording in which nobody was heard, because the call passed to another process."""
+
+    at_ms: int
+    """Since the recording began."""
+    duration_ms: int
+
+
 @dataclass(frozen=True, slots=True)
 class Recording:
     """One recorded track of a call, or the mix."""
@@ -89,6 +99,8 @@ class Recording:
     """1 if its parts are uploaded while it is recorded."""
     format: str = WAV
     """The requested format, of `CONTENT_TYPES`; a WAV can be had too."""
+    gaps_json: str = ""
+    """The gaps; empty for none."""
 
     @property
     def is_ours(self) -> bool:
@@ -117,6 +129,15 @@ class Recording:
     def duration_ms(self) -> int:
         """Duration of the audio."""
         return round(self.seconds * 1000)
+
+    @property
+    def gaps(self) -> list[Gap]:
+        """The gaps, in their order."""
+        return msgspec.json.decode(self.gaps_json or "[]", type=list[Gap])
+
+    def with_gap(self, gap: Gap) -> "Recording":
+        """Return the recording with another gap."""
+        return replace(self, gaps_json=msgspec.json.encode([*self.gaps, gap]).decode())
 
     def key_as(self, file_format: str) -> str:
         """Return the key of a copy in another format."""

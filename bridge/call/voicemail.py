@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Final
 
+import msgspec
+
 END_KEY: Final = "#"
 """The digit that skips the greeting and ends the message."""
 MAX_GREETING_SECONDS: Final = 120.0
@@ -62,6 +64,16 @@ class Finish(StrEnum):
     """The call ended."""
 
 
+class TakerSnapshot(msgspec.Struct, frozen=True):
+    """A message that another process goes on with."""
+
+    rules: VoicemailRules
+    phase: Phase
+    deadline: float | None
+    began: float
+    spoken_at: float
+
+
 class MessageTaker:
     """One caller's message."""
 
@@ -73,6 +85,18 @@ class MessageTaker:
         self._rules = rules
         self._began = 0.0
         self._spoken_at = 0.0
+
+    def snapshot(self) -> TakerSnapshot:
+        """Return the message as it stands."""
+        return TakerSnapshot(self._rules, self.phase, self.deadline, self._began, self._spoken_at)
+
+    @classmethod
+    def restore(cls, before: TakerSnapshot) -> "MessageTaker":
+        """Go on with another process's message."""
+        made = cls(before.rules)
+        made.phase, made.deadline = before.phase, before.deadline
+        made._began, made._spoken_at = before.began, before.spoken_at
+        return made
 
     @property
     def spoken_seconds(self) -> float:

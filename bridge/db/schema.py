@@ -282,5 +282,9 @@ FIFTH: Final = """
 ALTER TABLE nodes ADD COLUMN signature {text} NOT NULL DEFAULT '';
 """
 
-MIGRATIONS: Final = (FIRST, SECOND, THIRD, FOURTH, FIFTH)
+SIXTH: Final = """
+ALTER TABLE recordings ADD COLUMN gaps_json {text} NOT NULL DEFAULT '';
+"""
+
+MIGRATIONS: Final = (FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH)
 """By number, from 1."""

@@ -1,15 +1,19 @@
 """A file played into a call, decoded by a process of its own."""
 
 import asyncio
+import socket
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
+
+import msgspec
 
 from bridge.audio.frame import FRAME_BYTES
 from bridge.call import events
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics, ReceivedAudio
-from bridge.errors import BridgeError, LimitExceeded
+from bridge.errors import BridgeError, HandoverRefused, LimitExceeded
 from bridge.legs.base import Emit, drop
 from bridge.media.decoding.decoders import Decoding
 from bridge.wire.call_event import EventType
@@ -35,6 +39,21 @@ class PlaybackOptions:
     """Whether it waits for `PlaybackLeg.start`."""
 
 
+class PlaybackSnapshot(msgspec.Struct, frozen=True):
+    """A playback that another process goes on with."""
+
+    path: str
+    repeats: int
+    turns: int
+    """How often the file was decoded to its end."""
+    decoded: int
+    """Bytes of PCM since then."""
+    frames: bytes
+    """What is still to be played of what was decoded."""
+    played: int
+    paused: bool
+
+
 class PlaybackLeg:
     """One file in one call, as a service leg; it hears nothing."""
 
@@ -44,20 +63,24 @@ class PlaybackLeg:
     def __init__(
         self,
         leg_id: LegId,
+        path: Path,
         *,
-        first: Decoding,
+        first: Decoding | None,
         reopen: Callable[[int], Awaitable[Decoding]],
         release: Callable[[], None],
         options: PlaybackOptions,
     ) -> None:
-        """Make a playback of `first`, an opened file that the leg closes; its id is the leg's.
+        """Make a playback of `first`, the file at `path`, opened, which the leg closes; its id is the leg's.
 
         `reopen` opens the file again, past that many bytes of PCM; `release` is called once when it is
         no longer needed.
         """
         self.leg_id = leg_id
         self.source = self
+        self._path = path
         self._decoding = first
+        self._turns = 0
+        self._decoded = 0
         self._open = reopen
         self._release = release
         self._released = False
@@ -67,6 +90,8 @@ class PlaybackLeg:
         self._empty = asyncio.Event()
         self._played = 0
         self._emit: Emit = drop
+        self._connected = False
+        self._failed = False
         self._resumed = asyncio.Event()
         if not options.waits:
             self._resumed.set()
@@ -110,32 +135,35 @@ class PlaybackLeg:
     async def run(self, emit: Emit) -> None:
         """Play to the end; see `legs.base.Leg`."""
         self._emit = emit
-        failed = False
         try:
-            await asyncio.sleep(self._options.delay_seconds)
-            emit(events.LegConnected(self.leg_id))
-            for turn in range(self._options.repeats):
-                if turn:
-                    self._decoding = await self._reopen(0)
+            if not self._connected:
+                await asyncio.sleep(self._options.delay_seconds)
+                self._connected = True
+                emit(events.LegConnected(self.leg_id))
+            while self._turns < self._options.repeats:
                 await self._play()
-                await self._decoding.aclose()
+                self._turns, self._decoded = self._turns + 1, 0
+                await self._close()
         except (OSError, BridgeError):
-            failed = True
+            self._failed = True
         finally:
             await self.aclose()
         while self._frames:
             self._empty.clear()
             await self._empty.wait()
-        self._report(EventType.PLAYBACK_COMPLETED, status="failed" if failed else "completed")
-        emit(events.LegEnded(self.leg_id, EndReason.FAILED if failed else EndReason.HANGUP))
+        status, reason = (
+            ("failed", EndReason.FAILED) if self._failed else ("completed", EndReason.HANGUP)
+        )
+        self._report(EventType.PLAYBACK_COMPLETED, status=status)
+        emit(events.LegEnded(self.leg_id, reason))
 
     async def _play(self) -> None:
-        """Play the open file once."""
-        decoded = 0
+        """Play the file once, or what is left of it."""
         while True:
             if self.paused:
-                await self._decoding.aclose()
-                self._decoding = await self._reopen(decoded)
+                await self._close()
+            if self._decoding is None:
+                self._decoding = await self._reopen(self._decoded)
             elif len(self._frames) >= AHEAD_FRAMES:
                 self._room.clear()
                 await self._room.wait()
@@ -144,7 +172,7 @@ class PlaybackLeg:
                 if not pcm:
                     return
                 self._frames.append(pcm.ljust(FRAME_BYTES, b"\0"))
-                decoded += len(pcm)
+                self._decoded += len(pcm)
 
     async def _reopen(self, skip: int) -> Decoding:
         """Reopen the file once it is resumed and a decoder is free."""
@@ -162,7 +190,46 @@ class PlaybackLeg:
         if not self._released:
             self._released = True
             self._release()
-        await self._decoding.aclose()
+        await self._close()
+
+    async def _close(self) -> None:
+        decoding, self._decoding = self._decoding, None
+        if decoding is not None:
+            await decoding.aclose()
+
+    def check_movable(self) -> None:
+        """Raise `HandoverRefused` if the playback cannot move now (`legs.base.Movable`)."""
+        if not self._connected or self._failed:
+            raise HandoverRefused("a playback has not begun, or is at its end")
+
+    def suspend(self) -> tuple[PlaybackSnapshot, list[socket.socket]]:
+        """Return where the playback is (`legs.base.Movable`); nothing is played while nobody pulls."""
+        self.check_movable()
+        snapshot = PlaybackSnapshot(
+            str(self._path.absolute()),
+            self._options.repeats,
+            self._turns,
+            self._decoded,
+            b"".join(self._frames),
+            self._played,
+            self.paused,
+        )
+        return snapshot, []
+
+    def resume(self) -> None:
+        """Go on after `suspend` (`legs.base.Movable`)."""
+
+    async def abandon(self) -> None:
+        """Release the file here; another process plays it (`legs.base.Movable`)."""
+        await self.aclose()
+
+    def restore(self, before: PlaybackSnapshot) -> None:
+        """Go on with another process's playback when it is run."""
+        self._connected = True
+        self._turns, self._decoded, self._played = before.turns, before.decoded, before.played
+        starts = range(0, len(before.frames), FRAME_BYTES)
+        self._frames.extend(before.frames[start : start + FRAME_BYTES] for start in starts)
+        self.pause(paused=before.paused)
 
     def note_stopped(self) -> None:
         """Report that it is stopped before its end."""

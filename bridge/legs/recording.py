@@ -10,6 +10,7 @@ import asyncio
 import errno
 import math
 import os
+import socket
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -17,12 +18,15 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from bridge.audio.codec.encoded_packet import EncodedPacket
-from bridge.audio.file.track_file import TrackFile, WavFile
+from bridge.audio.file.track_file import TrackFile, TrackSnapshot, WavFile
 from bridge.audio.frame import Frame
 from bridge.call import events
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics, SentAudio
 from bridge.call.recording import Written
+from bridge.errors import HandoverRefused
 from bridge.legs.base import Emit
 from bridge.media.disk_space import DiskSpace
 from bridge.media.recording.repair import repair_ogg
@@ -43,6 +47,14 @@ class Span:
 
     began: float = math.inf
     over: float = math.inf
+
+
+class RecorderSnapshot(msgspec.Struct, frozen=True):
+    """A track that another process goes on with."""
+
+    path: str
+    paused: bool
+    file: TrackSnapshot
 
 
 class RecorderLeg:
@@ -77,7 +89,7 @@ class RecorderLeg:
         """As `paused`, until the recording has been announced."""
         self.failure = ""
         """Why the file is not written any further: one of the three above, or `give_up`'s; empty if it is."""
-        self._span = span
+        self.span = span
         self._file = file or WavFile()
         self.passthrough_codec = self._file.codec
         """See `call.bus.ends.PacketSink`."""
@@ -89,6 +101,8 @@ class RecorderLeg:
         self._loop = asyncio.get_running_loop()
         self._writing = asyncio.Lock()
         self._ended = False
+        self._suspended = False
+        self._restored = False
 
     def give_up(self, reason: str) -> None:
         """Stop writing; the track ends as failed."""
@@ -112,8 +126,8 @@ class RecorderLeg:
 
     def push(self, frame: Frame, now: float) -> None:
         """Take a frame."""
-        if self._span.began <= now < self._span.over and not self.failure:
-            self._file.push(frame, now - self._span.began, silent=self._silent)
+        if self.span.began <= now < self.span.over and not self.failure:
+            self._file.push(frame, now - self.span.began, silent=self._silent)
 
     def take(self, packet: EncodedPacket, now: float) -> bool:
         """Take a packet; none while it is paused, which leaves a gap to be filled.
@@ -123,14 +137,15 @@ class RecorderLeg:
         """
         if packet.codec is not self.passthrough_codec:
             return False
-        span = self._span
+        span = self.span
         if span.began <= now < span.over and not self.failure and not self._silent:
             self._file.take(packet, now - span.began)
         return True
 
     async def run(self, emit: Emit) -> None:
         """Write until cancelled, or until the disk takes no more; see `legs.base.Leg`."""
-        emit(events.LegConnected(self.leg_id))
+        if not self._restored:
+            emit(events.LegConnected(self.leg_id))
         try:
             while not self.failure:
                 await asyncio.sleep(self._file.write_seconds)
@@ -147,21 +162,54 @@ class RecorderLeg:
         sent = SentAudio(packets=file.taken, bytes=file.audio_bytes, dropped_frames=file.dropped)
         return LegStatistics(sent=sent)
 
+    def check_movable(self) -> None:
+        """Raise `HandoverRefused` if the track cannot move now (`legs.base.Movable`)."""
+        if self._writing.locked() or self._ended or self.failure or self._file.overrun:
+            raise HandoverRefused("a recording is being written, or is at its end")
+        if self.awaiting_announcement:
+            raise HandoverRefused("a recording is being announced")
+
+    def suspend(self) -> tuple[RecorderSnapshot, list[socket.socket]]:
+        """Write no more; return the track with what is not in its file yet (`legs.base.Movable`)."""
+        self.check_movable()
+        self._suspended = True
+        return RecorderSnapshot(str(self.path.absolute()), self.paused, self._file.snapshot()), []
+
+    def resume(self) -> None:
+        """Write again (`legs.base.Movable`)."""
+        self._suspended = False
+
+    async def abandon(self) -> None:
+        """Leave the file to another process (`legs.base.Movable`)."""
+
+    def restore(self, before: RecorderSnapshot) -> None:
+        """Go on with another process's track when it is run, once `go_on` says when."""
+        self._restored, self.paused = True, before.paused
+
+    def go_on(self, span: Span, now: float) -> None:
+        """Go on with a restored track, of which nothing was heard until now."""
+        self.span = span
+        self._file.skip(now - span.began)
+
     async def _finish(self) -> None:
+        if self._suspended:
+            return
         self._ended = True
         if not self.always_clocked:
             # Nobody has stopped the recording: the first track that ends sets the length of all.
-            self._span.over = min(self._span.over, self._loop.time())
+            self.span.over = min(self.span.over, self._loop.time())
         await self._write()
         self._on_over()
 
     async def _write(self) -> None:
+        if self._suspended:
+            return
         async with self._writing:
             over = self._ended
             due = self._file.collect(over=over)
             if self.failure or not (due or over):
                 return
-            at = min(self._loop.time(), self._span.over) - self._span.began
+            at = min(self._loop.time(), self.span.over) - self.span.began
             write = partial(_write, self.path, self._file, max(0.0, at), self._space, over=over)
             try:
                 await self._loop.run_in_executor(self._threads, write)

@@ -2,6 +2,8 @@
 
 import asyncio
 import base64
+import os
+import secrets
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,7 +14,7 @@ from typing import Final
 import aiohttp
 
 from bridge.call.model import LineName
-from bridge.errors import InvalidRequest, PayloadTooLarge, about_field
+from bridge.errors import HandoverRefused, InvalidRequest, PayloadTooLarge, about_field
 from bridge.http.client import Http
 from bridge.media.decoding.decoders import InvalidMedia
 from bridge.media.folder import MediaFolder
@@ -137,6 +139,22 @@ class Sounds:
                     if size > MAX_BYTES:
                         raise PayloadTooLarge("the URL's file is larger than 32 MB")
                     file.write(piece)
+
+    def take_over(self, path: Path) -> Sound:
+        """Return a sound that another process of this machine plays; it may release it then.
+
+        Raises:
+            HandoverRefused: it is not there any more.
+        """
+        own = self._spool.resolve() / f"passed-{secrets.token_hex(8)}"
+        try:
+            if path.parent.parent.resolve() != own.parent.parent:
+                path.stat()
+                return Sound(path)
+            os.link(path, own)
+        except OSError:
+            raise HandoverRefused("the file of a playback is not here") from None
+        return Sound(own, lambda: own.unlink(missing_ok=True))
 
     @contextmanager
     def _spooled(self, field: str) -> Iterator[Sound]:

@@ -48,6 +48,8 @@ class CallSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     diagnosis: CallDiagnosisSnapshot | None
     marks: tuple[str, ...]
     """The names of the sets of calls that it is in (`node.handover.CallServices`)."""
+    services: dict[str, msgspec.Raw] = {}
+    """What services make of their work for it, by their names there."""
 
     @override
     def __repr__(self) -> str:

@@ -7,15 +7,15 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import msgspec
 
 from bridge.call import journal
-from bridge.call.model import CallId, LegKind
+from bridge.call.model import CallId, LegId, LegKind
 from bridge.errors import BridgeError, HandoverRefused
 from bridge.legs.base import Leg, Movable, PassedLeg
 from bridge.node import call_snapshot
@@ -32,12 +32,31 @@ RestoreLeg: TypeAlias = Callable[[PassedLeg], Leg]
 """Makes a leg of its state and its sockets; raises `HandoverRefused`, and closes none of them then."""
 
 
+class CallService(Protocol):
+    """A service whose work for a call passes with the call."""
+
+    def check_movable(self, call_id: CallId) -> None:
+        """Raise `HandoverRefused` if the work cannot move now."""
+
+    def suspend(self, call_id: CallId) -> msgspec.Struct | None:
+        """Stop, and return the work's state; None if there is none. `resume` or `abandon` must follow."""
+
+    def resume(self, call_id: CallId) -> None:
+        """Go on after `suspend`."""
+
+    def abandon(self, call_id: CallId) -> None:
+        """Forget the work of a call that another process goes on with, and report nothing."""
+
+    def restore(self, runner: CallRunner, state: msgspec.Raw, legs: Mapping[LegId, Leg]) -> None:
+        """Go on with another process's work, whose legs are restored and not in the call yet."""
+
+
 @dataclass(frozen=True, slots=True)
 class CallServices:
     """What services know of calls beside their legs."""
 
-    stays: Sequence[Callable[[CallId], bool]] = ()
-    """Each says whether a service has work for a call under way that cannot pass to another process."""
+    passed: Mapping[str, CallService] = field(default_factory=dict)
+    """Services by name, whose work passes."""
     marks: Mapping[str, set[CallId]] = field(default_factory=dict)
     """Sets of calls by name; a call that moves is in them there as it was here."""
 
@@ -89,6 +108,8 @@ class Handover:
         """Let a suspended call go on here: nobody has taken it."""
         runner, _ = self._suspended.pop(call_id)
         self._manager.sampling.join(runner)
+        for service in self._services.passed.values():
+            service.resume(call_id)
         runner.resume()
 
     async def abandon(self, call_id: CallId) -> None:
@@ -98,20 +119,21 @@ class Handover:
         self._manager.sampler.abandon(runner)
         for marked in self._services.marks.values():
             marked.discard(call_id)
+        for service in self._services.passed.values():
+            service.abandon(call_id)
         log.info("call.handed_over", extra={"call": call_id})
         await runner.abandon()
 
     def _check(self, runner: CallRunner) -> None:
         runner.suspension.check_movable()
-        if any(stays(runner.facts.call_id) for stays in self._services.stays):
-            raise HandoverRefused(
-                "work that cannot move, such as a recording, is under way for the call"
-            )
+        for service in self._services.passed.values():
+            service.check_movable(runner.facts.call_id)
 
     def _snapshot(
         self, runner: CallRunner, legs: list[SuspendedLeg], machine: journal.MachineSnapshot
     ) -> CallSnapshot:
         call_id, manager = runner.facts.call_id, self._manager
+        states = {name: one.suspend(call_id) for name, one in self._services.passed.items()}
         return CallSnapshot(
             facts=runner.facts,
             machine=machine,
@@ -121,6 +143,11 @@ class Handover:
             samples=manager.sampler.snapshot(call_id),
             diagnosis=manager.diagnoses.snapshot(call_id),
             marks=tuple(name for name, calls in self._services.marks.items() if call_id in calls),
+            services={
+                name: msgspec.Raw(msgspec.msgpack.encode(state))
+                for name, state in states.items()
+                if state is not None
+            },
         )
 
     def _leg(self, suspended: SuspendedLeg) -> LegSnapshot:
@@ -189,6 +216,8 @@ class Adoption:
         for leg in call.legs:
             if leg.kind not in self._legs:
                 raise HandoverRefused(f"a {leg.kind} leg cannot be taken over")
+        if unknown := call.services.keys() - self._services.passed.keys():
+            raise HandoverRefused(f"work of {min(unknown)} cannot be taken over")
 
     def _restore(self, call: CallSnapshot, descriptors: list[int], undo: ExitStack) -> None:
         """Make the call one of this node's; `undo` takes it back."""
@@ -203,6 +232,11 @@ class Adoption:
         if call.diagnosis is not None:
             self._manager.diagnoses.restore(runner, call.diagnosis, self._loop.time())
         legs = self._restore_legs(call, descriptors, undo)
+        by_id = {one.leg.leg_id: one.leg for one in legs}
+        for name, state in call.services.items():
+            service = self._services.passed[name]
+            undo.callback(service.abandon, call_id)
+            service.restore(runner, state, by_id)
         runner.restore(kept, legs, call.left, announced=call.announced)
         for name in call.marks:
             if name in self._services.marks:

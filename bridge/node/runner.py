@@ -198,6 +198,7 @@ class CallRunner:
         Raises:
             HandoverRefused: it cannot move now, and goes on.
         """
+        self.flush()
         if self._busy or self._events or not self.live:
             raise HandoverRefused("the call is busy, or has ended")
         machine = self._journal.snapshot(self.machine)

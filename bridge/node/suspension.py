@@ -40,7 +40,13 @@ class Suspension:
 
     @contextmanager
     def kept_here(self) -> Iterator[None]:
-        """Keep the call in this process meanwhile: something is about to join it."""
+        """Keep the call in this process meanwhile: something is about to join it, or changes.
+
+        Raises:
+            CallMoving: the call stands still, or has gone.
+        """
+        if self.active:
+            raise _moving()
         self._kept += 1
         try:
             yield
@@ -54,7 +60,7 @@ class Suspension:
             CallMoving: the call stands still, or has gone.
         """
         if self.active and isinstance(event, events.LegAdded | events.Request):
-            raise CallMoving("the call is passing to another process; repeat the request")
+            raise _moving()
 
     def check_movable(self) -> None:
         """Raise `HandoverRefused` if a leg cannot move now."""
@@ -104,3 +110,7 @@ class Suspension:
             if running.dial is not None or not isinstance(running.leg, Movable):
                 raise HandoverRefused(f"a {running.leg.kind} leg cannot move")
             yield running, running.leg
+
+
+def _moving() -> CallMoving:
+    return CallMoving("the call is passing to another process; repeat the request")

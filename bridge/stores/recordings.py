@@ -170,6 +170,12 @@ def end(db: Connection, ended: End) -> tuple[Recording, Recording] | None:
     return before, ended.of(before)
 
 
+def set_gaps(db: Connection, recording_id: str, gaps_json: str) -> None:
+    """Set the gaps of a recording."""
+    row = (gaps_json, recording_id)
+    db.execute("UPDATE recordings SET gaps_json = ? WHERE recording_id = ?", row)
+
+
 def delete(
     db: Connection, recording: Recording, machine: str, *, stored: bool
 ) -> set[tuple[str, str]]:

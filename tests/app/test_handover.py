@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bridge.call.model import CallId, State
+from bridge.call.model import State
 from tests.support.handover.moving_calls import MovingCalls, moving_calls
 from tests.support.inprocess import KEY
 from tests.support.peers.stock_peer import StockPeer
@@ -146,17 +146,6 @@ async def test_a_page_negotiates_with_the_process_that_has_its_leg():
         again = calls.client.exchange(call_id, legID=exchange.leg_id)
         await page.call(again)
         assert again.leg_id == exchange.leg_id
-        await heard_anew(page)
-
-
-async def test_a_call_with_a_recorder_or_a_playback_stays_until_that_has_ended():
-    async with moving_calls() as calls, StockPeer(TONE, repeat=True) as page:
-        call_id = await talking(calls, page)
-        await calls.client.data("/call/record/start", {"callId": call_id})
-        assert calls.movable() == []
-        await calls.client.data("/call/record/stop", {"callId": call_id})
-        await until(lambda: calls.movable() == [CallId(call_id)])
-        await calls.move(call_id)
         await heard_anew(page)
 
 

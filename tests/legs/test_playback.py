@@ -2,15 +2,18 @@
 
 import asyncio
 from collections import deque
+from pathlib import Path
 
+import msgspec
 import pytest
+from typing_extensions import override
 
 from bridge.audio.frame import FRAME_BYTES
 from bridge.call import events
 from bridge.call.model import EndReason, LegId
-from bridge.errors import LimitExceeded
+from bridge.errors import HandoverRefused, LimitExceeded
 from bridge.legs import playback as module
-from bridge.legs.playback import AHEAD_FRAMES, PlaybackLeg, PlaybackOptions
+from bridge.legs.playback import AHEAD_FRAMES, PlaybackLeg, PlaybackOptions, PlaybackSnapshot
 from bridge.media.decoding.decoders import InvalidMedia
 from tests.support.sound.voice import pcm
 from tests.support.waiting import until
@@ -33,23 +36,34 @@ class TrackAssembler:
         self.closed = True
 
 
+class Stalled(TrackAssembler):
+    """Decodes nothing for now."""
+
+    @override
+    async def read(self, size):
+        await asyncio.Event().wait()
+
+
 class Playing:
     """A playback that runs."""
 
-    def __init__(self, *tapes, **options):
+    def __init__(self, *tapes, before=None, **options):
         self.tapes = list(tapes)
-        self.opened = 1
+        self.opened = 1 if before is None else 0
         self.released = 0
         self.skipped: list[int] = []
         self.refusals = 0
         self.events: list[events.LegEvent] = []
         self.leg = PlaybackLeg(
             LegId("one"),
-            first=self.tapes[0],
+            Path("one.wav"),
+            first=self.tapes[0] if before is None else None,
             reopen=self.again,
             release=self.release,
             options=PlaybackOptions(**({"repeats": len(tapes)} | options)),
         )
+        if before is not None:
+            self.leg.restore(before)
         self.task = asyncio.create_task(self.leg.run(self.events.append))
 
     async def again(self, skip):
@@ -263,3 +277,68 @@ async def test_its_figures_tell_what_was_played(play):
     await one.heard(2)
     assert one.leg.played_seconds == pytest.approx(0.04)
     assert one.leg.statistics().received.frames == 2
+
+
+def passed(one):
+    """What another process gets of a playback, as it arrives there."""
+    one.leg.check_movable()
+    state, sockets = one.leg.suspend()
+    assert sockets == []
+    return msgspec.msgpack.decode(msgspec.msgpack.encode(state), type=PlaybackSnapshot)
+
+
+async def test_a_playback_goes_on_in_another_process_with_its_next_frame(play):
+    frames = [pcm(number) for number in range(1, 100)]
+    one = play(TrackAssembler(*frames))
+    heard = await one.heard(10)
+    before = passed(one)
+    left = frames[before.decoded // FRAME_BYTES :]
+    other = play(TrackAssembler(*left), before=before)
+    await one.leg.abandon()
+    heard += await other.heard(89)
+    assert heard == frames
+    await other.end()
+    assert other.skipped == [before.decoded]
+    assert [kind for kind, _ in one.noted()] == ["playback.started"]
+    [(kind, data)] = other.noted()
+    assert (kind, data["status"], data["seconds"]) == ("playback.completed", "completed", 1.98)
+    assert (one.released, other.released) == (1, 1)
+
+
+async def test_the_repeats_that_are_left_are_played_in_the_other_process(play):
+    one = play(TrackAssembler(pcm(1), pcm(2)), Stalled(), repeats=3)
+    assert await one.heard(1) == [pcm(1)]
+    await until(lambda: one.opened == 2)
+    before = passed(one)
+    assert (before.turns, before.decoded) == (1, 0)
+    other = play(TrackAssembler(pcm(3), pcm(4)), TrackAssembler(pcm(5)), before=before, repeats=3)
+    assert await other.heard(4) == [pcm(2), pcm(3), pcm(4), pcm(5)]
+    await other.end()
+
+
+async def test_a_playback_whose_file_was_decoded_to_its_end_needs_it_no_more(play):
+    one = play(TrackAssembler(pcm(1), pcm(2)))
+    assert await one.heard(1) == [pcm(1)]
+    await until(lambda: one.released)
+    other = play(before=passed(one), repeats=1)
+    assert await other.heard(1) == [pcm(2)]
+    await other.end()
+    assert other.opened == 0
+
+
+async def test_a_paused_playback_stays_paused_in_the_other_process(play):
+    one = play(TrackAssembler(*[pcm(number) for number in range(1, 9)]))
+    await one.heard(2)
+    one.leg.pause(paused=True)
+    other = play(TrackAssembler(), before=passed(one))
+    await asyncio.sleep(0)
+    assert other.leg.paused
+    assert other.leg.pull() is None
+    other.leg.pause(paused=False)
+    assert await other.heard(1) == [pcm(3)]
+
+
+async def test_a_playback_that_has_not_begun_cannot_move(play):
+    one = play(TrackAssembler(pcm(1)), delay_seconds=60.0)
+    with pytest.raises(HandoverRefused):
+        one.leg.check_movable()

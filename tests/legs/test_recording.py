@@ -11,11 +11,12 @@ from bridge.audio.codec.codec import OPUS, PCMU
 from bridge.audio.codec.encoded_packet import EncodedPacket
 from bridge.audio.codec.opus import candidates, load
 from bridge.audio.file.track_assembler import MAX_BUFFERED
-from bridge.audio.file.track_file import OggFile
+from bridge.audio.file.track_file import OggFile, OggSnapshot
 from bridge.audio.file.wav import parse_wav
 from bridge.audio.frame import FRAME_BYTES, SILENCE, Frame
 from bridge.call import events
 from bridge.call.model import EndReason, LegId
+from bridge.errors import HandoverRefused
 from bridge.legs.recording import DISK_FAILED, DISK_FULL, DISK_SLOW, RecorderLeg, Span
 from bridge.media.disk_space import DiskSpace
 from tests.support.packets.ogg_packets import packets_of, pages_of
@@ -210,7 +211,7 @@ def packets(count, first=0):
 
 
 def packet_file():
-    return OggFile(load(candidates()), 7)
+    return OggFile(load(candidates()), OggSnapshot(7))
 
 
 @pytest.mark.parametrize("state", ["paused", "awaiting_announcement"])
@@ -251,3 +252,48 @@ async def test_a_track_of_packets_ends_before_the_disk_is_full_with_a_whole_file
     assert pages_of(content)[-1].kind == 4
     assert len(content) == track.leg.written.size_bytes
     assert [one for one in packets_of(content) if one in PACKETS] == PACKETS[:100]
+
+
+def can_move(leg):
+    try:
+        leg.check_movable()
+    except HandoverRefused:
+        return False
+    return True
+
+
+async def test_a_track_that_stands_still_writes_nothing_until_it_goes_on(tmp_path, threads):
+    async with recording(tmp_path / "a.wav", threads) as track:
+        track.hear(3)
+        await track.written(3)
+        await until(lambda: can_move(track.leg))
+        state, sockets = track.leg.suspend()
+        assert (state.path, sockets) == (str(tmp_path / "a.wav"), [])
+        track.hear(2)
+        await asyncio.sleep(0.1)
+        assert track.leg.written_bytes == 3 * FRAME_BYTES
+        track.leg.resume()
+        await track.written(5)
+
+
+async def test_a_track_that_another_process_goes_on_with_is_left_as_it_is(tmp_path, threads):
+    async with recording(tmp_path / "a.wav", threads) as track:
+        track.hear(3)
+        await track.written(3)
+        await until(lambda: can_move(track.leg))
+        track.hear(2)
+        track.leg.suspend()
+        await track.leg.abandon()
+    assert track.over == 0
+    assert parse_wav((tmp_path / "a.wav").read_bytes()).pcm == SOUND * 3
+
+
+async def test_a_track_that_is_being_announced_or_has_failed_cannot_move(tmp_path, threads):
+    async with recording(tmp_path / "a.wav", threads) as track:
+        track.leg.awaiting_announcement = True
+        with pytest.raises(HandoverRefused):
+            track.leg.suspend()
+        track.leg.awaiting_announcement = False
+        track.leg.give_up(DISK_FAILED)
+        with pytest.raises(HandoverRefused):
+            track.leg.suspend()

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from bridge.call.model import LineName
-from bridge.errors import InvalidRequest, PayloadTooLarge
+from bridge.errors import HandoverRefused, InvalidRequest, PayloadTooLarge
 from bridge.http.address_guard import Guard
 from bridge.http.client import Http
 from bridge.media.sounds import MAX_BYTES, Sounds
@@ -118,3 +118,32 @@ def test_what_a_killed_process_left_in_the_spool_is_gone_at_the_next_start(sound
         folder=shared(root), spool=spool, http=Http(Guard(allow=[], require_tls=False)), urls=True
     )
     assert list(spool.iterdir()) == []
+
+
+def another(root, spool):
+    """The sounds of another process, with a folder of its own beside that of the first."""
+    http = Http(Guard(allow=[], require_tls=False))
+    return Sounds(folder=shared(root), spool=spool.with_name("other"), http=http, urls=True)
+
+
+def test_a_temporary_file_that_another_process_plays_outlives_its_release_here(root, spool, sounds):
+    mine = sounds.spool(b"sound")
+    theirs = another(root, spool).take_over(mine.path)
+    mine.release()
+    assert theirs.path.read_bytes() == b"sound"
+    assert theirs.path.parent == spool.with_name("other")
+    theirs.release()
+    assert not theirs.path.exists()
+
+
+def test_a_file_that_is_not_temporary_is_played_where_it_is(root, spool, sounds):
+    theirs = another(root, spool).take_over(root / "sub" / "b.wav")
+    assert theirs.path == root / "sub" / "b.wav"
+    theirs.release()
+    assert theirs.path.exists()
+
+
+@pytest.mark.parametrize("name", ["spool/gone", "files/gone.wav"])
+def test_a_file_that_is_gone_is_not_taken_over(tmp_path, root, spool, sounds, name):
+    with pytest.raises(HandoverRefused):
+        another(root, spool).take_over(tmp_path / name)

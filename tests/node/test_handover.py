@@ -207,12 +207,60 @@ async def test_a_call_with_a_leg_of_a_kind_that_cannot_move_stays(pair):
         pair.handover.suspend(runner.facts.call_id)
 
 
-async def test_a_call_that_a_service_works_for_stays(pair):
+async def test_a_call_stays_while_a_services_work_for_it_cannot_move(pair):
     runner = await pair.talk()
-    pair.busy.add(runner.facts.call_id)
+    pair.works[0].refuses = "check"
     assert pair.handover.movable() == []
-    with pytest.raises(HandoverRefused, match="under way"):
+    with pytest.raises(HandoverRefused, match="not now"):
         pair.handover.suspend(runner.facts.call_id)
+    assert pair.works[0].told == []
+
+
+async def test_a_services_work_moves_with_its_call(pair):
+    runner = await pair.talk()
+    pair.works[0].of[runner.facts.call_id] = 7
+    await pair.move(runner.facts.call_id)
+    assert pair.works[0].told == ["suspend", "abandon"]
+    assert (pair.works[0].of, pair.works[1].of) == ({}, {runner.facts.call_id: 7})
+
+
+async def test_work_that_is_not_taken_over_goes_on_where_it_was(pair):
+    runner = await pair.talk()
+    call_id = runner.facts.call_id
+    pair.works[0].of[call_id] = 7
+    pair.works[1].refuses = "restore"
+    snapshot, descriptors = pair.offer(call_id)
+    with pytest.raises(HandoverRefused, match="not here"):
+        pair.adoption.adopt(snapshot, descriptors)
+    pair.handover.resume(call_id)
+    assert pair.works[0].told == ["suspend", "resume"]
+    assert pair.works[0].of == {call_id: 7}
+    assert (pair.works[1].of, pair.works[1].told) == ({}, ["abandon"])
+    assert list(pair.new.manager.calls()) == []
+    for one in descriptors:
+        os.close(one)
+
+
+async def test_work_of_a_service_that_the_successor_does_not_have_stays(pair):
+    runner = await pair.talk()
+    pair.works[0].of[runner.facts.call_id] = 7
+    snapshot, descriptors = pair.offer(runner.facts.call_id)
+    other = Adoption(pair.new.manager, CallServices(), pair.restorer.all())
+    with pytest.raises(HandoverRefused, match="work"):
+        other.adopt(snapshot, descriptors)
+    pair.handover.resume(runner.facts.call_id)
+    for one in descriptors:
+        os.close(one)
+
+
+async def test_what_changes_a_call_is_to_be_repeated_while_it_moves(pair):
+    runner = await pair.talk()
+    pair.handover.suspend(runner.facts.call_id)
+    with pytest.raises(CallMoving), runner.suspension.kept_here():
+        raise AssertionError
+    pair.handover.resume(runner.facts.call_id)
+    with runner.suspension.kept_here():
+        assert pair.handover.movable() == []
 
 
 async def test_a_call_that_something_is_about_to_join_stays(pair):

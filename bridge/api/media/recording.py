@@ -40,6 +40,13 @@ class RecordingFile(Struct, rename="camel"):
     url: str
 
 
+class RecordingGap(Struct, rename="camel"):
+    """A stretch in which nobody was heard, because the call passed to another process."""
+
+    at_ms: Annotated[Count, field("since the recording began")]
+    duration_ms: Count
+
+
 class Recording(Struct, rename="camel"):
     """A recording of a call."""
 
@@ -56,6 +63,7 @@ class Recording(Struct, rename="camel"):
     expires_at: str | None
     url: str
     files: list[RecordingFile]
+    gaps: Annotated[list[RecordingGap], field("of upgrades during the call")]
 
 
 class RecordedFile(Struct, rename="camel"):
@@ -225,4 +233,5 @@ def recording_of(context: Context, track: Stored, files: Sequence[File] = ()) ->
             )
             for file in files
         ],
+        gaps=[RecordingGap(*gap) for gap in track.gaps],
     )

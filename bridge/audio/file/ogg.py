@@ -37,11 +37,12 @@ def checksum(page: bytes) -> int:
 class OggWriter:
     """Makes the pages of one stream; every packet is whole on one page."""
 
-    def __init__(self, serial: int) -> None:
-        """Begin a stream with a serial number, 32 bits."""
-        self._serial = serial
-        self._sequence = 0
-        self.granule = 0
+    def __init__(self, serial: int, pages: int = 0, granule: int = 0) -> None:
+        """Begin a stream with a serial number, 32 bits, or go on after so many pages and samples."""
+        self.serial = serial
+        self.made = pages
+        """How many pages there are."""
+        self.granule = granule
         """Samples at 48 kHz of all packets until now."""
 
     def head(self) -> bytes:
@@ -76,10 +77,8 @@ class OggWriter:
         lacing = b"".join(
             b"\xff" * (len(payload) // 255) + bytes((len(payload) % 255,)) for payload in payloads
         )
-        header = _HEADER.pack(
-            b"OggS", 0, kind, granule, self._serial, self._sequence, 0, len(lacing)
-        )
-        self._sequence += 1
+        header = _HEADER.pack(b"OggS", 0, kind, granule, self.serial, self.made, 0, len(lacing))
+        self.made += 1
         return _summed(header + lacing + b"".join(payloads))
 
 

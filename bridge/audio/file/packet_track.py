@@ -11,6 +11,8 @@ from collections.abc import Hashable, Iterable
 from operator import attrgetter
 from typing import Final, NamedTuple
 
+import msgspec
+
 from bridge.audio.codec.encoded_packet import EncodedPacket
 from bridge.audio.codec.encoding import Encoding
 from bridge.audio.codec.opus import Application, Decoder, EncoderSettings, Opus
@@ -56,7 +58,9 @@ _SILENCES: Final = (
 """Packets of digital silence (CELT, RFC 6716 §4.3), which need no state of the decoder."""
 
 
-class _Item(NamedTuple):
+class PacketItem(NamedTuple):
+    """A packet or frame that has its place."""
+
     position: int
     samples: int
     payload: bytes
@@ -67,30 +71,50 @@ class _Item(NamedTuple):
 _position = attrgetter("position")
 
 
+class PacketTrackSnapshot(msgspec.Struct, frozen=True):
+    """A track that goes on elsewhere, whose sources begin anew there."""
+
+    end: int = 0
+    late: int = 0
+    pending: tuple[PacketItem, ...] = ()
+    placed_end: int = 0
+    recent: tuple[bytes, ...] = ()
+    last: bytes = b""
+
+
+NEW_TRACK: Final = PacketTrackSnapshot()
+
+
 class PacketTrack:
     """Puts what a track takes into its order, and fills what is missing."""
 
-    def __init__(self, opus: Opus) -> None:
+    def __init__(self, opus: Opus, before: PacketTrackSnapshot = NEW_TRACK) -> None:
         self._opus = opus
-        self.end = 0
+        self.end = before.end
         """Samples of all packets returned."""
-        self.late = 0
+        self.late = before.late
         """Packets dropped: duplicates, too late, or ahead of a clock that is too slow."""
-        self._pending: list[_Item] = []
+        self._pending = list(before.pending)
         self._epoch: Hashable = object()
         self._offset = 0
-        self._placed_end = 0
+        self._placed_end = before.placed_end
         self._delay = 0
         self._least = math.inf
         self._measured_from = 0
         self._arrived = 0
         self._encoding: Encoding | None = None
         self._decoder: Decoder | None = None
-        self._recent: deque[bytes] = deque(maxlen=WARMUP)
+        self._recent: deque[bytes] = deque(before.recent, maxlen=WARMUP)
         """The latest packets, from which an encoder goes on."""
         self._encoded_end = -1
         """Where the latest frame ended that was encoded."""
-        self._last = b""
+        self._last = before.last
+
+    def snapshot(self) -> PacketTrackSnapshot:
+        """Return the track as it stands."""
+        pending, recent = tuple(self._pending), tuple(self._recent)
+        placed, last = self._placed_end, self._last
+        return PacketTrackSnapshot(self.end, self.late, pending, placed, recent, last)
 
     def add(self, taken: Iterable[tuple[float, EncodedPacket | Frame]]) -> None:
         """Place packets and frames, each with the seconds since the track began."""
@@ -106,7 +130,9 @@ class PacketTrack:
             is_frame = isinstance(one, Frame)
             # Silence needs no encoder.
             if placed and not (is_frame and payload == SILENCE):
-                self._pending.append(_Item(position + self._offset, samples, payload, is_frame))
+                self._pending.append(
+                    PacketItem(position + self._offset, samples, payload, is_frame)
+                )
         if len(self._pending) > 1:
             self._pending.sort(key=_position)
 
@@ -161,7 +187,7 @@ class PacketTrack:
         self._placed_end = max(self._placed_end, position + self._offset + samples)
         return True
 
-    def _emit(self, items: Iterable[_Item]) -> list[tuple[bytes, int]]:
+    def _emit(self, items: Iterable[PacketItem]) -> list[tuple[bytes, int]]:
         packets: list[tuple[bytes, int]] = []
         for item in items:
             gap = item.position - self.end

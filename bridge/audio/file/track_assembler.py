@@ -8,6 +8,8 @@ aligned with the time it was heard.
 import math
 from typing import Final
 
+import msgspec
+
 from bridge.audio.frame import FRAME_SECONDS, SILENCE
 
 WINDOW_FRAMES: Final = 25
@@ -20,16 +22,27 @@ _TIMER_TOLERANCE: Final = 0.05
 """In frames: how early a timer may fire."""
 
 
+class AssemblerSnapshot(msgspec.Struct, frozen=True):
+    """A track that goes on elsewhere."""
+
+    frames: int = 0
+    start: float = 0.0
+    buffered: bytes = b""
+
+
+NEW_TRACK: Final = AssemblerSnapshot()
+
+
 class TrackAssembler:
     """One track, as long as the time since its first frame."""
 
-    def __init__(self) -> None:
-        self.frames = 0
+    def __init__(self, before: AssemblerSnapshot = NEW_TRACK) -> None:
+        self.frames = before.frames
         """Length of the track in frames."""
         self.overrun = False
         """Whether the buffer overflowed; the track ends there."""
-        self._buffer: list[bytes] = []
-        self._start = 0.0
+        self._buffer = [before.buffered] if before.buffered else []
+        self._start = before.start
         self._missing = math.inf
         self._window = WINDOW_FRAMES
 
@@ -52,6 +65,15 @@ class TrackAssembler:
         self._window -= 1
         if not self._window:
             self.fill()
+
+    def snapshot(self) -> AssemblerSnapshot:
+        """Return the track as it stands."""
+        return AssemblerSnapshot(self.frames, self._start, b"".join(self._buffer))
+
+    def skip(self, now: float) -> None:
+        """Append silence up to now, in seconds since 0 if there was no frame yet: nothing was heard until then."""
+        self._missing = (now - self._start) / FRAME_SECONDS - self.frames
+        self.fill()
 
     def fill(self) -> None:
         """Replace skipped frames by silence; to be called after the last frame too."""

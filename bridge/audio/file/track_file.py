@@ -7,13 +7,15 @@ at once, nor while `collect` or `written` run.
 from collections.abc import Sequence
 from typing import Final, TypeAlias
 
+import msgspec
+
 from bridge.audio.codec.codec import OPUS, Codec
 from bridge.audio.codec.encoded_packet import EncodedPacket
 from bridge.audio.codec.opus import Opus
 from bridge.audio.file.formats import WAV
 from bridge.audio.file.ogg import PRE_SKIP, RATE, OggWriter
-from bridge.audio.file.packet_track import PacketTrack
-from bridge.audio.file.track_assembler import MAX_BUFFERED, TrackAssembler
+from bridge.audio.file.packet_track import PacketTrack, PacketTrackSnapshot
+from bridge.audio.file.track_assembler import MAX_BUFFERED, AssemblerSnapshot, TrackAssembler
 from bridge.audio.file.wav import HEADER_BYTES, make_header
 from bridge.audio.frame import FRAME_BYTES, FRAME_SECONDS, SILENCE, Frame
 
@@ -21,6 +23,30 @@ Write: TypeAlias = tuple[int, bytes]
 """An offset in the file, and what to write there."""
 
 _MILLISECOND: Final = RATE // 1000
+
+
+class WavSnapshot(msgspec.Struct, frozen=True, tag=True):
+    """A WAV that goes on elsewhere, with what has yet to be written."""
+
+    track: AssemblerSnapshot = AssemblerSnapshot()
+    written_bytes: int = 0
+    """Of the audio."""
+
+
+NEW_WAV: Final = WavSnapshot()
+
+
+class OggSnapshot(msgspec.Struct, frozen=True, tag=True):
+    """The same of an Ogg file."""
+
+    serial: int
+    track: PacketTrackSnapshot = PacketTrackSnapshot()
+    pages: int = 0
+    written_bytes: int = 0
+    taken: int = 0
+
+
+TrackSnapshot: TypeAlias = WavSnapshot | OggSnapshot
 
 
 class WavFile:
@@ -33,10 +59,10 @@ class WavFile:
     dropped = 0
     """Packets dropped: duplicates, too late, or of a source whose clock is ahead."""
 
-    def __init__(self) -> None:
-        self._track = TrackAssembler()
+    def __init__(self, before: WavSnapshot = NEW_WAV) -> None:
+        self._track = TrackAssembler(before.track)
         self._due = b""
-        self.audio_bytes = 0
+        self.audio_bytes = before.written_bytes
         """Bytes of audio that were written."""
 
     @property
@@ -66,6 +92,14 @@ class WavFile:
     def take(self, packet: EncodedPacket, at: float) -> None:
         """Take no packet: there is no codec."""
 
+    def skip(self, at: float) -> None:
+        """Go on at this time: nothing was heard since the file was passed on."""
+        self._track.skip(at)
+
+    def snapshot(self) -> WavSnapshot:
+        """Return the file as it stands, while nothing is being written."""
+        return WavSnapshot(self._track.snapshot(), self.audio_bytes)
+
     def collect(self, *, over: bool) -> bool:
         """Set apart what was taken, for `writes`; return whether there is anything to write."""
         if over:
@@ -89,17 +123,16 @@ class OggFile:
     write_seconds = 2.0
     codec: Codec | None = OPUS
 
-    def __init__(self, opus: Opus, serial: int) -> None:
-        """`serial` is any 32-bit number."""
-        self._track = PacketTrack(opus)
-        self._pages = OggWriter(serial)
+    def __init__(self, opus: Opus, before: OggSnapshot) -> None:
+        """The serial number of a new file is any of 32 bits."""
+        self._track = PacketTrack(opus, before.track)
+        self._pages = OggWriter(before.serial, before.pages, before.track.end)
         self._taken: list[tuple[float, EncodedPacket | Frame]] = []
         self._due: list[tuple[float, EncodedPacket | Frame]] = []
-        self._begun = False
-        self._made_bytes = 0
-        self._made_end = 0
-        self._end = 0
-        self.taken = self.audio_bytes = 0
+        self._begun = before.pages > 0
+        self._made_bytes = self.audio_bytes = before.written_bytes
+        self._made_end = self._end = before.track.end
+        self.taken = before.taken
         self.overrun = False
 
     @property
@@ -125,6 +158,16 @@ class OggFile:
     def take(self, packet: EncodedPacket, at: float) -> None:
         """Take a packet."""
         self._append(packet, at)
+
+    def skip(self, at: float) -> None:
+        """See `WavFile`; gaps are filled as ever."""
+
+    def snapshot(self) -> OggSnapshot:
+        """See `WavFile`."""
+        self._track.add(self._taken)
+        self._taken = []
+        track, pages = self._track.snapshot(), self._pages
+        return OggSnapshot(pages.serial, track, pages.made, self.audio_bytes, self.taken)
 
     def collect(self, *, over: bool) -> bool:
         """Set apart what was taken."""
@@ -165,4 +208,9 @@ TrackFile: TypeAlias = WavFile | OggFile
 
 def new_track_file(form: str, opus: Opus, serial: int) -> TrackFile:
     """Make the file of a track in a format of `RECORDED`; `serial` is any 32-bit number."""
-    return WavFile() if form == WAV else OggFile(opus, serial)
+    return restored(WavSnapshot() if form == WAV else OggSnapshot(serial), opus)
+
+
+def restored(before: TrackSnapshot, opus: Opus) -> TrackFile:
+    """Go on with the file of a track that another process has passed on."""
+    return WavFile(before) if isinstance(before, WavSnapshot) else OggFile(opus, before)

@@ -29,6 +29,7 @@ from bridge.wire.iso8601 import iso8601
 
 BEGIN: Final = "recording.begin"
 END: Final = "recording.end"
+GAPS: Final = "recording.gaps"
 """What is appended to the database, and waits on the local disk while that is unreachable."""
 
 
@@ -61,6 +62,7 @@ class Archive:
         self.search = RecordingSearch(database)
         database.handle(BEGIN, _insert_all)
         database.handle(END, self._end_all)
+        database.handle(GAPS, _set_all_gaps)
 
     def path(self, recording: Recording) -> Path:
         """Return the path of a recording's file, if it is on this machine."""
@@ -112,6 +114,11 @@ class Archive:
                 return recordings
         await self._append(BEGIN, begin)
         return recordings
+
+    def note_gaps(self, recording: Recording) -> None:
+        """Note the gaps of a recording that goes on here, before anything else of it from here is."""
+        payload = msgspec.msgpack.encode((recording.recording_id, recording.gaps_json))
+        self._database.append(GAPS, payload)
 
     async def finish(
         self, recording: Recording, written: Written, *, failed: bool = False
@@ -318,6 +325,11 @@ def key_of(folder: Path, path: Path) -> str:
 async def owner_of(database: Database, folder: Path, path: Path) -> LineName | None:
     """Return the line of a recording with a resolved path; None for any other file."""
     return await database.read(rows.line_of, key_of(folder, path))
+
+
+def _set_all_gaps(db: Connection, payloads: list[bytes]) -> None:
+    for payload in payloads:
+        rows.set_gaps(db, *msgspec.msgpack.decode(payload, type=tuple[str, str]))
 
 
 def _insert_all(db: Connection, payloads: list[bytes]) -> None:

@@ -65,9 +65,18 @@ class LiveParts:
         self._count = count
         self._followed: dict[str, _Followed] = {}
 
-    def follow(self, recording_id: str, track: Track) -> None:
-        """Upload the parts of a track as they are complete."""
-        self._followed[recording_id] = _Followed(recording_id, track)
+    def follow(self, recording_id: str, track: Track, first: int = 0) -> None:
+        """Upload the parts of a track as they are complete, from the `first` on."""
+        self._followed[recording_id] = _Followed(recording_id, track, first)
+
+    def next(self, recording_id: str) -> int | None:
+        """Return which part of a track is uploaded next; None while one is being uploaded."""
+        followed = self._followed[recording_id]
+        return None if followed.busy else followed.next
+
+    def abandon(self, recording_id: str) -> None:
+        """Leave the further parts of a track to another process."""
+        self._followed.pop(recording_id, None)
 
     def leave(self, recording_id: str) -> None:
         """Upload no more of a track; a part that is on its way is deleted."""

@@ -6,12 +6,17 @@ digits; of a call that ends meanwhile only its end.
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
-from bridge.call.digits import DigitCollection, DigitRules, Step
-from bridge.call.model import CallId, Party
-from bridge.errors import BridgeError, InvalidState
+import msgspec
+
+from bridge.call.digits import CollectionSnapshot, DigitCollection, DigitRules, Step
+from bridge.call.model import CallId, LegId, Party
+from bridge.errors import BridgeError, HandoverRefused, InvalidState
+from bridge.legs.base import Leg
 from bridge.media.sounds import Sound
 from bridge.node.calls.playback import Playbacks
 from bridge.node.deadline import Deadline
@@ -22,6 +27,16 @@ from bridge.wire.call_event import CallEvent, EventType
 log = logging.getLogger(__name__)
 
 
+class DigitsSnapshot(msgspec.Struct, frozen=True):
+    """A collection that passes with its call."""
+
+    collection: CollectionSnapshot
+    prompt: str
+    """The path of its file; empty for none."""
+    callback_url: str
+    playback: str | None
+
+
 @dataclass(slots=True)
 class _Running:
     runner: CallRunner
@@ -30,6 +45,8 @@ class _Running:
     callback_url: str
     deadline: Deadline
     playback: str | None = None
+    begun: bool = False
+    """Whether the current attempt is under way."""
 
     @property
     def call_id(self) -> CallId:
@@ -80,9 +97,41 @@ class Digits:
             raise
         self._publish(EventType.DIGITS_STARTED, running)
 
-    def collecting(self, call_id: CallId) -> bool:
-        """Whether digits of a call are being collected."""
-        return call_id in self._running
+    def check_movable(self, call_id: CallId) -> None:
+        """Raise `HandoverRefused` if a call's collection cannot move now (`node.handover.CallService`)."""
+        running = self._running.get(call_id)
+        if running is not None and not running.begun:
+            raise HandoverRefused("a prompt for digits is about to be played")
+
+    def suspend(self, call_id: CallId) -> DigitsSnapshot | None:
+        """Stop a call's collection and return it (`node.handover.CallService`)."""
+        if (running := self._running.get(call_id)) is None:
+            return None
+        running.deadline.set(None)
+        prompt = "" if running.prompt is None else str(running.prompt.path.absolute())
+        collection = running.collection.snapshot()
+        return DigitsSnapshot(collection, prompt, running.callback_url, running.playback)
+
+    def resume(self, call_id: CallId) -> None:
+        """Go on with it (`node.handover.CallService`)."""
+        if (running := self._running.get(call_id)) is not None:
+            running.deadline.set(running.collection.deadline)
+
+    def abandon(self, call_id: CallId) -> None:
+        """Leave it to another process (`node.handover.CallService`)."""
+        if (running := self._running.get(call_id)) is not None:
+            self._release(running)
+
+    def restore(self, runner: CallRunner, state: msgspec.Raw, legs: Mapping[LegId, Leg]) -> None:
+        """Go on with another process's collection (`node.handover.CallService`)."""
+        before = msgspec.msgpack.decode(state, type=DigitsSnapshot)
+        prompt = self._playbacks.take_over(Path(before.prompt)) if before.prompt else None
+        collection = DigitCollection.restore(before.collection)
+        deadline = Deadline(lambda: self._time_passed(running))
+        running = _Running(runner, collection, prompt, before.callback_url, deadline)
+        running.playback, running.begun = before.playback, True
+        self._running[running.call_id] = running
+        deadline.set(collection.deadline)
 
     def on_event(self, event: CallEvent) -> None:
         """Take the digits of far parties, and the ends of prompts and calls."""
@@ -111,6 +160,7 @@ class Digits:
         if running.prompt is not None:
             again = Sound(running.prompt.path)
             running.playback = await self._playbacks.play(running.runner, again)
+        running.begun = True
         running.collection.begin(self._loop.time(), prompting=running.playback is not None)
         running.deadline.set(running.collection.deadline)
 
@@ -125,6 +175,7 @@ class Digits:
                 running.deadline.set(running.collection.deadline)
             case Step.RETRY:
                 self._stop_prompt(running)
+                running.begun = False
                 self._tasks.spawn(self._again(running), name=f"prompt {running.call_id}")
             case Step.COLLECTED | Step.FAILED:
                 self._stop_prompt(running)

@@ -1,15 +1,17 @@
 """Plays sounds into calls."""
 
 import asyncio
+from collections.abc import Callable
+from pathlib import Path
 
 from bridge.audio.ducking import attenuation
 from bridge.call import events
-from bridge.call.model import LegId, Party
+from bridge.call.model import LegId, LineName, Party
 from bridge.call.routing import Audience, LegRole, Subscription
 from bridge.errors import NotFound
-from bridge.legs.base import new_leg_id
-from bridge.legs.playback import PlaybackLeg, PlaybackOptions
-from bridge.media.decoding.decoders import Decoders, InvalidMedia
+from bridge.legs.base import PassedLeg, new_leg_id
+from bridge.legs.playback import PlaybackLeg, PlaybackOptions, PlaybackSnapshot
+from bridge.media.decoding.decoders import Decoders, Decoding, InvalidMedia
 from bridge.media.sounds import Sound
 from bridge.node.runner import CallRunner
 from bridge.wire.call_event import CallEvent, EventType
@@ -18,8 +20,10 @@ from bridge.wire.call_event import CallEvent, EventType
 class Playbacks:
     """The playbacks of this node's calls."""
 
-    def __init__(self, decoders: Decoders) -> None:
+    def __init__(self, decoders: Decoders, take_over: Callable[[Path], Sound] = Sound) -> None:
+        """`take_over` returns a sound of another process that has passed its playback (`Sounds.take_over`)."""
         self._decoders = decoders
+        self.take_over = take_over
         self._over: dict[str, asyncio.Future[bool]] = {}
 
     def on_event(self, event: CallEvent) -> None:
@@ -55,13 +59,7 @@ class Playbacks:
                 error.field = error.field or sound.field or None
             raise
         options = options or PlaybackOptions()
-        leg = PlaybackLeg(
-            new_leg_id(),
-            first=first,
-            reopen=lambda skip: self._decoders.open(sound.path, runner.facts.line, skip=skip),
-            release=sound.release,
-            options=options,
-        )
+        leg = self._leg(new_leg_id(), runner.facts.line, sound, options, first)
         try:
             runner.add_leg(
                 leg,
@@ -89,7 +87,8 @@ class Playbacks:
         over: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._over[playback] = over
         try:
-            return await over
+            with runner.suspension.kept_here():
+                return await over
         finally:
             del self._over[playback]
 
@@ -100,9 +99,10 @@ class Playbacks:
             NotFound: the call has no such playback.
         """
         chosen = _find(runner, playback_id)
-        for leg in chosen:
-            leg.note_stopped()
-            runner.dispatch(events.CloseRequested(leg.leg_id))
+        with runner.suspension.kept_here():
+            for leg in chosen:
+                leg.note_stopped()
+                runner.dispatch(events.CloseRequested(leg.leg_id))
         return len(chosen)
 
     def pause(self, runner: CallRunner, playback_id: str | None = None, *, paused: bool) -> int:
@@ -112,9 +112,38 @@ class Playbacks:
             NotFound: the call has no such playback.
         """
         chosen = _find(runner, playback_id)
-        for leg in chosen:
-            leg.pause(paused=paused)
+        with runner.suspension.kept_here():
+            for leg in chosen:
+                leg.pause(paused=paused)
         return len(chosen)
+
+    def restore_leg(self, passed: PassedLeg) -> PlaybackLeg:
+        """Return a playback that goes on where another process has left it (`node.handover.RestoreLeg`)."""
+        before = passed.read(PlaybackSnapshot)
+        path = Path(before.path)
+        # A file that was decoded to its end may have been released since.
+        sound = self.take_over(path) if before.turns < before.repeats else Sound(path)
+        options = PlaybackOptions(repeats=before.repeats)
+        leg = self._leg(passed.leg_id, passed.call.line, sound, options, None)
+        leg.restore(before)
+        return leg
+
+    def _leg(
+        self,
+        leg_id: LegId,
+        line: LineName,
+        sound: Sound,
+        options: PlaybackOptions,
+        first: Decoding | None,
+    ) -> PlaybackLeg:
+        return PlaybackLeg(
+            leg_id,
+            sound.path,
+            first=first,
+            reopen=lambda skip: self._decoders.open(sound.path, line, skip=skip),
+            release=sound.release,
+            options=options,
+        )
 
 
 def _find(runner: CallRunner, playback_id: str | None) -> list[PlaybackLeg]:

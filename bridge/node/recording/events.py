@@ -70,11 +70,13 @@ class RecordingEvents:
         self._publish(kind, recording, data)
 
     def _publish(self, kind: EventType, recording: Recording, data: dict[str, Any]) -> None:
-        common = {
+        common: dict[str, Any] = {
             "recordingId": recording.recording_id,
             "kind": recording.kind,
             "durationMs": recording.duration_ms,
             "startedAt": recording.started_at,
             "endedAt": recording.ended_at,
         }
+        if gaps := recording.gaps:
+            common["gaps"] = [{"atMs": gap.at_ms, "durationMs": gap.duration_ms} for gap in gaps]
         self._manager.publish(kind, recording.line, recording.call_id, common | data)

@@ -1,22 +1,25 @@
 """Records calls: starts, pauses and stops tracks, and publishes what becomes of them."""
 
 import asyncio
-import secrets
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
+from secrets import randbits
 from typing import Final
 
+import msgspec
+
 from bridge.audio.file.formats import OGG, WAV
-from bridge.audio.file.track_file import new_track_file
-from bridge.call.model import CallId, LineName, Party
+from bridge.audio.file.track_file import TrackFile, new_track_file, restored
+from bridge.call.model import CallId, LegId, LineName, Party
 from bridge.call.parties import parties_of
 from bridge.call.recording import ALL_TRACKS, Recording, RecordingRequest
 from bridge.call.routing import Audience, LegRole
-from bridge.errors import BridgeError, CallEnded, InvalidState, StorageFull
+from bridge.errors import BridgeError, CallEnded, HandoverRefused, InvalidState, StorageFull
 from bridge.http.object_store import Bucket
-from bridge.legs.base import new_leg_id
-from bridge.legs.recording import DISK_FULL, RecorderLeg, Span
+from bridge.legs.base import Leg, PassedLeg, new_leg_id
+from bridge.legs.recording import DISK_FULL, RecorderLeg, RecorderSnapshot, Span
 from bridge.media.recording.archive import Archive, key_of
 from bridge.media.recording.audio import read_audio
 from bridge.media.recording.live_parts import LiveParts
@@ -30,10 +33,11 @@ from bridge.node.recording.rules import AutomaticRecording, RecordingRules
 from bridge.node.recording.tracks import (
     RecordedTrack,
     RecordingPaths,
-    Side,
+    RecordingSnapshot,
     close,
     legs_of,
     passes_packets,
+    restore_tracks,
     sides,
 )
 from bridge.node.runner import CallRunner
@@ -102,10 +106,6 @@ class Recordings:
         """Whether a call is being recorded."""
         return call_id in self._tracks
 
-    def unfinished(self, call_id: CallId) -> bool:
-        """Whether a call is being recorded, or a recording of it is being written."""
-        return call_id in self._tracks or call_id in self._written
-
     async def start(
         self, runner: CallRunner, request: RecordingRequest = ALL_TRACKS
     ) -> list[Recording]:
@@ -164,12 +164,57 @@ class Recordings:
             if ended:
                 raise CallEnded("the call has ended, and was not recorded")
             raise InvalidState("the call is not being recorded")
-        over = asyncio.get_running_loop().time()
-        for track in tracks:
-            track.span.over = over
-        close(tracks[0].runner, legs_of(tracks))
+        with tracks[0].runner.suspension.kept_here():
+            tracks[0].span.over = asyncio.get_running_loop().time()
+            close(tracks[0].runner, legs_of(tracks))
         self._manager.publish(EventType.RECORDING_STOPPED, line, call)
         return list(await asyncio.gather(*(track.over for track in list(tracks))))
+
+    def check_movable(self, call_id: CallId) -> None:
+        """Raise `HandoverRefused` if a call's recording cannot move now (`node.handover.CallService`)."""
+        tracks = self._tracks.get(call_id, [])
+        if call_id in self._written or any(
+            track.runner.leg(leg.leg_id) is not leg for track in tracks for leg in track.legs
+        ):
+            raise HandoverRefused("a recording is being finished")
+        if any(self._next_part(track) is None for track in tracks):
+            raise HandoverRefused("a part of a recording is being uploaded")
+
+    def suspend(self, call_id: CallId) -> RecordingSnapshot | None:
+        """Return a call's recording (`node.handover.CallService`)."""
+        if not (tracks := self._tracks.get(call_id)):
+            return None
+        passed = [one.snapshot(self._next_part(one) or 0) for one in tracks]
+        span, now = tracks[0].span, asyncio.get_running_loop().time()
+        return RecordingSnapshot(span.began, span.over, now, tuple(passed))
+
+    def resume(self, call_id: CallId) -> None:
+        """Go on (`node.handover.CallService`); the legs do."""
+
+    def abandon(self, call_id: CallId) -> None:
+        """Leave a call's recording to another process (`node.handover.CallService`)."""
+        for track in self._tracks.pop(call_id, ()):
+            if self._parts is not None:
+                self._parts.abandon(track.recording.recording_id)
+
+    def restore_leg(self, passed: PassedLeg) -> RecorderLeg:
+        """Return a leg that goes on with the file of another process's (`node.handover.RestoreLeg`)."""
+        before = passed.read(RecorderSnapshot)
+        path = Path(before.path)
+        if before.file.written_bytes and not path.is_file():
+            raise HandoverRefused("the file of a recording is not here")
+        leg = self._leg(passed.leg_id, path, Span(), restored(before.file, self.rules.opus))
+        leg.restore(before)
+        return leg
+
+    def restore(self, runner: CallRunner, state: msgspec.Raw, legs: Mapping[LegId, Leg]) -> None:
+        """Go on with a recording whose legs are restored (`node.handover.CallService`)."""
+        passed = msgspec.msgpack.decode(state, type=RecordingSnapshot)
+        tracks = restore_tracks(runner, passed, legs, asyncio.get_running_loop().time())
+        for track, one in zip(tracks, passed.tracks, strict=True):
+            self._follow(track.recording, track.legs[-1], one.part)
+            self.archive.note_gaps(track.recording)
+        self._tracks[runner.facts.call_id] = tracks
 
     def pause(self, runner: CallRunner, *, paused: bool) -> None:
         """Pause or resume a recording; silence is written while it is paused.
@@ -180,9 +225,10 @@ class Recordings:
         tracks = self._tracks.get(runner.facts.call_id)
         if not tracks:
             raise InvalidState("the call is not being recorded")
-        runner.flush()
-        for leg in legs_of(tracks):
-            leg.paused = paused
+        with runner.suspension.kept_here():
+            runner.flush()
+            for leg in legs_of(tracks):
+                leg.paused = paused
         runner.publish(EventType.RECORDING_PAUSED if paused else EventType.RECORDING_RESUMED)
 
     def read_audio(self, recording: Recording) -> AsyncGenerator[bytes, None]:
@@ -266,7 +312,11 @@ class Recordings:
                 role = LegRole(
                     Party.SERVICE, side.subscription, Audience.NOBODY, asked_for=request.asked_for
                 )
-                leg = self._leg(runner, side, span, of)
+                file = new_track_file(of[0].recording.file_format, self.rules.opus, randbits(32))
+                leg = self._leg(new_leg_id(), side.path, span, file)
+                leg.awaiting_announcement = self._announcement(runner) is not None
+                for recording in side.recordings:
+                    self._follow(recording, leg)
                 runner.add_leg(leg, role)
                 for track in of:
                     track.legs.append(leg)
@@ -281,33 +331,36 @@ class Recordings:
             raise
         span.began = asyncio.get_running_loop().time()
 
-    def _leg(
-        self, runner: CallRunner, side: Side, span: Span, tracks: Sequence[RecordedTrack]
-    ) -> RecorderLeg:
-        file_format = side.recordings[0].file_format
+    def _leg(self, leg_id: LegId, path: Path, span: Span, file: TrackFile) -> RecorderLeg:
         leg = RecorderLeg(
-            new_leg_id(),
-            side.path,
+            leg_id,
+            path,
             span=span,
             threads=self._threads,
             space=self.rules.disk_space,
-            on_over=lambda: self._leg_over(leg, tracks),
-            file=new_track_file(file_format, self.rules.opus, secrets.randbits(32)),
+            on_over=lambda: self._leg_over(leg),
+            file=file,
         )
-        leg.awaiting_announcement = self._announcement(runner) is not None
-        for recording in side.recordings:
-            if self._parts is not None and recording.live:
-                self._parts.follow(recording.recording_id, leg)
         return leg
+
+    def _follow(self, recording: Recording, leg: RecorderLeg, first: int = 0) -> None:
+        if self._parts is not None and recording.live:
+            self._parts.follow(recording.recording_id, leg, first)
+
+    def _next_part(self, track: RecordedTrack) -> int | None:
+        if self._parts is None or not track.recording.live:
+            return 0
+        return self._parts.next(track.recording.recording_id)
 
     def _drop_if_over(self, call: CallId) -> None:
         if not self._tracks[call]:
             del self._tracks[call]
 
-    def _leg_over(self, leg: RecorderLeg, tracks: Sequence[RecordedTrack]) -> None:
+    def _leg_over(self, leg: RecorderLeg) -> None:
+        tracks = [one for of_call in self._tracks.values() for one in of_call if leg in one.running]
         for track in tracks:
             track.running.discard(leg)
-            if not track.running and track in self._tracks.get(track.recording.call_id, ()):
+            if not track.running:
                 self._over(track)
 
     def _over(self, track: RecordedTrack) -> None:

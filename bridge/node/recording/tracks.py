@@ -6,19 +6,22 @@ recording too is in its file under two names (hard links), so that either can be
 
 import asyncio
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from bridge.audio.codec.codec import OPUS
 from bridge.call import events
 from bridge.call.bus.ends import TimedSource
-from bridge.call.model import CallId, LineName, Party
-from bridge.call.recording import KINDS, Recording, RecordingRequest, Written
+from bridge.call.model import CallId, LegId, LineName, Party
+from bridge.call.recording import KINDS, Gap, Recording, RecordingRequest, Written
 from bridge.call.routing import Subscription
-from bridge.errors import InvalidState
+from bridge.errors import HandoverRefused, InvalidState
+from bridge.legs.base import Leg
 from bridge.legs.recording import RecorderLeg, Span
 from bridge.media.folder import MediaFolder
 from bridge.media.recording.archive import Archive
@@ -42,6 +45,11 @@ class RecordedTrack:
     running: set[RecorderLeg] = field(default_factory=set)
     over: asyncio.Future[Recording] = field(default_factory=asyncio.Future)
 
+    def snapshot(self, part: int) -> "TrackSnapshot":
+        """Return the track for another process; `part` is the next of its parts."""
+        legs = tuple(leg.leg_id for leg in self.legs)
+        return TrackSnapshot(self.recording, self.request, legs, part)
+
     @property
     def is_complete(self) -> bool:
         """Whether it has all its legs."""
@@ -56,6 +64,51 @@ class RecordedTrack:
     def written(self) -> Written:
         """What its legs have written."""
         return Written.sum(leg.written for leg in self.legs)
+
+
+class TrackSnapshot(msgspec.Struct, frozen=True):
+    """A track of a recording that passes with its call."""
+
+    recording: Recording
+    request: RecordingRequest
+    legs: tuple[LegId, ...]
+    part: int
+
+
+class RecordingSnapshot(msgspec.Struct, frozen=True):
+    """A recording that passes with its call."""
+
+    began: float
+    over: float
+    suspended: float
+    """When nobody was heard any more."""
+    tracks: tuple[TrackSnapshot, ...]
+
+    def gap(self, now: float) -> Gap:
+        """Return the gap of a recording that goes on now."""
+        begins, length = self.suspended - self.began, now - self.suspended
+        return Gap(max(0, round(begins * 1000)), max(0, round(length * 1000)))
+
+
+def restore_tracks(
+    runner: CallRunner, passed: RecordingSnapshot, legs: Mapping[LegId, Leg], now: float
+) -> list[RecordedTrack]:
+    """Return the tracks of a recording that goes on now with these restored legs.
+
+    Raises:
+        HandoverRefused: a leg is missing.
+    """
+    span, gap, tracks = Span(passed.began, passed.over), passed.gap(now), list[RecordedTrack]()
+    for one in passed.tracks:
+        found = [leg for name in one.legs if isinstance(leg := legs.get(name), RecorderLeg)]
+        if not found or len(found) != len(one.legs):
+            raise HandoverRefused("the legs of a recording are not those of the call")
+        recording = one.recording.with_gap(gap)
+        track = RecordedTrack(runner, recording, one.request, span, found, running=set(found))
+        tracks.append(track)
+    for leg in legs_of(tracks):
+        leg.go_on(span, now)
+    return tracks
 
 
 @dataclass(frozen=True, slots=True)

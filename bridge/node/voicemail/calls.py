@@ -6,20 +6,29 @@ what the caller says; it becomes a voicemail when that recording is ready, howev
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
+
+import msgspec
 
 from bridge.audio.tone import tone
 from bridge.call import events
 from bridge.call.model import CallId, Direction, EndReason, LegId, LineName, Party, State
 from bridge.call.recording import RecordingRequest
 from bridge.call.routing import Audience, LegRole, Subscription
-from bridge.call.voicemail import Finish, MessageTaker, Phase, Step, VoicemailRules
-from bridge.errors import BridgeError, DatabaseLost, InvalidState, NotFound
-from bridge.legs.base import new_leg_id
-from bridge.legs.voicemail import VoicemailLeg
+from bridge.call.voicemail import (
+    Finish,
+    MessageTaker,
+    Phase,
+    Step,
+    TakerSnapshot,
+    VoicemailRules,
+)
+from bridge.errors import BridgeError, DatabaseLost, HandoverRefused, InvalidState, NotFound
+from bridge.legs.base import Leg, PassedLeg, new_leg_id
+from bridge.legs.voicemail import VoicemailLeg, VoicemailSnapshot
 from bridge.media.sounds import Sound
 from bridge.node.calls.playback import Playbacks
 from bridge.node.deadline import Deadline
@@ -38,6 +47,14 @@ BEEP: Final = tone(1000.0, 0.4)
 RETRY_SECONDS: Final = 1.0
 """After an outage of the database."""
 RECORDED: Final = (EventType.RECORDING_READY, EventType.RECORDING_FAILED)
+
+
+class SessionSnapshot(msgspec.Struct, frozen=True):
+    """A caller at voicemail whose call passes."""
+
+    taker: TakerSnapshot
+    leg: LegId
+    playback: LegId | None
 
 
 @dataclass(slots=True, eq=False)
@@ -113,9 +130,59 @@ class VoicemailCalls:
             runner.dispatch(events.CloseRequested(near.leg_id))
         self._greeting.spawn(self._answer(session), name=f"voicemail {call_id}")
 
-    def has(self, call_id: CallId) -> bool:
-        """Whether the caller is at voicemail."""
-        return call_id in self._sessions
+    def check_movable(self, call_id: CallId) -> None:
+        """Raise `HandoverRefused` if a caller cannot move now (`node.handover.CallService`)."""
+        if (session := self._sessions.get(call_id)) is None:
+            return
+        match session.taker.phase:
+            case Phase.GREETING | Phase.TONE:
+                settled = session.leg.playing or session.playback is not None
+            case Phase.MESSAGE:
+                settled = session.stored.is_set()
+            case _:
+                settled = False
+        if not settled:
+            raise HandoverRefused("a caller is between two steps of voicemail")
+
+    def suspend(self, call_id: CallId) -> SessionSnapshot | None:
+        """Stop with a caller and return where that is (`node.handover.CallService`)."""
+        if (session := self._sessions.get(call_id)) is None:
+            return None
+        session.deadline.set(None)
+        return SessionSnapshot(session.taker.snapshot(), session.leg.leg_id, session.playback)
+
+    def resume(self, call_id: CallId) -> None:
+        """Go on with the caller (`node.handover.CallService`)."""
+        if (session := self._sessions.get(call_id)) is not None:
+            session.deadline.set(session.taker.deadline)
+
+    def abandon(self, call_id: CallId) -> None:
+        """Leave the caller to another process (`node.handover.CallService`)."""
+        if (session := self._sessions.pop(call_id, None)) is not None:
+            session.deadline.set(None)
+
+    def restore_leg(self, passed: PassedLeg) -> VoicemailLeg:
+        """Return the leg of another process's caller (`node.handover.RestoreLeg`)."""
+        leg = VoicemailLeg(passed.leg_id, on_speech=lambda _: None)
+        leg.restore(passed.read(VoicemailSnapshot))
+        return leg
+
+    def restore(self, runner: CallRunner, state: msgspec.Raw, legs: Mapping[LegId, Leg]) -> None:
+        """Go on with another process's caller (`node.handover.CallService`)."""
+        before = msgspec.msgpack.decode(state, type=SessionSnapshot)
+        taker, leg = MessageTaker.restore(before.taker), legs.get(before.leg)
+        if not isinstance(leg, VoicemailLeg):
+            raise HandoverRefused("the leg of voicemail is not one of the call")
+        leg.on_speech = taker.spoke
+        deadline = Deadline(lambda: self._time_passed(session))
+        session = _Session(runner, taker, leg, deadline, playback=before.playback, answered=True)
+        self._sessions[session.call_id] = session
+        if taker.phase is Phase.MESSAGE:
+            session.stored.set()
+        elif before.playback is None:
+            ended = taker.tone_ended if taker.phase is Phase.TONE else taker.greeting_ended
+            leg.play(leg.left, lambda: self._played(session, ended))
+        deadline.set(taker.deadline)
 
     def reject(self, runner: CallRunner) -> None:
         """Reject an inbound call that rings, or send it to voicemail where the line wants that.

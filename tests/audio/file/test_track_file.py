@@ -1,5 +1,6 @@
 """Files of tracks: what is written in which order, and what they say of themselves."""
 
+import msgspec
 import pytest
 
 from bridge.audio.codec.codec import OPUS
@@ -7,7 +8,13 @@ from bridge.audio.codec.encoded_packet import EncodedPacket
 from bridge.audio.codec.opus import candidates, load
 from bridge.audio.file.ogg import PRE_SKIP
 from bridge.audio.file.track_assembler import MAX_BUFFERED
-from bridge.audio.file.track_file import OggFile, WavFile
+from bridge.audio.file.track_file import (
+    OggFile,
+    OggSnapshot,
+    TrackSnapshot,
+    WavFile,
+    restored,
+)
 from bridge.audio.file.wav import parse_wav
 from bridge.audio.frame import Frame
 from tests.support.packets.ogg_packets import packets_of, pages_of
@@ -34,7 +41,7 @@ class Disk:
 
 
 def ogg():
-    return OggFile(load(candidates()), 7)
+    return OggFile(load(candidates()), OggSnapshot(7))
 
 
 def packet(number):
@@ -87,3 +94,56 @@ def test_a_disk_that_stalls_for_too_long_ends_the_track(file):
         file.push(Frame(SOUND, number * 320, 0), number * 0.02, silent=False)
     assert file.overrun
     assert file.taken == MAX_BUFFERED
+
+
+def passed(disk):
+    """The same file in another process, as it arrives there."""
+    state = msgspec.msgpack.encode(disk.file.snapshot())
+    again = Disk(restored(msgspec.msgpack.decode(state, type=TrackSnapshot), load(candidates())))
+    again.content = disk.content
+    return again
+
+
+def test_a_wav_file_goes_on_elsewhere_with_what_was_not_written_and_silence():
+    disk = Disk(WavFile())
+    for number in range(4):
+        disk.file.push(Frame(SOUND, 0, 0), number * 0.02, silent=False)
+        if number == 1:
+            disk.write(0.04)
+    disk = passed(disk)
+    disk.file.skip(0.145)
+    for number in range(7, 9):
+        disk.file.push(Frame(SOUND, 0, 0), number * 0.02 + 0.005, silent=False)
+    disk.write(0.2, over=True)
+    assert parse_wav(bytes(disk.content)).pcm == SOUND * 4 + bytes(640) * 3 + SOUND * 2
+    assert (disk.file.taken, disk.file.audio_bytes) == (9, 9 * 640)
+
+
+def test_an_ogg_file_goes_on_elsewhere_with_its_next_page_and_a_filled_gap():
+    disk = Disk(ogg())
+    for number in range(100):
+        if number == 50:
+            disk = passed(disk)
+        if number % 10 == 5:
+            disk.write(number * 0.02)
+        if not 45 <= number < 55:
+            disk.file.take(packet(number), number * 0.02)
+    disk.write(2.0, over=True)
+    pages = pages_of(bytes(disk.content))
+    assert [page.sequence for page in pages] == list(range(len(pages)))
+    assert {page.serial for page in pages} == {7}
+    assert pages[-1].granule == 96_000 + PRE_SKIP
+    found = packets_of(bytes(disk.content))
+    assert found[:45] == PACKETS[:45]
+    assert found[55:100] == PACKETS[55:100]
+    assert disk.file.taken == 90
+    assert disk.file.size_bytes == len(disk.content)
+
+
+@pytest.mark.parametrize("make", [WavFile, ogg])
+def test_a_file_that_has_heard_nothing_yet_is_as_long_elsewhere(make):
+    disk = passed(Disk(make()))
+    disk.file.skip(1.0)
+    disk.write(1.0, over=True)
+    assert disk.file.size_bytes == len(disk.content)
+    assert disk.file.seconds == pytest.approx(1.0)

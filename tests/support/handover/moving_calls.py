@@ -1,5 +1,6 @@
 """Two bridges in the test's process, of which one has calls and the other takes them over."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -25,7 +26,13 @@ class MovingCalls:
             for one, known in zip(self.clients, found, strict=True)
         ]
         self.adoptions = [
-            build_adoption(one.bridge.control, one.bridge.lines, known)
+            build_adoption(
+                one.bridge.control,
+                one.bridge.lines,
+                one.bridge.media,
+                one.bridge.records,
+                known,
+            )
             for one, known in zip(self.clients, found, strict=True)
         ]
         self.told: list[tuple[int, str]] = []
@@ -56,9 +63,10 @@ class MovingCalls:
     def _tell(self, number: int, event: CallEvent) -> None:
         self.told.append((number, str(event.type)))
 
-    async def move(self, call_id: str) -> None:
-        """Move a call to the other bridge."""
+    async def move(self, call_id: str, *, silent: float = 0.0) -> None:
+        """Move a call to the other bridge, in so many seconds."""
         snapshot, descriptors = self.handovers[self.at].suspend(CallId(call_id))
+        await asyncio.sleep(silent)
         duplicates = [os.dup(one) for one in descriptors]
         assert self.adoptions[1 - self.at].adopt(snapshot, duplicates) == call_id
         await self.handovers[self.at].abandon(CallId(call_id))

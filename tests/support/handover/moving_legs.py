@@ -1,15 +1,17 @@
 """Legs that can pass between two nodes of one process, and do what the test says."""
 
 import socket
+from collections.abc import Mapping
 from dataclasses import replace
 
 import msgspec
 from typing_extensions import override
 
-from bridge.call.model import LegKind, LegStatistics, ReceivedAudio
+from bridge.call.model import CallId, LegId, LegKind, LegStatistics, ReceivedAudio
 from bridge.errors import HandoverRefused
-from bridge.legs.base import PassedLeg
+from bridge.legs.base import Leg, PassedLeg
 from bridge.node.handover import RestoreLeg
+from bridge.node.runner import CallRunner
 from tests.support.fake_leg import FakeLeg
 
 
@@ -79,3 +81,39 @@ class Restorer:
             return leg
 
         return restore
+
+
+class WorkSnapshot(msgspec.Struct):
+    done: int
+
+
+class FakeWork:
+    """A service's work for calls, with what is done to it."""
+
+    def __init__(self) -> None:
+        self.of: dict[str, int] = {}
+        """How much has been done for each call."""
+        self.refuses = ""
+        """Whether `check` or `restore` refuses."""
+        self.told: list[str] = []
+
+    def check_movable(self, call_id: CallId) -> None:
+        if self.refuses == "check":
+            raise HandoverRefused("not now")
+
+    def suspend(self, call_id: CallId) -> WorkSnapshot | None:
+        self.told.append("suspend")
+        return WorkSnapshot(self.of[call_id]) if call_id in self.of else None
+
+    def resume(self, call_id: CallId) -> None:
+        self.told.append("resume")
+
+    def abandon(self, call_id: CallId) -> None:
+        self.told.append("abandon")
+        self.of.pop(call_id, None)
+
+    def restore(self, runner: CallRunner, state: msgspec.Raw, legs: Mapping[LegId, Leg]) -> None:
+        if self.refuses == "restore":
+            raise HandoverRefused("not here")
+        assert len(legs) == 2
+        self.of[runner.facts.call_id] = msgspec.msgpack.decode(state, type=WorkSnapshot).done

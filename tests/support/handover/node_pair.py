@@ -7,7 +7,7 @@ from bridge.call.model import CallId, LegId, LegKind, Party
 from bridge.call.routing import LegRole
 from bridge.node.handover import Adoption, CallServices, Handover
 from tests.support.fake_node import NUMBER, ONE, Node
-from tests.support.handover.moving_legs import MovingLeg, Restorer
+from tests.support.handover.moving_legs import FakeWork, MovingLeg, Restorer
 from tests.support.waiting import until
 
 FAR, NEAR = LegId("far"), LegId("near")
@@ -19,13 +19,15 @@ class NodePair:
     def __init__(self) -> None:
         self.old, self.new = Node(), Node()
         self.restorer = Restorer()
-        self.busy: set[str] = set()
+        self.works = (FakeWork(), FakeWork())
         self.marked: tuple[set[CallId], set[CallId]] = (set(), set())
         self.handover = Handover(
-            self.old.manager, CallServices((self.busy.__contains__,), {"marked": self.marked[0]})
+            self.old.manager, CallServices({"work": self.works[0]}, {"marked": self.marked[0]})
         )
         self.adoption = Adoption(
-            self.new.manager, CallServices((), {"marked": self.marked[1]}), self.restorer.all()
+            self.new.manager,
+            CallServices({"work": self.works[1]}, {"marked": self.marked[1]}),
+            self.restorer.all(),
         )
         self.legs: list[MovingLeg] = []
         self.far, self.near = self.leg(FAR, LegKind.SIMULATOR), self.leg(NEAR)
