@@ -102,6 +102,7 @@ def build_adoption(
         LegKind.PLAYBACK: media.playbacks.restore_leg,
         LegKind.VOICEMAIL: control.voicemail_calls.restore_leg,
         LegKind.RECORDER: records.recordings.restore_leg,
+        LegKind.TRANSCRIBER: records.transcripts.restore_leg,
     }
     return Adoption(control.manager, found, restored)
 
@@ -113,6 +114,7 @@ def call_services(control: services.CallControl, records: services.Records) -> C
             "digits": control.digits,
             "voicemail": control.voicemail_calls,
             "recordings": records.recordings,
+            "transcripts": records.transcripts,
         },
         marks={
             "captured": records.recordings.automatic.captured,

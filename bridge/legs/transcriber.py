@@ -1,14 +1,25 @@
 """Splits one track of a live call into phrases: a tap on the clock."""
 
 import asyncio
+import socket
 from collections.abc import Callable
 
-from bridge.audio.detect.phrases import PhraseSplitter, SpokenPhrase
+import msgspec
+
+from bridge.audio.detect.phrases import PhraseSplitter, SplitterSnapshot, SpokenPhrase
 from bridge.audio.frame import Frame
 from bridge.call import events
 from bridge.call.bus.frame_counter import FrameCounter
 from bridge.call.model import LegId, LegKind, LegStatistics
 from bridge.legs.base import Emit
+
+
+class TranscriberSnapshot(msgspec.Struct, frozen=True):
+    """A track that another process goes on with."""
+
+    track: SplitterSnapshot
+    heard: int
+    """Frames."""
 
 
 class TranscriberLeg:
@@ -32,26 +43,52 @@ class TranscriberLeg:
         """
         self.leg_id = leg_id
         self.sink = self
+        self._max_seconds = max_seconds
         self._splitter = PhraseSplitter(max_seconds=max_seconds)
-        self._on_phrase = on_phrase
-        self._on_over = on_over
+        self.on_phrase = on_phrase
+        self.on_over = on_over
         self._counter = FrameCounter()
+        self._restored = False
+        self._suspended = False
 
     def push(self, frame: Frame, now: float) -> None:
         """Process the next 20 ms of the track."""
         self._counter.count_sent(frame.pcm)
         for phrase in self._splitter.push(frame.pcm):
-            self._on_phrase(phrase)
+            self.on_phrase(phrase)
 
     async def run(self, emit: Emit) -> None:
         """Listen until cancelled; see `legs.base.Leg`."""
-        emit(events.LegConnected(self.leg_id))
+        if not self._restored:
+            emit(events.LegConnected(self.leg_id))
         try:
             await asyncio.get_running_loop().create_future()
         finally:
-            for phrase in self._splitter.flush():
-                self._on_phrase(phrase)
-            self._on_over()
+            if not self._suspended:
+                for phrase in self._splitter.flush():
+                    self.on_phrase(phrase)
+                self.on_over()
+
+    def check_movable(self) -> None:
+        """Let the track move at any time (`legs.base.Movable`)."""
+
+    def suspend(self) -> tuple[TranscriberSnapshot, list[socket.socket]]:
+        """Return the track with the phrase under way (`legs.base.Movable`)."""
+        self._suspended = True
+        return TranscriberSnapshot(self._splitter.snapshot(), self._counter.sent_frames), []
+
+    def resume(self) -> None:
+        """Go on after `suspend` (`legs.base.Movable`)."""
+        self._suspended = False
+
+    async def abandon(self) -> None:
+        """Have nothing to free (`legs.base.Movable`)."""
+
+    def restore(self, before: TranscriberSnapshot) -> None:
+        """Go on with another process's track when it is run; `on_phrase` and `on_over` are to be set."""
+        self._restored = True
+        self._splitter = PhraseSplitter(max_seconds=self._max_seconds, before=before.track)
+        self._counter.sent_frames = before.heard
 
     def statistics(self) -> LegStatistics:
         """Return what was heard as `sent`."""

@@ -1,10 +1,12 @@
-"""Recordings pass with their calls: one file, as long as the recording, with a gap that is listed."""
+"""Recordings pass with their calls: one file, as long as the recording, with a gap that is listed; so do transcripts."""
 
 import asyncio
 
 import numpy as np
 import pytest
 
+from bridge.agent.demonstration import Demonstration
+from bridge.agent.providers import Recognized
 from bridge.audio.file.wav import parse_wav
 from bridge.errors import CallMoving, HandoverRefused
 from bridge.settings.model import Data, Recording
@@ -154,3 +156,41 @@ async def test_packets_that_are_recorded_as_they_came_go_on_in_one_ogg_file(call
         assert granules == sorted(granules)
         assert (pages[0].kind, pages[-1].kind) == (2, 4)
         assert {page.kind for page in pages[1:-1]} == {0}
+
+
+async def test_a_live_transcript_goes_on_and_is_finished_once(calls):
+    call_id = await calls.client.dial(TALKS)
+    await calls.client.until_state(call_id, "active")
+    await calls.client.data("/call/transcribe", {"callId": call_id, "live": True})
+    await until(lambda: calls.events.count("transcript") == 1)
+    await move(calls, call_id)
+    await until(lambda: calls.events.count("transcript") == 3, timeout=120.0)
+    await calls.client.data("/call/hangup", {"callId": call_id})
+    await until(lambda: "transcript.ready" in calls.events)
+    assert [at for at, kind in calls.told if kind == "transcript.ready"] == [1]
+    found = await calls.client.data_of(f"/call/{call_id}/transcript")
+    starts = [phrase["startMs"] for phrase in found["phrases"]]
+    assert len(starts) >= 3
+    assert starts == sorted(set(starts))
+    apart = np.diff(starts)
+    assert apart[1] < apart[0] <= apart[1] + 1000 * GAP  # the contact stood still too
+    assert found["missing"] == 0
+
+
+async def test_a_call_stays_while_a_phrase_is_being_transcribed(calls, monkeypatch):
+    going, asked = asyncio.Event(), asyncio.Event()
+
+    async def recognize(_, pcm):
+        asked.set()
+        await going.wait()
+        return Recognized("late")
+
+    monkeypatch.setattr(Demonstration, "recognize", recognize)
+    call_id = await calls.client.dial(TALKS)
+    await calls.client.until_state(call_id, "active")
+    await calls.client.data("/call/transcribe", {"callId": call_id, "live": True})
+    await until(lambda: calls.movable() == [call_id])
+    await asked.wait()
+    assert calls.movable() == []
+    going.set()
+    await until(lambda: calls.movable() == [call_id])

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 from bridge.audio.detect.vad import Vad
 from bridge.audio.frame import FRAME_BYTES, FRAME_SECONDS
 
@@ -31,19 +33,36 @@ class SpokenPhrase:
         return self.start + len(self.pcm) / FRAME_BYTES * FRAME_SECONDS
 
 
+class SplitterSnapshot(msgspec.Struct, frozen=True):
+    """A track that goes on elsewhere."""
+
+    frames: bytes = b""
+    loud: int = 0
+    quiet: int = 0
+    count: int = 0
+
+
+NEW_TRACK: Final = SplitterSnapshot()
+
+
 class PhraseSplitter:
     """Finds the phrases of one track."""
 
-    def __init__(self, *, max_seconds: float) -> None:
+    def __init__(self, *, max_seconds: float, before: SplitterSnapshot = NEW_TRACK) -> None:
         """A phrase that is longer than `max_seconds` is cut."""
         self._max_frames = max(_PAUSE + _MARGIN, round(max_seconds / FRAME_SECONDS))
         self._vad = Vad()
-        self._frames: list[bytes] = []
+        starts = range(0, len(before.frames), FRAME_BYTES)
+        self._frames = [before.frames[start : start + FRAME_BYTES] for start in starts]
         """Of the current phrase, or the last ones before the next."""
-        self._loud = 0
-        self._quiet = 0
+        self._loud = before.loud
+        self._quiet = before.quiet
         """Frames since the last loud one."""
-        self._count = 0
+        self._count = before.count
+
+    def snapshot(self) -> SplitterSnapshot:
+        """Return the track as it stands, with its current phrase."""
+        return SplitterSnapshot(b"".join(self._frames), self._loud, self._quiet, self._count)
 
     def push(self, pcm: bytes) -> list[SpokenPhrase]:
         """Process whole frames; return the phrases that end in them."""

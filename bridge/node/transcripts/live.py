@@ -54,6 +54,12 @@ class LiveTranscript:
         self._waiting: deque[_Waiting] = deque()
         self._woken = asyncio.Event()
         self._closed = False
+        self._busy = False
+
+    @property
+    def idle(self) -> bool:
+        """Whether no phrase waits or is being transcribed, and it goes on."""
+        return not (self._waiting or self._busy or self._closed)
 
     def add(self, track: str, offset: float, spoken: SpokenPhrase) -> None:
         """Queue a phrase; beyond `max_queued` the oldest is dropped and counted as `dropped`."""
@@ -72,7 +78,9 @@ class LiveTranscript:
         """Transcribe the queued phrases, in order, until closed."""
         while True:
             while self._waiting:
+                self._busy = True
                 await self._transcribe(self._waiting.popleft())
+            self._busy = False
             if self._closed:
                 return
             self._woken.clear()

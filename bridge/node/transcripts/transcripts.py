@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
@@ -13,8 +13,7 @@ from bridge.agent.demonstration import Demonstration
 from bridge.agent.http_providers import HttpRecognizer
 from bridge.agent.provider_client import Endpoint
 from bridge.agent.providers import Recognizer
-from bridge.audio.detect.phrases import SpokenPhrase
-from bridge.call.model import CallId, LineName, Party
+from bridge.call.model import CallId, LegId, LineName, Party
 from bridge.call.routing import Audience, LegRole, Subscription
 from bridge.call.transcript import UNFINISHED, Phrase, Transcribe, Transcript, TranscriptStatus
 from bridge.db.database import Connection, Database, wall_time
@@ -22,14 +21,15 @@ from bridge.errors import (
     BridgeError,
     CallNotFound,
     DatabaseLost,
+    HandoverRefused,
     InvalidState,
     LimitExceeded,
     NotFound,
     Unsupported,
 )
 from bridge.http.client import Http
-from bridge.legs.base import new_leg_id
-from bridge.legs.transcriber import TranscriberLeg
+from bridge.legs.base import Leg, PassedLeg, new_leg_id
+from bridge.legs.transcriber import TranscriberLeg, TranscriberSnapshot
 from bridge.metrics.recording import TranscriptionMetrics
 from bridge.node.lines import Lines
 from bridge.node.manager import Manager
@@ -67,6 +67,39 @@ class TranscriptionRules:
     """Returns how a line's calls are transcribed that no request asks for."""
 
 
+class LiveSnapshot(msgspec.Struct, frozen=True):
+    """A live transcript that passes with its call."""
+
+    callback_url: str
+    offset: float
+    taps: dict[str, LegId]
+    suspended: float
+
+
+@dataclass(slots=True, eq=False)
+class _Live:
+    """A live transcript of a call, and its taps by track."""
+
+    job: Job
+    transcript: LiveTranscript
+    offset: float
+    """When the tracks begin, in seconds since the call's answer."""
+    taps: dict[str, TranscriberLeg] = field(default_factory=dict)
+    task: asyncio.Task[None] | None = None
+    over: set[str] = field(default_factory=set)
+
+    def listen(self, track: str, tap: TranscriberLeg) -> None:
+        """Take a tap's phrases; the transcript ends when both taps have left."""
+        tap.on_phrase = partial(self.transcript.add, track, self.offset)
+        tap.on_over = partial(self._track_over, track)
+        self.taps[track] = tap
+
+    def _track_over(self, track: str) -> None:
+        self.over.add(track)
+        if self.over == TRACKS.keys():
+            self.transcript.close()
+
+
 class Transcripts:
     """The transcripts of all calls, and the live ones of this node's."""
 
@@ -92,6 +125,7 @@ class Transcripts:
         self._metrics = metrics
         self.recorded: set[CallId] = set()
         """Live calls of this node that are transcribed after their end."""
+        self._live: dict[CallId, _Live] = {}
         self._tasks = Tasks()
         self.due = asyncio.Event()
         """Set when a recording may be due (`node.transcripts.transcription`)."""
@@ -210,9 +244,24 @@ class Transcripts:
         await self._database.run(transcripts.insert, job, mode=mode, status=status, now=wall_time())
 
     async def _begin_live(self, runner: CallRunner, recognizer: Recognizer, job: Job) -> None:
-        line, call_id = runner.facts.line, runner.facts.call_id
         await self._insert(job, Transcribe.LIVE, TranscriptStatus.LIVE)
-        live = LiveTranscript(
+        now = asyncio.get_running_loop().time()
+        offset = now - (runner.machine.answered_at or now)
+        live = _Live(job, self._transcript(recognizer, job), offset)
+        try:
+            for track, subscription in TRACKS.items():
+                live.listen(track, leg := self._tap(new_leg_id()))
+                role = LegRole(Party.SERVICE, subscription, Audience.NOBODY, asked_for=False)
+                runner.add_leg(leg, role)
+        except BridgeError:
+            live.transcript.close()
+            await self._database.run(transcripts.delete, job.call_id)
+            raise
+        self._spawn_live(live)
+
+    def _transcript(self, recognizer: Recognizer, job: Job) -> LiveTranscript:
+        line, call_id = LineName(job.line), CallId(job.call_id)
+        return LiveTranscript(
             recognizer,
             max_queued=self._settings.queued_phrases,
             counters=self._metrics,
@@ -221,43 +270,69 @@ class Transcripts:
                 partial(transcripts.count_missing, call_id=call_id)
             ),
         )
-        try:
-            self._listen(runner, live)
-        except BridgeError:
-            live.close()
-            await self._database.run(transcripts.delete, call_id)
-            raise
-        self._tasks.spawn(self._run_live(live, job), name=f"live transcript {call_id}")
 
-    def _listen(self, runner: CallRunner, live: LiveTranscript) -> None:
-        """Tap both tracks; the transcript ends when both taps have left."""
-        over: set[str] = set()
-        now = asyncio.get_running_loop().time()
-        offset = now - (runner.machine.answered_at or now)
+    def _tap(self, leg_id: LegId) -> TranscriberLeg:
+        seconds = self._settings.phrase_seconds
+        return TranscriberLeg(
+            leg_id, max_seconds=seconds, on_phrase=lambda _: None, on_over=lambda: None
+        )
 
-        def track_over(track: str) -> None:
-            over.add(track)
-            if over == TRACKS.keys():
-                live.close()
+    def _spawn_live(self, live: _Live) -> None:
+        call_id = CallId(live.job.call_id)
+        self._live[call_id] = live
+        live.task = self._tasks.spawn(self._run_live(live), name=f"live transcript {call_id}")
 
-        def phrase(track: str, spoken: SpokenPhrase) -> None:
-            live.add(track, offset, spoken)
-
-        for track, subscription in TRACKS.items():
-            leg = TranscriberLeg(
-                new_leg_id(),
-                max_seconds=self._settings.phrase_seconds,
-                on_phrase=partial(phrase, track),
-                on_over=partial(track_over, track),
-            )
-            runner.add_leg(
-                leg, LegRole(Party.SERVICE, subscription, Audience.NOBODY, asked_for=False)
-            )
-
-    async def _run_live(self, live: LiveTranscript, job: Job) -> None:
-        await live.run()
-        finish = partial(self._events.finish, CallId(job.call_id), callback_url=job.callback_url)
+    async def _run_live(self, live: _Live) -> None:
+        await live.transcript.run()
+        call_id = CallId(live.job.call_id)
+        finish = partial(self._events.finish, call_id, callback_url=live.job.callback_url)
         await self._database.retry(finish, pause=FINISH_AGAIN_SECONDS)
+        if self._live.get(call_id) is live:
+            del self._live[call_id]
+
+    def check_movable(self, call_id: CallId) -> None:
+        """Raise `HandoverRefused` if a call's live transcript cannot move now (`node.handover.CallService`)."""
+        live = self._live.get(call_id)
+        if live is not None and (live.over or not live.transcript.idle):
+            raise HandoverRefused("a phrase is being transcribed")
+
+    def suspend(self, call_id: CallId) -> LiveSnapshot | None:
+        """Return a call's live transcript (`node.handover.CallService`)."""
+        if (live := self._live.get(call_id)) is None:
+            return None
+        taps = {track: leg.leg_id for track, leg in live.taps.items()}
+        now = asyncio.get_running_loop().time()
+        return LiveSnapshot(live.job.callback_url, live.offset, taps, now)
+
+    def resume(self, call_id: CallId) -> None:
+        """Go on (`node.handover.CallService`); the taps do."""
+
+    def abandon(self, call_id: CallId) -> None:
+        """Leave a call's live transcript to another process (`node.handover.CallService`)."""
+        live = self._live.pop(call_id, None)
+        if live is not None and live.task is not None:
+            live.task.cancel()
+
+    def restore_leg(self, passed: PassedLeg) -> TranscriberLeg:
+        """Return a tap that goes on with another process's (`node.handover.RestoreLeg`)."""
+        leg = self._tap(passed.leg_id)
+        leg.restore(passed.read(TranscriberSnapshot))
+        return leg
+
+    def restore(self, runner: CallRunner, state: msgspec.Raw, legs: Mapping[LegId, Leg]) -> None:
+        """Go on with another process's live transcript (`node.handover.CallService`)."""
+        before = msgspec.msgpack.decode(state, type=LiveSnapshot)
+        job = Job(runner.facts.call_id, runner.facts.line, before.callback_url)
+        transcript = self._transcript(self._recognizer_of(runner.facts.line), job)
+        # The taps count what they hear: what was not heard meanwhile is before it.
+        gap = max(0.0, asyncio.get_running_loop().time() - before.suspended)
+        live = _Live(job, transcript, before.offset + gap)
+        for track, leg_id in before.taps.items():
+            leg = legs.get(leg_id)
+            if track not in TRACKS or not isinstance(leg, TranscriberLeg):
+                raise HandoverRefused("the taps of a transcript are not those of the call")
+            live.listen(track, leg)
+        self._spawn_live(live)
 
     async def _keep(self, line: LineName, call_id: CallId, phrase: Phrase) -> None:
         key = f"{phrase.track} {phrase.start:.3f}"
