@@ -20,6 +20,7 @@ from bridge.call.transcript import (
     in_order,
 )
 from bridge.db.database import Connection, count_rows
+from bridge.stores.lost_nodes import not_live
 
 _FIELDS: Final = tuple(field.name for field in fields(Transcript))
 _OPEN: Final = ", ".join(f"'{status}'" for status in sorted(UNFINISHED))
@@ -100,7 +101,10 @@ def recover(
     Of the calls with this process's number, only those of before it `began` are such.
     """
     values = {**own, "began": began, "now": now}
-    left = f"{_OWN} AND (substr(call_id, 1, 2) <> :own OR requested_at < :began)"
+    left = (
+        f"{_OWN} AND (substr(call_id, 1, 2) <> :own OR requested_at < :began) "
+        f"AND {not_live('transcripts')}"
+    )
     connection.execute(
         f"UPDATE transcripts SET status = 'waiting', due_at = :now WHERE status = 'recording' AND {left}",  # noqa: S608
         values,

@@ -100,6 +100,18 @@ def test_what_a_killed_process_left_is_taken_up(db):
     assert next_job(db) == Job(CALL, LINE, "http://x/")
 
 
+def test_what_a_process_left_that_another_goes_on_with_is_not_taken_up(db):
+    insert(db, status=TranscriptStatus.RECORDING)
+    insert(db, "00CC", TranscriptStatus.LIVE)
+    columns = "(boot, node, run, machine, url, started_at)"
+    db.execute(f"INSERT INTO nodes {columns} VALUES ('new', 5, 'run', 'm', '', 0)")
+    for call_id in (CALL, "00CC"):
+        statement = "INSERT INTO open_calls (call_id, node, boot, body) VALUES (?, 5, 'new', '')"
+        db.execute(statement, (call_id,))
+    assert transcripts.recover(db, OWN, began=60.0, now=60.0) == []
+    assert next_job(db) is None
+
+
 def test_missing_phrases_and_unfinished_transcripts_are_counted(db):
     insert(db)
     insert(db, "00CC")

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sqlite3
+import time
 from collections import Counter
 from contextlib import AsyncExitStack
 from itertools import pairwise
@@ -11,6 +12,7 @@ import aiohttp
 import pytest
 from aiortc import RTCCertificate
 
+from bridge.audio.file.wav import parse_wav
 from bridge.db.sqlite import FILE
 from tests.supervisor.test_main import until
 from tests.supervisor.test_main_upgrade import ECHO, KEY, NEVER, ask, order, supervised, talk
@@ -18,6 +20,7 @@ from tests.support.peers.light_peer import LightPeer, patient_peers
 from tests.support.peers.signalling import HttpExchange
 from tests.support.server import Server
 
+TALKS = "15550100002"
 CALLS = 10
 UPGRADES = 2
 MAX_SILENCE = 3.0
@@ -133,6 +136,38 @@ async def test_live_calls_move_to_the_nodes_of_each_upgrade():
             row for row in server.text("/metrics").splitlines() if "nodes_lost_total{" in row
         ]
         assert sum(float(row.split()[-1]) for row in counted) == 0, counted
+        server.end_calls()
+
+
+async def test_a_recording_and_a_live_transcript_go_on_in_the_nodes_of_each_upgrade():
+    with supervised(NODES="2", RECORDING__MIN_FREE_MB="0") as server:
+        calls = [server.post("/call/dial", {"phone": TALKS})["callId"] for _ in range(2)]
+        for call_id in calls:
+            until(lambda: server.get(f"/call/{call_id}/quality")["state"] == "active", "it talks")  # noqa: B023
+            server.post("/call/record/start", {"callId": call_id})
+            server.post("/call/transcribe", {"callId": call_id, "live": True})
+        began = time.monotonic()
+        for _ in range(2):
+            upgraded = await asyncio.to_thread(order, server, "upgrade", "--wait")
+            assert (upgraded.returncode, upgraded.stderr) == (0, "")
+            assert "2 calls handed over, 0 left" in upgraded.stdout
+        for call_id in calls:
+            length = time.monotonic() - began
+            tracks = server.post("/call/record/stop", {"callId": call_id})["recordings"]
+            assert {track["status"] for track in tracks} == {"completed"}
+            [milliseconds] = {track["durationMs"] for track in tracks}
+            assert milliseconds == pytest.approx(length * 1000, abs=2000)
+            assert [len(track["gaps"]) for track in tracks] == [2, 2, 2]
+            for track in tracks:
+                content = (server.folder / "data" / track["mediaKey"]).read_bytes()
+                assert len(parse_wav(content).pcm) == 32 * milliseconds
+            server.post("/call/hangup", {"callId": call_id})
+            until(lambda: "transcript.ready" in events_of(server, call_id), "it is transcribed")  # noqa: B023
+            types = Counter(events_of(server, call_id))
+            assert (types["recording.started"], types["recording.ready"]) == (1, 3)
+            assert (types["transcript.ready"], types["call.recovered"]) == (1, 2)
+        for unwanted in ("node.lost", "Traceback", "handover.refused"):
+            assert unwanted not in server.log()
         server.end_calls()
 
 
