@@ -144,3 +144,23 @@ async def test_no_parts_make_no_file(tmp_path):
     shelf.objects[f"{PREFIX}notes"] = b"not a part"
     assert await assemble(shelf, "rec_1", tmp_path / "a.wav") is None
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.virtual_time
+async def test_another_process_goes_on_with_the_next_part(track):
+    shelf, counts = PartShelf(), Counter[str]()
+    first, second = (
+        LiveParts(shelf, count=lambda outcome: counts.update([outcome])) for _ in range(2)
+    )
+    first.follow("rec_1", track)
+    async with at_work(first), at_work(second):
+        track.grow(2)
+        await looked()
+        following = first.next("rec_1")
+        assert following == 2
+        first.abandon("rec_1")
+        second.follow("rec_1", track, following)
+        track.grow(1)
+        await looked()
+    assert counts == {"stored": 3}
+    assert sorted(shelf.objects) == [f"{PREFIX}0000{number}" for number in range(3)]
