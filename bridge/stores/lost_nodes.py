@@ -18,13 +18,15 @@ _LEFT: Final = "boot NOT IN (SELECT boot FROM nodes WHERE ended_at IS NULL)"
 
 
 def not_live(table: str) -> str:
-    """Return the condition that the call of a row is not that of a process that is registered.
+    """Return the condition that the call of a row is not that of a process that is registered, nor ended there.
 
-    A process that has just joined may be missing among the nodes that another one knows.
+    A process that has just joined may be missing among the nodes that another one knows, and one that has had a
+    call of another one's number may still be writing what belongs to it.
     """
-    return (
-        "NOT EXISTS (SELECT 1 FROM open_calls JOIN nodes ON nodes.boot = open_calls.boot "  # noqa: S608
-        f"WHERE open_calls.call_id = {table}.call_id AND nodes.ended_at IS NULL)"
+    return " AND ".join(
+        f"NOT EXISTS (SELECT 1 FROM {calls} JOIN nodes ON nodes.boot = {calls}.boot "  # noqa: S608
+        f"WHERE {calls}.call_id = {table}.call_id AND nodes.ended_at IS NULL)"
+        for calls in ("open_calls", "calls")
     )
 
 

@@ -112,6 +112,17 @@ def test_what_a_process_left_that_another_goes_on_with_is_not_taken_up(db):
     assert next_job(db) is None
 
 
+def test_what_another_process_writes_of_a_call_that_has_ended_is_not_taken_up(db):
+    insert(db, "00CC", TranscriptStatus.LIVE)
+    columns = "(boot, node, run, machine, url, started_at)"
+    db.execute(f"INSERT INTO nodes {columns} VALUES ('new', 5, 'run', 'm', '', 0)")
+    columns = "(call_id, node, boot, line, peer, direction, started_at, ended_at)"
+    db.execute(f"INSERT INTO calls {columns} VALUES ('00CC', 5, 'new', 'demo', '', '', 0, 50)")
+    assert transcripts.recover(db, OWN, began=60.0, now=60.0) == []
+    db.execute("UPDATE nodes SET ended_at = 55")
+    assert transcripts.recover(db, OWN, began=60.0, now=60.0) == ["00CC"]
+
+
 def test_missing_phrases_and_unfinished_transcripts_are_counted(db):
     insert(db)
     insert(db, "00CC")
