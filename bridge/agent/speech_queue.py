@@ -97,11 +97,17 @@ class SpeechQueue:
         self._lead.clear()
         self.held = False
 
+    @property
+    def heard(self) -> str:
+        """The text heard since the last `take_heard`."""
+        sentences = list(self._sentences)
+        if self._open is not None:
+            sentences.append(self._estimated())
+        return heard_text(sentences, self.played_seconds)
+
     def take_heard(self) -> str:
         """Return the text heard since the previous call, and forget the rest."""
-        if self._open is not None:
-            self._sentences.append(self._estimated())
-        text = heard_text(self._sentences, self.played_seconds)
+        text = self.heard
         self._sentences.clear()
         self._open = None
         self._lead.clear()

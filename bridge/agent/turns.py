@@ -88,6 +88,11 @@ class TurnDetector:
         self._before = deque(self._before, maxlen=self._history_frames)
 
     @property
+    def hearing(self) -> bool:
+        """Whether an utterance has begun and not ended."""
+        return self._utterance is not None
+
+    @property
     def _history_frames(self) -> int:
         decision = DECISION_SECONDS if self.detector is not None else 0.0
         return _frames(BEFORE_SECONDS + self._needed + decision)

@@ -103,6 +103,7 @@ def build_adoption(
         LegKind.VOICEMAIL: control.voicemail_calls.restore_leg,
         LegKind.RECORDER: records.recordings.restore_leg,
         LegKind.TRANSCRIBER: records.transcripts.restore_leg,
+        LegKind.AGENT: control.agents.restore,
     }
     return Adoption(control.manager, found, restored)
 

@@ -6,6 +6,7 @@ is in neither the history nor the transcript. Whatever a provider does, the call
 """
 
 import asyncio
+import socket
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import aclosing
@@ -15,6 +16,7 @@ from bridge.agent.filler import Filler, tone
 from bridge.agent.providers import HangUp, Message, ProviderFailed, Providers
 from bridge.agent.script import AgentMode, Script
 from bridge.agent.sentences import Sentences
+from bridge.agent.snapshot import AgentSnapshot
 from bridge.agent.speech_queue import SpeechQueue
 from bridge.agent.turns import TurnDetector, TurnEvent
 from bridge.agent.voice_detector import VoiceDetectors
@@ -22,10 +24,12 @@ from bridge.audio.frame import SAMPLE_RATE, SILENCE, Frame
 from bridge.call import events
 from bridge.call.bus.frame_counter import FrameCounter
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics, ReplyTiming
+from bridge.errors import HandoverRefused
 from bridge.legs.agent_timing import Stopwatch, in_milliseconds
 from bridge.legs.base import Emit, drop
 from bridge.metrics.agent import AgentMetrics
 from bridge.wire.call_event import EventType
+from bridge.wire.snapshot_fields import copied
 
 AHEAD_SECONDS: Final = 5.0
 """The next sentence is synthesized when less than this is left to be played."""
@@ -37,6 +41,8 @@ MAX_REPLIES: Final = 100
 """Whose timing is kept."""
 MAX_FAILURES: Final = 3
 """In a row, after which the agent leaves."""
+PAUSE_SECONDS: Final = 20.0
+"""How long a pause is waited for in which the agent can move; then it moves in the middle of a turn."""
 
 
 class AgentLeg:
@@ -79,6 +85,14 @@ class AgentLeg:
         self._replying = False
         self._no_input_prompts = self._failures = 0
         self._counter = FrameCounter()
+        self._until = _now() + script.settings.talk_seconds
+        self._former: AgentSnapshot | None = None
+        """What it was in another process, until it goes on in this one."""
+        self._active = asyncio.Event()
+        """Cleared while it is suspended."""
+        self._active.set()
+        self._asked_at: float | None = None
+        """Since when a pause is waited for."""
 
     @property
     def speaking(self) -> bool:
@@ -102,8 +116,7 @@ class AgentLeg:
         self._counter.count_sent(frame.pcm)
         if self._group is None or self._over.is_set() or self.script.mode is AgentMode.BOT:
             return
-        working = self._step is not None and not self._step.done()
-        moment = self._turns.push(frame.pcm, busy=working or self.speaking, speaking=self.speaking)
+        moment = self._turns.push(frame.pcm, busy=self._busy, speaking=self.speaking)
         match moment:
             case TurnEvent.NOTICED:
                 self._speech.held = True
@@ -129,30 +142,84 @@ class AgentLeg:
     async def run(self, emit: Emit) -> None:
         """Converse until there is nothing more to say (`legs.base.Leg.run`)."""
         self._emit = emit
-        emit(events.LegConnected(self.leg_id))
-        limit = self.script.settings.talk_seconds
+        if self._former is None:
+            emit(events.LegConnected(self.leg_id))
         try:
-            async with asyncio.timeout(limit), asyncio.TaskGroup() as group:
+            async with asyncio.timeout_at(self._until), asyncio.TaskGroup() as group:
                 self._group = group
                 listening = group.create_task(
                     self._listen(), name=f"agent voice detector {self.leg_id}"
                 )
-                self._begin(self._open())
+                self._begin(self._open() if self._former is None else self._go_on(self._former))
                 await self._over.wait()
                 self._end_step()
                 listening.cancel()
         except TimeoutError:
             self._over.set()
             self._speech.clear()
-            self._report(EventType.AGENT_TIMED_OUT, {"seconds": limit})
+            seconds = self.script.settings.talk_seconds
+            self._report(EventType.AGENT_TIMED_OUT, {"seconds": seconds})
         except Exception:
             self._hang_up()
             raise
         finally:
             self._group = None
+        await self._active.wait()
         self._record_heard()
         self._hang_up()
         emit(events.LegEnded(self.leg_id, EndReason.HANGUP))
+
+    def check_movable(self) -> None:
+        """Raise `HandoverRefused` if the agent cannot move now (`legs.base.Movable`)."""
+        if self._group is None or self._over.is_set():
+            raise HandoverRefused("the agent is coming or going")
+        if not (self._busy or self._turns.hearing):
+            self._asked_at = None
+            return
+        self._asked_at = _now() if self._asked_at is None else self._asked_at
+        if self.script.mode is not AgentMode.AI or _now() - self._asked_at < PAUSE_SECONDS:
+            raise HandoverRefused("somebody is speaking, or the agent has yet to answer")
+
+    def suspend(self) -> tuple[AgentSnapshot, list[socket.socket]]:
+        """Return the agent's state (`legs.base.Movable`); it says and hears nothing while nobody asks it."""
+        self._active.clear()
+        speech, counter = self._speech, self._counter
+        snapshot = copied(
+            AgentSnapshot,
+            self,
+            mode=self.script.mode,
+            history=tuple(self.history),
+            replies=tuple(self._replies),
+            heard=speech.heard,
+            heard_seconds=round(speech.played_seconds, 2),
+            interrupted=self.speaking,
+            received_frames=counter.received_frames,
+            sent_frames=counter.sent_frames,
+        )
+        return snapshot, []
+
+    def resume(self) -> None:
+        """Go on after `suspend`."""
+        self._active.set()
+
+    async def abandon(self) -> None:
+        """Leave the talk to another process (`legs.base.Movable`); what goes on here ends with the task."""
+        self._emit = drop
+
+    def restore(self, snapshot: AgentSnapshot) -> None:
+        """Go on with another process's agent when it is run."""
+        self._former = snapshot
+        self._untranscribed, self._until = snapshot.untranscribed, snapshot.until
+        self._no_input_prompts, self._failures = snapshot.no_input_prompts, snapshot.failures
+        self.history.extend(snapshot.history)
+        self._replies.extend(snapshot.replies)
+        self._counter.received_frames = snapshot.received_frames
+        self._counter.sent_frames = snapshot.sent_frames
+
+    @property
+    def _busy(self) -> bool:
+        """Whether it speaks or prepares what to say."""
+        return self.speaking or (self._step is not None and not self._step.done())
 
     def statistics(self) -> LegStatistics:
         """Return the figures: `received` is what the agent says, `sent` what it hears."""
@@ -214,6 +281,17 @@ class AgentLeg:
         if self.script.mode is AgentMode.BOT:
             self._over.set()
 
+    async def _go_on(self, former: AgentSnapshot) -> None:
+        """Go on where another process was; what the agent was saying there counts as interrupted."""
+        if former.interrupted:
+            self._report(EventType.AGENT_INTERRUPTED, {"heardSeconds": former.heard_seconds})
+        if former.heard:
+            self._remember("assistant", former.heard)
+        if not (self.history or self._untranscribed):
+            await self._open()
+        elif self._untranscribed or self.history[-1].role == "user":
+            await self._answer()
+
     async def _answer(self) -> None:
         self._replying = True
         try:
@@ -234,11 +312,12 @@ class AgentLeg:
             self._over.set()
 
     async def _reply(self) -> None:
-        text = (await self._providers.stt.recognize(self._untranscribed)).text
-        self._watch.lap("stt", _now())
-        self._untranscribed = b""
-        if text:
-            self._remember("user", text)
+        if self._untranscribed:
+            text = (await self._providers.stt.recognize(self._untranscribed)).text
+            self._watch.lap("stt", _now())
+            self._untranscribed = b""
+            if text:
+                self._remember("user", text)
         # Without new words, earlier ones may still need a reply.
         unanswered = bool(self.history) and self.history[-1].role == "user"
         if not unanswered or self.script.mode is AgentMode.IVR:

@@ -15,17 +15,18 @@ from bridge.agent.phrase_recognizer import PhraseRecognizer
 from bridge.agent.providers import ProviderFailed, Providers
 from bridge.agent.script import AgentMode, Script
 from bridge.agent.sentences import clean
+from bridge.agent.snapshot import AgentSnapshot
 from bridge.agent.voice_detector import VoiceDetectors, silero
 from bridge.audio.file.wav import make_header
 from bridge.call import events
 from bridge.call.diagnosis.problems import Code
-from bridge.call.model import CallId, Direction, LegKind, LineName, Party
+from bridge.call.model import CallFacts, CallId, Direction, LegId, LegKind, LineName, Party
 from bridge.call.record.quality import LegQuality
 from bridge.call.routing import LegRole, Subscription
 from bridge.errors import BridgeError, InvalidState, Unsupported
 from bridge.http.client import Http
 from bridge.legs.agent import AgentLeg
-from bridge.legs.base import new_leg_id
+from bridge.legs.base import PassedLeg, new_leg_id
 from bridge.metrics.agent import AgentMetrics
 from bridge.node.lines import InboundMode, LineConfig, Lines
 from bridge.node.manager import Manager
@@ -57,7 +58,7 @@ class AgentProfile:
     settings: Agent
 
 
-ProfileOf: TypeAlias = Callable[[LineName, LineConfig, CallRunner | None], AgentProfile]
+ProfileOf: TypeAlias = Callable[[LineName, LineConfig, CallId | None], AgentProfile]
 """Makes the profile of a line's agents: for the agent of a call, or for speech without one."""
 
 
@@ -100,26 +101,34 @@ class Agents:
         runner.machine.check_answered("an agent needs")
         if _agents(runner):
             raise InvalidState("the call has an agent already")
-        line = runner.facts.line
-        config = self._lines.config(line)
-        profile = self._profile_of(line, config, runner)
-        chosen = mode or MODES.get(config.mode, AgentMode.AI)
+        leg = self._leg(new_leg_id(), runner.facts, mode)
+        runner.add_leg(leg, LegRole(Party.SERVICE, Subscription.INBOUND))
+        return leg
+
+    def restore(self, passed: PassedLeg) -> AgentLeg:
+        """Return the agent of a call that another process has passed to this one."""
+        snapshot = passed.read(AgentSnapshot)
+        leg = self._leg(passed.leg_id, passed.call, snapshot.mode)
+        leg.restore(snapshot)
+        return leg
+
+    def _leg(self, leg_id: LegId, call: CallFacts, mode: AgentMode | None) -> AgentLeg:
+        config = self._lines.config(call.line)
+        profile = self._profile_of(call.line, config, call.call_id)
         script = Script(
-            chosen,
+            mode or MODES.get(config.mode, AgentMode.AI),
             greeting=profile.greeting,
             system_prompt=config.system_prompt,
             settings=profile.settings,
         )
-        leg = AgentLeg(
-            new_leg_id(),
+        return AgentLeg(
+            leg_id,
             script,
             profile.providers,
             voices=self._voices,
             counters=self._counters,
-            hang_up=lambda: _hang_up(runner),
+            hang_up=lambda: self._hang_up(call.call_id),
         )
-        runner.add_leg(leg, LegRole(Party.SERVICE, Subscription.INBOUND))
-        return leg
 
     async def speak(self, line: LineName, text: str) -> bytes:
         """Return a text as a WAV file, spoken by the line's provider.
@@ -146,6 +155,13 @@ class Agents:
             runner.dispatch(events.CloseRequested(leg.leg_id))
         return len(agents)
 
+    def _hang_up(self, call_id: CallId) -> None:
+        """End a call whose agent has finished, unless another near party is there."""
+        runner = self._manager.running(call_id)
+        if runner is not None and not runner.machine.legs.near():
+            with suppress(BridgeError):
+                runner.dispatch(events.HangupRequested())
+
     def _start_quietly(self, line: LineName, call_id: CallId, mode: AgentMode) -> None:
         try:
             self.start(self._manager.live(line, call_id), mode)
@@ -162,7 +178,7 @@ def agent_profiles(
     settings_of: Callable[[LineName], Agent],
     demos: Collection[LineName],
     phrases: PhraseRecognizer | None = None,
-    situation_of: Callable[[CallRunner], CallSituation],
+    situation_of: Callable[[CallId], CallSituation],
 ) -> ProfileOf:
     """Return a function that makes the profile of a line's agents.
 
@@ -170,7 +186,7 @@ def agent_profiles(
     call, of which `situation_of` tells it.
     """
 
-    def profile_of(line: LineName, config: LineConfig, runner: CallRunner | None) -> AgentProfile:
+    def profile_of(line: LineName, config: LineConfig, call_id: CallId | None) -> AgentProfile:
         urls, settings = (config.stt_url, config.llm_url, config.tts_url), settings_of(line)
         providers = http_providers(http.of(line), urls, config.provider_token, settings)
         greeting = clean(config.greeting)
@@ -178,7 +194,7 @@ def agent_profiles(
             if not (config.greeting or config.stt_url):
                 greeting = GREETING if phrases is None else answers.GREETING
             demonstration = demonstration_providers(
-                phrases, CallSituation if runner is None else partial(situation_of, runner)
+                phrases, CallSituation if call_id is None else partial(situation_of, call_id)
             )
             providers = Providers(
                 providers.stt if config.stt_url else demonstration.stt,
@@ -194,16 +210,11 @@ def _agents(runner: CallRunner) -> list[AgentLeg]:
     return [leg for leg in runner.legs() if isinstance(leg, AgentLeg)]
 
 
-def _hang_up(runner: CallRunner) -> None:
-    """End a call whose agent has finished, unless another near party is there."""
-    if runner.machine.legs.near():
-        return
-    with suppress(BridgeError):
-        runner.dispatch(events.HangupRequested())
-
-
-def situation_of(manager: Manager, runner: CallRunner) -> CallSituation:
+def situation_of(manager: Manager, call_id: CallId) -> CallSituation:
     """Return what the demonstration's agent may tell about a call as it stands; its caller is its far party."""
+    runner = manager.running(call_id)
+    if runner is None:
+        return CallSituation()
     record = runner.record()
     diagnosis = manager.report_now(record).diagnosis
     caller = next((leg for leg in runner.figures() if leg.party is Party.FAR), None)

@@ -26,7 +26,7 @@ async def talking():
 async def test_the_caller_of_a_call_is_its_far_party(talking):
     manager, runner = talking
     await until(lambda: manager.quality.legs(runner.facts.call_id))
-    call = situation_of(manager, runner)
+    call = situation_of(manager, runner.facts.call_id)
     assert (call.line, call.line_number) == ("demo", "+15550109000")
     assert call.caller.endswith(SILENT)
     assert call.calls == 1
@@ -35,7 +35,7 @@ async def test_the_caller_of_a_call_is_its_far_party(talking):
 
 async def test_a_call_that_has_just_begun_has_no_figures(talking):
     manager, runner = talking
-    call = situation_of(manager, runner)
+    call = situation_of(manager, runner.facts.call_id)
     assert call.verdict is Verdict.WATCHING
     assert call.problems == ()
     assert call.from_caller.mos is call.to_caller.mos is None
@@ -50,7 +50,7 @@ async def test_whoever_asks_is_not_told_that_they_are_silent(talking):
     evidence = {"levelDbov": -112.0, "lastPacketSeconds": 3.0}
     for code in (Code.FAR_SILENT, Code.FAR_SENDS_NOTHING):
         diagnosis.report(Finding(code, caller.leg_id, evidence), 1.0)
-    call = situation_of(manager, runner)
+    call = situation_of(manager, runner.facts.call_id)
     codes = {problem.code for problem in call.problems}
     assert Code.FAR_SENDS_NOTHING in codes
     assert Code.FAR_SILENT not in codes

@@ -133,7 +133,8 @@ class Talk:
 
 
 @asynccontextmanager
-async def talking(mode=AgentMode.AI, *, greeting="Good day.", model=None, **settings):
+async def talking(mode=AgentMode.AI, *, greeting="Good day.", model=None, former=None, **settings):
+    """Run an agent; `former` is what it was in another process."""
     minds, counts = Minds(), Counts()
     told = Script(mode, greeting=greeting, system_prompt="Be brief.", settings=Agent(**settings))
     holder: list[Talk] = []
@@ -149,6 +150,8 @@ async def talking(mode=AgentMode.AI, *, greeting="Good day.", model=None, **sett
         counters=cast("AgentMetrics", counts),
         hang_up=hang_up,
     )
+    if former is not None:
+        leg.restore(former)
     talk = Talk(leg, minds, counts)
     holder.append(talk)
     before = asyncio.all_tasks()
