@@ -60,6 +60,7 @@ export class PcmCall {
   /** @type {WebSocket | null} */ #socket = null;
   /** @type {Map<string, Set<(detail: any) => void>>} */ #listeners = new Map();
   /** @type {() => Promise<string>} */ #credential;
+  #name = Math.random().toString(36).slice(2); // under it the bridge finds this leg again after an upgrade
   #notSent = 0;
   #start = () => void this.#context.resume().catch(() => {}); // refused while the call is closed
 
@@ -218,7 +219,7 @@ export class PcmCall {
   async #open() {
     const url = new URL(`${this.api.baseUrl}/call/${encodeURIComponent(this.callId)}/stream`, globalThis.location?.href);
     url.protocol = url.protocol.replace("http", "ws");
-    url.search = String(new URLSearchParams({ token: await this.#credential(), frameMs: String(FRAME_MS), bufferMs: String(BUFFER_MS) }));
+    url.search = String(new URLSearchParams({ token: await this.#credential(), frameMs: String(FRAME_MS), bufferMs: String(BUFFER_MS), resume: this.#name }));
     if (this.#over()) throw new BridgeError("closed", "The call was closed.");
     const socket = new WebSocket(url);
     socket.binaryType = "arraybuffer";

@@ -10,6 +10,7 @@ from bridge.app.foundation import Foundation
 from bridge.call.model import CallId, LegKind
 from bridge.cluster.handover import HandoverClient
 from bridge.cluster.handover_server import HandoverServer
+from bridge.legs.base import Reconnecting
 from bridge.legs.cloud import CloudLeg
 from bridge.legs.gateway import GatewayLeg
 from bridge.node.handover import Adoption, CallServices, Handover, RestoreLeg
@@ -47,7 +48,7 @@ def build_handovers(
     members, manager, database = base.members, core.manager, base.database
     if not members.several or not base.settings.recovery.enabled:
         return Handovers()
-    found = call_services(control, records)
+    found = call_services(control, media, records)
     handover = Handover(manager, found)
     client = HandoverClient(
         handover,
@@ -61,10 +62,11 @@ def build_handovers(
         base.metrics.calls.recovered(cause)
         if (runner := manager.running(call_id)) is None:  # it has ended since
             return
-        legs, silent_ms = len(runner.legs()), round(silent * 1000)
-        extra = {"call": call_id, "cause": cause, "silent_ms": silent_ms, "legs": legs}
+        legs, silent_ms = runner.legs(), round(silent * 1000)
+        reconnecting = sum(isinstance(leg, Reconnecting) and leg.reconnecting for leg in legs)
+        extra = {"call": call_id, "cause": cause, "silent_ms": silent_ms, "legs": len(legs)}
         log.info("call.recovered", extra=extra)
-        kept = {"kept": legs, "reconnecting": 0, "lost": 0}
+        kept = {"kept": len(legs) - reconnecting, "reconnecting": reconnecting, "lost": 0}
         data = {"cause": cause, "silentMs": silent_ms, "legs": kept}
         runner.publish(EventType.CALL_RECOVERED, data)
 
@@ -104,11 +106,15 @@ def build_adoption(
         LegKind.RECORDER: records.recordings.restore_leg,
         LegKind.TRANSCRIBER: records.transcripts.restore_leg,
         LegKind.AGENT: control.agents.restore,
+        LegKind.STREAM: media.streams.restore,
+        LegKind.SOCKET: media.sockets.restore,
     }
     return Adoption(control.manager, found, restored)
 
 
-def call_services(control: services.CallControl, records: services.Records) -> CallServices:
+def call_services(
+    control: services.CallControl, media: services.Media, records: services.Records
+) -> CallServices:
     """Return what services know of calls beside their legs."""
     return CallServices(
         passed={
@@ -118,6 +124,7 @@ def call_services(control: services.CallControl, records: services.Records) -> C
             "transcripts": records.transcripts,
         },
         marks={
+            "answered into a stream": media.inbound_streams.answered,
             "captured": records.recordings.automatic.captured,
             "recorded for a transcript": records.transcripts.recorded,
         },

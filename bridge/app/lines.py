@@ -1,6 +1,6 @@
 """The lines, out of the settings."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -14,7 +14,7 @@ from bridge.node.calls.inbound_policy import DecisionRule
 from bridge.node.line_book import KnownLine, LineBook
 from bridge.node.lines import InboundAction, InboundMode, LineConfig, Lines
 from bridge.providers.cloud.live import CloudLine
-from bridge.settings.line import TEST_KEY, TEST_LINE, Line
+from bridge.settings.line import TEST_KEY, TEST_LINE, Line, Stream
 from bridge.settings.model import (
     DEMO_AI_KEY,
     DEMO_AI_LINE,
@@ -97,13 +97,10 @@ def hold_music_of(settings: Settings) -> Callable[[LineName], Path | None]:
     return music.get
 
 
-def stream_secrets_of(settings: Settings) -> Callable[[LineName], Sequence[str]]:
-    """Return what finds the secrets that sign the handshakes of a line's streams, the newest first."""
-    secrets = {
-        LineName(name): [one for one in (line.stream.secret, line.stream.former_secret) if one]
-        for name, line in settings.lines.items()
-    }
-    return lambda line: secrets.get(line, ())
+def streams_of(settings: Settings) -> Callable[[LineName], Stream]:
+    """Return what finds the settings of a line's streams."""
+    streams, others = {name: line.stream for name, line in settings.lines.items()}, Stream()
+    return lambda line: streams.get(line, others)
 
 
 def realtime_of(settings: Settings) -> Callable[[LineName], Realtime | None]:

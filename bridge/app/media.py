@@ -8,7 +8,7 @@ from bridge.api.server.services import Media
 from bridge.api.server.turn import IceConfiguration, ice_configuration
 from bridge.app.calls import Core
 from bridge.app.foundation import Foundation
-from bridge.app.lines import line_count, realtime_of, stream_secrets_of
+from bridge.app.lines import line_count, realtime_of, streams_of
 from bridge.app.records import bucket_of, machine_files, media_folder, share_of
 from bridge.call.model import LineName
 from bridge.call.quota import Quota
@@ -21,6 +21,7 @@ from bridge.node.calls.playback import Playbacks
 from bridge.node.streams.fallback import FallbackAction, StreamFallback, StreamFallbacks
 from bridge.node.streams.inbound import InboundStreams
 from bridge.node.streams.realtime import RealtimeStreams
+from bridge.node.streams.sockets import MediaSockets
 from bridge.node.streams.streams import Streams
 from bridge.settings.model import Settings
 
@@ -31,12 +32,17 @@ def build_media(base: Foundation, core: Core, agents: Agents, decoders: Decoders
     playbacks = Playbacks(decoders, sounds.take_over)
     return Media(
         assets=build_assets(base, decoders),
-        conversion=core.plane.peers.conversion,
         ice_configuration=partial(configure_ice, base.settings),
         inbound_streams=build_inbound_streams(
             base, core, streams, agents=agents, playbacks=playbacks
         ),
         playbacks=playbacks,
+        sockets=MediaSockets(
+            core.manager,
+            counters=base.metrics.sockets,
+            conversion=core.plane.peers.conversion,
+            resume_seconds=base.settings.limits.resume_seconds,
+        ),
         sounds=sounds,
         streams=streams,
     )
@@ -93,16 +99,19 @@ def configure_ice(settings: Settings, user: str, holder: str) -> IceConfiguratio
 
 def build_streams(base: Foundation, core: Core) -> Streams:
     """Return the service that streams calls to customers' WebSockets."""
-    settings, secrets_of = base.settings, stream_secrets_of(base.settings)
+    settings, settings_of = base.settings, streams_of(base.settings)
     return Streams(
         core.manager,
         http=base.http,
         counters=base.metrics.sockets,
         per_line=settings.limits.streams_per_line,
-        secrets_of=secrets_of,
+        settings_of=settings_of,
         conversion=core.plane.peers.conversion,
         realtime=RealtimeStreams(
-            core.lines.lines, base.http, settings_of=realtime_of(settings), secrets_of=secrets_of
+            core.lines.lines,
+            base.http,
+            settings_of=realtime_of(settings),
+            secrets_of=lambda line: settings_of(line).secrets,
         ),
     )
 

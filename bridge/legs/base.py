@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import socket
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, TypeVar, runtime_checkable
 
@@ -140,6 +140,15 @@ class Movable(Protocol):
         """Free a suspended leg that another process goes on with; nobody is told, and its task only ends."""
 
 
+@runtime_checkable
+class Reconnecting(Protocol):
+    """A leg whose connection does not pass to another process, and is made anew."""
+
+    @property
+    def reconnecting(self) -> bool:
+        """Whether that is still to come."""
+
+
 @dataclass(frozen=True, slots=True)
 class PassedLeg:
     """A leg of a call that another process has passed to this one, with duplicates of its sockets."""
@@ -150,6 +159,8 @@ class PassedLeg:
     """As `Movable.suspend` returned it."""
     sockets: list[socket.socket]
     """Of whoever restores the leg, once it is; until then the caller's."""
+    before: Sequence[Leg] = ()
+    """The legs that joined the call before it, restored."""
 
     def read(self, kind: type[_State]) -> _State:
         """Return the state; raises `msgspec.MsgspecError` if it is of another kind."""

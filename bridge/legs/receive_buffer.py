@@ -10,6 +10,9 @@ from bridge.audio.codec.sample_encoding import MIN_BYTES, guess_encoding
 from bridge.audio.detect.level import level
 from bridge.audio.frame import FRAME_SECONDS, SILENCE
 from bridge.call.model import ReceivedAudio
+from bridge.errors import HandoverRefused
+from bridge.media.stream_snapshot import InboundSnapshot
+from bridge.wire.snapshot_fields import copied, restored
 from bridge.wire.stream.media_format import (
     IN_PYTHON,
     PIECE_SECONDS,
@@ -19,6 +22,8 @@ from bridge.wire.stream.media_format import (
 )
 
 _PROBE_BYTES: Final = 2 * MIN_BYTES
+MOVABLE_SECONDS: Final = 6.0
+"""More audio than this that waits to be played does not pass to another process: the leg stays until there is less."""
 IDLE_SECONDS: Final = 1.0
 """After so long with nothing to play, a message begins with a new sample.
 
@@ -95,6 +100,24 @@ class InboundAudio:
         """Drop what waits to be played; return its marks (`PacedQueue.clear`)."""
         self._decoder.drop_incomplete()
         return self.queue.clear()
+
+    def describe(self) -> dict[str, object]:
+        """Return what `stream.ended` says of it."""
+        dropped = round(self.queue.dropped_seconds, 2)
+        return {"playedSeconds": round(self.frames / 50, 2), "droppedSeconds": dropped}
+
+    def check_movable(self) -> None:
+        """Raise `HandoverRefused` if too much waits to be played."""
+        if self.queue.buffered_seconds > MOVABLE_SECONDS:
+            raise HandoverRefused(f"more than {MOVABLE_SECONDS:g} s of audio wait to be played")
+
+    def snapshot(self) -> InboundSnapshot:
+        """Return what has come, for another process; the beginning of a sample is left out."""
+        return copied(InboundSnapshot, self, queue=self.queue.snapshot())
+
+    def restore(self, snapshot: InboundSnapshot) -> None:
+        """Go on with what has come to another process."""
+        restored(self, snapshot, without=("queue",)).queue.restore(snapshot.queue)
 
     def check_encoding(self) -> str:
         """Return the encoding that the audio is in, if not the agreed one; else an empty string.

@@ -7,6 +7,7 @@ call is answered, not even silence: clients take the first frame for the answer.
 """
 
 import asyncio
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -18,10 +19,14 @@ from bridge.audio.frame import SILENCE, Frame
 from bridge.call.events import LegConnected, LegEnded
 from bridge.call.leg_state import SocketState
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics, SentAudio
+from bridge.errors import HandoverRefused
 from bridge.legs.base import Emit
 from bridge.legs.receive_buffer import InboundAudio
 from bridge.legs.send_queue import STUCK_SECONDS, OutboundQueue
+from bridge.media.stream_snapshot import SocketSnapshot
 from bridge.metrics.network import SocketMetrics
+from bridge.tasks import wait_set
+from bridge.wire.snapshot_fields import copied, restored
 from bridge.wire.stream.media_format import IN_PYTHON, Conversion, MediaEncoder, MediaFormat
 
 KERNEL_SECONDS: Final = 0.5
@@ -49,8 +54,8 @@ class SocketTransport(Protocol):
     async def drained(self) -> None:
         """Wait until the process buffers nothing that was sent; raises as `send`."""
 
-    async def close(self) -> None:
-        """Close with 1000; returns when the party has closed too, or soon."""
+    async def close(self, *, moved: bool = False) -> None:
+        """Close with 1000, or as one that has `moved` with 1012; returns when the party has closed too, or soon."""
 
     def abort(self) -> None:
         """Drop the connection at once."""
@@ -99,24 +104,34 @@ class SocketLeg:
     kind = LegKind.SOCKET
     always_clocked = True
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (all but two by keyword)
         self,
         leg_id: LegId,
-        wire: SocketTransport,
+        wire: SocketTransport | None,
         *,
         audio: SocketAudio,
         counters: SocketMetrics,
         answered: Callable[[], bool],
         texts: TextMessages | None = None,
+        name: str = "",
     ) -> None:
-        """Make a leg of an open WebSocket.
+        """Make a leg of an open WebSocket; without one, `restore` and `reconnect` follow.
 
         No audio is sent before `answered`: the call has been answered and its media is up. Without
-        `texts` there are no text messages.
+        `texts` there are no text messages. With a `name` its party connects again when it is closed as moved.
         """
         self.leg_id = leg_id
         self.source = self.sink = self
+        self.name = name
+        self.audio = audio
         self._wire = wire
+        self._open: SocketTransport | None = None
+        """Where messages may be sent: `run` has begun, and the party is not gone."""
+        self._connected = asyncio.Event()
+        if wire is not None:
+            self._connected.set()
+        self._waits_seconds = 0.0
+        """How long a party that has yet to reconnect is waited for."""
         self._counters = counters
         self._answered = answered
         self._texts = texts
@@ -134,8 +149,6 @@ class SocketLeg:
         self._message_seconds = media.frame_milliseconds / 1000
         self._outbound: OutboundQueue[bytes, str] = OutboundQueue(media.frame_milliseconds)
         self._pulled = False
-        self._running = False
-        """Whether messages may be sent: `run` has begun, and the party is not gone."""
         self._gone = False
         self._wake = asyncio.Event()
         self._sent_messages = self._sent_bytes = 0
@@ -160,11 +173,11 @@ class SocketLeg:
         if not self._pulled:
             self._inbound.pull()
         self._pulled = False
-        if self._answered():
+        if self._answered() and not self.reconnecting:
             self._send_audio(frame.pcm, now)
         if self._texts is not None:
             self._send_texts(self._texts.poll(self.buffered_seconds, now))
-        if self._outbound.waiting and self._running and not self._send_queued():
+        if self._outbound.waiting and self._open is not None and not self._send_queued():
             self._wake.set()
 
     def receive_text(self, text: str) -> None:
@@ -179,17 +192,56 @@ class SocketLeg:
 
     def disconnected(self) -> None:
         """Note that the party is gone."""
-        self._gone, self._running = True, False
+        self._gone, self._open = True, None
         self._wake.set()
 
     async def run(self, emit: Emit) -> None:
         """Send what is queued until the party is gone (`legs.base.Leg.run`)."""
-        emit(LegConnected(self.leg_id))
+        reason = EndReason.REMOTE_HANGUP
+        if not self.reconnecting:
+            emit(LegConnected(self.leg_id))
         try:
-            reason = await self._send_until_gone()
+            if self.reconnecting:
+                await wait_set(self._connected, self._waits_seconds)
+            if (wire := self._wire) is not None:
+                reason = await self._send_until_gone(wire)
         finally:
             await self._close()
         emit(LegEnded(self.leg_id, reason))
+
+    @property
+    def reconnecting(self) -> bool:
+        """Whether another process had the socket, and its party has not connected again."""
+        return not self._connected.is_set()
+
+    def check_movable(self) -> None:
+        """Raise `HandoverRefused` if the party cannot reconnect (`legs.base.Movable`)."""
+        if not self.name or self._gone:
+            raise HandoverRefused("a media socket whose client does not connect again")
+        self._inbound.check_movable()
+
+    def suspend(self) -> tuple[SocketSnapshot, list[socket.socket]]:
+        """Return the socket's state (`legs.base.Movable`)."""
+        inbound, limit = self._inbound.snapshot(), self.audio.limit_seconds
+        return copied(SocketSnapshot, self, inbound=inbound, limit_seconds=limit), []
+
+    def resume(self) -> None:
+        """Go on after `suspend`: what has come meanwhile is in the queue."""
+
+    async def abandon(self) -> None:
+        """Ask the party to connect to the process that goes on (`legs.base.Movable`)."""
+        await self._close(moved=True)
+
+    def restore(self, snapshot: SocketSnapshot, waits_seconds: float) -> None:
+        """Go on with another process's socket when it is run, and wait so long for its party."""
+        self._waits_seconds = waits_seconds
+        restored(self, snapshot, without=("media", "limit_seconds", "inbound"))
+        self._inbound.restore(snapshot.inbound)
+
+    def reconnect(self, wire: SocketTransport) -> None:
+        """Go on with the party, which has connected again."""
+        self._wire = wire
+        self._connected.set()
 
     def statistics(self) -> LegStatistics:
         """Return the figures: `received` is what the party says, `sent` what it hears."""
@@ -209,29 +261,30 @@ class SocketLeg:
             ),
         )
 
-    async def _close(self) -> None:
+    async def _close(self, *, moved: bool = False) -> None:
         """Send the last messages and close, within `CLOSE_SECONDS`."""
-        self._running = False
-        if self._gone:
+        self._open = None
+        if self._gone or (wire := self._wire) is None:
             return
         self._gone = True
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
                 for text in self._texts.last_messages() if self._texts is not None else ():
-                    self._wire.send(text)
-                await self._wire.drained()
-                await self._wire.close()
+                    wire.send(text)
+                await wire.drained()
+                await wire.close(moved=moved)
         except (TimeoutError, OSError):
-            self._wire.abort()
+            wire.abort()
         except asyncio.CancelledError:
-            self._wire.abort()
+            wire.abort()
             raise
 
     def _send_audio(self, pcm: bytes, now: float) -> None:
         self._last_sent = pcm
         for message in self._encoder.encode(pcm):
-            if self._running and self._wire.has_room and self._outbound.try_send():
-                self._send(message)
+            wire = self._open
+            if wire is not None and wire.has_room and self._outbound.try_send():
+                self._send(wire, message)
             elif self._outbound.add(message, now) is not None:
                 self._unread_seconds += self._message_seconds
                 self._count_dropped("out", self._message_seconds)
@@ -252,17 +305,17 @@ class SocketLeg:
         if self._texts is not None:
             self._texts.note_loss(direction)
 
-    async def _send_until_gone(self) -> EndReason:
+    async def _send_until_gone(self, wire: SocketTransport) -> EndReason:
         loop = asyncio.get_running_loop()
         try:
             if (payload := self._outbound.ping()) is not None:
-                self._wire.ping(payload)
-            self._running = True
+                wire.ping(payload)
+            self._open = None if self._gone else wire
             while not self._gone:
                 self._wake.clear()
-                if not self._wire.has_room:
+                if not wire.has_room:
                     async with asyncio.timeout(STUCK_SECONDS):
-                        await self._wire.drained()
+                        await wire.drained()
                 self._send_queued()
                 if self._outbound.is_stuck(loop.time()):
                     raise TimeoutError
@@ -270,7 +323,7 @@ class SocketLeg:
         except TimeoutError:
             self._counters.cut_off()
             self._gone = True
-            self._wire.abort()
+            wire.abort()
             return EndReason.MEDIA_TIMEOUT
         except OSError:
             self._gone = True
@@ -278,20 +331,20 @@ class SocketLeg:
 
     def _send_queued(self) -> bool:
         """Send what is queued, as far as the connection takes it at once; return whether that is all."""
-        while self._running and self._wire.has_room:
+        while (wire := self._open) is not None and wire.has_room:
             if (message := self._outbound.next()) is None:
                 return not self._outbound.waiting
-            self._send(message)
+            self._send(wire, message)
         return False
 
-    def _send(self, message: bytes | str) -> None:
+    def _send(self, wire: SocketTransport, message: bytes | str) -> None:
         """Send a message, if the connection is not gone."""
         try:
-            self._wire.send(message)
+            wire.send(message)
             if isinstance(message, bytes):
                 self._sent_messages += 1
                 self._sent_bytes += len(message)
                 if (payload := self._outbound.ping()) is not None:
-                    self._wire.ping(payload)
+                    wire.ping(payload)
         except OSError:
             self.disconnected()

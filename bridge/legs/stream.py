@@ -6,14 +6,14 @@ table.
 
 import asyncio
 import math
-from collections.abc import Callable
+import socket
 from functools import partial
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, TypeAlias
 
-from bridge.audio.detect.level import level
-from bridge.audio.frame import FRAME_SECONDS, SAMPLE_RATE, SILENCE, Frame
+from bridge.audio.frame import Frame
 from bridge.call.events import LegConnected, LegEnded, LegReported
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics, SentAudio
+from bridge.errors import HandoverRefused
 from bridge.legs.base import Emit, drop
 from bridge.legs.receive_buffer import InboundAudio
 from bridge.legs.send_queue import OutboundQueue
@@ -28,11 +28,12 @@ from bridge.media.stream_link import (
     connect,
     stream_end,
 )
+from bridge.media.stream_snapshot import StreamSnapshot, StreamState, TrackSnapshot
+from bridge.media.stream_tracks import StreamFigures, StreamTimeline, TrackMessage, TrackSink
 from bridge.metrics.network import SocketMetrics
 from bridge.wire.call_event import EventType
 from bridge.wire.stream.media_format import IN_PYTHON, Conversion, MediaEncoder
 from bridge.wire.stream.media_stream import (
-    IGNORED_REASONS,
     Channel,
     Clear,
     Digit,
@@ -55,31 +56,6 @@ MAX_ERRORS: Final = 10
 """Errors of a server that are published; of more there is only the number."""
 TOO_SLOW: Final = "the server read too slowly for 10 s"
 Outgoing: TypeAlias = Mark | Digit | Reply
-
-
-class TrackMessage(NamedTuple):
-    """A message of audio to the customer."""
-
-    track: Channel
-    data: bytes
-    timestamp: int
-    """Of its first sample, in milliseconds since the stream's start."""
-
-
-class TrackSink:
-    """The sink of one track."""
-
-    always_clocked = True
-
-    def __init__(self, push: Callable[[Channel, Frame, float], None], track: Channel) -> None:
-        self._push = push
-        self._track = track
-        self.last = SILENCE
-
-    def push(self, frame: Frame, now: float) -> None:
-        """Take a frame (`call.bus.ends.Sink`)."""
-        self.last = frame.pcm
-        self._push(self._track, frame, now)
 
 
 class StreamLeg:
@@ -116,8 +92,11 @@ class StreamLeg:
             self._milliseconds, tracks=len(facts.tracks), max_texts=MAX_TEXTS
         )
         self._encoders = {track: MediaEncoder(facts.media, conversion) for track in facts.tracks}
-        self._first_pts: int | None = None
-        """Of the first frame of any track: the stream's start."""
+        self._timeline = StreamTimeline()
+        self.reconnecting = False
+        """Whether another process had the stream, and its server is not connected yet."""
+        self._moved = False
+        """Whether another process goes on with the stream."""
         self._inbound = InboundAudio(
             facts.media,
             partial(counters.dropped, "in"),
@@ -130,11 +109,7 @@ class StreamLeg:
         self._broken: Exception | None = None
         """What sending has failed with."""
         self._loop = asyncio.get_running_loop()
-        self._sent = dict.fromkeys(facts.tracks, 0)
-        self._dropped = dict.fromkeys(facts.tracks, 0)
-        """Messages."""
-        self._ignored = dict.fromkeys(IGNORED_REASONS, 0)
-        self._errors = 0
+        self._figures = StreamFigures.of(facts.tracks)
         self._check_at = 0.0
         """When to look at the encoding of what is played."""
         self._played: asyncio.Future[bool] | None = None
@@ -146,7 +121,7 @@ class StreamLeg:
 
     def pull(self) -> bytes | None:
         """Return the next frame of what the customer plays; None when there is nothing."""
-        if self._link is None:
+        if self._link is None and not self.reconnecting:
             return None
         frame = self._inbound.pull()
         if names := self._inbound.queue.reached():
@@ -176,15 +151,49 @@ class StreamLeg:
         self._emit = emit
         over = StreamEnded(StreamEndReason.FAILED, EndReason.FAILED)
         try:
-            over = await self._stream(emit)
+            over = await self._stream()
         except asyncio.CancelledError:
             over = StreamEnded(StreamEndReason.STOPPED, EndReason.HANGUP)
             raise
         finally:
-            self._link = None
+            self._link, self.reconnecting = None, False
             self.over.set()
-            emit(LegReported(self.leg_id, EventType.STREAM_ENDED, self._summary(over)))
-        emit(LegEnded(self.leg_id, over.reason))
+            ended = self.facts.describe() | over.describe() | self._inbound.describe()
+            ended |= self._figures.describe(self.facts)
+            self._emit(LegReported(self.leg_id, EventType.STREAM_ENDED, ended))
+        self._emit(LegEnded(self.leg_id, over.reason))
+
+    def check_movable(self) -> None:
+        """Raise `HandoverRefused` if the stream cannot move now (`legs.base.Movable`)."""
+        if not self.facts.resumes:
+            raise HandoverRefused("a stream that its server does not resume")
+        if self._link is None or self._broken is not None:
+            raise HandoverRefused("the stream is not connected")
+        self._inbound.check_movable()
+
+    def suspend(self) -> tuple[StreamState, list[socket.socket]]:
+        """Return the stream's state (`legs.base.Movable`); its server is connected anew."""
+        snapshot = StreamSnapshot(
+            self.facts,
+            self._target.url,
+            self._timeline.began_at,
+            self._figures,
+            self._inbound.snapshot(),
+        )
+        return StreamState(stream=snapshot), []
+
+    def resume(self) -> None:
+        """Go on after `suspend`: what has come meanwhile is in the queue."""
+
+    async def abandon(self) -> None:
+        """Let the connection be closed as one that has moved when the task ends (`legs.base.Movable`)."""
+        self._emit, self._moved = drop, True
+
+    def restore(self, snapshot: StreamSnapshot) -> None:
+        """Go on with another process's stream when it is run."""
+        self.reconnecting = True
+        self._timeline, self._figures = StreamTimeline(snapshot.began_at), snapshot.figures
+        self._inbound.restore(snapshot.inbound)
 
     def statistics(self) -> LegStatistics:
         """Return the figures: `received` is what the customer plays, `sent` the first track."""
@@ -192,21 +201,16 @@ class StreamLeg:
             received=self._inbound.statistics(),
             sent=self.sent(self.facts.tracks[0]),
             discarded={
-                "bad_message": sum(self._ignored.values()),
+                "bad_message": sum(self._figures.ignored.values()),
                 "too_many_marks": self._outbound.dropped_texts,
             },
         )
 
     def sent(self, track: Channel) -> SentAudio:
         """Return the figures of a track."""
-        return SentAudio(
-            packets=self._sent[track],
-            bytes=self._sent[track] * self.facts.media.frame_bytes,
-            dropped_frames=self._dropped[track] * self._milliseconds // 20,
-            level_dbov=level(self.sinks[track].last),
-        )
+        return self._figures.of_track(track, self.facts, self.sinks[track].last)
 
-    async def _stream(self, emit: Emit) -> StreamEnded:
+    async def _stream(self) -> StreamEnded:
         """Stream until either side ends it; return why."""
         try:
             link = await connect(self._target, self.facts, self._messages, self._conversion)
@@ -215,8 +219,11 @@ class StreamLeg:
         try:
             link.greet()
             self._link = link
-            emit(LegConnected(self.leg_id))
-            emit(LegReported(self.leg_id, EventType.STREAM_STARTED, _describe(self.facts)))
+            if not self.reconnecting:
+                self._emit(LegConnected(self.leg_id))
+                started = self.facts.describe()
+                self._emit(LegReported(self.leg_id, EventType.STREAM_STARTED, started))
+            self.reconnecting = False
             async with asyncio.TaskGroup() as group:
                 take = partial(self._take, group)
                 group.create_task(
@@ -229,12 +236,12 @@ class StreamLeg:
             return stream_end(error)
         finally:
             self._link = None
-            await link.close()
+            await link.close(moved=self._moved)
         raise AssertionError("both halves run until they raise")
 
     async def _take(self, group: asyncio.TaskGroup, message: str | bytes) -> None:
         if isinstance(message, bytes):
-            self._ignored["malformed"] += 1
+            self._count_incomplete()
             return
         played = self._inbound.queue.left_seconds
         for found in self._messages.read(message, played_seconds=played):
@@ -258,10 +265,10 @@ class StreamLeg:
             case Failed(code, text):
                 self._report_error(code, text)
             case Ignored(reason):
-                self._ignored[reason] += 1
+                self._figures.ignored[reason] += 1
 
     def _count_incomplete(self) -> None:
-        self._ignored["malformed"] += 1
+        self._figures.ignored["malformed"] += 1
 
     def _finish_playing(self, *, heard: bool) -> None:
         if self._played is not None and not self._played.done():
@@ -279,8 +286,8 @@ class StreamLeg:
             self._report_error("wrong_encoding", text)
 
     def _report_error(self, code: str, text: str) -> None:
-        self._errors += 1
-        if self._errors <= MAX_ERRORS:
+        self._figures.errors += 1
+        if self._figures.errors <= MAX_ERRORS:
             data = {"streamId": self.facts.stream_id, "code": code, "message": text}
             self._emit(LegReported(self.leg_id, EventType.STREAM_ERROR, data))
 
@@ -302,11 +309,9 @@ class StreamLeg:
         link = self._link
         if link is None or self._broken is not None:
             return
-        if self._first_pts is None:
-            self._first_pts = frame.pts
+        frame_end = self._timeline.end_of(frame, now)
         encoder = self._encoders[track]
         messages = encoder.encode(frame.pcm)
-        frame_end = (frame.pts - self._first_pts) * 1000 / SAMPLE_RATE + FRAME_SECONDS * 1000
         at = frame_end - encoder.buffered_milliseconds - len(messages) * self._milliseconds
         try:
             if not messages and self._outbound.waiting:
@@ -316,7 +321,10 @@ class StreamLeg:
                 if link.has_room and self._outbound.try_send():
                     self._send_media(link, track, data, timestamp)
                 else:
-                    self._queue(TrackMessage(track, data, timestamp), now)
+                    message = TrackMessage(track, data, timestamp)
+                    if (dropped := self._outbound.add(message, now)) is not None:
+                        self._figures.dropped[dropped.track] += 1
+                        self._counters.dropped("out", self._milliseconds / 1000)
                     self._send_queued(link)
                 at += self._milliseconds
         except GONE as error:
@@ -324,14 +332,9 @@ class StreamLeg:
 
     def _send_media(self, link: StreamLink, track: Channel, data: bytes, timestamp: int) -> None:
         link.media(data, track=track, timestamp=timestamp)
-        self._sent[track] += 1
+        self._figures.sent[track] += 1
         if (payload := self._outbound.ping()) is not None:
             link.ping(payload)
-
-    def _queue(self, message: TrackMessage, now: float) -> None:
-        if (dropped := self._outbound.add(message, now)) is not None:
-            self._dropped[dropped.track] += 1
-            self._counters.dropped("out", self._milliseconds / 1000)
 
     def _send_queued(self, link: StreamLink) -> None:
         """Send what is queued, as far as the connection takes it at once."""
@@ -353,19 +356,6 @@ class StreamLeg:
             except GONE as error:
                 self._broken = error
 
-    def _summary(self, over: StreamEnded) -> dict[str, object]:
-        return {
-            **_describe(self.facts),
-            "reason": over.word.value,
-            "error": over.text,
-            "sentFrames": sum(self._sent.values()),
-            "droppedFrames": sum(self._dropped.values()) * self._milliseconds // 20,
-            "playedSeconds": round(self._inbound.frames / 50, 2),
-            "droppedSeconds": round(self._inbound.queue.dropped_seconds, 2),
-            "ignoredMessages": sum(self._ignored.values()),
-            "errors": self._errors,
-        }
-
 
 class TrackLeg:
     """The second track of a stream; lives as long as the stream."""
@@ -384,15 +374,20 @@ class TrackLeg:
         await self._stream.over.wait()
         emit(LegEnded(self.leg_id, EndReason.HANGUP))
 
+    def check_movable(self) -> None:
+        """As its stream (`legs.base.Movable`)."""
+        self._stream.check_movable()
+
+    def suspend(self) -> tuple[StreamState, list[socket.socket]]:
+        """Return which track it is (`legs.base.Movable`)."""
+        return StreamState(track=TrackSnapshot(self._stream.leg_id, self._track)), []
+
+    def resume(self) -> None:
+        """Go on after `suspend`."""
+
+    async def abandon(self) -> None:
+        """Leave it to the stream (`legs.base.Movable`)."""
+
     def statistics(self) -> LegStatistics:
         """Return the track's figures."""
         return LegStatistics(sent=self._stream.sent(self._track))
-
-
-def _describe(facts: StreamFacts) -> dict[str, object]:
-    return {
-        "streamId": facts.stream_id,
-        "streamType": facts.type.value,
-        "protocol": facts.protocol.value,
-        "tracks": [track.value for track in facts.tracks],
-    }

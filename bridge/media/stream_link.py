@@ -61,6 +61,8 @@ _TCP_INFO_BYTES: Final = 136
 _BYTES_RECEIVED: Final = slice(128, 136)
 """Of Linux's struct tcp_info: tcpi_bytes_received."""
 
+MOVED: Final = b"moved"
+"""Reason of the close frame where another process goes on; its code is 1012, service restart."""
 NO_CODE: Final = 0
 """What aiohttp reports for a close frame without a code, which is allowed (RFC 6455 section 5.5.1)."""
 GONE: Final = (OSError, aiohttp.ClientError)
@@ -76,6 +78,10 @@ class StreamEnded(Exception):
         self.word = word
         self.reason = reason
         self.text = text
+
+    def describe(self) -> dict[str, object]:
+        """Return what `stream.ended` says of it."""
+        return {"reason": self.word.value, "error": self.text}
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,15 +195,20 @@ class StreamLink:
                 if self._budget.is_flood(self._clock()):
                     raise StreamEnded(StreamEndReason.FLOOD, EndReason.FAILED, FLOODED)
 
-    async def close(self) -> None:
-        """Send what the protocol ends with, and close; unsent data is dropped after `CLOSE_SECONDS`."""
+    async def close(self, *, moved: bool = False) -> None:
+        """Send what the protocol ends with, and close; unsent data is dropped after `CLOSE_SECONDS`.
+
+        A stream that has `moved` has not ended: another process connects to its server.
+        """
         with suppress(*GONE, TimeoutError):
             async with asyncio.timeout(CLOSE_SECONDS):
                 if not self._ws.closed and has_room(self._ws):
-                    for message in self._messages.closing(_now()):
+                    for message in () if moved else self._messages.closing(_now()):
                         self._write(TEXT, message)
                     # Reads on until the server closes, without a pause.
-                    if not self._budget.is_short:
+                    if moved:
+                        await self._ws.close(code=WSCloseCode.SERVICE_RESTART, message=MOVED)
+                    elif not self._budget.is_short:
                         await self._ws.close()
         if (transport := transport_of(self._ws)) is not None:
             transport.abort()

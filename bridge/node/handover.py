@@ -247,11 +247,14 @@ class Adoption:
         self, call: CallSnapshot, descriptors: list[int], undo: ExitStack
     ) -> list[RestoredLeg]:
         """Make the legs, on duplicates of the descriptors; `undo` stops and frees them."""
-        legs, left = [], iter(descriptors)
+        legs: list[RestoredLeg] = []
+        left = iter(descriptors)
         for leg in call.legs:
             sockets = [_duplicate(next(left)) for _ in range(leg.descriptors)]
             try:
-                made = self._legs[leg.kind](PassedLeg(call.facts, leg.leg_id, leg.state, sockets))
+                before = [one.leg for one in legs]
+                passed = PassedLeg(call.facts, leg.leg_id, leg.state, sockets, before)
+                made = self._legs[leg.kind](passed)
             except BaseException:
                 for one in sockets:
                     one.close()

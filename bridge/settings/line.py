@@ -154,6 +154,14 @@ class Stream(Section, frozen=True):
     and ends it."""
     announcement: str = ""
     """Sound file of `fallback = "announcement"` (below `media.root` unless its path is absolute)."""
+    resume: bool = True
+    """Whether a call in a stream of the protocol `native` passes to a new process at an upgrade, which connects to your
+    server anew (`resumed` in `start`). Calls in other streams stay in the old process."""
+
+    @property
+    def secrets(self) -> list[str]:
+        """What signs, the newest first."""
+        return [one for one in (self.secret, self.former_secret) if one]
 
 
 class Line(Section, frozen=True):

@@ -97,6 +97,9 @@ class Limits(Section, frozen=True):
     playback, a stream, a socket, an agent, a requested recording, or any POST, PUT, PATCH or DELETE
     that names it. Long enough to reload a page or to change networks; the other party hears silence
     meanwhile. Calls that never had a browser are not ended this way."""
+    resume_seconds: Number = 10.0
+    """How long a call waits for the client of a media socket with `resume` to connect again, after it has passed to a
+    new process; then its leg leaves. 0: such calls stay in the old process."""
     overload_seconds: Number = 5.0
     """After this long of overload new calls are refused with 503. 0: never."""
     kept_seconds: Number = 3600.0

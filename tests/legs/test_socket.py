@@ -27,7 +27,7 @@ class FakeWire:
         self.pings: list[bytes] = []
         self.open = asyncio.Event()
         self.open.set()
-        self.closed = self.aborted = False
+        self.closed = self.moved = self.aborted = False
         self.fails: OSError | None = None
 
     @property
@@ -45,9 +45,9 @@ class FakeWire:
     async def drained(self):
         await self.open.wait()
 
-    async def close(self):
+    async def close(self, *, moved=False):
         await self.open.wait()
-        self.closed = True
+        self.closed, self.moved = True, moved
 
     def abort(self):
         self.aborted = True

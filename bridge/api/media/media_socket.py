@@ -5,18 +5,17 @@ import socket
 from contextlib import suppress
 from typing import Annotated, Final, Literal, TypeAlias
 
-from aiohttp import WSMsgType, web
+from aiohttp import WSCloseCode, WSMsgType, web
 from msgspec import Meta, Struct
 
 from bridge.api.media.webrtc import NEAR
 from bridge.api.server.fields import field
 from bridge.api.server.operation import QUERY_TICKET, Context, Group, Schema
-from bridge.api.server.services import CONTROL, LINES, MEDIA, NODE, RECORDS
-from bridge.call.model import LegKind, Party, State
-from bridge.call.routing import LegRole, Subscription
-from bridge.errors import BridgeError, CallEnded, CallNotFound, InvalidRequest
-from bridge.legs.base import new_leg_id
+from bridge.api.server.services import CONTROL, LINES, MEDIA, RECORDS
+from bridge.call.model import LegKind
+from bridge.errors import BridgeError, CallEnded, CallMoving, CallNotFound, InvalidRequest
 from bridge.legs.socket import KERNEL_SECONDS, SocketAudio, SocketLeg, TextMessages
+from bridge.media.stream_link import MOVED
 from bridge.node.runner import CallRunner
 from bridge.wire.stream.media_format import (
     MAX_FRAME_MS,
@@ -34,8 +33,7 @@ CLOSE_SECONDS: Final = 0.5
 MIN_KERNEL_BYTES: Final = 4096
 MIN_BUFFER_MS: Final = 40
 MAX_BUFFER_MS: Final = 60_000
-AUDIBLE: Final = frozenset({State.ACTIVE, State.HELD})
-"""States in which audio is sent; before them not even silent frames are."""
+MAX_NAME: Final = 64
 
 
 SOCKET: Final[Schema] = {
@@ -79,14 +77,26 @@ class AudioFormat(Struct, rename="camel"):
         )
 
 
+class PcmSocket(AudioFormat):
+    """How the audio is sent, and whether the client connects again at an upgrade."""
+
+    resume: Annotated[
+        str,
+        field(
+            "any name of yours: the client opens the same URL again when the bridge closes with 1012",
+            max_length=MAX_NAME,
+        ),
+    ] = ""
+
+
 @GROUP.get("/call/{callId}/stream", status=101, gives=SOCKET, errors=(404, 409, 502))
-async def stream(context: Context, query: AudioFormat) -> web.StreamResponse:
+async def stream(context: Context, query: PcmSocket) -> web.StreamResponse:
     """Open the PCM socket: a call's audio over a WebSocket, s16le at 16 kHz by default.
 
     Text is ignored; messages of audio may have any length.
     """
-    runner = live_call(context)
-    return await serve(context, runner, query.media(ZUCKZAPGO), query.buffer_ms / 1000)
+    media, seconds = query.media(ZUCKZAPGO), query.buffer_ms / 1000
+    return await serve(context, live_call(context), media, seconds, name=query.resume)
 
 
 def live_call(context: Context) -> CallRunner:
@@ -113,10 +123,11 @@ async def serve(
     buffer_seconds: float,
     *,
     texts: TextMessages | None = None,
+    name: str = "",
 ) -> web.StreamResponse:
     """Make the connection a leg of the call, until either ends.
 
-    With `texts` there is JSON text beside the audio.
+    With `texts` there is JSON text beside the audio; a client with a `name` connects again when it is asked to.
 
     Raises:
         InvalidRequest: the request is no WebSocket upgrade.
@@ -136,16 +147,15 @@ async def serve(
     await ws.prepare(request)
     _bound_buffers(request, media)
     wire = _ServerWire(request, ws)
-    leg = SocketLeg(
-        new_leg_id(),
-        wire,
-        audio=SocketAudio(media, buffer_seconds, context[MEDIA].conversion),
-        counters=context[NODE].metrics.sockets,
-        answered=lambda: runner.machine.state in AUDIBLE,
-        texts=texts,
-    )
+    sockets = context[MEDIA].sockets
+    audio = SocketAudio(media, buffer_seconds, sockets.conversion)
     try:
-        runner.add_leg(leg, LegRole(Party.NEAR, Subscription.INBOUND, owner=context.access.owner))
+        leg = sockets.join(
+            runner, wire, audio=audio, owner=context.access.owner, texts=texts, name=name
+        )
+    except CallMoving:
+        await ws.close(code=WSCloseCode.SERVICE_RESTART, message=MOVED)
+        return ws
     except BridgeError:
         # After the upgrade the call ended or reached its limit of legs.
         await ws.close()
@@ -175,6 +185,7 @@ class _ServerWire:
         self._transport = request.transport
         self._ws = ws
         self._reading: asyncio.Timeout | None = None
+        self._moved = False
         self._read = asyncio.Event()
 
     async def read(self, leg: SocketLeg) -> None:
@@ -184,7 +195,10 @@ class _ServerWire:
             async with asyncio.timeout(None) as self._reading, asyncio.TaskGroup() as group:
                 group.create_task(self._pass_on(leg), name=f"read {leg.leg_id}")
         except TimeoutError:
-            await self._ws.close()
+            if self._moved:
+                await self._ws.close(code=WSCloseCode.SERVICE_RESTART, message=MOVED)
+            else:
+                await self._ws.close()
         finally:
             self._reading = None
             leg.disconnected()
@@ -210,8 +224,9 @@ class _ServerWire:
         """See `legs.socket.SocketTransport`."""
         await self._request.writer.drain()
 
-    async def close(self) -> None:
-        """Stop reading and close with 1000 (`legs.socket.SocketTransport`)."""
+    async def close(self, *, moved: bool = False) -> None:
+        """Stop reading and close (`legs.socket.SocketTransport`)."""
+        self._moved = moved
         if self._reading is not None:
             self._reading.reschedule(0.0)
             await self._read.wait()

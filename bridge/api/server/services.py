@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from bridge.node.manager import Manager
     from bridge.node.recording.recordings import Recordings
     from bridge.node.streams.inbound import InboundStreams
+    from bridge.node.streams.sockets import MediaSockets
     from bridge.node.streams.streams import Streams
     from bridge.node.transcripts.transcripts import Transcripts
     from bridge.node.voicemail.calls import VoicemailCalls
@@ -65,7 +66,6 @@ if TYPE_CHECKING:
     from bridge.stores.event_log import EventLog
     from bridge.trunk.shared import SharedSockets
     from bridge.webhooks.delivery import Webhooks
-    from bridge.wire.stream.media_format import Conversion
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +123,11 @@ class Media:
     """What calls hear, and where their audio goes."""
 
     assets: Assets
-    conversion: Conversion
-    """Converts the audio of media sockets."""
     ice_configuration: Callable[[str, str], IceConfiguration]
     """Returns the answer of `/call/webrtc/config` for a line and the holder of a ticket, or "", with fresh credentials."""
     inbound_streams: InboundStreams
     playbacks: Playbacks
+    sockets: MediaSockets
     sounds: Sounds
     streams: Streams
 

@@ -1,6 +1,7 @@
 """A queue for audio that arrives faster than it is played."""
 
 from collections import deque
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from bridge.audio.frame import FRAME_BYTES, SAMPLE_RATE
@@ -25,6 +26,16 @@ class _Mark(NamedTuple):
     position: int
     """Byte position since the queue was created."""
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedAudio:
+    """What a queue has, for another one that goes on with it."""
+
+    audio: bytes
+    marks: tuple[tuple[int, str], ...]
+    """How many bytes of the audio come before each mark that is not reported yet, and its name."""
+    dropped_bytes: int
 
 
 class PacedQueue:
@@ -130,6 +141,18 @@ class PacedQueue:
         self._marks.clear()
         self._remove(len(self._audio))
         return names
+
+    def snapshot(self) -> QueuedAudio:
+        """Return what the queue has."""
+        marks = [(0, name) for name in self._reached]
+        marks += [(max(0, mark.position - self._start), mark.name) for mark in self._marks]
+        return QueuedAudio(bytes(self._audio), tuple(marks), self._dropped_bytes)
+
+    def restore(self, queued: QueuedAudio) -> None:
+        """Go on, empty until now, with what another queue had."""
+        self._audio += queued.audio
+        self._marks.extend(_Mark(self._start + before, name) for before, name in queued.marks)
+        self._dropped_bytes = queued.dropped_bytes
 
     @property
     def _is_last(self) -> bool:

@@ -51,8 +51,8 @@ class InboundStreams:
         self._streams = streams
         self._fallbacks = fallbacks
         self._count_ended = count_ended
-        self._answered: dict[CallId, str] = {}
-        """The stream that each call was answered into, while it lasts."""
+        self.answered: set[CallId] = set()
+        """The calls whose two-way stream, while it lasts, is the one that they were answered into."""
         self._tasks = Tasks()
         self._loop = asyncio.get_running_loop()
 
@@ -81,7 +81,7 @@ class InboundStreams:
             case EventType.STREAM_ENDED:
                 self._stream_ended(call_id, data)
             case EventType.CALL_ENDED:
-                self._answered.pop(call_id, None)
+                self.answered.discard(call_id)
 
     async def aclose(self) -> None:
         """Start no more streams."""
@@ -95,7 +95,8 @@ class InboundStreams:
             return
         order = _order(self._lines.config(runner.facts.line), call)
         try:
-            self._answered[call_id] = await self._streams.start(runner, order, call_id)
+            await self._streams.start(runner, order, call_id)
+            self.answered.add(call_id)
         except AddressBlocked as error:
             self._not_started(runner, StreamEndReason.BLOCKED, str(error))
         except BridgeError as error:
@@ -111,9 +112,9 @@ class InboundStreams:
     def _stream_ended(self, call_id: CallId, data: dict[str, object]) -> None:
         stream_id, reason = str(data.get("streamId")), str(data.get("reason"))
         self._count_ended(reason)
-        if self._answered.get(call_id) != stream_id:
+        if call_id not in self.answered or data.get("streamType") != StreamType.TWOWAY:
             return
-        del self._answered[call_id]
+        self.answered.discard(call_id)
         runner = self._manager.running(call_id)
         if runner is not None and reason != StreamEndReason.STOPPED:
             lost = LostStream(stream_id, reason, str(data.get("error", "")))

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -10,16 +10,18 @@ from typing import Final
 from bridge.call import events
 from bridge.call.model import CallId, LegId, LineName, Party
 from bridge.call.routing import Audience, LegRole, Subscription
-from bridge.errors import NotFound, TooManyStreams
+from bridge.errors import HandoverRefused, NotFound, TooManyStreams
 from bridge.http.client import Http
-from bridge.legs.base import new_leg_id
+from bridge.legs.base import PassedLeg, new_leg_id
 from bridge.legs.stream import StreamLeg, TrackLeg
 from bridge.media.stream_link import StreamTarget
+from bridge.media.stream_snapshot import StreamSnapshot, StreamState, TrackSnapshot
 from bridge.metrics.network import SocketMetrics
 from bridge.node.manager import Manager
 from bridge.node.runner import CallRunner
 from bridge.node.streams.realtime import SCHEMES as SCHEMES
 from bridge.node.streams.realtime import RealtimeStreams, StreamServer
+from bridge.settings.line import Stream
 from bridge.wire import signature
 from bridge.wire.call_event import CallEvent, EventType
 from bridge.wire.stream.media_format import IN_PYTHON, Conversion, MediaFormat
@@ -47,6 +49,8 @@ class StreamOrder:
     protocol: StreamProtocol = StreamProtocol.NATIVE
     parameters: Mapping[str, str] = field(default_factory=dict)
     """Sent to the server when the stream starts, where the protocol has a place for it."""
+    resumes: bool = True
+    """Whether the server may know that a stream goes on over another connection, if its protocol does."""
 
 
 class Streams:
@@ -59,17 +63,17 @@ class Streams:
         http: Http,
         counters: SocketMetrics,
         per_line: int = 0,
-        secrets_of: Callable[[LineName], Sequence[str]] = lambda _: (),
+        settings_of: Callable[[LineName], Stream],
         conversion: Conversion = IN_PYTHON,
         realtime: RealtimeStreams,
     ) -> None:
         """A line may have `per_line` streams at once, 0 for only each call's own limit.
 
-        `secrets_of` returns what signs a line's handshakes, the newest first; nothing: they are not signed.
+        `settings_of` returns those of a line's streams.
         """
         self.realtime = realtime
         self._manager = manager
-        self._secrets_of = secrets_of
+        self._settings_of = settings_of
         self._http = http
         self._counters = counters
         self._per_line = per_line
@@ -97,7 +101,7 @@ class Streams:
             InvalidRequest, AddressBlocked: as `check`.
             TooManyStreams, LimitExceeded: the call or its line has all it may have.
         """
-        line = runner.facts.line
+        line, protocol = runner.facts.line, PROTOCOLS[order.protocol]
         _check_call(runner, order.type)
         with runner.suspension.kept_here():
             await self.check(line, order)
@@ -113,8 +117,13 @@ class Streams:
             order.protocol,
             order.parameters,
             line,
+            resumes=order.resumes and protocol.resumes and self._settings_of(line).resume,
         )
-        leg = self._leg(runner, facts, order.url)
+        if protocol.model:
+            server = self.realtime.server(runner, facts, order.url)
+        else:
+            server = self._server(facts, order.url)
+        leg = self._leg(facts, server)
         twoway = order.type is StreamType.TWOWAY
         first, *others = facts.tracks
         audience = Audience.ALL if twoway else Audience.NOBODY
@@ -144,18 +153,36 @@ class Streams:
             if isinstance(leg, StreamLeg):
                 leg.press(str(event.data["digit"]))
 
-    def _leg(self, runner: CallRunner, facts: StreamFacts, url: str) -> StreamLeg:
-        protocol, line = PROTOCOLS[facts.protocol], runner.facts.line
-        if protocol.model:
-            server = self.realtime.server(runner, facts, url)
-        else:
-            headers = partial(signed_headers, self._secrets_of(line), facts, url)
-            server = StreamServer(StreamTarget(url, self._http.of(line).streams, headers))
+    def restore(self, passed: PassedLeg) -> StreamLeg | TrackLeg:
+        """Return a leg of a stream of a call that another process has passed to this one.
+
+        Raises:
+            HandoverRefused: it is the second track of a stream that is not there.
+        """
+        match passed.read(StreamState):
+            case StreamState(stream=StreamSnapshot() as stream):
+                facts = replace(stream.facts, resumed=True)
+                leg = self._leg(facts, self._server(facts, stream.url))
+                leg.restore(stream)
+                return leg
+            case StreamState(track=TrackSnapshot(stream_id, track)):
+                for before in passed.before:
+                    if isinstance(before, StreamLeg) and before.leg_id == stream_id:
+                        return TrackLeg(passed.leg_id, before, track)
+        raise HandoverRefused("a track of a stream that the call does not have")
+
+    def _server(self, facts: StreamFacts, url: str) -> StreamServer:
+        """Return the server of a stream that goes to no model."""
+        line = LineName(facts.line)
+        headers = partial(signed_headers, self._settings_of(line).secrets, facts, url)
+        return StreamServer(StreamTarget(url, self._http.of(line).streams, headers))
+
+    def _leg(self, facts: StreamFacts, server: StreamServer) -> StreamLeg:
         return StreamLeg(
             LegId(facts.stream_id),
             facts,
             server.target,
-            messages=protocol.messages(facts, server.session),
+            messages=PROTOCOLS[facts.protocol].messages(facts, server.session),
             counters=self._counters,
             call_function=server.call_function,
             conversion=self._conversion,

@@ -93,6 +93,19 @@ class StreamFacts:
     """Sent to the server when the stream starts, where the protocol has a place for it."""
     line: str = ""
     """The name of the call's line."""
+    resumes: bool = False
+    """Whether its server may be connected anew when another process goes on with the call."""
+    resumed: bool = False
+    """Whether another process had the call before."""
+
+    def describe(self) -> dict[str, object]:
+        """Return what events say of the stream."""
+        return {
+            "streamId": self.stream_id,
+            "streamType": self.type.value,
+            "protocol": self.protocol.value,
+            "tracks": [track.value for track in self.tracks],
+        }
 
     @property
     def tracks(self) -> tuple[Channel, ...]:

@@ -2,7 +2,7 @@
 
 Source: Wavix, "Call media streaming". It does not define the payload or where counters start; as in
 the vendor's client, it is signed 16-bit little-endian mono PCM at 24 kHz in messages of 20 ms. Other
-formats, and `media_format` and `parameters` in `start`, are our additions.
+formats, and `media_format`, `parameters` and `resumed` in `start`, are our additions.
 """
 
 from datetime import datetime
@@ -70,6 +70,7 @@ class NativeMessages:
     def _start(self, at: datetime) -> bytes:
         facts = self._facts
         parameters = {"parameters": dict(facts.parameters)} if facts.parameters else {}
+        resumed = {"resumed": True} if facts.resumed else {}
         return self._message(
             "start",
             at,
@@ -82,6 +83,7 @@ class NativeMessages:
                 "frame_ms": facts.media.frame_milliseconds,
             },
             **parameters,
+            **resumed,
         )
 
     def media(self, track: Channel) -> MediaTemplate:

@@ -29,6 +29,8 @@ class StreamTraits:
     model: bool = False
     """Whether the server is a model (`node.streams.realtime`): such a stream is two-way, and may be
     without a URL, where the line has a server of its own."""
+    resumes: bool = False
+    """Whether its servers can be told that a stream goes on over another connection."""
     buffer_seconds: float = LIMIT_SECONDS
     """How much of the server's audio may wait to be played."""
     signed_headers: Callable[[str, str], Mapping[str, str]] = lambda _secret, _url: {}
@@ -37,7 +39,9 @@ class StreamTraits:
 
 PROTOCOLS: Final[Mapping[StreamProtocol, StreamTraits]] = {
     StreamProtocol.NATIVE: StreamTraits(
-        about=", as Wavix documents them", messages=lambda facts, _: NativeMessages(facts)
+        about=", as Wavix documents them",
+        messages=lambda facts, _: NativeMessages(facts),
+        resumes=True,
     ),
     StreamProtocol.TWILIO: StreamTraits(
         about=", Twilio Media Streams",

@@ -184,3 +184,29 @@ def test_whatever_the_pieces_what_is_played_is_what_came(sizes):
     played = b"".join(frame or b"" for frame in frames(queue, len(whole) // 640 + 5))
     assert played[: len(whole)] == whole
     assert not any(played[len(whole) :])
+
+
+def test_another_queue_goes_on_with_what_is_left():
+    queue, sent = PacedQueue(limit_seconds=1.0), sound(SECOND)
+    queue.add(bytes(64) + sent[:-640])
+    queue.mark("between")
+    queue.add(sent[-640:])
+    queue.mark("last")
+    begun = frames(queue, 10)
+    other = PacedQueue()
+    other.restore(queue.snapshot())
+    assert other.dropped_seconds == queue.dropped_seconds == 64 / SECOND
+    rest, reached = [], []
+    for _ in range(42):
+        rest.append(other.pull())
+        reached += [(len(rest), name) for name in other.reached()]
+    assert b"".join(frame or b"" for frame in begun + rest) == sent
+    assert reached == [(40, "between"), (41, "last")]
+
+
+def test_a_mark_that_was_reached_and_not_reported_is_reported_by_another_queue():
+    queue, other = PacedQueue(), PacedQueue()
+    queue.mark("nothing before it")
+    other.restore(queue.snapshot())
+    other.pull()
+    assert other.reached() == ["nothing before it"]

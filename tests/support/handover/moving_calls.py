@@ -20,7 +20,10 @@ class MovingCalls:
 
     def __init__(self, old: Client, new: Client) -> None:
         self.clients = [old, new]
-        found = [call_services(one.bridge.control, one.bridge.records) for one in self.clients]
+        found = [
+            call_services(one.bridge.control, one.bridge.media, one.bridge.records)
+            for one in self.clients
+        ]
         self.handovers = [
             Handover(one.bridge.manager, known)
             for one, known in zip(self.clients, found, strict=True)

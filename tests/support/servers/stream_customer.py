@@ -3,7 +3,9 @@
 import asyncio
 import base64
 import json
+from collections.abc import Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -29,6 +31,8 @@ class Customer:
         self.arrived: list[float] = []
         """The loop's time of each message."""
         self.closed = asyncio.Event()
+        self.code: int | None = None
+        """With which the bridge closed."""
         self.reads = asyncio.Event()
         """Cleared while the customer is stuck."""
         self.reads.set()
@@ -71,6 +75,7 @@ class Customer:
                 self.messages.append(json.loads(text))
                 self.arrived.append(loop.time())
         except ConnectionClosed:
+            self.code = self._connection.close_code
             self.closed.set()
 
 
@@ -80,6 +85,8 @@ class CustomerServer:
     def __init__(self, port: int) -> None:
         self.url = f"ws://127.0.0.1:{port}/media"
         self.customers: list[Customer] = []
+        self.refuse: Callable[[], None]
+        """Accepts no more connections."""
 
     async def customer(self, number: int = 0) -> Customer:
         await until(lambda: len(self.customers) > number)
@@ -100,4 +107,5 @@ async def customer_server(port: int = 0):
         [listener] = server.sockets
         here = CustomerServer(listener.getsockname()[1])
         here.customers = customers
+        here.refuse = partial(server.close, close_connections=False)
         yield here

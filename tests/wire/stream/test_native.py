@@ -110,6 +110,10 @@ def test_start_has_the_customers_parameters_if_there_are_any():
     assert start(stream(parameters={"agent": "anna"}))["parameters"] == {"agent": "anna"}
 
 
+def test_start_says_that_another_process_had_the_stream():
+    assert start(stream(resumed=True))["resumed"] is True
+
+
 def test_media_carries_sound_track_time_and_number():
     writer = NativeMessages(stream())
     writer.opening(AT)

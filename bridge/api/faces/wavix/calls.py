@@ -1,6 +1,7 @@
 """The Wavix face, `/v1/call`: calls, and media streams to the customer's WebSocket."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Final, TypeAlias
 
 from msgspec import UNSET, Struct, UnsetType
@@ -287,6 +288,7 @@ async def transfer(context: Context, body: Transfer) -> Success:
 
 async def _start(context: Context, order: StreamOrder) -> str:
     runner, shown_id = context.live_call(), forms.wavix(context.call_id)
+    order = replace(order, resumes=False)  # its documents know of one connection only
     with about_field("stream_url"):
         return await context[MEDIA].streams.start(runner, order, shown_id)
 
