@@ -4,12 +4,13 @@ import asyncio
 import json
 import time
 from collections import Counter
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from itertools import pairwise
 
 import aiohttp
 import pytest
 from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
 
 from tests.supervisor.test_main import until
 from tests.supervisor.test_main_handover import MAX_SILENCE, events_of
@@ -34,8 +35,9 @@ class Listener:
     async def listen(self) -> None:
         while self.codes.count(1012) == len(self.codes):
             async with connect(self._url, compression=None) as ws:
-                async for _ in ws:
-                    self.times.append(time.monotonic())
+                with suppress(ConnectionClosed):
+                    while await ws.recv():
+                        self.times.append(time.monotonic())
             self.codes.append(ws.close_code)
 
 
@@ -97,7 +99,7 @@ async def test_streams_sockets_and_agents_go_on_at_the_nodes_of_each_upgrade():
             await listening
             assert socket.codes[-1] == 1000
         until(
-            lambda: all(events_of(server, one)[-1] == "call.ended" for one in calls),
+            lambda: all("call.ended" in events_of(server, one) for one in calls),
             "all ends are written",
         )
         for call_id in calls:
