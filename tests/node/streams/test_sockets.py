@@ -56,21 +56,18 @@ async def waiting():
         yield sockets, runner, leg
 
 
-@pytest.mark.parametrize(
-    ("name", "media", "owner"),
-    [
+async def test_somebody_else_gets_a_leg_of_their_own(waiting):
+    sockets, runner, leg = waiting
+    for name, media, owner in (
         ("other", ZUCKZAPGO, OWNER),
         ("", ZUCKZAPGO, OWNER),
         ("mine", WADIAL, OWNER),
         ("mine", ZUCKZAPGO, LegOwner("near", "bert")),
         ("mine", ZUCKZAPGO, None),
-    ],
-)
-async def test_somebody_else_gets_a_leg_of_their_own(waiting, name, media, owner):
-    sockets, runner, leg = waiting
-    made = sockets.join(runner, Wire(), audio=SocketAudio(media), owner=owner, name=name)
-    assert made is not leg
-    assert leg.reconnecting
+    ):
+        made = sockets.join(runner, Wire(), audio=SocketAudio(media), owner=owner, name=name)
+        assert made is not leg
+        assert leg.reconnecting
 
 
 async def test_whoever_had_the_leg_has_it_again_once(waiting):
@@ -80,3 +77,13 @@ async def test_whoever_had_the_leg_has_it_again_once(waiting):
     assert not leg.reconnecting
     assert leg.statistics().received.packets == 2
     assert sockets.join(runner, Wire(), audio=audio, owner=OWNER, name="mine") is not leg
+
+
+async def test_a_leg_that_cannot_stay_is_freed_before_it_has_begun(waiting):
+    sockets, runner, leg = waiting
+    state, _ = leg.suspend()
+    raw = msgspec.Raw(msgspec.msgpack.encode(state))
+    other = sockets.restore(PassedLeg(runner.facts, LegId("leg_2"), raw, []))
+    assert other.suspend() == leg.suspend()
+    await other.abandon()
+    assert leg.reconnecting

@@ -6,10 +6,13 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+import msgspec
 import pytest
 
-from bridge.call.model import LineName
-from bridge.errors import AddressBlocked, InvalidRequest, NotFound
+from bridge.call.model import LegId, LineName
+from bridge.errors import AddressBlocked, HandoverRefused, InvalidRequest, NotFound
+from bridge.legs.base import PassedLeg
+from bridge.media.stream_snapshot import StreamState, TrackSnapshot
 from bridge.node.streams.streams import StreamOrder, signed_headers
 from bridge.wire.stream.media_format import MediaFormat
 from bridge.wire.stream.media_stream import Channel, StreamFacts, StreamProtocol, StreamType
@@ -79,3 +82,14 @@ def test_a_twilio_server_gets_its_own_signature_by_the_newest_secret():
     expected = base64.b64encode(hmac.digest(SECRET.encode(), URL.encode(), "sha1")).decode()
     assert headers["X-Twilio-Signature"] == expected
     assert "X-Twilio-Signature" not in signed(SECRET)
+
+
+async def test_a_second_track_whose_stream_is_not_there_is_refused():
+    async with running() as client:
+        await client.dial(SILENT)
+        [runner] = client.bridge.manager.calls()
+        state = StreamState(track=TrackSnapshot("no such stream", Channel.OUTBOUND))
+        raw = msgspec.Raw(msgspec.msgpack.encode(state))
+        passed = PassedLeg(runner.facts, LegId("leg_1"), raw, [], runner.legs())
+        with pytest.raises(HandoverRefused, match="track"):
+            client.bridge.media.streams.restore(passed)
