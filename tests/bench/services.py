@@ -204,7 +204,8 @@ def _machines(results: Results, *, rounds: int) -> None:
         "requests": machines.REQUESTS,
     }
     limit = _CHILD_SECONDS + rounds * 2 * (machines.SECONDS + 1)
-    found = jobs.child("tests.bench.studies.machines", plan, core=None, seconds=limit)
+    with around(results.readings, "cluster"):
+        found = jobs.child("tests.bench.studies.machines", plan, core=None, seconds=limit)
     results.machines = Machines(**found)
 
 

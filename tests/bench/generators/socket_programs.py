@@ -98,6 +98,8 @@ class Kind:
     """Of the socket; empty where the bridge dials."""
     protocol: str = ""
     """Of the stream that is ordered where the bridge dials."""
+    sign: str = '"media"'
+    """What a text with sound has near its beginning."""
 
     @property
     def listening(self) -> Callable[[], AbstractAsyncContextManager[Listener]]:
@@ -130,6 +132,18 @@ def _write_wavix(sound: Pcm) -> str:
 
 def _read_wavix(message: Message) -> Pcm:
     return _read_s16(_payload(message))
+
+
+def _write_openai(sound: Pcm) -> str:
+    delta = base64.b64encode(_at_rate(sound, WAVIX_RATE)).decode()
+    kind = "response.output_audio.delta"
+    ids = {"response_id": "resp_1", "item_id": "item_1", "content_index": 0}
+    return json.dumps({"type": kind, **ids, "delta": delta})
+
+
+def _read_openai(message: Message) -> Pcm:
+    tree: dict[str, Any] = json.loads(message)
+    return _read_s16(base64.b64decode(tree.get("audio") or tree["delta"]))
 
 
 def _write_twilio(sound: Pcm) -> str:
@@ -189,9 +203,18 @@ PROGRAMS: Mapping[str, Kind] = {
         read=_read_twilio,
         protocol="twilio",
     ),
+    "openai": Kind(
+        title="dialled out, OpenAI's realtime JSON, s16le 24 kHz, 20 ms",
+        message_seconds=0.02,
+        sample_rate=WAVIX_RATE,
+        write=_write_openai,
+        read=_read_openai,
+        protocol="openai-realtime",
+        sign='"input_audio_buffer.append"',
+    ),
 }
 SOCKETS: Final = ("zuckzapgo", "wadial", "wavix")
-STREAMS: Final = ("twilio",)
+STREAMS: Final = ("twilio", "openai")
 """Which of them each section of the bench measures."""
 
 
@@ -211,7 +234,7 @@ class Program:
         ends = (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.CLOSING)
         while (message := await self._ws.receive()).type not in ends:
             now = time.monotonic()
-            if message.type is wanted and (not texts or '"media"' in message.data[:400]):
+            if message.type is wanted and (not texts or self.kind.sign in message.data[:400]):
                 self.heard.append((now, message.data))
 
     async def send(self, message: Message) -> None:

@@ -31,6 +31,8 @@ PERIOD_SECONDS = 0.96
 _QUIET_SECONDS = 0.36
 _PERIODS = 10
 _AFTERWARDS = 0.9
+_KEPT = 0.5
+"""Seconds: an onset is one because of the quiet before it, some of which is heard before a window begins."""
 _STAGGER = 0.0074
 """Between two that begin to speak: no two send at the same moment."""
 DROPPED = "bridge_socket_dropped_seconds_total"
@@ -98,11 +100,11 @@ class Speaker:
             await self.program.send(self._messages[number % len(self._messages)])
             number += 1
 
-    def forget(self) -> None:
-        """Begin a window."""
+    def forget(self, now: float) -> None:
+        """Begin a window; what was just heard is the quiet before its first onset."""
         self.onsets.clear()
         self.lateness.clear()
-        self.program.heard.clear()
+        self.program.heard[:] = [one for one in self.program.heard if one[0] >= now - _KEPT]
 
 
 async def run(
@@ -158,7 +160,7 @@ async def _measure(
     settle, seconds = window
     await asyncio.sleep(settle)
     for speaker in speakers:
-        speaker.forget()
+        speaker.forget(time.monotonic())
     pids = measure.family(pid)
     before = await _scrape(session, url)
     begin, server, own = time.monotonic(), measure.cpu_seconds(pids), time.process_time()

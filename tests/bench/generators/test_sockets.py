@@ -58,3 +58,15 @@ def test_an_onset_before_the_window_is_not_looked_for():
     speaker = Speaker(program("zuckzapgo"), loop_sound())
     speaker.onsets = [1.0]
     assert hear([speaker], 1.5, 2.0) == ([], 0)
+
+
+def test_an_onset_is_heard_whose_quiet_came_before_the_window():
+    one = program("zuckzapgo")
+    speaker = Speaker(one, loop_sound())
+    sound = loop_sound().reshape(-1, 960)
+    one.heard = [(0.7 + 0.06 * number, sound[number].tobytes()) for number in range(16)]
+    speaker.forget(1.0)
+    speaker.onsets = [1.01]
+    delays, sent = hear([speaker], 1.0, 2.0)
+    assert delays == pytest.approx([0.7 + 0.06 * 6 - 1.01])
+    assert sent == 1

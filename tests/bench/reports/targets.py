@@ -120,7 +120,7 @@ def verdicts(results: Results, table: Sequence[Row]) -> list[Verdict]:
         *judged(service_targets.events(results.events), busy=results.busy("events")),
         *service_targets.telephones(results.telephones),
         *judged(service_targets.calling(results.dialled), busy=results.busy("dialling")),
-        *machines.verdicts(results.machines),
+        *machines.verdicts(results.machines, busy=results.busy("cluster")),
     ]
 
 

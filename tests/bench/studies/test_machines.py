@@ -25,6 +25,11 @@ def test_a_request_to_the_wrong_machine_may_take_two_milliseconds_more(wrong, mi
     assert len(missed(measured(wrong=wrong))) == misses
 
 
+def test_of_a_busy_machine_the_ratio_alone_is_judged():
+    found = verdicts(measured(three=1.2, wrong=0.01), busy=True)
+    assert [one.missed for one in found] == [True, False]
+
+
 def test_what_was_not_measured_is_not_judged():
     assert verdicts(None) == []
 
