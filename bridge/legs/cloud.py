@@ -14,7 +14,6 @@ from typing import Final, Protocol, TypeAlias
 
 import msgspec
 
-from bridge.audio.frame import FRAME_SECONDS
 from bridge.call import events
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics
 from bridge.call.setup_timings import SetupStep
@@ -32,9 +31,10 @@ log = logging.getLogger(__name__)
 HANG_UP_SECONDS: Final = 0.8
 """How long the leg's end waits for Meta's answer to the hang-up, which goes on by itself after that."""
 
-_TICKS_PER_REPORT: Final = 50
-_TICKS_PER_CHECK: Final = 25
-_MAX_LATE_SECONDS: Final = 3 * FRAME_SECONDS
+_REPORT_SECONDS: Final = 1.0
+_CHECK_SECONDS: Final = 0.5
+_MIN_SLEEP: Final = 0.001
+_SUSPENDED_SLEEP: Final = 0.01
 
 
 class Signalling(Protocol):
@@ -309,19 +309,21 @@ class CloudLeg:
             session.start_sending(loop.time())
             self._media.emit(events.LegConnected(self.leg_id))
             self._talking = True
-        due, ticks = loop.time(), 0
+        now = loop.time()
+        report_due, check_due = now + _REPORT_SECONDS, now + _CHECK_SECONDS
         while True:
-            due += FRAME_SECONDS
-            await asyncio.sleep(max(0.0, due - loop.time()))
             now = loop.time()
-            due = max(due, now - _MAX_LATE_SECONDS)
+            await asyncio.sleep(max(_MIN_SLEEP, session.next_tick(now) - now))
+            now = loop.time()
             if self._media.peer.suspended:
+                await asyncio.sleep(_SUSPENDED_SLEEP)
                 continue
             session.tick(now)
-            ticks += 1
-            if ticks % _TICKS_PER_REPORT == 0:
+            if now >= report_due:
+                report_due = now + _REPORT_SECONDS
                 self._media.report(now)
-            if ticks % _TICKS_PER_CHECK == 0:
+            if now >= check_due:
+                check_due = now + _CHECK_SECONDS
                 self._media.check_silence(session.last_received(), now)
                 self._note_latency()
 

@@ -273,7 +273,7 @@ class RtpSender:
         """Return when `tick` must be called next, unless something is sent before."""
         self._follow_offload()
         if self._sending and not self.dtmf.pending:
-            return max(self._filler.next_due, now)
+            return self._filler.wake_at(now)
         return now + FRAME_SECONDS
 
     def receive_report(self, loss: float, now: float) -> None:

@@ -223,7 +223,7 @@ class RtpSession:
     def next_tick(self, now: float) -> float:
         """Return when `tick` must be called next in a continuous session, unless something is sent before.
 
-        That is 60 ms after the last packet, 20 ms after the last of silence or of a digit.
+        That is at most 60 ms after the last packet, 20 ms after the last of silence or of a digit.
         """
         return self._sender.next_tick(now)
 

@@ -12,6 +12,8 @@ With packets of 20 ms every 20 ms, silence follows 60 ms after the last one.
 """
 MAX_CATCH_UP: Final = 3
 """Maximum number of packets sent at once after late ticks."""
+SHARED_SECONDS: Final = 2 * FRAME_SECONDS
+"""Streams that are sent wake at the multiples of this: one wake-up for all costs the least."""
 _MAX_AHEAD_SECONDS: Final = 6 * FRAME_SECONDS
 _EARLY_SECONDS: Final = 0.002
 """A tick this early counts as on time: timers are no more precise."""
@@ -42,6 +44,12 @@ class SilenceFiller:
     def next_due(self) -> float:
         """When silence is due unless something else is sent before (monotonic seconds)."""
         return self._covered + MAX_GAP_SECONDS if self._due is None else self._due
+
+    def wake_at(self, now: float) -> float:
+        """Return when to look at the stream next: when silence is due, or at a moment before that all streams share."""
+        due = self.next_due
+        shared = due - due % SHARED_SECONDS
+        return shared if shared - now > FRAME_SECONDS else max(due, now)
 
     def sent(self, now: float) -> None:
         """Note that something else was sent: 20 ms, which may be one of several packets at once."""

@@ -64,6 +64,35 @@ def test_the_next_tick_is_60_ms_after_the_last_packet_and_20_ms_after_silence():
     assert stream.tick(1.1) == 1
 
 
+def wakes(phase, last, until):
+    """Return when a stream is looked at that sends every 20 ms, from `phase` up to `last`."""
+    stream, now, found, number = Stream(), 100.0, [], 0
+    while now < until:
+        while 100 + phase + number / 50 <= min(now, last):
+            stream.speak(100 + phase + number / 50)
+            number += 1
+        stream.tick(now)
+        now = max(stream.filler.wake_at(now), now + 0.001)
+        found.append(now)
+    return found, stream.silence
+
+
+@given(st.lists(st.floats(0, 0.0199), min_size=2, max_size=8))
+def test_streams_that_are_sent_wake_together_and_not_every_20_ms(phases):
+    found = [wakes(phase, 110.0, 104.0)[0] for phase in phases]
+    late = {round(now, 6) for one in found for now in one if now >= 103.0}
+    assert len(late) <= 27
+
+
+@given(st.floats(0, 0.0199))
+def test_silence_is_not_late_for_it(phase):
+    found, silence = wakes(phase, 100.5, 101.0)
+    last = 100 + phase + int((0.5 - phase) * 50 + 1e-6) / 50
+    first = next(now for now in found if now >= last + 0.0599)
+    assert first == pytest.approx(last + 0.06, abs=0.0011)
+    assert silence
+
+
 def test_each_run_of_silence_has_a_timeline_of_its_own():
     stream = Stream()
     stream.beats(0, 3)
