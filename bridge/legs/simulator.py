@@ -29,7 +29,8 @@ from bridge.call.bus.frame_counter import FrameCounter
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics
 from bridge.errors import HandoverRefused, RemoteProtocolError, Unreachable
 from bridge.legs.base import Emit
-from bridge.rtp.offload import SinkMode, SinkOffload, offloadable_owner
+from bridge.rtp.offload import SinkMode, SinkOffload
+from bridge.rtp.offloadable import offloadable_owner
 from bridge.wire.call_event import EventType
 
 log = logging.getLogger(__name__)
@@ -273,7 +274,7 @@ class SimulatedContact:
 
     @property
     def offloadable(self) -> bool:
-        """Whether frames may pass the echo without this object (`rtp.offload.Offloadable`)."""
+        """Whether frames may pass the echo without this object (`rtp.offloadable.Offloadable`)."""
         return (
             self._emit is not None
             and self._echo is not None
@@ -288,7 +289,7 @@ class SimulatedContact:
         return None if owner is None else owner.offload(mode, epoch, codec)
 
     def passed(self, frames: int, level_dbov: float) -> None:
-        """Count frames that went that way (`rtp.offload.Passing`); the figures of both directions then lag by a second."""
+        """Count frames that went that way (`rtp.offloadable.Passing`); the figures of both directions then lag by a second."""
         self._counter.count_passed(frames, level_dbov)
 
     async def run(self, emit: Emit) -> None:

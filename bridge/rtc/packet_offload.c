@@ -231,7 +231,7 @@ static void copy_source(packet_source *source, packet_source_state *state, packe
     if (source->taps) {
         memcpy(record->positions, source->record.positions, recorded * sizeof record->positions[0]);
         memcpy(record->levels, source->record.levels, recorded * sizeof record->levels[0]);
-        memcpy(record->copies, source->record.copies, (size_t)source->state.octets);
+        memcpy(record->copies, source->record.copies, packet_stream_copied(source));
     }
     source->state.recorded = source->state.breaks = 0;
     source->state.octets = source->state.refused = source->state.unmeasured = 0;

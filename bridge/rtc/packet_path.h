@@ -23,7 +23,7 @@
 #define PACKET_WARMUP 5     /* newest payloads or frames kept, as decoders and encoders need to warm up */
 #define PACKET_MAX 1500     /* of a datagram */
 #define PACKET_PAYLOAD 1275 /* of a payload that is sent */
-#define PACKET_COPIES 16384 /* bytes of payloads copied for taps between two syncs, at most */
+#define PACKET_COPIES 16384 /* bytes of payloads or frames copied for taps between two syncs, at most */
 #define PACKET_FRAME 320    /* samples of a frame, at 16 kHz */
 #define PACKET_SAMPLES 1920 /* of a decoded Opus packet, at 16 kHz */
 #define PACKET_BUFFER 2048  /* bytes for a datagram, or for a packet and the tag behind it */
@@ -57,6 +57,16 @@
 #define REASON_PAYLOAD 7    /* of another length, or not to be forwarded as it is */
 #define REASON_FRAME 8      /* a frame that Python takes */
 #define REASONS 9
+
+/* What of a source's packets is copied for taps. */
+#define TAP_NOTHING 0
+#define TAP_PACKETS 1
+#define TAP_FRAMES 2
+
+/* Who wants a source's frames. */
+#define FRAMES_UNWANTED 0
+#define FRAMES_DECODED 1 /* its sink, or taps */
+#define FRAMES_AT_ONCE 2 /* Python */
 
 /* What payloads are encoded with. */
 #define CODEC_OPUS 0
@@ -166,7 +176,7 @@ typedef struct {
     uint8_t payloads[PACKET_WARMUP][PACKET_MAX];
     int64_t positions[PACKET_RECORDED]; /* for taps: of each packet recorded */
     double levels[PACKET_RECORDED]; /* for taps: of the source before each packet recorded */
-    uint8_t copies[PACKET_COPIES];  /* for taps: the payloads of those packets, one after the other */
+    uint8_t copies[PACKET_COPIES];  /* for taps: the payloads or frames of those packets, one after the other */
 } packet_source_record;
 
 typedef struct packet_poller packet_poller;
@@ -252,7 +262,8 @@ void packet_sink_end(packet_transport *transport, packet_sink_state *state, pack
 double packet_sink_covered(packet_transport *transport); /* until when a continuous stream is sent */
 /* Encodes and sends a frame of 640 bytes; 0, with nothing changed, if its time was already sent or the offload has ended. */
 int packet_sink_push(packet_transport *transport, const int16_t *pcm, int64_t pts, double now);
-/* `feeds` is SINK_FRAMES or SINK_PACKETS with the transport whose sink takes frames or packets, in this generation; else SINK_IDLE. */
+/* `feeds` is SINK_FRAMES or SINK_PACKETS with the transport whose sink takes frames or packets, in this generation; else SINK_IDLE.
+   `decodes` is one of FRAMES_*, `taps` one of TAP_*. */
 void packet_source_begin(packet_transport *transport, const packet_source_state *state, void *decoder, int32_t feeds,
                          packet_transport *sink, int32_t generation, int32_t decodes, int32_t taps);
 void packet_source_sync(packet_transport *transport, packet_source_state *state, packet_source_record *record);

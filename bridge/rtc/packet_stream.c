@@ -421,6 +421,12 @@ static void decode_frame(packet_source *source, const packet_libraries *librarie
         measure_level(&source->state.meter, pcm, PACKET_FRAME, now);
 }
 
+size_t packet_stream_copied(const packet_source *source)
+{
+    size_t frames = (size_t)source->state.recorded;
+    return source->taps == TAP_FRAMES ? frames * PACKET_FRAME * sizeof(int16_t) : (size_t)source->state.octets;
+}
+
 /* MediaSocket.datagram_received and FastPath.receive, but for what it feeds: why a datagram is not the expected one,
    or below 0 if it is. */
 static int unexpected(const packet_transport *transport, const packet_work *work, double now)
@@ -441,12 +447,13 @@ static int unexpected(const packet_transport *transport, const packet_work *work
     if ((read16(data) & 0xFF7F) != source->state.header_pattern || read32(data + 8) != source->state.ssrc)
         return REASON_HEADER;
     if ((sequence != source->state.sequence || timestamp != source->state.timestamp)
-        && ((source->decodes && !source->push) || work->only_next || !within_epoch(source, sequence, timestamp, now)
+        && ((source->decodes && (!source->push || source->taps == TAP_FRAMES)) || work->only_next
+            || !within_epoch(source, sequence, timestamp, now)
             || (source->push && lost_frames(source, sequence, timestamp, now) < 0)))
         return REASON_HEADER;
     if (source->state.recorded >= PACKET_RECORDED || (now < transport->second_ends && transport->allowed <= 0))
         return REASON_FULL;
-    if (source->taps && source->state.octets > PACKET_COPIES - PACKET_MAX)
+    if (source->taps && packet_stream_copied(source) > PACKET_COPIES - PACKET_MAX)
         return REASON_FULL;
     return -1;
 }
@@ -550,14 +557,16 @@ static int process(packet_transport *transport, packet_work *work, double now)
     }
     if (source->push && !late)
         packet_stream_push(source->push, work->pcm, position / BUS_RATIO, now, work->sent);
-    else if (!source->push && source->decodes) {
+    else if (source->decodes == FRAMES_AT_ONCE) {
         work->reason = REASON_FRAME;
         result = PACKET_FRAMED;
     }
     if (source->taps) {
         source->record.positions[source->state.recorded] = position;
         source->record.levels[source->state.recorded] = level_before;
-        memcpy(source->record.copies + source->state.octets, payload, (size_t)size);
+        const void *copied = source->taps == TAP_FRAMES ? (const void *)work->pcm : payload;
+        memcpy(source->record.copies + packet_stream_copied(source), copied,
+               source->taps == TAP_FRAMES ? PACKET_FRAME * sizeof(int16_t) : (size_t)size);
     }
     source->record.times[source->state.recorded] = now;
     source->record.sequences[source->state.recorded] = (uint16_t)sequence;

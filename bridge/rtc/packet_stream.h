@@ -22,8 +22,8 @@ typedef struct {
 
 typedef struct {
     int32_t active; /* whether it is offloaded */
-    int32_t decodes; /* whether frames are wanted, by `push` or by Python */
-    int32_t taps;    /* whether its packets are copied for Python */
+    int32_t decodes; /* FRAMES_* */
+    int32_t taps;    /* TAP_* */
     int32_t generation; /* of the sink's offload that it feeds */
     void *decoder;
     packet_sink *forward; /* takes its packets, or NULL */
@@ -81,6 +81,9 @@ int packet_stream_receive(packet_transport *transport, packet_work *work, double
 
 /* Under the sink's lock (`packet_sink_push`); `packet` has PACKET_BUFFER bytes. */
 int packet_stream_push(packet_sink *sink, const int16_t *pcm, int64_t pts, double now, uint8_t *packet);
+
+/* Under the source's lock: how many bytes are copied for taps. */
+size_t packet_stream_copied(const packet_source *source);
 
 /* Under the source's lock (`packet_admit`). */
 int packet_stream_admit(packet_transport *transport, double now);

@@ -17,19 +17,13 @@ from bridge.audio.codec.g711 import G711Decoder
 from bridge.audio.codec.opus_packet import BUS_RATIO
 from bridge.audio.detect.echo import NO_PACKETS, Run
 from bridge.audio.frame import Frame, Push
-from bridge.call.bus.ends import Forwarder, Takers
+from bridge.call.bus.ends import FanOut, Forwarder, Takers
 from bridge.errors import RemoteProtocolError
 from bridge.rtp.counters import ReceiveCounters
 from bridge.rtp.decoder_warmup import DecoderWarmup
 from bridge.rtp.level_meter import LevelMeter
-from bridge.rtp.offload import (
-    Outputs,
-    Passing,
-    SinkMode,
-    SourceOffload,
-    coder_state,
-    offloadable_owner,
-)
+from bridge.rtp.offload import Outputs, SinkMode, SourceOffload, coder_state
+from bridge.rtp.offloadable import Passing, offloadable_owner
 from bridge.wire.rtp.packet import (
     EXTENDED,
     HEADER_BYTES,
@@ -247,7 +241,10 @@ class FastPath:
         takers = Takers(None, ()) if forward is None else forward.takers
         if takers is None:
             return None
-        taps = takers.taps
+        taps, late = takers.taps, None
+        if isinstance(push, FanOut) and push.late and len(push.sinks) <= 1 and not taps:
+            late, sinks = push.late, push.sinks
+            push = sinks[0] if sinks else None
         if takers.sink is not None:
             owner = offloadable_owner(takers.sink)
             sink = (
@@ -255,14 +252,14 @@ class FastPath:
                 if owner is None
                 else owner.offload(SinkMode.PACKETS, expected.epoch, self._codec)
             )
-            return None if sink is None else Outputs(forward=sink, taps=taps, take_frame=push)
+            return None if sink is None else Outputs(sink, taps=taps, take_frame=push, late=late)
         owner = offloadable_owner(push)
         if owner is None:
-            return Outputs(taps=taps, take_frame=push)
+            return Outputs(taps=taps, take_frame=push, late=late)
         # Without its offload the frames would take the long way for as long as this one lasts.
         sink = owner.offload(SinkMode.FRAMES, expected.epoch)
         passed = owner.passed if isinstance(owner, Passing) else None
-        return None if sink is None else Outputs(push=sink, taps=taps, passed=passed)
+        return None if sink is None else Outputs(push=sink, taps=taps, passed=passed, late=late)
 
     def _begin_offload(
         self,

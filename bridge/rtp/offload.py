@@ -22,9 +22,9 @@ The states are structures of packet_path.h, which cffi has no static types for; 
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import IntEnum
-from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 from bridge.audio.buffer.reorder import ReorderState
 from bridge.audio.codec.codec import OPUS, PCMA, PCMU, Codec
@@ -168,6 +168,10 @@ class SinkOffload:
         return run, [bytes(self._ffi.buffer(record.frames[slot])) for slot in slots]
 
 
+Copies: TypeAlias = Sequence[EncodedPacket] | Sequence[Frame]
+"""What an offload has copied for taps."""
+
+
 class Outputs(NamedTuple):
     """What is done with the packets of an offloaded source."""
 
@@ -181,6 +185,8 @@ class Outputs(NamedTuple):
     """Takes their frames."""
     passed: Callable[[int, float], None] | None = None
     """Counts their frames (`Passing.passed`)."""
+    late: Push | None = None
+    """Takes copies of their frames, later; not beside `taps`."""
 
 
 class SourceOffload:
@@ -229,22 +235,23 @@ class SourceOffload:
         self._outputs, self._decoder, self._epoch = outputs, decoder, epoch
         sink = outputs.forward or outputs.push
         feeds = SinkMode.IDLE if sink is None else sink.mode
-        self.active = True
-        self._lib.packet_source_begin(
+        self.active, lib = True, self._lib
+        lib.packet_source_begin(
             self._transport,
             self.state,
             _pointer(self._ffi, decoder),
             int(feeds),
             self._ffi.NULL if sink is None else sink.transport,
             0 if sink is None else sink.generation,
-            self.decodes,
-            bool(outputs.taps),
+            lib.FRAMES_AT_ONCE if outputs.take_frame else int(self.decodes),
+            lib.TAP_FRAMES if outputs.late else int(bool(outputs.taps)),
         )
 
     @property
     def decodes(self) -> bool:
         """Whether frames are wanted, in the last offload."""
-        return self._outputs.push is not None or self._outputs.take_frame is not None
+        outputs = self._outputs
+        return any(one is not None for one in (outputs.push, outputs.take_frame, outputs.late))
 
     @property
     def past(self) -> bytes:
@@ -263,12 +270,12 @@ class SourceOffload:
         if self._outputs.take_frame is not None:
             self._outputs.take_frame(Frame(pcm, position // BUS_RATIO, self._epoch), now)
 
-    def sync(self) -> tuple[Run, list[EncodedPacket]]:
-        """Bring the state up to date; return the packets that came since the last time, and copies for `taps`."""
+    def sync(self) -> tuple[Run, Copies]:
+        """Bring the state up to date; return the packets that came since the last time, and copies for taps."""
         self._lib.packet_source_sync(self._transport, self.state, self._record)
         return self._recorded()
 
-    def end(self) -> tuple[Run, list[EncodedPacket], list[bytes]]:
+    def end(self) -> tuple[Run, Copies, list[bytes]]:
         """End the offload; return what `sync` does, and its newest payloads that were not decoded, of G.711 in any case.
 
         Frames that still wait for Python are delivered.
@@ -286,23 +293,32 @@ class SourceOffload:
         if self._outputs.passed is not None:
             self._outputs.passed(frames, level_dbov)
 
-    def deliver_copies(self, copies: Iterable[EncodedPacket], times: Iterable[float]) -> None:
-        """Deliver packets to the taps."""
-        taps = self._outputs.taps
-        for packet, at in zip(copies, times, strict=False):
-            for take in taps:
-                take(packet, at)
+    def deliver_copies(self, copies: Copies, times: Iterable[float]) -> None:
+        """Deliver packets or frames to the taps."""
+        outputs = self._outputs
+        takers: tuple[Callable[[Any, float], object], ...] = outputs.taps
+        if outputs.late is not None:
+            takers = (outputs.late,)
+        for copy, at in zip(copies, times, strict=False):
+            for take in takers:
+                take(copy, at)
 
-    def _recorded(self) -> tuple[Run, list[EncodedPacket]]:
+    def _recorded(self) -> tuple[Run, Copies]:
         if not self.state.recorded:
             self.sequences = []
             return NO_PACKETS, []
         self.sequences = self._ffi.unpack(self._record.sequences, self.state.recorded)
         return _sizes(self._ffi, self.state, self._record), self._copies()
 
-    def _copies(self) -> list[EncodedPacket]:
+    def _copies(self) -> Copies:
         state, record, unpack = self.state, self._record, self._ffi.unpack
-        count, samples = state.recorded, state.samples
+        count, samples, epoch = state.recorded, state.samples, self._epoch
+        if self._outputs.late is not None:
+            sound = self._ffi.buffer(record.copies, count * FRAME_BYTES)
+            return [
+                Frame(sound[FRAME_BYTES * n : FRAME_BYTES * (n + 1)], position // BUS_RATIO, epoch)
+                for n, position in enumerate(unpack(record.positions, count))
+            ]
         if not self._outputs.taps:
             return []
         copies, start = bytes(self._ffi.buffer(record.copies, state.octets)), 0
@@ -316,7 +332,7 @@ class SourceOffload:
         ):
             payload, number = copies[start : start + size], (sequence + state.renumbering) & 0xFFFF
             packets.append(
-                EncodedPacket(payload, samples, number, position, self._epoch, level, self._codec)
+                EncodedPacket(payload, samples, number, position, epoch, level, self._codec)
             )
             start += size
         return packets
@@ -334,23 +350,6 @@ class Offload(Protocol):
         """Of what it sends."""
 
 
-@runtime_checkable
-class Offloadable(Protocol):
-    """A sender whose stream can be offloaded; the owner of the methods `push` and `take`."""
-
-    @property
-    def offloadable(self) -> bool:
-        """Whether `offload` can succeed once the stream continues what it is asked for."""
-
-    def offload(
-        self, mode: SinkMode, epoch: object, codec: Codec | None = None
-    ) -> SinkOffload | None:
-        """Offload the stream for what continues it in this media epoch: frames, or packets of a codec.
-
-        None while that is not possible.
-        """
-
-
 def coder_state(coder: object) -> tuple[object, bytes] | None:
     """Return what an offload takes of a decoder or encoder: libopus' handle, or the history of G.711.
 
@@ -361,20 +360,6 @@ def coder_state(coder: object) -> tuple[object, bytes] | None:
     if isinstance(coder, G711Decoder | G711Encoder):
         return None if coder.history is None else (None, coder.history)
     return None
-
-
-@runtime_checkable
-class Passing(Offloadable, Protocol):
-    """Passes frames on to the sender whose sink `offload` returns, unchanged, as an echo does."""
-
-    def passed(self, frames: int, level_dbov: float) -> None:
-        """Count the frames that an offload has passed on since the last time, with their latest level."""
-
-
-def offloadable_owner(taker: Callable[..., Any] | None) -> Offloadable | None:
-    """Return the sender that a bound method belongs to, if its stream can be offloaded."""
-    owner = getattr(taker, "__self__", None)
-    return owner if isinstance(owner, Offloadable) and owner.offloadable else None
 
 
 def _pointer(ffi: Any, handle: object) -> Any:  # noqa: ANN401

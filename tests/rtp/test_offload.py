@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager
 from bridge.audio.frame import SILENCE, Frame
 from bridge.call.model import LegId
 from bridge.legs.simulator import CONTACTS, Behaviour, SimulatedContact
-from bridge.rtp.offload import Passing, SinkMode, offloadable_owner
+from bridge.rtp.offload import SinkMode
+from bridge.rtp.offloadable import Passing, offloadable_owner
 
 
 class Sender:

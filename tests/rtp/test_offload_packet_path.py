@@ -60,7 +60,8 @@ def test_both_paths_do_the_same(settings_of_worlds, taken, first):
     "route",
     [
         "pair", "pair with a tap", "tap alone", "clock alone", "itself",
-        "pair recorded", "pair recorded beside a tap", "recorder alone",
+        "pair recorded", "pair recorded beside a tap", "recorder alone", "pair with a mix recorded",
+        "mix recorded alone", "pair with packets and a mix recorded",
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("continuous", [False, True])
@@ -85,7 +86,9 @@ STRAYING = ["is lost", "arrives", "arrives twice", ("is late", 1), "arrives", "a
 
 
 @pytest.mark.parametrize("telephones", TELEPHONES)
-@pytest.mark.parametrize("route", ["pair", "pair with a tap", "pair recorded", "clock alone"])
+@pytest.mark.parametrize(
+    "route", ["pair", "pair with a tap", "pair recorded", "pair with a mix recorded", "clock alone"]
+)
 @pytest.mark.parametrize("continuous", [False, True])
 def test_both_paths_do_the_same_with_telephones(telephones, route, continuous):
     taken: list[Any] = [(("route", route), 100, "celt")]
@@ -156,6 +159,27 @@ def test_a_recorder_takes_packets_once_they_are_synced_with_the_times_at_which_t
         driver.flush()
         driver.talk(0, 20, "celt", "none", 0.02)
         assert [len(world.recorder.taken) for world in paths.worlds] == [0, 20]
+        driver.flush()
+
+
+@pytest.mark.parametrize("passthrough", [0, PARTIES])
+@pytest.mark.parametrize("telephones", [{}, {0: "PCMU"}])
+def test_frames_for_a_recorder_are_made_without_python_and_taken_when_it_is_served(
+    telephones, passthrough
+):
+    audio = [AUDIOS[telephones.get(number, "plain")] for number in range(PARTIES)]
+    with TwoPaths(audio=audio, start=START, passthrough=passthrough) as paths:
+        driver = Driver(paths, [Peer(number, 100, 0) for number in range(PARTIES)])
+        for peer, described in zip(driver.peers, audio, strict=True):
+            peer.speak(described)
+        driver.route("pair with a mix recorded")
+        driver.converse(4, "celt", "celt", 0.02)
+        driver.flush()
+        path = paths.worlds[0].sockets.path
+        assert path is not None
+        before = sum(path.figures().left.values())
+        driver.converse(20, "celt", "celt", 0.02)
+        assert sum(path.figures().left.values()) == before
         driver.flush()
 
 

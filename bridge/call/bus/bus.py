@@ -15,6 +15,7 @@ first packets may decode too quietly. A source may duck the voices heard beside 
 is on the clock until they are back at full level.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -148,6 +149,8 @@ class Bus:
             if party.timed is not None:
                 self._hand_over(leg_id, party, left_clock, now)
                 self._connect(leg_id, party, party.timed)
+                if not self._batched:  # what came since `catch_up`
+                    party.backlog.release(party.playout, math.inf)
 
     def tick(self, now: float) -> None:
         """Serve every clocked sink one frame; called once every 20 ms."""
@@ -175,7 +178,12 @@ class Bus:
 
     def catch_up(self, now: float) -> None:
         """Do at once what `tick` would have done every 20 ms, where all sinks are batched."""
-        if not self._batched or self._due > now:
+        if not self._batched:
+            return
+        for _, party in self._clocked_sources:
+            if party.timed is not None:
+                party.timed.flush()
+        if self._due > now:
             return
         ticks = [max(self._due, now - MAX_CATCH_UP)]
         while (due := ticks[-1] + FRAME_SECONDS) <= now:
@@ -298,13 +306,17 @@ class Bus:
         """Attach a timed source to all who hear it, each by its path."""
         hearers = self._hearers(leg_id)
         takers = [one.push for one in hearers if one.path is DeliveryPath.PCM and one.push]
+        late = None
         if any(other.clocked for other in hearers):
             if party.playout is None:
                 party.playout = Playout()
-            takers.append(party.backlog.push if self._batched else party.playout.push)
+            if self._batched:
+                late = party.backlog.push
+            else:
+                takers.append(party.playout.push)
         forwarded = [one for one in hearers if self._choose_path(one) is DeliveryPath.PASSTHROUGH]
         forward = PacketForwarder(forwarded, lambda: self._connect(leg_id, party, source))
-        source.attach(fan_out(takers), forward if forwarded else None)
+        source.attach(fan_out(takers, late), forward if forwarded else None)
 
     def _retire(self, party: BusParty) -> None:
         """Discard a source's buffer; keep its counts."""

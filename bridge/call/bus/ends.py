@@ -4,7 +4,7 @@ A source either pushes frames as they arrive or is pulled by the clock; a leg th
 none, and a leg that hears nothing has no sink.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from bridge.audio.codec.codec import Codec
@@ -22,6 +22,24 @@ class Takers(NamedTuple):
     """Takes each packet when it comes; None if only taps do."""
     taps: tuple[Take, ...]
     """Take every packet, possibly late, but then with the time at which it came."""
+
+
+class FanOut:
+    """Pushes the frames of one source to several takers."""
+
+    __slots__ = ("_all", "late", "sinks")
+
+    def __init__(self, sinks: Sequence[Push], late: Push | None) -> None:
+        self.sinks = sinks
+        """Take each frame when it comes."""
+        self.late = late
+        """Takes every frame, possibly late, but then with the time at which it came (`TimedSource.flush`)."""
+        self._all = tuple(sinks) if late is None else (*sinks, late)
+
+    def __call__(self, frame: Frame, now: float) -> None:
+        """Push a frame to all."""
+        for take in self._all:
+            take(frame, now)
 
 
 class Forwarder(Protocol):

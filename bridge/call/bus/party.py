@@ -1,7 +1,7 @@
 """One leg on the bus, and the forwarder of its packets to others."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -10,8 +10,8 @@ from bridge.audio.buffer.playout import Playout
 from bridge.audio.codec.encoded_packet import EncodedPacket
 from bridge.audio.detect.level import QUIET
 from bridge.audio.ducking import Ducking
-from bridge.audio.frame import Frame, Push
-from bridge.call.bus.ends import PacketSink, Takers, TimedSource
+from bridge.audio.frame import Push
+from bridge.call.bus.ends import FanOut, PacketSink, Takers, TimedSource
 from bridge.call.model import DeliveryPath, LegId
 
 RETURN_SECONDS: Final = 5.0
@@ -106,14 +106,8 @@ class PacketForwarder:
         return Takers(sinks[0] if sinks else None, taps)
 
 
-def fan_out(takers: list[Push]) -> Push | None:
-    """Return one function that pushes to all of them; None for none."""
-    if len(takers) <= 1:
-        return takers[0] if takers else None
-    several: tuple[Callable[[Frame, float], None], ...] = tuple(takers)
-
-    def push(frame: Frame, now: float) -> None:
-        for take in several:
-            take(frame, now)
-
-    return push
+def fan_out(sinks: Sequence[Push], late: Push | None) -> Push | None:
+    """Return what pushes to all of them; None for none."""
+    if late is None and len(sinks) <= 1:
+        return sinks[0] if sinks else None
+    return FanOut(sinks, late)

@@ -1,9 +1,11 @@
 """Those who can wait: served now and then, with what they would have heard in time."""
 
+import pytest
 from typing_extensions import override
 
 from bridge.audio.frame import FRAME_SAMPLES, FRAME_SECONDS, SILENCE
 from bridge.call.bus.bus import Bus
+from bridge.call.bus.ends import FanOut
 from bridge.call.model import Cadence, DeliveryPath, LegId
 from tests.support.sound.voice import ANN, FAR, Voice, pcm
 
@@ -23,8 +25,32 @@ class Recorder(Voice):
         self.times.append(now)
 
 
-def recorded(**more):
-    far, ann, tape = Voice(**more), Voice(**more), Recorder()
+class LateVoice(Voice):
+    """Has frames for those who may take them late until it is flushed, or attached to others."""
+
+    def __init__(self, **more):
+        super().__init__(**more)
+        self.owed = []
+
+    @override
+    def attach(self, push, forward=None):
+        self.flush()
+        super().attach(push, forward)
+        if isinstance(push, FanOut) and push.late is not None:
+            self.to = FanOut(
+                push.sinks, lambda frame, now: self.owed.append((push.late, frame, now))
+            )
+
+    @override
+    def flush(self):
+        super().flush()
+        owed, self.owed = self.owed, []
+        for take, frame, now in owed:
+            take(frame, now)
+
+
+def recorded(voice=Voice, **more):
+    far, ann, tape = voice(**more), voice(**more), Recorder()
     bus = Bus()
     bus.join(FAR, far.source, far)
     bus.join(ANN, ann.source, ann)
@@ -73,6 +99,19 @@ def test_who_waits_hears_the_same_however_seldom_it_is_served():
         talk(bus, far, ann, 0, 50, catch_up=every)
         heard.append([frame.pcm for frame in tape.heard])
     assert heard[0] == heard[1] == heard[2]
+
+
+def test_what_a_source_delivers_late_is_recorded_as_if_it_had_come_at_once():
+    heard = []
+    for voice in (Voice, LateVoice):
+        bus, far, ann, tape = recorded(voice)
+        talk(bus, far, ann, 0, 50, catch_up=10)
+        far.speak(100, 1.0)
+        ann.speak(20, 1.0)
+        bus.leave(TAPE, 1.03)
+        heard.append([frame.pcm for frame in tape.heard])
+    assert heard[0] == heard[1]
+    assert heard[0][-1] == pcm(120)
 
 
 def test_silence_is_recorded_while_nobody_is_there():
@@ -125,8 +164,9 @@ def test_nothing_is_lost_when_who_was_heard_leaves():
     assert [frame.pcm for frame in tape.heard[1:]] == [pcm(120)] * 48
 
 
-def test_no_frame_is_duplicated_or_lost_between_batched_and_every_frame():
-    bus, far, _, tape = recorded()
+@pytest.mark.parametrize("voice", [Voice, LateVoice])
+def test_no_frame_is_duplicated_or_lost_between_batched_and_every_frame(voice):
+    bus, far, _, tape = recorded(voice)
     radio = Voice(timed=False, always_clocked=True)
     bus.join(RADIO, radio.source, radio)
     plain = {TAPE: frozenset({FAR})}

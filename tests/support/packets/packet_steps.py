@@ -27,6 +27,7 @@ from tests.support.packets.two_paths import (
     RECORDER,
     SYNCS,
     TAP,
+    WAV,
     TwoPaths,
 )
 
@@ -56,6 +57,10 @@ ROUTES = {
     "both recorded as one": {A: {B}, B: {A}, RECORDER: {A, B}},
     "two hear one recorded": {B: {A}, C: {A}, RECORDER: {A}},
     "recorder alone": {RECORDER: {A}},
+    "pair with a mix recorded": {A: {B}, B: {A}, WAV: {A, B}},
+    "pair with one side recorded": {A: {B}, B: {A}, WAV: {A}},
+    "mix recorded alone": {WAV: {A, B}},
+    "pair with packets and a mix recorded": {A: {B}, B: {A}, RECORDER: {A}, WAV: {A, B}},
     "itself": {A: {A}},
 }
 
@@ -274,7 +279,7 @@ class Driver:
 
     def route(self, name):
         rows = {leg: frozenset(heard) for leg, heard in ROUTES[name].items()}
-        self.paths.do(lambda world, now: world.bus.route(rows, now))
+        self.paths.do(lambda world, now: world.route(rows, now))
 
     def attach(self, number, kind):
         def step(world, _now):

@@ -5,12 +5,13 @@ afterwards both must have sent the same bytes. At syncs, and at the end, everyth
 """
 
 from collections import deque
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import Enum
 from typing import Any
 
 from bridge.audio.codec.codec import OPUS as OPUS_CODEC
+from bridge.audio.codec.codec import Codec
 from bridge.audio.codec.encoded_packet import EncodedPacket
 from bridge.audio.codec.encoder_level import EncoderBudget
 from bridge.audio.frame import Frame
@@ -25,7 +26,7 @@ from tests.support.packets.socket_party import OUR_KEY, PROFILE, THEIR_KEY, Sock
 
 PARTIES = 3
 LEGS = tuple(LegId(name) for name in "ABC")
-TAP, CLOCK, RECORDER = LegId("tap"), LegId("clock"), LegId("recorder")
+TAP, CLOCK, RECORDER, WAV = (LegId(name) for name in ("tap", "clock", "recorder", "wav"))
 
 # What differs between the paths without a difference to anybody: callables, where a run stands, and which of
 # two totals has counted a payload that was refused, as only their sum is told; and what a decoder of G.711 has decoded
@@ -53,7 +54,7 @@ class Recorder:
     """Takes packets and frames of the bus, and may take them late, as the recorder of a forwarded call."""
 
     always_clocked = False
-    passthrough_codec = OPUS_CODEC
+    passthrough_codec: Codec | None = OPUS_CODEC
     loss_ratio = 0.0
 
     def __init__(self) -> None:
@@ -71,6 +72,13 @@ class Recorder:
         return True
 
 
+class WavRecorder(Recorder):
+    """Takes frames of the clock, and may take them late, as the recorder of a call's mix."""
+
+    always_clocked = True
+    passthrough_codec: Codec | None = None
+
+
 class World:
     """Three sessions of one path on a bus, with everything that they gave."""
 
@@ -82,7 +90,7 @@ class World:
         self.budget = EncoderBudget()
         self.bus = Bus()
         self.heard: list[tuple[Any, ...]] = []
-        self.recorder = Recorder()
+        self.recorder, self.wav = Recorder(), WavRecorder()
         self._timelines: list[Hashable] = []
         self.parties = [
             SocketParty(
@@ -100,8 +108,15 @@ class World:
         for leg, party in zip(LEGS, self.parties, strict=True):
             self.bus.join(leg, party.session, party.session)
         self.bus.join(TAP, None, Sink(self, "tap", always_clocked=False))
-        self.bus.join(CLOCK, None, Sink(self, "clock", always_clocked=True))
         self.bus.join(RECORDER, None, self.recorder, batched=True)
+        self.bus.join(WAV, None, self.wav, batched=True)
+
+    def route(self, rows: Mapping[LegId, frozenset[LegId]], now: float) -> None:
+        """Route the bus; on the clock, where a recorder cannot be served late, is only who hears somebody."""
+        self.bus.leave(CLOCK, now)
+        if CLOCK in rows:
+            self.bus.join(CLOCK, None, Sink(self, "clock", always_clocked=True))
+        self.bus.route(rows, now)
 
     def record(self, name: str, frame: Frame, now: float) -> None:
         """Note a frame; timelines are numbered in the order in which they are first seen."""
@@ -232,8 +247,7 @@ class TwoPaths:
     def flush(self) -> None:
         """Let the recorders take all until now, and compare it."""
         self.do(lambda world, now: world.bus.flush(now))
-        [left] = {len(world.recorder.taken) for world in self.worlds}
-        assert not left
+        assert not any(world.recorder.taken or world.wav.taken for world in self.worlds)
 
     def finish(self) -> None:
         """Compare everything that is to be seen, end all offloads, and compare the state that is left."""
@@ -259,10 +273,11 @@ class TwoPaths:
 
     def _compare_recorded(self) -> None:
         """Compare what the recorders have taken, of which the compiled path's may not have all."""
-        taken, expected = (world.recorder.taken for world in self.worlds)
-        due, expected[:] = expected[: len(taken)], expected[len(taken) :]
-        assert taken == due, f"recorded: {_first_difference(taken, due)}"
-        taken.clear()
+        for recorders in zip(*((one.recorder, one.wav) for one in self.worlds), strict=True):
+            taken, expected = (recorder.taken for recorder in recorders)
+            due, expected[:] = expected[: len(taken)], expected[len(taken) :]
+            assert taken == due, f"recorded: {_first_difference(taken, due)}"
+            taken.clear()
 
     def _note_sent(self, number: int, datagram: bytes) -> None:
         rtcp = 191 < datagram[1] < 224
