@@ -7,7 +7,7 @@ import pytest
 from tests.bench import against, servers
 from tests.bench.against import HERE, THERE
 from tests.bench.generators.signal import Loop
-from tests.bench.generators.talker import FRAME_SAMPLES, Talker
+from tests.bench.generators.talker import FRAME_SAMPLES, FRAME_SECONDS, PHASE_SECONDS, Talker
 from tests.bench.reports.comparison import Comparison
 from tests.bench.reports.comparison import compare as compare_builds
 from tests.bench.slices import Slice
@@ -119,6 +119,18 @@ def test_a_leg_that_resumes_keeps_its_phase_and_its_timestamps_went_on():
     assert peer.sent == 3
     clock.advance(1.0601)
     assert peer.sent == 4
+
+
+@pytest.mark.parametrize("waited", [0.0, 0.0131, 3.719])
+def test_a_leg_has_the_phase_of_its_number_whenever_it_begins(waited):
+    clock: Any = Clock()
+    clock.advance(waited)
+    peer: Any = Peer()
+    Talker(1, peer, Loop((b"frame",)), clock=clock).start()
+    (timer,) = clock.timers
+    frames = (timer.due - PHASE_SECONDS) / FRAME_SECONDS
+    assert frames == pytest.approx(round(frames), abs=1e-6)
+    assert 0 <= timer.due - waited < FRAME_SECONDS
 
 
 @pytest.mark.long

@@ -12,6 +12,8 @@ from tests.support.peers.light_peer import Arrival, Departure
 FRAME_SECONDS = 0.02
 FRAME_SAMPLES = 960
 """Of the RTP clock, 48 kHz."""
+PHASE_SECONDS = 0.618 * FRAME_SECONDS
+"""Between two legs: however many there are, they are spread over a frame."""
 
 
 class Sender(Protocol):
@@ -75,9 +77,10 @@ class Talker:
         self._first = number * 7 % PERIOD_FRAMES
 
     def start(self) -> None:
-        """Begin to talk."""
-        self._begun = self._clock.time()
-        self._tick()
+        """Begin to talk, in the phase of the leg's number, so that packets come as close together at every server."""
+        now = self._clock.time()
+        self._begun = now + (self.number * PHASE_SECONDS - now) % FRAME_SECONDS
+        self._timer = self._clock.call_at(self._begun, self._tick)
 
     def stop(self) -> None:
         """Fall silent."""
