@@ -147,7 +147,8 @@ static void read_source(leg *of, int end)
     int active = of->transport->source.active, taps = of->transport->source.taps;
     (end ? packet_source_end : packet_source_sync)(of->transport, state, record);
     CHECK(state->recorded >= 0 && state->recorded <= PACKET_RECORDED);
-    CHECK(state->octets >= 0 && (!taps || state->octets <= PACKET_COPIES));
+    CHECK(state->octets >= 0 && (taps != TAP_PACKETS || state->octets <= PACKET_COPIES));
+    CHECK(taps != TAP_FRAMES || state->recorded * 2 * PACKET_FRAME <= PACKET_COPIES);
     CHECK(state->breaks >= 0 && state->breaks <= state->recorded);
     check_sizes(record->sizes, state->recorded, PACKET_MAX);
     int64_t octets = 0;
@@ -239,7 +240,9 @@ static void begin(void)
     from->dropped = dropped();
     from->decoder = new_handle();
     packet_source_begin(from->transport, &source, from->decoder, forwards ? SINK_PACKETS : pushes ? SINK_FRAMES : SINK_IDLE,
-                        from->feeds < 0 ? NULL : to->transport, generation, decodes, kind >> 3 & 1);
+                        from->feeds < 0 ? NULL : to->transport, generation,
+                        from->frames ? FRAMES_AT_ONCE : decodes ? FRAMES_DECODED : FRAMES_UNWANTED,
+                        !(kind >> 3 & 1) ? TAP_NOTHING : decodes && kind & 64 ? TAP_FRAMES : TAP_PACKETS);
 }
 
 static void set_keys(leg *of, uint8_t options)

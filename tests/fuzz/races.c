@@ -348,7 +348,8 @@ static void begin_source(leg *of)
     int feeds = of->feeds;
     of->active = 1;
     packet_source_begin(of->transport, &of->source, of->decoder, feeds, feeds ? to->transport : NULL, to->generation,
-                        feeds != SINK_PACKETS, draw(2) != 0);
+                        feeds == SINK_PACKETS ? FRAMES_UNWANTED : feeds ? FRAMES_DECODED : FRAMES_AT_ONCE,
+                        (int32_t)draw(feeds == SINK_PACKETS ? 2 : 3));
 }
 
 /* Processes a packet that was not the expected one, or was it too late, and offloads both streams. */
