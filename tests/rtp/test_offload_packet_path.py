@@ -162,27 +162,6 @@ def test_a_recorder_takes_packets_once_they_are_synced_with_the_times_at_which_t
         driver.flush()
 
 
-@pytest.mark.parametrize("passthrough", [0, PARTIES])
-@pytest.mark.parametrize("telephones", [{}, {0: "PCMU"}])
-def test_frames_for_a_recorder_are_made_without_python_and_taken_when_it_is_served(
-    telephones, passthrough
-):
-    audio = [AUDIOS[telephones.get(number, "plain")] for number in range(PARTIES)]
-    with TwoPaths(audio=audio, start=START, passthrough=passthrough) as paths:
-        driver = Driver(paths, [Peer(number, 100, 0) for number in range(PARTIES)])
-        for peer, described in zip(driver.peers, audio, strict=True):
-            peer.speak(described)
-        driver.route("pair with a mix recorded")
-        driver.converse(4, "celt", "celt", 0.02)
-        driver.flush()
-        path = paths.worlds[0].sockets.path
-        assert path is not None
-        before = sum(path.figures().left.values())
-        driver.converse(20, "celt", "celt", 0.02)
-        assert sum(path.figures().left.values()) == before
-        driver.flush()
-
-
 LOSSES = [
     "arrives", "is lost", ("is late", 1), "arrives", "arrives twice", ("after a pause", 9600, 0.2), "arrives",
     ("is late", 3), "is lost", "arrives", ("is late", 2), "is lost", "arrives", ("after a pause", 487, 0.01),
