@@ -19,10 +19,11 @@ from bridge.app import cluster
 from bridge.app.bridge import Bridge
 from bridge.app.build import build
 from bridge.call.model import EndReason
-from bridge.cluster.host import machine_id
+from bridge.cluster.host import hide_memory, machine_id
 from bridge.cluster.leases import Leased
 from bridge.cluster.membership import SingleNode, Supervised
 from bridge.cluster.sockets import handover_socket_path, listen, node_socket_path, socket_path
+from bridge.cluster.succession import Succession
 from bridge.cluster.supervision import Supervision
 from bridge.db import folder_lock
 from bridge.errors import Fenced, SettingsError
@@ -80,11 +81,14 @@ def run(chosen: Settings, slot: Slot | None = None) -> None:
 async def _serve(chosen: Settings, slot: Slot | None) -> None:
     machine = machine_id(Path(chosen.data.dir))
     if not chosen.data.url:
-        await _serve_as(_members(slot, machine), chosen, slot)
+        alone = _members(slot, machine)
+        alone.succession = _succession(chosen, slot)
+        await _serve_as(alone, chosen, slot)
         return
     boot, launch_id = (slot.boot, slot.run) if slot is not None else ("", "")
     members = await cluster.join(chosen, machine=machine, boot=boot, launch_id=launch_id)
     log_node.set(str(members.own.node))
+    members.succession = _succession(chosen, slot)
     try:
         await _serve_as(members, chosen, slot)
     finally:
@@ -214,6 +218,14 @@ def _members(slot: Slot | None, machine: str) -> SingleNode | Supervised:
     members = Supervised(own, launch_id=slot.run)
     _update(members, slot.roster)
     return members
+
+
+def _succession(chosen: Settings, slot: Slot | None) -> Succession | None:
+    """Return where a supervisor keeps the node's calls, and what it has kept of the process before."""
+    if slot is None or slot.keep < 0 or not chosen.recovery.enabled:
+        return None
+    hide_memory()
+    return Succession(slot.keep, slot.inherited)
 
 
 def _update(members: Supervised | Leased, roster: Roster) -> None:

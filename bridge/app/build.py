@@ -142,7 +142,10 @@ def _foundation(
 
 def _core(base: Foundation, tickets: Tickets, timeouts: Timeouts) -> Core:
     settings = base.settings
-    plane, made = build_media_plane(settings, base.metrics, timeouts), MadeLines(settings)
+    left = base.members.succession
+    ledger = None if left is None else left.ledger
+    plane = build_media_plane(settings, base.metrics, timeouts, ledger)
+    made = MadeLines(settings)
     sip = build_sip(base, plane.peers)
     lines = build_line_services(base, plane, made, sip)
     events = _events(base, lines.lines, tickets)
@@ -158,6 +161,7 @@ def _core(base: Foundation, tickets: Tickets, timeouts: Timeouts) -> Core:
         keep_lost=history.keep_lost,
         events=events.log,
         count_lost=manager.count_lost,
+        inherited=() if left is None else left.moves(base.members.own),
     )
     return Core(plane, made, sip, lines, events, history, manager, recovery)
 

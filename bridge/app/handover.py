@@ -1,6 +1,8 @@
 """What passes live calls to other processes of the machine, and takes over theirs."""
 
 import logging
+import time
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,14 +13,17 @@ from bridge.call.model import CallId, LegKind
 from bridge.cluster.handover import HandoverClient
 from bridge.cluster.handover_server import HandoverServer
 from bridge.legs.base import Reconnecting
+from bridge.cluster.succession import Safekeeping
 from bridge.legs.cloud import CloudLeg
 from bridge.legs.gateway import GatewayLeg
+from bridge.node import call_snapshot
 from bridge.node.handover import Adoption, CallServices, Handover, RestoreLeg
 from bridge.node.manager import Manager
 from bridge.providers.cloud.live import key_of_call
 from bridge.providers.gateway.memory import key_of
 from bridge.stores.directory import FOLDER
 from bridge.wire.call_event import EventType
+from bridge.wire.rtp import used_numbers
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +34,7 @@ class Handovers(NamedTuple):
     client: HandoverClient | None = None
     server: HandoverServer | None = None
     adoption: Adoption | None = None
+    safekeeping: Safekeeping | None = None
 
     async def aclose(self) -> None:
         """Finish with the call that is being passed, and take over no more."""
@@ -50,12 +56,13 @@ def build_handovers(
         return Handovers()
     found = call_services(control, media, records)
     handover = Handover(manager, found)
+    keys_of = partial(provider_keys, manager)
     client = HandoverClient(
         handover,
         members=members,
         folder=Path(base.settings.data.dir) / FOLDER,
         database=database,
-        provider_keys=lambda call_id: provider_keys(manager, call_id),
+        provider_keys=keys_of,
     )
 
     def recovered(call_id: CallId, silent: float, cause: str) -> None:
@@ -84,7 +91,25 @@ def build_handovers(
         recovered=recovered,
         release=release,
     )
-    return Handovers(client, server, adoption)
+    core.recovery.on_late = server.too_late
+    if (left := members.succession) is None:
+        return Handovers(client, server, adoption)
+    keeping = Safekeeping(left, handover, keys_of, partial(base.metrics.steps.took, "copy"))
+    handover.before_move = keeping.withdraw
+    return Handovers(client, server, adoption, keeping)
+
+
+async def inherit(base: Foundation, core: Core, handovers: Handovers) -> None:
+    """Go on with the calls of the process in whose place this one was started; to be awaited once."""
+    left = base.members.succession
+    if handovers.server is not None and left is not None:
+        advance = partial(advance_copy, now=time.monotonic())
+        handovers.server.inherit(left.inherited, advance, core.recovery.again)
+
+
+def advance_copy(snapshot: bytes, ledger: bytes, *, now: float) -> bytes:
+    """Return the snapshot of a call as it may stand now, given the ledger of the process that had it."""
+    return call_snapshot.advance(snapshot, used_numbers.read(ledger), now)
 
 
 def build_adoption(

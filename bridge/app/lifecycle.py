@@ -12,6 +12,7 @@ from bridge.api.server.reads import give_back
 from bridge.app.bridge import Bridge
 from bridge.app.calls import Core
 from bridge.app.foundation import Foundation
+from bridge.app.handover import inherit
 from bridge.cluster.membership import is_first
 from bridge.db.database import Database
 from bridge.media.decoding.decoders import Decoders
@@ -64,6 +65,8 @@ def parts_of(bridge: Bridge, workers: Workers, *, warm_decoder: bool) -> tuple[P
     core, sip = workers.core, workers.core.sip
     first, several = partial(is_first, members), members.several
     remember = partial(_remember, events.database, members.own.node, manager)
+    inherits = partial(inherit, workers.base, core, bridge.handovers)
+    keeping = bridge.handovers.safekeeping
     return (
         Part("recovery", run=core.recovery.run),
         Part("http", stop=events.http.aclose),
@@ -94,6 +97,8 @@ def parts_of(bridge: Bridge, workers: Workers, *, warm_decoder: bool) -> tuple[P
         Part("slow readers", run=bridge.access.connections.run),
         Part("call records", run=partial(records.history.run, first)),
         Part("ended calls", start=remember if several else None),
+        Part("inherited calls", start=inherits if keeping else None),
+        Part("copies of calls", run=keeping.run if keeping else None),
         Part("follow the lines", run=workers.policy.follow if several else None),
         Part("monitor", run=partial(monitor, manager, metrics, core.plane.clock, core.plane.load)),
     )
@@ -135,6 +140,8 @@ def connect(bridge: Bridge, workers: Workers) -> None:
     if (handover := bridge.cluster.handover) is not None:
         manager.publisher.subscribe(handover.on_event)
         drain.uncommitted = lambda: handover.uncommitted
+    if (keeping := bridge.handovers.safekeeping) is not None:
+        manager.publisher.subscribe(keeping.on_event)
     manager.on_transfer = control.transfers.requested
     drain.announce = workers.announcement.announce
     drain.on_begin.append(partial(workers.core.sip.leave, members))

@@ -31,6 +31,7 @@ from bridge.rtc.ports import PortPool
 from bridge.rtc.rtp_source import RtpSource
 from bridge.settings.model import Settings, port_range
 from bridge.settings.rtc import Rtc
+from bridge.wire.rtp.used_numbers import Ledger
 from bridge.wire.sdp.dialect import BROWSER, BROWSER_WITH_RED, WHATSAPP
 from bridge.wire.stream.media_format import IN_PYTHON, Conversion
 
@@ -66,14 +67,18 @@ class MediaPlane(NamedTuple):
     ports: PortPool
 
 
-def build_media_plane(settings: Settings, metrics: Metrics, timeouts: Timeouts) -> MediaPlane:
+def build_media_plane(
+    settings: Settings, metrics: Metrics, timeouts: Timeouts, ledger: Ledger | None = None
+) -> MediaPlane:
     """Make the clock, the peers and their ports within the running loop; raises as `make_peers`."""
     budget, ports = EncoderBudget(), PortPool(port_range(settings.rtc.ports))
     overload_seconds = settings.limits.overload_seconds
     return MediaPlane(
         Clock(asyncio.get_running_loop(), partial(metrics.steps.took, "clock")),
         Load(encoder_budget=budget, metrics=metrics, overload_seconds=overload_seconds),
-        make_peers(settings, ports, metrics, encoder_budget=budget, timeouts=timeouts),
+        make_peers(
+            settings, ports, metrics, encoder_budget=budget, timeouts=timeouts, ledger=ledger
+        ),
         ports,
     )
 
@@ -85,6 +90,7 @@ def make_peers(
     *,
     encoder_budget: EncoderBudget,
     timeouts: Timeouts,
+    ledger: Ledger | None = None,
 ) -> Peers:
     """Load libopus and the compiled packet path, and make all kinds of peers.
 
@@ -108,6 +114,7 @@ def make_peers(
         dialect=BROWSER_WITH_RED if settings.media.red else BROWSER,
         encoder_budget=encoder_budget,
         packet_path=path,
+        ledger=ledger,
     )
     certificates = Certificates()
     external = settings.sip.external_address or config.external_address

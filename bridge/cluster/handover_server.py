@@ -6,9 +6,10 @@ node stays until that is written, so that nobody takes the call for lost.
 
 import asyncio
 import logging
+import os
 import socket
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +25,7 @@ from bridge.stores.handover import MOVED, Move
 from bridge.stores.nodes import Member
 from bridge.tasks import Tasks
 from bridge.wire.handover import Accepted, Committed, Hello, Offer, Refused
+from bridge.wire.supervision import Inherited
 
 log = logging.getLogger(__name__)
 
@@ -147,6 +149,50 @@ class HandoverServer:
             claim.close()
         return ""
 
+    def inherit(
+        self,
+        left: Sequence[Inherited],
+        advance: Callable[[bytes, bytes], bytes],
+        lost: Callable[[], None],
+    ) -> None:
+        """Go on with calls of a process that has died; their rows name this node already.
+
+        Args:
+            left: The calls, and what goes with them.
+            advance: Returns the snapshot of a call as it may stand now, given the ledger of the process; raises `HandoverRefused`.
+            lost: Called once the rows of a call that cannot go on name the process that has died again.
+        """
+        for one in left:
+            offer = Offer(
+                call_id=one.call_id,
+                suspended_at=one.died_at,
+                snapshot=b"",
+                descriptors=len(one.descriptors),
+                cause="crash",
+                provider_keys=one.provider_keys,
+            )
+            try:
+                snapshot = advance(_content(one.snapshot), _content(one.ledger))
+            except (HandoverRefused, OSError) as error:
+                close_all(one.descriptors)
+                reason = str(error)
+            else:
+                offer = msgspec.structs.replace(offer, snapshot=snapshot)
+                reason = self.take_over(offer, one.descriptors)
+            if not reason:
+                silent = time.monotonic() - one.died_at
+                self._recovered(CallId(one.call_id), silent, offer.cause)
+                continue
+            log.error("call.not_inherited", extra={"call": one.call_id, "why": reason})
+            back = Move(one.call_id, self._own().boot, one.node, one.boots[-1], one.provider_keys)
+            self._database.append(MOVED, msgspec.msgpack.encode(back), then=lost, failed=lost)
+        close_all([*{one.ledger for one in left}, *(one.snapshot for one in left)])
+
+    def too_late(self, call_id: str) -> None:
+        """Forget an inherited call that others have ended."""
+        log.error("handover.too_late", extra={"call": call_id})
+        self._tasks.spawn(self._release(CallId(call_id)), name="forget a call")
+
     def _tell_database(self, former: Hello, offer: Offer, written: asyncio.Event) -> None:
         def retry() -> None:
             self._loop.call_later(RETRY_SECONDS, self._tell_database, former, offer, written)
@@ -167,11 +213,15 @@ class HandoverServer:
     def _too_late(self, call_id: CallId) -> None:
         """Forget a call that others have ended; what was queued during an outage is written after the report."""
         self._ended.add(call_id)
-        log.error("handover.too_late", extra={"call": call_id})
-        self._tasks.spawn(self._release(call_id), name="forget a call")
+        self.too_late(call_id)
 
     def _write_moves(self, connection: Connection, payloads: list[bytes]) -> None:
         for payload in payloads:
             moved = msgspec.msgpack.decode(payload, type=Move)
             if not store.move(connection, moved):
                 self._loop.call_soon_threadsafe(self._too_late, CallId(moved.call_id))
+
+
+def _content(descriptor: int) -> bytes:
+    """Return what memory holds that another process has written."""
+    return os.pread(descriptor, os.fstat(descriptor).st_size, 0)

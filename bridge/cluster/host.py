@@ -1,5 +1,6 @@
-"""What names a machine: generated once, and kept in a file of its data folder."""
+"""What names a machine: generated once, and kept in a file of its data folder; and what its processes keep from others."""
 
+import ctypes
 import os
 import re
 import secrets
@@ -11,6 +12,7 @@ from bridge.errors import SetupError
 
 FILE: Final = "machine.id"
 """Below the data folder; to be copied to no other machine."""
+_PR_SET_DUMPABLE: Final = 4
 _FORM: Final = re.compile(r"[0-9a-f]{16}")
 
 
@@ -50,3 +52,9 @@ def known_machine_id(folder: Path) -> str:
         return (folder / FILE).read_text(errors="replace").strip()
     except OSError:
         return ""
+
+
+def hide_memory() -> None:
+    """Let no other process of the user read the memory of this one, nor a core dump have it: it has keys of calls."""
+    with suppress(OSError, AttributeError):  # where the system has no such thing
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)

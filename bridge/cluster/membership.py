@@ -16,12 +16,15 @@ that it was declared dead itself is **fenced**: its calls end without events, an
 import asyncio
 import secrets
 from collections.abc import Callable, Collection
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from bridge.cluster.timing import DEFAULT, ClusterTiming
 from bridge.db.database import Connection, wall_time
 from bridge.stores import nodes
 from bridge.stores.nodes import Member
+
+if TYPE_CHECKING:
+    from bridge.cluster.succession import Succession
 
 Ended: TypeAlias = Callable[[Collection[Member], bool], None]
 """Called with nodes that have ended, or (False) are dead."""
@@ -42,6 +45,8 @@ class Membership:
         self.timing = timing
         self.several = True
         """Whether there may be others, now or later."""
+        self.succession: Succession | None = None
+        """What this node has been left, and leaves; None where no supervisor keeps it."""
         self.fenced = asyncio.Event()
         """Set when this process was declared dead."""
         self.finish_seconds = timing.finish_supervised

@@ -5,7 +5,7 @@ Each loss is taken over in one transaction, by whichever node is first; for the 
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TypeAlias
@@ -19,6 +19,7 @@ from bridge.stores import events as event_store
 from bridge.stores import lost_nodes
 from bridge.stores import nodes as node_store
 from bridge.stores.event_log import EventLog, callback_of
+from bridge.stores.handover import Move, inherit
 from bridge.stores.nodes import Member
 from bridge.tasks import wait_set
 from bridge.wire.call_event import CallEvent, CallSnapshot, EventType, end_id
@@ -40,10 +41,12 @@ class Recovery:
         keep_lost: KeepLost,
         events: EventLog,
         count_lost: Callable[[CallRecord], None],
+        inherited: Sequence[Move] = (),
     ) -> None:
         """Register this process, before it writes anything.
 
-        `count_lost` is called for each call that was cut off.
+        `count_lost` is called for each call that was cut off; `inherited` are those that are not, of the process in
+        whose place this one was started.
         """
         self._database = database
         self._members = members
@@ -51,6 +54,9 @@ class Recovery:
         self._events = events
         events.on_late = self._attempt
         self._count_lost = count_lost
+        self._inherited = inherited
+        self.on_late: Callable[[str], None] = lambda _: None
+        """Called with each inherited call that others have ended."""
         self._registered = False
         self._ended: dict[str, Member] = {}
         """Nodes that have ended, by their boot ids."""
@@ -73,6 +79,10 @@ class Recovery:
                 continue
             self._attempt()
 
+    def again(self) -> None:
+        """Take over what others have left since: calls that could not be inherited."""
+        self._attempt()
+
     def _note(self, ended: Collection[Member], certain: bool) -> None:  # noqa: FBT001 - a callback
         (self._ended if certain else self._dead).update((one.boot, one) for one in ended)
         self._attempt()
@@ -93,8 +103,11 @@ class Recovery:
     def _take_over(self, connection: Connection, attempt: "_Attempt") -> None:
         attempt.taken.clear()
         attempt.lost.clear()
+        attempt.late.clear()
         own = self._members.own
         if attempt.register:
+            # Before the former process is found to have ended, with its calls.
+            attempt.late.update(inherit(connection, self._inherited))
             self._members.register(connection)
         elif node_store.ended_at(connection, own.boot) is not None:
             return  # this node is lost itself
@@ -112,6 +125,8 @@ class Recovery:
         for boot in nodes:
             self._ended.pop(boot, None)
             self._dead.pop(boot, None)
+        for call_id in attempt.late:
+            self.on_late(call_id)
         for record in attempt.lost:
             self._count_lost(record)
         self._events.written()
@@ -147,6 +162,8 @@ class _Attempt:
     taken: set[str] = field(default_factory=set)
     """Boot ids of the nodes that it has taken over."""
     lost: list[CallRecord] = field(default_factory=list)
+    late: set[str] = field(default_factory=set)
+    """Inherited calls that others had ended before."""
 
 
 def end_calls(connection: Connection, own: Member, *, keep_lost: KeepLost) -> list[CallRecord]:

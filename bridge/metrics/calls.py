@@ -9,7 +9,7 @@ from bridge.metrics.families import OTHER, Families
 REFUSALS: Final = ("calls", "line", "share", "overload", "draining", "database", "telephone", OTHER)
 """`database`: it cannot be reached; `telephone`: a limit of the line's trunk; `calls`, `line`: a limit of the node or line; `share`: capacity reserved for lines with fewer calls."""
 
-RECOVERY_CAUSES: Final = ("upgrade", "drain", OTHER)
+RECOVERY_CAUSES: Final = ("upgrade", "drain", "crash", OTHER)
 RECORD_OPERATIONS: Final = ("write", "read", "delete")
 DETECTIONS: Final = ("person", "machine", "unknown", "beep", OTHER)
 REPORT_OUTCOMES: Final = ("taken", "too_many", "refused", OTHER)

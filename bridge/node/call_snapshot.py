@@ -3,6 +3,7 @@
 It has the keys of its legs, so it passes from process to process over a socket and nowhere else.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -14,6 +15,8 @@ from bridge.errors import HandoverRefused
 from bridge.metrics.media import Heard
 from bridge.node.diagnosis.diagnosis import CallDiagnosisSnapshot
 from bridge.node.diagnosis.quality import SamplesSnapshot
+from bridge.wire.rtp.used_numbers import Ceilings
+from bridge.wire.snapshot.advance import advanced
 
 VERSION: Final = 1
 """Of `CallSnapshot`; another one is refused."""
@@ -78,3 +81,17 @@ def decode(data: bytes) -> CallSnapshot:
         return msgspec.msgpack.decode(data, type=CallSnapshot)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise HandoverRefused(f"the call cannot be read: {error}") from None
+
+
+def advance(data: bytes, used: Mapping[int, Ceilings], now: float) -> bytes:
+    """Return the snapshot of a call whose process has died since, as it may stand now.
+
+    Raises:
+        HandoverRefused: it cannot be read, or it is not known what a leg has used.
+    """
+    call = decode(data)
+    legs = [
+        msgspec.structs.replace(leg, state=msgspec.Raw(advanced(bytes(leg.state), used, now)))
+        for leg in call.legs
+    ]
+    return encode(msgspec.structs.replace(call, legs=tuple(legs)))

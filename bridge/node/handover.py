@@ -7,10 +7,10 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 import msgspec
 
@@ -27,6 +27,9 @@ from bridge.node.suspension import SuspendedLeg
 from bridge.tasks import Tasks
 
 log = logging.getLogger(__name__)
+
+COPIED: Final = frozenset({LegKind.WEBRTC, LegKind.SIMULATOR, LegKind.WHATSAPP, LegKind.SIP})
+"""Legs that can go on from where they stood some time ago; from an older copy, others would write or say things twice."""
 
 RestoreLeg: TypeAlias = Callable[[PassedLeg], Leg]
 """Makes a leg of its state and its sockets; raises `HandoverRefused`, and closes none of them then."""
@@ -68,6 +71,13 @@ class Handover:
         self._manager = manager
         self._services = services
         self._suspended: dict[CallId, tuple[CallRunner, list[SuspendedLeg]]] = {}
+        self.before_move: Callable[[CallId], None] = lambda _: None
+        """Called with each call that is about to be suspended to move."""
+
+    def revisions(self) -> dict[CallId, int]:
+        """Return the live calls of this node, with a number that grows when one changes."""
+        live = (one for one in self._manager.calls() if one.live)
+        return {one.facts.call_id: one.suspension.revision for one in live}
 
     def movable(self) -> list[CallId]:
         """Return the calls whose legs can all move now, the oldest first."""
@@ -90,6 +100,22 @@ class Handover:
         Raises:
             HandoverRefused: the call cannot move now, or has ended; it goes on as it was.
         """
+        self.before_move(call_id)
+        return self._suspend(call_id)
+
+    @contextmanager
+    def copied(self, call_id: CallId) -> Iterator[tuple[bytes, list[int]]]:
+        """Give what `suspend` returns; the call goes on here at the end. Raises as it does, and for a call with other legs than `COPIED`."""
+        runner = self._manager.running(call_id)
+        if runner is not None and not COPIED.issuperset(runner.kinds()):
+            raise HandoverRefused("a leg of the call cannot go on from a copy")
+        copy = self._suspend(call_id)
+        try:
+            yield copy
+        finally:
+            self.resume(call_id)
+
+    def _suspend(self, call_id: CallId) -> tuple[bytes, list[int]]:
         runner = self._manager.running(call_id)
         if runner is None:
             raise HandoverRefused("the call has ended")

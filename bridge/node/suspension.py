@@ -37,6 +37,8 @@ class Suspension:
         """Whether another process has the call."""
         self._kept = 0
         """How much is about to join the call."""
+        self.revision = 0
+        """Raised with each event of the call, but for reports of its legs."""
 
     @contextmanager
     def kept_here(self) -> Iterator[None]:
@@ -54,13 +56,14 @@ class Suspension:
             self._kept -= 1
 
     def check(self, event: events.Event) -> None:
-        """Refuse requests that must be repeated at the node that has the call afterwards.
+        """Note an event; refuse requests that must be repeated at the node that has the call afterwards.
 
         Raises:
             CallMoving: the call stands still, or has gone.
         """
         if self.active and isinstance(event, events.LegAdded | events.Request):
             raise _moving()
+        self.revision += not isinstance(event, events.LegReported)
 
     def check_movable(self) -> None:
         """Raise `HandoverRefused` if a leg cannot move now."""

@@ -13,6 +13,7 @@ from bridge.rtc.packet_path import PacketPath
 from bridge.rtc.ports import PortPool
 from bridge.rtp.config import SessionConfig
 from bridge.wire.rtp.stream import StreamStart
+from bridge.wire.rtp.used_numbers import Ledger
 from bridge.wire.sdp.dialect import BROWSER, SdpDialect
 
 
@@ -56,6 +57,8 @@ class PeerConfig:
     packet_path: PacketPath | None = None
     """The compiled packet path; None: packets take the Python path."""
     dialect: SdpDialect = BROWSER
+    ledger: Ledger | None = None
+    """As that of their sessions."""
 
     def session_config(self, opus: Opus, *, continuous: bool) -> SessionConfig:
         """Return how the sessions of these peers encode and send; `continuous` as there."""
@@ -66,6 +69,7 @@ class PeerConfig:
             passthrough=self.passthrough,
             continuous=continuous,
             on_encoder=lambda chosen: trace.encoder_chosen(chosen, budget.level),
+            ledger=self.ledger,
         )
 
 

@@ -28,6 +28,7 @@
 #define PACKET_SAMPLES 1920 /* of a decoded Opus packet, at 16 kHz */
 #define PACKET_BUFFER 2048  /* bytes for a datagram, or for a packet and the tag behind it */
 #define PACKET_ADDRESS 28   /* bytes of a `struct sockaddr_in6` */
+#define PACKET_RESERVED 64  /* numbers of a stream that are noted as used at once */
 
 /* What Python has to look at. */
 #define PACKET_NONE 0     /* nothing */
@@ -122,6 +123,7 @@ typedef struct {
     packet_meter meter;
     int32_t kept;     /* payloads or frames of this offload; from PACKET_WARMUP on, modulo it */
     int32_t recorded; /* packets forwarded since it was synced */
+    uintptr_t used;   /* address of two pairs of bridge.wire.rtp.used_numbers; 0 for none */
 } packet_sink_state;
 
 typedef struct {

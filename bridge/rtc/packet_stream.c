@@ -225,8 +225,20 @@ static void send_packet(packet_transport *transport, uint8_t *packet, int size)
     transport->unsendable += !sendable;
 }
 
+/* UsedNumbers.reserve_packets, before a number is used. */
+static void reserve(packet_sink *sink, int64_t sequence)
+{
+    volatile int64_t *used = (volatile int64_t *)sink->state.used;
+    if (!used || sequence < (used[0] > used[2] ? used[0] : used[2]))
+        return;
+    volatile int64_t *lower = used[0] > used[2] ? used + 2 : used;
+    lower[0] = sequence + PACKET_RESERVED;
+    lower[1] = ~(sequence + PACKET_RESERVED);
+}
+
 static void write_header(packet_sink *sink, int64_t sequence, int64_t timestamp, int marker, uint8_t *header)
 {
+    reserve(sink, sequence);
     sink->state.packets++;
     header[0] = 0x80;
     header[1] = (uint8_t)(sink->state.payload_type | marker << 7);

@@ -282,6 +282,7 @@ class Peer:
         transport.warm_up()
         self.session.set_transmit(self._drop_packet, self._drop_packet)
         await transport.aclose()
+        self.session.close()
 
     async def aclose(self) -> None:
         """Send RTCP BYE and close_notify and free everything; from any state, safe to repeat."""
@@ -292,6 +293,8 @@ class Peer:
         if self._timer is not None:
             self._timer.cancel()
         await self._transports.aclose()
+        if self._session is not None:
+            self._session.close()
 
     async def _open_transport(self, offer: RemoteAudio | None, session: RtpSession) -> Transport:
         """Open a transport for a new page; it replaces one that is not up yet."""

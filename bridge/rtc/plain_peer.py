@@ -308,6 +308,7 @@ class PlainPeer:
         if self._timer is not None:
             self._timer.cancel()
         self._transport.close()
+        self.session.close()
 
     def _local_host(self, remote: str) -> str:
         """Return the address to receive on from a peer."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from functools import partial
 from itertools import chain
-from typing import Any, Final, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 
 from pylibsrtp import Policy, Session
 
@@ -19,6 +19,9 @@ from bridge.rtc.private_api import srtp_lib as lib
 from bridge.wire.rtp.packet import HEADER
 from bridge.wire.sdp.crypto import SUITES
 from bridge.wire.snapshot.peer import SrtpSnapshot
+
+if TYPE_CHECKING:
+    from bridge.wire.rtp.used_numbers import UsedNumbers
 
 PROFILES: Final[Mapping[str, int]] = {
     "AES_CM_128_HMAC_SHA1_80": Policy.SRTP_PROFILE_AES128_CM_SHA1_80,
@@ -100,6 +103,7 @@ class Srtp:
         "_report_index",
         "_reports",
         "_reports_before",
+        "_reserved",
         "_send",
         "_send_session",
         "_source",
@@ -108,6 +112,7 @@ class Srtp:
         "_unprotect",
         "_unprotect_rtcp",
         "_view",
+        "used",
     )
 
     def __init__(self, profile: int, *, send_key: bytes, receive_key: bytes) -> None:
@@ -127,6 +132,9 @@ class Srtp:
         self._keys = send_key, receive_key
         self._report_index = 0
         """Of our last report."""
+        self._reserved = 0
+        self.used: UsedNumbers | None = None
+        """Where it is noted which reports were sent, for a process that goes on after this one."""
         self._owed = 0
         """Indexes that another process has used, and this libsrtp has not passed yet."""
         self.set_receive_key(receive_key)
@@ -200,6 +208,8 @@ class Srtp:
             raise LocalProtocolError(f"a report of {size} bytes does not fit a datagram")
         if self._owed and not self._use_up(packet):
             return None
+        if self.used is not None and self._report_index >= self._reserved:
+            self._reserved = self.used.reserve_reports(self._report_index)
         self._view[0:size] = packet
         self._length[0] = size
         if self._protect_rtcp():

@@ -37,7 +37,7 @@ from bridge.audio.detect.echo import NO_PACKETS, Run
 from bridge.audio.frame import FRAME_BYTES, Frame, Push
 from bridge.call.bus.ends import Take
 from bridge.wire.rtp.reception import ReceptionState
-from bridge.wire.rtp.stream import StreamState
+from bridge.wire.rtp.stream_state import StreamState
 
 CODECS: Final[Mapping[Codec, int]] = {OPUS: 0, PCMU: 1, PCMA: 2}
 """Those that an offload knows, by their numbers in packet_path.h; of G.711, it takes packets of 20 ms alone."""

@@ -77,7 +77,7 @@ class RtpSender:
         """Of the latest packets that were forwarded; those of our own encoder hardly vary."""
         self._forwarded: deque[bytes] = deque(maxlen=WARMUP_PACKETS)
         self._counters = SendCounters()
-        self.stream = _new_stream(audio, start)
+        self.stream = _new_stream(audio, start).noted(config.ledger)
         """Owner of SSRC, sequence and timestamps."""
         self._tuning: OpusTuning | None = None
         self._packetizer: Packetizer | None = None
@@ -99,7 +99,7 @@ class RtpSender:
         """Begin a new stream for another page in the peer's place; the totals stay."""
         self.release()
         self._counters.leave(self.stream)
-        self.stream = _new_stream(audio, start)
+        self.stream = _new_stream(audio, start).instead_of(self.stream)
         self._forwarded.clear()
         self._filler = SilenceFiller()
         self._begin_encoding(audio)
@@ -172,8 +172,7 @@ class RtpSender:
         stream.octets += len(payload)
         self.sizes.append(now, len(payload))
         self._forwarded.append(payload)
-        counters = self._counters
-        counters.forwarded = count = counters.forwarded + 1
+        self._counters.forwarded = count = self._counters.forwarded + 1
         if count % REPORTED_EVERY == 1:
             self._meter.record(level_dbov, now)
         return True
@@ -309,7 +308,8 @@ class RtpSender:
 
     def restore(self, snapshot: SenderSnapshot) -> None:
         """Go on with another's stream, in a new media epoch."""
-        self.stream, self.started = OutgoingStream.resumed(snapshot.numbering), snapshot.started
+        self.stream = OutgoingStream.resumed(snapshot.numbering).instead_of(self.stream)
+        self.started = snapshot.started
         restore_counters(self._counters, snapshot.counters)
         self._meter.restore(snapshot.meter)
         self._apply(self._audio)

@@ -17,6 +17,7 @@ from bridge.rtp.reports import Reports
 from bridge.rtp.sender import RtpSender
 from bridge.rtp.session_snapshot import receiver_snapshot, restore_receiver
 from bridge.wire.rtp.stream import Numbering, StreamStart
+from bridge.wire.rtp.used_numbers import UsedNumbers
 from bridge.wire.sdp.negotiated_audio import NegotiatedAudio
 from bridge.wire.snapshot.session import AudioSnapshot, SessionSnapshot
 
@@ -93,6 +94,16 @@ class RtpSession:
         """Where the stream that is sent stands."""
         self._sender.sync()
         return self._sender.stream.numbering()
+
+    @property
+    def used(self) -> UsedNumbers | None:
+        """Where it is noted which numbers of our stream were used."""
+        return self._sender.stream.used
+
+    def close(self) -> None:
+        """Forget that: nothing is sent any more."""
+        self._sender.release()
+        self._sender.stream.close()
 
     @property
     def sent_packets(self) -> int:

@@ -180,7 +180,8 @@ class Recovery(Section, frozen=True):
     """Live calls and the end of the process that carries them."""
 
     enabled: bool = True
-    """Whether an upgrade passes live calls to the new processes; else they stay in the old ones until they end. Without a
+    """Whether an upgrade passes live calls to the new processes, else they stay in the old ones until they end; and whether the
+    process that is started in place of a dead one goes on with its calls, else they end as `node_lost`. Without a
     supervisor (`nodes` above 1, or `--supervised`) there is nobody to take them over."""
 
 

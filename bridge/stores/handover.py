@@ -49,6 +49,19 @@ def move(connection: Connection, moved: Move) -> bool:
     return True
 
 
+def inherit(connection: Connection, moves: Sequence[Move]) -> set[str]:
+    """Move calls from processes that have died; return those that others have ended meanwhile.
+
+    Of each call, the first move from a process that has registered decides; one that died before never had a call.
+    """
+    done: dict[str, bool] = {}
+    for one in moves:
+        moved = move(connection, one)
+        if nodes.is_registered(connection, one.former):
+            done.setdefault(one.call_id, moved)
+    return {call_id for call_id, moved in done.items() if not moved}
+
+
 def owner(connection: Connection, call_id: str) -> int | None:
     """Return the node that has a call, or had it when it ended; None for one that is unknown."""
     row = connection.execute("SELECT node FROM calls WHERE call_id = ?", (call_id,)).fetchone()

@@ -176,6 +176,12 @@ def ended_at(connection: Connection, boot: str) -> float | None:
     return row[0] if row else None
 
 
+def is_registered(connection: Connection, boot: str) -> bool:
+    """Return whether a process has ever registered, and has not been forgotten since."""
+    row = connection.execute("SELECT 1 FROM nodes WHERE boot = ?", (boot,)).fetchone()
+    return row is not None
+
+
 def _row(member: Member, until: float) -> NodeRow:
     return NodeRow(member.machine, member.boot, member.url, until)
 

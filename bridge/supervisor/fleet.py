@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import secrets
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -12,6 +13,7 @@ import msgspec
 
 from bridge.backoff import Backoff
 from bridge.errors import SetupError
+from bridge.supervisor.estate import Bequest
 from bridge.supervisor.process import End, NodeProcess
 from bridge.supervisor.slots import MachineSettings, NodeSlot, assign_slots, node_count
 from bridge.tasks import wait_set
@@ -29,6 +31,9 @@ HEALTHY_SECONDS: Final = 30.0
 """A node that ran this long resets its restart delay."""
 MAX_LOST: Final = 256
 """Ended processes that rosters name; those that are draining ended as they were to."""
+MAX_DEATHS: Final = 5
+"""Deaths of a node within `DEATHS_SECONDS`, after which its calls end with it: one of them may be the cause."""
+DEATHS_SECONDS: Final = 60.0
 UPGRADE_SECONDS: Final = 60.0
 """How long the new nodes of an upgrade may take until they are ready."""
 
@@ -64,6 +69,35 @@ class _Worker:
     """The number of that process, as the node was told."""
     gone: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once it has ended for good."""
+    bequests: list[Bequest] = field(default_factory=list)
+    """Calls that its process inherits, until that is ready."""
+    ended: list[Process] = field(default_factory=list)
+    """Processes that left them, which are not named in rosters as lost before: then others would end their calls."""
+    deaths: deque[float] = field(default_factory=deque)
+
+    def bequeath(self, now: float) -> None:
+        """Let the next process inherit what the one that has died leaves, and has not come to take."""
+        process = self.process
+        while self.deaths and now - self.deaths[0] > DEATHS_SECONDS:
+            self.deaths.popleft()
+        self.deaths.append(now)
+        newer = {one.message.call_id for one in process.left}
+        for one in self.bequests:
+            one.boots.insert(0, process.boot)
+            if one.message.call_id in newer:
+                one.close()
+        self.bequests = [one for one in self.bequests if one.message.call_id not in newer]
+        self.bequests += process.left
+        process.left = []
+        if len(self.deaths) > MAX_DEATHS:
+            log.error("node.not_succeeded", extra={"node": process.number})
+            self.close_bequests()
+
+    def close_bequests(self) -> None:
+        """Keep them no more: they were taken, or nobody is to take them."""
+        for one in (*self.bequests, *self.process.left):
+            one.close()
+        self.bequests, self.process.left = [], []
 
     def hand_over(self) -> None:
         """Have its calls passed to its successor, which has another number when it was lost and started anew."""
@@ -221,8 +255,10 @@ class Fleet:
             accepts=worker.joined,
             stuck=worker.stuck,
             lost=worker.lost,
+            inherited=[one.inherited() for one in worker.bequests],
         )
-        return NodeProcess(slot, on_draining=self._send_roster)
+        keeps = worker.settings.read.recovery.enabled and hasattr(os, "memfd_create")
+        return NodeProcess(slot, on_draining=self._send_roster, keeps=keeps)
 
     async def _keep(self, worker: _Worker) -> None:
         """Run one node and restart it until it is to end."""
@@ -242,10 +278,13 @@ class Fleet:
                     self.stop()
                     return
                 failures = 1 if loop.time() - began > HEALTHY_SECONDS else failures + 1
-                await wait_set(self._stopping, RESTART.after(failures))
+                # Those whose calls wait are not heard meanwhile.
+                await wait_set(self._stopping, 0.0 if worker.bequests else RESTART.after(failures))
                 if worker.retired:
                     return
         finally:
+            worker.close_bequests()
+            self._announce(worker)
             self._workers.remove(worker)
             worker.gone.set()
             self._send_roster()
@@ -260,7 +299,7 @@ class Fleet:
             log.error("node.start_failed", extra={"error": error.strerror})
             end = End(1, stuck=False, drained=False)
         await ready
-        self._lost.append(Process(process.node, process.boot, draining=end.drained))
+        worker.ended.append(Process(process.node, process.boot, draining=end.drained))
         return end
 
     async def _note_ready(self, worker: _Worker, process: NodeProcess) -> None:
@@ -268,6 +307,8 @@ class Fleet:
         if not process.ready:
             return
         self._ever_ready = True
+        worker.close_bequests()
+        self._announce(worker)
         for other in self._workers:
             if other.successor is worker:
                 other.hand_over()
@@ -289,10 +330,20 @@ class Fleet:
             worker.stuck += 1
         else:
             worker.lost += 1
+        worker.bequeath(asyncio.get_running_loop().time())
         # Named in rosters from now on, so that its siblings miss it until it is there.
         worker.process = self._process(worker)
-        self._send_roster()
+        if worker.bequests:
+            self._send_roster()
+        else:
+            self._announce(worker)
         return False
+
+    def _announce(self, worker: _Worker) -> None:
+        """Name the processes of a worker that have ended, and whose calls nobody goes on with any more or already."""
+        self._lost.extend(worker.ended)
+        worker.ended.clear()
+        self._send_roster()
 
     def _send_roster(self) -> None:
         """Send the nodes their roster if it has changed."""

@@ -9,9 +9,14 @@ from pathlib import Path
 
 import msgspec
 
+from bridge.cluster.host import hide_memory
 from bridge.db import folder_lock
 from bridge.http import local_token
-from bridge.http.listener import open_cluster_listeners, open_listeners
+from bridge.http.listener import (
+    open_cluster_listeners,
+    open_listeners,
+    raise_descriptor_limit,
+)
 from bridge.settings.model import Settings
 from bridge.stores.directory import FOLDER
 from bridge.supervisor import signals
@@ -28,6 +33,8 @@ def run(settings: Settings, config: Path | None = None) -> None:
         SetupError: A socket cannot be opened, the data folder is in use, or a node cannot start.
     """
     chosen = read_settings(msgspec.json.encode(settings))
+    raise_descriptor_limit()  # it has those of all calls
+    hide_memory()
     assign_slots(chosen.read)  # refuses too few ports before anything is opened
     folder = Path(settings.data.dir) / FOLDER
     folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -6,6 +6,7 @@ import logging
 import os
 import select
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -14,6 +15,7 @@ import msgspec
 
 import bridge
 from bridge.errors import RemoteProtocolError, SetupError
+from bridge.supervisor.estate import Bequest, Estate
 from bridge.wire import supervision
 from bridge.wire.supervision import (
     HEARTBEAT_SECONDS,
@@ -81,9 +83,18 @@ class End(NamedTuple):
 class NodeProcess:
     """A process, from its start to its end."""
 
-    def __init__(self, slot: Slot, *, on_draining: Callable[[], None] = lambda: None) -> None:
-        """`on_draining` is called when it begins to drain by itself."""
+    def __init__(
+        self,
+        slot: Slot,
+        *,
+        on_draining: Callable[[], None] = lambda: None,
+        keeps: bool = False,
+    ) -> None:
+        """`on_draining` is called when it begins to drain by itself; `keeps` is whether its calls are kept for a successor."""
         self._slot = slot
+        self._keeps = keeps
+        self.left: list[Bequest] = []
+        """What it has left, once it has ended; whoever takes it closes it."""
         self._on_draining = on_draining
         self.node = slot.node
         self.number = slot.node
@@ -141,28 +152,39 @@ class NodeProcess:
         Raises:
             SetupError: it cannot be started.
         """
-        with pipe() as (ours, theirs):
+        with pipe() as (ours, theirs), contextlib.ExitStack() as closing:
+            estate = None
+            if self._keeps:
+                estate = Estate()
+                closing.callback(estate.close)
+            keep = -1 if estate is None else estate.theirs
             process = await asyncio.create_subprocess_exec(
                 *interpreter(),
                 NODE_FLAG,
                 stdin=asyncio.subprocess.PIPE,
-                pass_fds=(*self._slot.listeners, theirs),
+                pass_fds=(*self._slot.listeners, theirs, *_kept(self._slot), *({keep} - {-1})),
             )
             if process.stdin is None:  # for the type checker
                 raise SetupError("a node has no standard input")
             self._input = process.stdin
-            self.send(msgspec.structs.replace(self._slot, pipe=theirs))
+            self.send(msgspec.structs.replace(self._slot, pipe=theirs, keep=keep))
             for message in self._pending:
                 self.send(message)
             loop = asyncio.get_running_loop()
             loop.add_reader(ours, self._read, ours)
+            if estate is not None:
+                loop.add_reader(estate, estate.read)
             killer = loop.create_task(self._kill_when_due(process), name=f"watch node {self.node}")
             try:
-                code = await process.wait()
+                code = await process.wait()  # from now on it sends nothing
+                if estate is not None:
+                    self.left = estate.leave(self.number, self.boot, time.monotonic())
                 self._read(ours)
                 return End(code, stuck=killer.done() and killer.result(), drained=self._drained)
             finally:
                 loop.remove_reader(ours)
+                if estate is not None:
+                    loop.remove_reader(estate)
                 killer.cancel()
                 self.ended = True
                 self.ready_or_ended.set()
@@ -215,6 +237,12 @@ class NodeProcess:
                     self._on_draining()
             case Drained():
                 self._drained = True
+
+
+def _kept(slot: Slot) -> Iterator[int]:
+    """Yield the descriptors of what a slot's process inherits."""
+    for one in slot.inherited:
+        yield from (one.ledger, one.snapshot, *one.descriptors)
 
 
 @contextlib.contextmanager

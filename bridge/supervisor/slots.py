@@ -32,6 +32,10 @@ class _Rtc(msgspec.Struct, frozen=True):
     ports: str
 
 
+class _Recovery(msgspec.Struct, frozen=True):
+    enabled: bool = False
+
+
 class MachineSettings(msgspec.Struct, frozen=True):
     """The settings that a supervisor reads; those of its nodes may be of a newer version."""
 
@@ -41,6 +45,7 @@ class MachineSettings(msgspec.Struct, frozen=True):
     limits: _Limits
     rtc: _Rtc
     cluster: _Cluster = _Cluster()
+    recovery: _Recovery = _Recovery()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

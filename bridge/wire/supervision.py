@@ -42,6 +42,25 @@ class Roster(_Message, frozen=True, kw_only=True, tag="roster"):
     """Those that have ended, oldest first; the last ones if there are many."""
 
 
+class Inherited(msgspec.Struct, frozen=True, kw_only=True):
+    """A call of a process that has died, which the one that is started in its place may go on with."""
+
+    call_id: str
+    provider_keys: list[str] = []
+    """Keys of its calls at the WhatsApp provider."""
+    node: int
+    boots: list[str]
+    """Of the process that has died, then of those before it that may not have come to register what they inherited."""
+    died_at: float
+    """On the monotonic clock: nothing was sent after."""
+    ledger: int
+    """File descriptor of what the process may have used (`wire.rtp.used_numbers`)."""
+    snapshot: int
+    """File descriptor of the call's snapshot."""
+    descriptors: list[int]
+    """The claim, as of an `Offer`, then those of the call."""
+
+
 class Slot(_Message, frozen=True, kw_only=True, tag="slot"):
     """What a node is and may use; its first line."""
 
@@ -68,6 +87,9 @@ class Slot(_Message, frozen=True, kw_only=True, tag="slot"):
     """Previous processes killed because they were stuck."""
     lost: int = 0
     """Previous processes lost for other reasons."""
+    keep: int = -1
+    """File descriptor of the socket to which copies of its calls are sent (`Keep`); -1 for none."""
+    inherited: list[Inherited] = []
 
 
 class Accept(_Message, frozen=True, kw_only=True, tag="accept"):
@@ -115,6 +137,27 @@ class Drained(_Message, frozen=True, kw_only=True, tag="drained"):
     """The node has drained, has no calls left, and is about to exit."""
 
 
+class Keep(_Message, frozen=True, kw_only=True, tag="keep"):
+    """Keep what a successor needs to go on with a call, instead of what was kept of it before.
+
+    One message of the socket, with file descriptors: the snapshot, the claim and those of the call. The supervisor reads
+    none of it. A node that does not want the call to go on from a copy any more takes its claim.
+    """
+
+    call_id: str
+    provider_keys: list[str] = []
+
+
+class KeepLedger(_Message, frozen=True, kw_only=True, tag="ledger"):
+    """Keep what the node may have used; with its file descriptor, and before the first `Keep`."""
+
+
+class Forget(_Message, frozen=True, kw_only=True, tag="forget"):
+    """Keep nothing of a call any more."""
+
+    call_id: str
+
+
 class DrainNodes(_Message, frozen=True, kw_only=True, tag="drain"):
     """On the control socket: drain one node, or all and exit."""
 
@@ -151,13 +194,15 @@ ToNode: TypeAlias = Slot | Roster | Accept | BeginDrain | HandOver | Stop
 FromNode: TypeAlias = Ready | Calls | Drained
 Request: TypeAlias = DrainNodes | Upgrade
 Reply: TypeAlias = Progress | Done | Failed
-Message: TypeAlias = ToNode | FromNode | Request | Reply
+Kept: TypeAlias = Keep | KeepLedger | Forget
+Message: TypeAlias = ToNode | FromNode | Request | Reply | Kept
 
 Kind = TypeVar("Kind")
 
 _TO_NODE: Final[msgspec.json.Decoder[ToNode]] = msgspec.json.Decoder(ToNode)
 _FROM_NODE: Final[msgspec.json.Decoder[FromNode]] = msgspec.json.Decoder(FromNode)
 _REQUEST: Final[msgspec.json.Decoder[Request]] = msgspec.json.Decoder(Request)
+_KEPT: Final[msgspec.json.Decoder[Kept]] = msgspec.json.Decoder(Kept)
 _REPLY: Final[msgspec.json.Decoder[Reply]] = msgspec.json.Decoder(Reply)
 
 
@@ -178,6 +223,11 @@ def to_node(line: bytes) -> ToNode | None:
 def from_node(line: bytes) -> FromNode | None:
     """Parse a message of a node, as `to_node` does."""
     return _parse(line, _FROM_NODE, ("ready", "calls", "drained"))
+
+
+def kept(line: bytes) -> Kept | None:
+    """Parse what a node wants to be kept, as `to_node` does."""
+    return _parse(line, _KEPT, ("keep", "ledger", "forget"))
 
 
 def request(line: bytes) -> Request | None:

@@ -1,5 +1,6 @@
 """Calls of a node that was lost end once, whoever notices it, and whatever the node says later."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from bridge.stores import deliveries, endpoints
 from bridge.stores import events as event_store
 from bridge.stores.endpoints import Endpoint
 from bridge.stores.event_log import EVENT, EventLog
+from bridge.stores.handover import Move
 from bridge.stores.nodes import Member
 from bridge.tasks import Tasks
 from bridge.wire.call_event import CallEvent, CallSnapshot, EventType, end_id
@@ -47,8 +49,11 @@ def event(kind: EventType, call: str = CALL, *, callback_url: str = "", reason: 
 class Node:
     """A process of a bridge: its connection to the database, and what it writes."""
 
-    def __init__(self, folder: Path, members: Membership) -> None:
+    def __init__(
+        self, folder: Path, members: Membership, inherits: Sequence[Member], calls: Sequence[str]
+    ) -> None:
         self.members = members
+        self.late: list[str] = []
         self.database = open_database(Sqlite(folder / "bridge.sqlite3"))
         self.log = EventLog(self.database, members=members, metrics=Metrics(version="0").events)
         self.tasks = Tasks()
@@ -60,7 +65,13 @@ class Node:
             keep_lost=self.history.keep_lost,
             events=self.log,
             count_lost=self.counted.append,
+            inherited=[
+                Move(call, former.boot, members.own.node, members.own.boot)
+                for call in calls
+                for former in inherits
+            ],
         )
+        self.recovery.on_late = self.late.append
         self.tasks.spawn(self.recovery.run(), name="recovery")
 
     async def flush(self) -> None:
@@ -82,8 +93,10 @@ async def start(tmp_path):
     """Starts nodes on one database; without members, a bridge of one node."""
     started: list[Node] = []
 
-    def begin(members: Membership | None = None) -> Node:
-        started.append(Node(tmp_path, members or SingleNode()))
+    def begin(
+        members: Membership | None = None, inherits: Sequence[Member] = (), *calls: str
+    ) -> Node:
+        started.append(Node(tmp_path, members or SingleNode(), inherits, calls))
         return started[-1]
 
     yield begin
@@ -118,6 +131,39 @@ async def test_calls_without_an_end_are_ended_by_the_next_process(start):
     assert [record.facts.call_id for record in second.counted] == [CALL]
     assert (await second.history.find(None, CALL)) is not None
     assert len(await start().events()) == 4
+
+
+async def test_inherited_calls_go_on_and_the_others_of_the_process_end(start):
+    first = start(supervised(1, 0))
+    first.log.append(event(EventType.CALL_INITIATED))
+    first.log.append(event(EventType.CALL_INITIATED, OTHER_CALL))
+    await first.flush()
+    killed_at_once = Member(node=1, boot=new_boot())
+    second = start(supervised(1, 0), [killed_at_once, first.members.own], CALL)
+    ended = [one for one in await second.events() if one.type == EventType.CALL_ENDED]
+    assert [(one.call.id, one.call.reason) for one in ended if one.call] == [
+        (OTHER_CALL, "node_lost")
+    ]
+    assert second.late == []
+    sibling = start(supervised(0, 1))
+    sibling.members.update([sibling.members.own], [first.members.own])
+    assert reasons(await sibling.events()) == ["node_lost"]
+    third = start(supervised(1, 0), [second.members.own, first.members.own], CALL)
+    assert reasons(await third.events()) == ["node_lost"]
+    assert third.late == []
+    assert reasons(await start(supervised(1, 0)).events()) == ["node_lost"] * 2
+
+
+async def test_a_call_that_others_have_ended_meanwhile_is_too_late(start):
+    first, sibling = start(supervised(1, 0)), start(supervised(0, 1))
+    first.log.append(event(EventType.CALL_INITIATED))
+    await first.flush()
+    sibling.members.update([sibling.members.own], [first.members.own])
+    await sibling.flush()
+    second = start(supervised(1, 0), [first.members.own], CALL)
+    await second.flush()
+    assert second.late == [CALL]
+    assert reasons(await second.events()) == ["node_lost"]
 
 
 async def test_the_callback_of_a_call_gets_its_end(start):

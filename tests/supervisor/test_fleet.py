@@ -1,6 +1,7 @@
 """Which nodes a supervisor keeps, what it tells them, and how it replaces them; without processes."""
 
 import asyncio
+import os
 from collections.abc import Callable
 
 import msgspec
@@ -9,13 +10,15 @@ import pytest
 from bridge.errors import SetupError
 from bridge.settings.model import Settings
 from bridge.supervisor import fleet as fleet_module
-from bridge.supervisor.fleet import Fleet, UpgradeFailed
+from bridge.supervisor.estate import Bequest
+from bridge.supervisor.fleet import MAX_DEATHS, Fleet, UpgradeFailed
 from bridge.supervisor.orders import read_settings
 from bridge.supervisor.process import End
 from bridge.wire.supervision import (
     Accept,
     BeginDrain,
     HandOver,
+    Keep,
     Process,
     Roster,
     Slot,
@@ -34,8 +37,9 @@ class FakeProcess:
 
     all: list["FakeProcess"]
 
-    def __init__(self, slot: Slot, *, on_draining: Callable[[], None]) -> None:
-        self.slot, self.on_draining = slot, on_draining
+    def __init__(self, slot: Slot, *, on_draining: Callable[[], None], keeps: bool) -> None:
+        self.slot, self.on_draining, self.keeps = slot, on_draining, keeps
+        self.left: list[Bequest] = []
         self.node, self.boot = slot.node, slot.boot
         self.number = slot.node + NUMBERED_FROM
         self.draining = self.ready = self.started = False
@@ -74,6 +78,12 @@ class FakeProcess:
     def end(self, how: End = LOST) -> None:
         if not self.ended.done():
             self.ended.set_result(how)
+
+    def leave(self, call_id: str) -> list[int]:
+        """Leave a call; return its descriptors."""
+        bequest = Bequest(Keep(call_id=call_id), *os.pipe(), [*os.pipe()], self.node, [self.boot])
+        self.left.append(bequest)
+        return bequest.all
 
     def roster(self) -> Roster:
         found = [message for message in self.heard if isinstance(message, Roster)]
@@ -154,6 +164,87 @@ async def test_restarts_wait_longer_each_time(made):
             await asyncio.sleep(0.01)
         waited.append(round(asyncio.get_running_loop().time() - since, 1))
     assert waited == pytest.approx([0.25, 0.5, 1.0, 2.0], abs=0.06)
+    await ended(fleet, running)
+
+
+def closed(descriptors: list[int]) -> bool:
+    """Whether they are closed, all of them or none."""
+    [found] = {os.path.exists(f"/proc/self/fd/{one}") for one in descriptors}
+    return not found
+
+
+async def test_the_next_process_inherits_calls_at_once_and_others_do_not_miss_the_former_before(
+    made,
+):
+    fleet, running = await started(made)
+    descriptors = made[1].leave("call")
+    made[1].end()
+    await asyncio.sleep(0.01)
+    assert made[2].started
+    [told] = made[2].slot.inherited
+    assert (told.call_id, told.boots, told.node) == ("call", [made[1].boot], 1)
+    assert made[0].roster().lost == []
+    assert made[0].roster().nodes[1] == Process(1, made[2].boot)
+    assert not closed(descriptors)
+    made[2].get_ready()
+    await asyncio.sleep(0.01)
+    assert closed(descriptors)
+    assert made[0].roster().lost == [Process(1, made[1].boot)]
+    await ended(fleet, running)
+
+
+async def test_a_successor_that_dies_before_it_is_ready_leaves_the_calls_to_the_next(made):
+    fleet, running = await started(made)
+    old, kept = made[1].leave("taken"), made[1].leave("waits")
+    made[1].end()
+    await asyncio.sleep(0.01)
+    newer = made[2].leave("taken")
+    made[2].end()
+    await asyncio.sleep(0.01)
+    waits, taken = made[3].slot.inherited
+    assert (waits.call_id, waits.boots) == ("waits", [made[2].boot, made[1].boot])
+    assert (taken.call_id, taken.boots) == ("taken", [made[2].boot])
+    assert (closed(old), closed(kept), closed(newer)) == (True, False, False)
+    made[3].get_ready()
+    await asyncio.sleep(0.01)
+    assert made[0].roster().lost == [Process(1, made[1].boot), Process(1, made[2].boot)]
+    await ended(fleet, running)
+    assert closed(kept + newer)
+
+
+async def test_calls_of_a_node_that_dies_too_often_end_with_it(made):
+    fleet, running = await started(made)
+    for _ in range(MAX_DEATHS):
+        left = made[-1].leave("call")
+        made[-1].end()
+        await asyncio.sleep(0.01)
+        assert made[-1].slot.inherited
+        made[-1].get_ready()
+        await asyncio.sleep(0.01)
+    left = made[-1].leave("call")
+    made[-1].end()
+    await asyncio.sleep(0.01)
+    assert made[-1].slot.inherited == []
+    assert closed(left)
+    assert made[0].roster().lost[-1] == Process(1, made[-2].boot)
+    await asyncio.sleep(60)
+    made[-1].get_ready()
+    left = made[-1].leave("call")
+    made[-1].end()
+    await asyncio.sleep(0.01)
+    assert made[-1].slot.inherited
+    await ended(fleet, running)
+    assert closed(left)
+
+
+async def test_nothing_is_inherited_of_a_node_that_is_to_end(made):
+    fleet, running = await started(made)
+    fleet.drain_node(made[0], 5.0)
+    left = made[0].leave("call")
+    made[0].end()
+    await asyncio.sleep(0.1)
+    assert closed(left)
+    assert [one.keeps for one in made] == [True, True]
     await ended(fleet, running)
 
 

@@ -33,7 +33,7 @@ def program(monkeypatch, tmp_path):
         script.write_text(f"#!/bin/sh\nexec {PYTHON} {tmp_path}/node.py\n")
         script.chmod(0o755)
         monkeypatch.setattr(sys, "executable", str(script))
-        return NodeProcess(slot())
+        return NodeProcess(slot(), keeps=True)
 
     return use
 
@@ -131,3 +131,40 @@ def test_in_a_checkout_a_node_runs_its_code(monkeypatch, tmp_path):
     assert "-P" not in process.interpreter()
     monkeypatch.chdir(tmp_path)
     assert "-P" in process.interpreter()
+
+
+@pytest.mark.real_time
+async def test_a_node_that_dies_leaves_what_it_wanted_to_be_kept_to_the_next(program):
+    node = program("""
+import socket
+keep = socket.socket(fileno=slot["keep"])
+def kept(kind, *descriptors, **message):
+    text = json.dumps({"v": 1, "kind": kind} | message).encode()
+    socket.send_fds(keep, [text], descriptors)
+def memory(content):
+    made = os.memfd_create("test")
+    os.write(made, content)
+    return made
+kept("ledger", memory(b"ledger"))
+kept("keep", memory(b"old"), memory(b"old"), call_id="one")
+kept("keep", memory(b"two"), memory(b"two"), call_id="two")
+kept("keep", memory(b"call"), memory(b"claim"), memory(b"socket"), call_id="one")
+kept("forget", call_id="two")
+os.kill(os.getpid(), signal.SIGKILL)
+""")
+    assert (await node.run()).code == -9
+    [left] = node.left
+    node.left = []
+    successor = program("""
+def content(descriptor):
+    return os.pread(descriptor, 100, 0).decode()
+[one] = slot["inherited"]
+found = [content(each) for each in (one["ledger"], one["snapshot"], *one["descriptors"])]
+assert found == ["ledger", "call", "claim", "socket"], found
+assert (one["call_id"], one["boots"]) == ("one", ["00ff"])
+sys.exit(7)
+""")
+    successor._slot = slot(inherited=[left.inherited()])
+    assert (await successor.run()).code == 7
+    left.close()
+    assert successor.left == []

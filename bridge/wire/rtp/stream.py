@@ -1,9 +1,12 @@
 """The header fields of one outgoing RTP stream: sequence, timestamp and marker (RFC 3550 §5.1)."""
 
+import math
 from collections.abc import Hashable
-from typing import Final, NamedTuple, Protocol, Self
+from typing import Final, NamedTuple, Self
 
 from bridge.wire.rtp.packet import CLOCK_RATE, HEADER, PACKET_SAMPLES
+from bridge.wire.rtp.stream_state import StreamState
+from bridge.wire.rtp.used_numbers import Ledger, UsedNumbers
 
 _TIMESTAMPS_PER_SAMPLE: Final = 3  # 48 kHz over the bus' 16 kHz
 _HALF_RANGE: Final = 1 << 31
@@ -50,23 +53,6 @@ class Numbering(NamedTuple):
     """Whether the last packet belonged to a telephone event, which may go on."""
 
 
-class StreamState(Protocol):
-    """Numbers of a stream that is offloaded; as the attributes of `OutgoingStream`."""
-
-    ssrc: int
-    payload_type: int
-    sequence: int
-    timestamp: int
-    end: int
-    offset: int
-    forwarded: int
-    sent: int
-    packets: int
-    octets: int
-    dropped: int
-    last_time: float
-
-
 class OutgoingStream:
     """The only owner of SSRC, sequence, timestamp and marker of an outgoing stream.
 
@@ -79,7 +65,9 @@ class OutgoingStream:
         "_epoch",
         "_event",
         "_forwarded",
+        "_ledger",
         "_offset",
+        "_reserved",
         "_sent",
         "_sequence",
         "_tick",
@@ -90,6 +78,7 @@ class OutgoingStream:
         "packets",
         "payload_type",
         "ssrc",
+        "used",
     )
 
     def __init__(
@@ -125,6 +114,10 @@ class OutgoingStream:
         self._event = False  # whether the last packet belonged to an event
         self._forwarded = 0  # the source's sequence of the newest forwarded packet
         self._sent = 0  # see _ALL_SENT; 0 while nothing is forwarded
+        self._reserved: float = math.inf  # the first number that must not be used without noting it
+        self._ledger: Ledger | None = None
+        self.used: UsedNumbers | None = None
+        """Where that is noted."""
 
     @classmethod
     def resumed(cls, numbering: Numbering) -> Self:
@@ -141,6 +134,22 @@ class OutgoingStream:
         stream.packets, stream.octets = numbering.packets, numbering.octets
         stream.dropped, stream._event = numbering.dropped, numbering.event
         return stream
+
+    def noted(self, ledger: Ledger | None) -> Self:
+        """Note in a ledger from now on, before a number is used, that it may have been; return the stream."""
+        self._ledger, self.used = ledger, None if ledger is None else ledger.open(self.ssrc)
+        self._reserve(self._sequence)
+        return self
+
+    def instead_of(self, former: "OutgoingStream") -> Self:
+        """Note them where another stream has, which has ended; return the stream."""
+        former.close()
+        return self.noted(former._ledger)
+
+    def close(self) -> None:
+        """Note nothing any more: nothing is sent."""
+        if self.used is not None:
+            self.used.close()
 
     def numbering(self) -> Numbering:
         """Return where the stream stands."""
@@ -172,6 +181,7 @@ class OutgoingStream:
         state.forwarded, state.sent = self._forwarded & 0xFFFF, self._sent
         state.packets, state.octets = self.packets, self.octets
         state.dropped, state.last_time = self.dropped, self.last_time
+        state.used = 0 if self.used is None else self.used.address
         return True
 
     def import_state(self, state: StreamState) -> None:
@@ -232,6 +242,8 @@ class OutgoingStream:
                 kind |= 0x80
         sequence = self._sequence
         self._sequence = sequence + 1
+        if sequence >= self._reserved:
+            self._reserve(sequence)
         self._timestamp = timestamp
         self._end = timestamp + samples
         self._event = False
@@ -291,6 +303,8 @@ class OutgoingStream:
             self._sent = ((self._sent or _ALL_SENT) << ahead | 1) & _ALL_SENT
         number = self._sequence + ahead - 1
         self._sequence = number + 1
+        if number >= self._reserved:
+            self._reserve(number)
         self._forwarded = sequence
         self._timestamp = timestamp
         self._end = timestamp + samples
@@ -330,6 +344,8 @@ class OutgoingStream:
         self._sent = 0
         sequence = self._sequence
         self._sequence = sequence + 1
+        if sequence >= self._reserved:
+            self._reserve(sequence)
         self.packets += 1
         return _pack_header(
             0x80, kind, sequence & 0xFFFF, self._timestamp // self._tick & 0xFFFF_FFFF, self.ssrc
@@ -363,6 +379,10 @@ class OutgoingStream:
             timestamp // self._tick & 0xFFFF_FFFF,
             self.ssrc,
         )
+
+    def _reserve(self, sequence: int) -> None:
+        if self.used is not None:
+            self._reserved = self.used.reserve_packets(sequence)
 
     def _resume_at(self, now: float) -> int:
         if not self.packets:

@@ -1,0 +1,132 @@
+"""What numbers of outgoing streams may have been used, in memory that outlives the process that uses them; pure.
+
+One slot a stream: its SSRC and its complement, then twice a pair of a ceiling and its complement for packets, and
+the same for reports. All numbers below a ceiling may have been used: it is raised before the first that was not. Of the
+two pairs the lower is written, so that a process that dies meanwhile leaves the higher one whole; what was to come
+after the new one has not been sent then. The compiled packet path raises the ceiling of packets itself (packet_stream.c).
+"""
+
+from collections.abc import Iterator
+from typing import Final, NamedTuple, TypeAlias
+
+VERSION: Final = 1
+SLOTS: Final = 2048
+"""More streams than a node has; those beyond have none, and their calls end with the process."""
+PACKETS_AHEAD: Final = 64
+"""PACKET_RESERVED in packet_path.h."""
+REPORTS_AHEAD: Final = 16
+
+_MAGIC: Final = 0x6272_6964_6765_0000 | VERSION
+_WORD_BYTES: Final = 8
+_WORDS: Final = 16
+"""Of a slot; the first slot is the head."""
+_PACKETS, _REPORTS = 2, 6
+BYTES: Final = (SLOTS + 1) * _WORDS * _WORD_BYTES
+
+Words: TypeAlias = "memoryview[int]"
+"""The memory, as signed words of eight bytes."""
+
+
+class Ceilings(NamedTuple):
+    """What comes first of what was not used."""
+
+    packet: int
+    """With its roll-overs."""
+    report: int
+    """The last report that may have been sent."""
+
+
+class UsedNumbers:
+    """The slot of one stream."""
+
+    __slots__ = ("_at", "_words", "address")
+
+    def __init__(self, words: Words, at: int, address: int) -> None:
+        self._words, self._at = words, at
+        self.address = address
+        """Where the pairs for packets are; 0 once it is closed."""
+
+    def reserve_packets(self, sequence: int) -> int:
+        """Note that the packets from this one on may be used; return the first that may not, before this is called again."""
+        return self._raise(_PACKETS, sequence + PACKETS_AHEAD)
+
+    def reserve_reports(self, index: int) -> int:
+        """Note that reports after this one may be used; return the last that may."""
+        return self._raise(_REPORTS, index + REPORTS_AHEAD)
+
+    def close(self) -> None:
+        """Free the slot: the stream has ended. Safe to repeat."""
+        if self.address:
+            self.address = 0
+            _clear(self._words, self._at)
+
+    def _raise(self, first: int, ceiling: int) -> int:
+        if self.address:
+            words, at = self._words, self._at + first
+            at += 2 if words[at] > words[at + 2] else 0
+            words[at] = ceiling
+            words[at + 1] = ~ceiling
+        return ceiling
+
+
+class Ledger:
+    """The slots of one node; the memory is to be zero at first."""
+
+    def __init__(self, memory: memoryview, address: int = 1) -> None:
+        """Own writable memory of `BYTES`, at an address."""
+        self._words = memory.cast("q")
+        self._address = address
+        self._next = 0
+        self._words[0] = _MAGIC
+
+    def open(self, ssrc: int) -> UsedNumbers | None:
+        """Return a slot for a stream that begins; None if all are taken."""
+        words = self._words
+        for _ in range(SLOTS):
+            self._next = self._next % SLOTS + 1
+            at = self._next * _WORDS
+            if not words[at + 1]:
+                _clear(words, at)
+                for pair in (_PACKETS, _PACKETS + 2, _REPORTS, _REPORTS + 2):
+                    words[at + pair + 1] = ~0
+                words[at], words[at + 1] = ssrc, ~ssrc
+                return UsedNumbers(words, at, self._address + (at + _PACKETS) * _WORD_BYTES)
+        return None
+
+
+def read(memory: bytes) -> dict[int, Ceilings]:
+    """Return what a process that has died may have used, by SSRC; what is doubtful is not among it."""
+    if len(memory) != BYTES:
+        return {}
+    words = memoryview(memory).cast("q")
+    if words[0] != _MAGIC:
+        return {}
+    found: dict[int, Ceilings] = {}
+    twice = set()
+    for ssrc, ceilings in _slots(words):
+        if ssrc in found:
+            twice.add(ssrc)
+        found[ssrc] = ceilings
+    return {ssrc: ceilings for ssrc, ceilings in found.items() if ssrc not in twice}
+
+
+def _slots(words: Words) -> Iterator[tuple[int, Ceilings]]:
+    for at in range(_WORDS, len(words), _WORDS):
+        ssrc = words[at]
+        if words[at + 1] != ~ssrc or not 0 <= ssrc <= 0xFFFF_FFFF:
+            continue
+        packet, report = _highest(words, at + _PACKETS), _highest(words, at + _REPORTS)
+        if packet is not None and report is not None:
+            yield ssrc, Ceilings(packet, report)
+
+
+def _highest(words: Words, at: int) -> int | None:
+    """Return the higher of two ceilings, of those that are whole; None if none is."""
+    whole = [words[one] for one in (at, at + 2) if words[one] == ~words[one + 1]]
+    return max((one for one in whole if one >= 0), default=None)
+
+
+def _clear(words: Words, at: int) -> None:
+    words[at + 1] = 0  # nobody's, before anything else
+    for word in range(at, at + _WORDS):
+        words[word] = 0

@@ -1,0 +1,180 @@
+"""What a node leaves to its successor arrives at the supervisor, and is withdrawn once it is out of date."""
+
+import asyncio
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from bridge.call.model import CallId
+from bridge.cluster.descriptor_channel import Claim
+from bridge.cluster.succession import AT_ONCE, FRESH_SECONDS, Safekeeping, Succession
+from bridge.errors import HandoverRefused
+from bridge.stores.nodes import Member
+from bridge.supervisor.estate import Bequest, Estate
+from bridge.wire.rtp.used_numbers import read
+
+pytestmark = pytest.mark.virtual_time
+ONE, TWO = CallId("one"), CallId("two")
+
+
+class Calls:
+    """Live calls, with a socket each."""
+
+    def __init__(self) -> None:
+        self.live: dict[CallId, int] = {}
+        self.stay: set[CallId] = set()
+        self.still: list[CallId] = []
+        self.copies = 0
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+
+    def revisions(self) -> dict[CallId, int]:
+        return dict(self.live)
+
+    @contextmanager
+    def copied(self, call_id: CallId) -> Iterator[tuple[bytes, list[int]]]:
+        if call_id in self.stay:
+            raise HandoverRefused("it stays")
+        self.still.append(call_id)
+        self.copies += 1
+        yield f"{call_id} {self.live[call_id]}".encode(), [self.socket.fileno()]
+        self.still.remove(call_id)
+
+
+class Node:
+    """A node with its supervisor's end."""
+
+    def __init__(self) -> None:
+        self.estate = Estate()
+        self.succession = Succession(os.dup(self.estate.theirs), [])
+        self.calls = Calls()
+        self.keeping = Safekeeping(
+            self.succession, self.calls, lambda call_id: [f"key of {call_id}"], lambda _: None
+        )
+
+    def left(self) -> dict[str, Bequest]:
+        """Return what is left if it dies now."""
+        return {one.message.call_id: one for one in self.estate.leave(7, "b007", 1.5)}
+
+
+@pytest.fixture
+async def node():
+    before = len(os.listdir("/proc/self/fd"))
+    made = Node()
+    yield made
+    await made.keeping.aclose()
+    made.estate.close()
+    made.calls.socket.close()
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def content(one: Bequest) -> bytes:
+    return os.pread(one.snapshot, 1000, 0)
+
+
+def untaken(one: Bequest) -> bool:
+    return Claim(one.descriptors[0]).take()
+
+
+async def test_calls_are_left_with_all_that_a_successor_needs(node):
+    stream = node.succession.ledger.open(5)
+    stream.reserve_packets(100)
+    node.calls.live = {ONE: 1, TWO: 1}
+    node.keeping.look()
+    left = node.left()
+    assert [*left] == [ONE, TWO]
+    one = left[ONE]
+    assert (content(one), one.message.provider_keys) == (b"one 1", ["key of one"])
+    assert read(os.pread(one.ledger, 1 << 20, 0))[5].packet == 164
+    assert os.path.sameopenfile(one.descriptors[1], node.calls.socket.fileno())
+    told = one.inherited()
+    assert (told.node, told.boots, told.died_at) == (7, ["b007"], 1.5)
+    with pytest.raises(OSError, match="not permitted"):
+        os.pwrite(one.snapshot, b"x", 0)
+    for each in left.values():
+        assert untaken(each)
+        each.close()
+    assert node.calls.still == []
+
+
+async def test_a_copy_that_is_out_of_date_is_replaced_or_withdrawn(node):
+    node.calls.live = {ONE: 1, TWO: 1}
+    node.keeping.look()
+    node.keeping.look()
+    assert node.calls.copies == 2
+    node.calls.live = {ONE: 2}
+    node.calls.stay = {ONE}
+    node.keeping.look()
+    assert node.left() == {}
+    node.calls.stay = set()
+    node.keeping.look()
+    left = node.left()
+    assert [content(one) for one in left.values()] == [b"one 2"]
+    left[ONE].close()
+
+
+async def test_what_the_supervisor_has_not_read_yet_cannot_be_claimed_either(node):
+    node.calls.live = {ONE: 1}
+    node.keeping.look()
+    node.estate.read()
+    [kept] = node.estate._kept.values()
+    node.keeping.withdraw(ONE)
+    assert not untaken(kept)
+    node.keeping.withdraw(ONE)
+
+
+async def test_calls_are_copied_anew_in_time_and_few_at_once(node):
+    node.calls.live = {CallId(str(number)): 1 for number in range(2 * AT_ONCE)}
+    node.calls.stay = {CallId(str(number)) for number in range(AT_ONCE)}
+    running = asyncio.create_task(node.keeping.run())
+    await asyncio.sleep(2)
+    assert node.calls.copies == AT_ONCE
+    await asyncio.sleep(FRESH_SECONDS + 2)
+    assert node.calls.copies == 2 * AT_ONCE
+    running.cancel()
+    for one in node.left().values():
+        one.close()
+
+
+async def test_a_supervisor_that_reads_nothing_keeps_nothing_new_and_costs_no_call(node):
+    for turn in range(1, 2000):
+        node.calls.live = {ONE: turn}
+        node.keeping.look()
+        if ONE not in node.keeping._copies:
+            break
+    assert ONE not in node.keeping._copies
+    for one in node.left().values():
+        assert not untaken(one)
+        one.close()
+    node.keeping.look()
+    left = node.left()
+    assert untaken(left[ONE])
+    left[ONE].close()
+
+
+async def test_nonsense_on_the_socket_is_dropped_with_its_descriptors(node):
+    sock = node.succession.socket
+    for text in (
+        b"{}",
+        b"\xff",
+        b'{"v": 1, "kind": "keep", "call_id": "x"}',
+        b'{"v":1,"kind":"?"}',
+    ):
+        socket.send_fds(sock, [text], [0])
+    assert node.left() == {}
+
+
+async def test_the_rows_of_calls_move_from_the_latest_process_first(node):
+    node.calls.live = {ONE: 1}
+    node.keeping.look()
+    [left] = node.left().values()
+    left.boots.insert(0, "later")
+    node.succession.inherited = [left.inherited()]
+    moves = node.succession.moves(Member(node=7, boot="new"))
+    assert [(one.former, one.boot, one.call_id) for one in moves] == [
+        ("later", "new", ONE),
+        ("b007", "new", ONE),
+    ]
+    left.close()

@@ -1,0 +1,103 @@
+"""Nodes that are killed while their calls go on, with processes: the parties notice a silence, and nothing else."""
+
+import asyncio
+import os
+import signal
+from collections import Counter
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.supervisor.test_main import until
+from tests.supervisor.test_main_handover import Callers, check_media, events_of
+from tests.supervisor.test_main_upgrade import KEY, supervised, talk
+from tests.support.peers.moved import Indexes
+from tests.support.server import Server
+
+CALLS = 6
+KILLS = 3
+
+pytestmark = [pytest.mark.full, pytest.mark.real_time]
+
+
+def nodes_of(server: Server) -> list[int]:
+    """Return the processes that the supervisor has started."""
+    pid = server.process.pid
+    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def lines(server: Server, event: str) -> list[str]:
+    return [line for line in server.log().splitlines() if f" {event} " in line]
+
+
+async def state(condition, what: str) -> None:
+    await asyncio.to_thread(until, condition, what)
+
+
+async def test_calls_go_on_after_each_death_and_no_index_is_used_twice():
+    with supervised() as server:
+        async with AsyncExitStack() as stack:
+            http = await stack.enter_async_context(aiohttp.ClientSession(headers=KEY))
+            callers = Callers(server, http, stack)
+            for _ in range(CALLS):
+                await callers.call()
+            noted = [Indexes.of(peer) for peer in callers.peers]
+            busy = [asyncio.create_task(talk(peer)) for peer in callers.peers]
+            for kill in range(1, KILLS + 1):
+                await asyncio.sleep(3)  # every leg is connected for two seconds, and reports
+                [node] = nodes_of(server)
+                os.kill(node, signal.SIGKILL)
+                await state(
+                    lambda kill=kill: len(lines(server, "call.recovered")) == kill * CALLS,  # type: ignore[misc]
+                    "all calls go on",
+                )
+                heard = callers.heard()
+                await state(
+                    lambda heard=heard: (
+                        min(  # type: ignore[misc]
+                            after - before
+                            for before, after in zip(heard, callers.heard(), strict=True)
+                        )
+                        > 30
+                    ),
+                    "all are heard again",
+                )
+                check_media(callers)
+            for one in noted:
+                assert len({*one.packets}) == len(one.packets)
+                assert one.reports == sorted({*one.reports})
+            for task in busy:
+                task.cancel()
+            for call_id in callers.calls:
+                async with http.post(f"{server.url}/call/hangup", json={"callId": call_id}) as end:
+                    assert end.status == 200
+            for peer in callers.peers:
+                await peer.wait_closed()
+        until(
+            lambda: all(events_of(server, one)[-1] == "call.ended" for one in callers.calls),
+            "all ends are written",
+        )
+        for call_id in callers.calls:
+            types = Counter(events_of(server, call_id))
+            assert (types["call.ended"], types["call.recovered"]) == (1, KILLS)
+            assert types["leg.left"] == 2
+        for unwanted in ("node_lost", "Traceback", "call.not_inherited"):
+            assert unwanted not in server.log()
+        server.end_calls()
+
+
+async def test_without_recovery_calls_end_with_their_node():
+    with supervised(RECOVERY__ENABLED="false") as server:
+        async with AsyncExitStack() as stack:
+            http = await stack.enter_async_context(aiohttp.ClientSession(headers=KEY))
+            callers = Callers(server, http, stack)
+            await callers.call()
+            [node] = nodes_of(server)
+            os.kill(node, signal.SIGKILL)
+            await state(
+                lambda: "call.ended" in events_of(server, callers.calls[0]), "the call ends"
+            )
+        assert lines(server, "call.lost")
+        assert not lines(server, "call.recovered")
