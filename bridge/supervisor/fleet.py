@@ -95,9 +95,9 @@ class _Worker:
 
     def close_bequests(self) -> None:
         """Keep them no more: they were taken, or nobody is to take them."""
-        for one in (*self.bequests, *self.process.left):
+        for one in self.bequests:
             one.close()
-        self.bequests, self.process.left = [], []
+        self.bequests = []
 
     def hand_over(self) -> None:
         """Have its calls passed to its successor, which has another number when it was lost and started anew."""
@@ -283,6 +283,7 @@ class Fleet:
                 if worker.retired:
                     return
         finally:
+            worker.bequests += worker.process.left
             worker.close_bequests()
             self._announce(worker)
             self._workers.remove(worker)

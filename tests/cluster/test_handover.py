@@ -20,10 +20,8 @@ from bridge.db.database import Database
 from bridge.errors import HandoverRefused
 from bridge.stores import handover as store
 from bridge.stores import nodes
-from bridge.stores.handover import Move
 from bridge.stores.nodes import Member
 from bridge.wire.handover import Accepted, Hello, Offer
-from bridge.wire.supervision import Inherited
 from tests.support.databases import connected, insert_call, open_database
 from tests.support.published import call_event
 from tests.support.waiting import until
@@ -373,44 +371,3 @@ async def test_no_call_stands_still_while_the_successor_is_busy(nodes_, successo
 async def test_a_node_does_not_pass_calls_to_itself(nodes_):
     nodes_.client.begin(OLD.node, "drain")
     assert nodes_.client.successor is None
-
-
-def memory(content: bytes) -> int:
-    descriptor = os.memfd_create("test")
-    os.write(descriptor, content)
-    return descriptor
-
-
-async def test_calls_of_a_process_that_has_died_go_on_or_end_with_it(nodes_, engine):
-    with connected(engine) as opened:
-        for call_id in (A, B):
-            assert store.move(opened, Move(call_id, OLD.boot, NEW.node, NEW.boot))
-    ledger = memory(b"ledger")
-    left = [
-        Inherited(
-            call_id=call_id,
-            node=OLD.node,
-            boots=["died at its start", OLD.boot],
-            died_at=0.0,
-            ledger=ledger,
-            snapshot=memory(call_id.encode()),
-            descriptors=[Claim.make().descriptor, os.open("/dev/null", os.O_RDONLY)],
-        )
-        for call_id in (A, B, "00C", "00D")
-    ]
-    nodes_.new.refuses = {B}
-    assert Claim(left[2].descriptors[0]).take()
-    lost = asyncio.Queue[None]()
-
-    def advance(snapshot: bytes, used: bytes) -> bytes:
-        assert used == b"ledger"
-        if snapshot == b"00D":
-            raise HandoverRefused("it is doubtful")
-        return snapshot
-
-    nodes_.server.inherit(left, advance, lambda: lost.put_nowait(None))
-    assert ([*nodes_.new.running], nodes_.recovered) == ([A], [(A, "crash")])
-    for _ in (B, "00C", "00D"):
-        await lost.get()
-    with connected(engine) as opened:
-        assert [store.owner(opened, one) for one in (A, B)] == [NEW.node, OLD.node]

@@ -50,13 +50,13 @@ async def test_calls_go_on_after_each_death_and_no_index_is_used_twice():
                 [node] = nodes_of(server)
                 os.kill(node, signal.SIGKILL)
                 await state(
-                    lambda kill=kill: len(lines(server, "call.recovered")) == kill * CALLS,  # type: ignore[misc]
+                    lambda kill=kill: len(lines(server, "call.recovered")) == kill * CALLS,
                     "all calls go on",
                 )
                 heard = callers.heard()
                 await state(
                     lambda heard=heard: (
-                        min(  # type: ignore[misc]
+                        min(
                             after - before
                             for before, after in zip(heard, callers.heard(), strict=True)
                         )

@@ -155,7 +155,7 @@ os.kill(os.getpid(), signal.SIGKILL)
     assert (await node.run()).code == -9
     [left] = node.left
     node.left = []
-    successor = program("""
+    program("""
 def content(descriptor):
     return os.pread(descriptor, 100, 0).decode()
 [one] = slot["inherited"]
@@ -164,7 +164,7 @@ assert found == ["ledger", "call", "claim", "socket"], found
 assert (one["call_id"], one["boots"]) == ("one", ["00ff"])
 sys.exit(7)
 """)
-    successor._slot = slot(inherited=[left.inherited()])
+    successor = NodeProcess(slot(inherited=[left.inherited()]))
     assert (await successor.run()).code == 7
     left.close()
     assert successor.left == []

@@ -1,5 +1,6 @@
 """What a process may have used is known after any death of it, or doubtful; it is never too little."""
 
+import math
 import random
 
 import pytest
@@ -19,12 +20,30 @@ from bridge.wire.rtp.used_numbers import (
 SSRC = 0xFFFF_FFFE
 
 
+class Dies(Exception):
+    pass
+
+
 class Memory:
-    """Memory that notes each word that is written, as a process that dies leaves some of them."""
+    """Memory in which only some more words are written, if the process is to die."""
 
     def __init__(self) -> None:
         self.bytes = bytearray(BYTES)
-        self.ledger = Ledger(memoryview(self.bytes))
+        self.words = memoryview(self.bytes).cast("q")
+        self.left = math.inf
+        self.ledger = Ledger(self)  # type: ignore[arg-type]
+
+    def cast(self, _: str) -> "Memory":
+        return self
+
+    def __getitem__(self, at: int) -> int:
+        return self.words[at]
+
+    def __setitem__(self, at: int, value: int) -> None:
+        if self.left == 0:
+            raise Dies
+        self.left -= 1
+        self.words[at] = value
 
     def stream(self, ssrc: int = SSRC) -> UsedNumbers:
         found = self.ledger.open(ssrc)
@@ -62,26 +81,6 @@ def test_streams_that_have_ended_leave_their_slots_to_others():
     assert again.reserve_packets(1) == memory.read()[SSRC].packet
 
 
-class Dies(Exception):
-    pass
-
-
-class DyingWords:
-    """Words of which only some more are written."""
-
-    def __init__(self, words: memoryview, left: int) -> None:
-        self.words, self.left = words, left
-
-    def __getitem__(self, at: int) -> int:
-        return int(self.words[at])
-
-    def __setitem__(self, at: int, value: int) -> None:
-        if not self.left:
-            raise Dies
-        self.left -= 1
-        self.words[at] = value
-
-
 def test_a_death_between_any_two_words_leaves_what_was_used_before():
     chance = random.Random(1)
     for writes in range(40):
@@ -89,7 +88,7 @@ def test_a_death_between_any_two_words_leaves_what_was_used_before():
         stream = memory.stream()
         used = chance.randrange(1 << 15)
         promised = stream.reserve_packets(used)
-        stream._words = DyingWords(memory.bytes and stream._words, writes)  # type: ignore[assignment]
+        memory.left = writes
         try:
             while True:
                 used = promised + chance.randrange(100)  # which is sent once this returns
@@ -105,9 +104,9 @@ def test_a_death_while_a_slot_is_taken_or_left_leaves_no_other_stream_there():
         memory = Memory()
         stream = memory.stream(3)
         stream.reserve_packets(1000)
-        dying = DyingWords(stream._words, writes)
-        stream._words = memory.ledger._words = dying  # type: ignore[assignment]
-        memory.ledger._next = 0
+        for _ in range(SLOTS - 1):
+            memory.stream(5).close()
+        memory.left = writes
         try:
             stream.close()
             memory.stream(4).reserve_packets(2000)
