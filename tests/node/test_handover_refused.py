@@ -9,7 +9,8 @@ import pytest
 from msgspec.structs import replace
 
 from bridge.call import events
-from bridge.call.model import EndReason, LegKind
+from bridge.call.model import EndReason, LegKind, Party
+from bridge.call.routing import LegRole
 from bridge.errors import HandoverRefused
 from bridge.node import call_snapshot
 from tests.support.fake_node import NUMBER
@@ -146,3 +147,23 @@ async def test_a_damaged_snapshot_is_refused_or_taken_whole(pair):
     pair.handover.resume(runner.facts.call_id)
     for one in descriptors:
         os.close(one)
+
+
+async def test_a_call_is_copied_while_it_goes_on_but_not_with_a_recorder_in_it(pair):
+    runner = await pair.talk()
+    call_id = runner.facts.call_id
+    told: list[str] = []
+    pair.handover.before_move = told.append
+    before = pair.handover.revisions()[call_id]
+    with pair.handover.copied(call_id) as (snapshot, descriptors):
+        assert (runner.suspension.active, len(descriptors)) == (True, 2)
+        assert call_snapshot.decode(snapshot).facts == runner.facts
+    assert not runner.suspension.active
+    assert pair.handover.revisions() == {call_id: before}
+    tape = pair.leg("tape", LegKind.RECORDER)
+    runner.add_leg(tape, LegRole(Party.SERVICE))
+    assert pair.handover.revisions()[call_id] > before
+    with pytest.raises(HandoverRefused, match="from a copy"), pair.handover.copied(call_id):
+        pass
+    assert told == []
+    assert not runner.suspension.active
