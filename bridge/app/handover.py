@@ -12,8 +12,8 @@ from bridge.app.foundation import Foundation
 from bridge.call.model import CallId, LegKind
 from bridge.cluster.handover import HandoverClient
 from bridge.cluster.handover_server import HandoverServer
-from bridge.legs.base import Reconnecting
 from bridge.cluster.succession import Safekeeping
+from bridge.legs.base import Reconnecting
 from bridge.legs.cloud import CloudLeg
 from bridge.legs.gateway import GatewayLeg
 from bridge.node import call_snapshot
