@@ -12,7 +12,7 @@ from bridge.app.foundation import Foundation
 from bridge.call.model import CallId, LegKind
 from bridge.cluster.handover import HandoverClient
 from bridge.cluster.handover_server import HandoverServer
-from bridge.cluster.succession import Safekeeping
+from bridge.cluster.succession import CallCopier
 from bridge.legs.base import Reconnecting
 from bridge.legs.cloud import CloudLeg
 from bridge.legs.gateway import GatewayLeg
@@ -34,7 +34,7 @@ class Handovers(NamedTuple):
     client: HandoverClient | None = None
     server: HandoverServer | None = None
     adoption: Adoption | None = None
-    safekeeping: Safekeeping | None = None
+    call_copier: CallCopier | None = None
 
     async def aclose(self) -> None:
         """Finish with the call that is being passed, and take over no more."""
@@ -94,7 +94,7 @@ def build_handovers(
     core.recovery.on_late = server.too_late
     if (left := members.succession) is None:
         return Handovers(client, server, adoption)
-    keeping = Safekeeping(left, handover, keys_of, partial(base.metrics.steps.took, "copy"))
+    keeping = CallCopier(left, handover, keys_of, partial(base.metrics.steps.took, "copy"))
     handover.before_move = keeping.withdraw
     return Handovers(client, server, adoption, keeping)
 

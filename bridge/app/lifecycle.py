@@ -66,7 +66,7 @@ def parts_of(bridge: Bridge, workers: Workers, *, warm_decoder: bool) -> tuple[P
     first, several = partial(is_first, members), members.several
     remember = partial(_remember, events.database, members.own.node, manager)
     inherits = partial(inherit, workers.base, core, bridge.handovers)
-    keeping = bridge.handovers.safekeeping
+    keeping = bridge.handovers.call_copier
     return (
         Part("recovery", run=core.recovery.run),
         Part("http", stop=events.http.aclose),
@@ -140,7 +140,7 @@ def connect(bridge: Bridge, workers: Workers) -> None:
     if (handover := bridge.cluster.handover) is not None:
         manager.publisher.subscribe(handover.on_event)
         drain.uncommitted = lambda: handover.uncommitted
-    if (keeping := bridge.handovers.safekeeping) is not None:
+    if (keeping := bridge.handovers.call_copier) is not None:
         manager.publisher.subscribe(keeping.on_event)
     manager.on_transfer = control.transfers.requested
     drain.announce = workers.announcement.announce

@@ -102,7 +102,7 @@ class _Copy:
         self.claim.close()
 
 
-class Safekeeping:
+class CallCopier:
     """Has the supervisor keep a copy of each call that can move."""
 
     def __init__(

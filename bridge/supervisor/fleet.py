@@ -13,7 +13,7 @@ import msgspec
 
 from bridge.backoff import Backoff
 from bridge.errors import SetupError
-from bridge.supervisor.estate import Bequest
+from bridge.supervisor.kept_calls import KeptCall
 from bridge.supervisor.process import End, NodeProcess
 from bridge.supervisor.slots import MachineSettings, NodeSlot, assign_slots, node_count
 from bridge.tasks import wait_set
@@ -69,35 +69,35 @@ class _Worker:
     """The number of that process, as the node was told."""
     gone: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once it has ended for good."""
-    bequests: list[Bequest] = field(default_factory=list)
+    kept_calls: list[KeptCall] = field(default_factory=list)
     """Calls that its process inherits, until that is ready."""
     ended: list[Process] = field(default_factory=list)
     """Processes that left them, which are not named in rosters as lost before: then others would end their calls."""
     deaths: deque[float] = field(default_factory=deque)
 
-    def bequeath(self, now: float) -> None:
+    def keep_for_successor(self, now: float) -> None:
         """Let the next process inherit what the one that has died leaves, and has not come to take."""
         process = self.process
         while self.deaths and now - self.deaths[0] > DEATHS_SECONDS:
             self.deaths.popleft()
         self.deaths.append(now)
         newer = {one.message.call_id for one in process.left}
-        for one in self.bequests:
+        for one in self.kept_calls:
             one.boots.insert(0, process.boot)
             if one.message.call_id in newer:
                 one.close()
-        self.bequests = [one for one in self.bequests if one.message.call_id not in newer]
-        self.bequests += process.left
+        self.kept_calls = [one for one in self.kept_calls if one.message.call_id not in newer]
+        self.kept_calls += process.left
         process.left = []
         if len(self.deaths) > MAX_DEATHS:
             log.error("node.not_succeeded", extra={"node": process.number})
-            self.close_bequests()
+            self.close_kept_calls()
 
-    def close_bequests(self) -> None:
+    def close_kept_calls(self) -> None:
         """Keep them no more: they were taken, or nobody is to take them."""
-        for one in self.bequests:
+        for one in self.kept_calls:
             one.close()
-        self.bequests = []
+        self.kept_calls = []
 
     def hand_over(self) -> None:
         """Have its calls passed to its successor, which has another number when it was lost and started anew."""
@@ -255,7 +255,7 @@ class Fleet:
             accepts=worker.joined,
             stuck=worker.stuck,
             lost=worker.lost,
-            inherited=[one.inherited() for one in worker.bequests],
+            inherited=[one.inherited() for one in worker.kept_calls],
         )
         keeps = worker.settings.read.recovery.enabled and hasattr(os, "memfd_create")
         return NodeProcess(slot, on_draining=self._send_roster, keeps=keeps)
@@ -279,12 +279,14 @@ class Fleet:
                     return
                 failures = 1 if loop.time() - began > HEALTHY_SECONDS else failures + 1
                 # Those whose calls wait are not heard meanwhile.
-                await wait_set(self._stopping, 0.0 if worker.bequests else RESTART.after(failures))
+                await wait_set(
+                    self._stopping, 0.0 if worker.kept_calls else RESTART.after(failures)
+                )
                 if worker.retired:
                     return
         finally:
-            worker.bequests += worker.process.left
-            worker.close_bequests()
+            worker.kept_calls += worker.process.left
+            worker.close_kept_calls()
             self._announce(worker)
             self._workers.remove(worker)
             worker.gone.set()
@@ -308,7 +310,7 @@ class Fleet:
         if not process.ready:
             return
         self._ever_ready = True
-        worker.close_bequests()
+        worker.close_kept_calls()
         self._announce(worker)
         for other in self._workers:
             if other.successor is worker:
@@ -331,10 +333,10 @@ class Fleet:
             worker.stuck += 1
         else:
             worker.lost += 1
-        worker.bequeath(asyncio.get_running_loop().time())
+        worker.keep_for_successor(asyncio.get_running_loop().time())
         # Named in rosters from now on, so that its siblings miss it until it is there.
         worker.process = self._process(worker)
-        if worker.bequests:
+        if worker.kept_calls:
             self._send_roster()
         else:
             self._announce(worker)

@@ -15,7 +15,7 @@ import msgspec
 
 import bridge
 from bridge.errors import RemoteProtocolError, SetupError
-from bridge.supervisor.estate import Bequest, Estate
+from bridge.supervisor.kept_calls import KeptCall, KeptCalls
 from bridge.wire import supervision
 from bridge.wire.supervision import (
     HEARTBEAT_SECONDS,
@@ -93,7 +93,7 @@ class NodeProcess:
         """`on_draining` is called when it begins to drain by itself; `keeps` is whether its calls are kept for a successor."""
         self._slot = slot
         self._keeps = keeps
-        self.left: list[Bequest] = []
+        self.left: list[KeptCall] = []
         """What it has left, once it has ended; whoever takes it closes it."""
         self._on_draining = on_draining
         self.node = slot.node
@@ -153,11 +153,11 @@ class NodeProcess:
             SetupError: it cannot be started.
         """
         with pipe() as (ours, theirs), contextlib.ExitStack() as closing:
-            estate = None
+            kept = None
             if self._keeps:
-                estate = Estate()
-                closing.callback(estate.close)
-            keep = -1 if estate is None else estate.theirs
+                kept = KeptCalls()
+                closing.callback(kept.close)
+            keep = -1 if kept is None else kept.theirs
             process = await asyncio.create_subprocess_exec(
                 *interpreter(),
                 NODE_FLAG,
@@ -172,19 +172,19 @@ class NodeProcess:
                 self.send(message)
             loop = asyncio.get_running_loop()
             loop.add_reader(ours, self._read, ours)
-            if estate is not None:
-                loop.add_reader(estate, estate.read)
+            if kept is not None:
+                loop.add_reader(kept, kept.read)
             killer = loop.create_task(self._kill_when_due(process), name=f"watch node {self.node}")
             try:
                 code = await process.wait()  # from now on it sends nothing
-                if estate is not None:
-                    self.left = estate.leave(self.number, self.boot, time.monotonic())
+                if kept is not None:
+                    self.left = kept.leave(self.number, self.boot, time.monotonic())
                 self._read(ours)
                 return End(code, stuck=killer.done() and killer.result(), drained=self._drained)
             finally:
                 loop.remove_reader(ours)
-                if estate is not None:
-                    loop.remove_reader(estate)
+                if kept is not None:
+                    loop.remove_reader(kept)
                 killer.cancel()
                 self.ended = True
                 self.ready_or_ended.set()

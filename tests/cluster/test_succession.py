@@ -10,10 +10,10 @@ import pytest
 
 from bridge.call.model import CallId
 from bridge.cluster.descriptor_channel import Claim
-from bridge.cluster.succession import AT_ONCE, FRESH_SECONDS, Safekeeping, Succession
+from bridge.cluster.succession import AT_ONCE, FRESH_SECONDS, CallCopier, Succession
 from bridge.errors import HandoverRefused
 from bridge.stores.nodes import Member
-from bridge.supervisor.estate import Bequest, Estate
+from bridge.supervisor.kept_calls import KeptCall, KeptCalls
 from bridge.wire.rtp.used_numbers import read
 
 pytestmark = pytest.mark.virtual_time
@@ -49,16 +49,16 @@ class Node:
     """A node with its supervisor's end."""
 
     def __init__(self) -> None:
-        self.estate = Estate()
-        self.succession = Succession(os.dup(self.estate.theirs), [])
+        self.kept = KeptCalls()
+        self.succession = Succession(os.dup(self.kept.theirs), [])
         self.calls = Calls()
-        self.keeping = Safekeeping(
+        self.keeping = CallCopier(
             self.succession, self.calls, lambda call_id: [f"key of {call_id}"], lambda _: None
         )
 
-    def left(self) -> dict[str, Bequest]:
+    def left(self) -> dict[str, KeptCall]:
         """Return what is left if it dies now."""
-        return {one.message.call_id: one for one in self.estate.leave(7, "b007", 1.5)}
+        return {one.message.call_id: one for one in self.kept.leave(7, "b007", 1.5)}
 
 
 @pytest.fixture
@@ -67,16 +67,16 @@ async def node():
     made = Node()
     yield made
     await made.keeping.aclose()
-    made.estate.close()
+    made.kept.close()
     made.calls.socket.close()
     assert len(os.listdir("/proc/self/fd")) == before + 1  # of the memory, while it is mapped
 
 
-def content(one: Bequest) -> bytes:
+def content(one: KeptCall) -> bytes:
     return os.pread(one.snapshot, 1000, 0)
 
 
-def untaken(one: Bequest) -> bool:
+def untaken(one: KeptCall) -> bool:
     return Claim(one.descriptors[0]).take()
 
 

@@ -10,8 +10,8 @@ import pytest
 from bridge.errors import SetupError
 from bridge.settings.model import Settings
 from bridge.supervisor import fleet as fleet_module
-from bridge.supervisor.estate import Bequest
 from bridge.supervisor.fleet import MAX_DEATHS, Fleet, UpgradeFailed
+from bridge.supervisor.kept_calls import KeptCall
 from bridge.supervisor.orders import read_settings
 from bridge.supervisor.process import End
 from bridge.wire.supervision import (
@@ -39,7 +39,7 @@ class FakeProcess:
 
     def __init__(self, slot: Slot, *, on_draining: Callable[[], None], keeps: bool) -> None:
         self.slot, self.on_draining, self.keeps = slot, on_draining, keeps
-        self.left: list[Bequest] = []
+        self.left: list[KeptCall] = []
         self.node, self.boot = slot.node, slot.boot
         self.number = slot.node + NUMBERED_FROM
         self.draining = self.ready = self.started = False
@@ -81,7 +81,7 @@ class FakeProcess:
 
     def leave(self, call_id: str) -> list[int]:
         """Leave a call; return its descriptors."""
-        bequest = Bequest(Keep(call_id=call_id), *os.pipe(), [*os.pipe()], self.node, [self.boot])
+        bequest = KeptCall(Keep(call_id=call_id), *os.pipe(), [*os.pipe()], self.node, [self.boot])
         self.left.append(bequest)
         return bequest.all
 

@@ -25,7 +25,7 @@ MAX_KEPT: Final = 16 * 1024
 
 
 @dataclass(slots=True)
-class Bequest:
+class KeptCall:
     """A call that a process has left, with descriptors of this process."""
 
     message: Keep
@@ -61,7 +61,7 @@ class Bequest:
         close_all(self.all)
 
 
-class Estate:
+class KeptCalls:
     """What is kept of one process."""
 
     def __init__(self) -> None:
@@ -69,7 +69,7 @@ class Estate:
         self._socket, self._theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._socket.settimeout(0)
         self._ledger = -1
-        self._kept: dict[str, Bequest] = {}
+        self._kept: dict[str, KeptCall] = {}
 
     @property
     def theirs(self) -> int:
@@ -92,7 +92,7 @@ class Estate:
                 if not self._take(found, descriptors, whole=not flags & socket.MSG_CTRUNC):
                     close_all(descriptors)
 
-    def leave(self, node: int, boot: str, died_at: float) -> list[Bequest]:
+    def leave(self, node: int, boot: str, died_at: float) -> list[KeptCall]:
         """Return what is kept of the process, which has died, and keep it no more."""
         self.read()
         left = []
@@ -117,7 +117,7 @@ class Estate:
         try:
             message = supervision.kept(found)
         except RemoteProtocolError as error:
-            log.error("estate.bad_message", extra={"error": str(error)})
+            log.error("kept_calls.bad_message", extra={"error": str(error)})
             return False
         match message:
             case KeepLedger() if len(descriptors) == 1 and self._ledger < 0:
@@ -131,9 +131,9 @@ class Estate:
                 count = sum(len(one.all) for one in self._kept.values())
                 if whole and len(descriptors) > 1 and count + len(descriptors) < MAX_KEPT:
                     snapshot, *others = descriptors
-                    self._kept[call_id] = Bequest(message, self._ledger, snapshot, others)
+                    self._kept[call_id] = KeptCall(message, self._ledger, snapshot, others)
                     return True
-                log.error("estate.call_not_kept", extra={"call": call_id})
+                log.error("kept_calls.call_not_kept", extra={"call": call_id})
         return False
 
     def _forget(self, call_id: str) -> None:
