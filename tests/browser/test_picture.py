@@ -42,14 +42,14 @@ async def test_a_call_with_good_quality_that_is_not_heard_says_why(
     ) as visitor:
         await visitor.call(TALKS, clean=True)
         await visitor.page.evaluate(GONE)
-        await expect(visitor.see("fault-summary")).to_have_text(FAULT.summary, timeout=10_000)
+        await expect(visitor.see("fault-summary")).to_have_text(FAULT.summary, timeout=60_000)
         await expect(visitor.see("fault-fix")).to_have_text(FAULT.fix)
         await visitor.see("diagnosis").locator("summary").click()
         await expect(visitor.page.locator("#stations li")).to_have_count(5)
         await expect(visitor.page.locator("#stations li").last).to_contain_text("broken")
         if os.environ.get("WRITE_PICTURES"):
             await asyncio.sleep(SECONDS)
-        await expect(visitor.see("verdict")).to_have_text("Very good", timeout=20_000)
+        await expect(visitor.see("verdict")).to_have_text("Very good", timeout=60_000)
         await visitor.page.mouse.move(0, 0)
         await visitor.page.wait_for_function(LOUD)
         shot = await visitor.page.screenshot(clip=await _top(visitor))

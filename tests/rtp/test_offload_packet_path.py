@@ -336,18 +336,22 @@ def test_python_conceals_the_losses_of_telephones_alone():
 
 
 @settings(max_examples=examples(50), deadline=None)
-@given(
-    st.sampled_from(ROUTES_OF_PACKETS),
-    st.sampled_from([0, PARTIES]),
-    st.booleans(),
-    st.lists(fates, max_size=60),
-)
-@example("pair", PARTIES, False, ["is a digit", *LOSSES, *["arrives"] * 90])
-@example("pair recorded", PARTIES, True, [*LOSSES, "is a digit", *LOSSES])
-@example("pair", 0, True, [*LOST, *["arrives"] * 60, *REORDERED, *LOST])
-def test_while_python_stands_still_nothing_passes_what_waits_for_it(
-    route, passthrough, secured, taken
+@given(st.sampled_from(ROUTES_OF_PACKETS), st.booleans(), st.lists(fates, max_size=60))
+@example("pair", False, ["is a digit", *LOSSES, *["arrives"] * 90])
+@example("pair recorded", True, [*LOSSES, "is a digit", *LOSSES])
+def test_while_python_stands_still_nothing_that_is_forwarded_passes_what_waits_for_it(
+    route, secured, taken
 ):
+    check_stopped(route, taken, secured=secured, passthrough=PARTIES)
+
+
+@pytest.mark.parametrize("secured", [False, True])
+@pytest.mark.parametrize("route", ["pair", "itself"])
+def test_while_python_stands_still_losses_through_pcm_are_concealed(route, secured):
+    check_stopped(route, [*LOST, *["arrives"] * 60, *LOST], secured=secured, passthrough=0)
+
+
+def check_stopped(route: str, taken: list[Any], *, secured: bool, passthrough: int) -> None:
     steps = [
         (("route", route), 30, "celt"),
         (("stopped", 0, taken, "celt"), 12, "celt"),

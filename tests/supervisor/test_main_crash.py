@@ -13,6 +13,7 @@ import pytest
 from tests.supervisor.test_main import until
 from tests.supervisor.test_main_handover import Callers, check_media, events_of
 from tests.supervisor.test_main_upgrade import KEY, supervised, talk
+from tests.support.peers.light_peer import patient_peers
 from tests.support.peers.moved import Indexes
 from tests.support.server import Server
 
@@ -43,15 +44,12 @@ async def state(server: Server, condition, what: str) -> None:
 async def test_calls_go_on_after_each_death_and_no_index_is_used_twice():
     with supervised() as server:
         async with AsyncExitStack() as stack:
+            # However long the machine takes to start a process, these peers do not give up.
+            stack.enter_context(patient_peers())
             http = await stack.enter_async_context(aiohttp.ClientSession(headers=KEY))
             callers = Callers(server, http, stack)
             for _ in range(CALLS):
                 await callers.call()
-            for peer in callers.peers:
-                # However long the machine takes to start a process, these peers do not give up.
-                consent = peer._gatherer.link._query_consent_task
-                assert consent is not None
-                consent.cancel()
             noted = [Indexes.of(peer) for peer in callers.peers]
             busy = [asyncio.create_task(talk(peer)) for peer in callers.peers]
             for kill in range(1, KILLS + 1):

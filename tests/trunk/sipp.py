@@ -1,6 +1,7 @@
 """Debian's sipp, with the scenarios of tests/trunk/scenarios."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -81,7 +82,7 @@ async def sipp(
         )
     try:
         if not to:
-            await _wait_until_it_listens(port)
+            await _wait_until_it_listens(process, port)
         yield Sipp(port, place, process)
     finally:
         with suppress(ProcessLookupError):
@@ -89,11 +90,28 @@ async def sipp(
         await process.wait()
 
 
-async def _wait_until_it_listens(port: int) -> None:
-    """Wait until the kernel lists the port among its UDP or TCP sockets."""
-    wanted = f":{port:04X} "
+async def _wait_until_it_listens(process: asyncio.subprocess.Process, port: int) -> None:
+    """Wait until the kernel lists a socket of the process with this local port.
+
+    Connections of others may have the same port: as their remote one, or locally to another protocol.
+    """
+    wanted = f":{port:04X}"
+
+    def own() -> set[str]:
+        names = set()
+        for descriptor in Path(f"/proc/{process.pid}/fd").iterdir():
+            with suppress(OSError):  # it may be closed by now
+                names.add(os.readlink(descriptor))
+        return names
 
     def listens() -> bool:
-        return any(wanted in Path(f"/proc/net/{name}").read_text() for name in ("udp", "tcp"))
+        assert process.returncode is None, f"sipp ended with {process.returncode}"
+        rows = [
+            row.split()
+            for name in ("udp", "tcp")
+            for row in Path(f"/proc/net/{name}").read_text().splitlines()[1:]
+        ]
+        inodes = {f"socket:[{row[9]}]" for row in rows if row[1].endswith(wanted)}
+        return bool(inodes & own())
 
-    await until(listens, timeout=10)
+    await until(listens, timeout=20)

@@ -14,9 +14,8 @@ from tests.support.packets.packet_path import FOLDER
 TESTS = (
     "tests/media/test_stream_frames.py",
     # In parts, each of which takes a minute at most.
-    "tests/rtp/test_offload_packet_path.py -k compiled",
+    "tests/rtp/test_offload_packet_path.py -k compiled --suite=quick",
     "tests/rtp/test_offload_packet_path.py -k thread",
-    "tests/rtp/test_offload_packet_path.py -k python",
     "tests/rtp/test_offload_protection.py",
     "tests/rtp/test_session_fuzz.py",
     "tests/rtc/test_packet_path.py",
