@@ -1,8 +1,10 @@
 """What passes live calls to other processes of the machine, and takes over theirs."""
 
+import asyncio
 import logging
 import time
-from functools import partial
+from collections.abc import Callable
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +15,7 @@ from bridge.call.model import CallId, LegKind
 from bridge.cluster.handover import HandoverClient
 from bridge.cluster.handover_server import HandoverServer
 from bridge.cluster.succession import CallCopier
+from bridge.errors import HandoverRefused
 from bridge.legs.base import Reconnecting
 from bridge.legs.cloud import CloudLeg
 from bridge.legs.gateway import GatewayLeg
@@ -26,6 +29,9 @@ from bridge.wire.call_event import EventType
 from bridge.wire.rtp import used_numbers
 
 log = logging.getLogger(__name__)
+
+RELEASE_SECONDS = 0.1
+"""Until a call that others have ended is released again, where it could not be."""
 
 
 class Handovers(NamedTuple):
@@ -78,9 +84,13 @@ def build_handovers(
         runner.publish(EventType.CALL_RECOVERED, data)
 
     async def release(call_id: CallId) -> None:
-        if manager.running(call_id) is not None:
-            handover.suspend(call_id)
-            await handover.abandon(call_id)
+        while manager.running(call_id) is not None:
+            try:
+                handover.suspend(call_id)
+            except HandoverRefused:  # a file is being written, say
+                await asyncio.sleep(RELEASE_SECONDS)
+            else:
+                await handover.abandon(call_id)
 
     adoption = build_adoption(control, core.lines, media, records, found)
     server = HandoverServer(
@@ -103,13 +113,20 @@ async def inherit(base: Foundation, core: Core, handovers: Handovers) -> None:
     """Go on with the calls of the process in whose place this one was started; to be awaited once."""
     left = base.members.succession
     if handovers.server is not None and left is not None:
-        advance = partial(advance_copy, now=time.monotonic())
+        # All calls of a process have one ledger.
+        advance = partial(advance_copy, read=lru_cache(used_numbers.read), now=time.monotonic())
         handovers.server.inherit(left.inherited, advance, core.recovery.again)
 
 
-def advance_copy(snapshot: bytes, ledger: bytes, *, now: float) -> bytes:
+def advance_copy(
+    snapshot: bytes,
+    ledger: bytes,
+    *,
+    read: Callable[[bytes], dict[int, used_numbers.Ceilings]],
+    now: float,
+) -> bytes:
     """Return the snapshot of a call as it may stand now, given the ledger of the process that had it."""
-    return call_snapshot.advance(snapshot, used_numbers.read(ledger), now)
+    return call_snapshot.advance(snapshot, read(ledger), now)
 
 
 def build_adoption(
@@ -145,8 +162,9 @@ def call_services(
         passed={
             "digits": control.digits,
             "voicemail": control.voicemail_calls,
-            "recordings": records.recordings,
             "transcripts": records.transcripts,
+            # Last, as its restoring writes the gap into the row: nothing may refuse the call after that.
+            "recordings": records.recordings,
         },
         marks={
             "answered into a stream": media.inbound_streams.answered,

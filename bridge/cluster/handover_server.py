@@ -58,6 +58,7 @@ class HandoverServer:
         self._recovered = recovered
         self._release = release
         self._ended: set[str] = set()
+        self._late: set[str] = set()
         """Calls that others had ended before they were here."""
         self._loop = asyncio.get_running_loop()
         self._tasks = Tasks()
@@ -172,6 +173,8 @@ class HandoverServer:
                 provider_keys=one.provider_keys,
             )
             try:
+                if one.call_id in self._late:
+                    raise HandoverRefused("others have ended it")
                 snapshot = advance(_content(one.snapshot), _content(one.ledger))
             except (HandoverRefused, OSError) as error:
                 close_all(one.descriptors)
@@ -183,13 +186,14 @@ class HandoverServer:
                 silent = time.monotonic() - one.died_at
                 self._recovered(CallId(one.call_id), silent, offer.cause)
                 continue
-            log.error("call.not_inherited", extra={"call": one.call_id, "why": reason})
+            log.error("call.not_recovered", extra={"call": one.call_id, "why": reason})
             back = Move(one.call_id, self._own().boot, one.node, one.boots[-1], one.provider_keys)
             self._database.append(MOVED, msgspec.msgpack.encode(back), then=lost, failed=lost)
         close_all([*{one.ledger for one in left}, *(one.snapshot for one in left)])
 
     def too_late(self, call_id: str) -> None:
-        """Forget an inherited call that others have ended."""
+        """Forget an inherited call that others have ended, or do not go on with it."""
+        self._late.add(call_id)
         log.error("handover.too_late", extra={"call": call_id})
         self._tasks.spawn(self._release(CallId(call_id)), name="forget a call")
 

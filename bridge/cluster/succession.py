@@ -3,7 +3,8 @@
 Copies of its live calls go to the supervisor, each in memory of its own that can only be read, with duplicates of the
 call's descriptors: the supervisor keeps them, and reads nothing. What changes with every packet is in the node's ledger
 (`wire.rtp.used_numbers`). Each copy has a claim, as an offer of a handover has: it is taken once the
-copy is out of date, and by the successor. So a call goes on from at most one copy, and from none that is older than its last event.
+copy is out of date, and by the successor. So a call goes on from at most one copy, and from none that is more than
+`POLL_SECONDS` older than its last event.
 """
 
 import asyncio
@@ -38,7 +39,6 @@ FRESH_SECONDS: Final = 60.0
 """How old a copy of a call that has not changed may be: what was received since is not known to a successor."""
 AT_ONCE: Final = 8
 """Copies made in one look."""
-_SEALS: Final = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
 
 
 class CallCopies(Protocol):
@@ -97,7 +97,7 @@ class _Copy:
     made_at: float
 
     def withdraw(self) -> None:
-        """See to it that nobody goes on from it."""
+        """Let nobody go on from it."""
         self.claim.take()
         self.claim.close()
 
@@ -170,6 +170,9 @@ class CallCopier:
             claim.close()
             log.debug("succession.not_now", extra={"call": call_id, "why": str(error)})
             return False
+        except Exception:  # a mistake about one call must not end the copies of the others
+            claim.take()  # what was sent is not used; tried again once the call changes
+            log.exception("succession.failed", extra={"call": call_id})
         if (before := self._copies.get(call_id)) is not None:
             before.withdraw()
         self._copies[call_id] = _Copy(claim, revision, self._loop.time())
@@ -189,12 +192,13 @@ class CallCopier:
 
 def _sealed(data: bytes) -> int:
     """Return the descriptor of memory with these bytes, which nobody can change any more."""
+    seals = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
     descriptor = os.memfd_create("call", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:
         left = memoryview(data)
         while left:
             left = left[os.write(descriptor, left) :]
-        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _SEALS)
+        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, seals)
     except BaseException:
         os.close(descriptor)
         raise

@@ -310,6 +310,7 @@ class GatewayLeg:
                 return
             failures += 1
             await asyncio.sleep(_BACKOFF.after(failures))
+            await self._running.wait()  # it may be passing to another process by now
 
     async def _accept(self) -> bool:
         await self._accepted.wait()

@@ -70,7 +70,11 @@ class SipLeg:
         self._counters = counters
         self._peer = media(self._digit_received, lambda: dialog.signalling_host)
         if inbound is not None and inbound.sdp:
-            self._peer.set_remote(inbound.sdp)
+            try:
+                self._peer.set_remote(inbound.sdp)
+            except SdpError:
+                self._peer.session.close()
+                raise
         self.source = self.sink = self._peer.session
         self._emit: Emit = drop
         loop = asyncio.get_running_loop()

@@ -248,8 +248,9 @@ class CallRunner:
         self._publisher.publish(event)
 
     def tag(self, tag: str) -> None:
-        """Change the call's tag."""
-        self.facts = replace(self.facts, details=replace(self.facts.details, tag=tag))
+        """Change the call's tag; raises `CallMoving` while the call passes to another process."""
+        with self.suspension.kept_here():
+            self.facts = replace(self.facts, details=replace(self.facts.details, tag=tag))
 
     async def wait_cleaned(self) -> None:
         """Wait until an ended call has freed everything."""

@@ -13,6 +13,7 @@ from bridge.errors import CallMoving, HandoverRefused
 from bridge.legs.base import Movable
 from bridge.node.clock import BusClock
 from bridge.node.running_legs import RunningLeg, RunningLegs
+from bridge.wire.call_event import EventType
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,8 @@ class Suspension:
         """
         if self.active and isinstance(event, events.LegAdded | events.Request):
             raise _moving()
-        self.revision += not isinstance(event, events.LegReported)
+        restarted = isinstance(event, events.LegReported) and event.type is EventType.LEG_RESTARTED
+        self.revision += restarted or not isinstance(event, events.LegReported)
 
     def check_movable(self) -> None:
         """Raise `HandoverRefused` if a leg cannot move now."""

@@ -477,7 +477,7 @@ static int sink_takes(const packet_source *source, int64_t position, int late)
         return 0;
     const packet_sink *push = source->push;
     return !push || late
-           || (push->generation == source->generation && push_takes(push, bus_position(position) + push->state.offset));
+           || (push->generation == source->generation && push_takes(push, position + push->state.offset));
 }
 
 /* Conceals the frames before a packet, of which the last one may be recovered from it. */
@@ -550,9 +550,11 @@ static int process(packet_transport *transport, packet_work *work, double now)
             || (source->forward->state.continuous && source->state.codec == CODEC_OPUS
                 && (size <= MAX_DTX || payload[0] & 7))))
         return PACKET_PLAIN;
-    if (lost > 0 && payload[0] >> 3 < FIRST_CELT && payload[0] & 3)
-        return PACKET_PLAIN; /* half of a lost frame might be recovered from it */
-    conceal_frames(source, transport->libraries, work, payload, size, lost, now);
+    if (lost > 0) {
+        if (payload[0] >> 3 < FIRST_CELT && payload[0] & 3)
+            return PACKET_PLAIN; /* half of a lost frame might be recovered from it */
+        conceal_frames(source, transport->libraries, work, payload, size, lost, now);
+    }
     if (source->push && late)
         source->state.reordering_until = now + REORDERING_SECONDS; /* unless it is a repeated one, which Python will know */
     else if (source->decodes)

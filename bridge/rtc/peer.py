@@ -136,7 +136,12 @@ class Peer:
             if self._transports.closed or self._session_version:
                 raise InvalidState("the peer has been answered already")
             session = self._session or self._begin_session(offer.audio)
-            await self._open_transport(offer, session)
+            try:
+                await self._open_transport(offer, session)
+            except BaseException:
+                if self._session is None:
+                    session.close()
+                raise
             self._session = session
             self.setup.note("answer", self._clock())
             return self._answer(offer)

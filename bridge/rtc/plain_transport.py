@@ -157,7 +157,7 @@ class PlainTransport:
         self._rtcp_named, self._rtcp_target = snapshot.rtcp_named, snapshot.rtcp_target
         self._arrivals.alive_at = snapshot.alive_at
         if self._srtp is not None:
-            self._srtp.used = self._session.used
+            self._srtp.note_in(self._session.used)
         if self.offload is not None:
             self.offload.set_keys(self._srtp)
         self.sockets = self._new_sockets(snapshot.host)
@@ -235,7 +235,7 @@ class PlainTransport:
                 replaced = self._srtp.set_receive_key(theirs.key)
             self._their_key = theirs.key
         if self._srtp is not None:
-            self._srtp.used = self._session.used
+            self._srtp.note_in(self._session.used)
         if self.offload is not None:
             self.offload.set_keys(self._srtp)
         del replaced  # which the packet path has left now

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
+from typing import Any, Final, Self, TypeAlias
 
 from pylibsrtp import Policy, Session
 
@@ -17,11 +17,9 @@ from bridge.rtc.private_api import srtp_ffi as ffi
 from bridge.rtc.private_api import srtp_handle, srtp_rollovers
 from bridge.rtc.private_api import srtp_lib as lib
 from bridge.wire.rtp.packet import HEADER
+from bridge.wire.rtp.used_numbers import UsedNumbers
 from bridge.wire.sdp.crypto import SUITES
 from bridge.wire.snapshot.peer import SrtpSnapshot
-
-if TYPE_CHECKING:
-    from bridge.wire.rtp.used_numbers import UsedNumbers
 
 PROFILES: Final[Mapping[str, int]] = {
     "AES_CM_128_HMAC_SHA1_80": Policy.SRTP_PROFILE_AES128_CM_SHA1_80,
@@ -111,8 +109,8 @@ class Srtp:
         "_tag",
         "_unprotect",
         "_unprotect_rtcp",
+        "_used",
         "_view",
-        "used",
     )
 
     def __init__(self, profile: int, *, send_key: bytes, receive_key: bytes) -> None:
@@ -133,7 +131,7 @@ class Srtp:
         self._report_index = 0
         """Of our last report."""
         self._reserved = 0
-        self.used: UsedNumbers | None = None
+        self._used: UsedNumbers | None = None
         """Where it is noted which reports were sent, for a process that goes on after this one."""
         self._owed = 0
         """Indexes that another process has used, and this libsrtp has not passed yet."""
@@ -197,6 +195,12 @@ class Srtp:
         protected: bytes = view[: size + self._tag]
         return protected
 
+    def note_in(self, used: UsedNumbers | None) -> None:
+        """Note in a ledger which reports may have been sent, before they are; those of before at once."""
+        self._used = used
+        if used is not None:
+            self._reserved = used.reserve_reports(self._report_index)
+
     def protect_rtcp(self, packet: bytes) -> bytes | None:
         """Protect a compound RTCP packet; return None if libsrtp refuses.
 
@@ -208,8 +212,8 @@ class Srtp:
             raise LocalProtocolError(f"a report of {size} bytes does not fit a datagram")
         if self._owed and not self._use_up(packet):
             return None
-        if self.used is not None and self._report_index >= self._reserved:
-            self._reserved = self.used.reserve_reports(self._report_index)
+        if self._used is not None and self._report_index >= self._reserved:
+            self._reserved = self._used.reserve_reports(self._report_index)
         self._view[0:size] = packet
         self._length[0] = size
         if self._protect_rtcp():

@@ -187,7 +187,7 @@ class Transport:
     def activate(self) -> None:
         """Send the session's packets from now on."""
         if self._srtp is not None:
-            self._srtp.used = self._session.used
+            self._srtp.note_in(self._session.used)
         self._session.set_transmit(self._send_first, self.send_rtcp, self._offload)
 
     def suspend(self) -> tuple[TransportSnapshot, list[socket.socket]]:

@@ -199,7 +199,7 @@ class Settings(Section, frozen=True):
 
     nodes: Annotated[int, Meta(ge=0, le=MAX_NODES)] = 1
     """Processes, each with its own event loop, core, share of the media ports and calls; a crash of one
-    ends only its calls. 0: one per core."""
+    touches only its calls. 0: one per core."""
     http: Http = msgspec.field(default_factory=Http)
     data: Data = msgspec.field(default_factory=Data)
     cluster: Cluster = msgspec.field(default_factory=Cluster)

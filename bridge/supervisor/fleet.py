@@ -76,7 +76,7 @@ class _Worker:
     deaths: deque[float] = field(default_factory=deque)
 
     def keep_for_successor(self, now: float) -> None:
-        """Let the next process inherit what the one that has died leaves, and has not come to take."""
+        """Keep the calls of the process that has died, and those that it had not taken yet, for the next one."""
         process = self.process
         while self.deaths and now - self.deaths[0] > DEATHS_SECONDS:
             self.deaths.popleft()
@@ -90,7 +90,7 @@ class _Worker:
         self.kept_calls += process.left
         process.left = []
         if len(self.deaths) > MAX_DEATHS:
-            log.error("node.not_succeeded", extra={"node": process.number})
+            log.error("node.crash_loop", extra={"node": process.number})
             self.close_kept_calls()
 
     def close_kept_calls(self) -> None:
@@ -266,7 +266,7 @@ class Fleet:
         failures = failed_starts = 0
         try:
             while True:
-                began = loop.time()
+                began, process = loop.time(), worker.process
                 end = await self._run_once(worker)
                 if self._is_over(worker, end):
                     return
@@ -279,18 +279,16 @@ class Fleet:
                     return
                 failures = 1 if loop.time() - began > HEALTHY_SECONDS else failures + 1
                 # Those whose calls wait are not heard meanwhile.
-                await wait_set(
-                    self._stopping, 0.0 if worker.kept_calls else RESTART.after(failures)
-                )
+                at_once = worker.kept_calls and process.ready
+                await wait_set(self._stopping, 0.0 if at_once else RESTART.after(failures))
                 if worker.retired:
                     return
         finally:
             worker.kept_calls += worker.process.left
             worker.close_kept_calls()
-            self._announce(worker)
             self._workers.remove(worker)
             worker.gone.set()
-            self._send_roster()
+            self._announce(worker)
 
     async def _run_once(self, worker: _Worker) -> End:
         """Run a node until it ends."""
@@ -301,6 +299,7 @@ class Fleet:
         except OSError as error:  # no memory or processes left: the other nodes go on
             log.error("node.start_failed", extra={"error": error.strerror})
             end = End(1, stuck=False, drained=False)
+            process.ready_or_ended.set()
         await ready
         worker.ended.append(Process(process.node, process.boot, draining=end.drained))
         return end

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bridge.call.model import State
+from bridge.call.model import CallId, State
 from tests.support.handover.moving_calls import MovingCalls, moving_calls
 from tests.support.inprocess import KEY
 from tests.support.peers.stock_peer import StockPeer
@@ -147,6 +147,19 @@ async def test_a_page_negotiates_with_the_process_that_has_its_leg():
         await page.call(again)
         assert again.leg_id == exchange.leg_id
         await heard_anew(page)
+
+
+async def test_a_page_that_negotiates_while_its_call_passes_is_to_try_again():
+    async with moving_calls() as calls, StockPeer(TONE, repeat=True) as page:
+        call_id = await calls.client.dial(ECHO)
+        exchange = calls.client.exchange(call_id)
+        await page.call(exchange)
+        await until(lambda: calls.movable() == [call_id], timeout=10.0)
+        calls.handovers[0].suspend(CallId(call_id))
+        body = {"callID": call_id, "type": "offer", "sdp": "v=0", "legID": exchange.leg_id}
+        answer = await calls.client.post("/call/webrtc/offer", body)
+        assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
+        calls.handovers[0].resume(CallId(call_id))
 
 
 async def test_a_page_that_is_reloaded_after_the_move_returns_to_its_leg():

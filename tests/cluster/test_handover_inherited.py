@@ -34,7 +34,7 @@ async def test_calls_of_a_process_that_has_died_go_on_or_end_with_it(engine):
                 snapshot=memory(call_id.encode()),
                 descriptors=[Claim.make().descriptor, os.open("/dev/null", os.O_RDONLY)],
             )
-            for call_id in (A, B, "00C", "00D")
+            for call_id in (A, B, "00C", "00D", "00E")
         ]
         nodes_.new.refuses = {B}
         assert Claim(left[2].descriptors[0]).take()
@@ -46,9 +46,10 @@ async def test_calls_of_a_process_that_has_died_go_on_or_end_with_it(engine):
                 raise HandoverRefused("it is doubtful")
             return snapshot
 
+        nodes_.server.too_late("00E")
         nodes_.server.inherit(left, advance, lambda: lost.put_nowait(None))
         assert ([*nodes_.new.running], nodes_.recovered) == ([A], [(A, "crash")])
-        for _ in (B, "00C", "00D"):
+        for _ in (B, "00C", "00D", "00E"):
             await lost.get()
         with connected(engine) as opened:
             assert [store.owner(opened, one) for one in (A, B)] == [NEW.node, OLD.node]

@@ -25,6 +25,7 @@ class Calls:
 
     def __init__(self) -> None:
         self.live: dict[CallId, int] = {}
+        self.broken: set[CallId] = set()
         self.stay: set[CallId] = set()
         self.still: list[CallId] = []
         self.copies = 0
@@ -37,6 +38,8 @@ class Calls:
     def copied(self, call_id: CallId) -> Iterator[tuple[bytes, list[int]]]:
         if call_id in self.stay:
             raise HandoverRefused("it stays")
+        if call_id in self.broken:
+            raise ValueError("a mistake in the code of a leg")
         self.still.append(call_id)
         self.copies += 1
         try:
@@ -115,6 +118,18 @@ async def test_a_copy_that_is_out_of_date_is_replaced_or_withdrawn(node):
     left = node.left()
     assert [content(one) for one in left.values()] == [b"one 2"]
     left[ONE].close()
+
+
+async def test_a_mistake_about_one_call_does_not_end_the_copies_of_the_others(node, caplog):
+    node.calls.live = {ONE: 1, TWO: 1}
+    node.keeping.look()
+    node.calls.live, node.calls.broken = {ONE: 2, TWO: 2}, {ONE}
+    for _ in range(3):
+        node.keeping.look()
+    left = node.left()
+    assert [content(one) for one in left.values()] == [b"two 2"]
+    assert [record.message for record in caplog.records] == ["succession.failed"]
+    left[TWO].close()
 
 
 def refuse(*_: object) -> None:

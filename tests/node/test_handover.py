@@ -1,13 +1,16 @@
 """Calls pass between two nodes of one process: whole, once, and with nothing told twice."""
 
 import os
+from typing import Any
 
 import pytest
 
 from bridge.call import events
+from bridge.call.digits import DigitRules
 from bridge.call.model import LegId, Party, State
 from bridge.call.routing import LegRole
 from bridge.errors import CallMoving, CallNotFound, HandoverRefused
+from bridge.node.calls.digits import Digits
 from bridge.node.handover import Adoption, CallServices, Handover
 from bridge.wire.call_event import EventType
 from tests.support.fake_node import ONE
@@ -258,6 +261,12 @@ async def test_what_changes_a_call_is_to_be_repeated_while_it_moves(pair):
     pair.handover.suspend(runner.facts.call_id)
     with pytest.raises(CallMoving), runner.suspension.kept_here():
         raise AssertionError
+    with pytest.raises(CallMoving):
+        runner.tag("changed too late")
+    playbacks: Any = None
+    with pytest.raises(CallMoving):
+        await Digits(playbacks).collect(runner, DigitRules())
+    assert runner.facts.details.tag == ""
     pair.handover.resume(runner.facts.call_id)
     with runner.suspension.kept_here():
         assert pair.handover.movable() == []

@@ -13,8 +13,9 @@ from bridge.call.model import EndReason, LegKind, Party
 from bridge.call.routing import LegRole
 from bridge.errors import HandoverRefused
 from bridge.node import call_snapshot
+from bridge.wire.call_event import EventType
 from tests.support.fake_node import NUMBER
-from tests.support.handover.node_pair import FAR, NodePair
+from tests.support.handover.node_pair import FAR, NEAR, NodePair
 from tests.support.sampling import sample_calls
 from tests.support.waiting import until
 
@@ -160,6 +161,10 @@ async def test_a_call_is_copied_while_it_goes_on_but_not_with_a_recorder_in_it(p
         assert call_snapshot.decode(snapshot).facts == runner.facts
     assert not runner.suspension.active
     assert pair.handover.revisions() == {call_id: before}
+    pair.near.emit(events.LegReported(NEAR, EventType.PLAYBACK_STARTED, {}))
+    assert pair.handover.revisions() == {call_id: before}
+    pair.near.emit(events.LegReported(NEAR, EventType.LEG_RESTARTED, {}))
+    assert pair.handover.revisions() == {call_id: before + 1}
     tape = pair.leg("tape", LegKind.RECORDER)
     runner.add_leg(tape, LegRole(Party.SERVICE))
     assert pair.handover.revisions()[call_id] > before

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-from collections.abc import Callable
 
 import msgspec
 import pytest
@@ -11,83 +10,18 @@ from bridge.errors import SetupError
 from bridge.settings.model import Settings
 from bridge.supervisor import fleet as fleet_module
 from bridge.supervisor.fleet import MAX_DEATHS, Fleet, UpgradeFailed
-from bridge.supervisor.kept_calls import KeptCall
 from bridge.supervisor.orders import read_settings
 from bridge.supervisor.process import End
 from bridge.wire.supervision import (
     Accept,
     BeginDrain,
     HandOver,
-    Keep,
     Process,
-    Roster,
-    Slot,
     Stop,
-    ToNode,
 )
+from tests.supervisor.fake_process import NUMBERED_FROM, FakeProcess
 
 pytestmark = pytest.mark.virtual_time
-LOST = End(1, stuck=False, drained=False)
-NUMBERED_FROM = 40
-"""What nodes with leases call themselves, above their slots."""
-
-
-class FakeProcess:
-    """A node whose end the test decides."""
-
-    all: list["FakeProcess"]
-
-    def __init__(self, slot: Slot, *, on_draining: Callable[[], None], keeps: bool) -> None:
-        self.slot, self.on_draining, self.keeps = slot, on_draining, keeps
-        self.left: list[KeptCall] = []
-        self.node, self.boot = slot.node, slot.boot
-        self.number = slot.node + NUMBERED_FROM
-        self.draining = self.ready = self.started = False
-        self.ready_or_ended = asyncio.Event()
-        self.ended: asyncio.Future[End] = asyncio.get_running_loop().create_future()
-        self.heard: list[ToNode] = []
-        self.all.append(self)
-
-    def entry(self) -> Process:
-        return Process(self.node, self.boot, self.draining)
-
-    def send(self, message: ToNode) -> None:
-        self.heard.append(message)
-
-    def drain(self, seconds: float | None, reason: str) -> None:
-        self.draining = True
-        self.send(BeginDrain(seconds=seconds, reason=reason))
-
-    def stop(self) -> None:
-        self.send(Stop())
-        self.end(End(0, stuck=False, drained=True))
-
-    async def run(self) -> End:
-        self.started = True
-        try:
-            return await self.ended
-        finally:
-            self.ready_or_ended.set()
-
-    # What the test does
-
-    def get_ready(self) -> None:
-        self.ready = True
-        self.ready_or_ended.set()
-
-    def end(self, how: End = LOST) -> None:
-        if not self.ended.done():
-            self.ended.set_result(how)
-
-    def leave(self, call_id: str) -> list[int]:
-        """Leave a call; return its descriptors."""
-        bequest = KeptCall(Keep(call_id=call_id), *os.pipe(), [*os.pipe()], self.node, [self.boot])
-        self.left.append(bequest)
-        return bequest.all
-
-    def roster(self) -> Roster:
-        found = [message for message in self.heard if isinstance(message, Roster)]
-        return found[-1] if found else self.slot.roster
 
 
 @pytest.fixture
@@ -200,7 +134,7 @@ async def test_a_successor_that_dies_before_it_is_ready_leaves_the_calls_to_the_
     await asyncio.sleep(0.01)
     newer = made[2].leave("taken")
     made[2].end()
-    await asyncio.sleep(0.01)
+    await asyncio.sleep(1)
     waits, taken = made[3].slot.inherited
     assert (waits.call_id, waits.boots) == ("waits", [made[2].boot, made[1].boot])
     assert (taken.call_id, taken.boots) == ("taken", [made[2].boot])
@@ -215,7 +149,7 @@ async def test_a_successor_that_dies_before_it_is_ready_leaves_the_calls_to_the_
 async def test_calls_of_a_node_that_dies_too_often_end_with_it(made):
     fleet, running = await started(made)
     for _ in range(MAX_DEATHS):
-        left = made[-1].leave("call")
+        made[-1].leave("call")
         made[-1].end()
         await asyncio.sleep(0.01)
         assert made[-1].slot.inherited
@@ -263,6 +197,20 @@ async def test_a_node_that_cannot_start_anew_leaves_the_others_alone(made):
     assert Stop() not in made[0].heard
     assert made[2].started
     await ended(fleet, running)
+
+
+async def test_a_process_that_cannot_be_made_is_tried_again_and_its_calls_wait(made, monkeypatch):
+    fleet, running = await started(made)
+    monkeypatch.setattr(FakeProcess, "cannot_start", True)
+    left = made[1].leave("call")
+    made[1].end()
+    await asyncio.sleep(0.01)
+    monkeypatch.setattr(FakeProcess, "cannot_start", False)
+    await asyncio.sleep(60)
+    assert made[-1].slot.inherited
+    assert not closed(left)
+    await ended(fleet, running)
+    assert closed(left)
 
 
 async def test_all_drain_and_the_supervisor_ends_with_the_last(made):

@@ -79,20 +79,12 @@ async def test_calls_go_on_after_each_death_and_no_index_is_used_twice():
                 assert one.reports == sorted({*one.reports})
             for task in busy:
                 task.cancel()
-            for call_id in callers.calls:
-                async with http.post(f"{server.url}/call/hangup", json={"callId": call_id}) as end:
-                    assert end.status == 200
-            for peer in callers.peers:
-                await peer.wait_closed()
-        until(
-            lambda: all(events_of(server, one)[-1] == "call.ended" for one in callers.calls),
-            "all ends are written",
-        )
+            await callers.hang_up()
         for call_id in callers.calls:
             types = Counter(events_of(server, call_id))
             assert (types["call.ended"], types["call.recovered"]) == (1, KILLS)
             assert types["leg.left"] == 2
-        for unwanted in ("node_lost", "Traceback", "call.not_inherited"):
+        for unwanted in ("node_lost", "Traceback", "call.not_recovered"):
             assert unwanted not in server.log()
         server.end_calls()
 

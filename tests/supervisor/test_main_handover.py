@@ -63,6 +63,21 @@ class Callers:
         self.peers.append(peer)
         self.states.append(states)
 
+    async def hang_up(self) -> None:
+        """End the calls, and wait until all ends are written."""
+        for call_id in self.calls:
+            async with self._http.post(
+                f"{self._server.url}/call/hangup", json={"callId": call_id}
+            ) as end:
+                assert end.status == 200
+        for peer in self.peers:
+            await peer.wait_closed()
+        await asyncio.to_thread(
+            until,
+            lambda: all(events_of(self._server, one)[-1] == "call.ended" for one in self.calls),
+            "all ends are written",
+        )
+
     def heard(self) -> list[int]:
         return [len(peer.arrivals) for peer in self.peers]
 
@@ -111,15 +126,7 @@ async def test_live_calls_move_to_the_nodes_of_each_upgrade():
                 for task in busy:
                     task.cancel()
             assert max(callers.silences()) < MAX_SILENCE
-            for call_id in callers.calls:
-                async with http.post(f"{server.url}/call/hangup", json={"callId": call_id}) as end:
-                    assert end.status == 200
-            for peer in callers.peers:
-                await peer.wait_closed()
-        until(
-            lambda: all(events_of(server, one)[-1] == "call.ended" for one in callers.calls),
-            "all ends are written",
-        )
+            await callers.hang_up()
         for call_id in callers.calls:
             types = Counter(events_of(server, call_id))
             for of_a_busy_machine in ("call.problem", "call.problem_cleared"):

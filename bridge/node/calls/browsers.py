@@ -51,6 +51,7 @@ class Browsers:
 
         Raises:
             LegNotFound, InvalidState, SdpError, LimitExceeded.
+            CallMoving: the call is passing to another process.
             Forbidden: the leg has another owner.
         """
         leg = runner.leg(LegId(leg_id))
@@ -64,7 +65,7 @@ class Browsers:
             return await self._join(runner, sdp, gone.leg_id, role)
         if not isinstance(leg, WebRtcLeg):
             raise _unknown_leg()
-        with about(runner.facts.call_id, leg.leg_id):
+        with runner.suspension.kept_here(), about(runner.facts.call_id, leg.leg_id):
             return await leg.reoffer(sdp)
 
     def restore(self, passed: PassedLeg) -> WebRtcLeg:

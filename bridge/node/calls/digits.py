@@ -77,6 +77,7 @@ class Digits:
 
         Raises:
             InvalidState: the call is not answered, or has a collection.
+            CallMoving: the call is passing to another process.
             InvalidMedia, LimitExceeded: as `Playbacks.play`.
         """
         try:
@@ -89,9 +90,10 @@ class Digits:
             raise
         deadline = Deadline(lambda: self._time_passed(running))
         running = _Running(runner, DigitCollection(wanted), prompt, callback_url, deadline)
-        self._running[running.call_id] = running
         try:
-            await self._begin(running)
+            with runner.suspension.kept_here():
+                self._running[running.call_id] = running
+                await self._begin(running)
         except BaseException:
             self._release(running)
             raise

@@ -56,7 +56,8 @@ class MediaSockets:
                 and (waiting.name, waiting.audio.media) == (name, audio.media)
                 and runner.machine.legs.records[waiting.leg_id].role.owner == owner
             ):
-                waiting.reconnect(wire)
+                with runner.suspension.kept_here():
+                    waiting.reconnect(wire)
                 return waiting
         leg = SocketLeg(
             new_leg_id(),

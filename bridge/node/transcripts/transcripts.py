@@ -176,16 +176,12 @@ class Transcripts:
             await self._check_recorded(line, call_id, live=live)
             await self._insert(job, Transcribe.AFTER, TranscriptStatus.WAITING)
             self.due.set()
-        elif live:
-            with runner.suspension.kept_here():
-                await self._begin_live(runner, recognizer, job)
         else:
-            await self._recordings.start(runner)
-            await self._insert(job, Transcribe.AFTER, TranscriptStatus.RECORDING)
-            if runner.live:
-                self.recorded.add(CallId(call_id))
-            else:
-                self._release(CallId(call_id))
+            with runner.suspension.kept_here():
+                if live:
+                    await self._begin_live(runner, recognizer, job)
+                else:
+                    await self._begin_recorded(runner, job)
         found = await self.find(line, call_id)
         if found is None:
             raise NotFound("the call's transcript has been erased")
@@ -206,6 +202,14 @@ class Transcripts:
         """Stop all live transcripts; the next process finishes them with the phrases they have."""
         await self._tasks.aclose()
 
+    async def _begin_recorded(self, runner: CallRunner, job: Job) -> None:
+        await self._recordings.start(runner)
+        await self._insert(job, Transcribe.AFTER, TranscriptStatus.RECORDING)
+        if runner.live:
+            self.recorded.add(CallId(job.call_id))
+        else:
+            self._release(CallId(job.call_id))
+
     def _release(self, call_id: CallId) -> None:
         payload = msgspec.msgpack.encode((call_id, wall_time()))
         self._database.append(RELEASE, payload, then=self.due.set)
@@ -217,7 +221,10 @@ class Transcripts:
     async def _order_quietly(self, runner: CallRunner, mode: Transcribe) -> None:
         facts = runner.facts
         try:
-            await self.order(facts.line, facts.call_id, live=mode is Transcribe.LIVE)
+            with (
+                runner.suspension.kept_here()
+            ):  # nobody repeats it at the node that the call passes to
+                await self.order(facts.line, facts.call_id, live=mode is Transcribe.LIVE)
         except (BridgeError, OSError) as error:
             reason = error.code if isinstance(error, BridgeError) else "disk_failed"
             log.warning("transcript.not_started", extra={"call": facts.call_id, "reason": reason})

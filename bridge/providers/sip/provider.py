@@ -198,6 +198,7 @@ async def take_call(
         log.warning("sip.inbound_refused", extra={"line": line, "code": error.code})
         busy = isinstance(error, LimitExceeded)
         invite.dialog.refuse(UNAVAILABLE if busy else refusal_code(EndReason.FAILED))
+        await leg.aclose()
 
 
 def details_of(invite: IncomingInvite, trunk: Trunk) -> CallDetails:

@@ -28,10 +28,10 @@ Words: TypeAlias = "memoryview[int]"
 
 
 class Ceilings(NamedTuple):
-    """What comes first of what was not used."""
+    """Up to where numbers may have been used."""
 
     packet: int
-    """With its roll-overs."""
+    """The first that was not, with its roll-overs."""
     report: int
     """The last report that may have been sent."""
 
@@ -72,7 +72,7 @@ class UsedNumbers:
 class Ledger:
     """The slots of one node; the memory is to be zero at first."""
 
-    def __init__(self, memory: memoryview, address: int = 1) -> None:
+    def __init__(self, memory: memoryview, address: int) -> None:
         """Own writable memory of `BYTES`, at an address."""
         self._words = memory.cast("q")
         self._address = address
@@ -86,7 +86,6 @@ class Ledger:
             self._next = self._next % SLOTS + 1
             at = self._next * _WORDS
             if not words[at + 1]:
-                _clear(words, at)
                 for pair in (_PACKETS, _PACKETS + 2, _REPORTS, _REPORTS + 2):
                     words[at + pair + 1] = ~0
                 words[at], words[at + 1] = ssrc, ~ssrc

@@ -7,7 +7,7 @@ import mmap
 import msgspec
 import pytest
 
-from bridge.errors import HandoverRefused
+from bridge.errors import HandoverRefused, LimitExceeded
 from bridge.rtc import peer as peer_module
 from bridge.wire.rtp.stream import StreamStart
 from bridge.wire.rtp.used_numbers import BYTES, Ceilings, Ledger, read
@@ -84,6 +84,34 @@ async def test_no_index_is_used_twice_and_sound_goes_on(monkeypatch, forwards):
         assert browser.unreadable == 0
         first, second = browser.arrivals[before - 1 : before + 1]
         assert 0 < (second.sequence - first.sequence) & 0xFFFF <= 65
+
+
+async def test_a_process_that_dies_before_its_first_report_is_succeeded_too():
+    first, second = Memory(), Memory()
+    async with BridgePeer(ledger=first.ledger) as bridge, LightPeer() as browser:
+        await browser.call(bridge.exchange)
+        await bridge.connected()
+        await talk(browser)
+        report(bridge)
+        snapshot, sockets = bridge.peer.suspend()
+        async with take_over(after(snapshot, first), sockets, bridge, ledger=second.ledger) as new:
+            await bridge.peer.aclose()
+            copy, _ = new.peer.suspend()
+            assert isinstance(after(copy, second), PeerSnapshot)
+            new.peer.resume()
+
+
+async def test_an_offer_that_is_refused_leaves_no_slot_taken(monkeypatch):
+    memory = Memory()
+    async with BridgePeer(ledger=memory.ledger) as bridge, LightPeer() as browser:
+
+        async def no_port(*_: object) -> None:
+            raise LimitExceeded("no port is free")
+
+        monkeypatch.setattr(bridge.peer, "_open_transport", no_port)
+        with pytest.raises(LimitExceeded):
+            await browser.call(bridge.exchange)
+        assert memory.read() == {}
 
 
 @pytest.mark.virtual_time

@@ -31,7 +31,7 @@ class Memory:
         self.bytes = bytearray(BYTES)
         self.words = memoryview(self.bytes).cast("q")
         self.left = math.inf
-        self.ledger = Ledger(self)  # type: ignore[arg-type]
+        self.ledger = Ledger(self, 1)  # type: ignore[arg-type]
 
     def cast(self, _: str) -> "Memory":
         return self

@@ -200,7 +200,7 @@ async def call(context: Context) -> OneCall:
     return OneCall(call_object((await find_call(context)).record))
 
 
-@WAVIX.patch(CALL, errors=OF_CALL)
+@WAVIX.patch(CALL, errors=(*OF_CALL, 503))
 async def change(context: Context, body: NewTag) -> Success:
     """Change the tag of a live call."""
     context.live_call().tag(body.tag)
