@@ -72,6 +72,7 @@ async def test_a_file_is_played_to_its_end_once(calls, tmp_path):
     await until(lambda: not list((tmp_path / "data" / "spool").glob("*/*")))
 
 
+@pytest.mark.full
 async def test_hold_music_goes_on_until_the_call_is_resumed(calls):
     call_id, _ = await active(calls)
     await calls.client.data("/call/hold", {"callId": call_id})

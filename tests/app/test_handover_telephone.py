@@ -25,6 +25,8 @@ from tests.support.waiting import until, until_answer
 
 pytestmark = [pytest.mark.call, pytest.mark.virtual_time]
 
+FULL = pytest.mark.full
+
 
 class World(NamedTuple):
     """Two nodes of the office, of which one has a call with the branch, and a page at each end."""
@@ -87,7 +89,7 @@ async def move(world: World) -> None:
 
 @pytest.mark.parametrize(
     ("owner", "inbound"),
-    [(0, False), (1, False), (0, True)],
+    [(0, False), pytest.param(1, False, marks=FULL), pytest.param(0, True, marks=FULL)],
     ids=["we called", "without the sockets", "they called"],
 )
 async def test_both_sides_talk_on_and_the_far_one_hangs_up(owner, inbound):
@@ -104,7 +106,9 @@ async def test_both_sides_talk_on_and_the_far_one_hangs_up(owner, inbound):
         assert world.calls.events.count("call.ended") == 1
 
 
-@pytest.mark.parametrize("inbound", [False, True], ids=["we called", "they called"])
+@pytest.mark.parametrize(
+    "inbound", [pytest.param(False, marks=FULL), True], ids=["we called", "they called"]
+)
 async def test_our_side_hangs_up_after_the_move(inbound):
     async with talking(inbound=inbound) as world:
         await move(world)
@@ -162,10 +166,10 @@ async def test_keys_of_srtp_and_digits_go_on():
     ("transport", "inbound", "ours"),
     [
         ("udp", False, False),
-        ("tcp", False, False),
-        ("tcp", False, True),
+        pytest.param("tcp", False, False, marks=FULL),
+        pytest.param("tcp", False, True, marks=FULL),
         ("tcp", True, False),
-        ("tcp", True, True),
+        pytest.param("tcp", True, True, marks=FULL),
     ],
 )
 async def test_a_call_outlives_the_node_that_had_it_and_the_sockets(transport, inbound, ours):

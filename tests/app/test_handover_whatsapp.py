@@ -67,7 +67,11 @@ async def heard_anew(graph: GraphDouble, page: StockPeer) -> None:
     assert np.abs(user.heard[before[1] + 4000 :].astype(float)).max() > 1000
 
 
-@pytest.mark.parametrize("inbound", [True, False], ids=["they rang us", "we rang them"])
+@pytest.mark.parametrize(
+    "inbound",
+    [True, pytest.param(False, marks=pytest.mark.full)],
+    ids=["they rang us", "we rang them"],
+)
 async def test_a_user_and_a_page_talk_on_and_a_hang_up_ends_the_call_at_meta(inbound):
     async with meta() as (graph, calls), StockPeer(tone(5, 440), repeat=True) as page:
         call_id = await talking(graph, calls, page, inbound=inbound)
@@ -86,7 +90,11 @@ async def test_a_user_and_a_page_talk_on_and_a_hang_up_ends_the_call_at_meta(inb
         assert calls.events.count("call.ended") == 1
 
 
-@pytest.mark.parametrize("inbound", [True, False], ids=["they rang us", "we rang them"])
+@pytest.mark.parametrize(
+    "inbound",
+    [True, pytest.param(False, marks=pytest.mark.full)],
+    ids=["they rang us", "we rang them"],
+)
 async def test_a_user_who_hangs_up_after_the_move_ends_the_call_there(inbound):
     async with meta() as (graph, calls), StockPeer(tone(5, 440), repeat=True) as page:
         call_id = await talking(graph, calls, page, inbound=inbound)
@@ -123,7 +131,11 @@ async def engine(dialect: str):
     assert double.problems == []
 
 
-@pytest.mark.parametrize("inbound", [True, False], ids=["they rang us", "we rang them"])
+@pytest.mark.parametrize(
+    "inbound",
+    [True, pytest.param(False, marks=pytest.mark.full)],
+    ids=["they rang us", "we rang them"],
+)
 @pytest.mark.parametrize("dialect", sorted(DOUBLES))
 async def test_a_call_over_a_gateway_goes_on_by_a_socket_of_the_other_bridge(dialect, inbound):
     async with (

@@ -47,7 +47,7 @@ def report(bridge):
     bridge.peer.session.report(monotonic(), 1.8e9 + monotonic())
 
 
-@pytest.mark.parametrize("forwards", [False, True])
+@pytest.mark.parametrize("forwards", [False, pytest.param(True, marks=pytest.mark.full)])
 async def test_no_index_is_used_twice_and_sound_goes_on(monkeypatch, forwards):
     start = StreamStart(ssrc=0xABCD, sequence=0xFFD0, timestamp=0)  # wraps after the copy
     monkeypatch.setattr(peer_module, "new_start", lambda: start)

@@ -301,6 +301,7 @@ async def test_a_media_server_of_whatsapp_is_passed_on_with_its_checks():
 # Peers that share no code with the bridge
 
 
+@pytest.mark.full
 async def test_a_stock_peer_stays_connected_and_hears_itself():
     async with BridgePeer() as bridge, StockPeer(TONE, repeat=True) as browser:
         states: list[str] = []
