@@ -6,6 +6,7 @@ The attempts are made by a program of ours in the real sandbox, as code that a f
 import ctypes
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -193,11 +194,12 @@ async def test_a_recording_is_copied_behind_the_lock(tmp_path):
     header = make_header(size)
     source.write_bytes(header)
     os.truncate(source, len(header) + size)
-    process = await sandboxed.start(encode.__file__, str(source), str(tmp_path / "a.ogg"))
+    target = tmp_path / f"a.ogg{encode.PART}"
+    process = await sandboxed.start(encode.__file__, "0", str(source), str(target))
     await until(lambda: status(process.pid, "Seccomp") == "2", timeout=SECONDS)
     assert status(process.pid, "NoNewPrivs") == "1"
     process.kill()
-    await process.wait()
+    assert await process.wait() == -signal.SIGKILL, "it was not at work any more"
 
 
 @pytest.mark.parametrize("kind", ["mp4", "matroska"])

@@ -122,6 +122,16 @@ async def test_a_line_that_sends_many_large_requests_holds_up_itself_alone():
     assert (third, other, small) == (503, 404, 404)
 
 
+async def test_a_body_that_its_route_does_not_take_needs_no_place_among_large_ones():
+    async with running(shared(large_bodies_per_line=1)) as client, AsyncExitStack() as stack:
+        port = client.http.port or 0
+        await stack.enter_async_context(unfinished_upload(port))
+        await until(lambda: client.bridge.access.large_bodies.in_progress[LineName("demo")] == 1)
+        more = KEY | {"Content-Length": "1000000"}
+        status, _, _ = await typed(port, "POST", "/call/participants/remove", headers=more)
+    assert status == 413
+
+
 async def test_a_line_keeps_as_many_assets_as_it_may():
     async def upload(client, headers) -> int:
         form = aiohttp.FormData()

@@ -277,10 +277,11 @@ def from_sibling(request: web.Request) -> bool:
 
 
 def _is_large(request: web.Request) -> bool:
-    if request.content_length is not None:
-        return request.content_length > BODY_BYTES
-    uploads = request.path in LARGE_BODIES or request.content_type.startswith("multipart/")
-    return request.body_exists and uploads
+    """Whether the body is large, or may be; routes that take none answer 413 to it, unread."""
+    if request.path not in LARGE_BODIES and not request.content_type.startswith("multipart/"):
+        return False
+    length = request.content_length
+    return request.body_exists if length is None else length > BODY_BYTES
 
 
 def _is_stream(response: web.StreamResponse) -> bool:
