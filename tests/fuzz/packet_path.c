@@ -36,8 +36,10 @@ typedef struct {
     packet_transport *transport;
     int32_t id;
     void *receive, *send, *decoder, *encoder;
+    int64_t *used;    /* two ceilings of numbers that may have been used, each with its complement */
     int feeds;        /* whose sink the offloaded source feeds; -1: none */
     int frames;       /* whether Python takes the frames of the offload */
+    int64_t first;    /* number of the sink's offload */
     int64_t position; /* of the next one */
     int64_t dropped;  /* by the poller, when the offload began */
 } leg;
@@ -169,12 +171,22 @@ static void read_source(leg *of, int end)
     python_free(record);
 }
 
+/* What a successor is told: all numbers that were used are below a ceiling, which is at most PACKET_RESERVED away. */
+static void check_used(const int64_t *used, int64_t first, int64_t next)
+{
+    int64_t ceiling = used[0] > used[2] ? used[0] : used[2];
+    CHECK(used[1] == ~used[0] && used[3] == ~used[2]);
+    CHECK(next == first || (ceiling >= next && ceiling < next + PACKET_RESERVED));
+}
+
 static void read_sink(leg *of, int end)
 {
     packet_sink_state *state = python_memory(sizeof *state);
     packet_sink_record *record = python_memory(sizeof *record);
-    int forwards = of->transport->sink.mode == SINK_PACKETS;
+    int forwards = of->transport->sink.mode == SINK_PACKETS, active = of->transport->sink.mode != SINK_IDLE;
     (end ? packet_sink_end : packet_sink_sync)(of->transport, state, record);
+    if (active && state->used)
+        check_used(of->used, of->first, state->sequence);
     CHECK(state->recorded >= 0 && state->recorded <= PACKET_RECORDED);
     check_sizes(record->sizes, state->recorded, PACKET_PAYLOAD);
     if (end) {
@@ -231,6 +243,9 @@ static void begin(void)
     sink.timestamp = sink.end - samples;
     int32_t mode = forwards ? SINK_PACKETS : pushes || kind & 16 ? SINK_FRAMES : SINK_IDLE, generation = 0;
     if (mode != SINK_IDLE) {
+        to->used[0] = to->used[2] = 0, to->used[1] = to->used[3] = ~0;
+        sink.used = options & 64 ? 0 : (uintptr_t)to->used;
+        to->first = sink.sequence;
         to->encoder = new_handle();
         generation = packet_sink_begin(to->transport, &sink, mode, to->encoder) - (kind >= 250);
     }
@@ -297,6 +312,7 @@ static void make_leg(leg *of, uint8_t numbers)
     static packet_libraries libraries = {stub_protect, stub_protect, stub_unprotect, stub_unprotect, stub_decode, stub_encode};
     of->id = ++last_id;
     of->feeds = -1;
+    of->used = python_memory(4 * sizeof *of->used);
     of->transport = packet_transport_new(&libraries, of->id, numbers & 2 ? ALL : 1 + (numbers >> 2), numbers & 1);
     CHECK(of->transport);
     set_keys(of, 0);
@@ -314,6 +330,7 @@ static void release_leg(leg *of)
     packet_take_unsendable(of->transport);
     packet_transport_release(of->transport);
     of->transport = NULL;
+    python_free(of->used);
 }
 
 static listening *listening_of(int32_t id)

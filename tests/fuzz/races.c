@@ -6,7 +6,8 @@
  * streams, changes keys, routes and sockets, and stops for 30 ms. libsrtp and libopus are stubs with plain state, so
  * that a use without a lock is a race; -DWITHOUT_LOCKS leaves all locks out, which has to be found.
  *
- * Checked by the rules in packet_path.h: 1 and 2 by ThreadSanitizer; 3, no sequence number comes or is protected twice;
+ * Checked by the rules in packet_path.h: 1 and 2 by ThreadSanitizer; 3, no sequence number comes or is protected twice,
+ * nor without being noted as used before;
  * 4 and 5, each packet comes to the peer once and in order, none is refused or dropped; 6, no datagram comes from a
  * socket that is another's or closed.
  */
@@ -70,11 +71,14 @@ static void write_payload(uint8_t *to, int toc, int whose, uint64_t number)
     memcpy(to + 2, &number, sizeof number);
 }
 
-/* libsrtp: the highest index of a context, which is not used twice */
+/* libsrtp: the highest index of a context, which is not used twice, nor before its sink has noted that it may be */
 typedef struct {
     int64_t highest; /* -1 before there is one */
     int64_t count;
+    const int64_t *used; /* two ceilings of numbers, each with its complement */
 } context;
+
+static int64_t ceiling_of(const int64_t *used) { return used[0] > used[2] ? used[0] : used[2]; }
 
 static atomic_long reused, refused;
 
@@ -98,6 +102,9 @@ static int stub_protect(void *session, void *packet, int *size)
         atomic_fetch_add(&reused, 1);
         return 9;
     }
+    const int64_t *used = ((context *)session)->used;
+    int ahead = (int)((ceiling_of(used) - (int64_t)read16((uint8_t *)packet + 2)) & 0xFFFF);
+    EXPECT(ahead > 0 && ahead <= PACKET_RESERVED);
     memset((uint8_t *)packet + *size, 0xAA, TAG);
     *size += TAG;
     return 0;
@@ -261,6 +268,7 @@ typedef struct {
     int32_t mode; /* of its sink's offload */
     int32_t generation;
     context *receive, *send;
+    int64_t used[4]; /* of its sink */
     int64_t *decoder, *encoder;
 } leg;
 
@@ -300,6 +308,10 @@ static void send_by_python(leg *of, const uint8_t *payload)
 {
     uint8_t packet[PACKET_BUFFER] = {0x80, 111};
     int32_t size = HEADER + PAYLOAD;
+    if (of->sink.sequence >= ceiling_of(of->used)) {
+        int64_t *lower = of->used[0] > of->used[2] ? of->used + 2 : of->used;
+        lower[0] = of->sink.sequence + PACKET_RESERVED, lower[1] = ~lower[0];
+    }
     write16(packet + 2, (uint32_t)(of->sink.sequence++ & 0xFFFF));
     write32(packet + 4, (uint32_t)of->sink.end);
     write32(packet + 8, of->sink.ssrc);
@@ -472,17 +484,18 @@ static void change_sockets(int index)
     did.sockets += 2;
 }
 
-static context *new_context(void)
+static context *new_context(const leg *of)
 {
     context *made = calloc(1, sizeof *made);
     made->highest = -1;
+    made->used = of->used;
     return made;
 }
 
 static void change_keys(leg *of)
 {
     context *receive = of->receive, *send = of->send;
-    of->receive = new_context(), of->send = new_context();
+    of->receive = new_context(of), of->send = new_context(of);
     packet_set_keys(of->transport, 1, of->receive, of->send);
     free(receive);
     free(send);
@@ -581,7 +594,8 @@ static void make_leg(int index)
     of->source = (packet_source_state){.header_pattern = 0x8000 | 111, .ssrc = 1000 + (uint32_t)index, .samples = 960,
                                        .ticks = 960, .level_id = -1, .clock_rate = 48000, .meter = {.quiet_since = NAN}};
     of->sink = (packet_sink_state){.ssrc = 5000 + (uint32_t)index, .payload_type = 111, .max_samples = 5760,
-                                   .sequence = 65000, .meter = {.quiet_since = NAN}};
+                                   .sequence = 65000, .used = (uintptr_t)of->used, .meter = {.quiet_since = NAN}};
+    of->used[1] = of->used[3] = ~0;
     of->decoder = calloc(1, sizeof *of->decoder);
     of->encoder = calloc(1, sizeof *of->encoder);
     change_keys(of);
