@@ -54,7 +54,8 @@ def main() -> int:
                 services.say(
                     f"[{time.monotonic() - begun:4.0f} s] {job.target}, repeat {repeat + 1}"
                 )
-                results.runs.append(jobs.perform(job))
+                with services.going_on(results, job.target):
+                    results.runs.append(jobs.perform(job))
     services.measure(wanted, results, seconds=options.seconds, quick=options.quick)
     table = rows([run for run in results.runs if run.windows], results.best)
     found = targets.verdicts(results, table)
@@ -183,7 +184,7 @@ def _about(*, repeats: int, window: float, took: float) -> str:
     return (
         f"{published.machine()}, "
         f"{took:.0f} s, load average {os.getloadavg()[0]:.1f} at the end; medians over {repeats} "
-        f"repeats of windows of {window:g} s"
+        f"{'repeats' if repeats > 1 else 'repeat'} of windows of {window:g} s"
     )
 
 

@@ -4,7 +4,8 @@ import importlib.util
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from tests.bench import jobs, servers, telephones, variants
 from tests.bench.generators import janus
@@ -53,11 +54,18 @@ def measure(wanted: Sequence[str], results: Results, *, seconds: float, quick: b
     }
     for section, part in parts.items():
         if section in wanted:
-            try:
+            with going_on(results, section):
                 part()
-            except (RuntimeError, subprocess.TimeoutExpired) as error:
-                say(f"FAILED {section}: {error}")
-                results.failed.append(section)
+
+
+@contextmanager
+def going_on(results: Results, name: str) -> Iterator[None]:
+    """Let the bench go on after a part that fails, and name that in the results."""
+    try:
+        yield
+    except (RuntimeError, subprocess.TimeoutExpired) as error:
+        say(f"FAILED {name}: {error}")
+        results.failed.append(name)
 
 
 def _paths(results: Results, *, rounds: int) -> None:

@@ -101,7 +101,7 @@ def verdicts(results: Results, table: Sequence[Row]) -> list[Verdict]:
         *_delays(table),
         *_capacities(results),
         *_nodes(table),
-        *judged(_crossing(results.crossing), busy=results.busy("crossing")),
+        *judged(_crossing(results.crossing), busy=results.busy("crossing"), difference=True),
         *_growth(table),
         *_losses(table),
         *_speech(results.speech),
@@ -150,13 +150,13 @@ def _capacities(results: Results) -> Iterator[Verdict]:
         done.add((load, path))
         wanted = CALLS[load, path]
         calls = found.calls if found else 0
-        yield Verdict(
+        verdict = Verdict(
             f"two-leg calls on a core, {load}, {path} path, p99 < 5 ms",
             f">= {wanted}",
             f"{calls}, extrapolated" if found and found.extrapolated else str(calls),
             calls >= wanted,
-            busy=strayed(run, results.best),
         )
+        yield from judged([verdict], busy=strayed(run, results.best))
 
 
 def _silences(table: Sequence[Row]) -> Iterator[Verdict]:
@@ -226,7 +226,7 @@ def _losses(table: Sequence[Row]) -> Iterator[Verdict]:
         if after is not None:
             extra = after.delay_p95 - calm.delay_p95
             found = [at_most(f"2 s after {loss:.0%} loss: delay above before", AFTER_LOSS, extra)]
-            yield from judged(found, busy=after.busy or calm.busy)
+            yield from judged(found, busy=after.busy or calm.busy, difference=True)
 
 
 def _speech(heard: Sequence[Heard]) -> Iterator[Verdict]:

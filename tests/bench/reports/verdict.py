@@ -15,7 +15,7 @@ class Verdict:
     aim: str = ""
     """How it stands with what is aimed at beyond; empty when nothing is."""
     busy: bool = False
-    """Whether the machine was busy meanwhile: then it is not judged."""
+    """Whether it is not judged, because the machine was busy meanwhile."""
 
     @property
     def missed(self) -> bool:
@@ -23,10 +23,10 @@ class Verdict:
         return not self.met and not self.busy
 
 
-def judged(found: Iterable[Verdict], *, busy: bool) -> Iterator[Verdict]:
-    """Pass verdicts on; with a busy machine they are none."""
+def judged(found: Iterable[Verdict], *, busy: bool, difference: bool = False) -> Iterator[Verdict]:
+    """Pass verdicts on, but not what a busy machine missed; it makes no figure better, but a `difference` of two may be."""
     for one in found:
-        yield replace(one, busy=True) if busy else one
+        yield replace(one, busy=True) if busy and (difference or not one.met) else one
 
 
 def outcome(found: Sequence[Verdict]) -> str:

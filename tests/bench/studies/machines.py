@@ -72,7 +72,7 @@ def verdicts(found: Machines | None, *, busy: bool = False) -> list[Verdict]:
     cost = f"{found.legs} legs on each: CPU per leg, three machines / one"
     return [
         Verdict(cost, f"<= {COST:.2f}", f"{ratio:.2f}", ratio <= COST),
-        *judged([at_most(_EXTRA, CROSSING, extra)], busy=busy),
+        *judged([at_most(_EXTRA, CROSSING, extra)], busy=busy, difference=True),
     ]
 
 
