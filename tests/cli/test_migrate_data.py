@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+from collections import Counter
 from contextlib import closing
 from itertools import pairwise
 
@@ -47,9 +48,10 @@ async def use(client):
 
 
 async def told(client, call_id):
-    """Whether the last events of a recorded call, in either order, are on disk."""
-    found = {event.type for _, event in await client.bridge.events.log.read(0, None, call_id)}
-    return {"call.ended", "recording.ready"} <= found
+    """Whether the last events of a recorded call, in any order, are on disk: each of its three files is ready, and a copy made."""
+    events = await client.bridge.events.log.read(0, None, call_id)
+    found = Counter(event.type for _, event in events)
+    return found >= Counter({"call.ended": 1, "recording.ready": 3, "recording.copied": 1})
 
 
 async def seen(client):
