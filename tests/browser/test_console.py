@@ -134,6 +134,7 @@ async def test_a_node_is_drained_with_an_admin_key_and_a_second_press(
         button = page.get_by_role("button", name="rain")
         for key in ("wrong", "the-admin-key"):
             await visitor.see("drain-key").fill(key)
+            await expect(button).to_be_enabled()  # the answer to the wrong key enables it again
             await button.press("Enter")
             await expect(button).to_have_text("Press again to drain node 0")
             await button.press("Enter")
