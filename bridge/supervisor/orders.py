@@ -9,10 +9,11 @@ from typing import Final
 import msgspec
 
 from bridge.errors import NotFound
+from bridge.supervisor.child import interpreter
 from bridge.supervisor.control import Left, Report, report_calls
-from bridge.supervisor.fleet import Fleet, NodeSettings, UpgradeFailed
-from bridge.supervisor.process import NodeProcess, interpreter
-from bridge.supervisor.slots import MachineSettings
+from bridge.supervisor.fleet import Fleet, UpgradeFailed
+from bridge.supervisor.process import NodeProcess
+from bridge.supervisor.slots import MachineSettings, NodeSettings
 from bridge.wire.supervision import DrainNodes, Progress, Request
 
 SETTINGS_FLAG: Final = "--print-settings"
