@@ -16,7 +16,7 @@ from bridge.supervisor.process import End, NodeProcess
 from bridge.supervisor.slots import NodeSettings, NodeSlot, assign_slots, node_count
 from bridge.supervisor.spare import Spare
 from bridge.tasks import wait_set
-from bridge.wire.supervision import Accept, HandOver, Process, Roster, Slot
+from bridge.wire.supervision import Accept, HandOver, Process, Roster, Slot, Spares
 
 log = logging.getLogger(__name__)
 
@@ -126,6 +126,11 @@ class Fleet:
     def nodes(self) -> list[NodeProcess]:
         """Return the processes that run or are about to, those of an upgrade last."""
         return [worker.process for worker in self._workers]
+
+    def spares(self) -> Spares:
+        """Return what waits for a node that dies."""
+        spare = self._spare
+        return Spares(ready=spare.ready, memory=spare.memory, why_not=spare.why_not)
 
     async def run(self) -> None:
         """Start the nodes, and keep them until all have ended for good.

@@ -194,6 +194,20 @@ class Upgrade(_Message, frozen=True, kw_only=True, tag="upgrade"):
     """On the control socket: replace the nodes by new ones, with the code and the settings on disk."""
 
 
+class Inspect(_Message, frozen=True, kw_only=True, tag="inspect"):
+    """On the control socket: tell what there is for nodes that die."""
+
+
+class Spares(_Message, frozen=True, kw_only=True, tag="spares"):
+    """On the control socket: the processes that wait to be started as nodes."""
+
+    ready: int
+    memory: int = 0
+    """Bytes that they have for themselves alone."""
+    why_not: str = ""
+    """Why there are to be none; empty where they are wanted."""
+
+
 class Progress(_Message, frozen=True, kw_only=True, tag="progress"):
     """On the control socket: what is being done."""
 
@@ -216,8 +230,8 @@ class Failed(_Message, frozen=True, kw_only=True, tag="failed"):
 
 ToNode: TypeAlias = Prepare | Slot | Roster | Accept | BeginDrain | HandOver | Stop
 FromNode: TypeAlias = Prepared | Ready | Calls | Drained
-Request: TypeAlias = DrainNodes | Upgrade
-Reply: TypeAlias = Progress | Done | Failed
+Request: TypeAlias = DrainNodes | Upgrade | Inspect
+Reply: TypeAlias = Progress | Spares | Done | Failed
 Kept: TypeAlias = Keep | KeepLedger | Forget
 Message: TypeAlias = ToNode | FromNode | Request | Reply | Kept
 
@@ -257,12 +271,12 @@ def kept(line: bytes) -> Kept | None:
 
 def request(line: bytes) -> Request | None:
     """Parse a request on the control socket, as `to_node` does."""
-    return _parse(line, _REQUEST, ("drain", "upgrade"))
+    return _parse(line, _REQUEST, ("drain", "upgrade", "inspect"))
 
 
 def reply(line: bytes) -> Reply | None:
     """Parse a reply on the control socket, as `to_node` does."""
-    return _parse(line, _REPLY, ("progress", "done", "failed"))
+    return _parse(line, _REPLY, ("progress", "spares", "done", "failed"))
 
 
 def serialize(message: Message) -> bytes:

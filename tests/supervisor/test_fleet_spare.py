@@ -7,6 +7,7 @@ import pytest
 from bridge.supervisor import fleet as fleet_module
 from bridge.supervisor.fleet import Fleet
 from bridge.supervisor.spare import Spare
+from bridge.wire.supervision import Spares
 from tests.supervisor.fake_child import FakeChildren
 from tests.supervisor.fake_process import FakeProcess
 from tests.supervisor.test_fleet import of_two
@@ -65,6 +66,7 @@ async def test_it_is_started_when_all_nodes_are_ready_and_they_are_told_when_it_
     await running.get_ready()
     assert len(running.spares) == 1
     assert [node.roster().spares for node in running.nodes] == [1, 1]
+    assert running.fleet.spares() == Spares(ready=1)
 
 
 async def test_the_next_process_of_a_node_that_dies_is_the_spare_and_another_follows(running):
