@@ -47,4 +47,5 @@ EXPOSE 8080/tcp 20000-20999/udp
 STOPSIGNAL SIGTERM
 # With TLS switched on this needs https: override it.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 CMD ["/app/.venv/bin/python", "-c", "import os, urllib.request; urllib.request.urlopen('http://127.0.0.1:' + os.environ['BRIDGE_HTTP__PORT'] + '/healthz', timeout=2)"]
-CMD ["/app/.venv/bin/media-bridge"]
+# Under a supervisor, so that calls outlive a process that dies.
+CMD ["/app/.venv/bin/media-bridge", "--supervised"]

@@ -8,20 +8,20 @@ from pathlib import Path
 
 import msgspec
 
-from bridge import __version__, log
+from bridge import __version__, log, spare
 from bridge.cli import config, control, migrate_data, whatsapp
 from bridge.cli.doctor import command as doctor
-from bridge.cluster.supervision import read_slot
+from bridge.cluster.supervision import read_order
 from bridge.errors import Fenced, SettingsError, SetupError
 from bridge.settings import model
 from bridge.settings.http import MIN_KEY_CHARACTERS
 from bridge.supervisor import main as supervisor
 from bridge.supervisor import signals
+from bridge.supervisor.child import NODE_FLAG
 from bridge.supervisor.fleet import CANNOT_START
 from bridge.supervisor.orders import SETTINGS_FLAG
-from bridge.supervisor.process import NODE_FLAG
 from bridge.supervisor.slots import node_count, with_ports
-from bridge.wire.supervision import Slot
+from bridge.wire.supervision import Prepare, Slot
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ def main() -> int:
             _print_settings(arguments)
         elif arguments.is_node:
             signals.leave_to_supervisor()
-            _serve_node(read_slot())
+            _serve_node(read_order())
         else:
             _serve(arguments)
     except Fenced as error:
@@ -104,7 +104,8 @@ def _of_running(arguments: argparse.Namespace) -> int:
     return order(chosen.data.dir, arguments)
 
 
-def _serve_node(slot: Slot) -> None:
+def _serve_node(order: Prepare | Slot) -> None:
+    slot = order if isinstance(order, Slot) else spare.wait(order)
     from bridge import serve
 
     try:

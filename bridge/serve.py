@@ -239,6 +239,7 @@ def _update(members: Supervised | Leased, roster: Roster) -> None:
             draining=process.draining,
         )
 
+    members.spares = roster.spares
     members.update([known(one) for one in roster.nodes], [known(one) for one in roster.lost])
 
 

@@ -110,12 +110,22 @@ def build_handovers(
 
 
 async def inherit(base: Foundation, core: Core, handovers: Handovers) -> None:
-    """Go on with the calls of the process in whose place this one was started; to be awaited once."""
+    """Go on with the calls of the process in whose place this one was started; to be awaited once.
+
+    They are heard before the database is asked for anything; `report_inherited` follows when the lines are known.
+    """
     left = base.members.succession
     if handovers.server is not None and left is not None:
         # All calls of a process have one ledger.
         advance = partial(advance_copy, read=lru_cache(used_numbers.read), now=time.monotonic())
         handovers.server.inherit(left.inherited, advance, core.recovery.again)
+        await asyncio.sleep(0)  # for what has come for them
+
+
+async def report_inherited(handovers: Handovers) -> None:
+    """Report the calls that `inherit` has gone on with."""
+    if handovers.server is not None:
+        handovers.server.report_inherited()
 
 
 def advance_copy(

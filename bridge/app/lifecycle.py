@@ -12,7 +12,7 @@ from bridge.api.server.reads import give_back
 from bridge.app.bridge import Bridge
 from bridge.app.calls import Core
 from bridge.app.foundation import Foundation
-from bridge.app.handover import inherit
+from bridge.app.handover import inherit, report_inherited
 from bridge.cluster.membership import is_first
 from bridge.db.database import Database
 from bridge.media.decoding.decoders import Decoders
@@ -66,9 +66,12 @@ def parts_of(bridge: Bridge, workers: Workers, *, warm_decoder: bool) -> tuple[P
     first, several = partial(is_first, members), members.several
     remember = partial(_remember, events.database, members.own.node, manager)
     inherits = partial(inherit, workers.base, core, bridge.handovers)
+    report = partial(report_inherited, bridge.handovers)
     keeping = bridge.handovers.call_copier
     return (
         Part("recovery", run=core.recovery.run),
+        # Before anything that waits: nobody is heard until then.
+        Part("inherited calls", start=inherits if keeping else None),
         Part("http", stop=events.http.aclose),
         Part("decoders", run=decoders.keep_warm if warm_decoder else None, stop=decoders.aclose),
         Part("peers", start=core.plane.peers.warm_up),
@@ -97,7 +100,7 @@ def parts_of(bridge: Bridge, workers: Workers, *, warm_decoder: bool) -> tuple[P
         Part("slow readers", run=bridge.access.connections.run),
         Part("call records", run=partial(records.history.run, first)),
         Part("ended calls", start=remember if several else None),
-        Part("inherited calls", start=inherits if keeping else None),
+        Part("report of inherited calls", start=report if keeping else None),
         Part("copies of calls", run=keeping.run if keeping else None),
         Part("follow the lines", run=workers.policy.follow if several else None),
         Part("monitor", run=partial(monitor, manager, metrics, core.plane.clock, core.plane.load)),

@@ -50,7 +50,7 @@ def drain(data: str, arguments: argparse.Namespace) -> int:
         SetupError: there is no such bridge.
     """
     request = DrainNodes(node=arguments.node, seconds=arguments.seconds)
-    return _show(_ask(Path(data), request), wait=arguments.wait)
+    return _show(ask(Path(data), request), wait=arguments.wait)
 
 
 def upgrade(data: str, arguments: argparse.Namespace) -> int:
@@ -59,7 +59,7 @@ def upgrade(data: str, arguments: argparse.Namespace) -> int:
     Raises:
         SetupError: there is no such bridge.
     """
-    return _show(_ask(Path(data), Upgrade()), wait=arguments.wait)
+    return _show(ask(Path(data), Upgrade()), wait=arguments.wait)
 
 
 def link(settings: Settings) -> int:
@@ -79,8 +79,12 @@ def link(settings: Settings) -> int:
     return 0
 
 
-def _ask(data: Path, request: Request) -> Iterator[Reply]:
-    """Send a request and yield the replies, until the bridge closes the connection."""
+def ask(data: Path, request: Request) -> Iterator[Reply]:
+    """Send a request and yield the replies, until the bridge closes the connection.
+
+    Raises:
+        SetupError: there is no such bridge.
+    """
     path = data / FOLDER / supervision.CONTROL_SOCKET
     with socket.socket(socket.AF_UNIX) as client:
         try:

@@ -29,6 +29,8 @@ from bridge.wire.supervision import Inherited
 
 log = logging.getLogger(__name__)
 
+CRASH: Final = "crash"
+"""Why a call of a process that has died is here."""
 RETRY_SECONDS: Final = 1.0
 """Between two attempts to write where a call is; its former process stays until then."""
 
@@ -58,6 +60,8 @@ class HandoverServer:
         self._recovered = recovered
         self._release = release
         self._ended: set[str] = set()
+        self._inherited: dict[str, float] = {}
+        """Calls that are to be reported, and the seconds for which nobody was heard."""
         self._late: set[str] = set()
         """Calls that others had ended before they were here."""
         self._loop = asyncio.get_running_loop()
@@ -156,7 +160,9 @@ class HandoverServer:
         advance: Callable[[bytes, bytes], bytes],
         lost: Callable[[], None],
     ) -> None:
-        """Go on with calls of a process that has died; their rows name this node already.
+        """Go on with calls of a process that has died; `report_inherited` reports them.
+
+        Their rows name this node as soon as it has registered, or `too_late` is called.
 
         Args:
             left: The calls, and what goes with them.
@@ -169,7 +175,7 @@ class HandoverServer:
                 suspended_at=one.died_at,
                 snapshot=b"",
                 descriptors=len(one.descriptors),
-                cause="crash",
+                cause=CRASH,
                 provider_keys=one.provider_keys,
             )
             try:
@@ -183,17 +189,23 @@ class HandoverServer:
                 offer = msgspec.structs.replace(offer, snapshot=snapshot)
                 reason = self.take_over(offer, one.descriptors)
             if not reason:
-                silent = time.monotonic() - one.died_at
-                self._recovered(CallId(one.call_id), silent, offer.cause)
+                self._inherited[one.call_id] = time.monotonic() - one.died_at
                 continue
             log.error("call.not_recovered", extra={"call": one.call_id, "why": reason})
             back = Move(one.call_id, self._own().boot, one.node, one.boots[-1], one.provider_keys)
             self._database.append(MOVED, msgspec.msgpack.encode(back), then=lost, failed=lost)
         close_all([*{one.ledger for one in left}, *(one.snapshot for one in left)])
 
+    def report_inherited(self) -> None:
+        """Report the inherited calls that are here for good."""
+        for call_id, silent in self._inherited.items():
+            self._recovered(CallId(call_id), silent, CRASH)
+        self._inherited.clear()
+
     def too_late(self, call_id: str) -> None:
         """Forget an inherited call that others have ended, or do not go on with it."""
         self._late.add(call_id)
+        self._inherited.pop(call_id, None)
         log.error("handover.too_late", extra={"call": call_id})
         self._tasks.spawn(self._release(CallId(call_id)), name="forget a call")
 

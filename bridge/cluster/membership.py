@@ -47,6 +47,8 @@ class Membership:
         """Whether there may be others, now or later."""
         self.succession: Succession | None = None
         """What this node has been left, and leaves; None where no supervisor keeps it."""
+        self.spares = 0
+        """Processes that wait for the place of a node that dies, as the supervisor of this one has said."""
         self.fenced = asyncio.Event()
         """Set when this process was declared dead."""
         self.finish_seconds = timing.finish_supervised

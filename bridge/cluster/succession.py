@@ -20,8 +20,10 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+import msgspec
+
 from bridge.call.model import CallId
-from bridge.cluster.descriptor_channel import Claim
+from bridge.cluster.descriptor_channel import CLOSE_ON_EXEC, Claim, close_all
 from bridge.errors import HandoverRefused
 from bridge.stores.handover import Move
 from bridge.stores.nodes import Member
@@ -29,7 +31,7 @@ from bridge.wire import supervision
 from bridge.wire.call_event import CallEvent, EventType
 from bridge.wire.handover import MAX_DESCRIPTORS
 from bridge.wire.rtp.used_numbers import BYTES, Ledger
-from bridge.wire.supervision import Forget, Inherited, Keep, KeepLedger
+from bridge.wire.supervision import PASSED, Forget, Inherited, Keep, KeepLedger
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +39,8 @@ POLL_SECONDS: Final = 0.25
 """Between two looks at which calls have changed."""
 FRESH_SECONDS: Final = 60.0
 """How old a copy of a call that has not changed may be: what was received since is not known to a successor."""
+PASS_SECONDS: Final = 5.0
+"""How long the descriptors of an inherited call may take."""
 AT_ONCE: Final = 8
 """Copies made in one look."""
 
@@ -49,6 +53,31 @@ class CallCopies(Protocol):
 
     def copied(self, call_id: CallId) -> AbstractContextManager[tuple[bytes, list[int]]]:
         """Give a call's snapshot and descriptors, while it stands still; raises `HandoverRefused`."""
+
+
+def receive_inherited(keep: int, inherited: Sequence[Inherited]) -> list[Inherited]:
+    """Return inherited calls with descriptors of this process, which the supervisor sends over the socket `keep`.
+
+    Those whose descriptors do not come, because there is no room for them, are missing.
+    """
+    received: list[Inherited] = []
+    channel = socket.socket(fileno=os.dup(keep))
+    channel.settimeout(PASS_SECONDS)
+    with channel, suppress(OSError):
+        for one in inherited:
+            _, descriptors, flags, _ = socket.recv_fds(
+                channel, len(PASSED), 2 + MAX_DESCRIPTORS, CLOSE_ON_EXEC
+            )
+            if flags & socket.MSG_CTRUNC or len(descriptors) != 2 + len(one.descriptors):
+                close_all(descriptors)
+                continue
+            ledger, snapshot, *others = descriptors
+            received.append(
+                msgspec.structs.replace(one, ledger=ledger, snapshot=snapshot, descriptors=others)
+            )
+    if len(received) < len(inherited):
+        log.error("succession.calls_missing", extra={"calls": len(inherited) - len(received)})
+    return received
 
 
 class Succession:

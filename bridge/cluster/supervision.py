@@ -20,6 +20,7 @@ from bridge.wire.supervision import (
     Calls,
     FromNode,
     HandOver,
+    Prepare,
     Roster,
     Slot,
     Stop,
@@ -112,18 +113,18 @@ class Supervision:
                 self.on_stop()
 
 
-def read_slot() -> Slot:
-    """Read this node's slot from standard input, which stays open.
+def read_order() -> Prepare | Slot:
+    """Read from standard input, which stays open, what this process is to be.
 
     Raises:
-        SetupError: it is none, or of a version that this one does not understand.
+        SetupError: it is nothing, or of a version that this one does not understand.
     """
     # Unbuffered: what follows is for `Supervision`.
     line = io.FileIO(sys.stdin.fileno(), closefd=False).readline(MAX_LINE)
     try:
-        slot = supervision.to_node(line)
+        order = supervision.to_node(line)
     except RemoteProtocolError as error:
         raise SetupError(str(error)) from error
-    if not isinstance(slot, Slot):
+    if not isinstance(order, Prepare | Slot):
         raise SetupError("the first message of the supervisor is no slot")
-    return slot
+    return order

@@ -63,6 +63,10 @@ class NodeMetrics:
             "Nodes of all machines that are alive, as this one knows them.",
             state=("serving", "draining"),
         )
+        self.set_spares = create.gauge(
+            "bridge_spares_ready",
+            "Processes that wait for the place of a node that dies, as the supervisor of this one has said.",
+        )
         self.set_lease = create.gauge(
             "bridge_node_lease_seconds",
             "How long the node's lease in the database lasts unless it is renewed; 0 without one.",

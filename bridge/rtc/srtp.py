@@ -28,7 +28,8 @@ PROFILES: Final[Mapping[str, int]] = {
 }
 """By the name of the suite in `a=crypto` (RFC 4568, RFC 7714)."""
 
-_WINDOW: Final = 1024
+_WINDOW: Final = 256
+"""Packets that may come late, which is what a socket keeps; a process that goes on with a call marks each of them as used."""
 _BUFFER_BYTES: Final = 2048
 _MAX_PLAIN: Final = 1350
 _OK: Final = 0

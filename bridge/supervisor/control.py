@@ -17,7 +17,7 @@ from bridge.errors import BridgeError, SettingsError
 from bridge.stores.directory import FOLDER
 from bridge.tasks import Tasks, wait_set
 from bridge.wire import supervision
-from bridge.wire.supervision import Done, DrainNodes, Failed, Progress, Reply, Request
+from bridge.wire.supervision import Done, DrainNodes, Failed, Progress, Reply, Request, Spares
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ REPORT_SECONDS: Final = 1.0
 """Between two reports of how many calls are left."""
 MAX_CLIENTS: Final = 8
 
-Report: TypeAlias = Callable[[Progress], None]
+Report: TypeAlias = Callable[[Progress | Spares], None]
 Perform: TypeAlias = Callable[[Request, Report], Awaitable[None]]
 """Does what is asked for and reports on it; a `BridgeError` is what went wrong."""
 
@@ -128,6 +128,4 @@ def refuse_upgrade(request: Request) -> DrainNodes:
     """
     if isinstance(request, DrainNodes):
         return request
-    raise SettingsError(
-        "only a bridge under a supervisor can be upgraded: start it with --supervised"
-    )
+    raise SettingsError("only a bridge under a supervisor can do that: start it with --supervised")

@@ -7,17 +7,16 @@ import secrets
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
-
-import msgspec
+from typing import Final
 
 from bridge.backoff import Backoff
 from bridge.errors import SetupError
 from bridge.supervisor.kept_calls import KeptCall
 from bridge.supervisor.process import End, NodeProcess
-from bridge.supervisor.slots import MachineSettings, NodeSlot, assign_slots, node_count
+from bridge.supervisor.slots import NodeSettings, NodeSlot, assign_slots, node_count
+from bridge.supervisor.spare import Spare
 from bridge.tasks import wait_set
-from bridge.wire.supervision import Accept, HandOver, Process, Roster, Slot
+from bridge.wire.supervision import Accept, HandOver, Process, Roster, Slot, Spares
 
 log = logging.getLogger(__name__)
 
@@ -40,14 +39,6 @@ UPGRADE_SECONDS: Final = 60.0
 
 class UpgradeFailed(SetupError, code="upgrade_failed"):
     """The new nodes are not there, and the old ones go on."""
-
-
-class NodeSettings(NamedTuple):
-    """The settings of nodes."""
-
-    read: MachineSettings
-    text: msgspec.Raw
-    """All of them, as JSON."""
 
 
 @dataclass(slots=True, eq=False)
@@ -110,11 +101,13 @@ class _Worker:
 class Fleet:
     """The nodes of one machine."""
 
-    def __init__(self, settings: NodeSettings, listeners: Sequence[int]) -> None:
+    def __init__(self, settings: NodeSettings, listeners: Sequence[int], spare: Spare) -> None:
         """`listeners` are file descriptors of the sockets that all nodes share."""
         self.settings = settings
         """Those that new nodes are started with."""
         self._listeners = list(listeners)
+        self._spare = spare
+        spare.on_change = self._send_roster
         self._run = secrets.token_hex(8)
         self._workers: list[_Worker] = []
         self._lost: deque[Process] = deque(maxlen=MAX_LOST)
@@ -134,6 +127,11 @@ class Fleet:
         """Return the processes that run or are about to, those of an upgrade last."""
         return [worker.process for worker in self._workers]
 
+    def spares(self) -> Spares:
+        """Return what waits for a node that dies."""
+        spare = self._spare
+        return Spares(ready=spare.ready, memory=spare.memory, why_not=spare.why_not)
+
     async def run(self) -> None:
         """Start the nodes, and keep them until all have ended for good.
 
@@ -146,6 +144,7 @@ class Fleet:
             self._send_roster()
             for worker in self._workers:
                 self._tasks.create_task(self._keep(worker))
+        self._spare.close()
         log.info("bridge.stopped")
         if self._refused:
             raise SetupError("a node could not start; its error is above")
@@ -153,6 +152,7 @@ class Fleet:
     def drain(self, seconds: float | None, reason: str) -> None:
         """Let all nodes drain, then end; 0 seconds ends the calls at once, None never does."""
         self._stopping.set()
+        self._spare.close()
         for worker in self._workers:
             worker.retired = worker.process.draining = True
         self._send_roster()  # before the orders: no node leaves new calls to another
@@ -170,6 +170,7 @@ class Fleet:
     def stop(self) -> None:
         """End all nodes at once."""
         self._stopping.set()
+        self._spare.close()
         for worker in self._workers:
             worker.retired = True
             worker.process.stop()
@@ -218,6 +219,7 @@ class Fleet:
             worker.hand_over()
             worker.process.drain(seconds, "upgrade")
         self._send_roster()
+        self._renew_spare()
         log.info("bridge.upgraded", extra={"nodes": len(new)})
         return [worker.process for worker in old]
 
@@ -293,6 +295,7 @@ class Fleet:
     async def _run_once(self, worker: _Worker) -> End:
         """Run a node until it ends."""
         process = worker.process
+        process.spare = self._spare.take(worker.settings)
         ready = self._tasks.create_task(self._note_ready(worker, process))
         try:
             end = await process.run()
@@ -314,6 +317,12 @@ class Fleet:
         for other in self._workers:
             if other.successor is worker:
                 other.hand_over()
+        self._renew_spare()
+
+    def _renew_spare(self) -> None:
+        """Have a spare for the nodes that there are, once nothing else is being started."""
+        if not self._upgrading and all(worker.process.ready for worker in self._workers):
+            self._spare.want(self.settings)
 
     def _is_over(self, worker: _Worker, end: End) -> bool:
         """Note how a node has ended; return whether for good."""
@@ -350,7 +359,7 @@ class Fleet:
     def _send_roster(self) -> None:
         """Send the nodes their roster if it has changed."""
         nodes = [worker.process.entry() for worker in self._workers if worker.joined]
-        roster = Roster(nodes=nodes, lost=list(self._lost))
+        roster = Roster(nodes=nodes, lost=list(self._lost), spares=self._spare.ready)
         if roster != self._roster:
             self._roster = roster
             for worker in self._workers:

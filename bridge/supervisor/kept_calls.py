@@ -3,9 +3,11 @@
 While a descriptor of a socket is open, what its peer sends waits in the kernel, and the peer gets no error.
 """
 
+import asyncio
 import logging
 import os
 import socket
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
@@ -14,12 +16,14 @@ from bridge.cluster.descriptor_channel import CLOSE_ON_EXEC, close_all
 from bridge.errors import RemoteProtocolError
 from bridge.wire import supervision
 from bridge.wire.handover import MAX_DESCRIPTORS
-from bridge.wire.supervision import Forget, Inherited, Keep, KeepLedger
+from bridge.wire.supervision import PASSED, Forget, Inherited, Keep, KeepLedger
 
 log = logging.getLogger(__name__)
 
 MAX_BYTES: Final = 64 * 1024
 """Of a message."""
+FULL_SECONDS: Final = 0.005
+"""Until descriptors are sent that had no room."""
 MAX_KEPT: Final = 16 * 1024
 """Descriptors of one node."""
 
@@ -91,6 +95,16 @@ class KeptCalls:
                     return
                 if not self._take(found, descriptors, whole=not flags & socket.MSG_CTRUNC):
                     close_all(descriptors)
+
+    async def send(self, descriptors: Sequence[int]) -> None:
+        """Send the process duplicates of descriptors, as one message; raises `OSError` if it has gone."""
+        while True:
+            try:
+                socket.send_fds(self._socket, [PASSED], descriptors)
+            except BlockingIOError:  # it reads one after the other
+                await asyncio.sleep(FULL_SECONDS)
+            else:
+                return
 
     def leave(self, node: int, boot: str, died_at: float) -> list[KeptCall]:
         """Return what is kept of the process, which has died, and keep it no more."""

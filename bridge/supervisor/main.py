@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import fcntl
 import socket
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -23,7 +23,8 @@ from bridge.supervisor import signals
 from bridge.supervisor.control import control_path, serving
 from bridge.supervisor.fleet import Fleet
 from bridge.supervisor.orders import Orders, read_settings
-from bridge.supervisor.slots import assign_slots
+from bridge.supervisor.slots import NodeSettings, assign_slots
+from bridge.supervisor.spare import Spare
 
 
 def run(settings: Settings, config: Path | None = None) -> None:
@@ -49,13 +50,15 @@ def run(settings: Settings, config: Path | None = None) -> None:
         for former in folder.glob("directory.sqlite3*"):  # now tables of the database
             former.unlink()
         local_token.announce(settings, local_token.make())
-        fleet = Fleet(chosen, [listener.fileno() for listener in listeners])
-        asyncio.run(_run(fleet, listeners, settings.data.dir, config))
+        asyncio.run(_run(chosen, listeners, config))
 
 
 async def _run(
-    fleet: Fleet, listeners: Iterable[socket.socket], data: str, config: Path | None
+    settings: NodeSettings, listeners: Sequence[socket.socket], config: Path | None
 ) -> None:
+    shared = [listener.fileno() for listener in listeners]
+    fleet = Fleet(settings, shared, Spare(shared))
+
     def drain(seconds: float | None, reason: str) -> None:
         fleet.drain(seconds, reason)
         # The nodes have them, and the last one refuses connections once it has no calls.
@@ -67,5 +70,5 @@ async def _run(
         drain=lambda: drain(fleet.settings.read.limits.drain_seconds, "signal"),
         stop=fleet.stop,
     )
-    async with serving(control_path(data), orders.perform):
+    async with serving(control_path(settings.read.data.dir), orders.perform):
         await fleet.run()

@@ -9,11 +9,12 @@ from typing import Final
 import msgspec
 
 from bridge.errors import NotFound
+from bridge.supervisor.child import interpreter
 from bridge.supervisor.control import Left, Report, report_calls
-from bridge.supervisor.fleet import Fleet, NodeSettings, UpgradeFailed
-from bridge.supervisor.process import NodeProcess, interpreter
-from bridge.supervisor.slots import MachineSettings
-from bridge.wire.supervision import DrainNodes, Progress, Request
+from bridge.supervisor.fleet import Fleet, UpgradeFailed
+from bridge.supervisor.process import NodeProcess
+from bridge.supervisor.slots import MachineSettings, NodeSettings
+from bridge.wire.supervision import DrainNodes, Inspect, Progress, Request
 
 SETTINGS_FLAG: Final = "--print-settings"
 READ_SECONDS: Final = 30.0
@@ -38,6 +39,9 @@ class Orders:
             NotFound: there is no such node.
             SettingsError, UpgradeFailed: the bridge is not upgraded.
         """
+        if isinstance(request, Inspect):
+            report(self._fleet.spares())
+            return
         if isinstance(request, DrainNodes):
             draining = self._begin_drain(request)
         else:

@@ -5,17 +5,14 @@ import contextlib
 import logging
 import os
 import select
-import sys
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Final, NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-import bridge
-from bridge.errors import RemoteProtocolError, SetupError
-from bridge.supervisor.kept_calls import KeptCall, KeptCalls
+from bridge.errors import RemoteProtocolError
+from bridge.supervisor.child import Child
 from bridge.wire import supervision
 from bridge.wire.supervision import (
     HEARTBEAT_SECONDS,
@@ -31,9 +28,11 @@ from bridge.wire.supervision import (
     ToNode,
 )
 
+if TYPE_CHECKING:
+    from bridge.supervisor.kept_calls import KeptCall
+
 log = logging.getLogger(__name__)
 
-NODE_FLAG: Final = "--node"
 STOP_SECONDS: Final = 10.0
 """How long a stopping node may take before it is killed."""
 NOTIFY_SECONDS: Final = 12.0
@@ -42,15 +41,6 @@ MAX_MISSED: Final = 10
 """Consecutive checks without a heartbeat; load delays a loop by less than one interval."""
 MAX_MISSED_AT_START: Final = 60
 """The same before the first heartbeat, while libraries are loaded and files are opened."""
-
-
-def interpreter() -> list[str]:
-    """Return the command that runs this package in a new process.
-
-    It imports nothing from the working directory, where others may have put modules, unless this package is there.
-    """
-    checkout = Path(bridge.__file__).parents[1].samefile(".")
-    return [sys.executable, *([] if checkout else ["-P"]), "-m", "bridge"]
 
 
 class Heartbeat:
@@ -93,6 +83,8 @@ class NodeProcess:
         """`on_draining` is called when it begins to drain by itself; `keeps` is whether its calls are kept for a successor."""
         self._slot = slot
         self._keeps = keeps
+        self.spare: Child | None = None
+        """A process that waits for the slot; None to start one."""
         self.left: list[KeptCall] = []
         """What it has left, once it has ended; whoever takes it closes it."""
         self._on_draining = on_draining
@@ -115,7 +107,7 @@ class NodeProcess:
         self._heard = False
         self._line = b""
         self._pending: list[ToNode] = []
-        self._input: asyncio.StreamWriter | None = None
+        self._child: Child | None = None
         self._kill_at: float | None = None
 
     def entry(self) -> Process:
@@ -124,12 +116,12 @@ class NodeProcess:
 
     def send(self, message: ToNode) -> None:
         """Send a message; those of before its start follow the slot."""
-        if self._input is None and isinstance(message, Roster):
+        if self._child is not None:
+            self._child.send(message)
+        elif isinstance(message, Roster):
             self._slot = msgspec.structs.replace(self._slot, roster=message)
-        elif self._input is None:
+        else:
             self._pending.append(message)
-        elif not self._input.is_closing():
-            self._input.write(supervision.serialize(message))
 
     def drain(self, seconds: float | None, reason: str) -> None:
         """Let it drain; it is killed when it has not ended long after the time."""
@@ -150,47 +142,37 @@ class NodeProcess:
         When cancelled, the process is killed.
 
         Raises:
-            SetupError: it cannot be started.
+            OSError: it cannot be started.
         """
-        with pipe() as (ours, theirs), contextlib.ExitStack() as closing:
-            kept = None
-            if self._keeps:
-                kept = KeptCalls()
-                closing.callback(kept.close)
-            keep = -1 if kept is None else kept.theirs
-            process = await asyncio.create_subprocess_exec(
-                *interpreter(),
-                NODE_FLAG,
-                stdin=asyncio.subprocess.PIPE,
-                pass_fds=(*self._slot.listeners, theirs, *_kept(self._slot), *({keep} - {-1})),
-            )
-            if process.stdin is None:  # for the type checker
-                raise SetupError("a node has no standard input")
-            self._input = process.stdin
-            self.send(msgspec.structs.replace(self._slot, pipe=theirs, keep=keep))
+        inherited = self._slot.inherited
+        if (child := self.spare) is None:
+            child = await Child.start(self._slot.listeners, inherited, keeps=self._keeps)
+        with contextlib.closing(child):
+            self._child = child
+            ends = {"pipe": child.pipe, "keep": child.keep, "passed": child.prepared}
+            self.send(msgspec.structs.replace(self._slot, **ends))
             for message in self._pending:
                 self.send(message)
-            loop = asyncio.get_running_loop()
-            loop.add_reader(ours, self._read, ours)
+            loop, process, kept = asyncio.get_running_loop(), child.process, child.kept
+            loop.add_reader(child.reports, self._read, child.reports)
             if kept is not None:
                 loop.add_reader(kept, kept.read)
             killer = loop.create_task(self._kill_when_due(process), name=f"watch node {self.node}")
+            passing = loop.create_task(child.pass_calls(inherited), name="pass calls")
             try:
                 code = await process.wait()  # from now on it sends nothing
                 if kept is not None:
                     self.left = kept.leave(self.number, self.boot, time.monotonic())
-                self._read(ours)
+                self._read(child.reports)
                 return End(code, stuck=killer.done() and killer.result(), drained=self._drained)
             finally:
-                loop.remove_reader(ours)
+                loop.remove_reader(child.reports)
                 if kept is not None:
                     loop.remove_reader(kept)
                 killer.cancel()
+                passing.cancel()
                 self.ended = True
                 self.ready_or_ended.set()
-                process.stdin.close()
-                if process.returncode is None:
-                    process.kill()
 
     def _kill_after(self, seconds: float) -> None:
         self._kill_at = asyncio.get_running_loop().time() + seconds
@@ -237,22 +219,3 @@ class NodeProcess:
                     self._on_draining()
             case Drained():
                 self._drained = True
-
-
-def _kept(slot: Slot) -> Iterator[int]:
-    """Yield the descriptors of what a slot's process inherits."""
-    for one in slot.inherited:
-        yield from (one.ledger, one.snapshot, *one.descriptors)
-
-
-@contextlib.contextmanager
-def pipe() -> Iterator[tuple[int, int]]:
-    """Open a non-blocking pipe: its read end and write end."""
-    ends = os.pipe()
-    try:
-        for end in ends:
-            os.set_blocking(end, False)
-        yield ends
-    finally:
-        for end in ends:
-            os.close(end)

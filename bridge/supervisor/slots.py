@@ -4,6 +4,7 @@ import os
 from collections.abc import Container
 from dataclasses import dataclass
 from itertools import count as numbers
+from typing import NamedTuple
 
 import msgspec
 
@@ -34,6 +35,7 @@ class _Rtc(msgspec.Struct, frozen=True):
 
 class _Recovery(msgspec.Struct, frozen=True):
     enabled: bool = False
+    spare: bool = False
 
 
 class MachineSettings(msgspec.Struct, frozen=True):
@@ -46,6 +48,14 @@ class MachineSettings(msgspec.Struct, frozen=True):
     rtc: _Rtc
     cluster: _Cluster = _Cluster()
     recovery: _Recovery = _Recovery()
+
+
+class NodeSettings(NamedTuple):
+    """The settings of nodes."""
+
+    read: MachineSettings
+    text: msgspec.Raw
+    """All of them, as JSON."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,8 @@ MAX_LINE: Final = 1 << 20
 CONTROL_SOCKET: Final = "control.sock"
 """In the folder of the nodes' sockets."""
 BEAT: Final = b"\n"
+PASSED: Final = b"\n"
+"""The message that descriptors of an inherited call come with (`Slot.passed`)."""
 HEARTBEAT_SECONDS: Final = 1.0
 """A node sends two heartbeats in this time, and is checked once."""
 
@@ -40,6 +42,8 @@ class Roster(_Message, frozen=True, kw_only=True, tag="roster"):
     """Those that run, or are being restarted."""
     lost: list[Process] = []
     """Those that have ended, oldest first; the last ones if there are many."""
+    spares: int = 0
+    """Processes that wait to be started as nodes."""
 
 
 class Inherited(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,8 +65,19 @@ class Inherited(msgspec.Struct, frozen=True, kw_only=True):
     """The claim, as of an `Offer`, then those of the call."""
 
 
+class Prepare(_Message, frozen=True, kw_only=True, tag="prepare"):
+    """Load what a node needs, say `Prepared`, and wait for the slot of a node: the first line of a spare."""
+
+    settings: msgspec.Raw
+    """As JSON; those that the slot will have."""
+    pipe: int
+    """File descriptor for messages to the supervisor."""
+    keep: int = -1
+    """As in a slot."""
+
+
 class Slot(_Message, frozen=True, kw_only=True, tag="slot"):
-    """What a node is and may use; its first line."""
+    """What a node is and may use; its first line, unless it was a spare."""
 
     node: int
     boot: str
@@ -90,6 +105,8 @@ class Slot(_Message, frozen=True, kw_only=True, tag="slot"):
     keep: int = -1
     """File descriptor of the socket to which copies of its calls are sent (`Keep`); -1 for none."""
     inherited: list[Inherited] = []
+    passed: bool = False
+    """Whether the descriptors of `inherited` follow over `keep`, those of each call with one message, in this order."""
 
 
 class Accept(_Message, frozen=True, kw_only=True, tag="accept"):
@@ -114,6 +131,13 @@ class HandOver(_Message, frozen=True, kw_only=True, tag="handover"):
 
 class Stop(_Message, frozen=True, kw_only=True, tag="stop"):
     """End the live calls as `drained`, and exit."""
+
+
+class Prepared(_Message, frozen=True, kw_only=True, tag="prepared"):
+    """The spare can take a slot."""
+
+    memory: int = 0
+    """Bytes that no other process shares with it; 0 where that is not known."""
 
 
 class Ready(_Message, frozen=True, kw_only=True, tag="ready"):
@@ -170,6 +194,20 @@ class Upgrade(_Message, frozen=True, kw_only=True, tag="upgrade"):
     """On the control socket: replace the nodes by new ones, with the code and the settings on disk."""
 
 
+class Inspect(_Message, frozen=True, kw_only=True, tag="inspect"):
+    """On the control socket: tell what there is for nodes that die."""
+
+
+class Spares(_Message, frozen=True, kw_only=True, tag="spares"):
+    """On the control socket: the processes that wait to be started as nodes."""
+
+    ready: int
+    memory: int = 0
+    """Bytes that they have for themselves alone."""
+    why_not: str = ""
+    """Why there are to be none; empty where they are wanted."""
+
+
 class Progress(_Message, frozen=True, kw_only=True, tag="progress"):
     """On the control socket: what is being done."""
 
@@ -190,10 +228,10 @@ class Failed(_Message, frozen=True, kw_only=True, tag="failed"):
     text: str
 
 
-ToNode: TypeAlias = Slot | Roster | Accept | BeginDrain | HandOver | Stop
-FromNode: TypeAlias = Ready | Calls | Drained
-Request: TypeAlias = DrainNodes | Upgrade
-Reply: TypeAlias = Progress | Done | Failed
+ToNode: TypeAlias = Prepare | Slot | Roster | Accept | BeginDrain | HandOver | Stop
+FromNode: TypeAlias = Prepared | Ready | Calls | Drained
+Request: TypeAlias = DrainNodes | Upgrade | Inspect
+Reply: TypeAlias = Progress | Spares | Done | Failed
 Kept: TypeAlias = Keep | KeepLedger | Forget
 Message: TypeAlias = ToNode | FromNode | Request | Reply | Kept
 
@@ -217,12 +255,13 @@ def to_node(line: bytes) -> ToNode | None:
     Raises:
         RemoteProtocolError: it is malformed, or of another version.
     """
-    return _parse(line, _TO_NODE, ("slot", "roster", "accept", "drain", "handover", "stop"))
+    kinds = ("prepare", "slot", "roster", "accept", "drain", "handover", "stop")
+    return _parse(line, _TO_NODE, kinds)
 
 
 def from_node(line: bytes) -> FromNode | None:
     """Parse a message of a node, as `to_node` does."""
-    return _parse(line, _FROM_NODE, ("ready", "calls", "drained"))
+    return _parse(line, _FROM_NODE, ("prepared", "ready", "calls", "drained"))
 
 
 def kept(line: bytes) -> Kept | None:
@@ -232,12 +271,12 @@ def kept(line: bytes) -> Kept | None:
 
 def request(line: bytes) -> Request | None:
     """Parse a request on the control socket, as `to_node` does."""
-    return _parse(line, _REQUEST, ("drain", "upgrade"))
+    return _parse(line, _REQUEST, ("drain", "upgrade", "inspect"))
 
 
 def reply(line: bytes) -> Reply | None:
     """Parse a reply on the control socket, as `to_node` does."""
-    return _parse(line, _REPLY, ("progress", "done", "failed"))
+    return _parse(line, _REPLY, ("progress", "spares", "done", "failed"))
 
 
 def serialize(message: Message) -> bytes:

@@ -48,7 +48,9 @@ async def test_calls_of_a_process_that_has_died_go_on_or_end_with_it(engine):
 
         nodes_.server.too_late("00E")
         nodes_.server.inherit(left, advance, lambda: lost.put_nowait(None))
-        assert ([*nodes_.new.running], nodes_.recovered) == ([A], [(A, "crash")])
+        assert ([*nodes_.new.running], nodes_.recovered) == ([A], [])
+        nodes_.server.report_inherited()
+        assert nodes_.recovered == [(A, "crash")]
         for _ in (B, "00C", "00D", "00E"):
             await lost.get()
         with connected(engine) as opened:

@@ -8,14 +8,15 @@ import sys
 import msgspec
 import pytest
 
-from bridge.cluster.supervision import Supervision, read_slot
+from bridge.cluster.supervision import Supervision, read_order
 from bridge.errors import SetupError
-from bridge.supervisor.process import pipe
+from bridge.supervisor.child import pipe
 from bridge.wire.supervision import (
     Accept,
     BeginDrain,
     Calls,
     HandOver,
+    Prepare,
     Process,
     Ready,
     Roster,
@@ -108,11 +109,11 @@ async def test_a_supervisor_that_is_gone_or_reads_nothing_holds_nobody_up(gone):
         os.close(ours)
 
 
-def read(line: bytes, monkeypatch, tmp_path) -> Slot:
+def read(line: bytes, monkeypatch, tmp_path) -> Prepare | Slot:
     (tmp_path / "input").write_bytes(line)
     with (tmp_path / "input").open("rb") as file:
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(file))
-        return read_slot()
+        return read_order()
 
 
 def test_a_slot_is_read_and_nothing_after_it(monkeypatch, tmp_path):
@@ -126,6 +127,11 @@ def test_a_slot_is_read_and_nothing_after_it(monkeypatch, tmp_path):
         settings=msgspec.Raw(b"{}"),
     )
     assert read(serialize(sent) + serialize(Stop()), monkeypatch, tmp_path) == sent
+
+
+def test_a_spare_is_told_so_instead(monkeypatch, tmp_path):
+    sent = Prepare(settings=msgspec.Raw(b"{}"), pipe=4, keep=6)
+    assert read(serialize(sent), monkeypatch, tmp_path) == sent
 
 
 @pytest.mark.parametrize("line", [b"", b'{"v": 9, "kind": "slot"}\n', serialize(Stop())])

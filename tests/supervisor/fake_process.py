@@ -5,6 +5,7 @@ import errno
 import os
 from collections.abc import Callable
 
+from bridge.supervisor.child import Child
 from bridge.supervisor.kept_calls import KeptCall
 from bridge.supervisor.process import End
 from bridge.wire.supervision import BeginDrain, Keep, Process, Roster, Slot, Stop, ToNode
@@ -23,6 +24,7 @@ class FakeProcess:
     def __init__(self, slot: Slot, *, on_draining: Callable[[], None], keeps: bool) -> None:
         self.slot, self.on_draining, self.keeps = slot, on_draining, keeps
         self.left: list[KeptCall] = []
+        self.spare: Child | None = None
         self.node, self.boot = slot.node, slot.boot
         self.number = slot.node + NUMBERED_FROM
         self.draining = self.ready = self.started = False

@@ -7,11 +7,12 @@ import msgspec
 import pytest
 
 from bridge.errors import SetupError
-from bridge.settings.model import Settings
+from bridge.settings.model import Recovery, Settings
 from bridge.supervisor import fleet as fleet_module
 from bridge.supervisor.fleet import MAX_DEATHS, Fleet, UpgradeFailed
 from bridge.supervisor.orders import read_settings
 from bridge.supervisor.process import End
+from bridge.supervisor.spare import Spare
 from bridge.wire.supervision import (
     Accept,
     BeginDrain,
@@ -32,12 +33,13 @@ def made(monkeypatch):
     return FakeProcess.all
 
 
-def of_two():
-    return read_settings(msgspec.json.encode(msgspec.structs.replace(Settings(), nodes=2)))
+def of_two(*, spare=False):
+    chosen = Settings(nodes=2, recovery=Recovery(spare=spare))
+    return read_settings(msgspec.json.encode(chosen))
 
 
 async def started(made, *, ready=True):
-    fleet = Fleet(of_two(), [5])
+    fleet = Fleet(of_two(), [5], Spare([5]))
     running = asyncio.create_task(fleet.run())
     await asyncio.sleep(0)
     if ready:

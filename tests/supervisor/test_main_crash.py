@@ -5,12 +5,11 @@ import os
 import signal
 from collections import Counter
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 import aiohttp
 import pytest
 
-from tests.supervisor.test_main import until
+from tests.supervisor.test_main import node_of, until
 from tests.supervisor.test_main_handover import Callers, check_media, events_of
 from tests.supervisor.test_main_upgrade import KEY, supervised, talk
 from tests.support.peers.light_peer import patient_peers
@@ -23,10 +22,9 @@ KILLS = 3
 pytestmark = [pytest.mark.full, pytest.mark.real_time]
 
 
-def nodes_of(server: Server) -> list[int]:
-    """Return the processes that the supervisor has started."""
-    pid = server.process.pid
-    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+def spare_of(server: Server) -> int:
+    """Return the last process that was ready to become a node."""
+    return int(lines(server, "spare.ready")[-1].split("pid=")[1].split()[0])
 
 
 def lines(server: Server, event: str) -> list[str]:
@@ -52,15 +50,18 @@ async def test_calls_go_on_after_each_death_and_no_index_is_used_twice():
                 await callers.call()
             noted = [Indexes.of(peer) for peer in callers.peers]
             busy = [asyncio.create_task(talk(peer)) for peer in callers.peers]
+            await state(server, lambda: lines(server, "spare.ready"), "there is a spare")
+            spare = spare_of(server)
             for kill in range(1, KILLS + 1):
                 await asyncio.sleep(3)  # every leg is connected for two seconds, and reports
-                [node] = nodes_of(server)
-                os.kill(node, signal.SIGKILL)
+                os.kill(node_of(server, 0), signal.SIGKILL)
                 await state(
                     server,
                     lambda kill=kill: len(lines(server, "call.recovered")) == kill * CALLS,
                     "all calls go on",
                 )
+                if kill == 1:
+                    assert node_of(server, 0) == spare
                 heard = callers.heard()
                 await state(
                     server,
@@ -95,8 +96,8 @@ async def test_without_recovery_calls_end_with_their_node():
             http = await stack.enter_async_context(aiohttp.ClientSession(headers=KEY))
             callers = Callers(server, http, stack)
             await callers.call()
-            [node] = nodes_of(server)
-            os.kill(node, signal.SIGKILL)
+            os.kill(node_of(server, 0), signal.SIGKILL)
             await state(server, lambda: lines(server, "call.lost"), "the call ends")
         assert events_of(server, callers.calls[0])[-1] == "call.ended"
         assert not lines(server, "call.recovered")
+        assert not lines(server, "spare.ready")

@@ -7,7 +7,7 @@ from bridge.errors import NotFound
 from bridge.settings.model import Http, Limits, Settings
 from bridge.supervisor.fleet import UpgradeFailed
 from bridge.supervisor.orders import Orders, check_unchanged, read_settings
-from bridge.wire.supervision import DrainNodes
+from bridge.wire.supervision import DrainNodes, Inspect, Spares
 
 
 def chosen(**changed):
@@ -26,6 +26,9 @@ class FakeFleet:
         self.settings = chosen(limits=Limits(drain_seconds=seconds))
         self.drained: list[tuple[int, float | None]] = []
         self._nodes = [FakeNode(0), FakeNode(1)]
+
+    def spares(self):
+        return Spares(ready=1, memory=80)
 
     def nodes(self):
         return self._nodes
@@ -56,6 +59,13 @@ async def test_one_node_drains_alone_and_one_that_is_not_there_is_refused():
     assert (fleet.drained, everything) == ([(1, 2.0)], [])
     with pytest.raises(NotFound, match="the nodes are 0, 1"):
         await made.perform(DrainNodes(node=7), lambda _reply: None)
+
+
+async def test_it_tells_which_spares_there_are():
+    told: list[object] = []
+    made, _ = orders(FakeFleet())
+    await made.perform(Inspect(), told.append)
+    assert told == [Spares(ready=1, memory=80)]
 
 
 def test_sockets_stay_where_they_are_in_an_upgrade():

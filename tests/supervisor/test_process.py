@@ -1,18 +1,17 @@
 """A node's process as its supervisor sees it, with a small program in place of the node."""
 
 import asyncio
-import subprocess
+import os
 import sys
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-import bridge
 from bridge.supervisor import process
+from bridge.supervisor.child import Child
 from bridge.supervisor.process import NodeProcess
-from bridge.wire.supervision import Process, Roster, Slot
+from bridge.wire.supervision import Inherited, Prepare, Process, Roster, Slot
 
 PYTHON = sys.executable
 START = """
@@ -115,22 +114,49 @@ async def test_a_node_whose_beats_stop_is_killed_as_stuck(program):
     assert (end.code, end.stuck) == (-9, True)
 
 
-@pytest.mark.full
-def test_a_module_in_the_working_directory_is_not_imported(tmp_path, monkeypatch):
-    package = Path(bridge.__file__).parents[1]
-    monkeypatch.setenv("PYTHONPATH", str(package))  # as if it was installed
-    (tmp_path / "msgspec.py").write_text("raise SystemExit('imported from the working directory')")
-    monkeypatch.chdir(tmp_path)
-    ran = subprocess.run([*process.interpreter(), "--version"], capture_output=True, text=True)
-    assert ran.returncode == 0, ran.stderr
-    assert "webrtc" in ran.stdout or "bridge" in ran.stdout
-
-
-def test_in_a_checkout_a_node_runs_its_code(monkeypatch, tmp_path):
-    monkeypatch.chdir(Path(bridge.__file__).parents[1])
-    assert "-P" not in process.interpreter()
-    monkeypatch.chdir(tmp_path)
-    assert "-P" in process.interpreter()
+@pytest.mark.real_time
+async def test_a_process_that_was_started_before_gets_the_slot_and_then_the_descriptors_of_calls(
+    program, tmp_path
+):
+    node = program("""
+import socket
+assert slot["kind"] == "prepare", slot
+tell(kind="prepared")
+slot = json.loads(sys.stdin.readline())
+assert slot["passed"] and slot["roster"]["nodes"] == [], slot
+keep = socket.socket(fileno=slot["keep"])
+found = []
+for one in slot["inherited"]:
+    text, descriptors, _, _ = socket.recv_fds(keep, 10, 10)
+    assert len(descriptors) == 2 + len(one["descriptors"])
+    found += [os.pread(each, 100, 0).decode() for each in descriptors]
+assert found == [*"abcabd"], found
+sys.exit(7)
+""")
+    child = await Child.start([], keeps=True)
+    child.send(Prepare(settings=msgspec.Raw(b"{}"), pipe=child.pipe, keep=child.keep))
+    child.prepared = True
+    files = {}
+    for name in "abcd":
+        (tmp_path / name).write_text(name)
+        files[name] = os.open(tmp_path / name, os.O_RDONLY)
+    calls = [
+        Inherited(
+            call_id=last,
+            node=1,
+            boots=["aa"],
+            died_at=0.0,
+            ledger=files["a"],
+            snapshot=files["b"],
+            descriptors=[files[last]],
+        )
+        for last in "cd"
+    ]
+    node = NodeProcess(slot(inherited=calls), keeps=True)
+    node.spare = child
+    assert (await node.run()).code == 7
+    for descriptor in files.values():
+        os.close(descriptor)
 
 
 @pytest.mark.real_time

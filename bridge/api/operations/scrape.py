@@ -48,8 +48,9 @@ async def own(app: web.Application) -> bytes:
     figures.node.set_media_ports(used, "used")
     figures.node.set_media_ports(free, "free")
     figures.media_thread.measure(node.media_thread())
-    others = app[CLUSTER].members.others()
-    draining = [one.draining for one in others] + [node.drain.active]
+    members = app[CLUSTER].members
+    figures.node.set_spares(members.spares)
+    draining = [one.draining for one in members.others()] + [node.drain.active]
     figures.node.set_draining(node.drain.active)
     figures.node.set_nodes(sum(draining), "draining")
     figures.node.set_nodes(len(draining) - sum(draining), "serving")

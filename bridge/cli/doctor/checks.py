@@ -11,6 +11,7 @@ from bridge.cli.doctor.drain import check_drain
 from bridge.cli.doctor.machine import check_disk, check_open_files, check_opus, check_packet_path
 from bridge.cli.doctor.media_ports import check_address, check_media_ports
 from bridge.cli.doctor.names import check_names
+from bridge.cli.doctor.recovery import check_recovery
 from bridge.cli.doctor.runner import Check
 from bridge.cli.doctor.running import check_http
 from bridge.cli.doctor.sip import check_sip
@@ -34,6 +35,7 @@ CHECKS: Final = (
     Check("database", check_database),
     Check("cluster", check_cluster, seconds=30.0),
     Check("drain", check_drain),
+    Check("recovery", check_recovery),
     Check("media", check_media_files),
     Check("s3", check_s3, seconds=40.0),
     Check("webhooks", check_webhooks, seconds=120.0),
