@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from bridge.audio.frame import FRAME_BYTES
+from bridge.audio.frame import FRAME_BYTES, FRAME_SECONDS
 from bridge.call import events
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics, ReceivedAudio
 from bridge.errors import BridgeError, HandoverRefused, LimitExceeded
@@ -52,6 +52,12 @@ class PlaybackSnapshot(msgspec.Struct, frozen=True):
     """What is still to be played of what was decoded."""
     played: int
     paused: bool
+
+    def after(self, seconds: float) -> "PlaybackSnapshot":
+        """Return where a playback is that went on for so long; one that was not heard yet begins."""
+        frames = round(seconds / FRAME_SECONDS) if self.played and not self.paused else 0
+        later = {"decoded": self.decoded + frames * FRAME_BYTES, "played": self.played + frames}
+        return msgspec.structs.replace(self, **later)
 
 
 class PlaybackLeg:
@@ -215,6 +221,12 @@ class PlaybackLeg:
             self.paused,
         )
         return snapshot, []
+
+    def copy(self) -> PlaybackSnapshot:
+        """Return where the playback is, without what is decoded ahead (`legs.base.Copyable`)."""
+        now, _ = self.suspend()
+        heard = max(0, self._decoded - len(self._frames) * FRAME_BYTES)
+        return msgspec.structs.replace(now, decoded=heard, frames=b"")
 
     def resume(self) -> None:
         """Go on after `suspend` (`legs.base.Movable`)."""
