@@ -126,6 +126,7 @@ class MovingCalls:
     async def crash(self, call_id: str, copy: Copy, *, silent: float = 0.0) -> CallSnapshot:
         """Let the other bridge go on from a copy, as if this one was killed and for so long nobody there; return what is adopted."""
         handover, loop = self.handovers[self.at], asyncio.get_running_loop()
+        await until(partial(self.copies, call_id))
         for one in self.legs(call_id, LegKind.RECORDER):
             await until(partial(suspends, one))
         # What is abandoned is not there to be resumed.
