@@ -21,6 +21,7 @@ from bridge.legs.cloud import CloudLeg
 from bridge.legs.gateway import GatewayLeg
 from bridge.node import call_snapshot
 from bridge.node.handover import Adoption, CallServices, Handover, RestoreLeg
+from bridge.node.lost_leg import LostLeg
 from bridge.node.manager import Manager
 from bridge.providers.cloud.live import key_of_call
 from bridge.providers.gateway.memory import key_of
@@ -77,10 +78,12 @@ def build_handovers(
             return
         legs, silent_ms = runner.legs(), round(silent * 1000)
         reconnecting = sum(isinstance(leg, Reconnecting) and leg.reconnecting for leg in legs)
+        lost = sum(isinstance(leg, LostLeg) for leg in legs)
         extra = {"call": call_id, "cause": cause, "silent_ms": silent_ms, "legs": len(legs)}
         log.info("call.recovered", extra=extra)
-        kept = {"kept": len(legs) - reconnecting, "reconnecting": reconnecting, "lost": 0}
-        data = {"cause": cause, "silentMs": silent_ms, "legs": kept}
+        kept = len(legs) - reconnecting - lost
+        told = {"kept": kept, "reconnecting": reconnecting, "lost": lost}
+        data = {"cause": cause, "silentMs": silent_ms, "legs": told}
         runner.publish(EventType.CALL_RECOVERED, data)
 
     async def release(call_id: CallId) -> None:
@@ -131,12 +134,13 @@ async def report_inherited(handovers: Handovers) -> None:
 def advance_copy(
     snapshot: bytes,
     ledger: bytes,
+    died_at: float,
     *,
     read: Callable[[bytes], dict[int, used_numbers.Ceilings]],
     now: float,
 ) -> bytes:
     """Return the snapshot of a call as it may stand now, given the ledger of the process that had it."""
-    return call_snapshot.advance(snapshot, read(ledger), now)
+    return call_snapshot.advance(snapshot, read(ledger), died_at=died_at, now=now)
 
 
 def build_adoption(

@@ -101,6 +101,7 @@ def parts_of(bridge: Bridge, workers: Workers, *, warm_decoder: bool) -> tuple[P
         Part("call records", run=partial(records.history.run, first)),
         Part("ended calls", start=remember if several else None),
         Part("report of inherited calls", start=report if keeping else None),
+        Part("sounds", start=media.sounds.drop_left),
         Part("copies of calls", run=keeping.run if keeping else None),
         Part("follow the lines", run=workers.policy.follow if several else None),
         Part("monitor", run=partial(monitor, manager, metrics, core.plane.clock, core.plane.load)),

@@ -63,10 +63,11 @@ class DigitCollection:
         return CollectionSnapshot(self._rules, self.digits, deadline, left, self._prompting)
 
     @classmethod
-    def restore(cls, before: CollectionSnapshot) -> "DigitCollection":
-        """Go on with another process's collection."""
+    def restore(cls, before: CollectionSnapshot, still: float) -> "DigitCollection":
+        """Go on with another process's collection, for which time stood still for so many seconds."""
         made = cls(before.rules)
-        made.digits, made.deadline = before.digits, before.deadline
+        made.digits = before.digits
+        made.deadline = None if before.deadline is None else before.deadline + still
         made._attempts_left, made._prompting = before.attempts_left, before.prompting
         return made
 

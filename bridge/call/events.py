@@ -84,6 +84,13 @@ class LegUnheld:
 
 
 @dataclass(frozen=True, slots=True)
+class LegRenegotiated:
+    """A party that is connected and we have agreed anew where and how audio goes; nobody is told."""
+
+    leg_id: LegId
+
+
+@dataclass(frozen=True, slots=True)
 class LegTransferRequested:
     """The party asks us to call somebody else in its place; answer with `legs.base.Transferable`."""
 
@@ -233,6 +240,7 @@ LegEvent: TypeAlias = (
     | LegResumed
     | LegHeld
     | LegUnheld
+    | LegRenegotiated
     | LegTransferRequested
     | LegTransferProgressed
     | DigitReceived

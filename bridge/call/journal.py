@@ -24,6 +24,7 @@ _WITHOUT_EFFECT: Final = (
     events.DigitsRequested,
     events.LegHeld,
     events.LegUnheld,
+    events.LegRenegotiated,
     events.LegSilent,
     events.LegResumed,
 )

@@ -91,11 +91,12 @@ class MessageTaker:
         return TakerSnapshot(self._rules, self.phase, self.deadline, self._began, self._spoken_at)
 
     @classmethod
-    def restore(cls, before: TakerSnapshot) -> "MessageTaker":
-        """Go on with another process's message."""
+    def restore(cls, before: TakerSnapshot, still: float) -> "MessageTaker":
+        """Go on with another process's message, to which nobody listened for so many seconds."""
         made = cls(before.rules)
-        made.phase, made.deadline = before.phase, before.deadline
-        made._began, made._spoken_at = before.began, before.spoken_at
+        made.phase = before.phase
+        made.deadline = None if before.deadline is None else before.deadline + still
+        made._began, made._spoken_at = before.began, before.spoken_at + still
         return made
 
     @property

@@ -157,7 +157,7 @@ class HandoverServer:
     def inherit(
         self,
         left: Sequence[Inherited],
-        advance: Callable[[bytes, bytes], bytes],
+        advance: Callable[[bytes, bytes, float], bytes],
         lost: Callable[[], None],
     ) -> None:
         """Go on with calls of a process that has died; `report_inherited` reports them.
@@ -166,7 +166,7 @@ class HandoverServer:
 
         Args:
             left: The calls, and what goes with them.
-            advance: Returns the snapshot of a call as it may stand now, given the ledger of the process; raises `HandoverRefused`.
+            advance: Returns the snapshot of a call as it may stand now, given the ledger of the process and when it died; raises `HandoverRefused`.
             lost: Called once the rows of a call that cannot go on name the process that has died again.
         """
         for one in left:
@@ -181,7 +181,7 @@ class HandoverServer:
             try:
                 if one.call_id in self._late:
                     raise HandoverRefused("others have ended it")
-                snapshot = advance(_content(one.snapshot), _content(one.ledger))
+                snapshot = advance(_content(one.snapshot), _content(one.ledger), one.died_at)
             except (HandoverRefused, OSError) as error:
                 close_all(one.descriptors)
                 reason = str(error)

@@ -29,7 +29,6 @@ from bridge.legs.agent_timing import Stopwatch, in_milliseconds
 from bridge.legs.base import Emit, drop
 from bridge.metrics.agent import AgentMetrics
 from bridge.wire.call_event import EventType
-from bridge.wire.snapshot_fields import copied
 
 AHEAD_SECONDS: Final = 5.0
 """The next sentence is synthesized when less than this is left to be played."""
@@ -169,10 +168,14 @@ class AgentLeg:
         self._hang_up()
         emit(events.LegEnded(self.leg_id, EndReason.HANGUP))
 
+    def copy(self) -> AgentSnapshot:
+        """Return the agent's state, also in the middle of a turn (`legs.base.Copyable`)."""
+        self._check_present()
+        return self._snapshot()
+
     def check_movable(self) -> None:
         """Raise `HandoverRefused` if the agent cannot move now (`legs.base.Movable`)."""
-        if self._group is None or self._over.is_set():
-            raise HandoverRefused("the agent is coming or going")
+        self._check_present()
         if not (self._busy or self._turns.hearing):
             self._asked_at = None
             return
@@ -183,20 +186,15 @@ class AgentLeg:
     def suspend(self) -> tuple[AgentSnapshot, list[socket.socket]]:
         """Return the agent's state (`legs.base.Movable`); it says and hears nothing while nobody asks it."""
         self._active.clear()
-        speech, counter = self._speech, self._counter
-        snapshot = copied(
-            AgentSnapshot,
-            self,
-            mode=self.script.mode,
-            history=tuple(self.history),
-            replies=tuple(self._replies),
-            heard=speech.heard,
-            heard_seconds=round(speech.played_seconds, 2),
-            interrupted=self.speaking,
-            received_frames=counter.received_frames,
-            sent_frames=counter.sent_frames,
-        )
-        return snapshot, []
+        return self._snapshot(), []
+
+    def _check_present(self) -> None:
+        if self._group is None or self._over.is_set():
+            raise HandoverRefused("the agent is coming or going")
+
+    def _snapshot(self) -> AgentSnapshot:
+        said, mode = (self.history, self._replies), self.script.mode
+        return AgentSnapshot.of(self, said, mode=mode, speech=self._speech, counter=self._counter)
 
     def resume(self) -> None:
         """Go on after `suspend`."""
@@ -287,7 +285,7 @@ class AgentLeg:
             self._report(EventType.AGENT_INTERRUPTED, {"heardSeconds": former.heard_seconds})
         if former.heard:
             self._remember("assistant", former.heard)
-        if not (self.history or self._untranscribed):
+        if self.script.mode is AgentMode.BOT or not (self.history or self._untranscribed):
             await self._open()
         elif self._untranscribed or self.history[-1].role == "user":
             await self._answer()

@@ -141,6 +141,21 @@ class Movable(Protocol):
 
 
 @runtime_checkable
+class Copyable(Protocol):
+    """A leg whose state, for a process that goes on some time later, is another than `Movable.suspend` returns.
+
+    Of any other leg a copy is what that returns.
+    """
+
+    def copy(self) -> msgspec.Struct:
+        """Return the leg's state in case that its process dies; the leg goes on.
+
+        Raises:
+            HandoverRefused: nobody could go on with it.
+        """
+
+
+@runtime_checkable
 class Reconnecting(Protocol):
     """A leg whose connection does not pass to another process, and is made anew."""
 

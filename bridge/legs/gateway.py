@@ -169,14 +169,21 @@ class GatewayLeg:
     def suspend(self) -> tuple[GatewaySnapshot, list[socket.socket]]:
         """Stop reading (`legs.base.Movable`); the socket stays open, and what the gateway lists comes again."""
         self._running.clear()
-        snapshot = GatewaySnapshot(
+        return self._snapshot(), []
+
+    def copy(self) -> GatewaySnapshot:
+        """Return the leg's state (`legs.base.Copyable`); reading goes on."""
+        self.check_movable()
+        return self._snapshot()
+
+    def _snapshot(self) -> GatewaySnapshot:
+        return GatewaySnapshot(
             call_id=self.call_id,
             inbound=self._inbound,
             silent=self._silence.silent,
             setup=self._setup.done(),
             media=self._media.snapshot(),
         )
-        return snapshot, []
 
     def resume(self) -> None:
         """Go on after `suspend`."""

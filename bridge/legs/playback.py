@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from bridge.audio.frame import FRAME_BYTES
+from bridge.audio.frame import FRAME_BYTES, FRAME_SECONDS
 from bridge.call import events
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics, ReceivedAudio
 from bridge.errors import BridgeError, HandoverRefused, LimitExceeded
@@ -53,6 +53,12 @@ class PlaybackSnapshot(msgspec.Struct, frozen=True):
     played: int
     paused: bool
 
+    def after(self, seconds: float) -> "PlaybackSnapshot":
+        """Return where a playback is that went on for so long; one that was not heard yet begins."""
+        frames = round(seconds / FRAME_SECONDS) if self.played and not self.paused else 0
+        later = {"decoded": self.decoded + frames * FRAME_BYTES, "played": self.played + frames}
+        return msgspec.structs.replace(self, **later)
+
 
 class PlaybackLeg:
     """One file in one call, as a service leg; it hears nothing."""
@@ -80,7 +86,8 @@ class PlaybackLeg:
         self._path = path
         self._decoding = first
         self._turns = 0
-        self._decoded = 0
+        self._decoded = self._length = 0
+        """Of this turn, and of the last one."""
         self._open = reopen
         self._release = release
         self._released = False
@@ -136,26 +143,31 @@ class PlaybackLeg:
         """Play to the end; see `legs.base.Leg`."""
         self._emit = emit
         try:
+            await self._play_all(emit)
+            while self._frames:
+                self._empty.clear()
+                await self._empty.wait()
+        finally:
+            await self.aclose()  # not before: another process may go on with what is left
+        status, reason = (
+            ("failed", EndReason.FAILED) if self._failed else ("completed", EndReason.HANGUP)
+        )
+        self._report(EventType.PLAYBACK_COMPLETED, status=status)
+        emit(events.LegEnded(self.leg_id, reason))
+
+    async def _play_all(self, emit: Emit) -> None:
+        try:
             if not self._connected:
                 await asyncio.sleep(self._options.delay_seconds)
                 self._connected = True
                 emit(events.LegConnected(self.leg_id))
             while self._turns < self._options.repeats:
                 await self._play()
-                self._turns, self._decoded = self._turns + 1, 0
+                self._turns, self._length, self._decoded = self._turns + 1, self._decoded, 0
                 await self._close()
         except (OSError, BridgeError):
             self._failed = True
-        finally:
-            await self.aclose()
-        while self._frames:
-            self._empty.clear()
-            await self._empty.wait()
-        status, reason = (
-            ("failed", EndReason.FAILED) if self._failed else ("completed", EndReason.HANGUP)
-        )
-        self._report(EventType.PLAYBACK_COMPLETED, status=status)
-        emit(events.LegEnded(self.leg_id, reason))
+            await self._close()
 
     async def _play(self) -> None:
         """Play the file once, or what is left of it."""
@@ -215,6 +227,14 @@ class PlaybackLeg:
             self.paused,
         )
         return snapshot, []
+
+    def copy(self) -> PlaybackSnapshot:
+        """Return where the playback is, without what is decoded ahead (`legs.base.Copyable`)."""
+        now, _ = self.suspend()
+        turns, heard = self._turns, self._decoded - len(self._frames) * FRAME_BYTES
+        if heard < 0 and self._length:  # the end of the turn before is still to be played
+            turns, heard = turns - 1, self._length + heard
+        return msgspec.structs.replace(now, turns=turns, decoded=max(0, heard), frames=b"")
 
     def resume(self) -> None:
         """Go on after `suspend` (`legs.base.Movable`)."""

@@ -115,6 +115,10 @@ class InboundAudio:
         """Return what has come, for another process; the beginning of a sample is left out."""
         return copied(InboundSnapshot, self, queue=self.queue.snapshot())
 
+    def copy(self) -> InboundSnapshot:
+        """Return the same without the audio, which would be played too late: only its marks are reported."""
+        return copied(InboundSnapshot, self, queue=self.queue.marks())
+
     def restore(self, snapshot: InboundSnapshot) -> None:
         """Go on with what has come to another process."""
         restored(self, snapshot, without=("queue",)).queue.restore(snapshot.queue)

@@ -29,12 +29,14 @@ from bridge.call.recording import Written
 from bridge.errors import HandoverRefused
 from bridge.legs.base import Emit
 from bridge.media.disk_space import DiskSpace
-from bridge.media.recording.repair import repair_ogg
+from bridge.media.recording.repair import repair_ogg, set_size
 
 DISK_FULL: Final = "disk_full"
 DISK_FAILED: Final = "disk_failed"
 DISK_SLOW: Final = "disk_slow"
 """The disk stalled for so long that audio was lost."""
+NOT_ANNOUNCED: Final = "not_announced"
+"""The announcement of the recording could not be played, or its process has died before."""
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -55,6 +57,9 @@ class RecorderSnapshot(msgspec.Struct, frozen=True):
     path: str
     paused: bool
     file: TrackSnapshot
+    died: bool = False
+    """Whether the process has died: the file may have more than `file` says, and is asked."""
+    announced: bool = True
 
 
 class RecorderLeg:
@@ -88,7 +93,7 @@ class RecorderLeg:
         self.awaiting_announcement = False
         """As `paused`, until the recording has been announced."""
         self.failure = ""
-        """Why the file is not written any further: one of the three above, or `give_up`'s; empty if it is."""
+        """Why the file is not written any further: one of those above, or `give_up`'s; empty if it is."""
         self.span = span
         self._file = file or WavFile()
         self.passthrough_codec = self._file.codec
@@ -102,7 +107,7 @@ class RecorderLeg:
         self._writing = asyncio.Lock()
         self._ended = False
         self._suspended = False
-        self._restored = False
+        self._restored = self._cut_off = False
 
     def give_up(self, reason: str) -> None:
         """Stop writing; the track ends as failed."""
@@ -175,6 +180,14 @@ class RecorderLeg:
         self._suspended = True
         return RecorderSnapshot(str(self.path.absolute()), self.paused, self._file.snapshot()), []
 
+    def copy(self) -> RecorderSnapshot:
+        """Return what does not depend on how much is written (`legs.base.Copyable`)."""
+        if self._ended or self.failure:
+            raise HandoverRefused("a recording is at its end")
+        path, announced = str(self.path.absolute()), not self.awaiting_announcement
+        file = self._file.copy()
+        return RecorderSnapshot(path, self.paused, file, died=True, announced=announced)
+
     def resume(self) -> None:
         """Write again (`legs.base.Movable`)."""
         self._suspended = False
@@ -184,11 +197,25 @@ class RecorderLeg:
 
     def restore(self, before: RecorderSnapshot) -> None:
         """Go on with another process's track when it is run, once `go_on` says when."""
-        self._restored, self.paused = True, before.paused
+        self._restored, self.paused, self._cut_off = True, before.paused, before.died
+        if not before.announced:
+            self.give_up(NOT_ANNOUNCED)
+
+    @property
+    def cut_off_at(self) -> float | None:
+        """Until when the file of a process that has died has audio, in seconds of the span."""
+        return self._file.heard_seconds if self._cut_off else None
 
     def go_on(self, span: Span, now: float) -> None:
         """Go on with a restored track, of which nothing was heard until now."""
         self.span = span
+        if self._cut_off:
+            whole = self._file.size_bytes
+            self._file.leap(now - span.began)
+            try:
+                set_size(self.path, whole, self._file.size_bytes)
+            except OSError as error:
+                self.give_up(DISK_FULL if error.errno in _FULL else DISK_FAILED)
         self._file.skip(now - span.began)
 
     async def _finish(self) -> None:

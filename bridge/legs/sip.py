@@ -351,11 +351,11 @@ class SipLeg:
 
     def _check_hold(self) -> None:
         self._media.listen()
+        self._emit(events.LegRenegotiated(self.leg_id))
         if self._peer.held is not self._held:
             self._held = self._peer.held
             log.info("leg.held" if self._held else "leg.unheld", extra={"kind": self.kind})
-            kind = events.LegHeld if self._held else events.LegUnheld
-            self._emit(kind(self.leg_id))
+            self._emit((events.LegHeld if self._held else events.LegUnheld)(self.leg_id))
 
     def _connect(self) -> None:
         """Report the leg connected: the call is answered, and both sides are described."""

@@ -23,7 +23,7 @@ from bridge.errors import HandoverRefused
 from bridge.legs.base import Emit
 from bridge.legs.receive_buffer import InboundAudio
 from bridge.legs.send_queue import STUCK_SECONDS, OutboundQueue
-from bridge.media.stream_snapshot import SocketSnapshot
+from bridge.media.stream_snapshot import InboundSnapshot, SocketSnapshot
 from bridge.metrics.network import SocketMetrics
 from bridge.tasks import wait_set
 from bridge.wire.snapshot_fields import copied, restored
@@ -216,14 +216,25 @@ class SocketLeg:
 
     def check_movable(self) -> None:
         """Raise `HandoverRefused` if the party cannot reconnect (`legs.base.Movable`)."""
-        if not self.name or self._gone:
-            raise HandoverRefused("a media socket whose client does not connect again")
+        self._check_resumes()
         self._inbound.check_movable()
 
     def suspend(self) -> tuple[SocketSnapshot, list[socket.socket]]:
         """Return the socket's state (`legs.base.Movable`)."""
-        inbound, limit = self._inbound.snapshot(), self.audio.limit_seconds
-        return copied(SocketSnapshot, self, inbound=inbound, limit_seconds=limit), []
+        return self._snapshot(self._inbound.snapshot()), []
+
+    def copy(self) -> SocketSnapshot:
+        """Return the socket's state without the audio that waits to be played (`legs.base.Copyable`)."""
+        self._check_resumes()
+        return self._snapshot(self._inbound.copy())
+
+    def _check_resumes(self) -> None:
+        if not self.name or self._gone:
+            raise HandoverRefused("a media socket whose client does not connect again")
+
+    def _snapshot(self, inbound: InboundSnapshot) -> SocketSnapshot:
+        limit = self.audio.limit_seconds
+        return copied(SocketSnapshot, self, inbound=inbound, limit_seconds=limit)
 
     def resume(self) -> None:
         """Go on after `suspend`: what has come meanwhile is in the queue."""

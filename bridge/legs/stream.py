@@ -28,7 +28,7 @@ from bridge.media.stream_link import (
     connect,
     stream_end,
 )
-from bridge.media.stream_snapshot import StreamSnapshot, StreamState, TrackSnapshot
+from bridge.media.stream_snapshot import InboundSnapshot, StreamSnapshot, StreamState, TrackSnapshot
 from bridge.media.stream_tracks import StreamFigures, StreamTimeline, TrackMessage, TrackSink
 from bridge.metrics.network import SocketMetrics
 from bridge.wire.call_event import EventType
@@ -55,6 +55,7 @@ MAX_TEXTS: Final = 1000
 MAX_ERRORS: Final = 10
 """Errors of a server that are published; of more there is only the number."""
 TOO_SLOW: Final = "the server read too slowly for 10 s"
+LOST: Final = "the process that had the connection has died"
 Outgoing: TypeAlias = Mark | Digit | Reply
 
 
@@ -173,14 +174,19 @@ class StreamLeg:
 
     def suspend(self) -> tuple[StreamState, list[socket.socket]]:
         """Return the stream's state (`legs.base.Movable`); its server is connected anew."""
-        snapshot = StreamSnapshot(
-            self.facts,
-            self._target.url,
-            self._timeline.began_at,
-            self._figures,
-            self._inbound.snapshot(),
+        return self._state(self._inbound.snapshot()), []
+
+    def copy(self) -> StreamState:
+        """Return the stream's state without what waits to be played (`legs.base.Copyable`), of any protocol."""
+        return self._state(self._inbound.copy())
+
+    def _state(self, inbound: InboundSnapshot) -> StreamState:
+        url, began, started = self._target.url, self._timeline.began_at, self._link is not None
+        return StreamState(
+            StreamSnapshot(
+                self.facts, url, began, self._figures, inbound, started or self.reconnecting
+            )
         )
-        return StreamState(stream=snapshot), []
 
     def resume(self) -> None:
         """Go on after `suspend`: what has come meanwhile is in the queue."""
@@ -191,7 +197,7 @@ class StreamLeg:
 
     def restore(self, snapshot: StreamSnapshot) -> None:
         """Go on with another process's stream when it is run."""
-        self.reconnecting = True
+        self.reconnecting = snapshot.started
         self._timeline, self._figures = StreamTimeline(snapshot.began_at), snapshot.figures
         self._inbound.restore(snapshot.inbound)
 
@@ -213,6 +219,8 @@ class StreamLeg:
     async def _stream(self) -> StreamEnded:
         """Stream until either side ends it; return why."""
         try:
+            if self.reconnecting and not self.facts.resumes:
+                raise StreamEnded(StreamEndReason.FAILED, EndReason.NODE_LOST, LOST)
             link = await connect(self._target, self.facts, self._messages, self._conversion)
         except StreamEnded as over:
             return over
@@ -375,8 +383,7 @@ class TrackLeg:
         emit(LegEnded(self.leg_id, EndReason.HANGUP))
 
     def check_movable(self) -> None:
-        """As its stream (`legs.base.Movable`)."""
-        self._stream.check_movable()
+        """Let the stream decide (`legs.base.Movable`)."""
 
     def suspend(self) -> tuple[StreamState, list[socket.socket]]:
         """Return which track it is (`legs.base.Movable`)."""

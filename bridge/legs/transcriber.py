@@ -77,6 +77,11 @@ class TranscriberLeg:
         self._suspended = True
         return TranscriberSnapshot(self._splitter.snapshot(), self._counter.sent_frames), []
 
+    def copy(self) -> TranscriberSnapshot:
+        """Return where the track is, without the phrase under way (`legs.base.Copyable`)."""
+        heard = self._counter.sent_frames
+        return TranscriberSnapshot(SplitterSnapshot(count=self._splitter.snapshot().count), heard)
+
     def resume(self) -> None:
         """Go on after `suspend` (`legs.base.Movable`)."""
         self._suspended = False

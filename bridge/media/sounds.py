@@ -41,16 +41,20 @@ class Sounds:
     def __init__(self, *, folder: MediaFolder, spool: Path, http: Http, urls: bool) -> None:
         """Create the sources; URLs are played if `urls`.
 
-        The spool, this node's folder for temporary files, is emptied of what a killed process left.
+        The spool is this node's folder for temporary files; what a killed process left there stays until `drop_left`.
         """
         self._folder = folder
         self._spool = spool
         self._http = http
         self._urls = urls
         spool.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for left in spool.iterdir():
-            if left.is_file():
-                left.unlink()
+        self._left = [left for left in spool.iterdir() if left.is_file()]
+
+    async def drop_left(self) -> None:
+        """Delete what a killed process left in the spool, once the calls with which this one goes on have taken theirs over."""
+        for left in self._left:
+            left.unlink(missing_ok=True)
+        self._left.clear()
 
     async def file(self, line: LineName, name: str, field: str) -> Sound:
         """Return a file that a line may play; raises as `MediaFolder.find`."""

@@ -40,6 +40,8 @@ class StreamSnapshot(msgspec.Struct, frozen=True):
     began_at: float | None
     figures: StreamFigures
     inbound: InboundSnapshot
+    started: bool = True
+    """Whether it was connected at all."""
 
 
 class TrackSnapshot(msgspec.Struct, frozen=True):

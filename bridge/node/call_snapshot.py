@@ -12,6 +12,7 @@ from typing_extensions import override
 from bridge.call.journal import MachineSnapshot
 from bridge.call.model import CallFacts, LegFigures, LegId, LegKind
 from bridge.errors import HandoverRefused
+from bridge.legs.playback import PlaybackSnapshot
 from bridge.metrics.media import Heard
 from bridge.node.diagnosis.diagnosis import CallDiagnosisSnapshot
 from bridge.node.diagnosis.quality import SamplesSnapshot
@@ -33,7 +34,11 @@ class LegSnapshot(msgspec.Struct, frozen=True):
     descriptors: int
     """How many of the call's are its own, which follow those of the legs before it."""
     state: msgspec.Raw
-    """What its kind of leg makes of itself."""
+    """What its kind of leg makes of itself; nothing of one that is lost."""
+    needed: bool = True
+    """Whether the call cannot go on without it."""
+    lost: bool = False
+    """Whether no other process can go on with it."""
 
 
 class CallSnapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +58,8 @@ class CallSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """The names of the sets of calls that it is in (`node.handover.CallServices`)."""
     services: dict[str, msgspec.Raw] = {}
     """What services make of their work for it, by their names there."""
+    at: float = 0.0
+    """When it was taken, on the monotonic clock, which the processes of a machine share."""
 
     @override
     def __repr__(self) -> str:
@@ -83,15 +90,33 @@ def decode(data: bytes) -> CallSnapshot:
         raise HandoverRefused(f"the call cannot be read: {error}") from None
 
 
-def advance(data: bytes, used: Mapping[int, Ceilings], now: float) -> bytes:
+def advance(data: bytes, used: Mapping[int, Ceilings], *, died_at: float, now: float) -> bytes:
     """Return the snapshot of a call whose process has died since, as it may stand now.
 
+    A leg of which it is not known what it has used is lost.
+
     Raises:
-        HandoverRefused: it cannot be read, or it is not known what a leg has used.
+        HandoverRefused: it cannot be read, or the call needs such a leg.
     """
     call = decode(data)
-    legs = [
-        msgspec.structs.replace(leg, state=msgspec.Raw(advanced(bytes(leg.state), used, now)))
-        for leg in call.legs
-    ]
-    return encode(msgspec.structs.replace(call, legs=tuple(legs)))
+    elapsed = max(0.0, died_at - call.at)
+    legs = tuple(_advance(leg, used, elapsed, now) for leg in call.legs)
+    return encode(msgspec.structs.replace(call, legs=legs))
+
+
+def _advance(
+    leg: LegSnapshot, used: Mapping[int, Ceilings], elapsed: float, now: float
+) -> LegSnapshot:
+    if leg.lost:
+        return leg
+    try:
+        if leg.kind is LegKind.PLAYBACK:
+            played = msgspec.msgpack.decode(leg.state, type=PlaybackSnapshot).after(elapsed)
+            state = msgspec.msgpack.encode(played)
+        else:
+            state = advanced(bytes(leg.state), used, now)
+    except HandoverRefused:
+        if leg.needed:
+            raise
+        return msgspec.structs.replace(leg, lost=True)
+    return msgspec.structs.replace(leg, state=msgspec.Raw(state))

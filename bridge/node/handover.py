@@ -10,7 +10,7 @@ import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Final, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 import msgspec
 
@@ -20,6 +20,7 @@ from bridge.errors import BridgeError, HandoverRefused
 from bridge.legs.base import Leg, Movable, PassedLeg
 from bridge.node import call_snapshot
 from bridge.node.call_snapshot import CallSnapshot, LegSnapshot
+from bridge.node.lost_leg import LostLeg
 from bridge.node.manager import Manager
 from bridge.node.runner import CallRunner
 from bridge.node.running_legs import RestoredLeg
@@ -28,9 +29,6 @@ from bridge.tasks import Tasks
 
 log = logging.getLogger(__name__)
 
-COPIED: Final = frozenset({LegKind.WEBRTC, LegKind.SIMULATOR, LegKind.WHATSAPP, LegKind.SIP})
-"""Legs that can go on from where they stood some time ago; from an older copy, others would write or say things twice."""
-
 RestoreLeg: TypeAlias = Callable[[PassedLeg], Leg]
 """Makes a leg of its state and its sockets; raises `HandoverRefused`, and closes none of them then."""
 
@@ -38,8 +36,8 @@ RestoreLeg: TypeAlias = Callable[[PassedLeg], Leg]
 class CallService(Protocol):
     """A service whose work for a call passes with the call."""
 
-    def check_movable(self, call_id: CallId) -> None:
-        """Raise `HandoverRefused` if the work cannot move now."""
+    def check_movable(self, call_id: CallId, *, copy: bool = False) -> None:
+        """Raise `HandoverRefused` if the work cannot move now, or no `copy` of it be made for when its process dies."""
 
     def suspend(self, call_id: CallId) -> msgspec.Struct | None:
         """Stop, and return the work's state; None if there is none. `resume` or `abandon` must follow."""
@@ -71,6 +69,7 @@ class Handover:
         self._manager = manager
         self._services = services
         self._suspended: dict[CallId, tuple[CallRunner, list[SuspendedLeg]]] = {}
+        self._loop = asyncio.get_running_loop()
         self.before_move: Callable[[CallId], None] = lambda _: None
         """Called with each call that is about to be suspended to move."""
 
@@ -101,39 +100,43 @@ class Handover:
             HandoverRefused: the call cannot move now, or has ended; it goes on as it was.
         """
         self.before_move(call_id)
-        return self._suspend(call_id)
+        suspended = self._suspend(call_id)
+        self._manager.sampling.leave(self._suspended[call_id][0])
+        return suspended
 
     @contextmanager
     def copied(self, call_id: CallId) -> Iterator[tuple[bytes, list[int]]]:
-        """Give what `suspend` returns; the call goes on here at the end. Raises as it does, and for a call with other legs than `COPIED`."""
-        runner = self._manager.running(call_id)
-        if runner is not None and not COPIED.issuperset(runner.kinds()):
-            raise HandoverRefused("a leg of the call cannot go on from a copy")
-        copy = self._suspend(call_id)
+        """Give what `suspend` returns, of legs and services as they are of use later; the call goes on here at the end.
+
+        Raises as `suspend`; a leg that cannot be copied and is not needed is lost in the copy.
+        """
+        copy = self._suspend(call_id, copy=True)
         try:
             yield copy
         finally:
-            self.resume(call_id)
+            self._resume(call_id)
 
-    def _suspend(self, call_id: CallId) -> tuple[bytes, list[int]]:
+    def _suspend(self, call_id: CallId, *, copy: bool = False) -> tuple[bytes, list[int]]:
         runner = self._manager.running(call_id)
         if runner is None:
             raise HandoverRefused("the call has ended")
-        self._check(runner)
-        legs, machine = runner.suspend()
-        self._manager.sampling.leave(runner)
+        self._check(runner, copy=copy)
+        legs, machine = runner.suspend(copy=copy)
         self._suspended[call_id] = runner, legs
         try:
             snapshot = call_snapshot.encode(self._snapshot(runner, legs, machine))
         except BaseException:
-            self.resume(call_id)
+            self._resume(call_id)
             raise
         return snapshot, [one.fileno() for leg in legs for one in leg.sockets]
 
     def resume(self, call_id: CallId) -> None:
         """Let a suspended call go on here: nobody has taken it."""
+        self._manager.sampling.join(self._suspended[call_id][0])
+        self._resume(call_id)
+
+    def _resume(self, call_id: CallId) -> None:
         runner, _ = self._suspended.pop(call_id)
-        self._manager.sampling.join(runner)
         for service in self._services.passed.values():
             service.resume(call_id)
         runner.resume()
@@ -150,10 +153,10 @@ class Handover:
         log.info("call.handed_over", extra={"call": call_id})
         await runner.abandon()
 
-    def _check(self, runner: CallRunner) -> None:
-        runner.suspension.check_movable()
+    def _check(self, runner: CallRunner, *, copy: bool = False) -> None:
+        runner.suspension.check_movable(copy=copy)
         for service in self._services.passed.values():
-            service.check_movable(runner.facts.call_id)
+            service.check_movable(runner.facts.call_id, copy=copy)
 
     def _snapshot(
         self, runner: CallRunner, legs: list[SuspendedLeg], machine: journal.MachineSnapshot
@@ -174,6 +177,7 @@ class Handover:
                 for name, state in states.items()
                 if state is not None
             },
+            at=self._loop.time(),
         )
 
     def _leg(self, suspended: SuspendedLeg) -> LegSnapshot:
@@ -185,6 +189,8 @@ class Handover:
             self._manager.metrics.media.heard_from(running.leg.leg_id),
             len(suspended.sockets),
             msgspec.Raw(msgspec.msgpack.encode(suspended.state)),
+            needed=suspended.needed,
+            lost=suspended.state is None,
         )
 
 
@@ -240,7 +246,7 @@ class Adoption:
         if len(descriptors) != sum(leg.descriptors for leg in call.legs):
             raise HandoverRefused("the descriptors are not those of the call")
         for leg in call.legs:
-            if leg.kind not in self._legs:
+            if leg.kind not in self._legs and not leg.lost:
                 raise HandoverRefused(f"a {leg.kind} leg cannot be taken over")
         if unknown := call.services.keys() - self._services.passed.keys():
             raise HandoverRefused(f"work of {min(unknown)} cannot be taken over")
@@ -277,15 +283,22 @@ class Adoption:
         left = iter(descriptors)
         for leg in call.legs:
             sockets = [_duplicate(next(left)) for _ in range(leg.descriptors)]
+            made: Leg = LostLeg(leg.leg_id, leg.kind)
             try:
-                before = [one.leg for one in legs]
-                passed = PassedLeg(call.facts, leg.leg_id, leg.state, sockets, before)
-                made = self._legs[leg.kind](passed)
-            except BaseException:
+                if not leg.lost:
+                    before = [one.leg for one in legs]
+                    passed = PassedLeg(call.facts, leg.leg_id, leg.state, sockets, before)
+                    made = self._legs[leg.kind](passed)
+                    undo.callback(self._free, made)
+                    sockets = []
+            except HandoverRefused as error:
+                if leg.needed:
+                    raise
+                extra = {"call": call.facts.call_id, "leg": leg.leg_id, "why": str(error)}
+                log.warning("leg.not_recovered", extra=extra)
+            finally:
                 for one in sockets:
                     one.close()
-                raise
-            undo.callback(self._free, made)
             legs.append(RestoredLeg(made, leg.joined, leg.heard))
         return legs
 

@@ -192,8 +192,8 @@ class CallRunner:
         if not self._busy and not self.suspension.active:
             self._handle_pending()
 
-    def suspend(self) -> tuple[list[SuspendedLeg], MachineSnapshot]:
-        """Stop the call; return its legs and its machine. `resume` or `abandon` must follow.
+    def suspend(self, *, copy: bool = False) -> tuple[list[SuspendedLeg], MachineSnapshot]:
+        """Stop the call; return its legs and its machine. `resume`, or unless for a `copy` `abandon`, must follow.
 
         Raises:
             HandoverRefused: it cannot move now, and goes on.
@@ -202,7 +202,7 @@ class CallRunner:
         if self._busy or self._events or not self.live:
             raise HandoverRefused("the call is busy, or has ended")
         machine = self._journal.snapshot(self.machine)
-        legs = self.suspension.begin()
+        legs = self.suspension.begin(copy=copy)
         self.deadline.set(None)
         return legs, machine
 

@@ -4,16 +4,25 @@ import asyncio
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 import msgspec
 
 from bridge.call import events
+from bridge.call.model import LegKind, Party
 from bridge.errors import CallMoving, HandoverRefused
-from bridge.legs.base import Movable
+from bridge.legs.base import Copyable, Movable
 from bridge.node.clock import BusClock
 from bridge.node.running_legs import RunningLeg, RunningLegs
 from bridge.wire.call_event import EventType
+
+WORKED_WITH: Final = frozenset({LegKind.RECORDER, LegKind.TRANSCRIBER, LegKind.VOICEMAIL})
+"""Legs without which a service cannot go on with its work for the call."""
+NOTED: Final = frozenset(
+    {EventType.LEG_RESTARTED, EventType.PLAYBACK_STARTED, EventType.TRANSCRIPT}
+)
+"""Reports of legs that have changed by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +30,12 @@ class SuspendedLeg:
     """A leg that stands still."""
 
     running: RunningLeg
-    state: msgspec.Struct
-    sockets: list[socket.socket]
+    state: msgspec.Struct | None
+    """None for one that is lost if its process dies now."""
+    sockets: list[socket.socket] = field(default_factory=list)
     """The leg's own."""
+    needed: bool = True
+    """Whether the call is not to go on without it."""
 
 
 class Suspension:
@@ -36,14 +48,18 @@ class Suspension:
         """Whether the call stands still, or has gone."""
         self.gone = False
         """Whether another process has the call."""
-        self._kept = 0
-        """How much is about to join the call."""
+        self._kept = self._not_copied = 0
+        """How much is about to join the call, and without how much of it the call cannot go on elsewhere."""
+        self._undo = ExitStack()
+        """Lets go on what stands still."""
         self.revision = 0
-        """Raised with each event of the call, but for reports of its legs."""
+        """Raised with each event and each change of the call, but for most reports of its legs."""
 
     @contextmanager
-    def kept_here(self) -> Iterator[None]:
+    def kept_here(self, *, copied: bool = False) -> Iterator[None]:
         """Keep the call in this process meanwhile: something is about to join it, or changes.
+
+        With `copied` copies of it are made all the same: if the process dies, the call goes on without that.
 
         Raises:
             CallMoving: the call stands still, or has gone.
@@ -51,10 +67,13 @@ class Suspension:
         if self.active:
             raise _moving()
         self._kept += 1
+        self._not_copied += not copied
         try:
             yield
         finally:
             self._kept -= 1
+            self._not_copied -= not copied
+            self.revision += 1
 
     def check(self, event: events.Event) -> None:
         """Note an event; refuse requests that must be repeated at the node that has the call afterwards.
@@ -64,57 +83,72 @@ class Suspension:
         """
         if self.active and isinstance(event, events.LegAdded | events.Request):
             raise _moving()
-        restarted = isinstance(event, events.LegReported) and event.type is EventType.LEG_RESTARTED
-        self.revision += restarted or not isinstance(event, events.LegReported)
+        self.revision += not isinstance(event, events.LegReported) or event.type in NOTED
 
-    def check_movable(self) -> None:
-        """Raise `HandoverRefused` if a leg cannot move now."""
+    def check_movable(self, *, copy: bool = False) -> None:
+        """Raise `HandoverRefused` if a leg cannot move now; for a `copy`, of which some may be lost, they are not asked."""
         if self.active:
             raise HandoverRefused("the call is passing to another process already")
-        if self._kept:
+        if self._not_copied if copy else self._kept:
             raise HandoverRefused("something is about to join the call")
-        for _, leg in self._movable():
-            leg.check_movable()
+        for running in () if copy else self._legs:
+            _movable(running).check_movable()
 
-    def begin(self) -> list[SuspendedLeg]:
-        """Stop everything; all or nothing.
+    def begin(self, *, copy: bool = False) -> list[SuspendedLeg]:
+        """Stop everything, or for a `copy` only what must stand still while it is made; all or nothing.
 
         Raises:
             HandoverRefused: a leg cannot move now.
         """
-        self.check_movable()
-        suspended = []
+        self.check_movable(copy=copy)
         with ExitStack() as undo:
-            self._bus_clock.suspend()
-            undo.callback(self._bus_clock.resume)
-            for running, leg in self._movable():
-                state, sockets = leg.suspend()
-                undo.callback(leg.resume)
-                suspended.append(SuspendedLeg(running, state, sockets))
-            undo.pop_all()
+            if not copy:
+                self._bus_clock.suspend()
+                undo.callback(self._bus_clock.resume)
+            take = _copy if copy else _suspend
+            suspended = [take(running, undo) for running in self._legs]
+            self._undo = undo.pop_all()
         self.active = True
         return suspended
 
     def end(self) -> None:
         """Let everything go on."""
         self.active = False
-        for _, leg in self._movable():
-            leg.resume()
-        self._bus_clock.resume()
+        self._undo.close()
 
     async def abandon(self) -> None:
         """Free the legs, of which their parties notice nothing."""
         self.gone = True
-        legs = list(self._movable())
-        await asyncio.gather(*(leg.abandon() for _, leg in legs))
-        for running, _ in legs:
-            running.task.cancel()
+        running = list(self._legs)
+        await asyncio.gather(*(_movable(one).abandon() for one in running))
+        for one in running:
+            one.task.cancel()
 
-    def _movable(self) -> Iterator[tuple[RunningLeg, Movable]]:
-        for running in self._legs:
-            if running.dial is not None or not isinstance(running.leg, Movable):
-                raise HandoverRefused(f"a {running.leg.kind} leg cannot move")
-            yield running, running.leg
+
+def _suspend(running: RunningLeg, undo: ExitStack) -> SuspendedLeg:
+    leg = _movable(running)
+    state, sockets = leg.suspend()
+    undo.callback(leg.resume)
+    return SuspendedLeg(running, state, sockets)
+
+
+def _copy(running: RunningLeg, undo: ExitStack) -> SuspendedLeg:
+    needed = running.role.party is Party.FAR or running.leg.kind in WORKED_WITH
+    try:
+        if isinstance(running.leg, Copyable):
+            return SuspendedLeg(running, running.leg.copy(), needed=needed)
+        _movable(running).check_movable()
+        return replace(_suspend(running, undo), needed=needed)
+    except HandoverRefused:
+        if needed:
+            raise
+        return SuspendedLeg(running, None, needed=False)
+
+
+def _movable(running: RunningLeg) -> Movable:
+    if running.dial is not None or not isinstance(running.leg, Movable):
+        raise HandoverRefused(f"a {running.leg.kind} leg cannot move")
+    return running.leg
 
 
 def _moving() -> CallMoving:

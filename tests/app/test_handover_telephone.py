@@ -117,6 +117,33 @@ async def test_our_side_hangs_up_after_the_move(inbound):
         assert world.calls.events.count("call.ended") == 1
 
 
+@pytest.mark.parametrize("transport", ["udp", pytest.param("tcp", marks=FULL)])
+async def test_from_a_copy_of_before_a_hold_both_sides_talk_on_hold_and_hang_up(transport):
+    async with talking(transport=transport) as world:
+        calls = world.calls
+        copy = calls.copy(world.call_id)
+        [there] = [
+            one for one in world.branch.bridge.manager.calls() if one.facts.call_id == world.there
+        ]
+        [far] = [leg for leg in there.legs() if leg.kind == "sip"]
+
+        async def hold_and_unhold() -> None:
+            await calls.client.data("/call/hold", {"callId": world.call_id})
+            await until(lambda: is_held(far))
+            await calls.client.data("/call/unhold", {"callId": world.call_id})
+            await until(lambda: not is_held(far))
+
+        await hold_and_unhold()  # uses numbers that the copy does not know
+        await calls.crash(world.call_id, copy, silent=2.0)
+        await world.heard()
+        await hold_and_unhold()
+        await world.heard()
+        runner = calls.runner(world.call_id)
+        await world.branch.data("/call/hangup", {"callId": world.there})
+        await until(lambda: not runner.live)
+        assert runner.record().reason == "remote_hangup"
+
+
 async def test_the_far_side_holds_and_we_hold_after_the_move():
     async with talking() as world:
         await move(world)

@@ -95,6 +95,25 @@ async def test_a_user_and_a_page_talk_on_and_a_hang_up_ends_the_call_at_meta(inb
     [True, pytest.param(False, marks=pytest.mark.full)],
     ids=["they rang us", "we rang them"],
 )
+async def test_a_user_and_a_page_talk_on_from_an_older_copy(inbound):
+    async with meta() as (graph, calls), StockPeer(tone(5, 440), repeat=True) as page:
+        call_id = await talking(graph, calls, page, inbound=inbound)
+        copy = calls.copy(call_id)
+        await heard_anew(graph, page)
+        await calls.crash(call_id, copy, silent=2.0)
+        tell(graph, calls)
+        await heard_anew(graph, page)
+        assert "terminate" not in graph.actions()
+        await calls.client.data("/call/hangup", {"callId": call_id})
+        await until(lambda: graph.actions()[-1] == "terminate")
+        assert calls.events.count("call.ended") == 1
+
+
+@pytest.mark.parametrize(
+    "inbound",
+    [True, pytest.param(False, marks=pytest.mark.full)],
+    ids=["they rang us", "we rang them"],
+)
 async def test_a_user_who_hangs_up_after_the_move_ends_the_call_there(inbound):
     async with meta() as (graph, calls), StockPeer(tone(5, 440), repeat=True) as page:
         call_id = await talking(graph, calls, page, inbound=inbound)

@@ -33,6 +33,7 @@ LEG_EVENTS = (
     events.LegResumed,
     events.LegHeld,
     events.LegUnheld,
+    events.LegRenegotiated,
 )
 anything = st.one_of(
     st.sampled_from(ADDED),

@@ -40,8 +40,8 @@ async def test_calls_of_a_process_that_has_died_go_on_or_end_with_it(engine):
         assert Claim(left[2].descriptors[0]).take()
         lost = asyncio.Queue[None]()
 
-        def advance(snapshot: bytes, used: bytes) -> bytes:
-            assert used == b"ledger"
+        def advance(snapshot: bytes, used: bytes, died_at: float) -> bytes:
+            assert (used, died_at) == (b"ledger", 0.0)
             if snapshot == b"00D":
                 raise HandoverRefused("it is doubtful")
             return snapshot

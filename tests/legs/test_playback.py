@@ -316,14 +316,31 @@ async def test_the_repeats_that_are_left_are_played_in_the_other_process(play):
     await other.end()
 
 
-async def test_a_playback_whose_file_was_decoded_to_its_end_needs_it_no_more(play):
+async def test_a_playback_whose_file_was_decoded_to_its_end_does_not_open_it_again(play):
     one = play(TrackAssembler(pcm(1), pcm(2)))
     assert await one.heard(1) == [pcm(1)]
-    await until(lambda: one.released)
+    await until(lambda: one.leg.suspend()[0].turns == 1)
+    assert not one.released  # of a copy from before it is opened
     other = play(before=passed(one), repeats=1)
     assert await other.heard(1) == [pcm(2)]
     await other.end()
     assert other.opened == 0
+
+
+async def test_a_copy_has_what_was_heard_and_goes_on_where_it_is_later(play):
+    one = play(TrackAssembler(*[pcm(number) for number in range(1, 9)]))
+    await one.heard(2)
+    copy = one.leg.copy()
+    assert (copy.decoded, copy.played, copy.frames) == (2 * FRAME_BYTES, 2, b"")
+    assert copy.after(0.1).decoded == 7 * FRAME_BYTES
+    assert copy.after(0.1).played == 7
+    one.leg.pause(paused=True)
+    assert one.leg.copy().after(5.0) == one.leg.copy()
+
+
+def test_a_playback_that_was_not_heard_yet_begins_anew():
+    copy = PlaybackSnapshot("a.wav", 1, 0, 0, b"", 0, paused=False)
+    assert copy.after(5.0) == copy
 
 
 async def test_a_paused_playback_stays_paused_in_the_other_process(play):

@@ -32,6 +32,17 @@ async def test_the_far_sides_hold_is_answered_and_shown() -> None:
         assert one.events[-2:] == [HELD, UNHELD]
 
 
+async def test_each_offer_and_answer_makes_copies_of_the_leg_from_before_out_of_date() -> None:
+    async with call() as one:
+        await one.talk()
+        before = one.renegotiated
+        one.say(sip.Offered(one.phone.describe("a=sendrecv")))
+        assert one.renegotiated == before + 1
+        one.leg.hold(held=True)
+        one.say(sip.OfferAnswered(one.phone.describe("a=recvonly")))
+        assert one.renegotiated == before + 2
+
+
 async def test_nothing_is_sent_to_a_telephone_that_holds() -> None:
     async with call() as one:
         await one.talk()

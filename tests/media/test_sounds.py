@@ -112,11 +112,17 @@ def test_nobody_else_may_look_into_the_spool(sounds, spool):
     assert sound.path.stat().st_mode & 0o077 == 0
 
 
-def test_what_a_killed_process_left_in_the_spool_is_gone_at_the_next_start(sounds, root, spool):
+async def test_what_a_killed_process_left_is_gone_once_its_calls_have_taken_what_they_play(
+    sounds, root, spool
+):
     sounds.spool(b"left")
-    Sounds(
-        folder=shared(root), spool=spool, http=Http(Guard(allow=[], require_tls=False)), urls=True
-    )
+    played = sounds.spool(b"played").path
+    http = Http(Guard(allow=[], require_tls=False))
+    successor = Sounds(folder=shared(root), spool=spool, http=http, urls=True)
+    taken = successor.take_over(played)
+    await successor.drop_left()
+    assert [one.read_bytes() for one in spool.iterdir()] == [b"played"]
+    taken.release()
     assert list(spool.iterdir()) == []
 
 

@@ -150,25 +150,90 @@ async def test_a_damaged_snapshot_is_refused_or_taken_whole(pair):
         os.close(one)
 
 
-async def test_a_call_is_copied_while_it_goes_on_but_not_with_a_recorder_in_it(pair):
+async def test_a_call_is_copied_while_it_goes_on(pair):
     runner = await pair.talk()
     call_id = runner.facts.call_id
     told: list[str] = []
     pair.handover.before_move = told.append
-    before = pair.handover.revisions()[call_id]
     with pair.handover.copied(call_id) as (snapshot, descriptors):
         assert (runner.suspension.active, len(descriptors)) == (True, 2)
         assert call_snapshot.decode(snapshot).facts == runner.facts
     assert not runner.suspension.active
-    assert pair.handover.revisions() == {call_id: before}
-    pair.near.emit(events.LegReported(NEAR, EventType.PLAYBACK_STARTED, {}))
-    assert pair.handover.revisions() == {call_id: before}
-    pair.near.emit(events.LegReported(NEAR, EventType.LEG_RESTARTED, {}))
-    assert pair.handover.revisions() == {call_id: before + 1}
-    tape = pair.leg("tape", LegKind.RECORDER)
-    runner.add_leg(tape, LegRole(Party.SERVICE))
-    assert pair.handover.revisions()[call_id] > before
-    with pytest.raises(HandoverRefused, match="from a copy"), pair.handover.copied(call_id):
-        pass
     assert told == []
+
+
+async def test_what_changes_a_call_raises_its_revision(pair):
+    runner = await pair.talk()
+
+    def revision():
+        return pair.handover.revisions()[runner.facts.call_id]
+
+    before = revision()
+    pair.near.emit(events.LegReported(NEAR, EventType.PLAYBACK_COMPLETED, {}))
+    assert revision() == before
+    for kind in (EventType.LEG_RESTARTED, EventType.TRANSCRIPT, EventType.PLAYBACK_STARTED):
+        pair.near.emit(events.LegReported(NEAR, kind, {}))
+    assert revision() == before + 3
+    with runner.suspension.kept_here():
+        assert revision() == before + 3
+    assert revision() == before + 4
+
+
+async def test_what_is_about_to_join_a_call_keeps_it_from_being_copied_unless_it_may_be_lost(pair):
+    runner = await pair.talk()
+    call_id = runner.facts.call_id
+    with runner.suspension.kept_here(copied=True):
+        assert pair.handover.movable() == []
+        with pair.handover.copied(call_id):
+            pass
+    with (
+        runner.suspension.kept_here(),
+        pytest.raises(HandoverRefused),
+        pair.handover.copied(call_id),
+    ):
+        pass
+    assert pair.handover.movable() == [call_id]
+
+
+async def test_a_leg_that_cannot_be_copied_is_lost_and_ends_where_the_call_goes_on(pair):
+    runner = await pair.talk()
+    late = pair.leg("late")
+    runner.add_leg(late, LegRole(Party.NEAR))
+    await until(lambda: late.running)
+    late.refuses = "suspend"
+    with pair.handover.copied(runner.facts.call_id) as (snapshot, descriptors):
+        passed = [os.dup(one) for one in descriptors]
+    assert [leg.lost for leg in call_snapshot.decode(snapshot).legs] == [False, False, True]
+    assert (late.done, pair.near.done) == ([], ["suspend", "resume"])
+    pair.adoption.adopt(snapshot, passed)
+    await until(lambda: pair.new.happened[-1:] == ["leg.left"])
+    moved = pair.new.manager.running(runner.facts.call_id)
+    assert [leg.leg_id for leg in moved.legs()] == [FAR, NEAR]
+
+
+@pytest.mark.parametrize("kind", [None, LegKind.RECORDER])
+async def test_no_copy_is_made_without_the_far_party_or_what_a_service_works_with(pair, kind):
+    runner = await pair.talk()
+    needed = pair.far
+    if kind is not None:
+        runner.add_leg(needed := pair.leg("needed", kind), LegRole(Party.SERVICE))
+    needed.refuses = "check"
+    with pytest.raises(HandoverRefused), pair.handover.copied(runner.facts.call_id):
+        pass
     assert not runner.suspension.active
+    pair.near.party.send(b"voice")
+    assert pair.near.socket.recv(100) == b"voice"
+
+
+async def test_a_leg_of_a_copy_that_cannot_be_restored_is_lost_unless_it_is_needed(pair):
+    runner = await pair.talk()
+    with pair.handover.copied(runner.facts.call_id) as (snapshot, descriptors):
+        passed = [os.dup(one) for one in descriptors]
+    pair.restorer.refuses = LegKind.SIMULATOR
+    with pytest.raises(HandoverRefused):
+        pair.adoption.adopt(snapshot, passed)
+    assert all(is_open(one) for one in passed)
+    pair.restorer.refuses = LegKind.WEBRTC
+    pair.adoption.adopt(snapshot, passed)
+    await until(lambda: pair.new.happened[-1:] == ["leg.left"])
+    assert not any(is_open(one) for one in passed)

@@ -11,7 +11,7 @@ from bridge.errors import NotFound
 from bridge.supervisor.control import Left, control_path, refuse_upgrade, report_calls, serving
 from bridge.supervisor.fleet import UpgradeFailed
 from bridge.wire import supervision
-from bridge.wire.supervision import Done, DrainNodes, Failed, Progress, Upgrade
+from bridge.wire.supervision import Done, DrainNodes, Failed, Progress, Spares, Upgrade
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ async def test_a_folder_with_too_long_a_path_has_no_control_socket(tmp_path, cap
 async def test_calls_that_are_left_are_reported_when_they_change():
     over = asyncio.Event()
     left = [Left(2, 9.0)]
-    heard: list[Progress] = []
+    heard: list[Progress | Spares] = []
     reporting = asyncio.create_task(report_calls(lambda: left[0], over, heard.append))
     await asyncio.sleep(2.5)
     left[0] = Left(1, None)

@@ -39,6 +39,18 @@ async def state(server: Server, condition, what: str) -> None:
         raise AssertionError(f"{what}\n{server.log()}") from None
 
 
+async def kill_node(server: Server) -> int:
+    """Kill the node, and return its process."""
+    process = node_of(server, 0)
+    os.kill(process, signal.SIGKILL)
+    return process
+
+
+async def succeeded(server: Server, process: int) -> None:
+    """Wait until another process is the node, and ready."""
+    await state(server, lambda: node_of(server, 0) != process, "another process is the node")
+
+
 async def test_calls_go_on_after_each_death_and_no_index_is_used_twice():
     with supervised() as server:
         async with AsyncExitStack() as stack:
@@ -54,12 +66,13 @@ async def test_calls_go_on_after_each_death_and_no_index_is_used_twice():
             spare = spare_of(server)
             for kill in range(1, KILLS + 1):
                 await asyncio.sleep(3)  # every leg is connected for two seconds, and reports
-                os.kill(node_of(server, 0), signal.SIGKILL)
+                killed = await kill_node(server)
                 await state(
                     server,
                     lambda kill=kill: len(lines(server, "call.recovered")) == kill * CALLS,
                     "all calls go on",
                 )
+                await succeeded(server, killed)
                 if kill == 1:
                     assert node_of(server, 0) == spare
                 heard = callers.heard()
@@ -96,7 +109,7 @@ async def test_without_recovery_calls_end_with_their_node():
             http = await stack.enter_async_context(aiohttp.ClientSession(headers=KEY))
             callers = Callers(server, http, stack)
             await callers.call()
-            os.kill(node_of(server, 0), signal.SIGKILL)
+            await kill_node(server)
             await state(server, lambda: lines(server, "call.lost"), "the call ends")
         assert events_of(server, callers.calls[0])[-1] == "call.ended"
         assert not lines(server, "call.recovered")

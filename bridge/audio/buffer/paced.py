@@ -148,6 +148,11 @@ class PacedQueue:
         marks += [(max(0, mark.position - self._start), mark.name) for mark in self._marks]
         return QueuedAudio(bytes(self._audio), tuple(marks), self._dropped_bytes)
 
+    def marks(self) -> QueuedAudio:
+        """Return the marks that are not reported yet, as those of a queue without audio."""
+        names = (*self._reached, *(mark.name for mark in self._marks))
+        return QueuedAudio(b"", tuple((0, name) for name in names), self._dropped_bytes)
+
     def restore(self, queued: QueuedAudio) -> None:
         """Go on, empty until now, with what another queue had."""
         self._audio += queued.audio

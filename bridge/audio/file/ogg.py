@@ -90,6 +90,8 @@ class LastPage:
     end: int
     """Offsets in the piece; what follows is a page that was cut off."""
     granule: int
+    number: int
+    """In its stream, from 0."""
 
 
 def last_page(piece: bytes) -> LastPage | None:
@@ -99,7 +101,8 @@ def last_page(piece: bytes) -> LastPage | None:
         size = _page_bytes(piece, start)
         page = piece[start : start + size]
         if size and _summed(page) == page:
-            return LastPage(start, start + size, _HEADER.unpack_from(piece, start)[3])
+            _, _, _, granule, _, number, *_ = _HEADER.unpack_from(piece, start)
+            return LastPage(start, start + size, granule, number)
         start = piece.rfind(b"OggS", 0, start)
     return None
 

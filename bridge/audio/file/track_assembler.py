@@ -42,7 +42,8 @@ class TrackAssembler:
         self.overrun = False
         """Whether the buffer overflowed; the track ends there."""
         self._buffer = [before.buffered] if before.buffered else []
-        self._start = before.start
+        self.start = before.start
+        """When its first frame came."""
         self._missing = math.inf
         self._window = WINDOW_FRAMES
 
@@ -53,10 +54,10 @@ class TrackAssembler:
         if self.overrun:
             return
         if not self.frames:
-            self._start = now
-        missing = (now - self._start) / FRAME_SECONDS - self.frames
+            self.start = now
+        missing = (now - self.start) / FRAME_SECONDS - self.frames
         if missing < 0 and self.frames < START_UP_FRAMES:
-            self._start += missing * FRAME_SECONDS
+            self.start += missing * FRAME_SECONDS
             missing = 0.0
         if missing < self._missing:
             self._missing = missing
@@ -68,11 +69,22 @@ class TrackAssembler:
 
     def snapshot(self) -> AssemblerSnapshot:
         """Return the track as it stands."""
-        return AssemblerSnapshot(self.frames, self._start, b"".join(self._buffer))
+        return AssemblerSnapshot(self.frames, self.start, b"".join(self._buffer))
+
+    @property
+    def seconds(self) -> float:
+        """Until when it has audio, in seconds since 0."""
+        return self.start + self.frames * FRAME_SECONDS
+
+    def leap(self, now: float) -> int:
+        """Count frames of silence until now without buffering them; return how many, at least 0."""
+        skipped = max(0, math.floor((now - self.start) / FRAME_SECONDS) - self.frames)
+        self.frames += skipped
+        return skipped
 
     def skip(self, now: float) -> None:
         """Append silence up to now, in seconds since 0 if there was no frame yet: nothing was heard until then."""
-        self._missing = (now - self._start) / FRAME_SECONDS - self.frames
+        self._missing = (now - self.start) / FRAME_SECONDS - self.frames
         self.fill()
 
     def fill(self) -> None:

@@ -96,9 +96,22 @@ class WavFile:
         """Go on at this time: nothing was heard since the file was passed on."""
         self._track.skip(at)
 
+    @property
+    def heard_seconds(self) -> float:
+        """Until when the track has audio, written or not."""
+        return self._track.seconds
+
+    def leap(self, at: float) -> None:
+        """Leave a hole in the file up to this time; nothing may be yet to be written."""
+        self.audio_bytes += self._track.leap(at) * FRAME_BYTES
+
     def snapshot(self) -> WavSnapshot:
         """Return the file as it stands, while nothing is being written."""
         return WavSnapshot(self._track.snapshot(), self.audio_bytes)
+
+    def copy(self) -> WavSnapshot:
+        """Return what is known of it without asking it what it has; at any time."""
+        return WavSnapshot(AssemblerSnapshot(start=self._track.start))
 
     def collect(self, *, over: bool) -> bool:
         """Set apart what was taken, for `writes`; return whether there is anything to write."""
@@ -161,6 +174,18 @@ class OggFile:
 
     def skip(self, at: float) -> None:
         """See `WavFile`; gaps are filled as ever."""
+
+    @property
+    def heard_seconds(self) -> float:
+        """See `WavFile`."""
+        return max(0, self._track.end - PRE_SKIP) / RATE
+
+    def leap(self, at: float) -> None:
+        """See `WavFile`; gaps are filled as ever."""
+
+    def copy(self) -> OggSnapshot:
+        """See `WavFile`."""
+        return OggSnapshot(self._pages.serial, taken=self.taken)
 
     def snapshot(self) -> OggSnapshot:
         """See `WavFile`."""

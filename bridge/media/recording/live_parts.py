@@ -69,10 +69,15 @@ class LiveParts:
         """Upload the parts of a track as they are complete, from the `first` on."""
         self._followed[recording_id] = _Followed(recording_id, track, first)
 
-    def next(self, recording_id: str) -> int | None:
-        """Return which part of a track is uploaded next; None while one is being uploaded."""
-        followed = self._followed[recording_id]
-        return None if followed.busy else followed.next
+    def next(self, recording_id: str) -> int:
+        """Return which part of a track is uploaded next, or is being uploaded; 0 of one that is not followed."""
+        followed = self._followed.get(recording_id)
+        return 0 if followed is None else followed.next
+
+    def busy(self, recording_id: str) -> bool:
+        """Return whether a part of a track is being uploaded."""
+        followed = self._followed.get(recording_id)
+        return followed is not None and followed.busy
 
     def abandon(self, recording_id: str) -> None:
         """Leave the further parts of a track to another process."""

@@ -35,6 +35,8 @@ class DigitsSnapshot(msgspec.Struct, frozen=True):
     """The path of its file; empty for none."""
     callback_url: str
     playback: str | None
+    at: float
+    """Since when no time passes for it."""
 
 
 @dataclass(slots=True)
@@ -99,8 +101,8 @@ class Digits:
             raise
         self._publish(EventType.DIGITS_STARTED, running)
 
-    def check_movable(self, call_id: CallId) -> None:
-        """Raise `HandoverRefused` if a call's collection cannot move now (`node.handover.CallService`)."""
+    def check_movable(self, call_id: CallId, *, copy: bool = False) -> None:
+        """Raise `HandoverRefused` if a call's collection cannot move or be copied now (`node.handover.CallService`)."""
         running = self._running.get(call_id)
         if running is not None and not running.begun:
             raise HandoverRefused("a prompt for digits is about to be played")
@@ -112,7 +114,8 @@ class Digits:
         running.deadline.set(None)
         prompt = "" if running.prompt is None else str(running.prompt.path.absolute())
         collection = running.collection.snapshot()
-        return DigitsSnapshot(collection, prompt, running.callback_url, running.playback)
+        playback, now = running.playback, self._loop.time()
+        return DigitsSnapshot(collection, prompt, running.callback_url, playback, now)
 
     def resume(self, call_id: CallId) -> None:
         """Go on with it (`node.handover.CallService`)."""
@@ -128,7 +131,7 @@ class Digits:
         """Go on with another process's collection (`node.handover.CallService`)."""
         before = msgspec.msgpack.decode(state, type=DigitsSnapshot)
         prompt = self._playbacks.take_over(Path(before.prompt)) if before.prompt else None
-        collection = DigitCollection.restore(before.collection)
+        collection = DigitCollection.restore(before.collection, self._loop.time() - before.at)
         deadline = Deadline(lambda: self._time_passed(running))
         running = _Running(runner, collection, prompt, before.callback_url, deadline)
         running.playback, running.begun = before.playback, True
@@ -143,8 +146,8 @@ class Digits:
         now, data = self._loop.time(), event.data
         if event.type == EventType.CALL_ENDED:
             self._release(running)
-        elif event.type == EventType.PLAYBACK_COMPLETED:
-            if data.get("playbackId") == running.playback:
+        elif event.type in (EventType.PLAYBACK_COMPLETED, EventType.LEG_LEFT):
+            if running.playback is not None and data.get("legID") == running.playback:
                 running.playback = None
                 running.collection.prompt_ended(now)
                 running.deadline.set(running.collection.deadline)

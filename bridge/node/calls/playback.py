@@ -87,7 +87,7 @@ class Playbacks:
         over: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._over[playback] = over
         try:
-            with runner.suspension.kept_here():
+            with runner.suspension.kept_here(copied=True):
                 return await over
         finally:
             del self._over[playback]

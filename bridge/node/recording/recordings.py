@@ -19,10 +19,11 @@ from bridge.call.routing import Audience, LegRole
 from bridge.errors import BridgeError, CallEnded, HandoverRefused, InvalidState, StorageFull
 from bridge.http.object_store import Bucket
 from bridge.legs.base import Leg, PassedLeg, new_leg_id
-from bridge.legs.recording import DISK_FULL, RecorderLeg, RecorderSnapshot, Span
+from bridge.legs.recording import DISK_FULL, NOT_ANNOUNCED, RecorderLeg, RecorderSnapshot, Span
 from bridge.media.recording.archive import Archive, key_of
 from bridge.media.recording.audio import read_audio
 from bridge.media.recording.live_parts import LiveParts
+from bridge.media.recording.repair import written
 from bridge.media.recording.uploader import RecordingUploader
 from bridge.metrics.recording import RecordingMetrics
 from bridge.node.calls.announcement import Announcement
@@ -44,8 +45,6 @@ from bridge.node.runner import CallRunner
 from bridge.tasks import Tasks
 from bridge.wire.call_event import CallEvent, EventType
 
-NOT_ANNOUNCED: Final = "not_announced"
-"""The announcement of the recording could not be played."""
 THREADS: Final = 2
 
 
@@ -170,21 +169,21 @@ class Recordings:
         self._manager.publish(EventType.RECORDING_STOPPED, line, call)
         return list(await asyncio.gather(*(track.over for track in list(tracks))))
 
-    def check_movable(self, call_id: CallId) -> None:
-        """Raise `HandoverRefused` if a call's recording cannot move now (`node.handover.CallService`)."""
+    def check_movable(self, call_id: CallId, *, copy: bool = False) -> None:
+        """Raise `HandoverRefused` if a call's recording cannot move or be copied now (`node.handover.CallService`)."""
         tracks = self._tracks.get(call_id, [])
         if call_id in self._written or any(
             track.runner.leg(leg.leg_id) is not leg for track in tracks for leg in track.legs
         ):
             raise HandoverRefused("a recording is being finished")
-        if any(self._next_part(track) is None for track in tracks):
+        if not copy and any(self._is_uploading(track) for track in tracks):
             raise HandoverRefused("a part of a recording is being uploaded")
 
     def suspend(self, call_id: CallId) -> RecordingSnapshot | None:
         """Return a call's recording (`node.handover.CallService`)."""
         if not (tracks := self._tracks.get(call_id)):
             return None
-        passed = [one.snapshot(self._next_part(one) or 0) for one in tracks]
+        passed = [one.snapshot(self._next_part(one)) for one in tracks]
         span, now = tracks[0].span, asyncio.get_running_loop().time()
         return RecordingSnapshot(span.began, span.over, now, tuple(passed))
 
@@ -203,7 +202,8 @@ class Recordings:
         path = Path(before.path)
         if before.file.written_bytes and not path.is_file():
             raise HandoverRefused("the file of a recording is not here")
-        leg = self._leg(passed.leg_id, path, Span(), restored(before.file, self.rules.opus))
+        file = written(path, before.file) if before.died else before.file
+        leg = self._leg(passed.leg_id, path, Span(), restored(file, self.rules.opus))
         leg.restore(before)
         return leg
 
@@ -347,10 +347,11 @@ class Recordings:
         if self._parts is not None and recording.live:
             self._parts.follow(recording.recording_id, leg, first)
 
-    def _next_part(self, track: RecordedTrack) -> int | None:
-        if self._parts is None or not track.recording.live:
-            return 0
-        return self._parts.next(track.recording.recording_id)
+    def _next_part(self, track: RecordedTrack) -> int:
+        return 0 if self._parts is None else self._parts.next(track.recording.recording_id)
+
+    def _is_uploading(self, track: RecordedTrack) -> bool:
+        return self._parts is not None and self._parts.busy(track.recording.recording_id)
 
     def _drop_if_over(self, call: CallId) -> None:
         if not self._tracks[call]:

@@ -84,9 +84,11 @@ class RecordingSnapshot(msgspec.Struct, frozen=True):
     """When nobody was heard any more."""
     tracks: tuple[TrackSnapshot, ...]
 
-    def gap(self, now: float) -> Gap:
-        """Return the gap of a recording that goes on now."""
-        begins, length = self.suspended - self.began, now - self.suspended
+    def gap(self, legs: Iterable[RecorderLeg], now: float) -> Gap:
+        """Return the gap of a recording that goes on now, from the end of the shortest file if the process has died."""
+        heard = [at for leg in legs if (at := leg.cut_off_at) is not None]
+        begins = min(heard, default=self.suspended - self.began)
+        length = now - self.began - begins
         return Gap(max(0, round(begins * 1000)), max(0, round(length * 1000)))
 
 
@@ -98,7 +100,8 @@ def restore_tracks(
     Raises:
         HandoverRefused: a leg is missing.
     """
-    span, gap, tracks = Span(passed.began, passed.over), passed.gap(now), list[RecordedTrack]()
+    span, tracks = Span(passed.began, passed.over), list[RecordedTrack]()
+    gap = passed.gap((leg for leg in legs.values() if isinstance(leg, RecorderLeg)), now)
     for one in passed.tracks:
         found = [leg for name in one.legs if isinstance(leg := legs.get(name), RecorderLeg)]
         if not found or len(found) != len(one.legs):

@@ -161,7 +161,7 @@ class Streams:
         """
         match passed.read(StreamState):
             case StreamState(stream=StreamSnapshot() as stream):
-                facts = replace(stream.facts, resumed=True)
+                facts = replace(stream.facts, resumed=stream.started)
                 leg = self._leg(facts, self._server(facts, stream.url))
                 leg.restore(stream)
                 return leg

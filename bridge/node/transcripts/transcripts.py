@@ -297,10 +297,13 @@ class Transcripts:
         if self._live.get(call_id) is live:
             del self._live[call_id]
 
-    def check_movable(self, call_id: CallId) -> None:
-        """Raise `HandoverRefused` if a call's live transcript cannot move now (`node.handover.CallService`)."""
+    def check_movable(self, call_id: CallId, *, copy: bool = False) -> None:
+        """Raise `HandoverRefused` if a call's live transcript cannot move now (`node.handover.CallService`).
+
+        A copy of it has no phrases that are being transcribed.
+        """
         live = self._live.get(call_id)
-        if live is not None and (live.over or not live.transcript.idle):
+        if live is not None and (live.over or not (copy or live.transcript.idle)):
             raise HandoverRefused("a phrase is being transcribed")
 
     def suspend(self, call_id: CallId) -> LiveSnapshot | None:

@@ -55,6 +55,8 @@ class SessionSnapshot(msgspec.Struct, frozen=True):
     taker: TakerSnapshot
     leg: LegId
     playback: LegId | None
+    at: float
+    """Since when nobody listens."""
 
 
 @dataclass(slots=True, eq=False)
@@ -130,8 +132,8 @@ class VoicemailCalls:
             runner.dispatch(events.CloseRequested(near.leg_id))
         self._greeting.spawn(self._answer(session), name=f"voicemail {call_id}")
 
-    def check_movable(self, call_id: CallId) -> None:
-        """Raise `HandoverRefused` if a caller cannot move now (`node.handover.CallService`)."""
+    def check_movable(self, call_id: CallId, *, copy: bool = False) -> None:
+        """Raise `HandoverRefused` if a caller cannot move or be copied now (`node.handover.CallService`)."""
         if (session := self._sessions.get(call_id)) is None:
             return
         match session.taker.phase:
@@ -149,7 +151,8 @@ class VoicemailCalls:
         if (session := self._sessions.get(call_id)) is None:
             return None
         session.deadline.set(None)
-        return SessionSnapshot(session.taker.snapshot(), session.leg.leg_id, session.playback)
+        taker, now = session.taker.snapshot(), self._loop.time()
+        return SessionSnapshot(taker, session.leg.leg_id, session.playback, now)
 
     def resume(self, call_id: CallId) -> None:
         """Go on with the caller (`node.handover.CallService`)."""
@@ -170,7 +173,8 @@ class VoicemailCalls:
     def restore(self, runner: CallRunner, state: msgspec.Raw, legs: Mapping[LegId, Leg]) -> None:
         """Go on with another process's caller (`node.handover.CallService`)."""
         before = msgspec.msgpack.decode(state, type=SessionSnapshot)
-        taker, leg = MessageTaker.restore(before.taker), legs.get(before.leg)
+        taker = MessageTaker.restore(before.taker, self._loop.time() - before.at)
+        leg = legs.get(before.leg)
         if not isinstance(leg, VoicemailLeg):
             raise HandoverRefused("the leg of voicemail is not one of the call")
         leg.on_speech = taker.spoke

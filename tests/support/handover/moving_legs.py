@@ -97,7 +97,7 @@ class FakeWork:
         """Whether `check` or `restore` refuses."""
         self.told: list[str] = []
 
-    def check_movable(self, call_id: CallId) -> None:
+    def check_movable(self, call_id: CallId, *, copy: bool = False) -> None:
         if self.refuses == "check":
             raise HandoverRefused("not now")
 

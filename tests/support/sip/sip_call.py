@@ -70,6 +70,8 @@ class Call:
         self.dialog = ScriptedDialog()
         self.observed = Observed()
         self.events: list[events.LegEvent] = []
+        """All but of renegotiations, which are counted."""
+        self.renegotiated = 0
         self.frames: list[Frame] = []
         even = {free_port() & ~1 for _ in range(4)}
         self.pool = PortPool([port + more for port in even for more in (0, 1)])
@@ -124,7 +126,7 @@ class Call:
     def run(self) -> None:
         """Begin the leg's life."""
         self.leg.source.attach(lambda frame, _: self.frames.append(frame))
-        self.running = asyncio.create_task(self.leg.run(self.events.append))
+        self.running = asyncio.create_task(self.leg.run(self._note))
 
     async def dial(self, **options: Any) -> None:
         """Let the leg dial the telephone, which knows then where to send."""
@@ -149,6 +151,12 @@ class Call:
         self.leg.answer()
         await until(lambda: "answer" in self.dialog.verbs)
         self.phone.follow(self.dialog.last("answer"))
+
+    def _note(self, event: events.LegEvent) -> None:
+        if isinstance(event, events.LegRenegotiated):
+            self.renegotiated += 1
+        else:
+            self.events.append(event)
 
     def say(self, event: sip.DialogEvent) -> None:
         """Let something happen to the dialog."""
