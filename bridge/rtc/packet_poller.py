@@ -112,6 +112,7 @@ class Poller:
             max_ring_bytes=counted.most,
             ran_seconds=ran,
             waited_seconds=waited,
+            thread=counted.thread,
         )
 
 

@@ -183,6 +183,9 @@ class Recovery(Section, frozen=True):
     """Whether an upgrade passes live calls to the new processes, else they stay in the old ones until they end; and whether the
     process that is started in place of a dead one goes on with its calls, else they end as `node_lost`. Without a
     supervisor (`nodes` above 1, or `--supervised`) there is nobody to take them over."""
+    hang_seconds: Annotated[float, Meta(ge=1, le=60)] = 3.0
+    """After how long without a sign of life from its event loop the supervisor kills a process whose main thread used no CPU in that time, or
+    whose media thread has stopped too. A main thread that is busy gets 10 s at least."""
 
 
 class Log(Section, frozen=True):

@@ -257,8 +257,11 @@ class Fleet:
             lost=worker.lost,
             inherited=[one.inherited() for one in worker.kept_calls],
         )
-        keeps = worker.settings.read.recovery.enabled and hasattr(os, "memfd_create")
-        return NodeProcess(slot, on_draining=self._send_roster, keeps=keeps)
+        recovery = worker.settings.read.recovery
+        keeps = recovery.enabled and hasattr(os, "memfd_create")
+        return NodeProcess(
+            slot, on_draining=self._send_roster, keeps=keeps, hang_seconds=recovery.hang_seconds
+        )
 
     async def _keep(self, worker: _Worker) -> None:
         """Run one node and restart it until it is to end."""

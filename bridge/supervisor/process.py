@@ -15,10 +15,17 @@ import msgspec
 
 import bridge
 from bridge.errors import RemoteProtocolError, SetupError
+from bridge.supervisor.hang_detector import (
+    LOOK_SECONDS,
+    Hang,
+    HangDetector,
+    Look,
+    main_thread,
+    media_thread,
+)
 from bridge.supervisor.kept_calls import KeptCall, KeptCalls
 from bridge.wire import supervision
 from bridge.wire.supervision import (
-    HEARTBEAT_SECONDS,
     MAX_LINE,
     BeginDrain,
     Calls,
@@ -38,10 +45,6 @@ STOP_SECONDS: Final = 10.0
 """How long a stopping node may take before it is killed."""
 NOTIFY_SECONDS: Final = 12.0
 """How long a node that has drained may take to notify its parties, in addition."""
-MAX_MISSED: Final = 10
-"""Consecutive checks without a heartbeat; load delays a loop by less than one interval."""
-MAX_MISSED_AT_START: Final = 60
-"""The same before the first heartbeat, while libraries are loaded and files are opened."""
 
 
 def interpreter() -> list[str]:
@@ -51,23 +54,6 @@ def interpreter() -> list[str]:
     """
     checkout = Path(bridge.__file__).parents[1].samefile(".")
     return [sys.executable, *([] if checkout else ["-P"]), "-m", "bridge"]
-
-
-class Heartbeat:
-    """Detects a stuck node; checked every `wire.supervision.HEARTBEAT_SECONDS`.
-
-    Checks are counted, not seconds, so that a suspended machine is not mistaken for a stuck node.
-    """
-
-    def __init__(self) -> None:
-        self._missed = 0
-        self._limit = MAX_MISSED_AT_START
-
-    def check(self, *, heard: bool) -> bool:
-        """Count a check; `heard` is whether a heartbeat came since. Return whether it is stuck."""
-        self._missed = 0 if heard else self._missed + 1
-        self._limit = MAX_MISSED if heard else self._limit
-        return self._missed >= self._limit
 
 
 class End(NamedTuple):
@@ -89,9 +75,19 @@ class NodeProcess:
         *,
         on_draining: Callable[[], None] = lambda: None,
         keeps: bool = False,
+        hang_seconds: float = 3.0,
     ) -> None:
-        """`on_draining` is called when it begins to drain by itself; `keeps` is whether its calls are kept for a successor."""
+        """Take a slot, and how it is supervised.
+
+        Args:
+            slot: What the process is.
+            on_draining: Called when it begins to drain by itself.
+            keeps: Whether its calls are kept for a successor.
+            hang_seconds: Without a heartbeat, after which it is killed if its threads have not run.
+        """
         self._slot = slot
+        self._detector = HangDetector(hang_seconds)
+        self._media_thread = 0
         self._keeps = keeps
         self.left: list[KeptCall] = []
         """What it has left, once it has ended; whoever takes it closes it."""
@@ -180,7 +176,9 @@ class NodeProcess:
                 if kept is not None:
                     self.left = kept.leave(self.number, self.boot, time.monotonic())
                 self._read(ours)
-                return End(code, stuck=killer.done() and killer.result(), drained=self._drained)
+                return End(
+                    code, stuck=killer.done() and killer.result() is not None, drained=self._drained
+                )
             finally:
                 loop.remove_reader(ours)
                 if kept is not None:
@@ -195,20 +193,24 @@ class NodeProcess:
     def _kill_after(self, seconds: float) -> None:
         self._kill_at = asyncio.get_running_loop().time() + seconds
 
-    async def _kill_when_due(self, process: asyncio.subprocess.Process) -> bool:
-        """Kill the process once it is stuck, or does not end in time; return whether it was stuck."""
-        heartbeat, loop = Heartbeat(), asyncio.get_running_loop()
-        stuck = late = False
-        while not stuck and not late:
-            await asyncio.sleep(HEARTBEAT_SECONDS)
-            stuck = heartbeat.check(heard=self._heard)
+    async def _kill_when_due(self, process: asyncio.subprocess.Process) -> Hang | None:
+        """Kill the process once it hangs, or does not end in time; return how it hung, None if it did not."""
+        loop, hang, late = asyncio.get_running_loop(), None, False
+        while hang is None and not late:
+            await asyncio.sleep(LOOK_SECONDS)
+            hang = self._detector.check(self._look(process.pid, loop.time()))
             late = self._kill_at is not None and loop.time() >= self._kill_at
-            self._heard = False
-        event = "node.stuck" if stuck else "node.killed"
+        event = "node.stuck" if hang is not None else "node.killed"
         log.error(event, extra={"node": self.node, "pid": process.pid})
         with contextlib.suppress(ProcessLookupError):
             process.kill()
-        return stuck
+        return hang
+
+    def _look(self, pid: int, now: float) -> Look:
+        heard, self._heard = self._heard, False
+        if self._drained:  # it sends no more heartbeats, and waits for its last threads
+            return Look(now, heard, None, None)
+        return Look(now, heard, main_thread(pid), media_thread(pid, self._media_thread))
 
     def _read(self, pipe: int) -> None:
         """Read heartbeats and messages."""
@@ -230,8 +232,11 @@ class NodeProcess:
             case Ready(node=number):
                 self.ready, self.number = True, number
                 self.ready_or_ended.set()
-            case Calls(calls=calls, draining=draining, seconds=seconds, handed=handed):
+            case Calls(
+                calls=calls, draining=draining, seconds=seconds, handed=handed, media_thread=thread
+            ):
                 self.calls, self.seconds, self.handed = calls, seconds, handed
+                self._media_thread = thread
                 if draining and not self.draining:
                     self.draining = True
                     self._on_draining()

@@ -17,7 +17,7 @@ CONTROL_SOCKET: Final = "control.sock"
 """In the folder of the nodes' sockets."""
 BEAT: Final = b"\n"
 HEARTBEAT_SECONDS: Final = 1.0
-"""A node sends two heartbeats in this time, and is checked once."""
+"""A node sends two heartbeats in this time."""
 
 
 class Process(msgspec.Struct, frozen=True):
@@ -131,6 +131,8 @@ class Calls(_Message, frozen=True, kw_only=True, tag="calls"):
     """Until a drain ends them; None for no drain or no limit."""
     handed: int = 0
     """How many calls it has passed to another node."""
+    media_thread: int = 0
+    """The id of the thread that receives packets; 0 without one."""
 
 
 class Drained(_Message, frozen=True, kw_only=True, tag="drained"):

@@ -20,8 +20,11 @@ class FakeProcess:
     all: list["FakeProcess"]
     cannot_start = False
 
-    def __init__(self, slot: Slot, *, on_draining: Callable[[], None], keeps: bool) -> None:
+    def __init__(
+        self, slot: Slot, *, on_draining: Callable[[], None], keeps: bool, hang_seconds: float
+    ) -> None:
         self.slot, self.on_draining, self.keeps = slot, on_draining, keeps
+        self.hang_seconds = hang_seconds
         self.left: list[KeptCall] = []
         self.node, self.boot = slot.node, slot.boot
         self.number = slot.node + NUMBERED_FROM
