@@ -12,6 +12,7 @@ from bridge.api.server import services
 from bridge.app.calls import Core
 from bridge.app.foundation import Foundation
 from bridge.call.model import CallId, LegKind
+from bridge.cluster.descriptor_channel import close_all
 from bridge.cluster.handover import HandoverClient
 from bridge.cluster.handover_server import HandoverServer
 from bridge.cluster.succession import CallCopier
@@ -27,6 +28,7 @@ from bridge.providers.gateway.memory import key_of
 from bridge.stores.directory import FOLDER
 from bridge.wire.call_event import EventType
 from bridge.wire.rtp import used_numbers
+from bridge.wire.supervision import Inherited
 
 log = logging.getLogger(__name__)
 
@@ -111,11 +113,27 @@ def build_handovers(
 
 async def inherit(base: Foundation, core: Core, handovers: Handovers) -> None:
     """Go on with the calls of the process in whose place this one was started; to be awaited once."""
-    left = base.members.succession
-    if handovers.server is not None and left is not None:
-        # All calls of a process have one ledger.
-        advance = partial(advance_copy, read=lru_cache(used_numbers.read), now=time.monotonic())
-        handovers.server.inherit(left.inherited, advance, core.recovery.again)
+    left, server, copier = base.members.succession, handovers.server, handovers.call_copier
+    if server is None or left is None or copier is None:
+        return
+    read = lru_cache(used_numbers.read)  # all calls of a process have one ledger
+
+    def go_on(one: Inherited) -> None:
+        advance = partial(advance_copy, read=read, now=time.monotonic())
+        with left.ledger.marks.about(one.call_id):
+            server.inherit([one], advance, core.recovery.again)
+
+    alone, crashed = [], left.crashed
+    for one in left.inherited:
+        if one.call_id in crashed:
+            log.error("call.crashed_node", extra={"call": one.call_id, "strikes": one.strikes})
+            close_all([one.ledger, one.snapshot, *one.descriptors])
+        elif one.strikes:
+            alone.append(one)
+        else:
+            go_on(one)
+    if alone:
+        server.inherit_later(alone, go_on, lambda: copier.caught_up)
 
 
 def advance_copy(

@@ -31,6 +31,11 @@ log = logging.getLogger(__name__)
 
 RETRY_SECONDS: Final = 1.0
 """Between two attempts to write where a call is; its former process stays until then."""
+ALONE_SECONDS: Final = 1.0
+"""Before a call that its process may have died of is gone on with, and between two of them."""
+WAIT_SECONDS: Final = 0.25
+"""Between two looks at whether the others are safe."""
+MAX_WAITS: Final = 8
 
 
 class HandoverServer:
@@ -190,6 +195,34 @@ class HandoverServer:
             back = Move(one.call_id, self._own().boot, one.node, one.boots[-1], one.provider_keys)
             self._database.append(MOVED, msgspec.msgpack.encode(back), then=lost, failed=lost)
         close_all([*{one.ledger for one in left}, *(one.snapshot for one in left)])
+
+    def inherit_later(
+        self,
+        left: Sequence[Inherited],
+        go_on: Callable[[Inherited], None],
+        others_kept: Callable[[], bool],
+    ) -> None:
+        """Go on with calls that their process may have died of: one after the other, once the others are safe.
+
+        `go_on` does so with one of them; `others_kept` returns whether the supervisor has a copy of each other call, which is
+        not waited for longer than the kernel keeps packets.
+        """
+        self._tasks.spawn(self._inherit_later(left, go_on, others_kept), name="inherit calls alone")
+
+    async def _inherit_later(
+        self,
+        left: Sequence[Inherited],
+        go_on: Callable[[Inherited], None],
+        others_kept: Callable[[], bool],
+    ) -> None:
+        await asyncio.sleep(ALONE_SECONDS)
+        for _ in range(MAX_WAITS):
+            if others_kept():
+                break
+            await asyncio.sleep(WAIT_SECONDS)
+        for one in left:
+            go_on(one)
+            await asyncio.sleep(ALONE_SECONDS)
 
     def too_late(self, call_id: str) -> None:
         """Forget an inherited call that others have ended, or do not go on with it."""

@@ -24,6 +24,7 @@ from bridge.supervisor.hang_detector import (
     media_thread,
 )
 from bridge.supervisor.kept_calls import KeptCall, KeptCalls
+from bridge.supervisor.strikes import accused
 from bridge.wire import supervision
 from bridge.wire.supervision import (
     MAX_LINE,
@@ -64,6 +65,8 @@ class End(NamedTuple):
     """Killed because it was stuck."""
     drained: bool
     """It was to drain, and did."""
+    accused: frozenset[int] = frozenset()
+    """The marks of the calls that it may have died of."""
 
 
 class NodeProcess:
@@ -113,6 +116,7 @@ class NodeProcess:
         self._pending: list[ToNode] = []
         self._input: asyncio.StreamWriter | None = None
         self._kill_at: float | None = None
+        self._kept: KeptCalls | None = None
 
     def entry(self) -> Process:
         """Return how rosters name it."""
@@ -140,6 +144,13 @@ class NodeProcess:
         self.send(Stop())
         self._kill_after(STOP_SECONDS)
 
+    def keep_struck(self, call: KeptCall) -> bool:
+        """Keep a call that a process before has died of (`KeptCalls.take_struck`); return whether it is kept."""
+        if self._kept is None or self.ended:
+            return False
+        self._kept.take_struck(call)
+        return True
+
     async def run(self) -> End:
         """Start it, and wait until it has ended.
 
@@ -151,7 +162,7 @@ class NodeProcess:
         with pipe() as (ours, theirs), contextlib.ExitStack() as closing:
             kept = None
             if self._keeps:
-                kept = KeptCalls()
+                kept = self._kept = KeptCalls()
                 closing.callback(kept.close)
             keep = -1 if kept is None else kept.theirs
             process = await asyncio.create_subprocess_exec(
@@ -173,12 +184,13 @@ class NodeProcess:
             killer = loop.create_task(self._kill_when_due(process), name=f"watch node {self.node}")
             try:
                 code = await process.wait()  # from now on it sends nothing
+                hang = killer.result() if killer.done() else None
+                blamed: frozenset[int] = frozenset()
                 if kept is not None:
+                    blamed = accused(code, hang, kept.marks())
                     self.left = kept.leave(self.number, self.boot, time.monotonic())
                 self._read(ours)
-                return End(
-                    code, stuck=killer.done() and killer.result() is not None, drained=self._drained
-                )
+                return End(code, stuck=hang is not None, drained=self._drained, accused=blamed)
             finally:
                 loop.remove_reader(ours)
                 if kept is not None:

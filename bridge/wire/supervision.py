@@ -16,6 +16,8 @@ MAX_LINE: Final = 1 << 20
 CONTROL_SOCKET: Final = "control.sock"
 """In the folder of the nodes' sockets."""
 BEAT: Final = b"\n"
+MAX_STRIKES: Final = 2
+"""A call with so many is not gone on with: it ends."""
 HEARTBEAT_SECONDS: Final = 1.0
 """A node sends two heartbeats in this time."""
 
@@ -59,6 +61,8 @@ class Inherited(msgspec.Struct, frozen=True, kw_only=True):
     """File descriptor of the call's snapshot."""
     descriptors: list[int]
     """The claim, as of an `Offer`, then those of the call."""
+    strikes: int = 0
+    """How many processes have died while they worked on it."""
 
 
 class Slot(_Message, frozen=True, kw_only=True, tag="slot"):
