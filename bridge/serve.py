@@ -118,12 +118,12 @@ async def _serve_as(
     _tune_garbage_collector()
     _measure_collections(partial(bridge.node.metrics.steps.took, "garbage"))
     bridge.background.spawn(_sweep(lambda: bridge.manager.legs_ended), name="sweep")
+    links, admission = Tasks(), bridge.manager.admission
     link = None
     if slot is not None and not isinstance(members, SingleNode):
-        link = _link(bridge, slot, members)
+        link = _link(bridge, slot, members, links)
     runners = [runner]
     listeners: list[Listeners] = []
-    links, admission = Tasks(), bridge.manager.admission
     try:
         if bridge.node_application is not None:
             node = members.own.node
@@ -177,7 +177,7 @@ async def _run_until_drained(
         await asyncio.sleep(ANSWER_SECONDS)
 
 
-def _link(bridge: Bridge, slot: Slot, members: Supervised | Leased) -> Supervision:
+def _link(bridge: Bridge, slot: Slot, members: Supervised | Leased, links: Tasks) -> Supervision:
     """Return the link to the supervisor, with heartbeats that begin now."""
     restarted = bridge.node.metrics.node.restarted
     restarted("stuck", amount=slot.stuck)
@@ -189,8 +189,7 @@ def _link(bridge: Bridge, slot: Slot, members: Supervised | Leased) -> Supervisi
     if (handover := bridge.cluster.handover) is not None:
         link.on_handover = partial(handover.begin, cause="upgrade")
     link.on_stop = lambda: drain.end("stop")
-    heartbeats = link.send_heartbeats(partial(_calls, bridge))
-    bridge.background.spawn(heartbeats, name="heartbeats")
+    links.spawn(link.send_heartbeats(partial(_calls, bridge)), name="heartbeats")
     return link
 
 
@@ -202,6 +201,7 @@ def _calls(bridge: Bridge) -> Calls:
         draining=drain.active,
         seconds=drain.seconds_left,
         handed=handover.handed if handover is not None else 0,
+        media_thread=bridge.packet_path.figures().thread if bridge.packet_path is not None else 0,
     )
 
 

@@ -6,6 +6,7 @@ from typing import Final
 
 from aiohttp import web
 
+from bridge.api.server.middleware import Handler
 from bridge.api.server.services import CLUSTER, CONTROL
 from bridge.call.model import CallId
 from bridge.cluster.directory import SharedDirectory, owner_of
@@ -13,6 +14,17 @@ from bridge.cluster.siblings import Siblings
 from bridge.errors import DatabaseFailed, NodeUnavailable
 
 POLL_SECONDS: Final = 0.1
+
+
+async def answer_here(
+    request: web.Request, handler: Handler, call_id: str | None
+) -> web.StreamResponse:
+    """Answer a request at this node; while that runs, the process is marked with the call that it is about."""
+    if call_id is None:
+        return await handler(request)
+    marks = request.app[CONTROL].manager.publisher.marks
+    response: web.StreamResponse = await marks.steps(call_id, handler(request))
+    return response
 
 
 async def moved_to(request: web.Request, call_id: str) -> int | None:

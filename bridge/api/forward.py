@@ -15,6 +15,7 @@ from aiohttp import hdrs, web
 from multidict import CIMultiDict
 
 from bridge.api.call_owner import (
+    answer_here,
     find_owner,
     moved_to,
     recover_ended,
@@ -121,7 +122,7 @@ async def forward_to_owner(request: web.Request, handler: Handler) -> web.Stream
     call_id = await _call_id(request)
     owner = await find_owner(request, call_id) if call_id else await _chosen_node(request)
     if owner is None or owner == siblings.own:
-        return await handler(request)
+        return await answer_here(request, handler, call_id)
     if call_id is not None:
         await wait_until_known(request, siblings, owner, call_id)
     silent = None
@@ -141,7 +142,7 @@ async def forward_to_owner(request: web.Request, handler: Handler) -> web.Stream
         silent, owner = owner, await find_owner(request, call_id, asked_here=True)
     if call_id is not None and owner != siblings.own:
         await recover_ended(request, call_id)
-    return await handler(request)
+    return await answer_here(request, handler, call_id)
 
 
 async def _forward_moved(
@@ -151,6 +152,7 @@ async def _forward_moved(
 
     By what the database says that is done once; a node that has passed the call on itself always knows better.
     """
+    call_id = None
     if request.match_info.http_exception is None and (call_id := await _call_id(request)):
         owner = await moved_to(request, call_id)
         if owner is None and MOVED not in request.headers:
@@ -168,7 +170,7 @@ async def _forward_moved(
                 _note_silence(request, siblings, owner, error)
     if _upgrades(request) and request.transport is not None:
         narrow(request.transport)
-    return await handler(request)
+    return await answer_here(request, handler, call_id)
 
 
 def _note_silence(request: web.Request, siblings: Siblings, owner: int, error: Exception) -> None:

@@ -155,6 +155,8 @@ def _core(base: Foundation, tickets: Tickets, timeouts: Timeouts) -> Core:
         count_failure=base.metrics.calls.record_failed,
     )
     manager = build_manager(base, plane, lines, history)
+    if left is not None:
+        manager.publisher.marks = left.ledger.marks
     recovery = Recovery(
         base.database,
         base.members,
@@ -162,6 +164,7 @@ def _core(base: Foundation, tickets: Tickets, timeouts: Timeouts) -> Core:
         events=events.log,
         count_lost=manager.count_lost,
         inherited=() if left is None else left.moves(base.members.own),
+        crashed=() if left is None else left.crashed,
     )
     return Core(plane, made, sip, lines, events, history, manager, recovery)
 

@@ -12,9 +12,10 @@ from bridge.api.server import services
 from bridge.app.calls import Core
 from bridge.app.foundation import Foundation
 from bridge.call.model import CallId, LegKind
+from bridge.cluster.descriptor_channel import close_all
 from bridge.cluster.handover import HandoverClient
 from bridge.cluster.handover_server import HandoverServer
-from bridge.cluster.succession import CallCopier
+from bridge.cluster.succession import CallCopier, Succession
 from bridge.errors import HandoverRefused
 from bridge.legs.base import Reconnecting
 from bridge.legs.cloud import CloudLeg
@@ -28,6 +29,7 @@ from bridge.providers.gateway.memory import key_of
 from bridge.stores.directory import FOLDER
 from bridge.wire.call_event import EventType
 from bridge.wire.rtp import used_numbers
+from bridge.wire.supervision import Inherited
 
 log = logging.getLogger(__name__)
 
@@ -117,18 +119,40 @@ async def inherit(base: Foundation, core: Core, handovers: Handovers) -> None:
 
     They are heard before the database is asked for anything; `report_inherited` follows when the lines are known.
     """
-    left = base.members.succession
-    if handovers.server is not None and left is not None:
-        # All calls of a process have one ledger.
-        advance = partial(advance_copy, read=lru_cache(used_numbers.read), now=time.monotonic())
-        handovers.server.inherit(left.inherited, advance, core.recovery.again)
-        await asyncio.sleep(0)  # for what has come for them
+    left, server = base.members.succession, handovers.server
+    if server is None or left is None:
+        return
+    go_on = _go_on(left, server, core)
+    for one in left.inherited:
+        if one.call_id in left.crashed:
+            log.error("call.crashed_node", extra={"call": one.call_id, "strikes": one.strikes})
+            close_all([one.ledger, one.snapshot, *one.descriptors])
+        elif not one.strikes:
+            go_on(one)
+    await asyncio.sleep(0)  # for what has come for them
 
 
-async def report_inherited(handovers: Handovers) -> None:
-    """Report the calls that `inherit` has gone on with."""
-    if handovers.server is not None:
-        handovers.server.report_inherited()
+async def report_inherited(base: Foundation, core: Core, handovers: Handovers) -> None:
+    """Report the calls that `inherit` has gone on with, and go on with those that their process may have died of."""
+    left, server, copier = base.members.succession, handovers.server, handovers.call_copier
+    if server is None or left is None or copier is None:
+        return
+    server.report_inherited()
+    alone = [one for one in left.inherited if one.strikes and one.call_id not in left.crashed]
+    if alone:
+        server.inherit_later(alone, _go_on(left, server, core), lambda: copier.caught_up)
+
+
+def _go_on(left: Succession, server: HandoverServer, core: Core) -> Callable[[Inherited], None]:
+    """Return what goes on with one call."""
+    read = lru_cache(used_numbers.read)  # all calls of a process have one ledger
+
+    def go_on(one: Inherited) -> None:
+        advance = partial(advance_copy, read=read, now=time.monotonic())
+        with left.ledger.marks.about(one.call_id):
+            server.inherit([one], advance, core.recovery.again)
+
+    return go_on
 
 
 def advance_copy(

@@ -66,7 +66,7 @@ def parts_of(bridge: Bridge, workers: Workers, *, warm_decoder: bool) -> tuple[P
     first, several = partial(is_first, members), members.several
     remember = partial(_remember, events.database, members.own.node, manager)
     inherits = partial(inherit, workers.base, core, bridge.handovers)
-    report = partial(report_inherited, bridge.handovers)
+    report = partial(report_inherited, workers.base, core, bridge.handovers)
     keeping = bridge.handovers.call_copier
     return (
         Part("recovery", run=core.recovery.run),

@@ -103,7 +103,8 @@ def make_peers(
     path = None
     if compiled is not None:
         polled = scheduling(settings.rtc, timeouts.clock)
-        path = PacketPath(compiled, library, clock=timeouts.clock, scheduling=polled)
+        marks = None if ledger is None else ledger.marks
+        path = PacketPath(compiled, library, clock=timeouts.clock, scheduling=polled, marks=marks)
     config = PeerConfig(
         bind=tuple(settings.rtc.bind) or (default_address(),),
         external_address=settings.rtc.external_address,

@@ -33,6 +33,11 @@ CRASH: Final = "crash"
 """Why a call of a process that has died is here."""
 RETRY_SECONDS: Final = 1.0
 """Between two attempts to write where a call is; its former process stays until then."""
+ALONE_SECONDS: Final = 1.0
+"""Before a call that its process may have died of is gone on with, and between two of them."""
+WAIT_SECONDS: Final = 0.25
+"""Between two looks at whether the others are safe."""
+MAX_WAITS: Final = 8
 
 
 class HandoverServer:
@@ -201,6 +206,35 @@ class HandoverServer:
         for call_id, silent in self._inherited.items():
             self._recovered(CallId(call_id), silent, CRASH)
         self._inherited.clear()
+
+    def inherit_later(
+        self,
+        left: Sequence[Inherited],
+        go_on: Callable[[Inherited], None],
+        others_kept: Callable[[], bool],
+    ) -> None:
+        """Go on with calls that their process may have died of: one after the other, once the others are safe.
+
+        `go_on` does so with one of them; `others_kept` returns whether the supervisor has a copy of each other call, which is
+        not waited for longer than the kernel keeps packets.
+        """
+        self._tasks.spawn(self._inherit_later(left, go_on, others_kept), name="inherit calls alone")
+
+    async def _inherit_later(
+        self,
+        left: Sequence[Inherited],
+        go_on: Callable[[Inherited], None],
+        others_kept: Callable[[], bool],
+    ) -> None:
+        await asyncio.sleep(ALONE_SECONDS)
+        for _ in range(MAX_WAITS):
+            if others_kept():
+                break
+            await asyncio.sleep(WAIT_SECONDS)
+        for one in left:
+            go_on(one)
+            self.report_inherited()
+            await asyncio.sleep(ALONE_SECONDS)
 
     def too_late(self, call_id: str) -> None:
         """Forget an inherited call that others have ended, or do not go on with it."""

@@ -5,7 +5,7 @@ Each loss is taken over in one transaction, by whichever node is first; for the 
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TypeAlias
@@ -33,7 +33,7 @@ KeepLost: TypeAlias = Callable[[Connection, str, CallSnapshot], CallRecord]
 class Recovery:
     """Takes over what lost nodes left, and what earlier processes of the bridge did."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (all but two by keyword)
         self,
         database: Database,
         members: Membership,
@@ -42,11 +42,12 @@ class Recovery:
         events: EventLog,
         count_lost: Callable[[CallRecord], None],
         inherited: Sequence[Move] = (),
+        crashed: Collection[str] = (),
     ) -> None:
         """Register this process, before it writes anything.
 
         `count_lost` is called for each call that was cut off; `inherited` are those that are not, of the process in
-        whose place this one was started.
+        whose place this one was started, and `crashed` those that it and another have died of.
         """
         self._database = database
         self._members = members
@@ -55,6 +56,7 @@ class Recovery:
         events.on_late = self._attempt
         self._count_lost = count_lost
         self._inherited = inherited
+        self._crashed = crashed
         self.on_late: Callable[[str], None] = lambda _: None
         """Called with each inherited call that others have ended."""
         self._registered = False
@@ -109,6 +111,7 @@ class Recovery:
             # Before the former process is found to have ended, with its calls.
             attempt.late.update(inherit(connection, self._inherited))
             self._members.register(connection)
+            attempt.lost.extend(end_crashed(connection, own, self._crashed, self._keep_lost))
         elif node_store.ended_at(connection, own.boot) is not None:
             return  # this node is lost itself
         now = connection.now()
@@ -166,27 +169,46 @@ class _Attempt:
     """Inherited calls that others had ended before."""
 
 
+def end_crashed(
+    connection: Connection, own: Member, crashed: Collection[str], keep_lost: KeepLost
+) -> list[CallRecord]:
+    """End calls that processes have died of, as node `own`; return their records, but of those that have an end."""
+    events = [lost_nodes.open_call(connection, call_id) for call_id in sorted(crashed)]
+    return _end(connection, own, filter(None, events), EndReason.FAILED, keep_lost)
+
+
 def end_calls(connection: Connection, own: Member, *, keep_lost: KeepLost) -> list[CallRecord]:
     """End the calls of processes that have ended, as node `own`; return their records.
 
     One whose end was written before is not among them.
     """
-    now = datetime.now(UTC)
-    lost = []
-    for last in lost_nodes.open_calls(connection):
+    left = lost_nodes.open_calls(connection)
+    lost = _end(connection, own, left, EndReason.NODE_LOST, keep_lost)
+    lost_nodes.uncount(connection, now=datetime.now(UTC).timestamp())
+    return lost
+
+
+def _end(
+    connection: Connection,
+    own: Member,
+    left: Iterable[CallEvent],
+    reason: EndReason,
+    keep_lost: KeepLost,
+) -> list[CallRecord]:
+    """End calls, of which these are the last events."""
+    now, lost = datetime.now(UTC), []
+    for last in left:
         if last.call is not None:
-            event = _node_lost(last.line, last.call, now)
+            event = _ended(last.line, last.call, now, reason.value)
             if event_store.insert(connection, event, own=own, callback=callback_of(event)):
                 assert event.call is not None
                 lost.append(keep_lost(connection, event.line, event.call))
             lost_nodes.close(connection, last.call.id)
-    lost_nodes.uncount(connection, now=now.timestamp())
     return lost
 
 
-def _node_lost(line: str, call: CallSnapshot, now: datetime) -> CallEvent:
-    """Return the end of a call that was cut off with its node."""
-    reason = EndReason.NODE_LOST.value
+def _ended(line: str, call: CallSnapshot, now: datetime, reason: str) -> CallEvent:
+    """Return the end of a call that was cut off."""
     ended = msgspec.structs.replace(
         call,
         state=State.ENDED.value,

@@ -31,7 +31,7 @@ from bridge.wire import supervision
 from bridge.wire.call_event import CallEvent, EventType
 from bridge.wire.handover import MAX_DESCRIPTORS
 from bridge.wire.rtp.used_numbers import BYTES, Ledger
-from bridge.wire.supervision import PASSED, Forget, Inherited, Keep, KeepLedger
+from bridge.wire.supervision import MAX_STRIKES, PASSED, Forget, Inherited, Keep, KeepLedger
 
 log = logging.getLogger(__name__)
 
@@ -106,8 +106,14 @@ class Succession:
         return [
             Move(one.call_id, boot, own.node, own.boot, one.provider_keys)
             for one in self.inherited
+            if one.strikes < MAX_STRIKES
             for boot in one.boots
         ]
+
+    @property
+    def crashed(self) -> frozenset[str]:
+        """The inherited calls that too many processes have died of, which are to end."""
+        return frozenset(one.call_id for one in self.inherited if one.strikes >= MAX_STRIKES)
 
     def send(self, message: supervision.Kept, descriptors: Sequence[int] = ()) -> None:
         """Send a message to the supervisor; raises `OSError` if it cannot be sent at once."""
@@ -147,6 +153,8 @@ class CallCopier:
         self._provider_keys = provider_keys
         self._took = took
         self._copies: dict[CallId, _Copy] = {}
+        self.caught_up = False
+        """Whether the last look left nothing for the next one."""
         self._loop = asyncio.get_running_loop()
         self._closed = False
 
@@ -168,7 +176,8 @@ class CallCopier:
         for call_id in missing + old:
             made += self._copy(call_id, revisions[call_id])
             if made == AT_ONCE:
-                return
+                break
+        self.caught_up = made < AT_ONCE
 
     def withdraw(self, call_id: CallId) -> None:
         """Let no successor go on with a call from the copy that is kept of it."""

@@ -35,6 +35,8 @@ class PathFigures:
     max_ring_bytes: int = 0
     ran_seconds: float = 0.0
     waited_seconds: float = 0.0
+    thread: int = 0
+    """Its id; 0 without one."""
 
 
 class MediaThreadMetrics:

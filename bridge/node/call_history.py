@@ -12,8 +12,8 @@ from typing import Final
 import msgspec
 
 from bridge.call.diagnosis.diagnosis import Diagnosis
-from bridge.call.diagnosis.report import LOST, report_of
-from bridge.call.model import CallId, CallRecord, LineName, State
+from bridge.call.diagnosis.report import LOST, crashed_report, report_of
+from bridge.call.model import CallId, CallRecord, EndReason, LineName, State
 from bridge.call.record.ended_call import CallReport, report_call
 from bridge.call.record.quality import LegQuality
 from bridge.call.record.search import CallSearch
@@ -66,9 +66,10 @@ class CallHistory:
         self._database.append(RECORD, payload, failed=lambda: self._count_failure("write"))
 
     def keep_lost(self, connection: Connection, line: str, call: CallSnapshot) -> CallRecord:
-        """Write a call that was cut off with its node, in the transaction of its end; return its record."""
+        """Write a call that was cut off with its node, or that nodes died of, in the transaction of its end; return its record."""
         record = lost_record(LineName(line), call)
-        report = CallReport(record, diagnosis=LOST)
+        crashed = record.reason is EndReason.FAILED
+        report = CallReport(record, diagnosis=crashed_report(call.seconds) if crashed else LOST)
         call_store.insert_all(connection, [call_store.encode(report, ())])
         return record
 

@@ -18,6 +18,7 @@ from bridge.call import journal
 from bridge.call.model import CallId, LegId, LegKind
 from bridge.errors import BridgeError, HandoverRefused
 from bridge.legs.base import Leg, Movable, PassedLeg
+from bridge.log import about
 from bridge.node import call_snapshot
 from bridge.node.call_snapshot import CallSnapshot, LegSnapshot
 from bridge.node.lost_leg import LostLeg
@@ -288,7 +289,8 @@ class Adoption:
                 if not leg.lost:
                     before = [one.leg for one in legs]
                     passed = PassedLeg(call.facts, leg.leg_id, leg.state, sockets, before)
-                    made = self._legs[leg.kind](passed)
+                    with about(call.facts.call_id, leg.leg_id):
+                        made = self._legs[leg.kind](passed)
                     undo.callback(self._free, made)
                     sockets = []
             except HandoverRefused as error:

@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
-from bridge.call.model import CallRecord, LineName
+from bridge.call.model import CallId, CallRecord, LineName
 from bridge.call.view import snapshot_of
 from bridge.log import call_id as log_call_id
 from bridge.wire.call_event import CallEvent, EventType, end_id
+from bridge.wire.crash_marks import CrashMarks, mark_of
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +27,8 @@ class Publisher:
     """
 
     def __init__(self) -> None:
+        self.marks = CrashMarks()
+        """Where it is noted which call is worked on."""
         self._subscribers: list[Subscriber] = []
         self._pending: deque[CallEvent] = deque()
         self._holds = 0
@@ -49,6 +52,16 @@ class Publisher:
             self._holds -= 1
             self._deliver()
 
+    @contextmanager
+    def about(self, call_id: CallId) -> Iterator[None]:
+        """Do as `hold` while a call handles something; what is logged names it, and so does a crash."""
+        named = log_call_id.set(call_id)
+        try:
+            with self.marks.about(call_id), self.hold():
+                yield
+        finally:
+            log_call_id.reset(named)
+
     def _deliver(self) -> None:
         if self._holds:
             return
@@ -60,12 +73,14 @@ class Publisher:
             self._holds -= 1
 
     def _deliver_one(self, event: CallEvent) -> None:
-        named = log_call_id.set(event.call.id if event.call else "")
+        call_id = event.call.id if event.call else ""
+        named, before = log_call_id.set(call_id), self.marks.begin(mark_of(call_id))
         for subscriber in self._subscribers:
             try:
                 subscriber(event)
             except Exception:  # the other subscribers must get it all the same
                 log.exception("event.subscriber_failed", extra={"type": event.type})
+        self.marks.end(before)
         log_call_id.reset(named)
 
 

@@ -260,12 +260,8 @@ class CallRunner:
         return self._tasks.spawn(self._live(leg), name=f"leg {leg.kind} {leg.leg_id}")
 
     def _handle_pending(self) -> None:
-        named = log_call_id.set(self.facts.call_id)
-        try:
-            with self._publisher.hold():
-                self._handle_all()
-        finally:
-            log_call_id.reset(named)
+        with self._publisher.about(self.facts.call_id):
+            self._handle_all()
 
     def _handle_all(self) -> None:
         self._busy = True
@@ -334,7 +330,8 @@ class CallRunner:
         log_call_id.set(self.facts.call_id)
         log_leg_id.set(leg.leg_id)
         try:
-            await leg.run(lambda event: self._on_leg_event(leg, event))
+            life = leg.run(lambda event: self._on_leg_event(leg, event))
+            await self._publisher.marks.steps(self.facts.call_id, life)
         except Exception:
             log.exception("leg.failed", extra={"kind": leg.kind})
         crash = BridgeError("internal error; the log has the details")

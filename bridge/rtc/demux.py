@@ -4,7 +4,7 @@ Floods of STUN are dropped before they are parsed.
 """
 
 from collections.abc import Callable, Container
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from aioice import Candidate, Connection
@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from bridge.rtc.limits import MAX_CHECKS, MAX_DATAGRAM, Address, CheckBudget
 from bridge.rtc.transport_offload import TransportOffload
+from bridge.wire.crash_marks import CrashMarks
 
 MAX_STUN: Final = 600
 """Bytes; ICE needs no longer message, as user fragments have at most 256 each."""
@@ -135,6 +136,8 @@ class Inbound:
     """Of the compiled packet path, which receives for all sockets."""
     on_route: Callable[[], None] = lambda: None
     """Called when the route of a connection has changed."""
+    marks: CrashMarks = field(default_factory=CrashMarks)
+    """Where it is noted that a datagram is being processed, by what receives in Python."""
 
 
 class MediaSocket(StunProtocol):

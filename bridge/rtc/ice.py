@@ -10,6 +10,7 @@ import secrets
 import string
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from aioice import Candidate, Connection, TransportPolicy, stun
@@ -200,7 +201,8 @@ class IceConnection(Connection):
         if inbound.offload is not None:
             made = inbound.offload.listen(sock, protocol)
         else:
-            made = UdpSocket(sock, protocol, discarded=inbound.discarded, read=read_by_the_loop)
+            read = partial(read_by_the_loop, marks=inbound.marks)
+            made = UdpSocket(sock, protocol, discarded=inbound.discarded, read=read)
         self._sockets.append(made)
         private_api.protocols(self).append(protocol)
 

@@ -49,6 +49,8 @@ class IceLink:
             offload,
             self._route_changed,
         )
+        if config.ledger is not None:
+            self.inbound.marks = config.ledger.marks
         self._offload = offload
         self.role = "controlled"
         self.connections: Switchover[IceConnection] = Switchover(

@@ -51,6 +51,8 @@ PUBLIC void packet_transport_release(packet_transport *transport)
     free(transport);
 }
 
+PUBLIC void packet_set_mark(packet_transport *transport, int64_t mark) { transport->mark = mark; }
+
 PUBLIC void packet_set_keys(packet_transport *transport, int32_t secured, void *receive, void *send)
 {
     packet_lock(&transport->source_lock);

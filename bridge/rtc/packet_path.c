@@ -51,6 +51,8 @@ struct packet_poller {
     packet_ring ring;
     pthread_mutex_t lock; /* of both lists */
     packet_socket *sockets, *retired;
+    volatile int64_t *marks; /* bridge.wire.crash_marks: of Python's thread, then of the poller's */
+    int own_mark;            /* of rounds */
     _Atomic double now; /* below 0: the time at which each datagram is processed */
     atomic_int_fast64_t rounds, processed, dropped, left[REASONS];
     /* Of Python's turns */
@@ -83,6 +85,13 @@ static double time_of(packet_poller *poller)
 }
 
 static int weight(int32_t room) { return 1 + room / LIGHT; }
+
+/* CrashMarks.begin; 0 for nothing. */
+static void mark(packet_poller *poller, int thread, int64_t call)
+{
+    if (poller->marks)
+        poller->marks[thread] = call;
+}
 
 static void count(atomic_int_fast64_t *counter) { atomic_fetch_add_explicit(counter, 1, memory_order_relaxed); }
 
@@ -160,11 +169,13 @@ static int do_round(packet_poller *poller, int most, int timeout)
         packet_socket *socket = events[index].data.ptr;
         if (!socket)
             continue;
+        mark(poller, poller->own_mark, socket->transport->mark);
         packet_lock(&socket->transport->source_lock);
         if (socket->fd >= 0)
             read_socket(poller, socket);
         packet_unlock(&socket->transport->source_lock);
     }
+    mark(poller, poller->own_mark, 0);
     count(&poller->rounds);
     atomic_store(&poller->busy, 0);
     return ready;
@@ -272,6 +283,7 @@ PUBLIC int packet_poller_start(packet_poller *poller, int32_t tick_us, int32_t r
     sigset_t all, before;
     poller->tick_us = tick_us;
     poller->realtime = realtime;
+    poller->own_mark = 1;
     /* Python waits for the ring now, and the thread for the sockets. */
     if (epoll_ctl(poller->epoll_fd, EPOLL_CTL_DEL, poller->ring.wake_fd, NULL) < 0
         || watch(poller, poller->control_fd, NULL) < 0)
@@ -328,6 +340,8 @@ PUBLIC void packet_poller_counters(packet_poller *poller, packet_counters *count
     counters->thread = atomic_load(&poller->thread_id);
     counters->scheduling = atomic_load(&poller->scheduling);
 }
+
+PUBLIC void packet_poller_set_marks(packet_poller *poller, int64_t *marks) { poller->marks = marks; }
 
 PUBLIC void packet_poller_set_clock(packet_poller *poller, double now) { atomic_store(&poller->now, now); }
 
@@ -444,6 +458,7 @@ PUBLIC packet_item *packet_next(packet_poller *poller)
             poller->next += (uint64_t)item->room;
             continue;
         }
+        mark(poller, 0, transport->mark); /* which Python clears after the turn */
         if (item->kind == PACKET_DATAGRAM) {
             int found = from->fd < 0 ? PACKET_NONE : offer(poller, item);
             if (found < 0) {

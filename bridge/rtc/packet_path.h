@@ -225,6 +225,7 @@ void packet_poller_free(packet_poller *poller); /* stops the thread */
 int packet_poller_fd(packet_poller *poller);    /* readable while Python has something to do */
 int packet_poller_start(packet_poller *poller, int32_t tick_us, int32_t realtime); /* the thread; 0, or an errno */
 void packet_poller_counters(packet_poller *poller, packet_counters *counters);
+void packet_poller_set_marks(packet_poller *poller, int64_t *marks); /* before it is started */
 void packet_poller_set_clock(packet_poller *poller, double now); /* for tests */
 void packet_poller_wait(packet_poller *poller); /* until the thread has processed all that lay in the sockets */
 packet_socket *packet_socket_add(packet_poller *poller, int fd, int32_t id, packet_transport *transport);
@@ -241,6 +242,7 @@ packet_item *packet_next_frame(packet_poller *poller, int32_t transport);
 /* Transports. A socket keeps its transport until it is freed, Python keeps it until it releases it. */
 packet_transport *packet_transport_new(const packet_libraries *libraries, int32_t id, int64_t limit, int32_t secured);
 void packet_transport_release(packet_transport *transport);
+void packet_set_mark(packet_transport *transport, int64_t mark); /* of its call, before it has sockets */
 /* libsrtp's contexts from now on; NULL without keys. Packets that are not `secured` are plain RTP. */
 void packet_set_keys(packet_transport *transport, int32_t secured, void *receive, void *send);
 /* Where packets are sent, from fd -1: nowhere, and the address they are taken from; peer_size -1: from none. A socket that is

@@ -20,6 +20,7 @@ from bridge.rtc.packet_path_library import Library
 from bridge.rtc.packet_poller import BY_THE_LOOP, Poller, Scheduling
 from bridge.rtc.transport_offload import Compiled, TransportOffload
 from bridge.rtc.udp_socket import UdpSocket
+from bridge.wire.crash_marks import CrashMarks
 
 _NATIVE: Final = sys.byteorder
 _MAX_CACHED: Final = 1024
@@ -34,6 +35,7 @@ class PacketPath:
         opus: Whose functions decode and encode.
         clock: Monotonic seconds.
         scheduling: Who polls the sockets.
+        marks: Where it notes whose datagram it processes.
     """
 
     def __init__(
@@ -43,12 +45,14 @@ class PacketPath:
         *,
         clock: Callable[[], float] = time.monotonic,
         scheduling: Scheduling = BY_THE_LOOP,
+        marks: CrashMarks | None = None,
     ) -> None:
         ffi: Any = library.ffi
         self._ffi, self._lib = ffi, library.lib
         records = ffi.new("packet_sink_record *"), ffi.new("packet_source_record *")
         self._compiled = Compiled(ffi, library.lib, _libraries(library, opus), *records)
         self._clock = clock
+        self._marks = CrashMarks() if marks is None else marks
         self.scheduling = scheduling
         self._addresses: dict[bytes, Address] = {}
         self._ids = count(1)
@@ -126,18 +130,27 @@ class PacketPath:
     def _start(self, loop: asyncio.AbstractEventLoop) -> Poller:
         """Return the poller, which is made when the first socket is added."""
         if self.poller is None:
-            self.poller = poller = Poller(self._ffi, self._lib, self.scheduling)
+            self.poller = poller = Poller(
+                self._ffi, self._lib, self.scheduling, marks=self._marks.address
+            )
             self._loop = loop
             loop.add_reader(poller.fileno, self.poll)
         return self.poller
 
     def poll(self) -> None:
         """Take what the poller has left for Python, and let each go its way."""
-        lib, poller = self._lib, self.poller
+        poller = self.poller
         if poller is None:
             return
         if self._clock is not time.monotonic:
             poller.set_clock(self._clock())
+        try:
+            self._poll(poller)
+        finally:
+            self._marks.end()  # which the poller has set to whose packet it gave last
+
+    def _poll(self, poller: Poller) -> None:
+        lib = self._lib
         poller.begin_turn()
         for item in poller.waiting():
             data = self._ffi.buffer(item.data, min(item.size, lib.PACKET_BUFFER))[:]

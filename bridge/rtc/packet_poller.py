@@ -29,8 +29,8 @@ BY_THE_LOOP: Final = Scheduling()
 class Poller:
     """Reads the sockets of a node, in a thread or when Python has a turn; cffi has no static types for it."""
 
-    def __init__(self, ffi: Any, lib: Any, scheduling: Scheduling) -> None:  # noqa: ANN401
-        """Make it, with its thread if that is wanted.
+    def __init__(self, ffi: Any, lib: Any, scheduling: Scheduling, *, marks: int = 0) -> None:  # noqa: ANN401
+        """Make it, with its thread if that is wanted; `marks` is the address of `CrashMarks`, 0 for none.
 
         Raises:
             LegError: the system refuses either.
@@ -42,6 +42,8 @@ class Poller:
         # Also when the interpreter exits without `close`: the thread must not outlive what it uses.
         self._release = weakref.finalize(self, _free, lib, handle, os.getpid())
         self._open = True
+        if marks:
+            lib.packet_poller_set_marks(handle, ffi.cast("int64_t *", marks))
         if scheduling.thread and (
             error := lib.packet_poller_start(handle, 1000 * scheduling.tick_ms, scheduling.realtime)
         ):
@@ -112,6 +114,7 @@ class Poller:
             max_ring_bytes=counted.most,
             ran_seconds=ran,
             waited_seconds=waited,
+            thread=counted.thread,
         )
 
 

@@ -39,6 +39,7 @@ struct packet_transport {
     atomic_int owners; /* sockets, and Python */
     atomic_int queued; /* of its RTP packets, how many wait in the ring */
     atomic_int frames; /* that wait in the ring; raised under the source's lock */
+    int64_t mark;      /* of its call (bridge.wire.crash_marks) */
     uint64_t passed;   /* the turn of Python's in which what waits in the ring was left for the next one */
 
     pthread_mutex_t source_lock;

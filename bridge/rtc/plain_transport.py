@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from bridge.errors import HandoverRefused, InvalidState, LegError
+from bridge.log import call_id as log_call_id
 from bridge.rtc.demux import ArrivalCounter, Arrivals
 from bridge.rtc.limits import MAX_PACKETS, Address
 from bridge.rtc.packet_path import PacketPath
@@ -169,11 +170,12 @@ class PlainTransport:
         self._set_route()
 
     def _new_sockets(self, host: str) -> RtpSockets:
+        marks, call_id = self._session.marks, log_call_id.get()
         return RtpSockets(
             host,
             self._ports,
-            on_rtp=self._rtp_received,
-            on_rtcp=self._rtcp_received,
+            on_rtp=marks.marked(call_id, self._rtp_received),
+            on_rtcp=marks.marked(call_id, self._rtcp_received),
             discarded=self._discarded,
             offload=self.offload,
         )

@@ -9,10 +9,12 @@ from functools import partial
 from typing import Any, Final, NamedTuple, Protocol
 
 from bridge.errors import LegError
+from bridge.log import call_id
 from bridge.rtc.limits import Address
 from bridge.rtc.srtp import Srtp
 from bridge.rtc.udp_socket import UdpSocket
 from bridge.rtp.offload import SinkOffload, SourceOffload
+from bridge.wire.crash_marks import mark_of
 
 _NATIVE: Final = sys.byteorder
 
@@ -65,6 +67,7 @@ class TransportOffload:
             raise LegError("there is no memory for a transport")
         self.handle = ffi.gc(made, lib.packet_transport_release)
         """`packet_transport` in packet_path.h."""
+        lib.packet_set_mark(made, mark_of(call_id.get()))
         self.number = number
         self._srtp: Srtp | None = None
         self.source = SourceOffload(

@@ -8,7 +8,9 @@ from typing import Any, TypeAlias
 
 from typing_extensions import override
 
+from bridge.log import call_id
 from bridge.rtc.limits import MAX_DATAGRAM
+from bridge.wire.crash_marks import CrashMarks
 
 Read: TypeAlias = Callable[["UdpSocket"], Callable[[], None]]
 """Begins to read a socket; returns what ends that again."""
@@ -110,10 +112,15 @@ class UdpSocket(asyncio.DatagramTransport):
         self.close()
 
 
-def read_by_the_loop(transport: UdpSocket) -> Callable[[], None]:
-    """Read a socket whenever the event loop finds something in it (`Read`)."""
+def read_by_the_loop(
+    transport: UdpSocket, *, marks: CrashMarks | None = None
+) -> Callable[[], None]:
+    """Read a socket whenever the event loop finds something in it (`Read`); `marks` note that it does."""
     loop, fileno = asyncio.get_running_loop(), transport.sock.fileno()
-    loop.add_reader(fileno, transport.run, transport.receive)
+    receive = transport.receive
+    if marks is not None:
+        receive = marks.marked(call_id.get(), receive)
+    loop.add_reader(fileno, transport.run, receive)
     return lambda: _stop(loop, fileno)
 
 

@@ -16,6 +16,7 @@ from bridge.rtp.receiver import RtpReceiver
 from bridge.rtp.reports import Reports
 from bridge.rtp.sender import RtpSender
 from bridge.rtp.session_snapshot import receiver_snapshot, restore_receiver
+from bridge.wire.crash_marks import CrashMarks
 from bridge.wire.rtp.stream import Numbering, StreamStart
 from bridge.wire.rtp.used_numbers import UsedNumbers
 from bridge.wire.sdp.negotiated_audio import NegotiatedAudio
@@ -52,6 +53,8 @@ class RtpSession:
             schedule_tick: Called with the seconds after which to call `tick`.
             discarded: What the transport discarded so far, by reason.
         """
+        self.marks = CrashMarks() if config.ledger is None else config.ledger.marks
+        """Where what receives for it notes that it works on its call."""
         self._passthrough = config.passthrough
         self._audio, self._codec = audio, audio.codec
         self._transmit_rtcp: Transmit = drop

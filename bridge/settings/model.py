@@ -187,6 +187,9 @@ class Recovery(Section, frozen=True):
     """Whether a supervisor keeps one more process, with everything loaded, for the place of a node that dies: its calls are
     heard again at once, and not after the start of a process. It takes up to 140 MB. Off where the control group allows
     less than 1 GiB of memory."""
+    hang_seconds: Annotated[float, Meta(ge=1, le=60)] = 3.0
+    """After how long without a sign of life from its event loop the supervisor kills a process whose main thread used no CPU in that time, or
+    whose media thread has stopped too. A main thread that is busy gets 10 s at least."""
 
 
 class Log(Section, frozen=True):

@@ -36,6 +36,12 @@ def open_calls(connection: Connection) -> list[CallEvent]:
     return [msgspec.json.decode(body, type=CallEvent) for (body,) in rows.fetchall()]
 
 
+def open_call(connection: Connection, call_id: str) -> CallEvent | None:
+    """Return the last event of a call; None if it has its end, or is unknown."""
+    row = connection.execute("SELECT body FROM open_calls WHERE call_id = ?", (call_id,)).fetchone()
+    return None if row is None else msgspec.json.decode(row[0], type=CallEvent)
+
+
 def close(connection: Connection, call_id: str) -> None:
     """Note that a call has its end."""
     connection.execute("DELETE FROM open_calls WHERE call_id = ?", (call_id,))

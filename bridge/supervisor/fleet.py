@@ -5,7 +5,7 @@ import logging
 import os
 import secrets
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -15,6 +15,7 @@ from bridge.supervisor.kept_calls import KeptCall
 from bridge.supervisor.process import End, NodeProcess
 from bridge.supervisor.slots import NodeSettings, NodeSlot, assign_slots, node_count
 from bridge.supervisor.spare import Spare
+from bridge.supervisor.strikes import Strikes
 from bridge.tasks import wait_set
 from bridge.wire.supervision import Accept, HandOver, Process, Roster, Slot, Spares
 
@@ -30,9 +31,6 @@ HEALTHY_SECONDS: Final = 30.0
 """A node that ran this long resets its restart delay."""
 MAX_LOST: Final = 256
 """Ended processes that rosters name; those that are draining ended as they were to."""
-MAX_DEATHS: Final = 5
-"""Deaths of a node within `DEATHS_SECONDS`, after which its calls end with it: one of them may be the cause."""
-DEATHS_SECONDS: Final = 60.0
 UPGRADE_SECONDS: Final = 60.0
 """How long the new nodes of an upgrade may take until they are ready."""
 
@@ -64,28 +62,37 @@ class _Worker:
     """Calls that its process inherits, until that is ready."""
     ended: list[Process] = field(default_factory=list)
     """Processes that left them, which are not named in rosters as lost before: then others would end their calls."""
-    deaths: deque[float] = field(default_factory=deque)
+    strikes: Strikes = field(default_factory=Strikes)
 
-    def keep_for_successor(self, now: float) -> None:
-        """Keep the calls of the process that has died, and those that it had not taken yet, for the next one."""
+    def keep_for_successor(self, now: float, marks: Container[int]) -> None:
+        """Keep the calls of the process that has died, and those that it had not taken yet, for the next one.
+
+        `marks` are those of the calls that it may have died of.
+        """
         process = self.process
-        while self.deaths and now - self.deaths[0] > DEATHS_SECONDS:
-            self.deaths.popleft()
-        self.deaths.append(now)
-        newer = {one.message.call_id for one in process.left}
+        newer = {one.message.call_id: one for one in process.left}
         for one in self.kept_calls:
             one.boots.insert(0, process.boot)
-            if one.message.call_id in newer:
+            if (copied := newer.get(one.message.call_id)) is not None:
+                copied.strikes += one.strikes
                 one.close()
         self.kept_calls = [one for one in self.kept_calls if one.message.call_id not in newer]
         self.kept_calls += process.left
         process.left = []
-        if len(self.deaths) > MAX_DEATHS:
+        if self.strikes.note(now, self.kept_calls, marks):
             log.error("node.crash_loop", extra={"node": process.number})
             self.close_kept_calls()
 
+    def release_kept_calls(self) -> None:
+        """Keep them no more, as the process has taken them; but those that it may die of, until it has copied them."""
+        struck = [one for one in self.kept_calls if one.strikes]
+        for one in self.kept_calls:
+            if not one.strikes:
+                one.close()
+        self.kept_calls = [one for one in struck if not self.process.keep_struck(one)]
+
     def close_kept_calls(self) -> None:
-        """Keep them no more: they were taken, or nobody is to take them."""
+        """Keep them no more: nobody is to take them."""
         for one in self.kept_calls:
             one.close()
         self.kept_calls = []
@@ -259,8 +266,11 @@ class Fleet:
             lost=worker.lost,
             inherited=[one.inherited() for one in worker.kept_calls],
         )
-        keeps = worker.settings.read.recovery.enabled and hasattr(os, "memfd_create")
-        return NodeProcess(slot, on_draining=self._send_roster, keeps=keeps)
+        recovery = worker.settings.read.recovery
+        keeps = recovery.enabled and hasattr(os, "memfd_create")
+        return NodeProcess(
+            slot, on_draining=self._send_roster, keeps=keeps, hang_seconds=recovery.hang_seconds
+        )
 
     async def _keep(self, worker: _Worker) -> None:
         """Run one node and restart it until it is to end."""
@@ -312,7 +322,7 @@ class Fleet:
         if not process.ready:
             return
         self._ever_ready = True
-        worker.close_kept_calls()
+        worker.release_kept_calls()
         self._announce(worker)
         for other in self._workers:
             if other.successor is worker:
@@ -341,7 +351,7 @@ class Fleet:
             worker.stuck += 1
         else:
             worker.lost += 1
-        worker.keep_for_successor(asyncio.get_running_loop().time())
+        worker.keep_for_successor(asyncio.get_running_loop().time(), end.accused)
         # Named in rosters from now on, so that its siblings miss it until it is there.
         worker.process = self._process(worker)
         if worker.kept_calls:

@@ -15,7 +15,9 @@ from typing import Final
 from bridge.cluster.descriptor_channel import CLOSE_ON_EXEC, close_all
 from bridge.errors import RemoteProtocolError
 from bridge.wire import supervision
+from bridge.wire.crash_marks import Marks
 from bridge.wire.handover import MAX_DESCRIPTORS
+from bridge.wire.rtp.used_numbers import HEAD_BYTES, read_marks
 from bridge.wire.supervision import PASSED, Forget, Inherited, Keep, KeepLedger
 
 log = logging.getLogger(__name__)
@@ -41,6 +43,8 @@ class KeptCall:
     boots: list[str] = field(default_factory=list)
     """Its boot id, after those of the processes that were to go on with the call since, and have died too."""
     died_at: float = 0.0
+    strikes: int = 0
+    """How many processes have died while they worked on it."""
 
     @property
     def all(self) -> list[int]:
@@ -58,6 +62,7 @@ class KeptCall:
             ledger=self.ledger,
             snapshot=self.snapshot,
             descriptors=self.descriptors,
+            strikes=self.strikes,
         )
 
     def close(self) -> None:
@@ -106,22 +111,38 @@ class KeptCalls:
             else:
                 return
 
+    def marks(self) -> Marks:
+        """Return what the process, which has ended, was working on."""
+        self.read()
+        with suppress(OSError):
+            return read_marks(os.pread(self._ledger, HEAD_BYTES, 0))
+        return Marks()
+
+    def take_struck(self, call: KeptCall) -> None:
+        """Keep a call that one process has died of, which this one may not have copied before it dies of it too."""
+        own = self._kept.setdefault(call.message.call_id, call)
+        if own is not call:
+            own.strikes = call.strikes
+            call.close()
+
     def leave(self, node: int, boot: str, died_at: float) -> list[KeptCall]:
         """Return what is kept of the process, which has died, and keep it no more."""
         self.read()
         left = []
         for one in self._kept.values():
-            one.ledger, one.died_at = os.dup(one.ledger), died_at
-            one.node, one.boots = node, [boot]
+            if one.boots:  # of a process before
+                one.boots.insert(0, boot)
+            else:
+                one.ledger, one.died_at = os.dup(one.ledger), died_at
+                one.node, one.boots = node, [boot]
             left.append(one)
         self._kept.clear()
         return left
 
     def close(self) -> None:
         """Close everything that is still kept."""
-        for one in self._kept.values():
-            close_all([one.snapshot, *one.descriptors])
-        self._kept.clear()
+        for call_id in list(self._kept):
+            self._forget(call_id)
         close_all([self._ledger])
         self._socket.close()
         self._theirs.close()
@@ -141,15 +162,19 @@ class KeptCalls:
                 self._forget(call_id)
             case Keep(call_id=call_id) if self._ledger >= 0:
                 # What was kept before is out of date, whatever becomes of this.
-                self._forget(call_id)
+                strikes = self._forget(call_id)
                 count = sum(len(one.all) for one in self._kept.values())
                 if whole and len(descriptors) > 1 and count + len(descriptors) < MAX_KEPT:
                     snapshot, *others = descriptors
-                    self._kept[call_id] = KeptCall(message, self._ledger, snapshot, others)
+                    made = KeptCall(message, self._ledger, snapshot, others, strikes=strikes)
+                    self._kept[call_id] = made
                     return True
                 log.error("kept_calls.call_not_kept", extra={"call": call_id})
         return False
 
-    def _forget(self, call_id: str) -> None:
-        if (before := self._kept.pop(call_id, None)) is not None:
-            close_all([before.snapshot, *before.descriptors])
+    def _forget(self, call_id: str) -> int:
+        """Keep a call no more; return its strikes."""
+        if (before := self._kept.pop(call_id, None)) is None:
+            return 0
+        close_all(before.all if before.boots else [before.snapshot, *before.descriptors])
+        return before.strikes

@@ -7,15 +7,24 @@ import os
 import select
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
 from bridge.errors import RemoteProtocolError
 from bridge.supervisor.child import Child
+from bridge.supervisor.hang_detector import (
+    LOOK_SECONDS,
+    Hang,
+    HangDetector,
+    Look,
+    main_thread,
+    media_thread,
+)
+from bridge.supervisor.kept_calls import KeptCall, KeptCalls
+from bridge.supervisor.strikes import accused
 from bridge.wire import supervision
 from bridge.wire.supervision import (
-    HEARTBEAT_SECONDS,
     MAX_LINE,
     BeginDrain,
     Calls,
@@ -28,36 +37,12 @@ from bridge.wire.supervision import (
     ToNode,
 )
 
-if TYPE_CHECKING:
-    from bridge.supervisor.kept_calls import KeptCall
-
 log = logging.getLogger(__name__)
 
 STOP_SECONDS: Final = 10.0
 """How long a stopping node may take before it is killed."""
 NOTIFY_SECONDS: Final = 12.0
 """How long a node that has drained may take to notify its parties, in addition."""
-MAX_MISSED: Final = 10
-"""Consecutive checks without a heartbeat; load delays a loop by less than one interval."""
-MAX_MISSED_AT_START: Final = 60
-"""The same before the first heartbeat, while libraries are loaded and files are opened."""
-
-
-class Heartbeat:
-    """Detects a stuck node; checked every `wire.supervision.HEARTBEAT_SECONDS`.
-
-    Checks are counted, not seconds, so that a suspended machine is not mistaken for a stuck node.
-    """
-
-    def __init__(self) -> None:
-        self._missed = 0
-        self._limit = MAX_MISSED_AT_START
-
-    def check(self, *, heard: bool) -> bool:
-        """Count a check; `heard` is whether a heartbeat came since. Return whether it is stuck."""
-        self._missed = 0 if heard else self._missed + 1
-        self._limit = MAX_MISSED if heard else self._limit
-        return self._missed >= self._limit
 
 
 class End(NamedTuple):
@@ -68,6 +53,8 @@ class End(NamedTuple):
     """Killed because it was stuck."""
     drained: bool
     """It was to drain, and did."""
+    accused: frozenset[int] = frozenset()
+    """The marks of the calls that it may have died of."""
 
 
 class NodeProcess:
@@ -79,9 +66,19 @@ class NodeProcess:
         *,
         on_draining: Callable[[], None] = lambda: None,
         keeps: bool = False,
+        hang_seconds: float = 3.0,
     ) -> None:
-        """`on_draining` is called when it begins to drain by itself; `keeps` is whether its calls are kept for a successor."""
+        """Take a slot, and how it is supervised.
+
+        Args:
+            slot: What the process is.
+            on_draining: Called when it begins to drain by itself.
+            keeps: Whether its calls are kept for a successor.
+            hang_seconds: Without a heartbeat, after which it is killed if its threads have not run.
+        """
         self._slot = slot
+        self._detector = HangDetector(hang_seconds)
+        self._media_thread = 0
         self._keeps = keeps
         self.spare: Child | None = None
         """A process that waits for the slot; None to start one."""
@@ -109,6 +106,7 @@ class NodeProcess:
         self._pending: list[ToNode] = []
         self._child: Child | None = None
         self._kill_at: float | None = None
+        self._kept: KeptCalls | None = None
 
     def entry(self) -> Process:
         """Return how rosters name it."""
@@ -136,6 +134,13 @@ class NodeProcess:
         self.send(Stop())
         self._kill_after(STOP_SECONDS)
 
+    def keep_struck(self, call: KeptCall) -> bool:
+        """Keep a call that a process before has died of (`KeptCalls.take_struck`); return whether it is kept."""
+        if self._kept is None or self.ended:
+            return False
+        self._kept.take_struck(call)
+        return True
+
     async def run(self) -> End:
         """Start it, and wait until it has ended.
 
@@ -148,7 +153,7 @@ class NodeProcess:
         if (child := self.spare) is None:
             child = await Child.start(self._slot.listeners, inherited, keeps=self._keeps)
         with contextlib.closing(child):
-            self._child = child
+            self._child, self._kept = child, child.kept
             ends = {"pipe": child.pipe, "keep": child.keep, "passed": child.prepared}
             self.send(msgspec.structs.replace(self._slot, **ends))
             for message in self._pending:
@@ -161,10 +166,13 @@ class NodeProcess:
             passing = loop.create_task(child.pass_calls(inherited), name="pass calls")
             try:
                 code = await process.wait()  # from now on it sends nothing
+                hang = killer.result() if killer.done() else None
+                blamed: frozenset[int] = frozenset()
                 if kept is not None:
+                    blamed = accused(code, hang, kept.marks())
                     self.left = kept.leave(self.number, self.boot, time.monotonic())
                 self._read(child.reports)
-                return End(code, stuck=killer.done() and killer.result(), drained=self._drained)
+                return End(code, stuck=hang is not None, drained=self._drained, accused=blamed)
             finally:
                 loop.remove_reader(child.reports)
                 if kept is not None:
@@ -177,20 +185,24 @@ class NodeProcess:
     def _kill_after(self, seconds: float) -> None:
         self._kill_at = asyncio.get_running_loop().time() + seconds
 
-    async def _kill_when_due(self, process: asyncio.subprocess.Process) -> bool:
-        """Kill the process once it is stuck, or does not end in time; return whether it was stuck."""
-        heartbeat, loop = Heartbeat(), asyncio.get_running_loop()
-        stuck = late = False
-        while not stuck and not late:
-            await asyncio.sleep(HEARTBEAT_SECONDS)
-            stuck = heartbeat.check(heard=self._heard)
+    async def _kill_when_due(self, process: asyncio.subprocess.Process) -> Hang | None:
+        """Kill the process once it hangs, or does not end in time; return how it hung, None if it did not."""
+        loop, hang, late = asyncio.get_running_loop(), None, False
+        while hang is None and not late:
+            await asyncio.sleep(LOOK_SECONDS)
+            hang = self._detector.check(self._look(process.pid, loop.time()))
             late = self._kill_at is not None and loop.time() >= self._kill_at
-            self._heard = False
-        event = "node.stuck" if stuck else "node.killed"
+        event = "node.stuck" if hang is not None else "node.killed"
         log.error(event, extra={"node": self.node, "pid": process.pid})
         with contextlib.suppress(ProcessLookupError):
             process.kill()
-        return stuck
+        return hang
+
+    def _look(self, pid: int, now: float) -> Look:
+        heard, self._heard = self._heard, False
+        if self._drained:  # it sends no more heartbeats, and waits for its last threads
+            return Look(now, heard, None, None)
+        return Look(now, heard, main_thread(pid), media_thread(pid, self._media_thread))
 
     def _read(self, pipe: int) -> None:
         """Read heartbeats and messages."""
@@ -212,8 +224,11 @@ class NodeProcess:
             case Ready(node=number):
                 self.ready, self.number = True, number
                 self.ready_or_ended.set()
-            case Calls(calls=calls, draining=draining, seconds=seconds, handed=handed):
+            case Calls(
+                calls=calls, draining=draining, seconds=seconds, handed=handed, media_thread=thread
+            ):
                 self.calls, self.seconds, self.handed = calls, seconds, handed
+                self._media_thread = thread
                 if draining and not self.draining:
                     self.draining = True
                     self._on_draining()

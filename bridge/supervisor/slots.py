@@ -36,6 +36,7 @@ class _Rtc(msgspec.Struct, frozen=True):
 class _Recovery(msgspec.Struct, frozen=True):
     enabled: bool = False
     spare: bool = False
+    hang_seconds: float = 3.0
 
 
 class MachineSettings(msgspec.Struct, frozen=True):

@@ -18,8 +18,10 @@ CONTROL_SOCKET: Final = "control.sock"
 BEAT: Final = b"\n"
 PASSED: Final = b"\n"
 """The message that descriptors of an inherited call come with (`Slot.passed`)."""
+MAX_STRIKES: Final = 2
+"""A call with so many is not gone on with: it ends."""
 HEARTBEAT_SECONDS: Final = 1.0
-"""A node sends two heartbeats in this time, and is checked once."""
+"""A node sends two heartbeats in this time."""
 
 
 class Process(msgspec.Struct, frozen=True):
@@ -63,6 +65,8 @@ class Inherited(msgspec.Struct, frozen=True, kw_only=True):
     """File descriptor of the call's snapshot."""
     descriptors: list[int]
     """The claim, as of an `Offer`, then those of the call."""
+    strikes: int = 0
+    """How many processes have died while they worked on it."""
 
 
 class Prepare(_Message, frozen=True, kw_only=True, tag="prepare"):
@@ -155,6 +159,8 @@ class Calls(_Message, frozen=True, kw_only=True, tag="calls"):
     """Until a drain ends them; None for no drain or no limit."""
     handed: int = 0
     """How many calls it has passed to another node."""
+    media_thread: int = 0
+    """The id of the thread that receives packets; 0 without one."""
 
 
 class Drained(_Message, frozen=True, kw_only=True, tag="drained"):

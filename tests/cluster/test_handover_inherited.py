@@ -3,7 +3,10 @@
 import asyncio
 import os
 
+import pytest
+
 from bridge.cluster.descriptor_channel import Claim
+from bridge.cluster.handover_server import ALONE_SECONDS, MAX_WAITS, WAIT_SECONDS
 from bridge.errors import HandoverRefused
 from bridge.stores import handover as store
 from bridge.stores.handover import Move
@@ -55,3 +58,49 @@ async def test_calls_of_a_process_that_has_died_go_on_or_end_with_it(engine):
             await lost.get()
         with connected(engine) as opened:
             assert [store.owner(opened, one) for one in (A, B)] == [NEW.node, OLD.node]
+
+
+@pytest.mark.virtual_time
+async def test_calls_that_their_process_may_have_died_of_go_on_alone_once_the_others_are_safe(
+    engine,
+):
+    async with pair(engine) as nodes_:
+        left = [
+            Inherited(
+                call_id=one,
+                node=1,
+                boots=["b"],
+                died_at=0.0,
+                ledger=-1,
+                snapshot=-1,
+                descriptors=[],
+            )
+            for one in (A, B)
+        ]
+        gone_on: list[tuple[str, float]] = []
+        loop, safe = asyncio.get_running_loop(), False
+        began = loop.time()
+
+        def go_on(one: Inherited) -> None:
+            gone_on.append((one.call_id, loop.time() - began))
+
+        nodes_.server.inherit_later(left, go_on, lambda: safe)
+        await asyncio.sleep(ALONE_SECONDS + WAIT_SECONDS / 2)
+        assert gone_on == []
+        safe = True
+        await asyncio.sleep(WAIT_SECONDS)
+        assert [one for one, _ in gone_on] == [A]
+        await asyncio.sleep(ALONE_SECONDS)
+        assert [one for one, _ in gone_on] == [A, B]
+
+
+@pytest.mark.virtual_time
+async def test_they_do_not_wait_longer_than_the_kernel_keeps_their_packets(engine):
+    async with pair(engine) as nodes_:
+        gone_on: list[str] = []
+        one = Inherited(
+            call_id=A, node=1, boots=["b"], died_at=0.0, ledger=-1, snapshot=-1, descriptors=[]
+        )
+        nodes_.server.inherit_later([one], lambda one: gone_on.append(one.call_id), lambda: False)
+        await asyncio.sleep(ALONE_SECONDS + MAX_WAITS * WAIT_SECONDS + 0.1)
+        assert gone_on == [A]

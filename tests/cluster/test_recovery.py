@@ -50,7 +50,12 @@ class Node:
     """A process of a bridge: its connection to the database, and what it writes."""
 
     def __init__(
-        self, folder: Path, members: Membership, inherits: Sequence[Member], calls: Sequence[str]
+        self,
+        folder: Path,
+        members: Membership,
+        inherits: Sequence[Member],
+        calls: Sequence[str],
+        crashed: Sequence[str],
     ) -> None:
         self.members = members
         self.late: list[str] = []
@@ -70,6 +75,7 @@ class Node:
                 for call in calls
                 for former in inherits
             ],
+            crashed=crashed,
         )
         self.recovery.on_late = self.late.append
         self.tasks.spawn(self.recovery.run(), name="recovery")
@@ -94,9 +100,12 @@ async def start(tmp_path):
     started: list[Node] = []
 
     def begin(
-        members: Membership | None = None, inherits: Sequence[Member] = (), *calls: str
+        members: Membership | None = None,
+        inherits: Sequence[Member] = (),
+        *calls: str,
+        crashed: Sequence[str] = (),
     ) -> Node:
-        started.append(Node(tmp_path, members or SingleNode(), inherits, calls))
+        started.append(Node(tmp_path, members or SingleNode(), inherits, calls, crashed))
         return started[-1]
 
     yield begin
@@ -152,6 +161,27 @@ async def test_inherited_calls_go_on_and_the_others_of_the_process_end(start):
     assert reasons(await third.events()) == ["node_lost"]
     assert third.late == []
     assert reasons(await start(supervised(1, 0)).events()) == ["node_lost"] * 2
+
+
+async def test_a_call_that_processes_have_died_of_ends_once_as_failed_with_its_problem(start):
+    first = start(supervised(1, 0))
+    first.log.append(event(EventType.CALL_INITIATED))
+    first.log.append(event(EventType.CALL_INITIATED, OTHER_CALL))
+    await first.flush()
+    former = first.members.own
+    second = start(supervised(1, 0), [former], OTHER_CALL, crashed=[CALL, "unknown"])
+    ended = [one for one in await second.events() if one.type == EventType.CALL_ENDED]
+    assert [(one.call.id, one.data) for one in ended if one.call] == [(CALL, {"reason": "failed"})]
+    assert [record.facts.call_id for record in second.counted] == [CALL]
+    found = await second.history.find(None, CALL)
+    assert found is not None
+    assert (found.record.reason, found.diagnosis.codes) == ("failed", ("call.crashed_node",))
+    sibling = start(supervised(0, 1))
+    sibling.members.update([sibling.members.own], [former])
+    assert reasons(await sibling.events()) == ["failed"]
+    third = start(supervised(1, 0), [second.members.own, former], OTHER_CALL, crashed=[CALL])
+    assert reasons(await third.events()) == ["failed"]
+    assert third.counted == []
 
 
 async def test_a_call_that_others_have_ended_meanwhile_is_too_late(start):

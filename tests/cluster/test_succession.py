@@ -14,7 +14,9 @@ from bridge.cluster.succession import AT_ONCE, FRESH_SECONDS, CallCopier, Succes
 from bridge.errors import HandoverRefused
 from bridge.stores.nodes import Member
 from bridge.supervisor.kept_calls import KeptCall, KeptCalls
+from bridge.wire.crash_marks import NOTHING, mark_of
 from bridge.wire.rtp.used_numbers import read
+from bridge.wire.supervision import Inherited, Keep
 
 pytestmark = pytest.mark.virtual_time
 ONE, TWO = CallId("one"), CallId("two")
@@ -199,3 +201,62 @@ async def test_the_rows_of_calls_move_from_the_latest_process_first(node):
         ("b007", "new", ONE),
     ]
     left.close()
+
+
+def inherited(call_id: str, strikes: int) -> Inherited:
+    return Inherited(
+        call_id=call_id,
+        node=1,
+        boots=["b1"],
+        died_at=0.0,
+        ledger=-1,
+        snapshot=-1,
+        descriptors=[],
+        strikes=strikes,
+    )
+
+
+async def test_calls_with_too_many_strikes_are_not_gone_on_with(node):
+    left = [inherited("none", 0), inherited("once", 1), inherited("twice", 2)]
+    succession = Succession(os.dup(node.kept.theirs), left)
+    assert succession.crashed == {"twice"}
+    assert [one.call_id for one in succession.moves(Member(node=1, boot="b2"))] == ["none", "once"]
+    succession.close()
+
+
+async def test_what_a_node_works_on_is_known_when_it_dies(node):
+    with node.succession.ledger.marks.about("one"):
+        assert node.kept.marks() == (mark_of("one"), NOTHING)
+    assert node.kept.marks() == (NOTHING, NOTHING)
+
+
+async def test_a_call_with_a_strike_is_kept_until_the_node_has_copied_it_and_keeps_its_strike(node):
+    node.calls.live = {TWO: 1}
+    node.keeping.look()
+    for call_id in (ONE, TWO):
+        struck = KeptCall(Keep(call_id=call_id), *os.pipe(), [*os.pipe()], 7, ["before"], strikes=1)
+        node.kept.read()
+        node.kept.take_struck(struck)
+    left = node.left()
+    assert {one: (kept.boots, kept.strikes) for one, kept in left.items()} == {
+        ONE: (["b007", "before"], 1),
+        TWO: (["b007"], 1),
+    }
+    for kept in left.values():
+        kept.close()
+    node.kept.take_struck(
+        KeptCall(Keep(call_id=ONE), *os.pipe(), [*os.pipe()], 7, ["b"], strikes=1)
+    )
+    node.calls.live = {ONE: 1}
+    node.keeping.look()
+    left = node.left()
+    assert (left[ONE].boots, left[ONE].strikes, content(left[ONE])) == (["b007"], 1, b"one 1")
+    left[ONE].close()
+
+
+async def test_the_copier_knows_whether_all_calls_are_copied(node):
+    node.calls.live = {CallId(str(one)): 1 for one in range(AT_ONCE + 1)}
+    node.keeping.look()
+    assert not node.keeping.caught_up
+    node.keeping.look()
+    assert node.keeping.caught_up

@@ -315,6 +315,7 @@ static void make_leg(leg *of, uint8_t numbers)
     of->used = python_memory(4 * sizeof *of->used);
     of->transport = packet_transport_new(&libraries, of->id, numbers & 2 ? ALL : 1 + (numbers >> 2), numbers & 1);
     CHECK(of->transport);
+    packet_set_mark(of->transport, of->id);
     set_keys(of, 0);
 }
 
@@ -581,7 +582,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     removed = 0;
     received = 0;
     now = 0.0;
+    static int64_t marks[2];
     CHECK((poller = packet_poller_new()));
+    packet_poller_set_marks(poller, marks);
     for (int index = 0; index < LEGS; index++)
         make_leg(&legs[index], next_byte());
     for (int slot = 0; slot < SOCKETS; slot++)

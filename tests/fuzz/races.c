@@ -590,6 +590,7 @@ static void make_leg(int index)
     for (int port = 0; port < PORTS; port++)
         peers[index].sockets[port] = open_socket(&peers[index].addresses[port]);
     of->transport = packet_transport_new(&libraries, index, INT64_MAX / 2, 1);
+    packet_set_mark(of->transport, 1 + index);
     of->feeds = index < 4 ? SINK_PACKETS : index < 6 ? SINK_FRAMES : SINK_IDLE;
     of->source = (packet_source_state){.header_pattern = 0x8000 | 111, .ssrc = 1000 + (uint32_t)index, .samples = 960,
                                        .ticks = 960, .level_id = -1, .clock_rate = 48000, .meter = {.quiet_since = NAN}};
@@ -634,7 +635,10 @@ int main(int count, char **arguments)
     if (count > 2)
         seed = (unsigned)atol(arguments[2]);
     double began = monotonic();
+    static int64_t marks[2];
     poller = packet_poller_new();
+    if (poller)
+        packet_poller_set_marks(poller, marks);
     if (!poller || packet_poller_start(poller, count > 3 ? (int32_t)atol(arguments[3]) : 0, 0))
         return 2;
     for (int index = 0; index < LEGS; index++)

@@ -2,10 +2,12 @@
 
 from datetime import UTC
 
-from bridge.call.model import LineName
+from bridge.call.model import CallId, LineName
 from bridge.call.view import snapshot_of
+from bridge.log import call_id as log_call_id
 from bridge.node.publisher import Publisher, new_event
 from bridge.wire.call_event import CallEvent, EventType
+from bridge.wire.crash_marks import NOTHING, CrashMarks, mark_of
 from tests.support.published import Published, call_record
 
 LINE = LineName("one")
@@ -68,3 +70,16 @@ def test_a_subscriber_that_fails_keeps_an_event_from_no_other(caplog):
     publisher.publish(new_event(EventType.CALL_RINGING, LINE, None))
     assert len(seen) == 1
     assert "event.subscriber_failed" in caplog.text
+
+
+def test_the_call_that_handles_something_is_named_by_the_log_and_by_a_crash():
+    publisher, memory = Publisher(), memoryview(bytearray(16)).cast("q")
+    publisher.marks = CrashMarks(memory)
+    seen: list[tuple[int, str]] = []
+    publisher.subscribe(lambda _: seen.append((memory[0], log_call_id.get())))
+    with publisher.about(CallId("one")):
+        assert (memory[0], log_call_id.get()) == (mark_of("one"), "one")
+        publisher.publish(new_event(EventType.CALL_RINGING, LINE, None))
+        assert seen == []
+    assert seen == [(NOTHING, "")]  # an event of no call
+    assert (memory[0], log_call_id.get()) == (NOTHING, "")

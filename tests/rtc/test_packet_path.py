@@ -1,6 +1,7 @@
 """The poller of the compiled packet path: what reaches Python, and from whom."""
 
 import asyncio
+import ctypes
 import os
 import socket
 import time
@@ -12,6 +13,8 @@ from bridge.errors import LegError
 from bridge.log import about, call_id
 from bridge.rtc.packet_path import PacketPath
 from bridge.rtc.packet_poller import Poller, Scheduling
+from bridge.wire.crash_marks import NOTHING, mark_of
+from bridge.wire.rtp.used_numbers import BYTES, HEAD_BYTES, Ledger, read_marks
 from tests.support.packets.packet_path import library
 from tests.support.peers.bridge_peer import opus
 from tests.support.waiting import until
@@ -228,6 +231,33 @@ async def test_what_a_datagram_starts_names_the_call_of_its_socket(path):
     sender.close()
     for protocol in protocols:
         protocol.transport.close()
+
+
+@pytest.mark.parametrize("thread", [False, True], ids=["loop", "thread"])
+async def test_a_datagram_is_marked_with_its_call_while_it_is_processed(thread):
+    memory = bytearray(BYTES)
+    marks = Ledger(memoryview(memory), ctypes.addressof(ctypes.c_char.from_buffer(memory))).marks
+    path = PacketPath(library(), opus(), scheduling=Scheduling(thread=thread), marks=marks)
+
+    def noting():
+        return read_marks(bytes(memory[:HEAD_BYTES])).main
+
+    sender, sockets = bound(), [bound(), bound()]
+    protocols = []
+    for name, sock in zip(("one", "two"), sockets, strict=True):
+        with about(name, "leg"):
+            protocols.append(listen(path, sock, noting=noting))
+    for sock in sockets:
+        sender.sendto(b"data", sock.getsockname())
+    await until(lambda: all(one.noted for one in protocols))
+    assert [one.noted for one in protocols] == [[mark_of("one")], [mark_of("two")]]
+    assert path.poller is not None
+    path.poller.wait()
+    assert read_marks(bytes(memory[:HEAD_BYTES])) == (NOTHING, NOTHING)
+    for one in protocols:
+        one.transport.close()
+    sender.close()
+    path.close()
 
 
 async def test_the_other_sockets_are_served_when_what_takes_a_datagram_fails(path):

@@ -3,11 +3,13 @@
 import asyncio
 import errno
 import os
+import signal
 from collections.abc import Callable
 
 from bridge.supervisor.child import Child
 from bridge.supervisor.kept_calls import KeptCall
 from bridge.supervisor.process import End
+from bridge.wire.crash_marks import mark_of
 from bridge.wire.supervision import BeginDrain, Keep, Process, Roster, Slot, Stop, ToNode
 
 LOST = End(1, stuck=False, drained=False)
@@ -21,8 +23,11 @@ class FakeProcess:
     all: list["FakeProcess"]
     cannot_start = False
 
-    def __init__(self, slot: Slot, *, on_draining: Callable[[], None], keeps: bool) -> None:
+    def __init__(
+        self, slot: Slot, *, on_draining: Callable[[], None], keeps: bool, hang_seconds: float
+    ) -> None:
         self.slot, self.on_draining, self.keeps = slot, on_draining, keeps
+        self.hang_seconds = hang_seconds
         self.left: list[KeptCall] = []
         self.spare: Child | None = None
         self.node, self.boot = slot.node, slot.boot
@@ -56,11 +61,20 @@ class FakeProcess:
         finally:
             self.ready_or_ended.set()
 
+    def keep_struck(self, call: KeptCall) -> bool:
+        self.left.append(call)
+        return True
+
     # What the test does
 
     def get_ready(self) -> None:
         self.ready = True
         self.ready_or_ended.set()
+
+    def crash(self, *call_ids: str) -> None:
+        """Die of one of these calls."""
+        marks = frozenset(map(mark_of, call_ids))
+        self.end(End(-signal.SIGSEGV, stuck=False, drained=False, accused=marks))
 
     def end(self, how: End = LOST) -> None:
         if not self.ended.done():

@@ -90,8 +90,13 @@ async def test_a_folder_with_too_long_a_path_has_no_control_socket(tmp_path, cap
 async def test_calls_that_are_left_are_reported_when_they_change():
     over = asyncio.Event()
     left = [Left(2, 9.0)]
-    heard: list[Progress | Spares] = []
-    reporting = asyncio.create_task(report_calls(lambda: left[0], over, heard.append))
+    heard: list[Progress] = []
+
+    def report(reply: Progress | Spares) -> None:
+        assert isinstance(reply, Progress)
+        heard.append(reply)
+
+    reporting = asyncio.create_task(report_calls(lambda: left[0], over, report))
     await asyncio.sleep(2.5)
     left[0] = Left(1, None)
     await asyncio.sleep(1)

@@ -9,10 +9,11 @@ import pytest
 from bridge.errors import SetupError
 from bridge.settings.model import Recovery, Settings
 from bridge.supervisor import fleet as fleet_module
-from bridge.supervisor.fleet import MAX_DEATHS, Fleet, UpgradeFailed
+from bridge.supervisor.fleet import Fleet, UpgradeFailed
 from bridge.supervisor.orders import read_settings
 from bridge.supervisor.process import End
 from bridge.supervisor.spare import Spare
+from bridge.supervisor.strikes import MAX_DEATHS
 from bridge.wire.supervision import (
     Accept,
     BeginDrain,
@@ -148,17 +149,66 @@ async def test_a_successor_that_dies_before_it_is_ready_leaves_the_calls_to_the_
     assert closed(kept + newer)
 
 
-async def test_calls_of_a_node_that_dies_too_often_end_with_it(made):
+async def test_calls_of_a_node_that_is_killed_again_and_again_go_on(made):
     fleet, running = await started(made)
-    for _ in range(MAX_DEATHS):
+    for _ in range(3 * MAX_DEATHS):
         made[-1].leave("call")
         made[-1].end()
+        await asyncio.sleep(0.01)
+        [call] = made[-1].slot.inherited
+        assert call.strikes == 0
+        made[-1].get_ready()
+        await asyncio.sleep(0.01)
+    await ended(fleet, running)
+
+
+async def test_a_call_that_processes_die_of_has_its_strikes_with_it(made):
+    fleet, running = await started(made)
+    made[1].leave("poison")
+    made[1].leave("other")
+    made[1].crash("poison")
+    await asyncio.sleep(0.01)
+    assert strikes(made[2]) == {"poison": 1, "other": 0}
+    made[2].get_ready()
+    await asyncio.sleep(0.01)
+    assert [one.message.call_id for one in made[2].left] == ["poison"]  # until it has copied it
+    made[2].leave("other")
+    made[2].crash("poison")
+    await asyncio.sleep(0.01)
+    assert strikes(made[3]) == {"poison": 2, "other": 0}
+    made[3].end()  # before it is ready
+    await asyncio.sleep(0.01)
+    assert strikes(made[4]) == {"poison": 2, "other": 0}
+    await ended(fleet, running)
+
+
+async def test_a_copy_by_a_process_that_never_got_ready_keeps_the_strikes(made):
+    fleet, running = await started(made)
+    made[1].leave("poison")
+    made[1].crash("poison")
+    await asyncio.sleep(0.01)
+    made[2].leave("poison")
+    made[2].end()
+    await asyncio.sleep(0.01)
+    assert strikes(made[3]) == {"poison": 1}
+    await ended(fleet, running)
+
+
+def strikes(process):
+    return {one.call_id: one.strikes for one in process.slot.inherited}
+
+
+async def test_calls_of_a_node_that_too_many_calls_crash_end_with_it(made):
+    fleet, running = await started(made)
+    for turn in range(MAX_DEATHS):
+        made[-1].leave(f"call {turn}")
+        made[-1].crash(f"call {turn}")
         await asyncio.sleep(0.01)
         assert made[-1].slot.inherited
         made[-1].get_ready()
         await asyncio.sleep(0.01)
     left = made[-1].leave("call")
-    made[-1].end()
+    made[-1].crash("call")
     await asyncio.sleep(0.01)
     assert made[-1].slot.inherited == []
     assert closed(left)

@@ -67,6 +67,7 @@ class Code(StrEnum):
     AGENT_PROVIDER_FAILED = "agent_provider_failed"
     AGENT_SLOW = "agent_slow"
     BRIDGE_OVERLOADED = "bridge_overloaded"
+    CRASHED_NODE = "call.crashed_node"
     NOBODY_JOINED = "nobody_joined"
     MUTED = "muted"
     HELD = "held"
@@ -274,6 +275,12 @@ RULES: Final[Mapping[Code, Rule]] = {
         "Add nodes (BRIDGE_NODES) or machines, or lower limits.calls; if other programs hold the cores, move them away.",
         after=1.5,
         clear_after=3.0,
+    ),
+    Code.CRASHED_NODE: Rule(
+        Hop.BRIDGE,
+        BROKEN,
+        "The bridge ended the call: two of its processes have crashed or hung while they worked on it.",
+        "Report it, with the log of the two deaths (node.lost, node.stuck): no call may end a process.",
     ),
     Code.NOBODY_JOINED: Rule(
         Hop.BRIDGE,

@@ -5,6 +5,7 @@ from typing import Final
 
 from bridge.call.diagnosis.diagnosis import Diagnosis, Problem, Verdict
 from bridge.call.diagnosis.hops import HopState
+from bridge.call.diagnosis.problems import RULES, Code
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,23 @@ LOST: Final = DiagnosisReport(
     summary="Nothing is known of this call's audio: the bridge stopped while the call was live."
 )
 """Of a call that ended with its node."""
+_CRASHED: Final = RULES[Code.CRASHED_NODE]
+
+
+def crashed_report(seconds: float) -> DiagnosisReport:
+    """Return the report of a call that processes have died of, so long after its start."""
+    problem = Problem(
+        Code.CRASHED_NODE,
+        _CRASHED.hop,
+        None,
+        _CRASHED.severity,
+        since=seconds,
+        until=seconds,
+        summary=_CRASHED.summary,
+        fix=_CRASHED.fix,
+        evidence={},
+    )
+    return DiagnosisReport(Verdict.PROBLEM, _CRASHED.summary, problems=(problem,))
 
 
 def report_of(diagnosis: Diagnosis, *, now: float, began: float) -> DiagnosisReport:

@@ -9,6 +9,9 @@ after the new one has not been sent then. The compiled packet path raises the ce
 from collections.abc import Iterator
 from typing import Final, NamedTuple, TypeAlias
 
+from bridge.wire.crash_marks import WORDS as MARKS
+from bridge.wire.crash_marks import CrashMarks, Marks
+
 VERSION: Final = 1
 SLOTS: Final = 2048
 """More streams than a node has; those beyond have none, and their calls end with the process."""
@@ -19,9 +22,11 @@ REPORTS_AHEAD: Final = 16
 _MAGIC: Final = 0x6272_6964_6765_0000 | VERSION
 _WORD_BYTES: Final = 8
 _WORDS: Final = 16
-"""Of a slot; the first slot is the head."""
+"""Of a slot; the first slot is the head: a magic number, and the marks of `crash_marks`."""
 _PACKETS, _REPORTS = 2, 6
 BYTES: Final = (SLOTS + 1) * _WORDS * _WORD_BYTES
+HEAD_BYTES: Final = (1 + MARKS) * _WORD_BYTES
+"""Of the head, as far as it is used."""
 
 Words: TypeAlias = "memoryview[int]"
 """The memory, as signed words of eight bytes."""
@@ -78,6 +83,8 @@ class Ledger:
         self._address = address
         self._next = 0
         self._words[0] = _MAGIC
+        self.marks = CrashMarks(self._words[1 : 1 + MARKS], address + _WORD_BYTES)
+        """What this node is working on."""
 
     def open(self, ssrc: int) -> UsedNumbers | None:
         """Return a slot for a stream that begins; None if all are taken."""
@@ -107,6 +114,14 @@ def read(memory: bytes) -> dict[int, Ceilings]:
             twice.add(ssrc)
         found[ssrc] = ceilings
     return {ssrc: ceilings for ssrc, ceilings in found.items() if ssrc not in twice}
+
+
+def read_marks(head: bytes) -> Marks:
+    """Return what a process that has ended was working on, by the `HEAD_BYTES` of its memory; nothing if that is doubtful."""
+    if len(head) != HEAD_BYTES:
+        return Marks()
+    magic, *marks = memoryview(head).cast("q")
+    return Marks(*marks) if magic == _MAGIC else Marks()
 
 
 def _slots(words: Words) -> Iterator[tuple[int, Ceilings]]:

@@ -153,8 +153,14 @@ INCIDENTS: dict[Code, dict[str, object]] = {
     Code.TRUNK_UNREACHABLE: {"reason": "it did not respond in time"},
     Code.CODEC_REFUSED: {"reason": "none of our codecs"},
 }
-OTHERWISE = {Code.FAR_SILENT, Code.HELD, Code.MUTED, Code.BRIDGE_OVERLOADED}
-"""Tested one by one."""
+OTHERWISE = {
+    Code.FAR_SILENT,
+    Code.HELD,
+    Code.MUTED,
+    Code.BRIDGE_OVERLOADED,
+    Code.CRASHED_NODE,
+}
+"""Tested one by one, or where it is raised."""
 
 
 @pytest.mark.parametrize("code", FAULTS)

@@ -3,7 +3,7 @@
 from bridge.call.diagnosis.diagnosis import Diagnosis, Verdict
 from bridge.call.diagnosis.finding import Finding
 from bridge.call.diagnosis.problems import Code
-from bridge.call.diagnosis.report import report_of
+from bridge.call.diagnosis.report import crashed_report, report_of
 
 
 def test_a_problems_times_are_seconds_of_the_call():
@@ -18,3 +18,11 @@ def test_a_problems_times_are_seconds_of_the_call():
 
 def test_a_call_without_problems_has_no_codes():
     assert report_of(Diagnosis(), now=1.0, began=0.0).codes == ()
+
+
+def test_a_call_that_processes_died_of_has_that_as_its_only_problem():
+    report = crashed_report(12.5)
+    [problem] = report.problems
+    assert (problem.since, problem.until, problem.leg_id) == (12.5, 12.5, None)
+    assert (report.verdict, report.codes) == (Verdict.PROBLEM, ("call.crashed_node",))
+    assert report.summary == problem.summary
