@@ -29,7 +29,7 @@ from bridge.rtc.limits import (
     may_probe,
 )
 from bridge.rtc.ports import PortPool
-from bridge.rtc.udp_socket import UdpSocket, read_by_the_loop
+from bridge.rtc.udp_socket import UdpSocket, after_backlog, read_by_the_loop
 from bridge.wire.sdp.description import RemoteAudio
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ class IceConnection(Connection):
         """
         try:
             for sock, candidate in zip(sockets, candidates, strict=True):
-                self._listen(sock, candidate)
+                self._listen(sock, candidate, inherited=True)
         except LegError:
             while self._sockets:
                 self._sockets.pop().release()
@@ -187,7 +187,9 @@ class IceConnection(Connection):
             found.append(candidate)
         return found
 
-    def _listen(self, sock: "socket.socket", candidate: Candidate) -> None:
+    def _listen(
+        self, sock: "socket.socket", candidate: Candidate, *, inherited: bool = False
+    ) -> None:
         inbound = self._inbound
         protocol = MediaSocket(
             self,
@@ -198,9 +200,10 @@ class IceConnection(Connection):
             clock=self._clock,
         )
         if inbound.offload is not None:
-            made = inbound.offload.listen(sock, protocol)
+            made = inbound.offload.listen(sock, protocol, inherited=inherited)
         else:
-            made = UdpSocket(sock, protocol, discarded=inbound.discarded, read=read_by_the_loop)
+            read = after_backlog(read_by_the_loop) if inherited else read_by_the_loop
+            made = UdpSocket(sock, protocol, discarded=inbound.discarded, read=read)
         self._sockets.append(made)
         private_api.protocols(self).append(protocol)
 
