@@ -24,6 +24,8 @@ MAX_READ: Final = 1024
 
 _SO_MEMINFO: Final = 55
 _SO_MEMINFO_FORMAT: Final = "9I"
+_LEAST_BYTES: Final = 700
+"""Of a socket's buffer, that the kernel needs for a datagram."""
 _FULL: Final = 4096
 """Bytes of a socket's buffer in which no datagram finds room for sure."""
 
@@ -151,8 +153,8 @@ class Backlog(NamedTuple):
 def after_backlog(read: Read) -> Read:
     """Return what reads a socket that another process has had, and begins with what has waited there.
 
-    Nothing is taken out before the next turn of the event loop, when the adoption can no longer be refused. What is left
-    out is counted as `outdated`; it is not authenticated, as whoever is to be heard may lose packets at any time.
+    A short silence changes nothing. Else nothing is taken out before the next turn of the event loop, when the adoption
+    can no longer be refused. What is left out is counted as `outdated`; it is not authenticated: packets may be lost at any time.
     """
     begun = False
 
@@ -161,7 +163,8 @@ def after_backlog(read: Read) -> Read:
 
     def begin(transport: UdpSocket) -> Callable[[], None]:
         nonlocal begun, stop
-        if begun:
+        if begun or _few(transport.sock):
+            begun = True
             return read(transport)
         handle = asyncio.get_running_loop().call_soon(start, transport)
         stop = handle.cancel
@@ -172,13 +175,14 @@ def after_backlog(read: Read) -> Read:
         begun = True
         waited = read_backlog(transport.sock)
         transport.discarded["outdated"] += waited.outdated
+        for data, sender in waited.datagrams:
+            transport.run(transport.protocol.datagram_received, data, sender)
+            if transport.is_closing():
+                return
         try:
             stop = read(transport)
         except LegError:  # too late to refuse the leg, which ends as one whose peer is silent
             log.exception("media.socket_not_read")
-        for data, sender in waited.datagrams:
-            if not transport.is_closing():
-                transport.run(transport.protocol.datagram_received, data, sender)
 
     return begin
 
@@ -220,11 +224,24 @@ def _payload_type(data: bytes) -> int | None:
     return data[1] & 0x7F
 
 
+def _few(sock: socket.socket) -> bool:
+    """Whether no more packets wait in a socket than are to be heard."""
+    used, _ = _buffer(sock)
+    return used < (MAX_AUDIO + 1) * _LEAST_BYTES
+
+
 def _full(sock: socket.socket) -> bool:
+    used, room = _buffer(sock)
+    return used + _FULL > room
+
+
+def _buffer(sock: socket.socket) -> tuple[int, int]:
+    """Return how many bytes wait in a socket, at most, and for how many it has room."""
     try:
         size = struct.calcsize(_SO_MEMINFO_FORMAT)
         figures = sock.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, size)
-        used, room = struct.unpack(_SO_MEMINFO_FORMAT, figures)[:2]
-    except (OSError, struct.error):  # a kernel that does not tell, or has more figures
-        return False
-    return bool(used + _FULL > room)
+        used, room, *_ = struct.unpack(_SO_MEMINFO_FORMAT, figures)
+    except (OSError, struct.error):  # a kernel that does not tell
+        room = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+        used = room // 2
+    return used, room

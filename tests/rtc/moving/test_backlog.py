@@ -93,42 +93,60 @@ def listen(sock, read=read_by_the_loop):
     return transport, protocol, discarded
 
 
+def send(pair, *datagrams):
+    for one in datagrams:
+        pair[1].sendto(one, pair[0].getsockname())
+
+
+MANY = [packet(number) for number in range(MAX_AUDIO + 3)]
+KEPT = MANY[-MAX_AUDIO:]
+
+
 async def test_what_waited_comes_first_and_then_what_comes(pair):
-    for number in range(MAX_AUDIO + 2):
-        pair[1].sendto(packet(number), pair[0].getsockname())
+    send(pair, *MANY)
     transport, protocol, discarded = listen(pair[0])
     transport.sendto(b"at once", pair[1].getsockname())
     assert pair[1].recv(100) == b"at once"
     assert protocol.received == []
-    pair[1].sendto(packet(99), pair[0].getsockname())
     await until(lambda: bool(protocol.received))
-    pair[1].sendto(packet(100), pair[0].getsockname())
+    send(pair, packet(100))
     await until(lambda: packet(100) in protocol.received)
-    assert protocol.received == [packet(one) for one in (*range(3, MAX_AUDIO + 2), 99, 100)]
+    assert protocol.received == [*KEPT, packet(100)]
     assert discarded["outdated"] == 3
     transport.pause()
-    for number in range(50):
-        pair[1].sendto(packet(number), pair[0].getsockname())
+    send(pair, *MANY)
     transport.resume()  # in the same process nothing is left out
-    await until(lambda: packet(49) in protocol.received)
+    await until(lambda: protocol.received[-1] == MANY[-1])
     assert discarded["outdated"] == 3
     transport.close()
 
 
+async def test_after_a_short_silence_a_socket_is_read_as_ever(pair):
+    send(pair, *MANY[: MAX_AUDIO // 2])
+    begun = []
+
+    def read(transport):
+        begun.append(transport)
+        return lambda: None
+
+    transport, _, discarded = listen(pair[0], read)
+    assert (begun, discarded["outdated"]) == ([transport], 0)
+    transport.close()
+
+
 async def test_of_a_leg_that_is_refused_after_all_nothing_is_read(pair):
-    pair[1].sendto(packet(1), pair[0].getsockname())
+    send(pair, *MANY)
     transport, protocol, _ = listen(pair[0])
     transport.pause()
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     assert protocol.received == []
-    assert pair[0].recv(100) == packet(1)
+    assert pair[0].recv(100) == MANY[0]
     transport.close()
 
 
 async def test_nothing_is_processed_behind_what_closes_the_socket(pair):
-    for one in (STUN, DTLS, packet(1)):
-        pair[1].sendto(one, pair[0].getsockname())
+    send(pair, STUN, DTLS, *MANY)
     _, protocol, _ = listen(pair[0])
     await until(lambda: bool(protocol.received))
     assert protocol.received == [STUN, DTLS]
@@ -138,7 +156,7 @@ async def test_a_socket_that_cannot_be_read_is_logged(pair, caplog):
     def refuse(_):
         raise LegError("no memory")
 
-    pair[1].sendto(STUN, pair[0].getsockname())
+    send(pair, *MANY)
     transport, protocol, _ = listen(pair[0], refuse)
     await until(lambda: bool(protocol.received))
     assert "media.socket_not_read" in caplog.text
