@@ -71,10 +71,13 @@ def build_handovers(
         provider_keys=keys_of,
     )
 
+    loop = asyncio.get_running_loop()
+
     def recovered(call_id: CallId, silent: float, cause: str) -> None:
-        base.metrics.calls.recovered(cause)
+        base.metrics.calls.recovered(cause, silent)
         if (runner := manager.running(call_id)) is None:  # it has ended since
             return
+        manager.diagnoses.note_interruption(runner, cause, silent, loop.time())
         legs, silent_ms = runner.legs(), round(silent * 1000)
         reconnecting = sum(isinstance(leg, Reconnecting) and leg.reconnecting for leg in legs)
         extra = {"call": call_id, "cause": cause, "silent_ms": silent_ms, "legs": len(legs)}

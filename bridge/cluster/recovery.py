@@ -40,12 +40,12 @@ class Recovery:
         *,
         keep_lost: KeepLost,
         events: EventLog,
-        count_lost: Callable[[CallRecord], None],
+        count_lost: Callable[[CallRecord, str], None],
         inherited: Sequence[Move] = (),
     ) -> None:
         """Register this process, before it writes anything.
 
-        `count_lost` is called for each call that was cut off; `inherited` are those that are not, of the process in
+        `count_lost` is called for each call that was cut off, with the cause (`metrics.calls.LOSS_CAUSES`); `inherited` are those that are not, of the process in
         whose place this one was started.
         """
         self._database = database
@@ -127,8 +127,8 @@ class Recovery:
             self._dead.pop(boot, None)
         for call_id in attempt.late:
             self.on_late(call_id)
-        for record in attempt.lost:
-            self._count_lost(record)
+        for record, boot in attempt.lost:
+            self._count_lost(record, "machine" if boot in attempt.dead else "crash")
         self._events.written()
         for boot in attempt.taken:
             lost = nodes[boot]
@@ -161,24 +161,27 @@ class _Attempt:
     register: bool
     taken: set[str] = field(default_factory=set)
     """Boot ids of the nodes that it has taken over."""
-    lost: list[CallRecord] = field(default_factory=list)
+    lost: list[tuple[CallRecord, str]] = field(default_factory=list)
+    """Calls that were cut off, and the boot ids of their processes."""
     late: set[str] = field(default_factory=set)
     """Inherited calls that others had ended before."""
 
 
-def end_calls(connection: Connection, own: Member, *, keep_lost: KeepLost) -> list[CallRecord]:
-    """End the calls of processes that have ended, as node `own`; return their records.
+def end_calls(
+    connection: Connection, own: Member, *, keep_lost: KeepLost
+) -> list[tuple[CallRecord, str]]:
+    """End the calls of processes that have ended, as node `own`; return their records, and the boot ids of the processes.
 
     One whose end was written before is not among them.
     """
     now = datetime.now(UTC)
     lost = []
-    for last in lost_nodes.open_calls(connection):
+    for last, boot in lost_nodes.open_calls(connection):
         if last.call is not None:
             event = _node_lost(last.line, last.call, now)
             if event_store.insert(connection, event, own=own, callback=callback_of(event)):
                 assert event.call is not None
-                lost.append(keep_lost(connection, event.line, event.call))
+                lost.append((keep_lost(connection, event.line, event.call), boot))
             lost_nodes.close(connection, last.call.id)
     lost_nodes.uncount(connection, now=now.timestamp())
     return lost

@@ -30,10 +30,12 @@ def not_live(table: str) -> str:
     )
 
 
-def open_calls(connection: Connection) -> list[CallEvent]:
-    """Return the last event of each call that was left without an end."""
-    rows = connection.execute(f"SELECT body FROM open_calls WHERE {_LEFT} ORDER BY call_id")  # noqa: S608
-    return [msgspec.json.decode(body, type=CallEvent) for (body,) in rows.fetchall()]
+def open_calls(connection: Connection) -> list[tuple[CallEvent, str]]:
+    """Return the last event of each call that was left without an end, and the boot id of its process."""
+    rows = connection.execute(
+        f"SELECT body, boot FROM open_calls WHERE {_LEFT} ORDER BY call_id"  # noqa: S608
+    )
+    return [(msgspec.json.decode(body, type=CallEvent), boot) for body, boot in rows.fetchall()]
 
 
 def close(connection: Connection, call_id: str) -> None:

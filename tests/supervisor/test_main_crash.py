@@ -39,6 +39,14 @@ async def state(server: Server, condition, what: str) -> None:
         raise AssertionError(f"{what}\n{server.log()}") from None
 
 
+def check_diagnosis(server: Server, call_id: str) -> None:
+    """Check that each death is told in the diagnosis of a call, as something that is over."""
+    problems = server.get(f"/call/{call_id}/diagnosis")["problems"]
+    told = [one for one in problems if one["code"] == "interrupted"]
+    assert [one["evidence"]["cause"] for one in told] == ["crash"] * KILLS
+    assert all(one["hop"] == "bridge" and one["until"] for one in told)
+
+
 async def test_calls_go_on_after_each_death_and_no_index_is_used_twice():
     with supervised() as server:
         async with AsyncExitStack() as stack:
@@ -80,6 +88,7 @@ async def test_calls_go_on_after_each_death_and_no_index_is_used_twice():
                 assert one.reports == sorted({*one.reports})
             for task in busy:
                 task.cancel()
+            check_diagnosis(server, callers.calls[0])
             await callers.hang_up()
         for call_id in callers.calls:
             types = Counter(events_of(server, call_id))

@@ -67,6 +67,7 @@ class Code(StrEnum):
     AGENT_PROVIDER_FAILED = "agent_provider_failed"
     AGENT_SLOW = "agent_slow"
     BRIDGE_OVERLOADED = "bridge_overloaded"
+    INTERRUPTED = "interrupted"
     NOBODY_JOINED = "nobody_joined"
     MUTED = "muted"
     HELD = "held"
@@ -274,6 +275,12 @@ RULES: Final[Mapping[Code, Rule]] = {
         "Add nodes (BRIDGE_NODES) or machines, or lower limits.calls; if other programs hold the cores, move them away.",
         after=1.5,
         clear_after=3.0,
+    ),
+    Code.INTERRUPTED: Rule(
+        Hop.BRIDGE,
+        DEGRADED,
+        "Nobody was heard for {silentMs} ms: another process of the bridge had to go on with the call ({cause}).",
+        "Look in the log for node.lost, which has the exit code, and for what the node logged before.",
     ),
     Code.NOBODY_JOINED: Rule(
         Hop.BRIDGE,

@@ -153,7 +153,7 @@ INCIDENTS: dict[Code, dict[str, object]] = {
     Code.TRUNK_UNREACHABLE: {"reason": "it did not respond in time"},
     Code.CODEC_REFUSED: {"reason": "none of our codecs"},
 }
-OTHERWISE = {Code.FAR_SILENT, Code.HELD, Code.MUTED, Code.BRIDGE_OVERLOADED}
+OTHERWISE = {Code.FAR_SILENT, Code.HELD, Code.MUTED, Code.BRIDGE_OVERLOADED, Code.INTERRUPTED}
 """Tested one by one."""
 
 
