@@ -1,6 +1,6 @@
 """Replace, kill and stop the processes beneath live calls, and count what their parties notice; as root.
 
-    python -m tests.bench.studies.recoveries [--parts upgrades,kill,row,twice,stop,take-overs] [--busy]
+    python -m tests.bench.studies.recoveries [--parts upgrades,kill,row,twice,stop,take-overs,audit] [--busy]
 
 Ends with 1 when a call was lost, an event is doubled or missing, a packet number came twice, a connection was made again, a key
 was found or a descriptor is left; the times are printed beside their goals and decide nothing.
@@ -17,7 +17,7 @@ from typing import Any, Final, TypeAlias
 
 import uvloop
 
-from tests.bench.studies.recoveries import kills, upgrades
+from tests.bench.studies.recoveries import audit, kills, upgrades
 from tests.bench.studies.recoveries.kills import Plan
 from tests.bench.studies.recoveries.table import Goal, Row, rendered
 from tests.support.peers.light_peer import patient_peers
@@ -38,6 +38,11 @@ async def _upgrades(options: argparse.Namespace) -> Result:
         upgrades=options.upgrades, calls=options.calls, pause=options.pause
     )
     return found.rows(_factor(options)), found.faults()
+
+
+async def _audit(options: argparse.Namespace) -> Result:
+    found = await audit.study(legs=options.row_legs, kills=2)
+    return found.rows(), found.faults()
 
 
 def _killed(plan: Callable[[argparse.Namespace], Plan]) -> Part:
@@ -104,6 +109,7 @@ PARTS: Final[dict[str, Part]] = {
             goal=_goal(options, KILLED),
         )
     ),
+    "audit": _audit,
 }
 
 
