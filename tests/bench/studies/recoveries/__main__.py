@@ -1,12 +1,13 @@
 """Replace, kill and stop the processes beneath live calls, and count what their parties notice; as root.
 
-    python -m tests.bench.studies.recoveries [--parts upgrades,kill,row,twice,stop,take-overs,audit] [--busy]
+    python -m tests.bench.studies.recoveries [--parts upgrades,kill,row,twice,stop,take-overs,audit,corrupted] [--busy]
 
 Ends with 1 when a call was lost, an event is doubled or missing, a packet number came twice, a connection was made again, a key
 was found or a descriptor is left; the times are printed beside their goals and decide nothing.
 """
 
 import argparse
+import asyncio
 import math
 import signal
 import subprocess
@@ -43,6 +44,19 @@ async def _upgrades(options: argparse.Namespace) -> Result:
 async def _audit(options: argparse.Namespace) -> Result:
     found = await audit.study(legs=options.row_legs, kills=2)
     return found.rows(), found.faults()
+
+
+async def _corrupted(options: argparse.Namespace) -> Result:
+    """Try in a process of its own, which may crash."""
+    name = "tests.bench.studies.recoveries.corrupted"
+    cases = str(options.cases)
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", name, "--cases", cases)
+    code = await process.wait()
+    met = code == 0
+    found = f"all of {cases}" if met else f"exit code {code}"
+    return [
+        Row("corrupted ledgers and copies that are refused, or harmless", "all", found, met)
+    ], {}
 
 
 def _killed(plan: Callable[[argparse.Namespace], Plan]) -> Part:
@@ -110,6 +124,7 @@ PARTS: Final[dict[str, Part]] = {
         )
     ),
     "audit": _audit,
+    "corrupted": _corrupted,
 }
 
 
@@ -143,6 +158,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--kills", type=int, default=5, help="of a node with so many")
     parser.add_argument("--row-legs", type=int, default=20, help="where kills follow each other")
     parser.add_argument("--take-overs", type=int, default=200, help="of legs, in all")
+    parser.add_argument("--cases", type=int, default=20_000, help="of corrupted ledgers and copies")
     return parser.parse_args()
 
 
