@@ -9,12 +9,12 @@ from contextlib import AsyncExitStack
 import aiohttp
 import pytest
 
-from tests.supervisor.test_main import node_of, until
+from tests.supervisor.test_main import end_reason, node_of, until
 from tests.supervisor.test_main_handover import Callers, check_media, events_of
 from tests.supervisor.test_main_upgrade import KEY, supervised, talk
 from tests.support.peers.light_peer import patient_peers
 from tests.support.peers.moved import Indexes
-from tests.support.server import Server
+from tests.support.server import Server, free_port
 
 CALLS = 6
 KILLS = 3
@@ -110,3 +110,40 @@ async def test_without_recovery_calls_end_with_their_node():
         assert events_of(server, callers.calls[0])[-1] == "call.ended"
         assert not lines(server, "call.recovered")
         assert not lines(server, "spare.ready")
+
+
+@pytest.mark.postgresql
+async def test_calls_go_on_after_a_death_where_the_database_is_postgresql(postgres_url):
+    url = f"http://127.0.0.1:{free_port()}"
+    with supervised(DATA__URL=postgres_url, CLUSTER__URL=url, CLUSTER__SECRET="s" * 32) as server:
+        async with AsyncExitStack() as stack:
+            stack.enter_context(patient_peers())
+            http = await stack.enter_async_context(aiohttp.ClientSession(headers=KEY))
+            callers = Callers(server, http, stack)
+            for _ in range(2):
+                await callers.call()
+            busy = [asyncio.create_task(talk(peer)) for peer in callers.peers]
+            await asyncio.sleep(3)
+            os.kill(node_of(server), signal.SIGKILL)
+            await state(server, lambda: len(lines(server, "call.recovered")) == 2, "both go on")
+            heard = callers.heard()
+            await state(
+                server,
+                lambda: all(
+                    now > one + 30 for now, one in zip(callers.heard(), heard, strict=True)
+                ),
+                "both are heard again",
+            )
+            check_media(callers)
+            for task in busy:
+                task.cancel()
+            for call_id in callers.calls:
+                async with http.post(f"{server.url}/call/hangup", json={"callId": call_id}) as end:
+                    assert end.status == 200
+                await state(
+                    server,
+                    lambda one=call_id: end_reason(server, one) == "hangup",
+                    "it has its end",
+                )
+        for unwanted in ("node_lost", "Traceback", "call.not_recovered", "call.lost"):
+            assert unwanted not in server.log()
