@@ -1,6 +1,6 @@
 """Replace, kill and stop the processes beneath live calls, and count what their parties notice; as root.
 
-    python -m tests.bench.studies.recoveries [--parts upgrades,kill,row,twice,stop,take-overs,audit,corrupted] [--busy]
+    python -m tests.bench.studies.recoveries [--parts upgrades,kill,row,twice,stop,take-overs,audit,corrupted,cost] [--busy]
 
 Ends with 1 when a call was lost, an event is doubled or missing, a packet number came twice, a connection was made again, a key
 was found or a descriptor is left; the times are printed beside their goals and decide nothing.
@@ -18,7 +18,7 @@ from typing import Any, Final, TypeAlias
 
 import uvloop
 
-from tests.bench.studies.recoveries import audit, kills, upgrades
+from tests.bench.studies.recoveries import audit, cost, kills, upgrades
 from tests.bench.studies.recoveries.kills import Plan
 from tests.bench.studies.recoveries.table import Goal, Row, rendered
 from tests.support.peers.light_peer import patient_peers
@@ -44,6 +44,11 @@ async def _upgrades(options: argparse.Namespace) -> Result:
 async def _audit(options: argparse.Namespace) -> Result:
     found = await audit.study(legs=options.row_legs, kills=2)
     return found.rows(), found.faults()
+
+
+async def _cost(options: argparse.Namespace) -> Result:
+    found = await cost.study(legs=options.legs, rounds=options.rounds, seconds=options.seconds)
+    return found.rows(), {}
 
 
 async def _corrupted(options: argparse.Namespace) -> Result:
@@ -125,6 +130,7 @@ PARTS: Final[dict[str, Part]] = {
     ),
     "audit": _audit,
     "corrupted": _corrupted,
+    "cost": _cost,
 }
 
 
@@ -159,6 +165,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--row-legs", type=int, default=20, help="where kills follow each other")
     parser.add_argument("--take-overs", type=int, default=200, help="of legs, in all")
     parser.add_argument("--cases", type=int, default=20_000, help="of corrupted ledgers and copies")
+    parser.add_argument(
+        "--rounds", type=int, default=3, help="of the cost, with copies and without"
+    )
+    parser.add_argument("--seconds", type=float, default=20.0, help="of each, measured")
     return parser.parse_args()
 
 
