@@ -102,7 +102,7 @@ soak: $(DEV)  ## half an hour of calls: does memory stay flat? (ARGS="--minutes 
 	@$(PACKET_PATH)
 	@exec $(BIN)/python -m tests.bench.studies.soak $(ARGS)
 
-recoveries: $(DEV)  ## ten upgrades beneath twenty calls of all kinds: what do their parties notice? (ARGS="--upgrades 3")
+recoveries: $(DEV)  ## upgrades, kills and stops of nodes beneath live calls, as root: what do their parties notice? (ARGS="--parts kill,stop")
 	@$(PACKET_PATH)
 	@exec $(BIN)/python -m tests.bench.studies.recoveries $(ARGS)
 

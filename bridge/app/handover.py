@@ -74,10 +74,13 @@ def build_handovers(
         provider_keys=keys_of,
     )
 
+    loop = asyncio.get_running_loop()
+
     def recovered(call_id: CallId, silent: float, cause: str) -> None:
-        base.metrics.calls.recovered(cause)
+        base.metrics.calls.recovered(cause, silent)
         if (runner := manager.running(call_id)) is None:  # it has ended since
             return
+        manager.diagnoses.note_interruption(runner, cause, silent, loop.time())
         legs, silent_ms = runner.legs(), round(silent * 1000)
         reconnecting = sum(isinstance(leg, Reconnecting) and leg.reconnecting for leg in legs)
         lost = sum(isinstance(leg, LostLeg) for leg in legs)

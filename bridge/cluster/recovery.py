@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 
 KeepLost: TypeAlias = Callable[[Connection, str, CallSnapshot], CallRecord]
 """Writes the record of a call that was cut off, in the transaction of its end, and returns it."""
+Lost: TypeAlias = tuple[CallRecord, str]
+"""A call that was cut off, and the boot id of its process."""
 
 
 class Recovery:
@@ -40,13 +42,13 @@ class Recovery:
         *,
         keep_lost: KeepLost,
         events: EventLog,
-        count_lost: Callable[[CallRecord], None],
+        count_lost: Callable[[CallRecord, str], None],
         inherited: Sequence[Move] = (),
         crashed: Collection[str] = (),
     ) -> None:
         """Register this process, before it writes anything.
 
-        `count_lost` is called for each call that was cut off; `inherited` are those that are not, of the process in
+        `count_lost` is called for each call that was cut off, with the cause (`metrics.calls.LOSS_CAUSES`); `inherited` are those that are not, of the process in
         whose place this one was started, and `crashed` those that it and another have died of.
         """
         self._database = database
@@ -130,8 +132,8 @@ class Recovery:
             self._dead.pop(boot, None)
         for call_id in attempt.late:
             self.on_late(call_id)
-        for record in attempt.lost:
-            self._count_lost(record)
+        for record, boot in attempt.lost:
+            self._count_lost(record, "machine" if boot in attempt.dead else "crash")
         self._events.written()
         for boot in attempt.taken:
             lost = nodes[boot]
@@ -164,21 +166,22 @@ class _Attempt:
     register: bool
     taken: set[str] = field(default_factory=set)
     """Boot ids of the nodes that it has taken over."""
-    lost: list[CallRecord] = field(default_factory=list)
+    lost: list[Lost] = field(default_factory=list)
+    """Calls that were cut off, and the boot ids of their processes."""
     late: set[str] = field(default_factory=set)
     """Inherited calls that others had ended before."""
 
 
 def end_crashed(
     connection: Connection, own: Member, crashed: Collection[str], keep_lost: KeepLost
-) -> list[CallRecord]:
-    """End calls that processes have died of, as node `own`; return their records, but of those that have an end."""
+) -> list[Lost]:
+    """End calls that processes have died of, as node `own`; return them, but those that have an end."""
     events = [lost_nodes.open_call(connection, call_id) for call_id in sorted(crashed)]
     return _end(connection, own, filter(None, events), EndReason.FAILED, keep_lost)
 
 
-def end_calls(connection: Connection, own: Member, *, keep_lost: KeepLost) -> list[CallRecord]:
-    """End the calls of processes that have ended, as node `own`; return their records.
+def end_calls(connection: Connection, own: Member, *, keep_lost: KeepLost) -> list[Lost]:
+    """End the calls of processes that have ended, as node `own`; return them.
 
     One whose end was written before is not among them.
     """
@@ -191,18 +194,18 @@ def end_calls(connection: Connection, own: Member, *, keep_lost: KeepLost) -> li
 def _end(
     connection: Connection,
     own: Member,
-    left: Iterable[CallEvent],
+    left: Iterable[tuple[CallEvent, str]],
     reason: EndReason,
     keep_lost: KeepLost,
-) -> list[CallRecord]:
-    """End calls, of which these are the last events."""
+) -> list[Lost]:
+    """End calls, of which these are the last events and the boot ids of their processes."""
     now, lost = datetime.now(UTC), []
-    for last in left:
+    for last, boot in left:
         if last.call is not None:
             event = _ended(last.line, last.call, now, reason.value)
             if event_store.insert(connection, event, own=own, callback=callback_of(event)):
                 assert event.call is not None
-                lost.append(keep_lost(connection, event.line, event.call))
+                lost.append((keep_lost(connection, event.line, event.call), boot))
             lost_nodes.close(connection, last.call.id)
     return lost
 

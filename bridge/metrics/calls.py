@@ -9,7 +9,9 @@ from bridge.metrics.families import OTHER, Families
 REFUSALS: Final = ("calls", "line", "share", "overload", "draining", "database", "telephone", OTHER)
 """`database`: it cannot be reached; `telephone`: a limit of the line's trunk; `calls`, `line`: a limit of the node or line; `share`: capacity reserved for lines with fewer calls."""
 
-RECOVERY_CAUSES: Final = ("upgrade", "drain", "crash", OTHER)
+RECOVERY_CAUSES: Final = ("upgrade", "drain", "crash", "hang", OTHER)
+LOSS_CAUSES: Final = ("crash", "machine", OTHER)
+"""`crash`: a process of the bridge has ended; `machine`: it was declared dead, as it did not renew its lease."""
 RECORD_OPERATIONS: Final = ("write", "read", "delete")
 DETECTIONS: Final = ("person", "machine", "unknown", "beep", OTHER)
 REPORT_OUTCOMES: Final = ("taken", "too_many", "refused", OTHER)
@@ -37,6 +39,7 @@ FAILURE_REASONS: Final = (
 
 _LIVE_STATES = tuple(state for state in State if state is not State.ENDED)
 _CALL_SECONDS = (1, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400)
+_SILENCE_SECONDS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 3.5, 5, 10, 20)
 _SETUP_SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20)
 
 
@@ -52,10 +55,21 @@ class CallMetrics:
         self._ended = create.counter(
             "bridge_calls_ended_total", "Calls ended.", direction=Direction, reason=EndReason
         )
-        self.recovered = create.counter(
+        self._recovered = create.counter(
             "bridge_calls_recovered_total",
             "Live calls that the node has taken over from another process.",
             cause=RECOVERY_CAUSES,
+        )
+        self._silence = create.histogram(
+            "bridge_recovery_silence_seconds",
+            "How long nobody was heard in calls that the node has taken over.",
+            _SILENCE_SECONDS,
+            cause=RECOVERY_CAUSES,
+        )
+        self.lost = create.counter(
+            "bridge_calls_lost_total",
+            "Calls of dead nodes that nobody could go on with, and that this node has ended.",
+            cause=LOSS_CAUSES,
         )
         self._seconds = create.histogram(
             "bridge_call_duration_seconds",
@@ -85,6 +99,11 @@ class CallMetrics:
         """Count the end of a call; `seconds` includes ringing."""
         self._ended(direction, reason)
         self._seconds(seconds)
+
+    def recovered(self, cause: str, silent: float) -> None:
+        """Count a call that goes on here (`RECOVERY_CAUSES`), after so many seconds of silence."""
+        self._recovered(cause)
+        self._silence(silent, cause)
 
     def set_current(self, calls: Mapping[State, int], *, limit: int) -> None:
         """Set the number of calls in each state, and the limit."""

@@ -29,6 +29,7 @@ DISCARD_REASONS: Final = (
     "replayed",
     "too_many_sources",
     "too_many_packets",
+    "outdated",
     "unverified_digit",
     "bad_rtp",
     "bad_rtcp",

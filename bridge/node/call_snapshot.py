@@ -3,6 +3,7 @@
 It has the keys of its legs, so it passes from process to process over a socket and nowhere else.
 """
 
+import zlib
 from collections.abc import Mapping
 from typing import Final
 
@@ -21,6 +22,7 @@ from bridge.wire.snapshot.advance import advanced
 
 VERSION: Final = 1
 """Of `CallSnapshot`; another one is refused."""
+_CHECKSUM_BYTES: Final = 4
 
 
 class LegSnapshot(msgspec.Struct, frozen=True):
@@ -71,16 +73,20 @@ class _Version(msgspec.Struct):
 
 
 def encode(snapshot: CallSnapshot) -> bytes:
-    """Return the bytes of a snapshot."""
-    return msgspec.msgpack.encode(snapshot)
+    """Return the bytes of a snapshot, and behind them their checksum."""
+    data = msgspec.msgpack.encode(snapshot)
+    return data + _checksum(data)
 
 
 def decode(data: bytes) -> CallSnapshot:
     """Return a snapshot from its bytes.
 
     Raises:
-        HandoverRefused: it is of another version, or malformed.
+        HandoverRefused: it is damaged, of another version, or malformed.
     """
+    data, checksum = data[:-_CHECKSUM_BYTES], data[-_CHECKSUM_BYTES:]
+    if checksum != _checksum(data):
+        raise HandoverRefused("the call cannot be read: it is damaged")
     try:
         version = msgspec.msgpack.decode(data, type=_Version).version
         if version != VERSION:
@@ -88,6 +94,10 @@ def decode(data: bytes) -> CallSnapshot:
         return msgspec.msgpack.decode(data, type=CallSnapshot)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise HandoverRefused(f"the call cannot be read: {error}") from None
+
+
+def _checksum(data: bytes) -> bytes:
+    return zlib.crc32(data).to_bytes(_CHECKSUM_BYTES, "big")
 
 
 def advance(data: bytes, used: Mapping[int, Ceilings], *, died_at: float, now: float) -> bytes:

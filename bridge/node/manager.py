@@ -263,12 +263,13 @@ class Manager:
         if self._directory is not None:
             await self._directory.erase(call_id)
 
-    def count_lost(self, record: CallRecord) -> None:
-        """Count a call that this node has taken over from a lost one, and ended."""
+    def count_lost(self, record: CallRecord, cause: str) -> None:
+        """Count a call that this node has taken over from a lost one, and ended (`metrics.calls.LOSS_CAUSES`)."""
         self.remember(record)
         self.metrics.calls.started(record.direction)
         self.metrics.calls.ended(record.direction, EndReason.NODE_LOST, record.seconds)
-        log.warning("call.lost", extra={"call": record.facts.call_id})
+        self.metrics.calls.lost(cause)
+        log.warning("call.lost", extra={"call": record.facts.call_id, "cause": cause})
 
     def calls(self) -> Iterable[CallRunner]:
         """All live calls."""

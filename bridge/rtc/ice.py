@@ -30,7 +30,7 @@ from bridge.rtc.limits import (
     may_probe,
 )
 from bridge.rtc.ports import PortPool
-from bridge.rtc.udp_socket import UdpSocket, read_by_the_loop
+from bridge.rtc.udp_socket import UdpSocket, after_backlog, read_by_the_loop
 from bridge.wire.sdp.description import RemoteAudio
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ class IceConnection(Connection):
         """
         try:
             for sock, candidate in zip(sockets, candidates, strict=True):
-                self._listen(sock, candidate)
+                self._listen(sock, candidate, inherited=True)
         except LegError:
             while self._sockets:
                 self._sockets.pop().release()
@@ -188,7 +188,9 @@ class IceConnection(Connection):
             found.append(candidate)
         return found
 
-    def _listen(self, sock: "socket.socket", candidate: Candidate) -> None:
+    def _listen(
+        self, sock: "socket.socket", candidate: Candidate, *, inherited: bool = False
+    ) -> None:
         inbound = self._inbound
         protocol = MediaSocket(
             self,
@@ -199,9 +201,10 @@ class IceConnection(Connection):
             clock=self._clock,
         )
         if inbound.offload is not None:
-            made = inbound.offload.listen(sock, protocol)
+            made = inbound.offload.listen(sock, protocol, inherited=inherited)
         else:
-            read = partial(read_by_the_loop, marks=inbound.marks)
+            by_the_loop = partial(read_by_the_loop, marks=inbound.marks)
+            read = after_backlog(by_the_loop) if inherited else by_the_loop
             made = UdpSocket(sock, protocol, discarded=inbound.discarded, read=read)
         self._sockets.append(made)
         private_api.protocols(self).append(protocol)

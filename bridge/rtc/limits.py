@@ -61,6 +61,7 @@ DISCARD_REASONS: Final = (
     "replayed",
     "too_many_sources",
     "too_many_packets",  # authentic, above the rate limit
+    "outdated",  # audio that waited while the leg passed to another process, but for the newest
     "unverified_digit",  # of an address that is heard, though signalling does not vouch for it
     "unsendable",  # outgoing, without a path or key, or sent before
 )

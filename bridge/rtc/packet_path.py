@@ -19,7 +19,7 @@ from bridge.rtc.limits import Address
 from bridge.rtc.packet_path_library import Library
 from bridge.rtc.packet_poller import BY_THE_LOOP, Poller, Scheduling
 from bridge.rtc.transport_offload import Compiled, TransportOffload
-from bridge.rtc.udp_socket import UdpSocket
+from bridge.rtc.udp_socket import UdpSocket, after_backlog
 from bridge.wire.crash_marks import CrashMarks
 
 _NATIVE: Final = sys.byteorder
@@ -105,7 +105,12 @@ class PacketPath:
             poller.close()
 
     def listen(
-        self, sock: socket.socket, protocol: asyncio.DatagramProtocol, offload: TransportOffload
+        self,
+        sock: socket.socket,
+        protocol: asyncio.DatagramProtocol,
+        offload: TransportOffload,
+        *,
+        inherited: bool = False,
     ) -> UdpSocket:
         """Receive on a socket for a transport (`TransportOffload.listen`)."""
 
@@ -121,7 +126,8 @@ class PacketPath:
 
             return stop
 
-        return UdpSocket(sock, protocol, discarded=offload.discarded, read=read)
+        how = after_backlog(read) if inherited else read
+        return UdpSocket(sock, protocol, discarded=offload.discarded, read=how)
 
     def forget(self, number: int) -> None:
         """Give packets of a transport to nobody any more."""

@@ -163,7 +163,7 @@ class PlainTransport:
             self.offload.set_keys(self._srtp)
         self.sockets = self._new_sockets(snapshot.host)
         try:
-            self.sockets.take(sockets)
+            self.sockets.take(sockets, inherited=True)
         except LegError as error:
             self.sockets = None
             raise HandoverRefused("a media socket of a leg cannot be polled") from error

@@ -10,7 +10,7 @@ from typing_extensions import override
 from bridge.rtc.limits import MAX_DATAGRAM, Address
 from bridge.rtc.ports import PortPool
 from bridge.rtc.transport_offload import TransportOffload
-from bridge.rtc.udp_socket import UdpSocket, read_by_the_loop
+from bridge.rtc.udp_socket import UdpSocket, after_backlog, read_by_the_loop
 
 
 class _Receiver(asyncio.DatagramProtocol):
@@ -75,8 +75,8 @@ class RtpSockets:
                 sock.close()
             raise
 
-    def take(self, bound: Sequence[socket.socket]) -> None:
-        """Receive on one or two sockets that are bound, which are this object's afterwards.
+    def take(self, bound: Sequence[socket.socket], *, inherited: bool = False) -> None:
+        """Receive on one or two sockets that are bound, by another process if they are `inherited`, and this object's afterwards.
 
         Raises:
             LegError: the system refuses to poll one; all are the caller's.
@@ -87,11 +87,11 @@ class RtpSockets:
         receiver, of_reports = self._receivers
         try:
             if self._offload is not None:
-                self.rtp = self._offload.listen(bound[0], receiver)
+                self.rtp = self._offload.listen(bound[0], receiver, inherited=inherited)
             else:
-                self.rtp = self._listen(bound[0], receiver)
+                self.rtp = self._listen(bound[0], receiver, inherited=inherited)
             for sock in bound[1:]:
-                self._rtcp = self._listen(sock, of_reports)
+                self._rtcp = self._listen(sock, of_reports, inherited=inherited)
         except BaseException:
             if self.rtp is not None:
                 self.rtp.release()
@@ -133,5 +133,6 @@ class RtpSockets:
         for port in {self.port, self.rtcp_port}:
             self._ports.release(port)
 
-    def _listen(self, sock: socket.socket, receiver: _Receiver) -> UdpSocket:
-        return UdpSocket(sock, receiver, discarded=self._discarded, read=read_by_the_loop)
+    def _listen(self, sock: socket.socket, receiver: _Receiver, *, inherited: bool) -> UdpSocket:
+        read = after_backlog(read_by_the_loop) if inherited else read_by_the_loop
+        return UdpSocket(sock, receiver, discarded=self._discarded, read=read)

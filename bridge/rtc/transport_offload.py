@@ -23,7 +23,12 @@ class Path(Protocol):
     """What polls the sockets."""
 
     def listen(
-        self, sock: socket.socket, protocol: asyncio.DatagramProtocol, offload: "TransportOffload"
+        self,
+        sock: socket.socket,
+        protocol: asyncio.DatagramProtocol,
+        offload: "TransportOffload",
+        *,
+        inherited: bool = False,
     ) -> UdpSocket:
         """Receive on a socket for a transport (`TransportOffload.listen`)."""
 
@@ -85,13 +90,19 @@ class TransportOffload:
         self.discarded = discarded
         self._path = path
 
-    def listen(self, sock: socket.socket, protocol: asyncio.DatagramProtocol) -> UdpSocket:
-        """Receive on a bound UDP socket, which the returned transport owns.
+    def listen(
+        self,
+        sock: socket.socket,
+        protocol: asyncio.DatagramProtocol,
+        *,
+        inherited: bool = False,
+    ) -> UdpSocket:
+        """Receive on a bound UDP socket, which the returned transport owns; one that is `inherited` as `after_backlog` does.
 
         Raises:
             LegError: The system refuses to poll it; it stays open.
         """
-        return self._path.listen(sock, protocol, self)
+        return self._path.listen(sock, protocol, self, inherited=inherited)
 
     def set_keys(self, srtp: Srtp | None) -> None:
         """Protect and unprotect by these keys from now on, which the packet path and Python share; None: plain RTP."""

@@ -30,16 +30,19 @@ def not_live(table: str) -> str:
     )
 
 
-def open_calls(connection: Connection) -> list[CallEvent]:
-    """Return the last event of each call that was left without an end."""
-    rows = connection.execute(f"SELECT body FROM open_calls WHERE {_LEFT} ORDER BY call_id")  # noqa: S608
-    return [msgspec.json.decode(body, type=CallEvent) for (body,) in rows.fetchall()]
+def open_calls(connection: Connection) -> list[tuple[CallEvent, str]]:
+    """Return the last event of each call that was left without an end, and the boot id of its process."""
+    rows = connection.execute(
+        f"SELECT body, boot FROM open_calls WHERE {_LEFT} ORDER BY call_id"  # noqa: S608
+    )
+    return [(msgspec.json.decode(body, type=CallEvent), boot) for body, boot in rows.fetchall()]
 
 
-def open_call(connection: Connection, call_id: str) -> CallEvent | None:
-    """Return the last event of a call; None if it has its end, or is unknown."""
-    row = connection.execute("SELECT body FROM open_calls WHERE call_id = ?", (call_id,)).fetchone()
-    return None if row is None else msgspec.json.decode(row[0], type=CallEvent)
+def open_call(connection: Connection, call_id: str) -> tuple[CallEvent, str] | None:
+    """Return the last event of a call, and the boot id of its process; None if it has its end, or is unknown."""
+    asked = "SELECT body, boot FROM open_calls WHERE call_id = ?"
+    row = connection.execute(asked, (call_id,)).fetchone()
+    return None if row is None else (msgspec.json.decode(row[0], type=CallEvent), row[1])
 
 
 def close(connection: Connection, call_id: str) -> None:

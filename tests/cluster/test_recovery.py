@@ -63,13 +63,14 @@ class Node:
         self.log = EventLog(self.database, members=members, metrics=Metrics(version="0").events)
         self.tasks = Tasks()
         self.counted: list[CallRecord] = []
+        self.causes: list[str] = []
         self.history = CallHistory(self.database, kept_seconds=1e9, count_failure=lambda _: None)
         self.recovery = Recovery(
             self.database,
             members,
             keep_lost=self.history.keep_lost,
             events=self.log,
-            count_lost=self.counted.append,
+            count_lost=self.count,
             inherited=[
                 Move(call, former.boot, members.own.node, members.own.boot)
                 for call in calls
@@ -79,6 +80,10 @@ class Node:
         )
         self.recovery.on_late = self.late.append
         self.tasks.spawn(self.recovery.run(), name="recovery")
+
+    def count(self, record: CallRecord, cause: str) -> None:
+        self.counted.append(record)
+        self.causes.append(cause)
 
     async def flush(self) -> None:
         """Wait until what is lost so far has been taken over."""
@@ -272,6 +277,7 @@ async def test_a_node_that_was_declared_dead_says_nothing_more(start):
     assert reasons(await sibling.events()) == ["node_lost"]
     assert len(await sibling.events()) == 2
     assert zombie.members.fenced.is_set()
+    assert sibling.causes == ["crash"]
     # What happened while it was alive, and was only written late, is no news of a dead node.
     late = event_store.entry_of(event(EventType.CALL_ACTIVE), zombie.members.own, None)
     zombie.database.append(EVENT, msgspec.msgpack.encode(late))

@@ -44,7 +44,7 @@ def test_a_call_that_moved_is_not_lost_with_the_process_that_had_it(connection):
     for table in owners(connection).values():
         assert table == [(1, "successor"), (0, "former")]
     nodes.end(connection, [FORMER.boot], now=2.0)
-    [lost] = lost_nodes.open_calls(connection)
+    [(lost, _)] = lost_nodes.open_calls(connection)
     assert lost.call is not None
     assert lost.call.id == "b"
     assert [handover.owner(connection, one) for one in ("a", "b", "c")] == [1, 0, None]

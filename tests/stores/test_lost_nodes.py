@@ -37,7 +37,7 @@ def begin_call(connection, call_id, own):
 def test_open_calls_of_processes_that_are_not_registered_are_found(connection):
     begin_call(connection, "a", ALIVE)
     begin_call(connection, "b", LOST)
-    assert [event.id for event in lost_nodes.open_calls(connection)] == ["evt_b"]
+    assert [event.id for event, _ in lost_nodes.open_calls(connection)] == ["evt_b"]
     lost_nodes.close(connection, "b")
     assert lost_nodes.open_calls(connection) == []
 

@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from bridge.audio.file.wav import parse_wav
 from tests.bench.generators.all_calls import Scene, far_parties
-from tests.bench.studies.recoveries import BUSY_MACHINE, events_of
+from tests.bench.studies.recoveries.events import BUSY_MACHINE, events_of
 from tests.supervisor.test_main import until
 from tests.supervisor.test_main_crash import kill_node, lines, state, succeeded
 from tests.supervisor.test_main_handover_sockets import Listener, heard, three_calls

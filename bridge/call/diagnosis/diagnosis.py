@@ -153,6 +153,12 @@ class Diagnosis:
         self._incidents[key] = incident
         return self._hold(key, incident, now, after=0.0)
 
+    def note_past(self, incident: Finding, since: float, until: float) -> Problem:
+        """Take an incident that is over already; return it as a problem."""
+        problem = replace(self._describe(incident, since), until=until)
+        self._keep(problem)
+        return problem
+
     def resolve(self, code: Code, leg_id: LegId | None, now: float) -> list[Change]:
         """End an incident."""
         self._incidents.pop((code, leg_id), None)
@@ -305,8 +311,7 @@ class Diagnosis:
             problem = self._describe(finding, condition.since)
             condition.problem, condition.described = problem, finding
             self._raised[key] += 1
-            if problem.severity is Severity.NOTICE:  # of those only the last one is kept
-                self._over = [one for one in self._over if not _same(one, problem)]
+            self._replace_notice(problem)
             return [Change(problem)]
         if _severity(finding) <= before.severity:
             return []
@@ -351,7 +356,16 @@ class Diagnosis:
         if problem is None:
             return []
         over = replace(problem, until=now)
+        self._keep(over)
+        return [Change(over)]
+
+    def _replace_notice(self, problem: Problem) -> None:
+        """Keep only the last one of notices."""
+        if problem.severity is Severity.NOTICE:
+            self._over = [one for one in self._over if not _same(one, problem)]
+
+    def _keep(self, over: Problem) -> None:
+        self._replace_notice(over)
         self._over.append(over)
         if len(self._over) > MAX_PROBLEMS:
             self._over.remove(min(self._over, key=lambda one: one.severity))
-        return [Change(over)]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from bridge.call.diagnosis.finding import Finding
-from bridge.call.diagnosis.problems import Code
+from bridge.call.diagnosis.problems import Code, Severity
 from bridge.call.leg_state import FailedPart, ProviderFailure
 from bridge.call.model import LegId
 from bridge.errors import (
@@ -84,6 +84,11 @@ _FAILURES: Final[Mapping[str, Code]] = {
     "codec": Code.CODEC_REFUSED,
 }
 _TRUNK: Final = "Ask the operator of the trunk, and name the number of the response."
+_ON_PURPOSE: Final = frozenset({"upgrade", "drain"})
+"""Causes of interruptions."""
+_BROKEN_SECONDS: Final = 1.0
+"""An interruption that lasts longer cuts words off."""
+_NO_MENDS: Final = "None is needed: calls pass to another process when the bridge is upgraded, or a node is drained."
 _DESCRIPTION: Final = "Read the log of the call, and report what the provider sends."
 
 
@@ -110,6 +115,19 @@ def resolved_by(event: CallEvent) -> Code | None:
     if event.type == EventType.AGENT_REPLIED and "llmMs" not in event.data:
         return None  # a greeting, or the apology for the failure itself
     return _RESOLVED_BY.get(event.type)
+
+
+def interruption(cause: str, silent: float) -> Finding:
+    """Return the problem of a call that another process goes on with, after so many seconds; why it is one of `call.recovered`."""
+    on_purpose = cause in _ON_PURPOSE
+    severity = Severity.BROKEN if silent >= _BROKEN_SECONDS else None
+    return Finding(
+        Code.INTERRUPTED,
+        None,
+        {"cause": cause, "silentMs": round(silent * 1000)},
+        Severity.NOTICE if on_purpose else severity,
+        _NO_MENDS if on_purpose else "",
+    )
 
 
 def failure_of(error: BridgeError) -> ProviderFailure | None:

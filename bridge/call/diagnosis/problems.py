@@ -68,6 +68,7 @@ class Code(StrEnum):
     AGENT_SLOW = "agent_slow"
     BRIDGE_OVERLOADED = "bridge_overloaded"
     CRASHED_NODE = "call.crashed_node"
+    INTERRUPTED = "interrupted"
     NOBODY_JOINED = "nobody_joined"
     MUTED = "muted"
     HELD = "held"
@@ -281,6 +282,12 @@ RULES: Final[Mapping[Code, Rule]] = {
         BROKEN,
         "The bridge ended the call: two of its processes have crashed or hung while they worked on it.",
         "Report it, with the log of the two deaths (node.lost, node.stuck): no call may end a process.",
+    ),
+    Code.INTERRUPTED: Rule(
+        Hop.BRIDGE,
+        DEGRADED,
+        "Nobody was heard for {silentMs} ms: another process of the bridge had to go on with the call ({cause}).",
+        "Look in the log for node.lost, which has the exit code, and for what the node logged before.",
     ),
     Code.NOBODY_JOINED: Rule(
         Hop.BRIDGE,

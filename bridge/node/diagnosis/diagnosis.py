@@ -9,7 +9,13 @@ from typing import Final
 import msgspec
 
 from bridge.call.diagnosis.diagnosis import Change, Diagnosis, DiagnosisSnapshot, Problem
-from bridge.call.diagnosis.incidents import failure_of, incident_of, refusal, resolved_by
+from bridge.call.diagnosis.incidents import (
+    failure_of,
+    incident_of,
+    interruption,
+    refusal,
+    resolved_by,
+)
 from bridge.call.diagnosis.observation import CallObservation, ClientHints, LegObservation
 from bridge.call.diagnosis.problems import Code, Severity
 from bridge.call.model import CallId, LegFigures, LegId
@@ -107,6 +113,14 @@ class DiagnosisLog:
             self._publish(runner, diagnosis.report(incident, now))
         elif (code := resolved_by(event)) is not None:
             self._publish(runner, diagnosis.resolve(code, None, now))
+
+    def note_interruption(self, runner: CallRunner, cause: str, silent: float, now: float) -> None:
+        """Take that nobody was heard for so many seconds, until this process went on with the call; its event is `call.recovered`."""
+        kept = self._of(runner)
+        problem = kept.diagnosis.note_past(interruption(cause, silent), now - silent, now)
+        if not runner.facts.details.test:
+            self._counters.raised(problem)
+            self._counters.cleared(problem)
 
     def hint(self, runner: CallRunner, leg_id: LegId, hints: ClientHints, now: float) -> None:
         """Take what the browser of a live leg says about itself, in place of what it said before.

@@ -2,8 +2,8 @@
 
 One slot a stream: its SSRC and its complement, then twice a pair of a ceiling and its complement for packets, and
 the same for reports. All numbers below a ceiling may have been used: it is raised before the first that was not. Of the
-two pairs the lower is written, so that a process that dies meanwhile leaves the higher one whole; what was to come
-after the new one has not been sent then. The compiled packet path raises the ceiling of packets itself (packet_stream.c).
+two pairs the lower is written, so that a process that dies meanwhile leaves the higher one whole. The compiled packet
+path raises the ceiling of packets itself (packet_stream.c).
 """
 
 from collections.abc import Iterator
@@ -129,15 +129,24 @@ def _slots(words: Words) -> Iterator[tuple[int, Ceilings]]:
         ssrc = words[at]
         if words[at + 1] != ~ssrc or not 0 <= ssrc <= 0xFFFF_FFFF:
             continue
-        packet, report = _highest(words, at + _PACKETS), _highest(words, at + _REPORTS)
+        packet = _ceiling(words, at + _PACKETS, PACKETS_AHEAD)
+        report = _ceiling(words, at + _REPORTS, REPORTS_AHEAD)
         if packet is not None and report is not None:
             yield ssrc, Ceilings(packet, report)
 
 
-def _highest(words: Words, at: int) -> int | None:
-    """Return the higher of two ceilings, of those that are whole; None if none is."""
-    whole = [words[one] for one in (at, at + 2) if words[one] == ~words[one + 1]]
-    return max((one for one in whole if one >= 0), default=None)
+def _ceiling(words: Words, at: int, ahead: int) -> int | None:
+    """Return the ceiling that two pairs tell; None if it is doubtful.
+
+    A death while the lower pair was written leaves it with the new ceiling and the complement of the one before. Of any other
+    pair that is not whole nobody can say whether it was the higher one.
+    """
+    pairs = [(words[one], ~words[one + 1]) for one in (at, at + 2)]
+    whole = [first for first, second in pairs if first == second and first >= 0]
+    if len(whole) != 1:
+        return max(whole, default=None)
+    [known], [(new, old)] = whole, [one for one in pairs if one != (whole[0], whole[0])]
+    return new if 0 <= old <= known <= new - ahead else None
 
 
 def _clear(words: Words, at: int) -> None:

@@ -153,13 +153,8 @@ INCIDENTS: dict[Code, dict[str, object]] = {
     Code.TRUNK_UNREACHABLE: {"reason": "it did not respond in time"},
     Code.CODEC_REFUSED: {"reason": "none of our codecs"},
 }
-OTHERWISE = {
-    Code.FAR_SILENT,
-    Code.HELD,
-    Code.MUTED,
-    Code.BRIDGE_OVERLOADED,
-    Code.CRASHED_NODE,
-}
+ELSEWHERE = {Code.CRASHED_NODE, Code.INTERRUPTED}
+OTHERWISE = {Code.FAR_SILENT, Code.HELD, Code.MUTED, Code.BRIDGE_OVERLOADED} | ELSEWHERE
 """Tested one by one, or where it is raised."""
 
 

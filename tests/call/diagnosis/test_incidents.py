@@ -2,8 +2,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bridge.call.diagnosis.incidents import failure_of, incident_of, refusal, resolved_by
-from bridge.call.diagnosis.problems import RULES, Code
+from bridge.call.diagnosis.incidents import (
+    failure_of,
+    incident_of,
+    interruption,
+    refusal,
+    resolved_by,
+)
+from bridge.call.diagnosis.problems import RULES, Code, Severity
 from bridge.call.model import LegId
 from bridge.errors import (
     BridgeError,
@@ -108,3 +114,22 @@ def test_a_stream_that_is_unreachable_has_the_fix_of_its_code():
     incident = incident_of(event(EventType.STREAM_ENDED, reason="unreachable", error=""))
     assert incident is not None
     assert (incident.evidence, incident.fix) == ({"reason": "unreachable"}, "")
+
+
+@pytest.mark.parametrize(
+    ("cause", "silent", "severity"),
+    [
+        ("upgrade", 0.025, Severity.NOTICE),
+        ("drain", 1.5, Severity.NOTICE),
+        ("crash", 0.3, None),
+        ("crash", 1.0, Severity.BROKEN),
+        ("hang", 3.4, Severity.BROKEN),
+    ],
+)
+def test_an_interruption_that_nobody_ordered_is_as_bad_as_it_is_long(
+    cause: str, silent: float, severity: Severity | None
+) -> None:
+    found = interruption(cause, silent)
+    assert (found.severity, bool(found.fix)) == (severity, severity is Severity.NOTICE)
+    assert found.evidence == {"cause": cause, "silentMs": round(silent * 1000)}
+    assert RULES[found.code].summary.format_map(found.evidence)

@@ -154,3 +154,23 @@ async def test_a_call_that_its_provider_refused_says_what_to_do():
     (problem,) = found.diagnosis.problems
     assert (problem.code, problem.evidence["number"]) == ("provider_refused", 190)
     assert "access token" in problem.fix
+
+
+async def test_an_interruption_is_over_when_it_is_noticed_and_is_no_event_of_its_own():
+    call = Call()
+    call.runner.announce()
+    before = len(call.events)
+    call.log.note_interruption(call.runner, "crash", 1.5, call.now)
+    call.log.note_interruption(call.runner, "upgrade", 0.02, call.now + 5)
+    call.log.note_interruption(call.runner, "upgrade", 0.03, call.now + 9)
+    call.log.observe(call.runner, [], call.now + 9)
+    assert len(call.events) == before
+    found = call.log.find(CallId("00"))
+    assert found is not None
+    assert found.diagnosis.open == []
+    assert [(one.code, one.until - one.since) for one in found.diagnosis.problems if one.until] == [
+        ("interrupted", pytest.approx(1.5)),
+        ("interrupted", pytest.approx(0.03)),  # of notices the last one
+    ]
+    call.log.end(call.runner, call.now + 10)
+    assert found.diagnosis.summary(call.now + 10).startswith("Nobody was heard for 1500 ms")

@@ -10,7 +10,7 @@ from bridge.errors import HandoverRefused
 from bridge.rtc import peer as peer_module
 from bridge.rtc.config import Timeouts
 from bridge.rtc.dtls import Dtls
-from bridge.rtc.private_api import dtls_cipher
+from bridge.rtc.private_api import dtls_cipher, nominated
 from bridge.wire.rtp.stream import StreamStart
 from bridge.wire.sdp.dialect import WHATSAPP
 from tests.support.packets.packet_path import caught_up
@@ -28,6 +28,16 @@ TONE = (9000 * np.sin(2 * np.pi * 440 * np.arange(16000) / 16000)).astype(np.int
 
 def report(bridge, bye=False):
     bridge.peer.session.report(monotonic(), 1.8e9 + monotonic(), bye=bye)
+
+
+def check(browser):
+    """Send a check as consent needs them."""
+    link = browser._gatherer.link
+    used = nominated(link)
+    assert used is not None
+    request = link.build_request(used, nominate=False)
+    request.add_message_integrity(link.remote_password.encode())
+    used.protocol.send_stun(request, used.remote_addr)
 
 
 def only(cipher):
@@ -127,6 +137,22 @@ async def test_what_comes_while_a_peer_is_suspended_is_read_by_its_successor():
             await bridge.peer.aclose()
             await until(lambda: len(browser.arrivals) == 20)
             assert new.peer.statistics().received.lost == 0
+
+
+async def test_of_a_long_silence_the_newest_packets_are_heard_and_checks_are_answered():
+    async with talking(LightPeer()) as (bridge, browser):
+        snapshot, sockets = bridge.peer.suspend()
+        for _ in range(6):
+            await browser.speak(speech())
+        check(browser)
+        before = bridge.serving.local.checks_received
+        async with take_over(snapshot, sockets, bridge) as new:
+            await bridge.peer.aclose()
+            await until(lambda: len(browser.arrivals) == 20)
+            await talk(browser)
+            assert new.discarded == {"outdated": 50}
+            assert new.serving.local.checks_received > before
+            assert browser.unreadable == 0
 
 
 async def test_an_abandoned_peer_tells_nobody():

@@ -3,7 +3,9 @@
 import pytest
 
 from tests.bench.generators.all_calls import PASSED, Placed
-from tests.bench.studies.recoveries import EVENTS, Found, Told, check_events, gap, study
+from tests.bench.studies.recoveries.events import EVENTS, Told
+from tests.bench.studies.recoveries.table import rendered
+from tests.bench.studies.recoveries.upgrades import Found, check_events, gap, study
 from tests.support.peers.light_peer import patient_peers
 
 CALL = Placed("echo", "01A", "demo")
@@ -50,8 +52,10 @@ def test_events_that_are_doubled_or_missing_are_named(changed, faults):
 def test_the_table_has_the_times_beside_their_goals():
     found = Found(ended=["x"])
     found.gaps[PASSED] += [10.0, 20.0, 130.0]
-    assert "| calls ended | 0 | 1 |" in found.table()
-    assert "p95 60, max 150 | 20, 119, 130 |" in found.table()
+    table = rendered(found.rows())
+    assert "| upgrades: calls ended | 0 | 1 | **missed** |" in table
+    assert "p95 60, max 150 | 20, 119, 130 | **missed** |" in table
+    assert "p95 120, max 300 | 20, 119, 130 | met |" in rendered(found.rows(factor=2.0))
 
 
 @pytest.mark.full

@@ -1,53 +1,37 @@
 """Upgrade a bridge again and again beneath live calls of all kinds, and count what their parties notice.
 
-    python -m tests.bench.studies.recoveries [--upgrades 10] [--calls 20] [--pause 3]
-
 A gap is the longest time between two packets at an ear while an upgrade goes on, less what is usual between them; below it
-stands that of the pause before. Ends with 1 when a call ended, an event is doubled or missing, a packet number came twice,
-or a connection was made again; the times are printed beside their goals and decide nothing.
+stands that of the pause before.
 """
 
-import argparse
 import asyncio
-import json
-import sqlite3
-import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from itertools import pairwise
-from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import aiohttp
-import numpy as np
-import uvloop
 
-from bridge.db.sqlite import FILE
 from tests.bench.generators.all_calls import PASSED, REOPENED, Ear, Placed, Scene, far_parties
+from tests.bench.studies.recoveries.events import (
+    EVENTS,
+    EventFaults,
+    Told,
+    events_of,
+    kinds_of,
+    wait_ended,
+)
+from tests.bench.studies.recoveries.processes import keep_log
+from tests.bench.studies.recoveries.table import Goal, Row, counted, timed
 from tests.supervisor.test_main_upgrade import order, supervised
-from tests.support.server import Server
 
-GOALS: Final = {PASSED: (60, 150), REOPENED: (1000, 1000)}
-"""Of gaps, by what becomes of the media socket: 95 % and all of them are shorter, in ms."""
-BUSY_MACHINE: Final = frozenset({"call.problem", "call.problem_cleared"})
-"""Events that come and go by themselves."""
-EVENTS: Final = {"leg.joined": 2, "leg.connected": 2, "leg.left": 2, "call.ended": 1}
-"""That each call has, and how many; of others one at most."""
+GOALS: Final = {PASSED: Goal(60, 150), REOPENED: Goal(1000, 1000)}
+"""Of gaps, by what becomes of the media socket."""
 AFTER_SECONDS: Final = 1.0
 """After an upgrade, still looked at."""
-LOG: Final = Path("build/recoveries.log")
-"""Takes the log of the bridge."""
-
-
-class Told(NamedTuple):
-    """An event of a call."""
-
-    call_id: str
-    kind: str
-    data: dict[str, Any]
 
 
 @dataclass
@@ -55,8 +39,7 @@ class Found:
     """What was found; times in ms."""
 
     ended: list[str] = field(default_factory=list)
-    doubled: list[str] = field(default_factory=list)
-    missing: list[str] = field(default_factory=list)
+    events: EventFaults = field(default_factory=EventFaults)
     stayed: list[str] = field(default_factory=list)
     """What upgrades said after which calls were left."""
     handshakes: int = 0
@@ -77,33 +60,31 @@ class Found:
 
     def faults(self) -> dict[str, Any]:
         """Return what there must be none of."""
-        measured = ("gaps", "before", "silent", "seconds")
-        return {name: one for name, one in vars(self).items() if one and name not in measured}
+        measured = ("events", "gaps", "before", "silent", "seconds")
+        counts = {name: one for name, one in vars(self).items() if name not in measured}
+        return {name: one for name, one in (counts | vars(self.events)).items() if one}
 
-    def table(self) -> str:
-        """Return what was found beside its goals."""
+    def rows(self, factor: float = 1.0) -> list[Row]:
+        """Return the lines of the table; `factor` is by how much the machine is slower than an idle one."""
         rows = [
-            ("calls ended", "0", len(self.ended)),
-            ("events doubled, missing", "0, 0", f"{len(self.doubled)}, {len(self.missing)}"),
-            ("upgrades after which calls were left", "0", len(self.stayed)),
-            ("DTLS handshakes, ICE restarts", "0, 0", f"{self.handshakes}, {self.restarts}"),
-            ("changes of peers' states", "0", len(self.changes)),
-            ("packet numbers twice", "0", self.twice),
-            ("ears that hear nothing in the end", "0", len(self.unheard)),
+            counted("upgrades: calls ended", [len(self.ended)]),
+            counted(
+                "upgrades: events doubled, missing",
+                [len(self.events.doubled), len(self.events.missing)],
+            ),
+            counted("upgrades after which calls were left", [len(self.stayed)]),
+            counted("upgrades: DTLS handshakes, ICE restarts", [self.handshakes, self.restarts]),
+            counted("upgrades: changes of peers' states", [len(self.changes)]),
+            counted("upgrades: packet numbers twice", [self.twice]),
+            counted("upgrades: ears that hear nothing in the end", [len(self.unheard)]),
         ]
-        for kind, (most, longest) in GOALS.items():
-            rows.append(
-                (
-                    f"gap in ms, sockets {kind}: p50, p95, max",
-                    f"p95 {most}, max {longest}",
-                    _percentiles(self.gaps[kind]),
-                )
-            )
-            rows.append(("the same in the pause before", "", _percentiles(self.before[kind])))
-        rows.append(("`silentMs` of the events: p50, p95, max", "", _percentiles(self.silent)))
-        rows.append(("upgrades in ms: p50, p95, max", "", _percentiles(self.seconds)))
-        lines = [f"| {what} | {goal} | {value} |" for what, goal, value in rows]
-        return "\n".join(["| what | goal | found |", "|---|---|---|", *lines])
+        for kind, goal in GOALS.items():
+            what = f"upgrades: gap in ms, sockets {kind}"
+            rows.append(timed(what, self.gaps[kind], goal.times(factor)))
+            rows.append(timed("the same in the pause before", self.before[kind]))
+        rows.append(timed("upgrades: `silentMs` of the events", self.silent))
+        rows.append(timed("upgrades in ms", self.seconds))
+        return rows
 
 
 def gap(times: Sequence[float], usual: float, begin: float, end: float) -> float | None:
@@ -119,28 +100,14 @@ def check_events(
     calls: Sequence[Placed], told: Sequence[Told], upgrades: int, found: Found
 ) -> None:
     """Look for events that are doubled or missing, of calls that have been hung up."""
+    kinds = kinds_of(told)
     for call in calls:
-        kinds = Counter(one.kind for one in told if one.call_id == call.call_id)
-        found.restarts += kinds["leg.restarted"]
-        wanted = EVENTS | {"call.recovered": upgrades}
+        had = kinds.get(call.call_id, Counter())
+        found.restarts += had["leg.restarted"]
+        expected = EVENTS | {"call.recovered": upgrades}
         if call.kind == "muted":
-            wanted["call.muted"] = 2
-        for kind in (kinds.keys() | wanted.keys()) - BUSY_MACHINE:
-            expected = wanted.get(kind, 1)
-            note = f"{call.kind}: {kinds[kind]} of {expected} {kind}"
-            if kinds[kind] > expected:
-                found.doubled.append(note)
-            elif kind in wanted and kinds[kind] < expected:
-                found.missing.append(note)
-
-
-def events_of(server: Server) -> list[Told]:
-    """Return all events of calls, in their order."""
-    with sqlite3.connect(server.folder / "data" / FILE) as database:
-        rows = database.execute("SELECT call_id, body FROM events ORDER BY seq").fetchall()
-    database.close()
-    read = ((call_id, json.loads(body)) for call_id, body in rows if call_id)
-    return [Told(call_id, body["type"], body.get("data", {})) for call_id, body in read]
+            expected["call.muted"] = 2
+        found.events.check(call.kind, had, expected)
 
 
 async def upgrade_often(scene: Scene, found: Found, *, upgrades: int, pause: float) -> None:
@@ -199,12 +166,7 @@ async def measure(scene: Scene, *, upgrades: int, pause: float) -> Found:
     ended = {one.call_id for one in events_of(server) if one.kind == "call.ended"}
     found.ended = [f"{one.kind} {one.call_id}" for one in scene.calls if one.call_id in ended]
     await scene.hang_up()
-    async with asyncio.timeout(30):
-        while {one.call_id for one in scene.calls} - {
-            one.call_id for one in events_of(server) if one.kind == "call.ended"
-        }:
-            await asyncio.sleep(0.2)
-    told = events_of(server)
+    told = await wait_ended(server, [one.call_id for one in scene.calls])
     found.silent = [one.data["silentMs"] for one in told if one.kind == "call.recovered"]
     check_events(scene.calls, told, upgrades, found)
     return found
@@ -223,30 +185,5 @@ async def study(*, upgrades: int, calls: int, pause: float) -> Found:
             found = await measure(scene, upgrades=upgrades, pause=pause)
         finally:
             speaking.cancel()
-            LOG.parent.mkdir(exist_ok=True)
-            LOG.write_text(server.log())
+            keep_log(server, "upgrades")
     return found
-
-
-def _percentiles(values: Sequence[float]) -> str:
-    if not values:
-        return "none"
-    return ", ".join(f"{np.percentile(values, each):.0f}" for each in (50, 95, 100))
-
-
-def main() -> int:
-    """Measure, print, judge."""
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.studies.recoveries")
-    parser.add_argument("--upgrades", type=int, default=10)
-    parser.add_argument("--calls", type=int, default=20, help="of all kinds in turn")
-    parser.add_argument("--pause", type=float, default=3.0, help="seconds before each upgrade")
-    options = parser.parse_args()
-    found = uvloop.run(study(upgrades=options.upgrades, calls=options.calls, pause=options.pause))
-    print(found.table())
-    for name, fault in found.faults().items():
-        print(f"{name}: {fault}")
-    return 1 if found.faults() else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
