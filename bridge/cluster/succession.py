@@ -41,6 +41,8 @@ FRESH_SECONDS: Final = 60.0
 """How old a copy of a call that has not changed may be: what was received since is not known to a successor."""
 PASS_SECONDS: Final = 5.0
 """How long the descriptors of an inherited call may take."""
+OUT_OF_DATE: Final = -1
+"""No call's revision."""
 AT_ONCE: Final = 8
 """Copies made in one look."""
 
@@ -187,9 +189,14 @@ class CallCopier:
                 self._succession.send(Forget(call_id=call_id))
 
     def on_event(self, event: CallEvent) -> None:
-        """Withdraw a call that has ended."""
-        if event.type == EventType.CALL_ENDED and event.call is not None:
-            self.withdraw(CallId(event.call.id))
+        """Withdraw a call that has ended; copy any other anew, so that a successor does not publish the event again."""
+        if event.call is None:
+            return
+        call_id = CallId(event.call.id)
+        if event.type == EventType.CALL_ENDED:
+            self.withdraw(call_id)
+        elif (copy := self._copies.get(call_id)) is not None:
+            copy.revision = OUT_OF_DATE
 
     async def aclose(self) -> None:
         """Withdraw everything: the process ends as it is to."""

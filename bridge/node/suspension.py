@@ -15,14 +15,9 @@ from bridge.errors import CallMoving, HandoverRefused
 from bridge.legs.base import Copyable, Movable
 from bridge.node.clock import BusClock
 from bridge.node.running_legs import RunningLeg, RunningLegs
-from bridge.wire.call_event import EventType
 
 WORKED_WITH: Final = frozenset({LegKind.RECORDER, LegKind.TRANSCRIBER, LegKind.VOICEMAIL})
 """Legs without which a service cannot go on with its work for the call."""
-NOTED: Final = frozenset(
-    {EventType.LEG_RESTARTED, EventType.PLAYBACK_STARTED, EventType.TRANSCRIPT}
-)
-"""Reports of legs that have changed by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +48,7 @@ class Suspension:
         self._undo = ExitStack()
         """Lets go on what stands still."""
         self.revision = 0
-        """Raised with each event and each change of the call, but for most reports of its legs."""
+        """Raised with each change of the call, but for what its legs only report."""
 
     @contextmanager
     def kept_here(self, *, copied: bool = False) -> Iterator[None]:
@@ -83,7 +78,7 @@ class Suspension:
         """
         if self.active and isinstance(event, events.LegAdded | events.Request):
             raise _moving()
-        self.revision += not isinstance(event, events.LegReported) or event.type in NOTED
+        self.revision += not isinstance(event, events.LegReported)
 
     def check_movable(self, *, copy: bool = False) -> None:
         """Raise `HandoverRefused` if a leg cannot move now; for a `copy`, of which some may be lost, they are not asked."""
