@@ -95,6 +95,7 @@ def test_an_ogg_file_goes_on_after_its_last_whole_page(tmp_path, rest):
     path = tmp_path / "a.ogg"
     path.write_bytes(found)
     on_disk = written(path, OggSnapshot(1, taken=60))
+    assert isinstance(on_disk, OggSnapshot)
     assert (on_disk.pages, on_disk.written_bytes, on_disk.taken) == (3, len(whole), 60)
     assert on_disk.track.end == on_disk.track.placed_end == 50 * 960
     set_size(path, len(whole), len(whole))
@@ -109,7 +110,7 @@ def test_a_track_begins_anew_where_nothing_of_use_was_written(tmp_path):
         path.write_bytes(content)
         assert written(path, OggSnapshot(1)) == OggSnapshot(1)
     path.write_bytes(head)
-    assert written(path, OggSnapshot(1)).pages == 2
+    assert written(path, OggSnapshot(1)) == OggSnapshot(1, pages=2, written_bytes=len(head))
 
 
 def test_a_file_that_cannot_be_read_is_not_gone_on_with(tmp_path):
