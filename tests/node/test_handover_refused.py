@@ -211,6 +211,18 @@ async def test_a_leg_that_cannot_be_copied_is_lost_and_ends_where_the_call_goes_
     assert [leg.leg_id for leg in moved.legs()] == [FAR, NEAR]
 
 
+async def test_a_copy_without_a_leg_is_out_of_date_once_that_can_be_copied(pair):
+    runner = await pair.talk()
+    call_id = runner.facts.call_id
+    pair.near.refuses = "check"
+    with pair.handover.copied(call_id):
+        before = pair.handover.revisions()
+    assert pair.handover.revisions() == before
+    pair.near.refuses = ""
+    assert pair.handover.revisions()[call_id] == before[call_id] + 1
+    assert pair.handover.revisions()[call_id] == before[call_id] + 1
+
+
 @pytest.mark.parametrize("kind", [None, LegKind.RECORDER])
 async def test_no_copy_is_made_without_the_far_party_or_what_a_service_works_with(pair, kind):
     runner = await pair.talk()
