@@ -17,12 +17,11 @@ from bridge.cluster.handover import HandoverClient
 from bridge.cluster.handover_server import HandoverServer
 from bridge.cluster.succession import CallCopier, Succession
 from bridge.errors import HandoverRefused
-from bridge.legs.base import Reconnecting
+from bridge.legs.base import Losable, Reconnecting
 from bridge.legs.cloud import CloudLeg
 from bridge.legs.gateway import GatewayLeg
 from bridge.node import call_snapshot
 from bridge.node.handover import Adoption, CallServices, Handover, RestoreLeg
-from bridge.node.lost_leg import LostLeg
 from bridge.node.manager import Manager
 from bridge.providers.cloud.live import key_of_call
 from bridge.providers.gateway.memory import key_of
@@ -83,7 +82,7 @@ def build_handovers(
         manager.diagnoses.note_interruption(runner, cause, silent, loop.time())
         legs, silent_ms = runner.legs(), round(silent * 1000)
         reconnecting = sum(isinstance(leg, Reconnecting) and leg.reconnecting for leg in legs)
-        lost = sum(isinstance(leg, LostLeg) for leg in legs)
+        lost = sum(isinstance(leg, Losable) and leg.lost for leg in legs)
         extra = {"call": call_id, "cause": cause, "silent_ms": silent_ms, "legs": len(legs)}
         log.info("call.recovered", extra=extra)
         kept = len(legs) - reconnecting - lost

@@ -130,6 +130,7 @@ class _Copy:
     claim: Claim
     revision: int
     made_at: float
+    """Or before that, for one that is to be replaced sooner."""
 
     def withdraw(self) -> None:
         """Let nobody go on from it."""
@@ -172,6 +173,7 @@ class CallCopier:
                 self.withdraw(call_id)
         missing = [one for one in revisions if one not in self._copies]
         old = [one for one, copy in self._copies.items() if now - copy.made_at >= FRESH_SECONDS]
+        old.sort(key=lambda one: self._copies[one].made_at)
         made = 0
         for call_id in missing + old:
             made += self._copy(call_id, revisions[call_id])
@@ -187,9 +189,14 @@ class CallCopier:
                 self._succession.send(Forget(call_id=call_id))
 
     def on_event(self, event: CallEvent) -> None:
-        """Withdraw a call that has ended."""
-        if event.type == EventType.CALL_ENDED and event.call is not None:
-            self.withdraw(CallId(event.call.id))
+        """Withdraw a call that has ended; copy any other anew soon, so that a successor does not publish the event again."""
+        if event.call is None:
+            return
+        call_id = CallId(event.call.id)
+        if event.type == EventType.CALL_ENDED:
+            self.withdraw(call_id)
+        elif (copy := self._copies.get(call_id)) is not None:
+            copy.made_at -= FRESH_SECONDS
 
     async def aclose(self) -> None:
         """Withdraw everything: the process ends as it is to."""

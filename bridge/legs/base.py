@@ -164,6 +164,15 @@ class Reconnecting(Protocol):
         """Whether that is still to come."""
 
 
+@runtime_checkable
+class Losable(Protocol):
+    """A leg that may be lost with the process that had it."""
+
+    @property
+    def lost(self) -> bool:
+        """Whether it is, and is about to end as `node_lost`."""
+
+
 @dataclass(frozen=True, slots=True)
 class PassedLeg:
     """A leg of a call that another process has passed to this one, with duplicates of its sockets."""

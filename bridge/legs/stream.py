@@ -1,6 +1,6 @@
 """A media stream to a customer's WebSocket, which we connect to; the customer may play audio back.
 
-A stream of both tracks has a leg for each (`TrackLeg`): what a leg hears is one row of the routing
+A stream of both tracks has a leg for each (`legs.stream_track`): what a leg hears is one row of the routing
 table.
 """
 
@@ -28,7 +28,7 @@ from bridge.media.stream_link import (
     connect,
     stream_end,
 )
-from bridge.media.stream_snapshot import InboundSnapshot, StreamSnapshot, StreamState, TrackSnapshot
+from bridge.media.stream_snapshot import InboundSnapshot, StreamSnapshot, StreamState
 from bridge.media.stream_tracks import StreamFigures, StreamTimeline, TrackMessage, TrackSink
 from bridge.metrics.network import SocketMetrics
 from bridge.wire.call_event import EventType
@@ -94,8 +94,8 @@ class StreamLeg:
         )
         self._encoders = {track: MediaEncoder(facts.media, conversion) for track in facts.tracks}
         self._timeline = StreamTimeline()
-        self.reconnecting = False
-        """Whether another process had the stream, and its server is not connected yet."""
+        self.reconnecting = self.lost = False
+        """Whether another process had the stream, and its server is not connected yet, or is not to be."""
         self._moved = False
         """Whether another process goes on with the stream."""
         self._inbound = InboundAudio(
@@ -197,7 +197,8 @@ class StreamLeg:
 
     def restore(self, snapshot: StreamSnapshot) -> None:
         """Go on with another process's stream when it is run."""
-        self.reconnecting = snapshot.started
+        self.lost = snapshot.started and not self.facts.resumes
+        self.reconnecting = snapshot.started and not self.lost
         self._timeline, self._figures = StreamTimeline(snapshot.began_at), snapshot.figures
         self._inbound.restore(snapshot.inbound)
 
@@ -219,7 +220,7 @@ class StreamLeg:
     async def _stream(self) -> StreamEnded:
         """Stream until either side ends it; return why."""
         try:
-            if self.reconnecting and not self.facts.resumes:
+            if self.lost:
                 raise StreamEnded(StreamEndReason.FAILED, EndReason.NODE_LOST, LOST)
             link = await connect(self._target, self.facts, self._messages, self._conversion)
         except StreamEnded as over:
@@ -363,38 +364,3 @@ class StreamLeg:
                 self._send_queued(self._link)
             except GONE as error:
                 self._broken = error
-
-
-class TrackLeg:
-    """The second track of a stream; lives as long as the stream."""
-
-    kind = LegKind.STREAM
-    source = None
-
-    def __init__(self, leg_id: LegId, stream: StreamLeg, track: Channel) -> None:
-        self.leg_id = leg_id
-        self.sink = stream.sinks[track]
-        self._stream = stream
-        self._track = track
-
-    async def run(self, emit: Emit) -> None:
-        """Wait for the stream's end; see `legs.base.Leg`."""
-        await self._stream.over.wait()
-        emit(LegEnded(self.leg_id, EndReason.HANGUP))
-
-    def check_movable(self) -> None:
-        """Let the stream decide (`legs.base.Movable`)."""
-
-    def suspend(self) -> tuple[StreamState, list[socket.socket]]:
-        """Return which track it is (`legs.base.Movable`)."""
-        return StreamState(track=TrackSnapshot(self._stream.leg_id, self._track)), []
-
-    def resume(self) -> None:
-        """Go on after `suspend`."""
-
-    async def abandon(self) -> None:
-        """Leave it to the stream (`legs.base.Movable`)."""
-
-    def statistics(self) -> LegStatistics:
-        """Return the track's figures."""
-        return LegStatistics(sent=self._stream.sent(self._track))

@@ -45,7 +45,7 @@ class StreamSnapshot(msgspec.Struct, frozen=True):
 
 
 class TrackSnapshot(msgspec.Struct, frozen=True):
-    """A stream's second track (`legs.stream.TrackLeg`)."""
+    """A stream's second track (`legs.stream_track.TrackLeg`)."""
 
     stream_id: str
     track: Channel

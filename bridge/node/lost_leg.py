@@ -10,6 +10,7 @@ class LostLeg:
 
     source = None
     sink = None
+    lost = True
 
     def __init__(self, leg_id: LegId, kind: LegKind) -> None:
         self.leg_id = leg_id

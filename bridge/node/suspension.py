@@ -15,14 +15,9 @@ from bridge.errors import CallMoving, HandoverRefused
 from bridge.legs.base import Copyable, Movable
 from bridge.node.clock import BusClock
 from bridge.node.running_legs import RunningLeg, RunningLegs
-from bridge.wire.call_event import EventType
 
 WORKED_WITH: Final = frozenset({LegKind.RECORDER, LegKind.TRANSCRIBER, LegKind.VOICEMAIL})
 """Legs without which a service cannot go on with its work for the call."""
-NOTED: Final = frozenset(
-    {EventType.LEG_RESTARTED, EventType.PLAYBACK_STARTED, EventType.TRANSCRIPT}
-)
-"""Reports of legs that have changed by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +47,17 @@ class Suspension:
         """How much is about to join the call, and without how much of it the call cannot go on elsewhere."""
         self._undo = ExitStack()
         """Lets go on what stands still."""
-        self.revision = 0
-        """Raised with each event and each change of the call, but for most reports of its legs."""
+        self._revision = 0
+        self._lost: list[RunningLeg] = []
+        """Of the last copy."""
+
+    @property
+    def revision(self) -> int:
+        """Raised with each change of the call, but for what its legs only report, and once a leg that was lost in the last copy no longer is."""
+        if any(_can_be_copied(running) for running in self._lost):
+            self._lost = []
+            self._revision += 1
+        return self._revision
 
     @contextmanager
     def kept_here(self, *, copied: bool = False) -> Iterator[None]:
@@ -73,7 +77,7 @@ class Suspension:
         finally:
             self._kept -= 1
             self._not_copied -= not copied
-            self.revision += 1
+            self._revision += 1
 
     def check(self, event: events.Event) -> None:
         """Note an event; refuse requests that must be repeated at the node that has the call afterwards.
@@ -83,7 +87,7 @@ class Suspension:
         """
         if self.active and isinstance(event, events.LegAdded | events.Request):
             raise _moving()
-        self.revision += not isinstance(event, events.LegReported) or event.type in NOTED
+        self._revision += not isinstance(event, events.LegReported)
 
     def check_movable(self, *, copy: bool = False) -> None:
         """Raise `HandoverRefused` if a leg cannot move now; for a `copy`, of which some may be lost, they are not asked."""
@@ -109,6 +113,7 @@ class Suspension:
             suspended = [take(running, undo) for running in self._legs]
             self._undo = undo.pop_all()
         self.active = True
+        self._lost = [one.running for one in suspended if one.state is None]
         return suspended
 
     def end(self) -> None:
@@ -143,6 +148,17 @@ def _copy(running: RunningLeg, undo: ExitStack) -> SuspendedLeg:
         if needed:
             raise
         return SuspendedLeg(running, None, needed=False)
+
+
+def _can_be_copied(running: RunningLeg) -> bool:
+    try:
+        if isinstance(running.leg, Copyable):
+            running.leg.copy()
+        else:
+            _movable(running).check_movable()
+    except HandoverRefused:
+        return False
+    return True
 
 
 def _movable(running: RunningLeg) -> Movable:

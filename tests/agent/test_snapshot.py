@@ -132,3 +132,28 @@ async def test_an_agent_that_is_done_while_it_is_suspended_hangs_up_only_if_nobo
         talk.leg.resume()
         await talk.over()
         assert talk.hung_up == 1
+
+
+@pytest.mark.parametrize("mode", list(AgentMode))
+async def test_a_copy_is_made_in_the_middle_of_a_turn_and_the_agent_goes_on(mode):
+    greeting = "One two three. Four five six."
+    async with talking(mode, greeting=greeting) as talk:
+        await talk.tick(count=40)
+        state = talk.leg.copy()
+        assert state.interrupted
+        await talk.quiet()
+        assert talk.transcript() == [(AGENT, greeting)]
+    async with talking(mode, former=state) as moved:
+        await moved.quiet()
+        assert len(moved.told("agent.interrupted")) == 1
+        says_it_again = mode is AgentMode.BOT
+        assert moved.minds.spoken() == (["Good day."] if says_it_again else [])
+        assert moved.hung_up == says_it_again
+
+
+async def test_no_copy_is_made_of_an_agent_that_is_done():
+    async with talking(AgentMode.BOT) as talk:
+        await talk.quiet()
+        await talk.over()
+        with pytest.raises(HandoverRefused):
+            talk.leg.copy()

@@ -68,6 +68,7 @@ async def test_a_playback_goes_on_where_it_was_when_its_process_died(calls, tmp_
     assert calls.events.count("playback.started") == 1
 
 
+@pytest.mark.full
 async def test_the_music_of_a_hold_goes_on(calls):
     call_id = await active(calls)
     await calls.client.data("/call/hold", {"callId": call_id})

@@ -89,3 +89,14 @@ def test_the_end_of_a_prompt_that_was_stopped_changes_nothing():
     press(collection, "1", now=2)
     collection.prompt_ended(3)
     assert collection.deadline == 7
+
+
+def test_time_in_which_nobody_listened_does_not_count():
+    collection = DigitCollection(DigitRules(timeout_seconds=5.0))
+    collection.begin(0.0, prompting=False)
+    again = DigitCollection.restore(collection.snapshot(), 7.0)
+    assert again.time_passed(11.0) is Step.WAIT
+    assert again.time_passed(12.0) is Step.FAILED
+    prompting = DigitCollection(DigitRules())
+    prompting.begin(0.0, prompting=True)
+    assert DigitCollection.restore(prompting.snapshot(), 7.0).deadline is None

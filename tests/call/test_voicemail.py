@@ -119,3 +119,15 @@ def test_what_is_said_before_the_message_does_not_count(now):
     taker = MessageTaker(RULES)
     taker.spoke(now)
     assert taker.spoken_seconds == 0.0
+
+
+def test_silence_in_which_nobody_listened_ends_no_message():
+    taker = MessageTaker(VoicemailRules(silence_seconds=5.0))
+    taker.begin(0.0)
+    taker.greeting_ended(1.0)
+    taker.tone_ended(2.0)
+    taker.spoke(4.0)
+    again = MessageTaker.restore(taker.snapshot(), 10.0)
+    assert again.time_passed(18.0) is Step.WAIT
+    assert again.time_passed(19.0) is Step.HANG_UP
+    assert again.finish is Finish.SILENCE

@@ -17,6 +17,7 @@ from bridge.supervisor.kept_calls import KeptCall, KeptCalls
 from bridge.wire.crash_marks import NOTHING, mark_of
 from bridge.wire.rtp.used_numbers import read
 from bridge.wire.supervision import Inherited, Keep
+from tests.support.published import call_event
 
 pytestmark = pytest.mark.virtual_time
 ONE, TWO = CallId("one"), CallId("two")
@@ -119,6 +120,20 @@ async def test_a_copy_that_is_out_of_date_is_replaced_or_withdrawn(node):
     node.keeping.look()
     left = node.left()
     assert [content(one) for one in left.values()] == [b"one 2"]
+    left[ONE].close()
+
+
+async def test_what_is_published_of_a_call_makes_its_copy_out_of_date_and_its_end_withdraws_it(
+    node,
+):
+    node.calls.live = {ONE: 1, TWO: 1}
+    node.keeping.look()
+    node.keeping.on_event(call_event("playback.completed", ONE))
+    node.keeping.look()
+    assert node.calls.copies == 3
+    node.keeping.on_event(call_event("call.ended", TWO))
+    left = node.left()
+    assert [*left] == [ONE]
     left[ONE].close()
 
 

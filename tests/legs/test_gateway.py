@@ -384,3 +384,15 @@ async def test_a_restored_leg_opens_a_socket_and_goes_on_counting(inbound):
             assert other.events == [LegEnded(LEG, EndReason.REMOTE_HANGUP)]
             assert life.gateway.asked == [("answer", "CA1")][: int(inbound)]
         life.leg.resume()
+
+
+@pytest.mark.virtual_time
+async def test_a_copy_is_made_while_the_leg_goes_on_and_asks_the_gateway_nothing():
+    async with Life() as life:
+        with pytest.raises(HandoverRefused):
+            life.leg.copy()
+        await talking(life)
+        copy = life.leg.copy()
+        life.leg.check_movable()
+        assert copy == life.leg.suspend()[0]
+        assert life.follower.polls == 0

@@ -17,7 +17,14 @@ from bridge.audio.frame import FRAME_BYTES, SILENCE, Frame
 from bridge.call import events
 from bridge.call.model import EndReason, LegId
 from bridge.errors import HandoverRefused
-from bridge.legs.recording import DISK_FAILED, DISK_FULL, DISK_SLOW, RecorderLeg, Span
+from bridge.legs.recording import (
+    DISK_FAILED,
+    DISK_FULL,
+    DISK_SLOW,
+    NOT_ANNOUNCED,
+    RecorderLeg,
+    Span,
+)
 from bridge.media.disk_space import DiskSpace
 from tests.support.packets.ogg_packets import packets_of, pages_of
 from tests.support.packets.opus_packets import encode
@@ -297,3 +304,36 @@ async def test_a_track_that_is_being_announced_or_has_failed_cannot_move(tmp_pat
         track.leg.give_up(DISK_FAILED)
         with pytest.raises(HandoverRefused):
             track.leg.suspend()
+
+
+async def test_a_copy_is_made_at_any_time_but_the_end(tmp_path, threads):
+    async with recording(tmp_path / "a.wav", threads) as track:
+        for _ in range(20):
+            track.hear()
+            copy = track.leg.copy()
+            assert (copy.died, copy.announced, copy.file.written_bytes) == (True, True, 0)
+            await asyncio.sleep(0.001)
+        track.leg.awaiting_announcement = True
+        assert not track.leg.copy().announced
+        track.leg.give_up(DISK_FAILED)
+        with pytest.raises(HandoverRefused):
+            track.leg.copy()
+
+
+async def test_a_track_whose_announcement_nobody_has_heard_to_its_end_fails(tmp_path, threads):
+    async with recording(tmp_path / "a.wav", threads) as track:
+        track.leg.awaiting_announcement = True
+        copy = track.leg.copy()
+    async with recording(tmp_path / "a.wav", threads) as again:
+        again.leg.restore(copy)
+        await until(lambda: again.over)
+        assert again.leg.failure == NOT_ANNOUNCED
+
+
+async def test_a_disk_that_takes_no_silence_ends_the_track(tmp_path, threads):
+    async with recording(tmp_path / "a.wav", threads) as track:
+        copy = track.leg.copy()
+    async with recording(tmp_path / "none" / "a.wav", threads, Filling()) as again:
+        again.leg.restore(copy)
+        again.leg.go_on(Span(0.0), 60.0)
+        assert again.leg.failure == DISK_FAILED

@@ -15,7 +15,8 @@ from bridge.call.model import EndReason, LegId, LegKind, LineName
 from bridge.http.address_guard import Guard
 from bridge.http.client import Http
 from bridge.legs.send_queue import QUEUE_SECONDS
-from bridge.legs.stream import StreamLeg, TrackLeg
+from bridge.legs.stream import StreamLeg
+from bridge.legs.stream_track import TrackLeg
 from bridge.media.stream_link import StreamTarget
 from bridge.metrics.network import SocketMetrics
 from bridge.wire.stream.media_format import Encoding, MediaFormat

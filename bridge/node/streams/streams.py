@@ -13,7 +13,8 @@ from bridge.call.routing import Audience, LegRole, Subscription
 from bridge.errors import HandoverRefused, NotFound, TooManyStreams
 from bridge.http.client import Http
 from bridge.legs.base import PassedLeg, new_leg_id
-from bridge.legs.stream import StreamLeg, TrackLeg
+from bridge.legs.stream import StreamLeg
+from bridge.legs.stream_track import TrackLeg
 from bridge.media.stream_link import StreamTarget
 from bridge.media.stream_snapshot import StreamSnapshot, StreamState, TrackSnapshot
 from bridge.metrics.network import SocketMetrics

@@ -210,3 +210,14 @@ def test_a_mark_that_was_reached_and_not_reported_is_reported_by_another_queue()
     other.restore(queue.snapshot())
     other.pull()
     assert other.reached() == ["nothing before it"]
+
+
+def test_marks_alone_are_those_of_a_queue_that_has_lost_its_audio():
+    queue, other = PacedQueue(), PacedQueue()
+    queue.mark("nothing before it")
+    queue.add(sound(SECOND))
+    queue.mark("after it")
+    other.restore(queue.marks())
+    assert other.pull() is None
+    assert other.reached() == ["nothing before it", "after it"]
+    assert queue.buffered_seconds == 1.0

@@ -8,6 +8,7 @@ from bridge.audio.file.track_assembler import (
     MAX_BUFFERED,
     START_UP_FRAMES,
     WINDOW_FRAMES,
+    AssemblerSnapshot,
     TrackAssembler,
 )
 from bridge.audio.frame import FRAME_BYTES, SILENCE
@@ -118,3 +119,14 @@ def test_however_the_clock_stumbles_the_length_stays_within_a_frame_of_the_time(
         due += 0.02
     track.fill()
     assert abs(track.frames * 0.02 - due) <= 0.0201
+
+
+def test_frames_that_were_leapt_over_count_and_are_not_buffered():
+    track = TrackAssembler(AssemblerSnapshot(frames=50, start=0.1))
+    assert track.seconds == pytest.approx(1.1)
+    assert track.leap(61.115) == 3000
+    assert (track.frames, track.drain()) == (3050, b"")
+    assert track.leap(61.0) == 0
+    track.push(SOUND, 61.115)
+    track.fill()
+    assert (track.frames, track.drain()) == (3051, SOUND)

@@ -7,12 +7,13 @@ from bridge.audio.codec.codec import OPUS
 from bridge.audio.codec.encoded_packet import EncodedPacket
 from bridge.audio.codec.opus import candidates, load
 from bridge.audio.file.ogg import PRE_SKIP
-from bridge.audio.file.track_assembler import MAX_BUFFERED
+from bridge.audio.file.track_assembler import MAX_BUFFERED, AssemblerSnapshot
 from bridge.audio.file.track_file import (
     OggFile,
     OggSnapshot,
     TrackSnapshot,
     WavFile,
+    WavSnapshot,
     restored,
 )
 from bridge.audio.file.wav import parse_wav
@@ -147,3 +148,24 @@ def test_a_file_that_has_heard_nothing_yet_is_as_long_elsewhere(make):
     disk.write(1.0, over=True)
     assert disk.file.size_bytes == len(disk.content)
     assert disk.file.seconds == pytest.approx(1.0)
+
+
+def test_a_wav_file_leaves_a_hole_for_a_time_that_is_too_long_to_be_buffered():
+    before = WavSnapshot(AssemblerSnapshot(frames=2), written_bytes=1280)
+    disk = Disk(restored(before, load(candidates())))
+    disk.content = bytearray(44 + 1280)
+    disk.file.leap(60.0)
+    disk.file.skip(60.0)
+    assert (disk.file.size_bytes, disk.file.overrun) == (44 + 3000 * 640, False)
+    disk.content.extend(bytes(disk.file.size_bytes - len(disk.content)))
+    disk.file.push(Frame(SOUND, 0, 0), 60.0, silent=False)
+    disk.write(60.02, over=True)
+    assert parse_wav(bytes(disk.content)).pcm == bytes(3000 * 640) + SOUND
+
+
+@pytest.mark.parametrize("file", [WavFile(), ogg()])
+def test_a_copy_has_nothing_of_what_is_in_the_file(file):
+    file.push(Frame(SOUND, 0, 0), 0.25, silent=False)
+    again = restored(file.copy(), load(candidates()))
+    assert (again.audio_bytes, again.size_bytes - again.audio_bytes) in ((0, 0), (0, 44))
+    assert file.copy() == again.copy()

@@ -5,10 +5,14 @@ from dataclasses import replace
 import pytest
 
 from bridge.audio.file.ogg import PRE_SKIP, OggWriter
-from bridge.audio.file.wav import make_header, parse_wav
+from bridge.audio.file.track_assembler import AssemblerSnapshot
+from bridge.audio.file.track_file import OggSnapshot, WavSnapshot
+from bridge.audio.file.wav import HEADER_BYTES, make_header, parse_wav
+from bridge.audio.frame import FRAME_BYTES
 from bridge.call.model import CallId, LineName
 from bridge.call.recording import Recording, Written
-from bridge.media.recording.repair import repair, repair_ogg
+from bridge.errors import HandoverRefused
+from bridge.media.recording.repair import repair, repair_ogg, set_size, written
 from tests.support.packets.ogg_packets import pages_of
 
 SILENCE = (b"\xf8\xff\xfe", 960)
@@ -74,3 +78,50 @@ def test_a_wav_is_as_long_as_its_file(folder):
     path.write_bytes(make_header(0) + bytes(3200))
     assert repair(folder, recording) == Written(3244, 0.1)
     assert len(parse_wav(path.read_bytes()).pcm) == 3200
+
+
+@pytest.mark.parametrize("cut", range(0, 1400, 77))
+def test_a_wav_goes_on_after_its_last_whole_frame_wherever_it_was_cut_off(tmp_path, cut):
+    path, pcm = tmp_path / "a.wav", b"\x01\x02" * 1000
+    path.write_bytes((make_header(0) + pcm)[:cut])
+    frames = max(0, cut - HEADER_BYTES) // FRAME_BYTES
+    found = written(path, WavSnapshot(AssemblerSnapshot(start=0.3)))
+    assert found == WavSnapshot(AssemblerSnapshot(frames, 0.3), frames * FRAME_BYTES)
+
+
+@pytest.mark.parametrize("rest", [0, 20, 40])
+def test_an_ogg_file_goes_on_after_its_last_whole_page(tmp_path, rest):
+    whole, found = cut_off(rest=rest)
+    path = tmp_path / "a.ogg"
+    path.write_bytes(found)
+    on_disk = written(path, OggSnapshot(1, taken=60))
+    assert isinstance(on_disk, OggSnapshot)
+    assert (on_disk.pages, on_disk.written_bytes, on_disk.taken) == (3, len(whole), 60)
+    assert on_disk.track.end == on_disk.track.placed_end == 50 * 960
+    set_size(path, len(whole), len(whole))
+    assert path.read_bytes() == whole
+
+
+def test_a_track_begins_anew_where_nothing_of_use_was_written(tmp_path):
+    path, head = tmp_path / "a.ogg", OggWriter(1).head()
+    assert written(path, OggSnapshot(1)) == OggSnapshot(1)
+    assert written(path, WavSnapshot()) == WavSnapshot()
+    for content in (b"", head[:30], head[:60]):  # the head is two pages
+        path.write_bytes(content)
+        assert written(path, OggSnapshot(1)) == OggSnapshot(1)
+    path.write_bytes(head)
+    assert written(path, OggSnapshot(1)) == OggSnapshot(1, pages=2, written_bytes=len(head))
+
+
+def test_a_file_that_cannot_be_read_is_not_gone_on_with(tmp_path):
+    with pytest.raises(HandoverRefused):
+        written(tmp_path, WavSnapshot())
+
+
+def test_what_follows_the_whole_bytes_is_replaced_by_silence(tmp_path):
+    path = tmp_path / "a.wav"
+    path.write_bytes(b"abcdef")
+    set_size(path, 4, 8)
+    assert path.read_bytes() == b"abcd\0\0\0\0"
+    set_size(tmp_path / "b.wav", 0, 2)
+    assert (tmp_path / "b.wav").read_bytes() == b"\0\0"

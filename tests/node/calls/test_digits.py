@@ -1,14 +1,19 @@
 """Collecting the digits of a far party in a live call."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bridge.call import events
 from bridge.call.digits import DigitRules
+from bridge.call.model import LegKind, Party
+from bridge.call.routing import LegRole
 from bridge.errors import InvalidState
+from bridge.media.sounds import Sound
 from bridge.node.calls.digits import Digits
+from tests.support.fake_leg import FakeLeg
 from tests.support.fake_node import NUMBER, ONE, Node
 from tests.support.waiting import until
 
@@ -66,3 +71,28 @@ async def test_a_call_that_is_not_answered_has_no_digits(node, digits):
     runner = await node.manager.dial(ONE, NUMBER)
     with pytest.raises(InvalidState, match="digits need"):
         await digits.collect(runner, DigitRules())
+
+
+class Prompts:
+    """Plays prompts that last."""
+
+    def __init__(self):
+        self.leg = FakeLeg("prompt", LegKind.PLAYBACK)
+
+    async def play(self, runner, _):
+        runner.add_leg(self.leg, LegRole(Party.SERVICE))
+        return self.leg.leg_id
+
+
+async def test_after_a_prompt_that_is_lost_the_time_for_a_digit_runs(node):
+    prompts: Any = Prompts()
+    digits = Digits(prompts)
+    node.manager.publisher.subscribe(digits.on_event)
+    runner, _ = await active(node)
+    await digits.collect(runner, DigitRules(timeout_seconds=2.0), prompt=Sound(Path("prompt.wav")))
+    await asyncio.sleep(5.0)
+    assert "digits.failed" not in node.happened
+    await until(lambda: prompts.leg.running)
+    prompts.leg.finish()
+    await until(lambda: "digits.failed" in node.happened)
+    await digits.aclose()
