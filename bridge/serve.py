@@ -86,7 +86,10 @@ async def _serve(chosen: Settings, slot: Slot | None) -> None:
         await _serve_as(alone, chosen, slot)
         return
     boot, launch_id = (slot.boot, slot.run) if slot is not None else ("", "")
-    members = await cluster.join(chosen, machine=machine, boot=boot, launch_id=launch_id)
+    was_spare = slot is not None and slot.passed
+    members = await cluster.join(
+        chosen, machine=machine, boot=boot, launch_id=launch_id, migrated=was_spare
+    )
     log_node.set(str(members.own.node))
     members.succession = _succession(chosen, slot)
     try:

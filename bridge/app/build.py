@@ -38,6 +38,7 @@ from bridge.app.providers import build_line_services
 from bridge.app.records import build_records, build_voicemail_calls, build_voicemail_transcripts
 from bridge.app.sip import build_sip
 from bridge.cluster.host import machine_id
+from bridge.cluster.leases import Leased
 from bridge.cluster.membership import Membership, SingleNode
 from bridge.cluster.recovery import Recovery
 from bridge.http.listener import MAX_DESCRIPTORS
@@ -79,7 +80,7 @@ def build(
     """
     settings = with_test_lines(settings)
     base, gate = _foundation(settings, members)
-    secret = shared_secret(engine_of(settings.data), Path(settings.data.dir))
+    secret = shared_secret(engine_of(settings.data, migrated=True), Path(settings.data.dir))
     tickets = Tickets(secret)
     core = _core(base, tickets, timeouts or Timeouts())
     agents, phrases = build_agents(base, core)
@@ -127,7 +128,8 @@ def _foundation(
     """Return what all subjects stand on, and what admits nodes of other machines."""
     metrics = Metrics(version=__version__, old_names=settings.metrics.old_names)
     members = members or SingleNode(machine=machine_id(Path(settings.data.dir)))
-    database = build_database(settings.data, metrics)
+    joined = isinstance(members, Leased)
+    database = build_database(settings.data, metrics, migrated=joined)
     directory, gate = build_directory(settings, database, members, metrics)
     base = Foundation(
         settings=settings,

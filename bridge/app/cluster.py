@@ -80,7 +80,7 @@ def build_directory(
     counters = database
     if limits.requests_per_minute:
         # Requests do not wait until their count is on disk.
-        counters = Database(engine_of(settings.data, durable=False))
+        counters = Database(engine_of(settings.data, durable=False, migrated=True))
     directory = SharedDirectory(
         database,
         siblings,
@@ -149,15 +149,18 @@ async def join(
     machine: str,
     boot: str = "",
     launch_id: str = "",
+    migrated: bool = False,
     timing: ClusterTiming = DEFAULT,
 ) -> Leased:
     """Join the nodes that share the settings' PostgreSQL database; a supervisor sets `boot` and `launch_id`.
+
+    `migrated` is whether this process has opened the database before.
 
     Raises:
         SetupError: the database cannot be used, or has as many nodes as there can be.
     """
     data, cluster = settings.data, settings.cluster
-    engine = Postgres(data.url, statement_seconds=data.statement_seconds)
+    engine = Postgres(data.url, statement_seconds=data.statement_seconds, migrated=migrated)
     quick = replace(engine, statement_seconds=timing.statement)
     own = Member(node=0, boot=boot or new_boot(), machine=machine, url=cluster.url)
     signer = RowSigner(cluster.secret, cluster.former_secret)

@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 import time
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from aiohttp import web
 
 from bridge.app.bridge import Bridge
 from bridge.app.build import build
+from bridge.app.databases import engine_of
 from bridge.app.handover import advance_copy, call_services
 from bridge.app.peers import make_peers
 from bridge.audio.codec.encoder_level import EncoderBudget
@@ -21,6 +23,7 @@ from bridge.call.routing import LegRole
 from bridge.cluster.descriptor_channel import CLOSE_ON_EXEC, Claim
 from bridge.cluster.membership import Supervised, new_boot
 from bridge.cluster.succession import Succession
+from bridge.errors import BridgeError, SetupError
 from bridge.metrics.registry import Metrics
 from bridge.node.handover import Handover
 from bridge.node.runner import CallRunner
@@ -43,11 +46,13 @@ MAX_BYTES = 1024
 async def rehearse(settings: Settings, folder: Path) -> None:
     """Build a bridge with media as in the settings, carry a call in it, take the call over from its copy, and end it all.
 
-    Nothing of it leaves the machine; what it writes is below `folder`.
+    Nothing of it leaves the machine but a connection to `data.url`; what it writes is below `folder`.
 
     Raises:
         BridgeError, OSError: it does not work here.
     """
+    if settings.data.url:
+        await asyncio.to_thread(_connect, settings.data)
     own = Member(node=0, boot=new_boot(), machine=new_boot())
     members = Supervised(own, launch_id=new_boot())
     supervisor, ours = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -65,6 +70,12 @@ async def rehearse(settings: Settings, folder: Path) -> None:
             await bridge.aclose()
             await runner.cleanup()
             await bridge.release()
+
+
+def _connect(data: Data) -> None:
+    """Connect to the database once, and do nothing there."""
+    with suppress(SetupError, BridgeError):  # as good as possible
+        engine_of(data).open().close()
 
 
 def rehearsed(settings: Settings, folder: Path) -> Settings:

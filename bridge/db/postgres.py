@@ -46,6 +46,8 @@ class Postgres:
     statement_seconds: float = 10.0
     durable: bool = True
     """Whether a commit is on disk when it returns, in order with those of all other durable writers."""
+    migrated: bool = False
+    """Whether this process has brought the tables into their present form: then `open` does not look again."""
 
     @property
     def remote(self) -> bool:
@@ -54,6 +56,8 @@ class Postgres:
 
     def open(self) -> Session:
         """Connect, and bring the tables into their present form; waits for a server that is starting."""
+        if self.migrated:
+            return postgres_setup.wait(self.connect)
         # Migrations may take long, or wait for those of another node.
         patient = replace(self, statement_seconds=max(self.statement_seconds, MIGRATION_SECONDS))
         with contextlib.closing(postgres_setup.wait(patient.connect)) as session:

@@ -5,5 +5,5 @@ also distribute connections to a busy or dying node). Nodes are new interpreters
 that no thread or lock is copied in mid-state. Messages (`bridge.wire.supervision`) go to a node over its
 standard input, which keeps secrets off the command line; its end tells the node that the supervisor is
 gone. Over a second pipe each node sends heartbeats and how many calls it has; a stuck node is killed and
-restarted.
+restarted. One more interpreter waits for the place of a node that dies (`spare`).
 """

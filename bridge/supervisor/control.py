@@ -104,7 +104,9 @@ class Left(NamedTuple):
     """How many calls other nodes have taken over."""
 
 
-async def report_calls(left: Callable[[], Left], over: asyncio.Event, report: Report) -> None:
+async def report_calls(
+    left: Callable[[], Left], over: asyncio.Event, report: Callable[[Progress], None]
+) -> None:
     """Report how many calls are left, and for how many seconds, until a drain is over."""
     last = ""
     while not over.is_set():

@@ -32,6 +32,14 @@ def test_an_empty_database_gets_the_tables_once(postgres_server):
             session.close()
 
 
+def test_a_process_that_has_opened_it_does_not_look_again(postgres_server):
+    with postgres_server.database(template="template0") as name:
+        session = Postgres(postgres_server.tcp_url(name), migrated=True).open()
+        found = session.execute("SELECT to_regclass('bridge_schema') IS NULL").fetchone()
+        assert found == (True,)
+        session.close()
+
+
 def test_tables_of_another_program_are_left_alone(postgres_server):
     with postgres_server.database(template="template0") as name:
         postgres_server.execute("CREATE TABLE users (id INTEGER)", database=name)
