@@ -137,12 +137,13 @@ async def inherit(base: Foundation, core: Core, handovers: Handovers) -> None:
 async def report_inherited(base: Foundation, core: Core, handovers: Handovers) -> None:
     """Report the calls that `inherit` has gone on with, and go on with those that their process may have died of."""
     left, server, copier = base.members.succession, handovers.server, handovers.call_copier
-    if server is None or left is None or copier is None:
+    if left is None or server is None or copier is None or handovers.client is None:
         return
     server.report_inherited()
     alone = [one for one in left.inherited if one.strikes and one.call_id not in left.crashed]
     if alone:
-        server.inherit_later(alone, _go_on(left, server, core), lambda: copier.caught_up)
+        go_on, expect = _go_on(left, server, core), handovers.client.expect
+        server.inherit_later(alone, go_on, lambda: copier.caught_up, expect)
 
 
 def _go_on(left: Succession, server: HandoverServer, core: Core) -> Callable[[Inherited], None]:

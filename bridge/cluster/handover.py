@@ -104,6 +104,17 @@ class HandoverClient:
             await passing.wait()
         return self.moved.get(CallId(call_id))
 
+    def expect(self, call_id: str) -> Callable[[], None]:
+        """Let requests about a call wait that is about to be here; return what ends that, which is safe to repeat."""
+        here = self._passing[CallId(call_id)] = asyncio.Event()
+
+        def arrived() -> None:
+            if self._passing.get(CallId(call_id)) is here:
+                del self._passing[CallId(call_id)]
+            here.set()
+
+        return arrived
+
     async def aclose(self) -> None:
         """Finish with the call that is being passed, and pass no more."""
         self._closing.set()

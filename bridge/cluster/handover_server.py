@@ -212,29 +212,37 @@ class HandoverServer:
         left: Sequence[Inherited],
         go_on: Callable[[Inherited], None],
         others_kept: Callable[[], bool],
+        expect: Callable[[str], Callable[[], None]],
     ) -> None:
         """Go on with calls that their process may have died of: one after the other, once the others are safe.
 
         `go_on` does so with one of them; `others_kept` returns whether the supervisor has a copy of each other call, which is
-        not waited for longer than the kernel keeps packets.
+        not waited for longer than the kernel keeps packets. `expect` lets requests wait (`HandoverClient.expect`).
         """
-        self._tasks.spawn(self._inherit_later(left, go_on, others_kept), name="inherit calls alone")
+        arriving = [(one, expect(one.call_id)) for one in left]
+        work = self._inherit_later(arriving, go_on, others_kept)
+        self._tasks.spawn(work, name="inherit calls alone")
 
     async def _inherit_later(
         self,
-        left: Sequence[Inherited],
+        arriving: Sequence[tuple[Inherited, Callable[[], None]]],
         go_on: Callable[[Inherited], None],
         others_kept: Callable[[], bool],
     ) -> None:
-        await asyncio.sleep(ALONE_SECONDS)
-        for _ in range(MAX_WAITS):
-            if others_kept():
-                break
-            await asyncio.sleep(WAIT_SECONDS)
-        for one in left:
-            go_on(one)
-            self.report_inherited()
+        try:
             await asyncio.sleep(ALONE_SECONDS)
+            for _ in range(MAX_WAITS):
+                if others_kept():
+                    break
+                await asyncio.sleep(WAIT_SECONDS)
+            for one, arrived in arriving:
+                go_on(one)
+                self.report_inherited()
+                arrived()
+                await asyncio.sleep(ALONE_SECONDS)
+        finally:
+            for _, arrived in arriving:
+                arrived()
 
     def too_late(self, call_id: str) -> None:
         """Forget an inherited call that others have ended, or do not go on with it."""

@@ -84,14 +84,20 @@ async def test_calls_that_their_process_may_have_died_of_go_on_alone_once_the_ot
         def go_on(one: Inherited) -> None:
             gone_on.append((one.call_id, loop.time() - began))
 
-        nodes_.server.inherit_later(left, go_on, lambda: safe)
+        client = nodes_.client
+        nodes_.server.inherit_later(left, go_on, lambda: safe, client.expect)
+        request = asyncio.create_task(client.node_of(B))
         await asyncio.sleep(ALONE_SECONDS + WAIT_SECONDS / 2)
         assert gone_on == []
         safe = True
         await asyncio.sleep(WAIT_SECONDS)
         assert [one for one, _ in gone_on] == [A]
+        assert not request.done()
         await asyncio.sleep(ALONE_SECONDS)
         assert [one for one, _ in gone_on] == [A, B]
+        assert await request is None
+        client.expect(A)()
+        assert await client.node_of(A) is None
 
 
 @pytest.mark.virtual_time
@@ -101,6 +107,8 @@ async def test_they_do_not_wait_longer_than_the_kernel_keeps_their_packets(engin
         one = Inherited(
             call_id=A, node=1, boots=["b"], died_at=0.0, ledger=-1, snapshot=-1, descriptors=[]
         )
-        nodes_.server.inherit_later([one], lambda one: gone_on.append(one.call_id), lambda: False)
+        nodes_.server.inherit_later(
+            [one], lambda one: gone_on.append(one.call_id), lambda: False, lambda _: lambda: None
+        )
         await asyncio.sleep(ALONE_SECONDS + MAX_WAITS * WAIT_SECONDS + 0.1)
         assert gone_on == [A]
