@@ -72,7 +72,6 @@ class TransportOffload:
             raise LegError("there is no memory for a transport")
         self.handle = ffi.gc(made, lib.packet_transport_release)
         """`packet_transport` in packet_path.h."""
-        lib.packet_set_mark(made, mark_of(call_id.get()))
         self.number = number
         self._srtp: Srtp | None = None
         self.source = SourceOffload(
@@ -102,6 +101,7 @@ class TransportOffload:
         Raises:
             LegError: The system refuses to poll it; it stays open.
         """
+        self._lib.packet_set_mark(self.handle, mark_of(call_id.get()))
         return self._path.listen(sock, protocol, self, inherited=inherited)
 
     def set_keys(self, srtp: Srtp | None) -> None:

@@ -60,8 +60,8 @@ def poison_packets() -> None:
                 crash()
             return int(unprotect(session, packet, size))
 
-        libraries.srtp_unprotect = ffi.callback("int(void *, void *, int *)", poisoned)
-        kept.append(libraries.srtp_unprotect)
+        libraries.srtp_unprotect = callback = ffi.callback("int(void *, void *, int *)", poisoned)
+        kept.append(callback)  # the field does not own it
         return Compiled(ffi, lib, libraries, *records)
 
     vars(packet_path)["Compiled"] = compiled
