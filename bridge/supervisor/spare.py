@@ -9,9 +9,9 @@ from functools import partial
 from typing import Final, TypeAlias
 
 from bridge.backoff import Backoff
+from bridge.cluster.memory_limit import MIN_FOR_SPARE, memory_limit
 from bridge.errors import RemoteProtocolError
 from bridge.supervisor.child import Child
-from bridge.supervisor.memory import memory_limit
 from bridge.supervisor.slots import NodeSettings
 from bridge.wire import supervision
 from bridge.wire.supervision import Prepare, Prepared
@@ -22,8 +22,6 @@ RESTART: Final = Backoff(1.0, 300.0)
 """Delay after a spare that could not get ready, or died; it grows with those in a row that did not get ready."""
 START_SECONDS: Final = 300.0
 """How long one may take until it is ready: it starts at low priority."""
-MIN_MEMORY: Final = 1 << 30
-"""Bytes that the control group must allow; with less, live calls need what a spare would take."""
 
 Start: TypeAlias = Callable[[Sequence[int]], Awaitable[Child]]
 
@@ -100,9 +98,11 @@ class Spare:
         recovery, limit = settings.read.recovery, self._limit()
         if not (recovery.enabled and recovery.spare and hasattr(os, "memfd_create")):
             return "recovery.spare is off"
-        if limit is None or limit >= MIN_MEMORY:
+        if limit is None or limit >= MIN_FOR_SPARE:
             return ""
-        why = f"{limit >> 20} MiB of memory are allowed, and {MIN_MEMORY >> 20} are needed for one"
+        why = (
+            f"{limit >> 20} MiB of memory are allowed, and {MIN_FOR_SPARE >> 20} are needed for one"
+        )
         log.warning("spare.off", extra={"why": why})
         return why
 

@@ -5,10 +5,11 @@ import asyncio
 import msgspec
 import pytest
 
+from bridge.cluster.memory_limit import MIN_FOR_SPARE
 from bridge.settings.model import Recovery, Settings
 from bridge.supervisor.orders import read_settings
 from bridge.supervisor.slots import NodeSettings
-from bridge.supervisor.spare import MIN_MEMORY, START_SECONDS, Spare
+from bridge.supervisor.spare import START_SECONDS, Spare
 from bridge.wire.supervision import Prepare
 from tests.supervisor.fake_child import FakeChildren
 
@@ -136,8 +137,8 @@ async def test_once_it_is_closed_there_is_none_any_more(kept):
     [
         ({"spare": False}, None, "recovery.spare is off"),
         ({"enabled": False}, None, "recovery.spare is off"),
-        ({}, MIN_MEMORY - 1, "1023 MiB of memory are allowed, and 1024 are needed for one"),
-        ({}, MIN_MEMORY, ""),
+        ({}, MIN_FOR_SPARE - 1, "1023 MiB of memory are allowed, and 1024 are needed for one"),
+        ({}, MIN_FOR_SPARE, ""),
         ({}, None, ""),
     ],
 )

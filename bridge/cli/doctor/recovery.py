@@ -7,9 +7,8 @@ from typing import Final
 from bridge.cli.control import ask
 from bridge.cli.doctor.findings import Finding, ok, warning
 from bridge.cli.doctor.runner import Surroundings
+from bridge.cluster.memory_limit import MIN_FOR_SPARE, memory_limit
 from bridge.errors import SetupError
-from bridge.supervisor.memory import memory_limit
-from bridge.supervisor.spare import MIN_MEMORY
 from bridge.wire.supervision import Failed, Inspect, Reply, Spares
 
 SETTING: Final = "recovery.spare"
@@ -24,7 +23,7 @@ async def check_recovery(around: Surroundings) -> list[Finding]:
         reply = await asyncio.to_thread(_inspect, Path(around.settings.data.dir))
         return [evaluate(reply, wanted=recovery.spare)]
     limit = memory_limit()
-    if recovery.spare and limit is not None and limit < MIN_MEMORY:
+    if recovery.spare and limit is not None and limit < MIN_FOR_SPARE:
         return [_short(f"{limit >> 20} MiB of memory are allowed")]
     what = "a spare process waits" if recovery.spare else "a process is started"
     return [ok(f"under a supervisor (--supervised, or nodes above 1) {what} for a node that dies")]
@@ -56,7 +55,7 @@ def _short(why: str) -> Finding:
     return warning(
         f"no spare process is kept: {why}",
         setting=SETTING,
-        fix=f"allow {MIN_MEMORY >> 20} MiB or more, or set recovery.spare to false",
+        fix=f"allow {MIN_FOR_SPARE >> 20} MiB or more, or set recovery.spare to false",
     )
 
 

@@ -4,9 +4,9 @@ from tempfile import TemporaryDirectory
 
 from bridge.cli.doctor import recovery
 from bridge.cli.doctor.recovery import check_recovery, evaluate
+from bridge.cluster.memory_limit import MIN_FOR_SPARE
 from bridge.settings.model import Data, Recovery, Settings
 from bridge.supervisor.control import control_path, serving
-from bridge.supervisor.spare import MIN_MEMORY
 from bridge.wire.supervision import Failed, Inspect, Spares
 from tests.cli.doctor.surroundings import assert_ok, assert_warns, only, surroundings
 
@@ -49,7 +49,7 @@ def test_a_bridge_without_a_supervisor_has_none():
 
 
 async def test_without_a_bridge_it_says_what_one_would_have(monkeypatch):
-    monkeypatch.setattr(recovery, "memory_limit", lambda: MIN_MEMORY - 1)
+    monkeypatch.setattr(recovery, "memory_limit", lambda: MIN_FOR_SPARE - 1)
     assert_warns(await look(Settings()), "1023 MiB", setting="recovery.spare")
     assert_ok(await look(Settings(recovery=Recovery(spare=False))), "is started")
     assert_ok(await look(Settings(recovery=Recovery(enabled=False))), "recovery.enabled is false")

@@ -6,6 +6,8 @@ from typing import Final
 
 ROOT: Final = Path("/sys/fs/cgroup")
 OWN: Final = Path("/proc/self/cgroup")
+MIN_FOR_SPARE: Final = 1 << 30
+"""Bytes that the control group must allow for a spare process; with less, live calls need what a spare would take."""
 
 
 def memory_limit(root: Path = ROOT, own: Path = OWN) -> int | None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.supervisor.memory import memory_limit
+from bridge.cluster.memory_limit import memory_limit
 
 
 def limit(tmp_path, own: str, **files: str) -> int | None:
