@@ -80,6 +80,7 @@ def build_handovers(
         if (runner := manager.running(call_id)) is None:  # it has ended since
             return
         manager.diagnoses.note_interruption(runner, cause, silent, loop.time())
+        runner.suspension.note_change()
         legs, silent_ms = runner.legs(), round(silent * 1000)
         reconnecting = sum(isinstance(leg, Reconnecting) and leg.reconnecting for leg in legs)
         lost = sum(isinstance(leg, Losable) and leg.lost for leg in legs)

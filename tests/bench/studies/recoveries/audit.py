@@ -1,11 +1,12 @@
 """Look where the keys of live legs are, before and after their node was killed: in the memory of the node that uses them, and nowhere else."""
 
+import asyncio
 import base64
 import os
 import re
 import signal
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -13,14 +14,16 @@ from typing import Final
 from bridge.rtc.private_api import dtls_keying_material
 from tests.bench.studies.recoveries.kills import Found as Killed
 from tests.bench.studies.recoveries.kills import kill, talking
-from tests.bench.studies.recoveries.parties import Parties
 from tests.bench.studies.recoveries.processes import children, keep_log, serving_node
 from tests.bench.studies.recoveries.table import Row, counted
 from tests.support.peers.light_peer import LightPeer
+from tests.support.server import Server
 
 KEY_BYTES: Final = 16
 KEYS: Final = 2
 """With which the material of a session begins (RFC 5764 §4.2): the client's and the server's, whatever the profile."""
+LOOKED_FOR: Final = 3
+"""Legs whose keys are looked for."""
 OTHER_GROUP: Final = 65534
 _MAPPING: Final = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) (\S+) \S+ \S+ \S+ *(.*)$")
 _BLOCK: Final = 1 << 24
@@ -62,19 +65,19 @@ def keys_of(peer: LightPeer) -> list[bytes]:
     return [material[at : at + KEY_BYTES] for at in range(0, KEYS * KEY_BYTES, KEY_BYTES)]
 
 
-def contains(data: bytes, keys: Iterable[bytes]) -> bool:
-    """Whether a key is in some bytes, as it is, in hexadecimal or in base 64."""
-    return any(
-        form in data
+def forms_of(keys: Iterable[bytes]) -> list[bytes]:
+    """Return keys as they are, in hexadecimal and in base 64."""
+    return [
+        form
         for key in keys
         for form in (key, key.hex().encode(), base64.b64encode(key).rstrip(b"="))
-    )
+    ]
 
 
 def files_with(keys: Iterable[bytes], folder: Path) -> list[str]:
-    """Return the files below a folder that have a key."""
-    keys, files = list(keys), (one for one in sorted(folder.rglob("*")) if one.is_file())
-    return [str(one) for one in files if contains(one.read_bytes(), keys)]
+    """Return the files below a folder that have a key, however it is written."""
+    forms, files = forms_of(keys), (one for one in sorted(folder.rglob("*")) if one.is_file())
+    return [str(one) for one in files if any(map(one.read_bytes().__contains__, forms))]
 
 
 def mappings(pid: int) -> Iterator[tuple[int, int, str]]:
@@ -85,7 +88,7 @@ def mappings(pid: int) -> Iterator[tuple[int, int, str]]:
 
 
 def memory_with(keys: Iterable[bytes], pid: int) -> list[str]:
-    """Return the mappings of a process that have a key."""
+    """Return the mappings of a process that have a key as it is."""
     found, keys = [], list(keys)
     with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
         for begin, end, name in mappings(pid):
@@ -95,7 +98,7 @@ def memory_with(keys: Iterable[bytes], pid: int) -> list[str]:
                     data = memory.read(min(_BLOCK, end - at)) or b""
                 except (OSError, ValueError, OverflowError):  # of the kernel's own, say
                     break
-                if contains(data, keys):
+                if any(key in data for key in keys):
                     found.append(f"{pid} {name}")
                     break
     return found
@@ -138,17 +141,16 @@ def other_group() -> Iterator[None]:
             os.setresgid(*before)
 
 
-def look(parties: Parties, found: Found) -> None:
+def look(server: Server, keys: list[bytes], found: Found) -> None:
     """Look everywhere."""
-    server = parties.server
-    keys = [key for party in parties.live for key in keys_of(party.peer)]
     supervisor, node = server.process.pid, serving_node(server)
     found.files += files_with(keys, server.folder)
     for pid in [supervisor, *children(supervisor)]:
-        if dumpable(pid):
-            found.dumped.append(str(pid))
-        if pid != node:
-            found.memory += memory_with(keys, pid)
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has ended since
+            if dumpable(pid):
+                found.dumped.append(str(pid))
+            if pid != node:
+                found.memory += memory_with(keys, pid)
     found.mapped += [name for _, _, name in mappings(supervisor) if "memfd:" in name]
     found.dumped += dumped_ledgers(node)
     if not memory_with(keys, node):
@@ -160,11 +162,15 @@ async def study(*, legs: int, kills: int) -> Found:
     found, killed = Found(), Killed()
     with other_group():
         async with talking(legs) as parties:
-            look(parties, found)
-            for _ in range(kills):
-                await kill(parties, killed, signal.SIGKILL)
-                look(parties, found)
-            found.lost = killed.lost
-            await parties.hang_up()
-            keep_log(parties.server, "audit")
+            keys = [key for party in parties.live[:LOOKED_FOR] for key in keys_of(party.peer)]
+            try:
+                # In a thread: the parties go on talking.
+                await asyncio.to_thread(look, parties.server, keys, found)
+                for _ in range(kills):
+                    await kill(parties, killed, signal.SIGKILL)
+                    await asyncio.to_thread(look, parties.server, keys, found)
+                found.lost = killed.lost
+                await parties.hang_up()
+            finally:
+                keep_log(parties.server, "audit")
     return found
