@@ -91,7 +91,7 @@ class Suspension:
 
     def note_change(self) -> None:
         """Note a change that is no event of the call, so that it is in the next copy."""
-        self.revision += 1
+        self._revision += 1
 
     def check_movable(self, *, copy: bool = False) -> None:
         """Raise `HandoverRefused` if a leg cannot move now; for a `copy`, of which some may be lost, they are not asked."""

@@ -160,6 +160,7 @@ async def test_a_call_is_copied_while_it_goes_on(pair):
         assert (runner.suspension.active, len(descriptors)) == (True, 2)
         assert call_snapshot.decode(snapshot).facts == runner.facts
     assert not runner.suspension.active
+    before = runner.suspension.revision
     runner.suspension.note_change()
     assert pair.handover.revisions() == {call_id: before + 1}
     assert told == []
