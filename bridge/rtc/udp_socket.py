@@ -138,7 +138,8 @@ def read_by_the_loop(
     loop, fileno = asyncio.get_running_loop(), transport.sock.fileno()
     receive = transport.receive
     if marks is not None:
-        receive = marks.marked(call_id.get(), receive)
+        # Of its own call, also where it is read again after a copy of the call was made.
+        receive = marks.marked(transport.run(call_id.get), receive)
     loop.add_reader(fileno, transport.run, receive)
     return lambda: _stop(loop, fileno)
 

@@ -2,11 +2,14 @@
 
 import asyncio
 import socket
+from functools import partial
 
 import pytest
 from typing_extensions import override
 
+from bridge.log import about
 from bridge.rtc.udp_socket import UdpSocket, read_by_the_loop
+from bridge.wire.crash_marks import NOTHING, CrashMarks, mark_of
 from tests.support.waiting import until
 
 
@@ -154,3 +157,29 @@ async def test_a_released_socket_stays_open_and_is_not_read_any_more(pair):
     pair[1].sendto(b"hello", pair[0].getsockname())
     await asyncio.sleep(0.05)
     assert protocol.received == []
+
+
+async def test_a_datagram_is_marked_with_the_call_of_the_socket_also_after_a_pause_elsewhere():
+    memory = memoryview(bytearray(16)).cast("q")
+    noted: list[int] = []
+
+    class Noting(Protocol):
+        @override
+        def datagram_received(self, data, addr):
+            noted.append(memory[0])
+
+    sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind(("127.0.0.1", 0))
+    read = partial(read_by_the_loop, marks=CrashMarks(memory))
+    with about("one", "leg"):
+        transport = UdpSocket(sock, Noting(), discarded={"unsendable": 0}, read=read)
+    for turn in (1, 2):
+        sender.sendto(b"data", sock.getsockname())
+        await until(lambda: len(noted) == turn)  # noqa: B023
+        transport.pause()
+        transport.resume()  # as for a copy of the call
+    assert noted == [mark_of("one")] * 2
+    assert memory[0] == NOTHING
+    transport.close()
+    sender.close()
