@@ -14,13 +14,14 @@ from bridge.app.foundation import Foundation
 from bridge.call.model import CallId, LegKind
 from bridge.cluster.descriptor_channel import close_all
 from bridge.cluster.handover import HandoverClient
-from bridge.cluster.handover_server import HandoverServer
+from bridge.cluster.handover_server import HandoverServer, content
 from bridge.cluster.succession import CallCopier, Succession
 from bridge.errors import HandoverRefused
-from bridge.legs.base import Losable, Reconnecting
+from bridge.legs.base import Leg, Losable, Reconnecting
 from bridge.legs.cloud import CloudLeg
 from bridge.legs.gateway import GatewayLeg
 from bridge.node import call_snapshot
+from bridge.node.call_snapshot import leg_kinds
 from bridge.node.handover import Adoption, CallServices, Handover, RestoreLeg
 from bridge.node.manager import Manager
 from bridge.providers.cloud.live import key_of_call
@@ -32,6 +33,8 @@ from bridge.wire.supervision import Inherited
 
 log = logging.getLogger(__name__)
 
+NEED_THEIR_LINE = frozenset({LegKind.AGENT, LegKind.TRANSCRIBER})
+"""Legs whose providers are in what the database has of their line."""
 RELEASE_SECONDS = 0.1
 """Until a call that others have ended is released again, where it could not be."""
 
@@ -74,20 +77,23 @@ def build_handovers(
     )
 
     loop = asyncio.get_running_loop()
+    lost: dict[CallId, int] = {}
+    """How many legs each call has lost that is not reported yet: they leave before."""
 
     def recovered(call_id: CallId, silent: float, cause: str) -> None:
         base.metrics.calls.recovered(cause, silent)
+        gone = lost.pop(call_id, 0)
         if (runner := manager.running(call_id)) is None:  # it has ended since
             return
         manager.diagnoses.note_interruption(runner, cause, silent, loop.time())
         runner.suspension.note_change()
-        legs, silent_ms = runner.legs(), round(silent * 1000)
+        legs = [leg for leg in runner.legs() if not _is_lost(leg)]
+        silent_ms = round(silent * 1000)
         reconnecting = sum(isinstance(leg, Reconnecting) and leg.reconnecting for leg in legs)
-        lost = sum(isinstance(leg, Losable) and leg.lost for leg in legs)
         extra = {"call": call_id, "cause": cause, "silent_ms": silent_ms, "legs": len(legs)}
         log.info("call.recovered", extra=extra)
-        kept = len(legs) - reconnecting - lost
-        told = {"kept": kept, "reconnecting": reconnecting, "lost": lost}
+        kept = len(legs) - reconnecting
+        told = {"kept": kept, "reconnecting": reconnecting, "lost": gone}
         data = {"cause": cause, "silentMs": silent_ms, "legs": told}
         runner.publish(EventType.CALL_RECOVERED, data)
 
@@ -102,7 +108,7 @@ def build_handovers(
 
     adoption = build_adoption(control, core.lines, media, records, found)
     server = HandoverServer(
-        adoption.adopt,
+        partial(_adopt, adoption, manager, lost),
         own=lambda: members.own,
         database=database,
         refusal=lambda: "the successor drains too" if manager.admission.draining else "",
@@ -117,10 +123,30 @@ def build_handovers(
     return Handovers(client, server, adoption, keeping)
 
 
+def _adopt(
+    adoption: Adoption,
+    manager: Manager,
+    lost: dict[CallId, int],
+    snapshot: bytes,
+    descriptors: list[int],
+) -> CallId:
+    """Go on with a call, and note how many of its legs are lost."""
+    call_id = adoption.adopt(snapshot, descriptors)
+    runner = manager.running(call_id)
+    assert runner is not None
+    lost[call_id] = sum(map(_is_lost, runner.legs()))
+    return call_id
+
+
+def _is_lost(leg: Leg) -> bool:
+    return isinstance(leg, Losable) and leg.lost
+
+
 async def inherit(base: Foundation, core: Core, handovers: Handovers) -> None:
     """Go on with the calls of the process in whose place this one was started; to be awaited once.
 
-    They are heard before the database is asked for anything; `report_inherited` follows when the lines are known.
+    They are heard before the database is asked for anything; `report_inherited` follows when the lines are known, and goes on
+    with calls that need what the database has of their line.
     """
     left, server = base.members.succession, handovers.server
     if server is None or left is None:
@@ -130,8 +156,12 @@ async def inherit(base: Foundation, core: Core, handovers: Handovers) -> None:
         if one.call_id in left.crashed:
             log.error("call.crashed_node", extra={"call": one.call_id, "strikes": one.strikes})
             close_all([one.ledger, one.snapshot, *one.descriptors])
-        elif not one.strikes:
+        elif one.strikes:
+            pass  # alone, when the others are safe
+        elif NEED_THEIR_LINE.isdisjoint(leg_kinds(content(one.snapshot))):
             go_on(one)
+        else:
+            left.later.append(one)
     await asyncio.sleep(0)  # for what has come for them
 
 
@@ -140,10 +170,13 @@ async def report_inherited(base: Foundation, core: Core, handovers: Handovers) -
     left, server, copier = base.members.succession, handovers.server, handovers.call_copier
     if left is None or server is None or copier is None or handovers.client is None:
         return
+    go_on = _go_on(left, server, core)
+    while left.later:
+        go_on(left.later.pop(0))
     server.report_inherited()
     alone = [one for one in left.inherited if one.strikes and one.call_id not in left.crashed]
     if alone:
-        go_on, expect = _go_on(left, server, core), handovers.client.expect
+        expect = handovers.client.expect
         server.inherit_later(alone, go_on, lambda: copier.caught_up, expect)
 
 

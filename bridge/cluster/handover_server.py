@@ -186,7 +186,7 @@ class HandoverServer:
             try:
                 if one.call_id in self._late:
                     raise HandoverRefused("others have ended it")
-                snapshot = advance(_content(one.snapshot), _content(one.ledger), one.died_at)
+                snapshot = advance(content(one.snapshot), content(one.ledger), one.died_at)
             except (HandoverRefused, OSError) as error:
                 close_all(one.descriptors)
                 reason = str(error)
@@ -280,6 +280,6 @@ class HandoverServer:
                 self._loop.call_soon_threadsafe(self._too_late, CallId(moved.call_id))
 
 
-def _content(descriptor: int) -> bytes:
-    """Return what memory holds that another process has written."""
+def content(descriptor: int) -> bytes:
+    """Return what memory holds that another process has written; raises `OSError`."""
     return os.pread(descriptor, os.fstat(descriptor).st_size, 0)

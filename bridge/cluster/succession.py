@@ -86,6 +86,8 @@ class Succession:
     def __init__(self, keep: int, inherited: Sequence[Inherited]) -> None:
         """Own the descriptors."""
         self.inherited = list(inherited)
+        self.later = list[Inherited]()
+        """Of these, those that wait until the lines are known."""
         for one in self.inherited:
             for descriptor in (one.ledger, one.snapshot, *one.descriptors):
                 with suppress(OSError):

@@ -72,6 +72,14 @@ class _Version(msgspec.Struct):
     version: int
 
 
+class _Leg(msgspec.Struct):
+    kind: str
+
+
+class _Legs(msgspec.Struct):
+    legs: list[_Leg]
+
+
 def encode(snapshot: CallSnapshot) -> bytes:
     """Return the bytes of a snapshot, and behind them their checksum."""
     data = msgspec.msgpack.encode(snapshot)
@@ -98,6 +106,16 @@ def decode(data: bytes) -> CallSnapshot:
 
 def _checksum(data: bytes) -> bytes:
     return zlib.crc32(data).to_bytes(_CHECKSUM_BYTES, "big")
+
+
+def leg_kinds(data: bytes) -> set[str]:
+    """Return the kinds of a call's legs; none if it cannot be read."""
+    try:
+        return {
+            leg.kind for leg in msgspec.msgpack.decode(data[:-_CHECKSUM_BYTES], type=_Legs).legs
+        }
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return set()
 
 
 def advance(data: bytes, used: Mapping[int, Ceilings], *, died_at: float, now: float) -> bytes:
