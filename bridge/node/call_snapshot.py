@@ -143,8 +143,8 @@ def _advance(
             state = msgspec.msgpack.encode(played)
         else:
             state = advanced(bytes(leg.state), used, now)
-    except HandoverRefused:
+    except (HandoverRefused, msgspec.MsgspecError, ValueError) as error:
         if leg.needed:
-            raise
+            raise HandoverRefused(str(error)) from None
         return msgspec.structs.replace(leg, lost=True)
     return msgspec.structs.replace(leg, state=msgspec.Raw(state))

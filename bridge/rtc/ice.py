@@ -204,7 +204,7 @@ class IceConnection(Connection):
             made = inbound.offload.listen(sock, protocol, inherited=inherited)
         else:
             by_the_loop = partial(read_by_the_loop, marks=inbound.marks)
-            read = after_backlog(by_the_loop) if inherited else by_the_loop
+            read = after_backlog(by_the_loop, inbound.marks) if inherited else by_the_loop
             made = UdpSocket(sock, protocol, discarded=inbound.discarded, read=read)
         self._sockets.append(made)
         private_api.protocols(self).append(protocol)

@@ -126,7 +126,7 @@ class PacketPath:
 
             return stop
 
-        how = after_backlog(read) if inherited else read
+        how = after_backlog(read, self._marks) if inherited else read
         return UdpSocket(sock, protocol, discarded=offload.discarded, read=how)
 
     def forget(self, number: int) -> None:

@@ -158,8 +158,8 @@ class Backlog(NamedTuple):
     """Packets of audio that are not."""
 
 
-def after_backlog(read: Read) -> Read:
-    """Return what reads a socket that another process has had, and begins with what has waited there.
+def after_backlog(read: Read, marks: CrashMarks | None = None) -> Read:
+    """Return what reads a socket that another process has had, and begins with what has waited there; `marks` note that it does.
 
     A short silence changes nothing. Else nothing is taken out before the next turn of the event loop, when the adoption
     can no longer be refused. What is left out is counted as `outdated`; it is not authenticated: packets may be lost at any time.
@@ -174,7 +174,8 @@ def after_backlog(read: Read) -> Read:
         if begun or _few(transport.sock):
             begun = True
             return read(transport)
-        handle = asyncio.get_running_loop().call_soon(start, transport)
+        first = start if marks is None else marks.marked(call_id.get(), start)
+        handle = asyncio.get_running_loop().call_soon(first, transport)
         stop = handle.cancel
         return lambda: stop()
 

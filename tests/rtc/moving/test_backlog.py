@@ -7,6 +7,7 @@ import pytest
 from typing_extensions import override
 
 from bridge.errors import LegError
+from bridge.log import about
 from bridge.rtc.udp_socket import (
     MAX_AUDIO,
     UdpSocket,
@@ -14,6 +15,7 @@ from bridge.rtc.udp_socket import (
     read_backlog,
     read_by_the_loop,
 )
+from bridge.wire.crash_marks import WORDS, CrashMarks, mark_of
 from tests.support.waiting import until
 
 AUDIO, DIGITS = 111, 110
@@ -150,6 +152,25 @@ async def test_nothing_is_processed_behind_what_closes_the_socket(pair):
     _, protocol, _ = listen(pair[0])
     await until(lambda: bool(protocol.received))
     assert protocol.received == [STUN, DTLS]
+
+
+async def test_what_waited_is_marked_as_work_for_the_call(pair):
+    words = memoryview(bytearray(8 * WORDS)).cast("q")
+    marked = []
+
+    class Marked(Protocol):
+        @override
+        def datagram_received(self, data, addr):
+            marked.append(words[0])
+
+    send(pair, *MANY)
+    with about("01AB", "leg"):
+        read = after_backlog(read_by_the_loop, CrashMarks(words))
+        counts = {"outdated": 0, "unsendable": 0}
+        transport = UdpSocket(pair[0], Marked(), discarded=counts, read=read)
+    await until(lambda: len(marked) == MAX_AUDIO)
+    assert ({*marked}, words[0]) == ({mark_of("01AB")}, 0)
+    transport.close()
 
 
 async def test_a_socket_that_cannot_be_read_is_logged(pair, caplog):
