@@ -6,6 +6,7 @@ does not state it inherits. The message is for people and never contains a secre
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import MappingProxyType
 
 from typing_extensions import override
 
@@ -127,6 +128,9 @@ class TooManyTests(LimitExceeded, code="too_many_tests", status=429, retry_after
 class CallMoving(BridgeError, code="call_moving", status=503, retry_after=1):
     """The call is passing to another process, which takes the request in a moment."""
 
+    data = MappingProxyType({"reason": "call_moving"})
+    """For programs."""
+
 
 class StillDialling(BridgeError, code="still_dialling", status=503, retry_after=1):
     """The provider has not accepted the dial yet."""
@@ -217,7 +221,14 @@ class Unsupported(BridgeError, code="unsupported", status=501):
 
 
 class NodeUnavailable(BridgeError, code="node_unavailable", status=502, retry_after=1):
-    """The node that owns the call does not respond."""
+    """A node does not respond."""
+
+
+class OwnerUnavailable(BridgeError, code="call_node_unavailable", status=503, retry_after=1):
+    """The node that has the call does not respond; if it is dead, the call soon goes on at another one, or ends."""
+
+    data = MappingProxyType({"reason": "call_node_unavailable"})
+    """For programs."""
 
 
 class FileUnavailable(BridgeError, code="file_unavailable", status=503, retry_after=30):

@@ -268,7 +268,11 @@ export class BridgeCall {
     this.#emit("track", track);
   }
 
-  /** @param {Connection} connection @param {{ restart?: boolean }} [options] */
+  /**
+   * @param {Connection} connection
+   * @param {{ restart?: boolean }} [options]
+   * @returns {Promise<boolean>} whether the connection serves for the answer; a new one does, if not
+   */
   async #negotiate(connection, { restart = false } = {}) {
     const sdp = await connection.offer({ restart });
     const { legId, party } = this;
@@ -276,8 +280,10 @@ export class BridgeCall {
     const offer = { callID: this.callId, type: "offer", sdp, ...leg };
     const answer = await this.#repeat("POST", "/call/webrtc/offer", offer, legId !== null); // without a leg id each offer creates a leg
     this.legId = answer.legID;
-    if (this.#over()) return void (await this.#end("closed"));
+    if (this.#over()) await this.#end("closed");
+    if (this.#over() || (restart && !connection.knows(answer.sdp))) return false;
     await connection.answer(answer.sdp);
+    return true;
   }
 
   async #recover() {
@@ -308,7 +314,10 @@ export class BridgeCall {
         if (error instanceof BridgeError && FINAL.includes(error.status)) {
           if (error.status !== 404 || !this.legId) return void (await this.#end("closed", error));
           this.legId = null; // the bridge has ended the leg: join as a new one
-        } else await this.#pause(begun + PAUSE - performance.now());
+        } else {
+          replace ||= error instanceof BridgeError && error.status === 503; // its machine may be dead: another one knows nothing of this connection
+          await this.#pause(begun + PAUSE - performance.now());
+        }
       }
     }
     await this.#end("failed", new BridgeError("connection_lost", "The connection to the bridge was lost and did not come back.", { cause: last }));
@@ -318,7 +327,7 @@ export class BridgeCall {
   async #again(replace) {
     const connection = this.#connection;
     if (replace || this.#uncertain || !this.legId || !connection?.restartable) return this.#build(RECONNECT_LIMIT);
-    await this.#negotiate(connection, { restart: true });
+    if (!(await this.#negotiate(connection, { restart: true }))) return this.#over() ? false : this.#build(RECONNECT_LIMIT);
     if (this.#over() || !(await connection.up(RECONNECT_LIMIT))) return false;
     this.#restarted = performance.now();
     return true;

@@ -73,6 +73,11 @@ export class Connection {
     return this.pc.localDescription?.sdp ?? "";
   }
 
+  /** @param {string} sdp  An answer. @returns {boolean} whether it is of the process at the other end of this connection: another one has another certificate */
+  knows(sdp) {
+    return fingerprint(sdp) === fingerprint(this.pc.remoteDescription?.sdp ?? "");
+  }
+
   /** @param {string} sdp  The bridge's answer to the newest offer. */
   async answer(sdp) {
     await this.pc.setRemoteDescription({ type: "answer", sdp });
@@ -134,6 +139,11 @@ export class Connection {
 export function refuseWithoutWebRtc() {
   if (globalThis.RTCPeerConnection && globalThis.MediaStream) return;
   throw new BridgeError("unsupported_browser", "This browser has no WebRTC, or it is switched off: use a current Chrome, Edge, Firefox or Safari.");
+}
+
+/** @param {string} sdp */
+function fingerprint(sdp) {
+  return /^a=fingerprint:(.*)$/m.exec(sdp)?.[1]?.trim().toLowerCase();
 }
 
 /** @param {RTCPeerConnection} pc */

@@ -11,7 +11,7 @@ from bridge.api.server.services import CLUSTER, CONTROL
 from bridge.call.model import CallId
 from bridge.cluster.directory import SharedDirectory, owner_of
 from bridge.cluster.siblings import Siblings
-from bridge.errors import DatabaseFailed, NodeUnavailable
+from bridge.errors import CallMoving, DatabaseFailed, OwnerUnavailable
 
 POLL_SECONDS: Final = 0.1
 
@@ -67,19 +67,44 @@ async def wait_until_known(
         await asyncio.sleep(POLL_SECONDS)
 
 
-async def recover_ended(request: web.Request, call_id: str) -> None:
-    """Take over the record of a call whose owner does not answer, if it has ended."""
+async def recover_ended(request: web.Request, call_id: str, silent: int) -> int | None:
+    """Remember the record of a call whose owner, the node `silent`, does not answer, if it has ended.
+
+    Returns the node that has taken the call over meanwhile; None if it has ended, or is unknown.
+
+    Raises:
+        OwnerUnavailable: neither, as yet.
+    """
     directory = shared_directory(request)
     for _ in range(round(directory.siblings.timing.recorded / POLL_SECONDS)):
         record = await directory.find(call_id)
         if record is None:
-            return
+            return None
         if record.reason is not None:
             request.app[CONTROL].manager.remember(record)
-            return
+            return None
+        if (owner := await find_owner(request, call_id, asked_here=True)) != silent:
+            return owner
         # The supervisor soon records the calls of a killed node as ended.
         await asyncio.sleep(POLL_SECONDS)
-    raise NodeUnavailable("the node that has this call does not answer; try again")
+    raise OwnerUnavailable("the node that has this call does not answer; try again")
+
+
+async def check_here(request: web.Request, call_id: str) -> None:
+    """Check that a call that this node has taken over is here already.
+
+    Raises:
+        CallMoving: it is being taken over.
+    """
+    manager, named = request.app[CONTROL].manager, owner_of(call_id)
+    directory = shared_directory(request)
+    own = directory.siblings.own
+    if named in (None, own) or manager.running(CallId(call_id)) is not None:
+        return
+    if await directory.owner(call_id) == own:
+        record = await directory.find(call_id)
+        if record is not None and record.reason is None:
+            raise CallMoving("the call is being taken over; repeat the request")
 
 
 def shared_directory(request: web.Request) -> SharedDirectory:

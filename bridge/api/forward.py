@@ -5,10 +5,6 @@ a WebSocket through a tunnel of bytes. A request from a sibling is never forward
 """
 
 import asyncio
-from collections.abc import Mapping
-from contextlib import suppress
-from http import HTTPStatus
-from typing import TYPE_CHECKING, cast
 
 import aiohttp
 from aiohttp import hdrs, web
@@ -16,6 +12,7 @@ from multidict import CIMultiDict
 
 from bridge.api.call_owner import (
     answer_here,
+    check_here,
     find_owner,
     moved_to,
     recover_ended,
@@ -34,33 +31,15 @@ from bridge.api.server.middleware import (
     has_left,
 )
 from bridge.api.server.services import ACCESS, CLUSTER, CONTROL
+from bridge.api.tunnel import HOP_BY_HOP, tunnel, without
 from bridge.cluster.directory import owner_of
 from bridge.cluster.siblings import Siblings
 from bridge.cluster.sockets import KERNEL_BUFFER, narrow
-from bridge.cluster.transports import BUFFER
-from bridge.errors import NodeUnavailable
+from bridge.errors import NodeUnavailable, OwnerUnavailable
 from bridge.log import request_id as log_request_id
-from bridge.tasks import Tasks
 from bridge.wire.call_id import native
 from bridge.wire.node_signature import HEADER
 
-if TYPE_CHECKING:
-    from aiohttp.http_websocket import WebSocketReader
-
-
-HOP_BY_HOP = frozenset(
-    {
-        "connection",
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    }
-)
-"""RFC 9110 section 7.6.1; a tunnel keeps all but `transfer-encoding`."""
 MOVED = "Bridge-Moved"
 """In a request that has been passed on since the call moved: the number of the node that had it."""
 NOT_FORWARDED = frozenset(
@@ -120,10 +99,38 @@ async def forward_to_owner(request: web.Request, handler: Handler) -> web.Stream
     if request.match_info.http_exception is not None:
         return await handler(request)
     call_id = await _call_id(request)
-    owner = await find_owner(request, call_id) if call_id else await _chosen_node(request)
-    if owner is None or owner == siblings.own:
-        return await answer_here(request, handler, call_id)
-    if call_id is not None:
+    if call_id is None:
+        answer = await _forward_new(request, siblings)
+    else:
+        answer = await _forward_call(request, siblings, call_id)
+    return await answer_here(request, handler, call_id) if answer is None else answer
+
+
+async def _forward_new(request: web.Request, siblings: Siblings) -> web.StreamResponse | None:
+    """Forward a request that begins a call to the node chosen for it; None if it is to be handled here."""
+    chosen = await _chosen_node(request)
+    if chosen is None or chosen == siblings.own or siblings.members.find(chosen) is None:
+        return None
+    try:
+        return await _forward(request, siblings, chosen, _forwarded_headers(request))
+    except (aiohttp.ClientError, OSError, EOFError, TimeoutError) as error:
+        _note_silence(request, siblings, chosen, error)
+        if not isinstance(error, NOT_SENT):
+            # It may have begun the call: another could make a phone ring twice.
+            raise NodeUnavailable("the node chosen for the call does not answer") from error
+    return None
+
+
+async def _forward_call(
+    request: web.Request, siblings: Siblings, call_id: str
+) -> web.StreamResponse | None:
+    """Forward a request about a call to the node that has it; None if it is to be handled here.
+
+    Raises:
+        OwnerUnavailable, CallMoving: the client has to repeat the request.
+    """
+    owner = await find_owner(request, call_id)
+    if owner is not None and owner != siblings.own:
         await wait_until_known(request, siblings, owner, call_id)
     silent = None
     while owner not in (None, siblings.own, silent) and siblings.members.find(owner) is not None:
@@ -132,17 +139,17 @@ async def forward_to_owner(request: web.Request, handler: Handler) -> web.Stream
             return await _forward(request, siblings, owner, _forwarded_headers(request))
         except (aiohttp.ClientError, OSError, EOFError, TimeoutError) as error:
             _note_silence(request, siblings, owner, error)
-            again = isinstance(error, NOT_SENT) or request.method in SAFE
-            if call_id is None and not isinstance(error, NOT_SENT):
-                # It may have begun the call: another could make a phone ring twice.
-                raise NodeUnavailable("the node chosen for the call does not answer") from error
-        if call_id is None or not again:
-            break
+            if not isinstance(error, NOT_SENT) and request.method not in SAFE:
+                break
         # It may have passed the call on, and ended.
         silent, owner = owner, await find_owner(request, call_id, asked_here=True)
-    if call_id is not None and owner != siblings.own:
-        await recover_ended(request, call_id)
-    return await answer_here(request, handler, call_id)
+        if owner == silent:
+            owner = await recover_ended(request, call_id, silent)
+    if owner == siblings.own:
+        await check_here(request, call_id)
+    elif owner is not None and await recover_ended(request, call_id, owner) is not None:
+        raise OwnerUnavailable("another node has taken the call over; repeat the request")
+    return None
 
 
 async def _forward_moved(
@@ -168,6 +175,7 @@ async def _forward_moved(
                 return await _forward(request, siblings, owner, headers)
             except (aiohttp.ClientError, OSError, EOFError, TimeoutError) as error:
                 _note_silence(request, siblings, owner, error)
+        await check_here(request, call_id)
     if _upgrades(request) and request.transport is not None:
         narrow(request.transport)
     return await answer_here(request, handler, call_id)
@@ -212,7 +220,7 @@ async def _call_id(request: web.Request) -> str | None:
 async def _pass_on(request: web.Request, siblings: Siblings, node: int) -> web.StreamResponse:
     """Pass a request that has come to `cluster.url` on to a node of this machine, signature and all."""
     try:
-        return await _forward(request, siblings, node, _without(request.headers, NOT_PASSED_ON))
+        return await _forward(request, siblings, node, without(request.headers, NOT_PASSED_ON))
     except (aiohttp.ClientError, OSError, EOFError, TimeoutError):
         return web.Response(status=502)
 
@@ -226,8 +234,8 @@ async def _forward(
         aiohttp.ClientError, OSError, EOFError, TimeoutError: the node does not answer.
     """
     if _upgrades(request):
-        return await _tunnel(request, siblings, node, headers)
-    return await _proxy(request, siblings, node, _without(headers, HOP_BY_HOP))
+        return await tunnel(request, siblings, node, headers)
+    return await _proxy(request, siblings, node, without(headers, HOP_BY_HOP))
 
 
 async def _proxy(
@@ -243,7 +251,7 @@ async def _proxy(
             body=body,
         )
         async with upstream:
-            headers = _without(upstream.headers, HOP_BY_HOP)
+            headers = without(upstream.headers, HOP_BY_HOP)
             if upstream.content_length is not None and upstream.content_length <= KERNEL_BUFFER:
                 content = await upstream.read()
                 return web.Response(status=upstream.status, headers=headers, body=content)
@@ -266,127 +274,8 @@ async def _stream(
     return response
 
 
-async def _tunnel(
-    request: web.Request, siblings: Siblings, node: int, headers: CIMultiDict[str]
-) -> web.StreamResponse:
-    """Forward an upgrade, then bytes in both directions."""
-    target = request.rel_url.raw_path_qs
-    (reader, writer), proof = await siblings.open_tunnel(node, request.method, target)
-    headers = _without(headers, frozenset({"transfer-encoding"}))
-    headers.update(proof)
-    try:
-        narrow(writer.transport)
-        async with asyncio.timeout(siblings.timing.forwarded):
-            writer.write(_head(request.method, target, headers))
-            status, headers = _read_head(await reader.readuntil(b"\r\n\r\n"))
-        if HEADER in headers:  # other requests are told why (`Siblings.request`)
-            raise ConnectionRefusedError("the sibling does not accept the signature")
-        if status == HTTPStatus.SWITCHING_PROTOCOLS:
-            return await _pump(request, headers, reader, writer)
-        return await _refuse(request, status, headers, reader)
-    finally:
-        writer.close()
-
-
-async def _refuse(
-    request: web.Request,
-    status: int,
-    headers: CIMultiDict[str],
-    reader: asyncio.StreamReader,
-) -> web.StreamResponse:
-    """Forward the owner's refusal of a socket, of the length that it states."""
-    left = int(headers.get(hdrs.CONTENT_LENGTH, "0"))
-    response = web.StreamResponse(status=status, headers=_without(headers, HOP_BY_HOP))
-    response.force_close()
-    await response.prepare(request)
-    while left > 0 and (piece := await reader.read(min(left, BUFFER))):
-        left -= len(piece)
-        await response.write(piece)
-    if left and request.transport is not None:
-        # The client must not take a truncated body for a complete one.
-        request.transport.abort()
-    return response
-
-
-async def _pump(
-    request: web.Request,
-    headers: CIMultiDict[str],
-    reader: asyncio.StreamReader,
-    writer: asyncio.StreamWriter,
-) -> web.StreamResponse:
-    if request.transport is None:
-        raise ConnectionResetError("the client has gone")
-    narrow(request.transport)
-    request.transport.set_write_buffer_limits(high=BUFFER)
-    response = web.StreamResponse(status=101, headers=headers)
-    response.force_close()
-    await response.prepare(request)
-    tasks = Tasks()
-    upstream = _Upstream(request.transport, writer, tasks)
-    # aiohttp feeds an upgraded connection's bytes to any object with the methods of its reader.
-    request.protocol.set_parser(cast("WebSocketReader", upstream))
-    request.protocol.keep_alive(False)  # noqa: FBT003 - aiohttp's signature
-    try:
-        # When one side has gone the other is closed, here and by the caller.
-        with suppress(OSError):
-            while data := await reader.read(BUFFER):
-                await response.write(data)
-    finally:
-        await tasks.aclose()
-    return response
-
-
-class _Upstream:
-    """Forwards what a client sends after its upgrade, with back-pressure."""
-
-    def __init__(
-        self, client: asyncio.Transport, owner: asyncio.StreamWriter, tasks: Tasks
-    ) -> None:
-        self._client = client
-        self._owner = owner
-        self._tasks = tasks
-        owner.transport.set_write_buffer_limits(high=BUFFER)
-
-    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
-        """Forward bytes (aiohttp's interface: not at the end, nothing left over)."""
-        self._owner.write(data)
-        full = self._owner.transport.get_write_buffer_size() > BUFFER
-        if full and not self._tasks:
-            self._client.pause_reading()
-            self._tasks.spawn(self._drain(), name="drain to the owner")
-        return False, b""
-
-    def feed_eof(self) -> None:
-        """Close the owner's side after the client's."""
-        self._owner.close()
-
-    async def _drain(self) -> None:
-        with suppress(OSError):
-            await self._owner.drain()
-        if not self._client.is_closing():
-            self._client.resume_reading()
-
-
 def _forwarded_headers(request: web.Request) -> CIMultiDict[str]:
     """Return the request's headers for the owner, with the id that both logs have."""
-    headers = _without(request.headers, NOT_FORWARDED)
+    headers = without(request.headers, NOT_FORWARDED)
     headers[REQUEST_ID] = log_request_id.get()
     return headers
-
-
-def _without(headers: Mapping[str, str], left_out: frozenset[str]) -> CIMultiDict[str]:
-    kept = ((name, value) for name, value in headers.items() if name.lower() not in left_out)
-    return CIMultiDict(kept)
-
-
-def _head(method: str, target: str, headers: CIMultiDict[str]) -> bytes:
-    lines = [f"{method} {target} HTTP/1.1"]
-    lines += [f"{name}: {value}" for name, value in headers.items()]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode("utf-8", "surrogateescape")
-
-
-def _read_head(head: bytes) -> tuple[int, CIMultiDict[str]]:
-    first, *lines = head.decode("utf-8", "surrogateescape").split("\r\n")
-    pairs = (line.partition(":") for line in lines if line)
-    headers = CIMultiDict((name, value.strip()) for name, _, value in pairs)
-    return int(first.split()[1]), headers

@@ -120,7 +120,7 @@ STATUS_WORDS: Final = {
     429: "too many requests with this key or without a right one, or too many streams",
     501: "known, and not to be had here",
     502: "the other side, or the call's node, cannot be reached",
-    503: "a limit is reached, or the database failed; see Retry-After",
+    503: "a limit is reached, the database failed, or the call's node does not answer; see Retry-After",
 }
 
 

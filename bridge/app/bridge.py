@@ -6,8 +6,10 @@ from aiohttp import web
 
 from bridge.api.server import services
 from bridge.app.handover import Handovers
+from bridge.app.machine_takeover import MachineTakeovers
 from bridge.call.model import EndReason
 from bridge.node.drain import Drain
+from bridge.node.handover import leave
 from bridge.node.manager import Manager
 from bridge.rtc.packet_path import PacketPath
 from bridge.tasks import Tasks
@@ -33,6 +35,7 @@ class Bridge:
     """Work until the calls have ended."""
     packet_path: PacketPath | None
     handovers: Handovers
+    takeovers: MachineTakeovers
 
     def __post_init__(self) -> None:
         """Put what handlers use into the applications."""
@@ -58,10 +61,14 @@ class Bridge:
     ) -> None:
         """End all calls and stop the background work; the HTTP side may still answer meanwhile.
 
-        Webhooks that are due are waited for, at most `flush_seconds`.
+        Webhooks that are due are waited for, at most `flush_seconds`. With `NODE_LOST` others have declared this node
+        dead: calls that may go on with them are left without a word.
         """
         await self.handovers.aclose()
+        await self.takeovers.aclose()
         await self.drain.aclose()
+        if reason is EndReason.NODE_LOST:
+            await leave(self.manager, self.takeovers.is_portable)
         await self.manager.aclose(reason)
         await self.records.recordings.aclose()
         await self.control.voicemail_calls.aclose()

@@ -1,5 +1,6 @@
 """Every object of a bridge, made and joined to the others."""
 
+from functools import partial
 from pathlib import Path
 
 from aiohttp import web
@@ -29,9 +30,10 @@ from bridge.app.cluster import build_directory, build_placement
 from bridge.app.console import build_console
 from bridge.app.databases import build_database, engine_of
 from bridge.app.foundation import Foundation, build_http
-from bridge.app.handover import build_handovers
+from bridge.app.handover import build_handovers, provider_keys, report_recovered
 from bridge.app.lifecycle import Workers, add, connect, parts_of
 from bridge.app.lines import MadeLines, hold_music_of, with_test_lines
+from bridge.app.machine_takeover import build_machine_takeovers
 from bridge.app.media import build_decoders, build_media
 from bridge.app.peers import build_media_plane
 from bridge.app.providers import build_line_services
@@ -89,6 +91,13 @@ def build(
     records, jobs = build_records(base, core, media.playbacks)
     control = _control(base, core, media, records, agents)
     handovers = build_handovers(base, core, control, media, records)
+    takeovers = build_machine_takeovers(
+        base,
+        core,
+        control,
+        provider_keys=partial(provider_keys, core.manager),
+        recovered=partial(report_recovered, base.metrics, core.manager),
+    )
     bridge = Bridge(
         application=_application(several=base.members.several),
         node_application=node_application() if base.members.several else None,
@@ -106,6 +115,7 @@ def build(
         background=Tasks(),
         packet_path=core.plane.peers.packet_path,
         handovers=handovers,
+        takeovers=takeovers,
     )
     workers = Workers(
         base=base,

@@ -20,6 +20,7 @@ from bridge.errors import HandoverRefused
 from bridge.legs.base import Leg, Losable, Reconnecting
 from bridge.legs.cloud import CloudLeg
 from bridge.legs.gateway import GatewayLeg
+from bridge.metrics.registry import Metrics
 from bridge.node import call_snapshot
 from bridge.node.call_snapshot import leg_kinds
 from bridge.node.handover import Adoption, CallServices, Handover, RestoreLeg
@@ -75,27 +76,8 @@ def build_handovers(
         database=database,
         provider_keys=keys_of,
     )
-
-    loop = asyncio.get_running_loop()
     lost: dict[CallId, int] = {}
     """How many legs each call has lost that is not reported yet: they leave before."""
-
-    def recovered(call_id: CallId, silent: float, cause: str) -> None:
-        base.metrics.calls.recovered(cause, silent)
-        gone = lost.pop(call_id, 0)
-        if (runner := manager.running(call_id)) is None:  # it has ended since
-            return
-        manager.diagnoses.note_interruption(runner, cause, silent, loop.time())
-        runner.suspension.note_change()
-        legs = [leg for leg in runner.legs() if not _is_lost(leg)]
-        silent_ms = round(silent * 1000)
-        reconnecting = sum(isinstance(leg, Reconnecting) and leg.reconnecting for leg in legs)
-        extra = {"call": call_id, "cause": cause, "silent_ms": silent_ms, "legs": len(legs)}
-        log.info("call.recovered", extra=extra)
-        kept = len(legs) - reconnecting
-        told = {"kept": kept, "reconnecting": reconnecting, "lost": gone}
-        data = {"cause": cause, "silentMs": silent_ms, "legs": told}
-        runner.publish(EventType.CALL_RECOVERED, data)
 
     async def release(call_id: CallId) -> None:
         while manager.running(call_id) is not None:
@@ -112,7 +94,7 @@ def build_handovers(
         own=lambda: members.own,
         database=database,
         refusal=lambda: "the successor drains too" if manager.admission.draining else "",
-        recovered=recovered,
+        recovered=partial(report_recovered, base.metrics, manager, lost),
         release=release,
     )
     core.recovery.on_late = server.too_late
@@ -121,6 +103,32 @@ def build_handovers(
     keeping = CallCopier(left, handover, keys_of, partial(base.metrics.steps.took, "copy"))
     handover.before_move = keeping.withdraw
     return Handovers(client, server, adoption, keeping)
+
+
+def report_recovered(
+    metrics: Metrics,
+    manager: Manager,
+    lost: dict[CallId, int],
+    call_id: CallId,
+    silent: float,
+    cause: str,
+) -> None:
+    """Report a call that this node goes on with, of which nobody was heard for so many seconds; `lost` has the legs that left before."""
+    metrics.calls.recovered(cause, silent)
+    gone = lost.pop(call_id, 0)
+    if (runner := manager.running(call_id)) is None:  # it has ended since
+        return
+    manager.diagnoses.note_interruption(runner, cause, silent, asyncio.get_running_loop().time())
+    runner.suspension.note_change()
+    legs = [leg for leg in runner.legs() if not _is_lost(leg)]
+    silent_ms = round(silent * 1000)
+    reconnecting = sum(isinstance(leg, Reconnecting) and leg.reconnecting for leg in legs)
+    extra = {"call": call_id, "cause": cause, "silent_ms": silent_ms, "legs": len(legs)}
+    log.info("call.recovered", extra=extra)
+    kept = len(legs) - reconnecting
+    told = {"kept": kept, "reconnecting": reconnecting, "lost": gone}
+    data = {"cause": cause, "silentMs": silent_ms, "legs": told}
+    runner.publish(EventType.CALL_RECOVERED, data)
 
 
 def _adopt(

@@ -67,7 +67,7 @@ def parts_of(bridge: Bridge, workers: Workers, *, warm_decoder: bool) -> tuple[P
     remember = partial(_remember, events.database, members.own.node, manager)
     inherits = partial(inherit, workers.base, core, bridge.handovers)
     report = partial(report_inherited, workers.base, core, bridge.handovers)
-    keeping = bridge.handovers.call_copier
+    keeping, writer = bridge.handovers.call_copier, bridge.takeovers.writer
     return (
         Part("recovery", run=core.recovery.run),
         # Before anything that waits: nobody is heard until then.
@@ -103,6 +103,7 @@ def parts_of(bridge: Bridge, workers: Workers, *, warm_decoder: bool) -> tuple[P
         Part("report of inherited calls", start=report if keeping else None),
         Part("sounds", start=media.sounds.drop_left),
         Part("copies of calls", run=keeping.run if keeping else None),
+        Part("snapshots of calls", run=writer.run if writer else None),
         Part("follow the lines", run=workers.policy.follow if several else None),
         Part("monitor", run=partial(monitor, manager, metrics, core.plane.clock, core.plane.load)),
     )

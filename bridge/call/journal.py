@@ -119,20 +119,43 @@ def restore(snapshot: MachineSnapshot) -> tuple[CallMachine, Journal]:
     Raises:
         HandoverRefused: this version of the machine does not take these events, or ends up elsewhere.
     """
-    machine = CallMachine(limits=snapshot.limits, **asdict(snapshot.origin))
+    machine, kept = _replay(snapshot.origin, snapshot.limits, snapshot.entries, snapshot.state.legs)
+    if state_of(machine) != snapshot.state:
+        raise HandoverRefused("replaying the events leads to another state here")
+    return machine, kept
+
+
+def shifted(snapshot: MachineSnapshot, seconds: float) -> MachineSnapshot:
+    """Return the snapshot as on a clock that is so many seconds ahead: monotonic clocks of machines have nothing in common.
+
+    Raises:
+        HandoverRefused: as `restore`.
+    """
+    restore(snapshot)  # on its own clock, as only then its state can be compared
+    began = replace(snapshot.origin, now=snapshot.origin.now + seconds)
+    entries = tuple(
+        msgspec.structs.replace(entry, at=entry.at + seconds) for entry in snapshot.entries
+    )
+    machine, _ = _replay(began, snapshot.limits, entries, snapshot.state.legs)
+    return MachineSnapshot(began, snapshot.limits, entries, state_of(machine))
+
+
+def _replay(
+    origin: Origin, limits: CallLimits, entries: tuple[Entry, ...], legs: tuple[LegRecord, ...]
+) -> tuple[CallMachine, Journal]:
+    """Return the machine that took these events, of whose legs those are silent that were."""
+    machine = CallMachine(limits=limits, **asdict(origin))
     kept: list[tuple[events.Event, float]] = []
     try:
-        for entry in snapshot.entries:
+        for entry in entries:
             event = msgspec.msgpack.decode(entry.event, type=KINDS[entry.kind])
             machine.handle(event, entry.at)
             kept.append((event, entry.at))
     except (KeyError, msgspec.MsgspecError, BridgeError) as error:
         raise HandoverRefused(f"the events cannot be replayed: {type(error).__name__}") from None
-    for leg in snapshot.state.legs:
+    for leg in legs:
         if (known := machine.legs.records.get(leg.leg_id)) is not None:
             machine.legs.set(replace(known, silent=leg.silent))
-    if state_of(machine) != snapshot.state:
-        raise HandoverRefused("replaying the events leads to another state here")
     return machine, Journal(tuple(kept))
 
 

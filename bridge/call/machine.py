@@ -236,8 +236,14 @@ class CallMachine:
         leg = self.legs.records.get(event.leg_id)
         if leg is None:
             return []
-        self.legs.let_return(leg, now)
-        return self._remove([leg], event.reason, now)
+        lost = event.reason is EndReason.NODE_LOST
+        if not lost:
+            self.legs.let_return(leg, now)
+        done = self._remove([leg], event.reason, now)
+        if lost and self.state is not State.ENDED and self.legs.usage.abandoned_since == now:
+            # It has been waited for already.
+            done += self._end(EndReason.NODE_LOST, now)
+        return done
 
     def _close(self, request: events.CloseRequested, now: float) -> list[Command]:
         chosen = self.legs.closable(request)

@@ -240,6 +240,8 @@ class Leased(Membership):
         while not self.fenced.is_set():
             jitter = self.timing.decide_jitter * secrets.randbelow(1000) / 1000
             await asyncio.sleep(self.timing.decide + jitter)
+            if self.own.draining and any(not one.draining for one in self.others()):
+                continue  # they can go on with the calls of a dead node
             try:
                 decision = await self.decide()
             except Exception:  # must not end the loop

@@ -1,4 +1,4 @@
-"""Takes over what lost nodes left: ends their calls, delivers their webhooks, has their providers hang up.
+"""Takes over what lost nodes left: goes on with their calls or ends them, delivers their webhooks, has their providers hang up.
 
 Each loss is taken over in one transaction, by whichever node is first; for the others nothing is left.
 """
@@ -16,11 +16,12 @@ from bridge.call.model import CallRecord, EndReason, State
 from bridge.cluster.membership import Membership, is_first
 from bridge.db.database import Connection, Database
 from bridge.stores import events as event_store
-from bridge.stores import lost_nodes
+from bridge.stores import lost_nodes, portable_calls
 from bridge.stores import nodes as node_store
 from bridge.stores.event_log import EventLog, callback_of
 from bridge.stores.handover import Move, inherit
 from bridge.stores.nodes import Member
+from bridge.stores.portable_calls import TakenCall
 from bridge.tasks import wait_set
 from bridge.wire.call_event import CallEvent, CallSnapshot, EventType, end_id
 
@@ -61,6 +62,10 @@ class Recovery:
         self._crashed = crashed
         self.on_late: Callable[[str], None] = lambda _: None
         """Called with each inherited call that others have ended."""
+        self.takes_over: Callable[[], bool] = lambda: False
+        """Whether this node can go on with calls of machines that have died."""
+        self.on_taken_over: Callable[[Sequence[TakenCall]], None] = lambda _: None
+        """Called with those that are to go on here."""
         self._registered = False
         self._ended: dict[str, Member] = {}
         """Nodes that have ended, by their boot ids."""
@@ -97,7 +102,12 @@ class Recovery:
             self._again = True
             return
         self._busy, self._again = True, False
-        attempt = _Attempt(dict(self._ended), dict(self._dead), register=not self._registered)
+        attempt = _Attempt(
+            dict(self._ended),
+            dict(self._dead),
+            register=not self._registered,
+            takes_over=self.takes_over(),
+        )
         self._database.post(
             lambda connection: self._take_over(connection, attempt),
             then=lambda: self._taken_over(attempt),
@@ -108,6 +118,7 @@ class Recovery:
         attempt.taken.clear()
         attempt.lost.clear()
         attempt.late.clear()
+        attempt.moved.clear()
         own = self._members.own
         if attempt.register:
             # Before the former process is found to have ended, with its calls.
@@ -118,7 +129,15 @@ class Recovery:
             return  # this node is lost itself
         now = connection.now()
         attempt.taken.update(node_store.end(connection, attempt.ended, now=now))
-        attempt.taken.update(node_store.end(connection, attempt.dead, now=now, certain=False))
+        dead = node_store.end(connection, attempt.dead, now=now, certain=False)
+        attempt.taken.update(dead)
+        if attempt.takes_over:
+            # Of a process whose end a supervisor saw, the one that is started in its place has the calls.
+            attempt.moved.extend(
+                portable_calls.take_over(
+                    connection, dead, own, now=now, lease=self._members.timing.lease
+                )
+            )
         attempt.lost.extend(end_calls(connection, own, keep_lost=self._keep_lost))
         if lost_nodes.assign(connection, own):
             # Somebody else found that they had ended, or they said so, and have left this.
@@ -132,6 +151,8 @@ class Recovery:
             self._dead.pop(boot, None)
         for call_id in attempt.late:
             self.on_late(call_id)
+        if attempt.moved:
+            self.on_taken_over(attempt.moved)
         for record, boot in attempt.lost:
             self._count_lost(record, "machine" if boot in attempt.dead else "crash")
         self._events.written()
@@ -146,6 +167,7 @@ class Recovery:
                     "lost": lost.node,
                     "url": lost.url,
                     "calls": len(attempt.lost),
+                    "taken_over": len(attempt.moved),
                 },
             )
             self._members.taken_over(lost)
@@ -164,12 +186,15 @@ class _Attempt:
     ended: dict[str, Member]
     dead: dict[str, Member]
     register: bool
+    takes_over: bool
     taken: set[str] = field(default_factory=set)
     """Boot ids of the nodes that it has taken over."""
     lost: list[Lost] = field(default_factory=list)
     """Calls that were cut off, and the boot ids of their processes."""
     late: set[str] = field(default_factory=set)
     """Inherited calls that others had ended before."""
+    moved: list[TakenCall] = field(default_factory=list)
+    """Calls of dead machines that go on here."""
 
 
 def end_crashed(

@@ -286,5 +286,10 @@ SIXTH: Final = """
 ALTER TABLE recordings ADD COLUMN gaps_json {text} NOT NULL DEFAULT '';
 """
 
-MIGRATIONS: Final = (FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH)
+SEVENTH: Final = """
+ALTER TABLE open_calls ADD COLUMN snapshot {bytes};
+ALTER TABLE open_calls ADD COLUMN taken_at {real};
+"""
+
+MIGRATIONS: Final = (FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH, SEVENTH)
 """By number, from 1."""

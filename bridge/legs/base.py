@@ -156,6 +156,17 @@ class Copyable(Protocol):
 
 
 @runtime_checkable
+class Portable(Protocol):
+    """A leg that another machine can go on with, over a connection of its own."""
+
+    def portable_state(self) -> msgspec.Struct | None:
+        """Return what is needed for that, without any key: it is written to the database. None: not now.
+
+        It has no time of this machine's clock either.
+        """
+
+
+@runtime_checkable
 class Reconnecting(Protocol):
     """A leg whose connection does not pass to another process, and is made anew."""
 

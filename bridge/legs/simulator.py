@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 import numpy as np
+from msgspec.structs import replace
 
 from bridge.audio.codec.codec import Codec
 from bridge.audio.detect.vad import Vad
@@ -39,17 +40,13 @@ HANG_UP_SECONDS: Final = 3.0
 """How long the contact that hangs up talks."""
 MAX_DIGITS: Final = 1000
 """Of those that a contact was sent; the last are kept."""
-
 REPEAT_SECONDS: Final = 0.7
 """Silence that ends a phrase."""
-
 ROOM_NOISE: Final = np.random.default_rng(0).integers(-32, 33, FRAME_SAMPLES, "<i2").tobytes()
 """The noise of a quiet room at a microphone, about -65 dBov: a party that listens is not muted."""
-
 _PAUSE_FRAMES: Final = round(1.5 / FRAME_SECONDS)
 _LEAD_FRAMES: Final = round(0.1 / FRAME_SECONDS)
 _PHRASE_FRAMES: Final = round(30 / FRAME_SECONDS)
-
 
 ECHO: Final = "15550100001"
 """The number of the contact that sends back what it hears."""
@@ -245,7 +242,7 @@ class SimulatedContact:
     @property
     def source(self) -> Source:
         """The contact itself, or its echo, which keeps the sender's timing."""
-        return self if self._echo is None else self._echo
+        return self._echo or self
 
     @property
     def always_clocked(self) -> bool:
@@ -337,6 +334,11 @@ class SimulatedContact:
 
     def resume(self) -> None:
         """Go on after `suspend`."""
+
+    def portable_state(self) -> ContactSnapshot | None:
+        """Return what another machine makes the contact of (`legs.base.Portable`); one in a hurry has gone by then."""
+        leaves_at = None if self._leaves_at is None else 0.0
+        return replace(self.suspend()[0], leaves_at=leaves_at) if self._emit else None
 
     async def abandon(self) -> None:
         """Say nothing more: another process has the contact (`legs.base.Movable`)."""

@@ -19,6 +19,7 @@ from bridge.legs.peer_media import PeerFactory, PeerMedia
 from bridge.metrics.calls import SetupMetrics
 from bridge.periodic import Periodic
 from bridge.rtp.reports import ReportPacing
+from bridge.tasks import wait_set
 from bridge.wire.snapshot.peer import PeerSnapshot
 
 log = logging.getLogger(__name__)
@@ -39,6 +40,10 @@ class WebRtcSnapshot(msgspec.Struct, frozen=True):
 
     peer: PeerSnapshot
     silent: bool
+
+
+class AwaitedLegSnapshot(msgspec.Struct, frozen=True):
+    """A leg whose page offers again, to another machine."""
 
 
 class WebRtcLeg:
@@ -72,6 +77,12 @@ class WebRtcLeg:
         self._restored = False
         self._up = False
         """Whether it is connected and not over."""
+        self._returned = asyncio.Event()
+        """Set but for a leg of a dead machine whose page has not offered again."""
+        self._returned.set()
+        self._waits_seconds = 0.0
+        """How long that is waited for."""
+        self._returning = asyncio.Lock()
 
     async def accept(self, offer: str) -> str:
         """Return the answer to the first offer; cancellation frees what was gathered.
@@ -92,11 +103,17 @@ class WebRtcLeg:
         return answer
 
     async def reoffer(self, offer: str) -> str:
-        """Answer a further offer: an ICE restart, a renegotiation or a reloaded page.
+        """Answer a further offer: an ICE restart, a renegotiation, a reloaded page, or one whose machine has died.
 
         Raises:
             SdpError, LimitExceeded: as `accept`; the leg goes on as it was.
         """
+        async with self._returning:  # a page repeats an offer that is not answered at once
+            if self.reconnecting:
+                answer = await self.accept(offer)
+                self._returned.set()
+                log.info("leg.returned", extra={"leg": self.leg_id})
+                return answer
         answer, kind = await self._media.peer.reoffer(offer)
         if kind == "restart":
             self._counters.ice_restart("started")
@@ -109,7 +126,9 @@ class WebRtcLeg:
         self._context = copy_context()  # of the call and leg that its logs name
         try:
             reason = EndReason.FAILED
-            if self._restored or await self._media.connect(self._offered_at):
+            if not await wait_set(self._returned, self._waits_seconds):
+                reason = EndReason.NODE_LOST
+            elif self._restored or await self._media.connect(self._offered_at):
                 if not self._restored:
                     emit(LegConnected(self.leg_id))
                 self._up = True
@@ -121,6 +140,22 @@ class WebRtcLeg:
             self._reports.leave(self)
             self._media.emit = drop
             await self.aclose()
+
+    @property
+    def reconnecting(self) -> bool:
+        """Whether another machine had the leg, and its page has not offered again (`legs.base.Reconnecting`)."""
+        return not self._returned.is_set()
+
+    def portable_state(self) -> AwaitedLegSnapshot | None:
+        """Return that another machine can wait for the page (`legs.base.Portable`)."""
+        return AwaitedLegSnapshot() if self._up or self.reconnecting else None
+
+    def await_return(self, seconds: float) -> None:
+        """Wait so long, when it is run, for the page to offer again; in place of `accept`."""
+        self._media.peer.expect_answer()
+        self.source = self.sink = self._media.peer.session
+        self._waits_seconds = seconds
+        self._returned.clear()
 
     def check_movable(self) -> None:
         """Raise `HandoverRefused` if the leg cannot move now (`legs.base.Movable`)."""

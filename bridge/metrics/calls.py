@@ -9,7 +9,7 @@ from bridge.metrics.families import OTHER, Families
 REFUSALS: Final = ("calls", "line", "share", "overload", "draining", "database", "telephone", OTHER)
 """`database`: it cannot be reached; `telephone`: a limit of the line's trunk; `calls`, `line`: a limit of the node or line; `share`: capacity reserved for lines with fewer calls."""
 
-RECOVERY_CAUSES: Final = ("upgrade", "drain", "crash", "hang", OTHER)
+RECOVERY_CAUSES: Final = ("upgrade", "drain", "crash", "hang", "machine", OTHER)
 LOSS_CAUSES: Final = ("crash", "machine", OTHER)
 """`crash`: a process of the bridge has ended; `machine`: it was declared dead, as it did not renew its lease."""
 RECORD_OPERATIONS: Final = ("write", "read", "delete")

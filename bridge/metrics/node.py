@@ -7,7 +7,7 @@ from bridge.metrics.families import OTHER, Families
 SIBLING_REASONS: Final = ("malformed", "signature", "expired", "replayed", "target", "full", OTHER)
 """`malformed`: no signature, or a body that cannot be read; `target`: for a node that is not here; `full`: too
 many signatures are remembered."""
-STEPS: Final = ("clock", "sample", "report", "scrape", "list", "garbage", "copy")
+STEPS: Final = ("clock", "sample", "report", "scrape", "list", "garbage", "copy", "snapshot")
 """`clock`: the ticks of calls that share a phase of the 20 ms clock; `sample`: figures of calls, taken once a
 second; `report`: RTCP reports and checks for silence; `scrape`: a part of the metrics; `list`: live calls described for
 lists and consoles; `garbage`: a run of the garbage collector."""

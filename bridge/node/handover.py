@@ -8,7 +8,7 @@ import logging
 import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
@@ -196,7 +196,7 @@ class Handover:
 
 
 class Adoption:
-    """Takes over calls of another process of this machine."""
+    """Takes over calls of another process."""
 
     def __init__(
         self, manager: Manager, services: CallServices, legs: Mapping[LegKind, RestoreLeg]
@@ -306,9 +306,21 @@ class Adoption:
 
     def _free(self, leg: Leg) -> None:
         """Stop a restored leg at once, since another process goes on with it, and free it."""
-        assert isinstance(leg, Movable)
-        leg.suspend()
+        if not isinstance(leg, Movable):
+            return  # it has nothing
+        with suppress(HandoverRefused):  # it is not connected yet
+            leg.suspend()
         self._tasks.spawn(leg.abandon(), name=f"free {leg.leg_id}")
+
+
+async def leave(manager: Manager, chosen: Callable[[CallId], bool]) -> None:
+    """Free the chosen calls, with which others go on: nobody is told, as far as their legs can leave so."""
+    for runner in list(manager.calls()):
+        if chosen(runner.facts.call_id):
+            with suppress(HandoverRefused):
+                runner.suspend()
+                manager.remove(runner)
+                await runner.abandon()
 
 
 def _duplicate(descriptor: int) -> socket.socket:

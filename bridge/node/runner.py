@@ -77,7 +77,7 @@ class CallRunner:
         self._on_transfer = on_transfer
         self._legs = RunningLegs(self.bus, self._seconds)
         self.suspension = Suspension(self._legs, self._bus_clock)
-        self._journal = Journal()
+        self.journal = Journal()
         self._tasks = Tasks()
         self._events: deque[events.Event] = deque()
         self._busy = False
@@ -201,7 +201,7 @@ class CallRunner:
         self.flush()
         if self._busy or self._events or not self.live:
             raise HandoverRefused("the call is busy, or has ended")
-        machine = self._journal.snapshot(self.machine)
+        machine = self.journal.snapshot(self.machine)
         legs = self.suspension.begin(copy=copy)
         self.deadline.set(None)
         return legs, machine
@@ -227,7 +227,7 @@ class CallRunner:
         announced: bool,
     ) -> None:
         """Go on with a call that another process has passed; `left` are the figures of legs that left."""
-        self._journal, self.announced = journal, announced
+        self.journal, self.announced = journal, announced
         self._legs.restore_left(left)
         roles = {leg_id: leg.role for leg_id, leg in self.machine.legs.records.items()}
         for leg, *_ in legs:
@@ -269,7 +269,7 @@ class CallRunner:
             while self._events:
                 event, now = self._events.popleft(), self._loop.time()
                 done = self.machine.handle(event, now)
-                self._journal.note(event, now, acted=bool(done))
+                self.journal.note(event, now, acted=bool(done))
                 for command in done:
                     self._perform(command)
                 self._publish_handled(event)

@@ -12,7 +12,7 @@ import msgspec
 from bridge.call import events
 from bridge.call.model import LegKind, Party
 from bridge.errors import CallMoving, HandoverRefused
-from bridge.legs.base import Copyable, Movable
+from bridge.legs.base import Copyable, Movable, Portable
 from bridge.node.clock import BusClock
 from bridge.node.running_legs import RunningLeg, RunningLegs
 
@@ -119,6 +119,22 @@ class Suspension:
         self.active = True
         self._lost = [one.running for one in suspended if one.state is None]
         return suspended
+
+    def portable(self) -> list[SuspendedLeg]:
+        """Return what another machine needs of the legs, without stopping them; others than `Portable` ones are lost there.
+
+        Raises:
+            HandoverRefused: a leg cannot tell now.
+        """
+        found = []
+        for running in self._legs:
+            leg = running.leg
+            state = leg.portable_state() if isinstance(leg, Portable) else None
+            waits = running.dial is not None or (isinstance(leg, Portable) and state is None)
+            if self.active or waits:
+                raise HandoverRefused(f"a {leg.kind} leg is not connected yet")
+            found.append(SuspendedLeg(running, state))
+        return found
 
     def end(self) -> None:
         """Let everything go on."""

@@ -142,6 +142,8 @@ class Peer:
                 if self._session is None:
                     session.close()
                 raise
+            if self._session is session:
+                session.renegotiate(offer.audio)  # it has begun before the offer
             self._session = session
             self.setup.note("answer", self._clock())
             return self._answer(offer)

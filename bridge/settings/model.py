@@ -182,7 +182,8 @@ class Recovery(Section, frozen=True):
     enabled: bool = True
     """Whether an upgrade passes live calls to the new processes, else they stay in the old ones until they end; and whether the
     process that is started in place of a dead one goes on with its calls, else they end as `node_lost`. Without a
-    supervisor (`nodes` above 1, or `--supervised`) there is nobody to take them over."""
+    supervisor (`nodes` above 1, or `--supervised`) there is nobody to take them over. Of several machines the others go on
+    with the calls of one that has died, whether it had a supervisor or not."""
     spare: bool = True
     """Whether a supervisor keeps one more process, with everything loaded, for the place of a node that dies: its calls are
     heard again at once, and not after the start of a process. It takes up to 140 MB. Off where the control group allows

@@ -30,12 +30,18 @@ def move(connection: Connection, moved: Move) -> bool:
     Returns False, and changes nothing, where the former process was found to have ended: then others have ended its
     calls, this one too. Doing it again changes nothing.
     """
-    own = (moved.node, moved.boot)
     known = connection.execute(
         "SELECT 1 FROM calls WHERE call_id = ? AND boot = ?", (moved.call_id, moved.boot)
     ).fetchone()
     if known is None and nodes.ended_at(connection, moved.former) is not None:
         return False
+    name_successor(connection, moved)
+    return True
+
+
+def name_successor(connection: Connection, moved: Move) -> None:
+    """Name the process that goes on with a call, whatever has become of the former one."""
+    own = (moved.node, moved.boot)
     for table in ("calls", "open_calls"):
         connection.execute(
             f"UPDATE {table} SET node = ?, boot = ? WHERE call_id = ? AND boot = ?",  # noqa: S608
@@ -46,7 +52,6 @@ def move(connection: Connection, moved: Move) -> bool:
             "UPDATE whatsapp_calls SET node = ?, boot = ? WHERE wacid = ? AND boot = ?",
             (*own, key, moved.former),
         )
-    return True
 
 
 def inherit(connection: Connection, moves: Sequence[Move]) -> set[str]:

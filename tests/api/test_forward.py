@@ -204,13 +204,14 @@ def vanish(node) -> None:
     node_socket_path(node.folder, 1).unlink()
 
 
-async def test_a_call_whose_owner_does_not_answer_is_a_502_that_says_when_to_retry(nodes):
+async def test_a_call_whose_owner_does_not_answer_is_a_503_that_says_when_to_retry(nodes):
     first, second = nodes
     call_id = await dial(second)
     vanish(second)
     response = await post(first, "/call/hangup", {"callId": call_id})
-    assert response.status == 502
+    assert response.status == 503
     assert response.headers["Retry-After"] == "1"
+    assert (await response.json())["data"] == {"reason": "call_node_unavailable"}
 
 
 async def test_a_call_of_a_lost_node_has_ended_as_node_lost_for_the_others(nodes):
@@ -232,11 +233,11 @@ async def test_a_request_waits_for_a_node_that_has_joined_too_lately_to_be_known
     assert (await post(first, "/call/hangup", {"callId": call_id})).status == 200
 
 
-async def test_an_owner_that_goes_while_it_answers_is_a_502(nodes):
+async def test_an_owner_that_goes_while_it_answers_is_a_503(nodes):
     first, second = nodes
     call_id = await dial(second)
     response = await first.http.get(f"/call/{call_id}/test/hangs", headers=KEY)
-    assert response.status == 502
+    assert response.status == 503
 
 
 async def test_a_node_that_is_missing_makes_the_bridge_not_ready(nodes):

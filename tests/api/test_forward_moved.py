@@ -156,6 +156,7 @@ async def test_a_call_of_a_node_that_has_just_ended_is_found_where_it_is(owner, 
     async with two_nodes(routes=owner.routes) as (first, second):
         database = first.bridge.events.database
         await database.run(lambda it: insert_call(it, FIVE, second.members.own))
+        vars(second.bridge.manager)["running"] = lambda _: object()
         ended = Member(node=5, boot="five", draining=draining)
         first.members.update([first.members.own, second.members.own, ended], [])
         answer = await first.http.put("/test", json={"callId": FIVE}, headers=KEY)

@@ -125,3 +125,21 @@ def test_the_far_party_alone_does_not_use_the_call():
     far = LegRecord(FAR, LegKind.WEBRTC, LegRole(Party.FAR))
     assert not far.uses_call
     assert not far.is_person
+
+
+def test_a_browser_that_has_not_come_back_after_its_machine_died_ends_the_call_at_once():
+    machine = active()
+    add(machine, ANN, LegKind.WEBRTC)
+    add(machine, BOB, LegKind.WEBRTC)
+    machine.handle(events.LegEnded(ANN, EndReason.NODE_LOST), 70)
+    assert machine.state is State.ACTIVE
+    machine.handle(events.LegEnded(BOB, EndReason.NODE_LOST), 70)
+    assert (machine.state, machine.reason) == (State.ENDED, EndReason.NODE_LOST)
+
+
+def test_a_call_in_use_goes_on_without_a_browser_that_has_not_come_back():
+    machine = active()
+    add(machine, ANN, LegKind.WEBRTC)
+    add(machine, TAP, LegKind.SOCKET)
+    machine.handle(events.LegEnded(ANN, EndReason.NODE_LOST), 70)
+    assert machine.state is State.ACTIVE

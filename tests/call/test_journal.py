@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from bridge.audio.detect.answerer import Answerer, Detection
 from bridge.call import events
-from bridge.call.journal import MAX_EVENTS, Journal, MachineSnapshot, restore, state_of
+from bridge.call.journal import MAX_EVENTS, Journal, MachineSnapshot, restore, shifted, state_of
 from bridge.call.limits import CallLimits
 from bridge.call.machine import CallMachine
 from bridge.call.model import Direction, EndReason, LegId, LegKind, LegOwner, Party, State
@@ -165,3 +165,27 @@ def test_events_that_are_not_known_here_are_refused():
     unknown = msgspec.structs.replace(moved.entries[0], kind="LegVanished")
     with pytest.raises(HandoverRefused, match="cannot be replayed"):
         restore(msgspec.structs.replace(moved, entries=(unknown, *moved.entries[1:])))
+
+
+@pytest.mark.parametrize("seconds", [-1e6, 0.0, 1234.5])
+def test_on_a_clock_that_is_ahead_all_its_times_are_later(seconds):
+    call = talking()
+    call.happen(events.LegEnded(NEAR, EndReason.REMOTE_HANGUP))
+    moved, _ = restore(shifted(call.moved(), seconds))
+    deadline, answered_at = call.machine.deadline(), call.machine.answered_at
+    assert deadline is not None
+    assert answered_at is not None
+    assert moved.deadline() == pytest.approx(deadline + seconds)
+    assert moved.answered_at == pytest.approx(answered_at + seconds)
+    [(_, until)] = moved.legs.departed.all()
+    assert until == pytest.approx(call.machine.legs.departed.all()[0][1] + seconds)
+    assert moved.legs.records == call.machine.legs.records
+
+
+def test_a_machine_that_ends_up_elsewhere_is_not_moved_to_another_clock_either():
+    snapshot = talking().moved()
+    wrong = msgspec.structs.replace(
+        snapshot, state=msgspec.structs.replace(snapshot.state, muted=True)
+    )
+    with pytest.raises(HandoverRefused):
+        shifted(wrong, 1.0)

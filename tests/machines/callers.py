@@ -28,6 +28,7 @@ class Caller:
     call_id: str
     peer: LightPeer
     talker: Talker
+    leg_id: str = ""
     heard: int = 0
     """Packets."""
     silence: int = 0
@@ -85,7 +86,8 @@ class Callers:
             self.failures.append(f"offer: {error!r}")
             await peer.close()
             raise
-        caller = Caller(call_id, peer, Talker(number, peer, self._loop))
+        talker = Talker(number, peer, self._loop)
+        caller = Caller(call_id, peer, talker, leg_id=exchange.leg_id)
         peer.on_packet = caller.hear
         self.live.append(caller)
         caller.talker.start()

@@ -140,7 +140,7 @@ def failure(error: BridgeError) -> dict[str, Any]:
     if error.call_id:
         body["callId"] = error.call_id
     if data := getattr(error, "data", None):
-        body["data"] = data
+        body["data"] = dict(data)
     return body
 
 

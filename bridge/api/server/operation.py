@@ -32,7 +32,7 @@ from bridge.wire.call_id import native
 log = logging.getLogger(__name__)
 
 JSON: Final = "application/json"
-CALL: Final = (404, 409, 502)
+CALL: Final = (404, 409, 502, 503)
 """Errors about a call: there is none, it is in another state, its node does not answer."""
 Schema: TypeAlias = Mapping[str, Any]
 Handler: TypeAlias = Callable[..., Awaitable[Any]]

@@ -78,6 +78,12 @@ class Browsers:
         leg.restore(passed.read(WebRtcSnapshot), passed.sockets)
         return leg
 
+    def await_return(self, passed: PassedLeg, seconds: float) -> WebRtcLeg:
+        """Return a leg of a machine that has died, which waits so long for its page to offer again."""
+        leg = self._make(passed.leg_id)
+        leg.await_return(seconds)
+        return leg
+
     def close(
         self, line: LineName, call_id: str, leg_id: str | None, *, owner: LegOwner | None = None
     ) -> None:

@@ -193,7 +193,7 @@ async def test_refusals_are_counted(machines, stranger):
 async def test_a_sibling_with_another_secret_is_no_sibling():
     async with two_nodes(machines=True, secrets=(SECRET, SECRET[::-1])) as (first, second):
         call_id = await dial(second)
-        assert (await post(first, "/call/hangup", {"callId": call_id})).status == 502
+        assert (await post(first, "/call/hangup", {"callId": call_id})).status == 503
         siblings = first.bridge.cluster.siblings
         assert siblings is not None
         assert await siblings.request(1, IDENTITY_PATH) is None

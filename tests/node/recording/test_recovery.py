@@ -171,7 +171,10 @@ async def test_nobody_finishes_what_a_process_records_that_has_just_joined(datab
 
     def begin_call(connection):
         nodes.register(connection, joined, launch_id="run", now=0.0)
-        connection.execute("INSERT INTO open_calls VALUES (?, 5, ?, 'joined')", (CALL, b""))
+        connection.execute(
+            "INSERT INTO open_calls (call_id, node, body, boot) VALUES (?, 5, ?, 'joined')",
+            (CALL, b""),
+        )
 
     await database.run(begin_call)
     first = archive(database, tmp_path, "here", 0, [(0, "here")])  # who does not know it yet
