@@ -77,5 +77,6 @@ def build_adoption(
     made: dict[LegKind, RestoreLeg] = {
         LegKind.WEBRTC: partial(control.browsers.await_return, seconds=abandoned_seconds),
         LegKind.SIMULATOR: lines.simulator.restore,
+        LegKind.GATEWAY: lines.gateways.restore,
     }
     return Adoption(control.manager, CallServices(), made)

@@ -185,6 +185,17 @@ class GatewayLeg:
             media=self._media.snapshot(),
         )
 
+    def portable_state(self) -> GatewaySnapshot | None:
+        """Return what another machine opens the call's socket with (`legs.base.Portable`)."""
+        try:
+            self.check_movable()
+        except HandoverRefused:
+            return None
+        media = msgspec.structs.replace(self._media.snapshot(), last_received=None)
+        return GatewaySnapshot(
+            call_id=self.call_id, inbound=self._inbound, silent=False, setup={}, media=media
+        )
+
     def resume(self) -> None:
         """Go on after `suspend`."""
         self._running.set()

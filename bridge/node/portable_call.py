@@ -19,7 +19,7 @@ from bridge.node.manager import Manager
 from bridge.node.runner import CallRunner
 from bridge.node.suspension import SuspendedLeg
 
-MADE_ANEW: Final = frozenset({LegKind.WEBRTC, LegKind.SIMULATOR})
+MADE_ANEW: Final = frozenset({LegKind.WEBRTC, LegKind.SIMULATOR, LegKind.GATEWAY})
 """Legs that another machine makes anew."""
 LOST: Final = frozenset({LegKind.RECORDER, LegKind.TRANSCRIBER, LegKind.PLAYBACK})
 """Legs without which a call goes on there; with any other it ends."""

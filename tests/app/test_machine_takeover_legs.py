@@ -1,6 +1,7 @@
 """What becomes of the legs of a call that goes on at another machine, of which only the snapshot is left."""
 
 import asyncio
+from contextlib import asynccontextmanager
 
 import msgspec
 import numpy as np
@@ -12,13 +13,18 @@ from bridge.call.model import CallId, State
 from bridge.errors import HandoverRefused
 from bridge.legs.webrtc import WebRtcSnapshot
 from bridge.node import call_snapshot, portable_call
-from bridge.node.handover import Handover
+from bridge.node.handover import Handover, leave
 from bridge.node.lost_leg import LostLeg
 from bridge.node.portable_call import PortableCalls
+from bridge.settings.model import Limits
 from bridge.wire.call_event import CallEvent
-from tests.support.inprocess import one_node, with_limits
+from tests.calls.whatsapp.test_gateway import line
+from tests.support.inprocess import one_node, settings
 from tests.support.peers.stock_peer import StockPeer
+from tests.support.sound.speech_compare import tone
 from tests.support.waiting import until
+from tests.support.whatsapp.gateway_double import DOUBLES
+from tests.support.whatsapp.graph_double import USER
 
 pytestmark = [pytest.mark.call, pytest.mark.virtual_time]
 
@@ -62,14 +68,18 @@ class TwoMachines:
         return runner
 
 
+@asynccontextmanager
+async def two_machines(**changed):
+    limits = Limits(overload_seconds=0.0, abandoned_seconds=30.0)
+    chosen = [settings(limits=limits, **changed) for _ in range(2)]
+    async with one_node(chosen[0], None) as old, one_node(chosen[1], None) as new:
+        yield TwoMachines(old, new), limits
+
+
 @pytest.fixture
 async def machines():
-    chosen = with_limits(abandoned_seconds=30.0)
-    async with (
-        one_node(chosen, None) as old,
-        one_node(with_limits(abandoned_seconds=30.0), None) as new,
-    ):
-        yield TwoMachines(old, new), chosen.limits
+    async with two_machines() as made:
+        yield made
 
 
 async def talking(client, page, **more):
@@ -195,3 +205,29 @@ async def test_a_call_that_rings_is_not_described_yet(machines):
     call_id = await at.old.dial(NEVER)
     with pytest.raises(HandoverRefused, match="not connected yet"):
         at.calls.snapshot(CallId(call_id))
+
+
+@pytest.mark.parametrize("dialect", sorted(DOUBLES))
+async def test_a_call_over_a_gateway_goes_on_by_a_socket_of_the_other_machine(dialect):
+    async with DOUBLES[dialect]() as double, StockPeer(TONE, repeat=True) as page:
+        double.speech = tone(60, 880)
+        async with two_machines(lines={"main": line(double)}) as (at, limits):
+            call_id = await at.old.dial(USER)
+            exchange = at.old.exchange(call_id)
+            await page.call(exchange)
+            far = double.only
+            await until(lambda: len(far.sockets) == 1 and len(far.heard) > 10)
+            old = at.old.bridge.manager.running(CallId(call_id))
+            assert old is not None
+            await until(lambda: old.machine.state is State.ACTIVE)
+            await at.take_over(call_id, limits)
+            await leave(at.old.bridge.manager, lambda _: True)
+            await until(lambda: far.opened == 2 and len(far.sockets) == 1)
+            heard = len(far.heard)
+            async with StockPeer(TONE, repeat=True) as again:
+                await again.call(at.new.exchange(call_id, legID=exchange.leg_id))
+                await until(lambda: len(far.heard) > heard + 30)
+                assert np.abs(double.decode(b"".join(far.heard[-5:])).astype(float)).max() > 1000
+                assert ("POST", "hangup") not in double.requests
+                await at.new.data("/call/hangup", {"callId": call_id})
+                await until(lambda: not double.calls)

@@ -38,11 +38,13 @@ def machines(tmp_path: Path, postgres_url: str) -> Iterator[Machines]:
         "SIMULATOR__RING_SECONDS": "0.3",
     }
     urls = [f"http://127.0.0.1:{free_port()}" for _ in range(2)]
-    with running(tmp_path / "second", **common, CLUSTER__URL=urls[1]) as second:
-        with running(tmp_path / "first", **common, CLUSTER__URL=urls[0]) as first:
-            yield Machines(first, second)
-            first.process.kill()
-            first.process.wait()
+    with (
+        running(tmp_path / "second", **common, CLUSTER__URL=urls[1]) as second,
+        running(tmp_path / "first", **common, CLUSTER__URL=urls[0]) as first,
+    ):
+        yield Machines(first, second)
+        first.process.kill()
+        first.process.wait()
 
 
 async def balance(page: Page, at: Machines) -> list[int]:
