@@ -63,7 +63,11 @@ def build_machine_takeovers(
     core.recovery.takes_over = lambda: not manager.admission.draining
     core.recovery.on_taken_over = takeover.take_over
     calls = PortableCalls(
-        manager, provider_keys=provider_keys, shared_now=members.now, own_now=own_now
+        manager,
+        provider_keys=provider_keys,
+        shared_now=members.now,
+        own_now=own_now,
+        sip_moves=core.lines.sip.may_take_over,
     )
     took = partial(base.metrics.steps.took, "snapshot")
     writer = SnapshotWriter(calls, base.database, members.own.boot, took)
@@ -78,5 +82,6 @@ def build_adoption(
         LegKind.WEBRTC: partial(control.browsers.await_return, seconds=abandoned_seconds),
         LegKind.SIMULATOR: lines.simulator.restore,
         LegKind.GATEWAY: lines.gateways.restore,
+        LegKind.SIP: lines.sip.take_over,
     }
     return Adoption(control.manager, CallServices(), made)

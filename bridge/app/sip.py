@@ -77,6 +77,7 @@ def _trunk(name: str, sip: LineSip, numbers: list[str], shared: Sip, *, register
                 tuple(networks("sip", [*shared.trusted, *sip.trusted, *sip.networks])),
                 strict=shared.strict_source or sip.strict_source,
             ),
+            sip.takeover,
         ),
     )
 

@@ -17,6 +17,7 @@ from bridge.legs.sip_media import (
     USUAL_OPTIONS,
     InboundInvite,
     PlainPeerFactory,
+    PortableSip,
     SipMedia,
     SipOptions,
     SipSnapshot,
@@ -34,13 +35,6 @@ HANG_UP_SECONDS: Final = 0.8
 """How long the leg waits for the end of its dialog; the user agent completes it in the background."""
 _NOT_ACCEPTABLE: Final = 488
 _RINGING, _PROGRESS = 180, 183
-_OF_CALLEE: Final = (
-    EndReason.BUSY,
-    EndReason.NO_ANSWER,
-    EndReason.REJECTED,
-    EndReason.CANCELED,
-)
-"""End reasons that come from the called party: the trunk has accepted the dial."""
 
 
 class SipLeg:
@@ -91,7 +85,7 @@ class SipLeg:
         self._connected = self._held = False
         self._direction = self._offered = "sendrecv"
         """The direction that our side wants, and the one it offered last."""
-        self._reoffering = self._restored = self._gone = False
+        self._reoffering = self._restored = self._taken_over = self._gone = False
         self._media = SipMedia(
             leg_id,
             self._peer,
@@ -111,7 +105,7 @@ class SipLeg:
             reason = await run_until(
                 self._over, self.leg_id, signal=self._signal(), media=self._media.run()
             )
-            if reason in _OF_CALLEE:
+            if reason in sip_reasons.OF_CALLEE:
                 self._note_dialled()
             emit(events.LegEnded(self.leg_id, reason, self._refusal))
         finally:
@@ -165,6 +159,25 @@ class SipLeg:
         self._invited = self._dialled = self._rings = self._connected = True
         self._restored = True
 
+    @property
+    def reconnecting(self) -> bool:
+        """Whether the far side has yet to agree to talk with this machine (`legs.base.Reconnecting`)."""
+        return self._taken_over and not self._connected
+
+    def portable_state(self) -> PortableSip | None:
+        """Return the dialog (`legs.base.Portable`)."""
+        with suppress(HandoverRefused):
+            self.check_movable()
+            dialog, own = self._dialog.snapshot().portable(), self._peer.own
+            return PortableSip(dialog, self._direction, own.session_id, own.version)
+        return None
+
+    def take_over(self, snapshot: PortableSip) -> None:
+        """Go on with a dead machine's leg when it is run, by an offer in the dialog that this one was made for."""
+        self._direction, own = snapshot.direction, self._peer.own
+        own.session_id, own.version = snapshot.session_id, snapshot.session_version
+        self._invited = self._dialled = self._rings = self._taken_over = True
+
     def answer(self) -> None:
         """Accept an inbound call; has no effect on an outbound one."""
         if self._inbound is not None:
@@ -205,7 +218,11 @@ class SipLeg:
         if self._restored:
             return
         try:
-            await (self._call() if self._inbound is None else self._pick_up(self._inbound))
+            if self._taken_over:
+                await self._dialog.reach()
+                self._dialog.reoffer(await self._peer.create_offer())
+            else:
+                await (self._call() if self._inbound is None else self._pick_up(self._inbound))
         except BridgeError as error:
             log.warning("leg.signalling_failed", extra={"kind": self.kind, "code": error.code})
             self._refusal = error
@@ -223,13 +240,11 @@ class SipLeg:
         self._dialog.ring()
         await self._answer_wanted.wait()
         self._accepted_at = self._clock()
+        peer = self._peer
+        self._dialog.answer(await (peer.create_answer() if inbound.sdp else peer.create_offer()))
+        peer.setup.note("accepted", self._clock())
         if inbound.sdp:
-            self._dialog.answer(await self._peer.create_answer())
-            self._note_accepted()
             self._connect()
-        else:
-            self._dialog.answer(await self._peer.create_offer())
-            self._note_accepted()
 
     def _happened(self, event: sip.DialogEvent) -> None:
         """Handle an event of the dialog."""
@@ -256,6 +271,8 @@ class SipLeg:
             case sip.OfferRefused(code):
                 log.info("leg.offer_refused", extra={"kind": self.kind, "code": code})
                 self._reoffering = False
+                if self.reconnecting:
+                    self._end(EndReason.FAILED)
             case sip.DigitSignalled(digit, _):
                 self._digit_received(digit)
             case sip.TransferRequested(target, uri, replaces):
@@ -272,7 +289,8 @@ class SipLeg:
             case sip.Refused():
                 self._refused(event)
             case sip.Ended():
-                self._end(self._reason_of(event))
+                connected = self._connected or self._taken_over
+                self._end(sip_reasons.ended_reason(event.code, event.cause, connected=connected))
 
     def _ringing(self, event: sip.Ringing) -> None:
         self._note_dialled()
@@ -280,20 +298,10 @@ class SipLeg:
             self._rings = True
             self._peer.setup.note("ringing", self._clock())
             self._emit(events.LegRinging(self.leg_id))
-        if event.sdp and self._take_early(event.sdp):
-            self._media.may_send.set()
-            if self._options.early_media and not self._early:
-                self._early = True
-                self._emit(events.LegEarlyMedia(self.leg_id))
-
-    def _take_early(self, sdp: str) -> bool:
-        """Apply the SDP of early media; an unusable one is ignored until the answer."""
-        try:
-            self._peer.set_answer(sdp)
-        except SdpError as error:
-            log.info("leg.no_early_media", extra={"kind": self.kind, "code": error.code})
-            return False
-        return True
+        taken = bool(event.sdp) and self._media.take_early(event.sdp)
+        if taken and self._options.early_media and not self._early:
+            self._early = True
+            self._emit(events.LegEarlyMedia(self.leg_id))
 
     def _answered(self, sdp: str) -> None:
         self._note_dialled()
@@ -302,16 +310,12 @@ class SipLeg:
             self._peer.set_answer(sdp)
         elif self._peer.audio is None:
             raise SdpError("the answer has no session description")
-        self._note_accepted()
+        self._peer.setup.note("accepted", self._clock())
         self._emit(events.LegAnswered(self.leg_id))
         self._connect()
 
     def _refused(self, event: sip.Refused) -> None:
-        reason = sip_reasons.end_reason(event.code, event.cause, rang=self._rings)
-        if reason not in _OF_CALLEE:  # which is no failure of the trunk
-            self._refusal = sip_reasons.refusal_error(
-                event.code, event.cause, retry_after=event.retry_after
-            )
+        reason, self._refusal = sip_reasons.refused(event, rang=self._rings)
         log.info("leg.refused", extra={"kind": self.kind, "code": event.code})
         self._end(reason)
 
@@ -370,19 +374,11 @@ class SipLeg:
         self._check_hold()
         self._reoffer()
 
-    def _reason_of(self, event: sip.Ended) -> EndReason:
-        if event.code == 408 and self._connected:
-            return EndReason.MEDIA_TIMEOUT
-        return sip_reasons.bye_reason(event.cause)
-
     def _note_dialled(self) -> None:
         if self._inbound is None and not self._dialled:
             self._dialled = True
             self._peer.setup.note("dialled", self._clock())
             self._emit(events.LegDialled(self.leg_id))
-
-    def _note_accepted(self) -> None:
-        self._peer.setup.note("accepted", self._clock())
 
     def _digit_received(self, digit: str) -> None:
         self._emit(events.DigitReceived(self.leg_id, digit))
@@ -396,5 +392,7 @@ class SipLeg:
         await self._dialog.wait_closed(HANG_UP_SECONDS)
 
     def _end(self, reason: EndReason) -> None:
+        if self.reconnecting and reason is not EndReason.REMOTE_HANGUP:
+            reason = EndReason.NODE_LOST
         if not self._over.done():
             self._over.set_result(reason)

@@ -13,6 +13,7 @@ import msgspec
 from bridge.call.bus.silence_detector import SilenceDetector
 from bridge.call.events import LegEvent, LegSilent
 from bridge.call.model import LegId, LegKind
+from bridge.errors import SdpError
 from bridge.rtc.plain_peer import PlainPeer
 from bridge.sip.snapshot import SipCallSnapshot
 from bridge.wire.rtp.telephone_event import DIGITS
@@ -65,6 +66,17 @@ class SipSnapshot(msgspec.Struct, frozen=True):
     silent: bool
     held: bool
     direction: str
+
+
+class PortableSip(msgspec.Struct, frozen=True):
+    """Such a leg for another machine, which offers the far side media of its own."""
+
+    dialog: SipCallSnapshot
+    """As `SipCallSnapshot.portable` returns it."""
+    direction: str
+    session_id: int
+    """Of our description of the media, and its version: the next one continues them (RFC 3264 §8)."""
+    session_version: int
 
 
 class SipMedia:
@@ -129,6 +141,16 @@ class SipMedia:
         if not sent and not self._digits_dropped:
             self._digits_dropped = True
             log.warning("leg.digits_dropped", extra={"kind": LegKind.SIP})
+
+    def take_early(self, sdp: str) -> bool:
+        """Apply the SDP of early media; an unusable one is ignored until the answer."""
+        try:
+            self._peer.set_answer(sdp)
+        except SdpError as error:
+            log.info("leg.no_early_media", extra={"kind": LegKind.SIP, "code": error.code})
+            return False
+        self.may_send.set()
+        return True
 
     async def run(self) -> None:
         """Send and report until cancelled."""

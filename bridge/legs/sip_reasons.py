@@ -5,6 +5,7 @@ from typing import Final
 
 from bridge.call.model import EndReason
 from bridge.errors import BridgeError, TrunkFailed, TrunkRefused, TrunkUnreachable
+from bridge.sip.events import Refused
 
 CAUSES: Final[Mapping[int, EndReason]] = {
     **dict.fromkeys((1, 2, 3, 20, 22, 23, 27, 28), EndReason.UNREACHABLE),
@@ -76,10 +77,29 @@ def end_reason(code: int, cause: int | None = None, *, rang: bool = False) -> En
     return CODES.get(code, EndReason.FAILED)
 
 
+OF_CALLEE: Final = frozenset(
+    {EndReason.BUSY, EndReason.NO_ANSWER, EndReason.REJECTED, EndReason.CANCELED}
+)
+"""End reasons that come from the called party: the trunk has accepted the dial."""
+
+
+def ended_reason(code: int | None, cause: int | None, *, connected: bool) -> EndReason:
+    """Return why a dialog ended by itself: 408 where the far side does not answer any more, or knows nothing of it."""
+    return EndReason.MEDIA_TIMEOUT if code == 408 and connected else bye_reason(cause)
+
+
 def bye_reason(cause: int | None) -> EndReason:
     """Return why an answered call ended that the far side has ended."""
     failed = cause is not None and CAUSES.get(cause) is EndReason.FAILED
     return EndReason.FAILED if failed else EndReason.REMOTE_HANGUP
+
+
+def refused(event: Refused, *, rang: bool) -> tuple[EndReason, BridgeError | None]:
+    """Return why an outbound call ended that was refused, and the error unless the called party has done so."""
+    reason = end_reason(event.code, event.cause, rang=rang)
+    if reason in OF_CALLEE:
+        return reason, None
+    return reason, refusal_error(event.code, event.cause, retry_after=event.retry_after)
 
 
 def refusal_code(reason: EndReason) -> int:

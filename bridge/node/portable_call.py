@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from bridge.call import journal
-from bridge.call.model import CallId, LegKind
+from bridge.call.model import CallId, LegKind, LineName
 from bridge.errors import HandoverRefused
 from bridge.node import call_snapshot
 from bridge.node.call_snapshot import CallSnapshot, LegSnapshot
@@ -20,7 +20,7 @@ from bridge.node.runner import CallRunner
 from bridge.node.suspension import SuspendedLeg
 
 MADE_ANEW: Final = frozenset({LegKind.WEBRTC, LegKind.SIMULATOR, LegKind.GATEWAY})
-"""Legs that another machine makes anew."""
+"""Legs that another machine makes anew; SIP legs too, where their trunk allows it."""
 LOST: Final = frozenset({LegKind.RECORDER, LegKind.TRANSCRIBER, LegKind.PLAYBACK})
 """Legs without which a call goes on there; with any other it ends."""
 MAX_BYTES: Final = 1 << 18
@@ -50,7 +50,10 @@ class PortableCalls:
         provider_keys: Callable[[CallId], list[str]],
         shared_now: Callable[[], float],
         own_now: Callable[[], float],
+        sip_moves: Callable[[LineName], bool] = lambda _: False,
     ) -> None:
+        """`sip_moves` says whether the trunk of a line takes re-INVITEs from other machines."""
+        self._sip_moves = sip_moves
         self._manager = manager
         self._provider_keys = provider_keys
         self._shared_now = shared_now
@@ -73,7 +76,10 @@ class PortableCalls:
         runner = self._manager.running(call_id)
         if runner is None:
             raise HandoverRefused("the call has ended")
-        if not (MADE_ANEW | LOST).issuperset(runner.kinds()) or not runner.journal.complete:
+        kinds = MADE_ANEW | LOST
+        if self._sip_moves(runner.facts.line):
+            kinds |= {LegKind.SIP}
+        if not kinds.issuperset(runner.kinds()) or not runner.journal.complete:
             return None
         made = PortableCall(
             provider_keys=tuple(self._provider_keys(call_id)),

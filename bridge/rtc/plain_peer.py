@@ -78,7 +78,8 @@ class PlainPeer:
         """When the steps of the leg's set-up were done."""
         self._discarded = dict.fromkeys(DISCARD_REASONS, 0)
         self._remote: RemoteRtp | None = None
-        self._own = OwnRtp(secrets.randbits(62))
+        self.own = OwnRtp(secrets.randbits(62))
+        """Our descriptions."""
         """Our descriptions."""
         self.suspended = False
         """Whether another process may go on with it; nothing is sent then, not even by `aclose`."""
@@ -189,13 +190,13 @@ class PlainPeer:
             for tag, (suite, size) in enumerate(SUITES.items(), start=1)
         ]
         formats = {codec: offered_type(codec) for codec in self._codecs}
-        self._own.formats, self._own.cryptos = formats, tuple(cryptos) if secure else ()
+        self.own.formats, self.own.cryptos = formats, tuple(cryptos) if secure else ()
         protocol = "RTP/SAVP" if secure else "RTP/AVP"
         self.setup.note("offer", self._clock())
         return self._write(
             lambda local: write_offer(local, formats, EVENTS, protocol),
             "sendrecv",
-            self._own.cryptos,
+            self.own.cryptos,
         )
 
     def set_answer(self, answer: str) -> None:
@@ -204,11 +205,11 @@ class PlainPeer:
         Raises:
             SdpError: It is unusable; what was agreed before stays.
         """
-        remote, ours = self._own.read_answer(answer, self._security)
+        remote, ours = self.own.read_answer(answer, self._security)
         self._check_family(remote)
-        if self._own.direction == "sendrecv":
+        if self.own.direction == "sendrecv":
             self.held = remote.audio.direction in _HOLDS
-        self._agree(agree(remote, self._own.direction), ours)
+        self._agree(agree(remote, self.own.direction), ours)
         self.setup.note("answer", self._clock())
 
     def create_reoffer(self, direction: str) -> str:
@@ -221,14 +222,14 @@ class PlainPeer:
         if remote is None or not self._described:
             raise InvalidState("nothing has been agreed yet")
         audio = remote.audio
-        self._own.direction = direction
+        self.own.direction = direction
         ours = self._transport.crypto
         cryptos = () if ours is None else (ours,)
         events = audio.telephone_events or EVENTS
         formats: dict[Codec, int] = {}
         for kind, codec in audio.codecs.items():
             formats.setdefault(codec, kind)
-        self._own.formats, self._own.cryptos = formats, cryptos
+        self.own.formats, self.own.cryptos = formats, cryptos
         return self._write(
             lambda local: write_offer(local, formats, events, remote.protocol), direction, cryptos
         )
@@ -263,7 +264,7 @@ class PlainPeer:
         if self._timer is not None:
             self._timer.cancel()
         snapshot = PlainPeerSnapshot(
-            own=OwnRtpSnapshot.of(self._own),
+            own=OwnRtpSnapshot.of(self.own),
             remote=RemoteSnapshot.of(remote),
             crypto=ours,
             held=self.held,
@@ -287,7 +288,7 @@ class PlainPeer:
         Raises:
             HandoverRefused: it cannot; the sockets are still the caller's, and the peer is good for `aclose` alone.
         """
-        self._own, remote, self.held = snapshot.own.own(), snapshot.remote.remote(), snapshot.held
+        self.own, remote, self.held = snapshot.own.own(), snapshot.remote.remote(), snapshot.held
         self.setup.restore(snapshot.setup)
         restore_counts(self._discarded, snapshot.discarded)
         self.session.renegotiate(snapshot.session.audio.negotiated())
@@ -351,7 +352,7 @@ class PlainPeer:
         self, write: Callable[[LocalRtp], str], direction: str, cryptos: tuple[Crypto, ...]
     ) -> str:
         """Write a description; its version counts those that differ (RFC 3264 §8)."""
-        return self._own.write(write, self._describe(direction, cryptos))
+        return self.own.write(write, self._describe(direction, cryptos))
 
     def _describe(self, direction: str, cryptos: tuple[Crypto, ...]) -> LocalRtp:
         sockets = self._bound()

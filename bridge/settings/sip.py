@@ -103,6 +103,9 @@ class LineSip(Section, frozen=True):
     refer: bool = False
     """Transfer a call between two numbers of the telephone network by asking the trunk to join them (REFER), so
     that it leaves the bridge. Off: the bridge calls the number and joins the two."""
+    takeover: bool = False
+    """With several machines: whether another one goes on with the calls of one that has died, by a re-INVITE from its own address.
+    Only if the trunk takes SIP and audio from the addresses of all machines. Off: such calls end as `node_lost`."""
     allow_prefixes: list[str] = msgspec.field(default_factory=list)
     """Prefixes of the numbers that may be called, in E.164, such as `["+49", "+4319"]`. Empty: none may.
     Emergency numbers are never called."""

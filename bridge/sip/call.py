@@ -18,7 +18,7 @@ from bridge.sip.transfer import Transfer, replaces_value
 from bridge.wire.snapshot_fields import copied, restored
 
 if TYPE_CHECKING:
-    from bridge.sip.boundary import Dial
+    from bridge.sip.boundary import Dial, Target
     from bridge.sip.dialog import Dialog
     from bridge.sip.session_timer import SessionTimer
     from bridge.sip.transaction.server import ServerTransaction
@@ -57,6 +57,15 @@ class SipCall:
         restored(session, snapshot, without=["caller", "dialog", "timer"])
         self._timer.restore(snapshot.timer, now)
         self._offers.opened(now)
+
+    def target(self) -> "Target | None":
+        """Return where our next request goes; None before there is a dialog."""
+        return None if self.session.dialog is None else self.session.dialog.target()
+
+    def relocate(self, connection: int) -> None:
+        """Use another socket (`Dialog.relocate`)."""
+        if self.session.dialog is not None:
+            self.session.dialog.relocate(connection)
 
     def snapshot(self) -> SipCallSnapshot | None:
         """Return the call as data; None while anything is under way in it, or if only their connection reaches its caller."""

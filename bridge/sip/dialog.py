@@ -1,7 +1,7 @@
 """Dialogs (RFC 3261 section 12): identifiers, route set, remote target and sequence numbers."""
 
 import ipaddress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias, cast
 
 from bridge.sip.boundary import Target, Transport, is_as_strong
@@ -96,6 +96,11 @@ class Dialog:
         """Return where our next request goes."""
         hop = Address.parse(self.routes[0]).uri if self.routes else Uri.parse(self.remote_target)
         return next_hop(hop, self.flow)
+
+    def relocate(self, connection: int) -> None:
+        """Send by another socket from now on, and have the far side's requests come there."""
+        self.flow = replace(self.flow, connection=connection)
+        self.contact = self.stack.contact(self.flow, Address.parse(self.contact).uri.user)
 
     def refresh(self, message: Request | Response) -> None:
         """Take the Contact of a message that may move their side (RFC 3261 section 12.2)."""

@@ -1,8 +1,10 @@
 """A confirmed dialog as data, for another user agent of the same machine that goes on with it."""
 
 import msgspec
+from msgspec.structs import replace
 
 from bridge.sip.boundary import DialogId, Target
+from bridge.wire.snapshot.advance import SIP_REQUESTS
 
 
 class DialogSnapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,3 +45,13 @@ class SipCallSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     local_sdp: str
     remote_sdp: str
     allows: frozenset[str]
+
+    def portable(self) -> "SipCallSnapshot":
+        """Return it for a user agent of another machine: without the descriptions of the media, which may have keys, and times."""
+        return replace(
+            self,
+            dialog=replace(self.dialog, local_seq=self.dialog.local_seq + SIP_REQUESTS),
+            timer=replace(self.timer, expires_at=None, refresh_at=None),
+            local_sdp="",
+            remote_sdp="",
+        )

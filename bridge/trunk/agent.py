@@ -136,9 +136,11 @@ class SipAgent:
         )
 
     def restore(self, snapshot: SipCallSnapshot, trunk: TrunkAddress) -> AgentDialog:
-        """Return the dialog that another node of the machine has passed to this one."""
+        """Return the dialog that another node had; of one of another machine `AgentDialog.reach` follows."""
         self.core.restore(snapshot, trunk.credentials, self.now())
-        dialog = AgentDialog(self, dialog=snapshot.id, uri_of=lambda number: uri_of(trunk, number))
+        dialog = AgentDialog(
+            self, dialog=snapshot.id, uri_of=lambda number: uri_of(trunk, number), trunk=trunk
+        )
         self._dialogs[snapshot.id] = dialog
         self._transport.adopt(snapshot.id)
         self.changed()

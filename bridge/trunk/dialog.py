@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
-from bridge.errors import HandoverRefused
+from bridge.errors import HandoverRefused, TrunkUnreachable
 from bridge.sip.boundary import DialogId
 from bridge.sip.call import SipCall
 from bridge.sip.events import DialogEvent, Refused, TransferProgressed
@@ -13,6 +14,7 @@ from bridge.sip.snapshot import SipCallSnapshot
 from bridge.tasks import wait_set
 from bridge.trunk.interfaces import Agent
 from bridge.trunk.trace import trace_id
+from bridge.trunk.trunk import TrunkAddress
 
 CLOSE_SECONDS: Final = 33.0
 """The core gives up after 32 s."""
@@ -32,10 +34,11 @@ class AgentDialog:
         dialog: DialogId | None = None,
         dial: Callable[["AgentDialog", str], None] | None = None,
         uri_of: Callable[[str], str] = str,
+        trunk: TrunkAddress | None = None,
     ) -> None:
         """Make one for an inbound call (`dialog`) or for an outbound one, which `dial` dials.
 
-        `uri_of` returns the URI of a number for REFER.
+        `uri_of` returns the URI of a number for REFER; `trunk` is that of another user agent's dialog.
         """
         self.on_event: Callable[[DialogEvent], None] = lambda _event: None
         """Set by the leg before its first method; must not raise."""
@@ -46,6 +49,7 @@ class AgentDialog:
         self._agent = agent
         self._uri_of = uri_of
         self._dial = dial
+        self._trunk = trunk
         self._closed = asyncio.Event()
 
     @property
@@ -109,6 +113,22 @@ class AgentDialog:
     async def wait_closed(self, seconds: float = CLOSE_SECONDS) -> None:
         """Wait for so long until the far side has acknowledged the end, which takes 32 s at most (RFC 3261 timer F)."""
         await wait_set(self._closed, seconds)
+
+    async def reach(self) -> None:
+        """Open a socket to the far side of another machine's dialog, and name it in our Contact.
+
+        Raises:
+            TrunkUnreachable: it cannot be reached.
+        """
+        call = self._call()
+        target = None if call is None else call.target()
+        if call is None or target is None or self._trunk is None:
+            return
+        try:
+            found = await self._agent.connect(self._trunk, replace(target, connection=0))
+        except OSError as error:
+            raise TrunkUnreachable("the far side cannot be reached from here", 503) from error
+        call.relocate(found.connection)
 
     # Passing it to another node
 

@@ -9,20 +9,23 @@ import pytest
 from aiohttp.test_utils import TestClient
 
 from bridge.app import cluster
-from bridge.call.model import EndReason, LineName
+from bridge.call.model import EndReason
 from bridge.cluster.leases import Leased
 from bridge.cluster.timing import ClusterTiming
 from bridge.errors import DatabaseLost
-from bridge.settings.model import Data, Limits
+from bridge.node.handover import leave
+from bridge.settings.model import Data, Sip
+from bridge.stores.directory import FOLDER
 from bridge.wire.call_event import EventType
+from tests.calls.telephone.test_trunk import BRANCH, OFFICE, line, one, ringing
 from tests.support.inprocess import BridgeServer, Client, built, settings
+from tests.support.machine import free_port
 from tests.support.peers.signalling import SignallingError
 from tests.support.peers.stock_peer import StockPeer
 from tests.support.waiting import until, until_answer
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.call]
 
-DEMO = LineName("demo")
 ECHO = "15550100001"
 TONE = (9000 * np.sin(2 * np.pi * 440 * np.arange(16_000) / 16_000)).astype(np.int16)
 
@@ -48,13 +51,13 @@ class Machine:
     async def events(self, kind):
         log = self.client.bridge.events.log
         await log.flush()
-        return [event for _, event in await log.read(0, DEMO) if event.type == kind]
+        return [event for _, event in await log.read(0) if event.type == kind]
 
 
 @asynccontextmanager
-async def machine(url, folder, **limits):
-    folder.mkdir()
-    chosen = settings(limits=Limits(overload_seconds=0.0, **limits))
+async def machine(url, folder, **changed):
+    (folder / FOLDER).mkdir(parents=True)
+    chosen = settings(**changed)
     chosen = msgspec.structs.replace(chosen, data=Data(dir=str(folder), url=url))
     members = await cluster.join(chosen, machine=folder.name, timing=ClusterTiming(heartbeat=0.25))
     bridge = built(chosen, None, members=members)
@@ -159,3 +162,80 @@ async def test_a_call_that_was_taken_over_a_moment_ago_is_not_taken_over_again(u
             [end] = await third.events(EventType.CALL_ENDED)
             assert (end.call.id, end.call.reason) == (call_id, "node_lost")
             assert third.running(call_id) is None
+
+
+@asynccontextmanager
+async def telephoning(url, tmp_path, *, inbound, transport="udp", **sip):
+    """Let a page at a machine talk with a telephone, and run another machine of the same line."""
+    ports = [free_port() for _ in range(3)]
+    office = line(OFFICE, ports[2], transport, **sip)
+
+    def at(name, port):
+        listen = Sip(listen=[f"{transport}:127.0.0.1:{port}"])
+        return machine(url, tmp_path / name, lines={"office": office}, sip=listen)
+
+    async with (
+        one(BRANCH, ports[2], ports[0], transport) as branch,
+        at("a", ports[0]) as dead,
+        at("b", ports[1]) as other,
+        StockPeer(TONE, repeat=True) as page,
+        StockPeer(TONE, repeat=True) as phone,
+    ):
+        if inbound:
+            there = await branch.dial(OFFICE, channel="pstn")
+            call_id = (await ringing(dead.client))["callId"]
+            await dead.client.data("/call/answer", {"callId": call_id})
+        else:
+            call_id = await dead.client.dial(BRANCH, channel="pstn")
+            there = (await ringing(branch))["callId"]
+            await branch.data("/call/answer", {"callId": there})
+        await dead.client.until_state(call_id, "active")
+        exchange = dead.client.exchange(call_id)
+        await page.call(exchange)
+        await phone.call(branch.exchange(there))
+        await hears(page)
+        await hears(phone)
+        yield dead, other, branch, call_id, there, exchange.leg_id, phone
+
+
+async def kill(at, call_id):
+    """Let a machine die, whose media and signalling end too."""
+    await until(lambda: at.client.bridge.takeovers.is_portable(call_id), timeout=20)
+    await at.client.bridge.events.database.flush()
+    await at.die()
+    await leave(at.client.bridge.manager, lambda _: True)
+
+
+@pytest.mark.parametrize("inbound", [True, False], ids=["they rang us", "we rang them"])
+async def test_a_telephone_talks_with_the_machine_that_takes_its_call_over(url, tmp_path, inbound):
+    async with (
+        telephoning(url, tmp_path, inbound=inbound, takeover=True) as found,
+        StockPeer(TONE, repeat=True) as again,
+    ):
+        dead, other, branch, call_id, there, leg_id, phone = found
+        await kill(dead, call_id)
+        await until(lambda: other.running(call_id) is not None, timeout=20)
+        await again.call(other.client.exchange(call_id, legID=leg_id))
+        await hears(again)
+        await hears(phone)
+        [recovered] = await other.events(EventType.CALL_RECOVERED)
+        assert recovered.data["legs"] == {"kept": 0, "reconnecting": 2, "lost": 0}
+        runner = other.running(call_id)
+        await branch.data("/call/hangup", {"callId": there})
+        await until(lambda: not runner.live, timeout=20)
+        [end] = await other.events(EventType.CALL_ENDED)
+        assert (end.call.id, end.call.reason) == (call_id, "remote_hangup")
+
+
+async def test_a_telephone_whose_trunk_takes_no_other_machine_is_lost(url, tmp_path):
+    async with telephoning(url, tmp_path, inbound=False) as (dead, other, _, call_id, *_):
+        await dead.client.bridge.events.database.flush()
+        assert not dead.client.bridge.takeovers.is_portable(call_id)
+        await dead.die()
+
+        async def ended():
+            return bool(await other.events(EventType.CALL_ENDED))
+
+        await until_answer(ended, timeout=20)
+        [end] = await other.events(EventType.CALL_ENDED)
+        assert (end.call.id, end.call.reason) == (call_id, "node_lost")

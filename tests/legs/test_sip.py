@@ -1,6 +1,7 @@
 """A telephone's leg: how a call comes up, what is signalled, and how it ends."""
 
 import asyncio
+from typing import cast
 
 import pytest
 
@@ -9,8 +10,9 @@ from bridge.call.model import EndReason
 from bridge.errors import NoCommonCodec, SdpError, TrunkRefused, TrunkUnreachable
 from bridge.legs.base import Answerable, DigitSender, EndsWithReason, Holdable, Transferable
 from bridge.legs.sip import SipLeg
-from bridge.legs.sip_media import InboundInvite
+from bridge.legs.sip_media import InboundInvite, PortableSip
 from bridge.sip import events as sip
+from bridge.sip.snapshot import SipCallSnapshot
 from tests.support.packets.packet_path import choose_path, parametrize_paths
 from tests.support.sip.sip_call import (
     ANSWERED,
@@ -18,6 +20,7 @@ from tests.support.sip.sip_call import (
     DIALLED,
     EARLY,
     RINGING,
+    Call,
     call,
 )
 from tests.support.waiting import until
@@ -290,3 +293,46 @@ async def test_what_happens_after_the_end_is_ignored() -> None:
 def test_a_telephone_does_all_that_the_bridge_asks_of_a_leg() -> None:
     for protocol in (Answerable, DigitSender, Holdable, Transferable, EndsWithReason):
         assert issubclass(SipLeg, protocol)
+
+
+def portable() -> PortableSip:
+    return PortableSip(cast("SipCallSnapshot", None), "sendrecv", session_id=77, session_version=3)
+
+
+async def taken_over(one: Call) -> None:
+    """Let the leg go on with a dead machine's call, and offer media of its own."""
+    one.make().take_over(portable())
+    one.run()
+    await until(lambda: "reoffer" in one.dialog.verbs)
+
+
+async def test_a_dead_machines_call_is_heard_again_once_the_far_side_has_agreed() -> None:
+    async with call() as one:
+        await taken_over(one)
+        assert one.dialog.verbs == ["reach", "reoffer"]
+        offer = one.dialog.last("reoffer")
+        assert "o=- 77 4 " in offer
+        assert one.leg.reconnecting
+        one.phone.follow(offer)
+        one.say(sip.OfferAnswered(one.phone.describe()))
+        assert one.events == [CONNECTED]
+        assert not one.leg.reconnecting
+        await until(lambda: one.phone.audio)
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        (sip.OfferRefused(488), EndReason.NODE_LOST),
+        (sip.Ended(code=408), EndReason.NODE_LOST),
+        (sip.Ended(), EndReason.REMOTE_HANGUP),
+    ],
+    ids=["refused", "no answer", "hung up"],
+)
+async def test_a_dead_machines_call_ends_whose_far_side_does_not_agree(said, reason) -> None:
+    async with call() as one:
+        await taken_over(one)
+        one.say(said)
+        await until(lambda: one.ends)
+        assert one.ends == [reason]
+        assert ("hang_up" in one.dialog.verbs) is isinstance(said, sip.OfferRefused)

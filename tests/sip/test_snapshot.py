@@ -287,3 +287,35 @@ def test_the_trunks_of_a_call_may_send_requests_in_it_afterwards():
     a = move(network, a, ours)
     assert a.core.call(ours).session.trunks == frozenset({"office"})
     assert b.closed == []
+
+
+@pytest.mark.parametrize("caller", [True, False], ids=["we called", "they called"])
+def test_another_machine_offers_media_of_its_own_and_is_called_back_there(caller):
+    network, a, b, ours, theirs = established()
+    us, far = (a, b) if caller else (b, a)
+    own, other = (ours, theirs) if caller else (theirs, ours)
+    found = us.core.call(own).snapshot()
+    portable = found.portable()
+    assert (portable.local_sdp, portable.remote_sdp, portable.timer.refresh_at) == ("", "", None)
+    assert portable.dialog.local_seq > found.dialog.local_seq
+    far.policy.trunks = {"": {"192.0.2.99"}}
+    far.core.call(other).session.trunks = frozenset({""})
+    elsewhere = Party(network, "192.0.2.99", seed=9)
+    data = msgspec.msgpack.encode(portable)
+    call = elsewhere.core.restore(
+        msgspec.msgpack.decode(data, type=SipCallSnapshot), None, network.now
+    )
+    target = call.target()
+    assert target is not None
+    assert target.host == far.host
+    call.relocate(0)
+    elsewhere.say("reoffer", own, HOLD)
+    network.run(0.1)
+    assert far.last(Offered).sdp == HOLD
+    far.say("answer", other, HELD)
+    network.run(0.1)
+    assert elsewhere.last(OfferAnswered).sdp == HELD
+    far.say("hang_up", other)
+    network.run(1)
+    assert elsewhere.closed == [own]
+    assert us.closed == []

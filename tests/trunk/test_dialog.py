@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 
+from bridge.errors import TrunkUnreachable
 from bridge.sip.boundary import DialogId
 from bridge.sip.events import Refused
 from bridge.trunk.dialog import CLOSE_SECONDS, AgentDialog
 from bridge.trunk.trace import trace_id
-from tests.support.sip.sip_agent_double import AgentDouble
+from bridge.trunk.trunk import TrunkAddress
+from tests.support.sip.sip_agent_double import FAR_SIDE, AgentDouble
 
 INBOUND = DialogId("00-abc")
 
@@ -81,3 +83,14 @@ async def test_a_call_that_could_not_be_dialled_is_over(agent):
     await dialog.wait_closed()
     assert events == [Refused(503)]
     assert dialog.trace_id == ""
+
+
+async def test_a_dialog_of_another_machine_is_reached_by_a_socket_of_this_one(agent):
+    trunk = TrunkAddress(name="office", host="trunk.test")
+    dialog = AgentDialog(agent, dialog=INBOUND, trunk=trunk)
+    await dialog.reach()
+    assert agent.connected == [FAR_SIDE.host]
+    assert agent.notes.told == [("relocate", INBOUND, FAR_SIDE.connection)]
+    agent.refusing.add(FAR_SIDE.host)
+    with pytest.raises(TrunkUnreachable):
+        await dialog.reach()

@@ -13,7 +13,7 @@ from bridge.http.resolver import LookupFailed
 from bridge.http.service_health import ServiceHealth
 from bridge.legs.base import DialledLeg, PassedLeg, new_leg_id
 from bridge.legs.sip import SipLeg
-from bridge.legs.sip_media import SipSnapshot
+from bridge.legs.sip_media import PortableSip, SipSnapshot
 from bridge.legs.sip_reasons import refusal_code
 from bridge.providers.base import CallReceiver
 from bridge.providers.sip.trunks import MakeSipLeg, Trunk, TrunkStates
@@ -92,6 +92,26 @@ class SipProvider:
             raise
         self._tasks.spawn(self._resolve(trunk), name="sip.resolve")
         return leg
+
+    def take_over(self, passed: PassedLeg) -> SipLeg:
+        """Return a leg of a machine that has died, which offers its far side to talk with this one.
+
+        Raises:
+            HandoverRefused: the trunk does not allow it.
+        """
+        snapshot, trunk = passed.read(PortableSip), self.trunks.get(passed.call.line)
+        if trunk is None or not self.may_take_over(passed.call.line):
+            raise HandoverRefused("the line's trunk takes no calls over (lines.NAME.sip.takeover)")
+        dialog = self._dialler.restore(snapshot.dialog, trunk.address)
+        leg = self._make_leg(passed.leg_id, dialog=dialog, trunk=trunk)
+        leg.take_over(snapshot)
+        self._tasks.spawn(self._resolve(trunk), name="sip.resolve")
+        return leg
+
+    def may_take_over(self, line: LineName) -> bool:
+        """Return whether another machine may go on with calls of the line."""
+        trunk = self.trunks.get(line)
+        return trunk is not None and trunk.media.takeover
 
     def start(self, receiver: CallReceiver) -> None:
         """Take inbound calls from now on."""

@@ -32,6 +32,8 @@ class TrunkMedia:
     early_media: bool = True
     source_policy: SourcePolicy = field(default_factory=SourcePolicy)
     """Which addresses the audio may come from besides those that signalling names."""
+    takeover: bool = False
+    """Whether the trunk takes re-INVITEs from other machines."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,11 +1,14 @@
 """What a SIP dialler and the keeper of trunks need of an agent, with a core that only notes what it is told."""
 
 import asyncio
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from bridge.sip.boundary import Dial, DialogId, Registration, Target
 from bridge.sip.core import SipCore
 from bridge.trunk.targets import SipTargets
+
+FAR_SIDE: Final = Target("udp", "192.0.2.7", 5060)
+"""Of every dialog."""
 
 
 class CoreDouble:
@@ -48,6 +51,9 @@ class CallDouble:
 
     def __init__(self, told: list[tuple[Any, ...]], dialog: DialogId) -> None:
         self.told, self.dialog = told, dialog
+
+    def target(self) -> Target:
+        return FAR_SIDE
 
     def __getattr__(self, name: str) -> Any:
         return lambda *args, **kwargs: self.told.append((name, self.dialog, *args))

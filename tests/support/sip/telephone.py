@@ -237,6 +237,9 @@ class ScriptedDialog:
     def refuse(self, code: int) -> None:
         self.asked.append(("refuse", code))
 
+    async def reach(self) -> None:
+        self.asked.append(("reach", None))
+
     def reoffer(self, sdp: str) -> None:
         self.asked.append(("reoffer", sdp))
 
