@@ -95,6 +95,7 @@ def build(
         base,
         core,
         control,
+        records,
         provider_keys=partial(provider_keys, core.manager),
         recovered=partial(report_recovered, base.metrics, core.manager),
     )

@@ -14,6 +14,7 @@ from bridge.cluster.machine_takeover import MachineTakeover, SnapshotWriter
 from bridge.node import portable_call
 from bridge.node.handover import Adoption, CallServices, RestoreLeg
 from bridge.node.portable_call import PortableCalls
+from bridge.node.recording.again import RecordAgain
 
 
 class MachineTakeovers(NamedTuple):
@@ -22,6 +23,7 @@ class MachineTakeovers(NamedTuple):
     writer: SnapshotWriter | None = None
     takeover: MachineTakeover | None = None
     adoption: Adoption | None = None
+    again: RecordAgain | None = None
 
     def is_portable(self, call_id: CallId) -> bool:
         """Return whether another machine may have gone on with a call, were this one declared dead."""
@@ -29,7 +31,7 @@ class MachineTakeovers(NamedTuple):
 
     async def aclose(self) -> None:
         """Finish with the calls that are being taken over."""
-        for one in (self.takeover, self.adoption):
+        for one in (self.takeover, self.adoption, self.again):
             if one is not None:
                 await one.aclose()
 
@@ -38,6 +40,7 @@ def build_machine_takeovers(
     base: Foundation,
     core: Core,
     control: services.CallControl,
+    records: services.Records,
     *,
     provider_keys: Callable[[CallId], list[str]],
     recovered: Callable[[CallId, float, str], None],
@@ -47,7 +50,9 @@ def build_machine_takeovers(
     if not isinstance(members, Leased) or not settings.recovery.enabled:
         return MachineTakeovers()
     own_now = asyncio.get_running_loop().time
-    adoption = build_adoption(control, core.lines, settings.limits.abandoned_seconds)
+    again = RecordAgain(records.recordings, manager)
+    found = CallServices({"recordings": again})
+    adoption = build_adoption(control, core.lines, found, settings.limits.abandoned_seconds)
 
     def adopt(snapshot: bytes) -> CallId:
         call = portable_call.unpack(snapshot, shared_now=members.now(), own_now=own_now())
@@ -68,14 +73,18 @@ def build_machine_takeovers(
         shared_now=members.now,
         own_now=own_now,
         sip_moves=core.lines.sip.may_take_over,
+        services=found,
     )
     took = partial(base.metrics.steps.took, "snapshot")
     writer = SnapshotWriter(calls, base.database, members.own.boot, took)
-    return MachineTakeovers(writer, takeover, adoption)
+    return MachineTakeovers(writer, takeover, adoption, again)
 
 
 def build_adoption(
-    control: services.CallControl, lines: services.LineServices, abandoned_seconds: float
+    control: services.CallControl,
+    lines: services.LineServices,
+    found: CallServices,
+    abandoned_seconds: float,
 ) -> Adoption:
     """Return what makes the legs of a dead machine's calls anew; a browser has `abandoned_seconds` to come back."""
     made: dict[LegKind, RestoreLeg] = {
@@ -84,4 +93,4 @@ def build_adoption(
         LegKind.GATEWAY: lines.gateways.restore,
         LegKind.SIP: lines.sip.take_over,
     }
-    return Adoption(control.manager, CallServices(), made)
+    return Adoption(control.manager, found, made)

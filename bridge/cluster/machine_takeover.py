@@ -27,7 +27,7 @@ CAUSE: Final = "machine"
 """Why a call that was taken over has moved (`call.recovered`)."""
 POLL_SECONDS: Final = 0.25
 """Between two looks at which calls have changed."""
-AT_ONCE: Final = 16
+AT_ONCE: Final = 8
 """Calls described in one look, and written in one transaction."""
 
 

@@ -62,6 +62,15 @@ class CallServices:
     marks: Mapping[str, set[CallId]] = field(default_factory=dict)
     """Sets of calls by name; a call that moves is in them there as it was here."""
 
+    def suspend(self, call_id: CallId) -> dict[str, msgspec.Raw]:
+        """Return what the services make of their work for a call, by their names."""
+        states = {name: one.suspend(call_id) for name, one in self.passed.items()}
+        return {
+            name: msgspec.Raw(msgspec.msgpack.encode(state))
+            for name, state in states.items()
+            if state is not None
+        }
+
 
 class Handover:
     """Passes live calls of this node to its successor, one after the other."""
@@ -163,7 +172,7 @@ class Handover:
         self, runner: CallRunner, legs: list[SuspendedLeg], machine: journal.MachineSnapshot
     ) -> CallSnapshot:
         call_id, manager = runner.facts.call_id, self._manager
-        states = {name: one.suspend(call_id) for name, one in self._services.passed.items()}
+        services = self._services.suspend(call_id)
         return CallSnapshot(
             facts=runner.facts,
             machine=machine,
@@ -173,11 +182,7 @@ class Handover:
             samples=manager.sampler.snapshot(call_id),
             diagnosis=manager.diagnoses.snapshot(call_id),
             marks=tuple(name for name, calls in self._services.marks.items() if call_id in calls),
-            services={
-                name: msgspec.Raw(msgspec.msgpack.encode(state))
-                for name, state in states.items()
-                if state is not None
-            },
+            services=services,
             at=self._loop.time(),
         )
 

@@ -15,6 +15,7 @@ from bridge.errors import HandoverRefused
 from bridge.node import call_snapshot
 from bridge.node.call_snapshot import CallSnapshot, LegSnapshot
 from bridge.node.diagnosis.quality import SamplesSnapshot
+from bridge.node.handover import CallServices
 from bridge.node.manager import Manager
 from bridge.node.runner import CallRunner
 from bridge.node.suspension import SuspendedLeg
@@ -51,8 +52,10 @@ class PortableCalls:
         shared_now: Callable[[], float],
         own_now: Callable[[], float],
         sip_moves: Callable[[LineName], bool] = lambda _: False,
+        services: CallServices | None = None,
     ) -> None:
-        """`sip_moves` says whether the trunk of a line takes re-INVITEs from other machines."""
+        """`sip_moves` says whether the trunk of a line takes re-INVITEs from other machines; of `services` none stops."""
+        self._services = services or CallServices()
         self._sip_moves = sip_moves
         self._manager = manager
         self._provider_keys = provider_keys
@@ -85,10 +88,23 @@ class PortableCalls:
             provider_keys=tuple(self._provider_keys(call_id)),
             shared_time=self._shared_now(),
             own_time=self._own_now(),
-            call=msgspec.Raw(call_snapshot.encode(_snapshot(runner))),
+            call=msgspec.Raw(call_snapshot.encode(self._snapshot(runner))),
         )
         encoded = msgspec.msgpack.encode(made)
         return encoded if len(encoded) <= MAX_BYTES else None
+
+    def _snapshot(self, runner: CallRunner) -> CallSnapshot:
+        return CallSnapshot(
+            facts=runner.facts,
+            machine=runner.journal.snapshot(runner.machine),
+            announced=runner.announced,
+            legs=tuple(_leg(one) for one in runner.suspension.portable()),
+            left=tuple(leg for leg in runner.record().legs if leg.left is not None),
+            samples=SamplesSnapshot((), None),
+            diagnosis=None,
+            marks=(),
+            services=self._services.suspend(runner.facts.call_id),
+        )
 
 
 def unpack(data: bytes, *, shared_now: float, own_now: float) -> bytes:
@@ -105,20 +121,6 @@ def unpack(data: bytes, *, shared_now: float, own_now: float) -> bytes:
     ahead = (own_now - portable.own_time) - (shared_now - portable.shared_time)
     machine = journal.shifted(call.machine, ahead)
     return call_snapshot.encode(msgspec.structs.replace(call, machine=machine))
-
-
-def _snapshot(runner: CallRunner) -> CallSnapshot:
-    legs = tuple(_leg(one) for one in runner.suspension.portable())
-    return CallSnapshot(
-        facts=runner.facts,
-        machine=runner.journal.snapshot(runner.machine),
-        announced=runner.announced,
-        legs=legs,
-        left=tuple(leg for leg in runner.record().legs if leg.left is not None),
-        samples=SamplesSnapshot((), None),
-        diagnosis=None,
-        marks=(),
-    )
 
 
 def _leg(found: SuspendedLeg) -> LegSnapshot:

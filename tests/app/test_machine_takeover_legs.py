@@ -13,9 +13,10 @@ from bridge.call.model import CallId, State
 from bridge.errors import HandoverRefused
 from bridge.legs.webrtc import WebRtcSnapshot
 from bridge.node import call_snapshot, portable_call
-from bridge.node.handover import Handover, leave
+from bridge.node.handover import CallServices, Handover, leave
 from bridge.node.lost_leg import LostLeg
 from bridge.node.portable_call import PortableCalls
+from bridge.node.recording.again import RecordAgain
 from bridge.settings.model import Limits
 from bridge.wire.call_event import CallEvent
 from tests.calls.whatsapp.test_gateway import line
@@ -38,11 +39,18 @@ class TwoMachines:
     def __init__(self, old, new):
         self.old, self.new = old, new
         loop = asyncio.get_running_loop()
+        self.services = [
+            CallServices(
+                {"recordings": RecordAgain(one.bridge.records.recordings, one.bridge.manager)}
+            )
+            for one in (old, new)
+        ]
         self.calls = PortableCalls(
             old.bridge.manager,
             provider_keys=lambda call_id: provider_keys(old.bridge.manager, call_id),
             shared_now=loop.time,
             own_now=loop.time,
+            services=self.services[0],
         )
         self.lost: list[str] = []
         """The kinds of the last call's lost legs."""
@@ -59,7 +67,7 @@ class TwoMachines:
         assert data is not None
         call = portable_call.unpack(data, shared_now=loop.time(), own_now=loop.time())
         control, lines = self.new.bridge.control, self.new.bridge.lines
-        adoption = build_adoption(control, lines, limits.abandoned_seconds)
+        adoption = build_adoption(control, lines, self.services[1], limits.abandoned_seconds)
         assert adoption.adopt(call, []) == call_id
         runner = self.new.bridge.manager.running(CallId(call_id))
         assert runner is not None
@@ -164,18 +172,24 @@ async def test_two_browsers_find_each_other_again(machines):
         await hears(far_again)
 
 
-async def test_a_recorder_is_lost_and_the_call_goes_on(machines):
+@pytest.mark.parametrize("paused", [False, True])
+async def test_another_recording_begins_in_place_of_the_lost_one(machines, paused):
     at, limits = machines
     async with StockPeer(TONE, repeat=True) as page:
         call_id, leg_id = await talking(at.old, page)
         await at.old.data("/call/record/start", {"callId": call_id})
+        if paused:
+            await at.old.data("/call/record/pause", {"callId": call_id})
         runner = await at.take_over(call_id, limits)
         assert set(at.lost) == {"recorder"}
-        await until(lambda: "leg.left" in at.types())
+        started = "recording.paused" if paused else "recording.started"
+        await until(lambda: started in at.types())
         lost = [event.data for event in at.told if event.type == "leg.left"]
         assert {(one["kind"], one["reason"]) for one in lost} == {("recorder", "node_lost")}
+        recorders = [leg for leg in runner.legs() if leg.kind == "recorder"]
+        assert len(recorders) == 3
+        assert {leg.paused for leg in recorders} == {paused}
         assert leg_id in {leg.leg_id for leg in runner.legs()}
-        assert runner.live
 
 
 async def test_what_is_written_has_no_key_and_no_password(machines):
