@@ -242,7 +242,7 @@ async def _proxy(
     request: web.Request, siblings: Siblings, owner: int, headers: CIMultiDict[str]
 ) -> web.StreamResponse:
     body = await read_bytes(request) if request.body_exists else None
-    async with asyncio.timeout(siblings.timing.forwarded) as deadline:
+    async with asyncio.timeout(siblings.answer_seconds(owner)) as deadline:
         upstream = await siblings.send(
             owner,
             request.method,

@@ -81,6 +81,10 @@ class Siblings:
         others = self.members.others()
         return [one.node for one in others if self._silent_until.get(one.boot, 0.0) <= now]
 
+    def answer_seconds(self, node: int) -> float:
+        """Return how long a node has to begin its answer to a client's request: shortly, once its lease has run out."""
+        return self.timing.forwarded if node in self.others() else self.timing.request
+
     def note_silence(self, node: int, error: Exception) -> None:
         """Note that a sibling did not answer; it is logged once in `timing.log_again` seconds."""
         now = asyncio.get_running_loop().time()

