@@ -145,6 +145,8 @@ class LegEnded:
     reason: EndReason
     error: BridgeError | None = None
     """With what its provider refused to ring the party."""
+    waited: bool = False
+    """Whether its party was waited for as long as it may take to come back."""
 
 
 @dataclass(frozen=True, slots=True)

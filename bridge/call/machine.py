@@ -236,13 +236,11 @@ class CallMachine:
         leg = self.legs.records.get(event.leg_id)
         if leg is None:
             return []
-        lost = event.reason is EndReason.NODE_LOST
-        if not lost:
+        if not event.waited:
             self.legs.let_return(leg, now)
         done = self._remove([leg], event.reason, now)
-        if lost and self.state is not State.ENDED and self.legs.usage.abandoned_since == now:
-            # It has been waited for already.
-            done += self._end(EndReason.NODE_LOST, now)
+        if event.waited and self.ended_at is None and self.legs.usage.abandoned_since == now:
+            done += self._end(event.reason, now)
         return done
 
     def _close(self, request: events.CloseRequested, now: float) -> list[Command]:

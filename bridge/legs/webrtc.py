@@ -134,7 +134,7 @@ class WebRtcLeg:
                 self._up = True
                 self._reports.join(self)
                 reason = await self._media.run_until_closed(digits=self._send_digits())
-            emit(LegEnded(self.leg_id, reason))
+            emit(LegEnded(self.leg_id, reason, waited=self.reconnecting))
         finally:
             self._up = False
             self._reports.leave(self)

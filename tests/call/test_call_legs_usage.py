@@ -131,9 +131,9 @@ def test_a_browser_that_has_not_come_back_after_its_machine_died_ends_the_call_a
     machine = active()
     add(machine, ANN, LegKind.WEBRTC)
     add(machine, BOB, LegKind.WEBRTC)
-    machine.handle(events.LegEnded(ANN, EndReason.NODE_LOST), 70)
+    machine.handle(events.LegEnded(ANN, EndReason.NODE_LOST, waited=True), 70)
     assert machine.state is State.ACTIVE
-    machine.handle(events.LegEnded(BOB, EndReason.NODE_LOST), 70)
+    machine.handle(events.LegEnded(BOB, EndReason.NODE_LOST, waited=True), 70)
     assert (machine.state, machine.reason) == (State.ENDED, EndReason.NODE_LOST)
 
 
@@ -141,5 +141,13 @@ def test_a_call_in_use_goes_on_without_a_browser_that_has_not_come_back():
     machine = active()
     add(machine, ANN, LegKind.WEBRTC)
     add(machine, TAP, LegKind.SOCKET)
+    machine.handle(events.LegEnded(ANN, EndReason.NODE_LOST, waited=True), 70)
+    assert machine.state is State.ACTIVE
+
+
+def test_a_browser_that_was_lost_and_not_waited_for_may_still_come_back():
+    machine = active()
+    add(machine, ANN, LegKind.WEBRTC)
     machine.handle(events.LegEnded(ANN, EndReason.NODE_LOST), 70)
     assert machine.state is State.ACTIVE
+    assert machine.legs.departed.find(ANN, 71) is not None
