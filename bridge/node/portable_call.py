@@ -37,7 +37,7 @@ class PortableCall(msgspec.Struct, frozen=True, kw_only=True):
     """By the clock that all nodes share."""
     own_time: float
     """At the same moment, by this machine's monotonic clock."""
-    call: msgspec.Raw
+    call: bytes
     """As `call_snapshot.encode` returns it."""
 
 
@@ -88,7 +88,7 @@ class PortableCalls:
             provider_keys=tuple(self._provider_keys(call_id)),
             shared_time=self._shared_now(),
             own_time=self._own_now(),
-            call=msgspec.Raw(call_snapshot.encode(self._snapshot(runner))),
+            call=call_snapshot.encode(self._snapshot(runner)),
         )
         encoded = msgspec.msgpack.encode(made)
         return encoded if len(encoded) <= MAX_BYTES else None
@@ -117,7 +117,7 @@ def unpack(data: bytes, *, shared_now: float, own_now: float) -> bytes:
         portable = msgspec.msgpack.decode(data, type=PortableCall)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise HandoverRefused(f"the call cannot be read: {error}") from None
-    call = call_snapshot.decode(bytes(portable.call))
+    call = call_snapshot.decode(portable.call)
     ahead = (own_now - portable.own_time) - (shared_now - portable.shared_time)
     machine = journal.shifted(call.machine, ahead)
     return call_snapshot.encode(msgspec.structs.replace(call, machine=machine))

@@ -42,7 +42,7 @@ def test_only_a_call_with_a_snapshot_is_taken_over_and_it_is_so_once(connection)
     assert [handover.owner(connection, one) for one in (CALL, BARE)] == [OWN.node, DEAD.node]
     row = connection.execute("SELECT boot FROM whatsapp_calls").fetchone()
     assert row == (OWN.boot,)
-    assert [last.id for last in lost_nodes.open_calls(connection)] == [f"evt_{BARE}"]
+    assert [last.id for last, _ in lost_nodes.open_calls(connection)] == [f"evt_{BARE}"]
     assert take_over(connection, DEAD, THIRD, 100.0) == []
 
 
