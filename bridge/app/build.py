@@ -97,7 +97,7 @@ def build(
         control,
         records,
         provider_keys=partial(provider_keys, core.manager),
-        recovered=partial(report_recovered, base.metrics, core.manager),
+        recovered=partial(report_recovered, base.metrics, core.manager, {}),
     )
     bridge = Bridge(
         application=_application(several=base.members.several),
