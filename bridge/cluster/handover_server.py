@@ -30,6 +30,7 @@ from bridge.wire.supervision import Inherited
 log = logging.getLogger(__name__)
 
 CRASH: Final = "crash"
+HANG: Final = "hang"
 """Why a call of a process that has died is here."""
 RETRY_SECONDS: Final = 1.0
 """Between two attempts to write where a call is; its former process stays until then."""
@@ -65,8 +66,8 @@ class HandoverServer:
         self._recovered = recovered
         self._release = release
         self._ended: set[str] = set()
-        self._inherited: dict[str, float] = {}
-        """Calls that are to be reported, and the seconds for which nobody was heard."""
+        self._inherited: dict[str, tuple[float, str]] = {}
+        """Calls that are to be reported, the seconds for which nobody was heard, and why."""
         self._late: set[str] = set()
         """Calls that others had ended before they were here."""
         self._loop = asyncio.get_running_loop()
@@ -180,7 +181,7 @@ class HandoverServer:
                 suspended_at=one.died_at,
                 snapshot=b"",
                 descriptors=len(one.descriptors),
-                cause=CRASH,
+                cause=HANG if one.hung else CRASH,
                 provider_keys=one.provider_keys,
             )
             try:
@@ -194,7 +195,8 @@ class HandoverServer:
                 offer = msgspec.structs.replace(offer, snapshot=snapshot)
                 reason = self.take_over(offer, one.descriptors)
             if not reason:
-                self._inherited[one.call_id] = time.monotonic() - one.died_at
+                silent = time.monotonic() - one.died_at + one.hung
+                self._inherited[one.call_id] = silent, offer.cause
                 continue
             log.error("call.not_recovered", extra={"call": one.call_id, "why": reason})
             back = Move(one.call_id, self._own().boot, one.node, one.boots[-1], one.provider_keys)
@@ -203,8 +205,8 @@ class HandoverServer:
 
     def report_inherited(self) -> None:
         """Report the inherited calls that are here for good."""
-        for call_id, silent in self._inherited.items():
-            self._recovered(CallId(call_id), silent, CRASH)
+        for call_id, (silent, cause) in self._inherited.items():
+            self._recovered(CallId(call_id), silent, cause)
         self._inherited.clear()
 
     def inherit_later(

@@ -43,6 +43,8 @@ class KeptCall:
     boots: list[str] = field(default_factory=list)
     """Its boot id, after those of the processes that were to go on with the call since, and have died too."""
     died_at: float = 0.0
+    hung: float = 0.0
+    """For how many seconds the process had hung before; 0 if it did not."""
     strikes: int = 0
     """How many processes have died while they worked on it."""
 
@@ -59,6 +61,7 @@ class KeptCall:
             node=self.node,
             boots=self.boots,
             died_at=self.died_at,
+            hung=self.hung,
             ledger=self.ledger,
             snapshot=self.snapshot,
             descriptors=self.descriptors,

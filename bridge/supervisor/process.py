@@ -102,6 +102,7 @@ class NodeProcess:
         self.ended = False
         self._drained = False
         self._heard = False
+        self._heard_at = time.monotonic()
         self._line = b""
         self._pending: list[ToNode] = []
         self._child: Child | None = None
@@ -171,6 +172,8 @@ class NodeProcess:
                 if kept is not None:
                     blamed = accused(code, hang, kept.marks())
                     self.left = kept.leave(self.number, self.boot, time.monotonic())
+                    for one in self.left if hang is not None else ():
+                        one.hung = one.died_at - self._heard_at
                 self._read(child.reports)
                 return End(code, stuck=hang is not None, drained=self._drained, accused=blamed)
             finally:
@@ -208,7 +211,7 @@ class NodeProcess:
         """Read heartbeats and messages."""
         with contextlib.suppress(BlockingIOError):
             while found := os.read(pipe, select.PIPE_BUF):
-                self._heard = True
+                self._heard, self._heard_at = True, time.monotonic()
                 *lines, self._line = (self._line + found).split(b"\n")
                 self._line = self._line[-MAX_LINE:]
                 for line in filter(None, lines):

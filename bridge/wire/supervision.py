@@ -59,6 +59,8 @@ class Inherited(msgspec.Struct, frozen=True, kw_only=True):
     """Of the process that has died, then of those before it that may not have come to register what they inherited."""
     died_at: float
     """On the monotonic clock: nothing was sent after."""
+    hung: float = 0.0
+    """For how many seconds it had hung before; 0 if it did not."""
     ledger: int
     """File descriptor of what the process may have used (`wire.rtp.used_numbers`)."""
     snapshot: int
