@@ -167,6 +167,26 @@ async def test_what_else_is_in_calls_goes_on_after_the_death_of_their_node():
         check_log(server)
 
 
+async def test_a_call_goes_on_whose_provider_only_the_database_knows():
+    allowed = json.dumps(["127.0.0.0/8"])
+    with supervised('[lines.shop]\nkeys = ["demo"]', NET__ALLOW=allowed) as server:
+        async with aiohttp.ClientSession(headers=KEY) as http:
+            config = {"callSttUrl": "http://127.0.0.1:9/none"}
+            async with http.put(f"{server.url}/call/config", json=config) as put:
+                assert put.status == 200
+        for action in ("disconnect", "connect"):
+            server.post(f"/session/{action}", {})
+        call_id = server.post("/call/dial", {"phone": TALKS})["callId"]
+        until(lambda: server.get(f"/call/{call_id}/quality")["state"] == "active", "it talks")
+        server.post("/call/transcribe", {"callId": call_id, "live": True})
+        await asyncio.sleep(1)
+        await kill(server, 1)
+        server.post("/call/hangup", {"callId": call_id})
+        await ended(server, [call_id])
+        check_told(server, call_id, twice=OF_EACH_LEG, kills=1)
+        check_log(server)
+
+
 def kinds(server: Server, call_id: str) -> list[str]:
     return [one.kind for one in events_of(server) if one.call_id == call_id]
 
