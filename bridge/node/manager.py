@@ -267,7 +267,8 @@ class Manager:
         """Count a call that this node has taken over from a lost one, and ended (`metrics.calls.LOSS_CAUSES`)."""
         self.remember(record)
         self.metrics.calls.started(record.direction)
-        self.metrics.calls.ended(record.direction, EndReason.NODE_LOST, record.seconds)
+        reason = record.reason or EndReason.NODE_LOST
+        self.metrics.calls.ended(record.direction, reason, record.seconds)
         self.metrics.calls.lost(cause)
         log.warning("call.lost", extra={"call": record.facts.call_id, "cause": cause})
 

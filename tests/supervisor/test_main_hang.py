@@ -49,6 +49,7 @@ async def test_calls_of_a_node_that_is_stopped_go_on_in_its_successor():
                     task.cancel()
             await callers.hang_up()
         assert noticed < 12, "as long as if it was busy"
+        assert all("cause=hang" in line for line in lines(server, "call.recovered"))
         for call_id in callers.calls:
             assert events_of(server, call_id).count("call.ended") == 1
         for unwanted in ("node_lost", "Traceback", "call.not_recovered"):
