@@ -120,6 +120,9 @@ def report_recovered(
         return
     manager.diagnoses.note_interruption(runner, cause, silent, asyncio.get_running_loop().time())
     runner.suspension.note_change()
+    gone = max(
+        gone, sum(map(_is_lost, runner.legs()))
+    )  # those of another machine's call are still there
     legs = [leg for leg in runner.legs() if not _is_lost(leg)]
     silent_ms = round(silent * 1000)
     reconnecting = sum(isinstance(leg, Reconnecting) and leg.reconnecting for leg in legs)

@@ -103,6 +103,15 @@ async def test_a_call_goes_on_at_another_machine_once_its_own_is_dead(url, tmp_p
         StockPeer(TONE, repeat=True) as again,
     ):
         call_id, leg_id = await talking(dead, page)
+        await dead.client.data("/call/record/start", {"callId": call_id})
+
+        async def recording_known():
+            query = "SELECT snapshot FROM open_calls"
+            database = dead.client.bridge.events.database
+            [(found,)] = await database.read(lambda it: it.execute(query).fetchall())
+            return b"recorder" in found
+
+        await until_answer(recording_known, timeout=20)
         await dead.die()
         exchange = other.client.exchange(call_id, legID=leg_id)
         with pytest.raises(SignallingError) as refused:
@@ -114,7 +123,7 @@ async def test_a_call_goes_on_at_another_machine_once_its_own_is_dead(url, tmp_p
         await hears(again)
         [recovered] = await other.events(EventType.CALL_RECOVERED)
         assert recovered.data["cause"] == "machine"
-        assert recovered.data["legs"] == {"kept": 1, "reconnecting": 1, "lost": 0}
+        assert recovered.data["legs"] == {"kept": 1, "reconnecting": 1, "lost": 3}
         response = await other.client.post("/call/hangup", {"callId": call_id})
         assert response.status == 200
         [end] = await other.events(EventType.CALL_ENDED)
