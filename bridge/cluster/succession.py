@@ -43,6 +43,8 @@ PASS_SECONDS: Final = 5.0
 """How long the descriptors of an inherited call may take."""
 AT_ONCE: Final = 8
 """Copies made in one look."""
+BEHIND_SECONDS: Final = 0.02
+"""Between two looks while there are more to make, as after a takeover: calls that are not copied end if the process dies."""
 
 
 class CallCopies(Protocol):
@@ -165,7 +167,7 @@ class CallCopier:
         """Keep copies of the calls until cancelled, or closed."""
         while not self._closed:
             self.look()
-            await asyncio.sleep(POLL_SECONDS)
+            await asyncio.sleep(POLL_SECONDS if self.caught_up else BEHIND_SECONDS)
 
     def look(self) -> None:
         """Withdraw what is out of date, and copy what has changed."""

@@ -10,7 +10,7 @@ import pytest
 
 from bridge.call.model import CallId
 from bridge.cluster.descriptor_channel import Claim
-from bridge.cluster.succession import AT_ONCE, FRESH_SECONDS, CallCopier, Succession
+from bridge.cluster.succession import AT_ONCE, FRESH_SECONDS, POLL_SECONDS, CallCopier, Succession
 from bridge.errors import HandoverRefused
 from bridge.stores.nodes import Member
 from bridge.supervisor.kept_calls import KeptCall, KeptCalls
@@ -172,6 +172,16 @@ async def test_calls_are_copied_anew_in_time_and_few_at_once(node):
     assert node.calls.copies == AT_ONCE
     await asyncio.sleep(FRESH_SECONDS + 2)
     assert node.calls.copies == 2 * AT_ONCE
+    running.cancel()
+    for one in node.left().values():
+        one.close()
+
+
+async def test_many_calls_at_once_are_copied_long_before_the_next_look(node):
+    node.calls.live = {CallId(str(number)): 1 for number in range(5 * AT_ONCE)}
+    running = asyncio.create_task(node.keeping.run())
+    await asyncio.sleep(POLL_SECONDS - 0.01)
+    assert node.calls.copies == 5 * AT_ONCE
     running.cancel()
     for one in node.left().values():
         one.close()
