@@ -14,9 +14,10 @@ from tests.support.sound.transcribing import (
     transcribing,
     transcript,
 )
+from tests.support.sound.transcribing import wall_clock as wall_clock
 from tests.support.waiting import until, until_answer
 
-pytestmark = pytest.mark.virtual_time
+pytestmark = [pytest.mark.usefixtures("wall_clock"), pytest.mark.virtual_time]
 
 
 async def test_a_transcript_that_a_dial_asked_for_and_cannot_begin_is_published_as_failed():

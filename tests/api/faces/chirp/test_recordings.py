@@ -13,6 +13,7 @@ from tests.support.clients.vendor import OTHER, SALES, TALKS, TEST, Vendor, two_
 from tests.support.inprocess import running
 from tests.support.servers.receiver import receiving
 from tests.support.sound.transcribing import finished, hang_up, talk, transcribing
+from tests.support.sound.transcribing import wall_clock as wall_clock
 from tests.support.waiting import until, until_answer
 
 FIELDS = {
@@ -250,7 +251,7 @@ async def test_a_link_begins_with_the_public_url_and_never_as_a_proxy_says(publi
 
 
 @pytest.mark.virtual_time
-async def test_a_recording_has_what_was_said_on_its_track():
+async def test_a_recording_has_what_was_said_on_its_track(wall_clock):
     async with transcribing() as (client, _):
         call = await talk(client, transcribe="after")
         await hang_up(client, call)
