@@ -20,7 +20,7 @@ from bridge.errors import WhatsAppError, WhatsAppRefused
 from bridge.http.client import Http
 from bridge.http.service_health import ServiceHealth
 from bridge.whatsapp.graph_errors import error_of
-from bridge.wire.cloud import Permission, read_permission
+from bridge.wire.cloud_people import Permission, read_permission
 
 log = logging.getLogger(__name__)
 

@@ -30,11 +30,11 @@ from bridge.whatsapp.graph import Graph, mask
 from bridge.wire.cloud import (
     CallWebhook,
     Connected,
-    PermissionReplied,
     StatusChanged,
     Terminated,
     WebhookEvent,
 )
+from bridge.wire.cloud_people import PermissionReplied, UserIdChanged
 from bridge.wire.metadata import pack
 
 log = logging.getLogger(__name__)
@@ -167,6 +167,9 @@ class CloudProvider:
         if isinstance(event, PermissionReplied):
             self.calls.store.remember(line, event)
             log.info("whatsapp.permission", extra={"granted": event.granted})
+        elif isinstance(event, UserIdChanged):
+            self.calls.store.move(line, event)
+            log.info("whatsapp.user_id_changed", extra={"line": line})
         elif isinstance(event, Connected) and event.inbound:
             self.calls.tasks.spawn(
                 take_call(self.calls, line, event, receiver), name=f"ring {mask(event.wacid)}"
@@ -183,13 +186,15 @@ def _trace(event: WebhookEvent, outcome: str, line: LineName | None) -> None:
     match event:
         case PermissionReplied():
             kind = "permission"
+        case UserIdChanged():
+            kind = "user_id"
         case Terminated():
             kind = "terminate"
         case StatusChanged():
             kind = event.status.value
         case _:
             kind = "ring" if event.inbound else "answer"
-    call = "" if isinstance(event, PermissionReplied) else mask(event.wacid)
+    call = "" if isinstance(event, PermissionReplied | UserIdChanged) else mask(event.wacid)
     log.debug(
         "whatsapp.event",
         extra={"kind": kind, "outcome": outcome, "line": line or "", "wacid": call},

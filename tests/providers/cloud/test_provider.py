@@ -10,7 +10,7 @@ from bridge.providers.cloud.inbox import HELD_SECONDS
 from bridge.providers.cloud.live import SHUTDOWN_SECONDS, key_of_call
 from bridge.stores import nodes
 from bridge.stores.cloud import CloudStore
-from bridge.wire.cloud import PermissionReplied
+from bridge.wire.cloud_people import PermissionReplied, UserIdChanged
 from tests.support.whatsapp.cloud_bench import (
     LINE,
     NUMBER_ID,
@@ -32,6 +32,15 @@ async def bench(tmp_path):
 
 def reply(*, granted: bool = True):
     return PermissionReplied(NUMBER_ID, USER, granted, False, 5.0, None, "wamid.1")
+
+
+async def test_a_permission_goes_with_the_person_to_a_new_id(bench):
+    bench.take(reply())
+    bench.take(UserIdChanged(NUMBER_ID, USER, "US.2", "wamid.2"))
+    await bench.wait_idle()
+    assert (await bench.store.reply(LINE, "US.2")).granted
+    assert await bench.store.reply(LINE, USER) is None
+    assert bench.counts == {"taken": 2}
 
 
 async def test_an_event_that_comes_again_does_nothing(bench):
