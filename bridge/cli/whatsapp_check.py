@@ -232,6 +232,10 @@ class Check:
         if url and not url.startswith("https:"):
             self._say("hint     webhook: Meta takes addresses with https only")
         self._say("hint     webhook: subscribe to the fields `calls` and `messages` in the app")
+        self._say(
+            "hint     webhook: with Conversation Routing, only the primary partner for incoming calls "
+            "(WhatsApp Manager) is told of them; the others get the end of calls at most"
+        )
         rtc = self._settings.rtc
         self._say(f"hint     media: {await self._udp()}")
         self._say(

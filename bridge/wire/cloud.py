@@ -76,6 +76,8 @@ class Terminated:
     answered: bool
     """Whether it had been answered."""
     error_codes: tuple[int, ...]
+    outbound: bool = False
+    """Whether Meta says that the business placed it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +93,18 @@ class StatusChanged:
     opaque: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Standby:
+    """Meta's Business Agent or another partner handles a conversation of the number; we are only told."""
+
+    phone_number_id: str
+    key: str
+    """The ids of what it is about."""
+
+
 CallWebhook: TypeAlias = Connected | Terminated | StatusChanged
 """A webhook about one call."""
-WebhookEvent: TypeAlias = CallWebhook | PersonWebhook
+WebhookEvent: TypeAlias = CallWebhook | PersonWebhook | Standby
 
 
 def parse(body: bytes) -> list[WebhookEvent]:
@@ -116,6 +127,8 @@ def parse(body: bytes) -> list[WebhookEvent]:
                 found.extend(_calls(value))
             elif change.get("field") == "messages":
                 found.extend(read_people(value))
+            elif change.get("field") == "standby":
+                found.append(_standby(value))
     return found
 
 
@@ -127,6 +140,8 @@ def key_of(event: WebhookEvent) -> tuple[str, str]:
         return event.wacid, "terminate"
     if isinstance(event, StatusChanged):
         return event.wacid, event.status
+    if isinstance(event, Standby):
+        return event.key, "standby"
     if isinstance(event, UserIdChanged):
         return event.message_id or f"{event.former} {event.person}", "user_id"
     return event.message_id or f"{event.person} {event.at}", "permission"
@@ -249,5 +264,14 @@ def _terminated(call: Mapping[str, Any], value: Mapping[str, Any], number_id: st
         at=number_in(call, "timestamp"),
         failed=any(str(word).upper() == "FAILED" for word in words),
         answered=bool(text_in(call, "start_time") or call.get("duration")),
+        outbound=text_in(call, "direction").upper() == "BUSINESS_INITIATED",
         error_codes=tuple(dict.fromkeys(int(number_in(error, "code")) for error in errors)),
     )
+
+
+def _standby(value: Mapping[str, Any]) -> Standby:
+    items = (item for name in ("calls", "statuses", "messages") for item in objects_in(value, name))
+    words = (
+        f"{text_in(item, 'id')} {text_in(item, 'event')}{text_in(item, 'status')}" for item in items
+    )
+    return Standby(text_in(object_in(value, "metadata"), "phone_number_id"), "\n".join(words))

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from bridge.errors import RemoteProtocolError
 from bridge.wire.cloud import (
     Connected,
+    Standby,
     Status,
     StatusChanged,
     Terminated,
@@ -130,10 +131,26 @@ def test_how_far_a_call_is_is_read(status):
         ({"statuses": [{"id": "w", "status": "delivered"}]}, "messages"),
         ({"messages": [{"type": "text", "text": {"body": "hello"}}]}, "messages"),
         ({"calls": [CALL]}, "account_update"),
+        ({"calls": [CALL]}, "messaging_handovers"),
     ],
 )
 def test_what_concerns_no_call_is_left_out(value, field):
     assert parse(body(value, field)) == []
+
+
+def test_an_end_says_who_placed_the_call():
+    end = without(CALL, "session") | {"event": "terminate"}
+    assert not one({"calls": [end]}).outbound
+    assert one({"calls": [end | {"direction": "BUSINESS_INITIATED"}]}).outbound
+
+
+def test_what_another_partner_handles_is_known_as_that_and_does_nothing_else():
+    [told] = parse(body({"calls": [CALL], "messages": [{"id": "wamid.1"}]}, "standby"))
+    assert isinstance(told, Standby)
+    assert told.phone_number_id == "900"
+    [again] = parse(body({"calls": [CALL], "messages": [{"id": "wamid.1"}]}, "standby"))
+    [other] = parse(body({"calls": [CALL | {"event": "terminate"}]}, "standby"))
+    assert key_of(told) == key_of(again) != key_of(other)
 
 
 def test_many_events_come_at_once():
