@@ -203,6 +203,9 @@ def graph_of(whatsapp: WhatsApp, http: Http) -> Graph:
         access_token=whatsapp.access_token,
         base_url=whatsapp.base_url,
         version=whatsapp.version,
+        auth_header=whatsapp.auth_header,
+        path=whatsapp.path,
+        settings_path=whatsapp.settings_path,
         announcements=announcements(whatsapp),
     )
     return Graph(access, http)
@@ -232,6 +235,7 @@ def cloud_lines(settings: Settings, http: Http) -> dict[LineName, CloudLine]:
             phone_number_id=whatsapp.phone_number_id,
             app_secret=whatsapp.app_secret,
             verify_token=whatsapp.verify_token,
+            signature_header=whatsapp.signature_header,
             pre_accept=whatsapp.pre_accept,
             graph=graph_of(whatsapp, http),
         )

@@ -16,7 +16,7 @@ from bridge.http.client import Http
 from bridge.http.resolver import Dns, LookupFailed
 from bridge.settings.model import Settings, port_range
 from bridge.whatsapp.graph import Graph
-from bridge.wire.cloud import SIGNATURE_HEADER, signature
+from bridge.wire.cloud import signature
 
 NOTHING: Final = b'{"object":"whatsapp_business_account","entry":[]}'
 """A webhook without events."""
@@ -125,6 +125,9 @@ class Check:
 
     async def _number(self) -> str:
         try:
+            if "{phone_number_id}" not in self._line.path:
+                await self._graph.settings()
+                return "the provider accepts the token; it knows the number by it"
             number = await self._graph.get("", {"fields": "display_phone_number,verified_name"})
         except WhatsAppRefused as error:
             raise SettingsError(self._why(error)) from None
@@ -196,7 +199,7 @@ class Check:
         return "the bridge answers Meta's question there"
 
     async def _sign(self, url: str) -> str:
-        headers = {SIGNATURE_HEADER: signature(NOTHING, self._line.app_secret)}
+        headers = {self._line.signature_header: signature(NOTHING, self._line.app_secret)}
         status, _ = await self._ask("POST", url, data=NOTHING, headers=headers)
         if status != 200:
             raise SettingsError(
@@ -232,6 +235,10 @@ class Check:
         if url and not url.startswith("https:"):
             self._say("hint     webhook: Meta takes addresses with https only")
         self._say("hint     webhook: subscribe to the fields `calls` and `messages` in the app")
+        self._say(
+            "hint     webhook: with Conversation Routing, only the primary partner for incoming calls "
+            "(WhatsApp Manager) is told of them; the others get the end of calls at most"
+        )
         rtc = self._settings.rtc
         self._say(f"hint     media: {await self._udp()}")
         self._say(

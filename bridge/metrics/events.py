@@ -15,10 +15,12 @@ WEBHOOK_OUTCOMES: Final = (
     "dropped",
     "orphaned",
     "unknown_number",
+    "standby",
 )
 """`taken`: processed or buffered; `late`: the call has ended; `stale`: an offer too old to answer;
 `dropped`: buffered for a call that never appeared; `orphaned`: about an outbound call that had failed
-here and was therefore ended; `unknown_number`: no line has the number."""
+here and was therefore ended; `unknown_number`: no line has the number;
+`standby`: about what another partner of the number, or Meta's Business Agent, handles."""
 
 
 class EventMetrics:

@@ -18,6 +18,21 @@ _PROVIDERS = {
     "gateway": ("url", ("url", "token")),
 }
 """The setting with the URL of each provider's server, and those that it cannot do without."""
+_FORMS = {
+    "phone_number_id": ("[0-9]*", "Meta's id, which is digits only"),
+    "version": (r"v[0-9]+\.[0-9]+", 'a version such as "v24.0"'),
+    "auth_header": (
+        r"[A-Za-z0-9-]+: ?[ -~]*\{token\}[ -~]*",
+        'a header such as "X-API-Key: {token}"',
+    ),
+    "path": (
+        r"(?=.*\{path\})([A-Za-z0-9._~/-]|\{(version|phone_number_id|path)\})*",
+        "a path with {path}, and perhaps {version} and {phone_number_id}",
+    ),
+    "settings_path": ("(/[A-Za-z0-9._~-]+)+", 'a path such as "/settings"'),
+    "signature_header": ("[A-Za-z0-9-]+", "the name of a header"),
+}
+"""What a setting of Meta's lines looks like, and what is expected instead of anything else."""
 
 TEST_KEY = "sk_test_"
 """Prefix of keys that reach simulated contacts only."""
@@ -87,13 +102,22 @@ class WhatsApp(Section, frozen=True):
     access_token: Secret = ""
     """`cloud`: access token for the Graph API."""
     app_secret: Secret = ""
-    """`cloud`: signs Meta's webhooks."""
+    """`cloud`: signs Meta's webhooks; a provider in front of Meta may have a secret of its own."""
     verify_token: Secret = ""
     """`cloud`: any text; enter the same one at Meta with the webhook's address."""
     base_url: str = "https://graph.facebook.com"
     """`cloud`: the Graph API."""
     version: str = "v24.0"
     """`cloud`: version of the Graph API."""
+    auth_header: str = "Authorization: Bearer {token}"
+    """`cloud`: the header with the access token; a provider in front of Meta may have another, such as
+    `X-API-Key: {token}`."""
+    path: str = "/{version}/{phone_number_id}{path}"
+    """`cloud`: the path of requests below `base_url`; `{path}` is Meta's below the number, such as `/calls`."""
+    settings_path: str = "/settings"
+    """`cloud`: what `{path}` is for the number's settings."""
+    signature_header: str = "X-Hub-Signature-256"
+    """`cloud`: the header with the signature of webhooks: their HMAC-SHA256 in hex, after `sha256=` or without it."""
     pre_accept: bool = True
     """`cloud`: connect the media of an inbound call before anybody answers."""
     recording_purpose: str = ""
@@ -201,10 +225,9 @@ def check_whatsapp(section: str, whatsapp: WhatsApp) -> None:
     for key in needed:
         if not getattr(whatsapp, key):
             raise SettingsError(f'{section}.{key}: needed with provider = "{whatsapp.provider}"')
-    if whatsapp.phone_number_id and not re.fullmatch("[0-9]+", whatsapp.phone_number_id):
-        raise SettingsError(f"{section}.phone_number_id: expected Meta's id, which is digits only")
-    if not re.fullmatch(r"v[0-9]+\.[0-9]+", whatsapp.version):
-        raise SettingsError(f'{section}.version: expected a version such as "v24.0"')
+    for key, (form, example) in _FORMS.items():
+        if not re.fullmatch(form, getattr(whatsapp, key)):
+            raise SettingsError(f"{section}.{key}: expected {example}")
     for key in ("recording_purpose", "transcription_purpose"):
         if len(getattr(whatsapp, key)) > 250:
             raise SettingsError(f"{section}.{key}: Meta takes 250 characters at most")

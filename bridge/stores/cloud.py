@@ -10,10 +10,15 @@ from bridge.call.model import LineName
 from bridge.db.database import Connection, Database, wall_time
 from bridge.errors import DatabaseLost
 from bridge.stores.nodes import Member
-from bridge.wire.cloud import PermissionReplied
+from bridge.wire.cloud_people import PermissionReplied, UserIdChanged
 
 KEPT_SECONDS: Final = 86400.0
 """How long after a call's end a repeated webhook is recognized."""
+
+_UNLESS_LATER: Final = (
+    "SET granted = excluded.granted, permanent = excluded.permanent, at = excluded.at, "
+    "expires_at = excluded.expires_at WHERE excluded.at >= whatsapp_permissions.at"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,16 +136,29 @@ class CloudStore:
     def remember(self, line: LineName, reply: PermissionReplied) -> None:
         """Store somebody's reply, unless a later one is known."""
         self._post(
-            "INSERT INTO whatsapp_permissions VALUES (?, ?, ?, ?, ?, ?) "
-            "ON CONFLICT (line, person) DO UPDATE SET granted = excluded.granted, "
-            "permanent = excluded.permanent, at = excluded.at, expires_at = excluded.expires_at "
-            "WHERE excluded.at >= whatsapp_permissions.at",
+            "INSERT INTO whatsapp_permissions VALUES (?, ?, ?, ?, ?, ?) "  # noqa: S608
+            f"ON CONFLICT (line, person) DO UPDATE {_UNLESS_LATER}",
             line,
             reply.person,
             int(reply.granted),
             int(reply.permanent),
             reply.at,
             reply.expires_at,
+        )
+
+    def move(self, line: LineName, changed: UserIdChanged) -> None:
+        """Store a person's reply under their new id, unless that has a later one."""
+        self._post(
+            "INSERT INTO whatsapp_permissions "  # noqa: S608
+            "SELECT line, ?, granted, permanent, at, expires_at FROM whatsapp_permissions "
+            "WHERE line = ? AND person = ? "
+            f"ON CONFLICT (line, person) DO UPDATE {_UNLESS_LATER}",
+            changed.person,
+            line,
+            changed.former,
+        )
+        self._post(
+            "DELETE FROM whatsapp_permissions WHERE line = ? AND person = ?", line, changed.former
         )
 
     async def reply(self, line: LineName, person: str) -> Reply | None:

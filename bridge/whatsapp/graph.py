@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 import json
 import logging
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -20,7 +21,7 @@ from bridge.errors import WhatsAppError, WhatsAppRefused
 from bridge.http.client import Http
 from bridge.http.service_health import ServiceHealth
 from bridge.whatsapp.graph_errors import error_of
-from bridge.wire.cloud import Permission, read_permission
+from bridge.wire.cloud_people import Permission, read_permission
 
 log = logging.getLogger(__name__)
 
@@ -42,8 +43,23 @@ class GraphAccess:
     access_token: str = field(repr=False)
     base_url: str = "https://graph.facebook.com"
     version: str = "v24.0"
+    auth_header: str = "Authorization: Bearer {token}"
+    path: str = "/{version}/{phone_number_id}{path}"
+    settings_path: str = "/settings"
     announcements: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """`recording` and `transcription`, as `connect` and `accept` take them."""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The header of each request."""
+        name, _, value = self.auth_header.partition(":")
+        return {name: value.strip().replace("{token}", self.access_token)}
+
+    def url(self, path: str) -> str:
+        """Return the URL of something of the number's; "" is the number itself."""
+        known = {"version": self.version, "phone_number_id": self.phone_number_id, "path": path}
+        whole = re.sub(r"\{(\w+)\}", lambda found: known[found[1]], self.path)
+        return self.base_url.rstrip("/") + whole
 
 
 class Graph:
@@ -55,10 +71,9 @@ class Graph:
 
     def __init__(self, access: GraphAccess, http: Http) -> None:
         self._http = http
-        self._number = f"{access.base_url.rstrip('/')}/{access.version}/{access.phone_number_id}"
+        self._access = access
         self.announcements = access.announcements
         """What Meta announces to the other party of each call."""
-        self._headers = {"Authorization": f"Bearer {access.access_token}"}
         self.health = ServiceHealth()
         self._limited_until = 0.0
         """Until when Meta's rate limit allows no new requests, by the loop's clock."""
@@ -130,11 +145,12 @@ class Graph:
 
     async def settings(self) -> Mapping[str, Any]:
         """Return the number's settings."""
-        return await self.get("/settings", {})
+        return await self.get(self._access.settings_path, {})
 
     async def change_settings(self, calling: Mapping[str, Any]) -> None:
         """Change some of the number's calling settings."""
-        await self._send("POST", "/settings", body={"calling": calling}, retry=True)
+        path = self._access.settings_path
+        await self._send("POST", path, body={"calling": calling}, retry=True)
 
     async def get(self, path: str, query: Mapping[str, str]) -> Mapping[str, Any]:
         """Get something of the number's; "" is the number itself."""
@@ -196,10 +212,10 @@ class Graph:
     ) -> Mapping[str, Any]:
         async with self._http.trusted().request(
             method,
-            self._number + path,
+            self._access.url(path),
             params=query,
             json=body,
-            headers=self._headers,
+            headers=self._access.headers,
             allow_redirects=False,
         ) as response:
             raw = await response.read()

@@ -2,7 +2,7 @@
 
 Parsing is tolerant: missing, duplicate and unknown fields are no errors. Webhooks may be delivered
 twice, out of order and in batches. Source: WhatsApp Business Platform, "Calling API" (user-initiated
-calls, business-initiated calls, user call permissions) and "Graph API webhooks".
+calls, business-initiated calls) and "Graph API webhooks".
 """
 
 import hashlib
@@ -14,6 +14,8 @@ from enum import StrEnum
 from typing import Any, Final, TypeAlias
 
 from bridge.errors import RemoteProtocolError
+from bridge.wire.cloud_fields import number_in, object_in, objects_in, text_in
+from bridge.wire.cloud_people import PersonWebhook, UserIdChanged, read_people
 
 SIGNATURE_HEADER: Final = "X-Hub-Signature-256"
 MEDIA_TIMEOUT_CODES: Final = frozenset({138021, 138022, 138023})
@@ -74,6 +76,8 @@ class Terminated:
     answered: bool
     """Whether it had been answered."""
     error_codes: tuple[int, ...]
+    outbound: bool = False
+    """Whether Meta says that the business placed it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,26 +94,21 @@ class StatusChanged:
 
 
 @dataclass(frozen=True, slots=True)
-class PermissionReplied:
-    """A person granted or denied permission to be called."""
+class Standby:
+    """Meta's Business Agent or another partner handles a conversation of the number; we are only told."""
 
     phone_number_id: str
-    person: str
-    granted: bool
-    permanent: bool
-    at: float
-    expires_at: float | None
-    message_id: str
-    """Of the reply itself."""
+    key: str
+    """The ids of what it is about."""
 
 
 CallWebhook: TypeAlias = Connected | Terminated | StatusChanged
 """A webhook about one call."""
-WebhookEvent: TypeAlias = CallWebhook | PermissionReplied
+WebhookEvent: TypeAlias = CallWebhook | PersonWebhook | Standby
 
 
 def parse(body: bytes) -> list[WebhookEvent]:
-    """Parse a webhook's body; events other than calls and permissions are ignored.
+    """Parse a webhook's body; events other than those of calls and people are ignored.
 
     Raises:
         RemoteProtocolError: It is not a JSON object.
@@ -121,13 +120,15 @@ def parse(body: bytes) -> list[WebhookEvent]:
     if not isinstance(document, dict):
         raise RemoteProtocolError("the webhook is not a JSON object")
     found: list[WebhookEvent] = []
-    for entry in _objects(document, "entry"):
-        for change in _objects(entry, "changes"):
-            value = _object(change, "value")
+    for entry in objects_in(document, "entry"):
+        for change in objects_in(entry, "changes"):
+            value = object_in(change, "value")
             if change.get("field") == "calls":
                 found.extend(_calls(value))
             elif change.get("field") == "messages":
-                found.extend(_permissions(value))
+                found.extend(read_people(value))
+            elif change.get("field") == "standby":
+                found.append(_standby(value))
     return found
 
 
@@ -139,6 +140,10 @@ def key_of(event: WebhookEvent) -> tuple[str, str]:
         return event.wacid, "terminate"
     if isinstance(event, StatusChanged):
         return event.wacid, event.status
+    if isinstance(event, Standby):
+        return event.key, "standby"
+    if isinstance(event, UserIdChanged):
+        return event.message_id or f"{event.former} {event.person}", "user_id"
     return event.message_id or f"{event.person} {event.at}", "permission"
 
 
@@ -148,9 +153,13 @@ def signature(body: bytes, secret: str) -> str:
 
 
 def verify_signature(body: bytes, header: str, secret: str) -> bool:
-    """Return whether the raw body is signed with the app's secret, in constant time."""
-    expected = signature(body, secret).encode()
-    return hmac.compare_digest(expected, header.strip().encode("utf-8", "replace"))
+    """Return whether the raw body is signed with the app's secret, in constant time.
+
+    Providers in front of Meta may leave out what stands before the digits.
+    """
+    expected = signature(body, secret).removeprefix("sha256=").encode()
+    given = header.strip().removeprefix("sha256=")
+    return hmac.compare_digest(expected, given.encode("utf-8", "replace"))
 
 
 def challenge(query: Mapping[str, str], verify_token: str) -> str | None:
@@ -163,26 +172,30 @@ def challenge(query: Mapping[str, str], verify_token: str) -> str | None:
 
 
 def _calls(value: Mapping[str, Any]) -> Iterator[WebhookEvent]:
-    number_id = _text(_object(value, "metadata"), "phone_number_id")
-    for call in _objects(value, "calls"):
-        event = _text(call, "event").lower()
-        if not _text(call, "id"):
+    number_id = text_in(object_in(value, "metadata"), "phone_number_id")
+    for call in objects_in(value, "calls"):
+        event = text_in(call, "event").lower()
+        if not text_in(call, "id"):
             continue
         if event == "connect" and (connected := _connected(call, value, number_id)) is not None:
             yield connected
         elif event == "terminate":
             yield _terminated(call, value, number_id)
-    for status in _objects(value, "statuses"):
-        word = _text(status, "status").upper()
-        if _text(status, "type") in {"", "call"} and _text(status, "id") and word in set(Status):
-            person = _text(status, "recipient_id") or _text(status, "recipient_user_id")
+    for status in objects_in(value, "statuses"):
+        word = text_in(status, "status").upper()
+        if (
+            text_in(status, "type") in {"", "call"}
+            and text_in(status, "id")
+            and word in set(Status)
+        ):
+            person = text_in(status, "recipient_id") or text_in(status, "recipient_user_id")
             yield StatusChanged(
-                wacid=_text(status, "id"),
+                wacid=text_in(status, "id"),
                 phone_number_id=number_id,
-                at=_number(status, "timestamp"),
+                at=number_in(status, "timestamp"),
                 status=Status(word),
                 person=person,
-                opaque=_text(status, "biz_opaque_callback_data"),
+                opaque=text_in(status, "biz_opaque_callback_data"),
             )
 
 
@@ -192,147 +205,77 @@ def _connected(
     sdp, kind = _description(call)
     if not sdp:
         return None
-    direction = _text(call, "direction").upper()
+    direction = text_in(call, "direction").upper()
     # Some webhooks have no direction; then the offerer is the caller.
     inbound = direction == "USER_INITIATED" if direction else kind != "answer"
-    called = _text(call, "to") or _text(_object(value, "metadata"), "display_phone_number")
+    called = text_in(call, "to") or text_in(object_in(value, "metadata"), "display_phone_number")
     return Connected(
-        wacid=_text(call, "id"),
+        wacid=text_in(call, "id"),
         phone_number_id=number_id,
-        at=_number(call, "timestamp"),
+        at=number_in(call, "timestamp"),
         inbound=inbound,
         sdp=sdp,
         caller=_caller(call, value, inbound=inbound),
         called="".join(filter(str.isdecimal, called)) if inbound else "",
-        deeplink_payload=_text(call, "deeplink_payload"),
-        cta_payload=_text(call, "cta_payload"),
-        opaque=_text(call, "biz_opaque_callback_data"),
+        deeplink_payload=text_in(call, "deeplink_payload"),
+        cta_payload=text_in(call, "cta_payload"),
+        opaque=text_in(call, "biz_opaque_callback_data"),
     )
 
 
 def _description(call: Mapping[str, Any]) -> tuple[str, str]:
     """Return the SDP and its type, from `session` or the older `connection.webrtc.sdp`."""
-    session = _object(call, "session")
-    if _text(session, "sdp"):
-        return _text(session, "sdp"), _text(session, "sdp_type").lower()
-    older = _text(_object(_object(call, "connection"), "webrtc"), "sdp")
+    session = object_in(call, "session")
+    if text_in(session, "sdp"):
+        return text_in(session, "sdp"), text_in(session, "sdp_type").lower()
+    older = text_in(object_in(object_in(call, "connection"), "webrtc"), "sdp")
     try:
         inner = json.loads(older)
     except (ValueError, RecursionError):
         return older, ""
     inner = inner if isinstance(inner, dict) else {}
-    return _text(inner, "sdp"), (_text(inner, "type") or _text(inner, "sdp_type")).lower()
+    return text_in(inner, "sdp"), (text_in(inner, "type") or text_in(inner, "sdp_type")).lower()
 
 
 def _caller(call: Mapping[str, Any], value: Mapping[str, Any], *, inbound: bool) -> Caller:
     side = "from" if inbound else "to"
-    number, user_id = _text(call, side), _text(call, f"{side}_user_id")
-    contacts = _objects(value, "contacts")
+    number, user_id = text_in(call, side), text_in(call, f"{side}_user_id")
+    contacts = objects_in(value, "contacts")
     mine = [
         contact
         for contact in contacts
-        if (number and _text(contact, "wa_id") == number)
-        or (user_id and _text(contact, "user_id") == user_id)
+        if (number and text_in(contact, "wa_id") == number)
+        or (user_id and text_in(contact, "user_id") == user_id)
     ]
     # In a batch, a contact without a matching id may belong to another call.
     contact = mine[0] if mine else contacts[0] if len(contacts) == 1 else {}
-    profile = _object(contact, "profile")
+    profile = object_in(contact, "profile")
     return Caller(
-        number=(number or _text(contact, "wa_id")).lstrip("+"),
-        name=_text(profile, "name"),
-        username=_text(profile, "username"),
-        user_id=user_id or _text(contact, "user_id"),
+        number=(number or text_in(contact, "wa_id")).lstrip("+"),
+        name=text_in(profile, "name"),
+        username=text_in(profile, "username"),
+        user_id=user_id or text_in(contact, "user_id"),
     )
 
 
 def _terminated(call: Mapping[str, Any], value: Mapping[str, Any], number_id: str) -> Terminated:
-    errors = (*_objects(call, "errors"), *_objects(value, "errors"))
+    errors = (*objects_in(call, "errors"), *objects_in(value, "errors"))
     status = call.get("status")
     words = status if isinstance(status, list) else [status]
     return Terminated(
-        wacid=_text(call, "id"),
+        wacid=text_in(call, "id"),
         phone_number_id=number_id,
-        at=_number(call, "timestamp"),
+        at=number_in(call, "timestamp"),
         failed=any(str(word).upper() == "FAILED" for word in words),
-        answered=bool(_text(call, "start_time") or call.get("duration")),
-        error_codes=tuple(dict.fromkeys(int(_number(error, "code")) for error in errors)),
+        answered=bool(text_in(call, "start_time") or call.get("duration")),
+        outbound=text_in(call, "direction").upper() == "BUSINESS_INITIATED",
+        error_codes=tuple(dict.fromkeys(int(number_in(error, "code")) for error in errors)),
     )
 
 
-def _permissions(value: Mapping[str, Any]) -> Iterator[PermissionReplied]:
-    number_id = _text(_object(value, "metadata"), "phone_number_id")
-    for message in _objects(value, "messages"):
-        reply = _object(_object(message, "interactive"), "call_permission_reply")
-        if not reply:
-            continue
-        contacts = _objects(value, "contacts")
-        contact = contacts[0] if len(contacts) == 1 else {}
-        granted = _text(reply, "response").lower() == "accept"
-        yield PermissionReplied(
-            phone_number_id=number_id,
-            person=_text(message, "from")
-            or _text(contact, "wa_id")
-            or _text(message, "from_user_id")
-            or _text(contact, "user_id"),
-            granted=granted,
-            permanent=granted and reply.get("is_permanent") is True,
-            at=_number(message, "timestamp"),
-            expires_at=_number(reply, "expiration_timestamp") or None,
-            message_id=_text(message, "id"),
-        )
-
-
-def _object(parent: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    found = parent.get(name)
-    return found if isinstance(found, dict) else {}
-
-
-def _objects(parent: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
-    found = parent.get(name)
-    return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
-
-
-def _text(parent: Mapping[str, Any], name: str) -> str:
-    """Return a string or number as text; "" for everything else."""
-    found = parent.get(name)
-    if isinstance(found, bool) or not isinstance(found, str | int | float):
-        return ""
-    # A lone surrogate is valid JSON but cannot be encoded.
-    return str(found).encode("utf-8", "replace").decode()
-
-
-def _number(parent: Mapping[str, Any], name: str) -> float:
-    """Return a number or numeric string; 0 for everything else."""
-    try:
-        number = float(_text(parent, name) or 0)
-    except ValueError:
-        return 0.0
-    return number if abs(number) < 1e15 else 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Permission:
-    """A person's call permission."""
-
-    status: str
-    """`no_permission`, `temporary` or `permanent`."""
-    expires_at: float | None
-    may_call: bool
-    may_ask: bool
-
-
-def read_permission(answer: Mapping[str, Any]) -> Permission:
-    """Parse the Graph API's response about a person's permission."""
-    permission = _object(answer, "permission")
-    status = _text(permission, "status").lower() or "no_permission"
-    allowed = {
-        _text(action, "action_name"): action.get("can_perform_action") is True
-        for action in _objects(answer, "actions")
-    }
-    expires = _number(permission, "expiration_time") or _number(permission, "expiration")
-    return Permission(
-        status=status,
-        expires_at=expires or None,
-        may_call=allowed.get("start_call", status != "no_permission"),
-        may_ask=allowed.get("send_call_permission_request", True),
+def _standby(value: Mapping[str, Any]) -> Standby:
+    items = (item for name in ("calls", "statuses", "messages") for item in objects_in(value, name))
+    words = (
+        f"{text_in(item, 'id')} {text_in(item, 'event')}{text_in(item, 'status')}" for item in items
     )
+    return Standby(text_in(object_in(value, "metadata"), "phone_number_id"), "\n".join(words))

@@ -8,7 +8,7 @@ from bridge.call.model import LineName
 from bridge.errors import DatabaseLost
 from bridge.stores import nodes as node_store
 from bridge.stores.cloud import CloudStore
-from bridge.wire.cloud import PermissionReplied
+from bridge.wire.cloud_people import PermissionReplied, UserIdChanged
 from tests.support.databases import open_database
 from tests.support.whatsapp.left_behind import dials, live_calls, member, take_over
 
@@ -22,8 +22,8 @@ async def database(engine):
     await made.aclose()
 
 
-def reply(at, *, granted):
-    return PermissionReplied("900", "15550102222", granted, False, at, None, f"wamid.{at}")
+def reply(at, *, granted, person="15550102222"):
+    return PermissionReplied("900", person, granted, False, at, None, f"wamid.{at}")
 
 
 async def test_a_call_is_claimed_once_by_one_node(database):
@@ -96,6 +96,23 @@ async def test_the_last_answer_to_the_question_for_permission_is_kept(database):
     kept = await store.reply(LINE, "15550102222")
     assert kept is not None
     assert kept.granted
+
+
+@pytest.mark.parametrize(("before", "later"), [(5.0, None), (5.0, 3.0), (3.0, 5.0)])
+async def test_what_a_person_replied_goes_with_them_to_a_new_id_of_metas(database, before, later):
+    store = CloudStore(database, own=member(0))
+    store.remember(LINE, reply(before, granted=True, person="US.1"))
+    if later is not None:
+        store.remember(LINE, reply(later, granted=False, person="US.2"))
+    other = LineName("other")
+    store.remember(other, reply(before, granted=True, person="US.1"))
+    for _ in range(2):
+        store.move(LINE, UserIdChanged("900", "US.1", "US.2", "wamid.A"))
+    kept = await store.reply(LINE, "US.2")
+    assert kept is not None
+    assert kept.granted is (later != 5.0)
+    assert await store.reply(LINE, "US.1") is None
+    assert await store.reply(other, "US.1") is not None
 
 
 async def test_a_dial_that_is_canceled_while_it_is_stored_leaves_nothing(database):

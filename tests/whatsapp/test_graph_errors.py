@@ -2,8 +2,9 @@
 
 import pytest
 
+from bridge.call.diagnosis.incidents import MENDS
 from bridge.errors import PermissionRequired, WhatsAppError, WhatsAppRefused
-from bridge.whatsapp.graph_errors import error_of
+from bridge.whatsapp.graph_errors import ended_by, error_of
 
 
 @pytest.mark.parametrize(
@@ -12,6 +13,7 @@ from bridge.whatsapp.graph_errors import error_of
         (401, 138006, 403), (401, 138000, 409), (401, 190, 409), (400, 100, 400), (400, 131030, 400),
         (429, 138002, 429), (400, 138012, 429), (400, 138013, 409), (400, 130497, 409),
         (400, 999999, 400), (401, 999999, 409), (500, 138004, 502), (500, 138007, 502),
+        (400, 131026, 400), (400, 138011, 409), (400, 138021, 400), (400, 138025, 409),
         (400, 2, 502), (503, 0, 502), (302, 0, 502), (200, 0, 502),
     ],
 )  # fmt: skip
@@ -36,3 +38,12 @@ def test_an_answer_of_any_shape_is_an_error(answer):
 def test_a_limit_says_when_to_try_again():
     assert error_of(429, {"error": {"code": 613}}, retry_after=7).retry_after == 7
     assert error_of(429, {"error": {"code": 613}}).retry_after == 60
+
+
+@pytest.mark.parametrize("code", [131026, 138011, *range(138019, 138026)])
+def test_a_call_that_meta_ends_says_why_and_what_to_do(code):
+    error = ended_by(code)
+    assert type(error) is WhatsAppRefused
+    assert error.meta_code == code
+    assert "Meta has ended the call" not in str(error)
+    assert code in MENDS

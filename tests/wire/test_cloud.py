@@ -9,14 +9,13 @@ from hypothesis import strategies as st
 from bridge.errors import RemoteProtocolError
 from bridge.wire.cloud import (
     Connected,
-    PermissionReplied,
+    Standby,
     Status,
     StatusChanged,
     Terminated,
     challenge,
     key_of,
     parse,
-    read_permission,
     signature,
     verify_signature,
 )
@@ -120,16 +119,6 @@ def test_how_far_a_call_is_is_read(status):
     assert one({"statuses": [item]}) == StatusChanged("w", "900", 5.0, status)
 
 
-@pytest.mark.parametrize("expires", ["1790600000", 1790600000])
-def test_a_permission_is_read(expires):
-    reply = {"response": "accept", "is_permanent": False, "expiration_timestamp": expires}
-    message = {"id": "wamid.1", "from": "15550102222", "timestamp": "7", "type": "interactive"}
-    inner = {"type": "call_permission_reply", "call_permission_reply": reply}
-    event = one({"messages": [message | {"interactive": inner}]}, "messages")
-    assert isinstance(event, PermissionReplied)
-    assert (event.person, event.granted, event.expires_at) == ("15550102222", True, 1790600000.0)
-
-
 @pytest.mark.parametrize(
     ("value", "field"),
     [
@@ -142,10 +131,26 @@ def test_a_permission_is_read(expires):
         ({"statuses": [{"id": "w", "status": "delivered"}]}, "messages"),
         ({"messages": [{"type": "text", "text": {"body": "hello"}}]}, "messages"),
         ({"calls": [CALL]}, "account_update"),
+        ({"calls": [CALL]}, "messaging_handovers"),
     ],
 )
 def test_what_concerns_no_call_is_left_out(value, field):
     assert parse(body(value, field)) == []
+
+
+def test_an_end_says_who_placed_the_call():
+    end = without(CALL, "session") | {"event": "terminate"}
+    assert not one({"calls": [end]}).outbound
+    assert one({"calls": [end | {"direction": "BUSINESS_INITIATED"}]}).outbound
+
+
+def test_what_another_partner_handles_is_known_as_that_and_does_nothing_else():
+    [told] = parse(body({"calls": [CALL], "messages": [{"id": "wamid.1"}]}, "standby"))
+    assert isinstance(told, Standby)
+    assert told.phone_number_id == "900"
+    [again] = parse(body({"calls": [CALL], "messages": [{"id": "wamid.1"}]}, "standby"))
+    [other] = parse(body({"calls": [CALL | {"event": "terminate"}]}, "standby"))
+    assert key_of(told) == key_of(again) != key_of(other)
 
 
 def test_many_events_come_at_once():
@@ -198,12 +203,3 @@ def test_the_challenge_is_returned_to_who_knows_the_token():
     assert challenge(query, "other") is None
     assert challenge(query | {"hub.mode": "x"}, "t") is None
     assert challenge({}, "t") is None
-
-
-@pytest.mark.parametrize("name", ["expiration_time", "expiration"])
-def test_a_permission_that_was_asked_for_is_read(name):
-    action = {"action_name": "send_call_permission_request", "can_perform_action": False}
-    answer = {"permission": {"status": "temporary", name: 1790600000}, "actions": [action]}
-    found = read_permission(answer)
-    assert (found.may_call, found.may_ask, found.expires_at) == (True, False, 1790600000.0)
-    assert not read_permission({}).may_call

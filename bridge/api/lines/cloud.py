@@ -1,6 +1,7 @@
 """Meta's webhook, and the permission to call somebody."""
 
 import logging
+from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -15,7 +16,7 @@ from bridge.api.server.services import ACCESS, CLUSTER, CONTROL, LINES
 from bridge.cluster.siblings import Siblings
 from bridge.errors import Forbidden, NotFound, RequestTimeout, Unauthorized
 from bridge.providers.cloud.provider import CloudProvider, UnknownCall
-from bridge.wire.cloud import SIGNATURE_HEADER, challenge, parse, verify_signature
+from bridge.wire.cloud import challenge, parse, verify_signature
 from bridge.wire.iso8601 import iso8601
 
 log = logging.getLogger(__name__)
@@ -109,14 +110,15 @@ async def verify(context: Context, query: Challenge) -> web.Response:
     errors=(401, 404),
 )
 async def webhook(context: Context) -> web.Response:
-    """Receive Meta's webhook, signed in `X-Hub-Signature-256`."""
+    """Receive Meta's webhook, signed in `X-Hub-Signature-256` or the line's `whatsapp.signature_header`."""
     body, numbers = await _signed(context.http)
     provider = context[LINES].cloud
     elsewhere = provider.handle_webhook(parse(body), context[CONTROL].manager, numbers=numbers)
     if elsewhere and (siblings := context[CLUSTER].siblings) is not None:
         # Only the node that has a call knows it by Meta's id.
-        signature = context.http.headers[SIGNATURE_HEADER]
-        work = _forward(provider, siblings, body, signature, elsewhere)
+        headers, names = context.http.headers, _signature_headers(context.http)
+        signatures = {name: headers[name] for name in names if name in headers}
+        work = _forward(provider, siblings, body, signatures, elsewhere)
         provider.calls.tasks.spawn(work, name="forward a webhook")
     return web.Response(text="ok")
 
@@ -167,9 +169,10 @@ async def _signed(request: web.Request) -> tuple[bytes, frozenset[str]]:
     if not request.app[LINES].cloud.lines:
         raise NotFound('no line has whatsapp.provider = "cloud"')
     unauthenticated = request.app[ACCESS].unauthenticated
-    if SIGNATURE_HEADER not in request.headers:
+    names = _signature_headers(request)
+    if not any(name in request.headers for name in names):
         unauthenticated.refuse(request, "no_signature", event=BAD_SIGNATURE)
-        raise Unauthorized(f"Meta's webhooks have the header {SIGNATURE_HEADER}")
+        raise Unauthorized(f"Meta's webhooks have the header {' or '.join(names)}")
     try:
         length = request.content_length
         size = MAX_WEBHOOK_BYTES if length is None else min(length, MAX_WEBHOOK_BYTES)
@@ -187,22 +190,34 @@ async def _signed(request: web.Request) -> tuple[bytes, frozenset[str]]:
 def _signed_numbers(request: web.Request, body: bytes) -> frozenset[str]:
     """Return Meta's ids of the numbers whose app has signed a body."""
     lines = request.app[LINES].cloud.lines
-    header = request.headers.get(SIGNATURE_HEADER, "")
-    secrets = {line.app_secret for line in lines.values()}
-    signers = {secret for secret in secrets if verify_signature(body, header, secret)}
-    return frozenset(line.phone_number_id for line in lines.values() if line.app_secret in signers)
+    signers = {(line.signature_header, line.app_secret) for line in lines.values()}
+    signed = {
+        (name, secret)
+        for name, secret in signers
+        if verify_signature(body, request.headers.get(name, ""), secret)
+    }
+    return frozenset(
+        line.phone_number_id
+        for line in lines.values()
+        if (line.signature_header, line.app_secret) in signed
+    )
+
+
+def _signature_headers(request: web.Request) -> list[str]:
+    """Return the names of the headers in which webhooks are signed."""
+    lines = request.app[LINES].cloud.lines.values()
+    return sorted({line.signature_header for line in lines})
 
 
 async def _forward(
     provider: CloudProvider,
     siblings: Siblings,
     body: bytes,
-    signature: str,
+    signatures: Mapping[str, str],
     unknown: frozenset[UnknownCall],
 ) -> None:
     for node in siblings.others():
-        headers = {SIGNATURE_HEADER: signature}
-        answer = await siblings.request(node, NODE_PATH, headers, body)
+        answer = await siblings.request(node, NODE_PATH, signatures, body)
         if answer is not None:
             missing = msgspec.json.decode(answer, type=frozenset[tuple[str, str]])
             provider.mark_known_elsewhere(call for call in unknown if call not in missing)

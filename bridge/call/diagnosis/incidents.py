@@ -35,6 +35,7 @@ MENDS: Final[Mapping[int, str]] = {
     200: "Use an access token of the business that owns the number.",
     368: "Appeal in Meta Business Support: the account is blocked.",
     130497: "Use a business number of a country from which Meta allows calls to that one.",
+    131026: "Have the person update WhatsApp; they can call the number until then.",
     131030: "Add the recipient to the allowed list of the test number at Meta.",
     131031: "Unlock the business account in Meta Business Support.",
     131044: "Add a valid payment method to the business account at Meta.",
@@ -45,10 +46,18 @@ MENDS: Final[Mapping[int, str]] = {
     138003: "Hang up the other call with this person first.",
     138005: "Wait until tomorrow: the number's calls of the day are used up.",
     138006: "Ask the person for permission with POST /call/permission.",
+    138011: "Send the person a message, or wait for one of theirs, before asking for permission.",
     138012: "Wait: this person may be called again in 24 hours at the latest.",
     138013: "Use a business number of a country whose numbers Meta lets call.",
     138014: "Wait until Meta ends the pause, and call only people who expect it.",
     138018: "Subscribe the app to the webhook field calls.",
+    138019: "Call again; if it fails for others too, run media-bridge whatsapp check.",
+    138020: "Have the person try another network: theirs lets no call through.",
+    138021: "Open UDP from rtc.ports to Meta's media servers; GET /call/{callId}/diagnosis names the hop.",
+    138022: "Have the person check their network, and whether WhatsApp may use the microphone.",
+    138023: "Open UDP from rtc.ports to Meta's media servers, and leave pre_accept on.",
+    138024: "Set the number's SIP server at Meta, or switch its SIP mode off.",
+    138025: "Set the SIP server with the token of the app that makes the calls, or switch SIP mode off.",
 }
 """By Meta's number."""
 _CHECK: Final = (

@@ -90,8 +90,14 @@ class Inbox:
             self._drop(wacid)
 
     def _drop(self, wacid: str) -> None:
-        del self._held[wacid]
+        waiting = self._held.pop(wacid)
+        # Of the calls that another partner of the number places, Meta reports only the end.
+        placed_elsewhere = all(
+            isinstance(event, Terminated) and event.outbound for event, _ in waiting
+        )
         if wacid in self._elsewhere:
             self._elsewhere.remove(wacid)
+        elif placed_elsewhere:
+            self._count("standby")
         else:
             self._count("dropped")

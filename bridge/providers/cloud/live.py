@@ -16,6 +16,7 @@ from bridge.whatsapp.graph import Graph, mask
 from bridge.whatsapp.graph_errors import ended_by
 from bridge.wire.cloud import (
     MEDIA_TIMEOUT_CODES,
+    SIGNATURE_HEADER,
     CallWebhook,
     Connected,
     Status,
@@ -41,6 +42,7 @@ class CloudLine:
     verify_token: str
     pre_accept: bool
     graph: Graph
+    signature_header: str = SIGNATURE_HEADER
 
 
 class MakeCloudLeg(Protocol):

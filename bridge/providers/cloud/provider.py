@@ -30,11 +30,12 @@ from bridge.whatsapp.graph import Graph, mask
 from bridge.wire.cloud import (
     CallWebhook,
     Connected,
-    PermissionReplied,
+    Standby,
     StatusChanged,
     Terminated,
     WebhookEvent,
 )
+from bridge.wire.cloud_people import PermissionReplied, PersonWebhook, UserIdChanged
 from bridge.wire.metadata import pack
 
 log = logging.getLogger(__name__)
@@ -115,6 +116,9 @@ class CloudProvider:
                 outcome = "unknown_number"
             elif self.calls.inboxes[line].is_duplicate(event):
                 outcome = "duplicate"
+            elif isinstance(event, Standby):
+                outcome = "standby"
+                self.health(line).reported()
             else:
                 outcome = "taken"
                 self.health(line).reported()
@@ -161,12 +165,15 @@ class CloudProvider:
                 self.calls.tasks.spawn(self.calls.end(line, wacid, "terminate"), name="recover")
 
     def _act(
-        self, line: LineName, event: WebhookEvent, receiver: CallReceiver
+        self, line: LineName, event: CallWebhook | PersonWebhook, receiver: CallReceiver
     ) -> CallWebhook | None:
         """Process an event; return it if its call is not known here."""
         if isinstance(event, PermissionReplied):
             self.calls.store.remember(line, event)
             log.info("whatsapp.permission", extra={"granted": event.granted})
+        elif isinstance(event, UserIdChanged):
+            self.calls.store.move(line, event)
+            log.info("whatsapp.user_id_changed", extra={"line": line})
         elif isinstance(event, Connected) and event.inbound:
             self.calls.tasks.spawn(
                 take_call(self.calls, line, event, receiver), name=f"ring {mask(event.wacid)}"
@@ -183,13 +190,17 @@ def _trace(event: WebhookEvent, outcome: str, line: LineName | None) -> None:
     match event:
         case PermissionReplied():
             kind = "permission"
+        case UserIdChanged():
+            kind = "user_id"
+        case Standby():
+            kind = "standby"
         case Terminated():
             kind = "terminate"
         case StatusChanged():
             kind = event.status.value
         case _:
             kind = "ring" if event.inbound else "answer"
-    call = "" if isinstance(event, PermissionReplied) else mask(event.wacid)
+    call = mask(event.wacid) if isinstance(event, Connected | Terminated | StatusChanged) else ""
     log.debug(
         "whatsapp.event",
         extra={"kind": kind, "outcome": outcome, "line": line or "", "wacid": call},

@@ -68,6 +68,7 @@ def test_a_failed_provider_works_again_once_the_agent_replies_and_not_with_its_a
     ("error", "code", "mend"),
     [
         (PermissionRequired("no", meta_code=138006), Code.PROVIDER_REFUSED, "/call/permission"),
+        (WhatsAppRefused("no", meta_code=138011), Code.PROVIDER_REFUSED, "message"),
         (WhatsAppRefused("no", meta_code=131056), Code.PROVIDER_REFUSED, "whatsapp check"),
         (Unreachable("no"), Code.PROVIDER_REFUSED, "number"),
         (WhatsAppError("no", meta_code=2), Code.PROVIDER_UNREACHABLE, "doctor"),

@@ -18,6 +18,7 @@ from tests.support.sound.voices import SPEECH
 from tests.support.two_nodes import one_node_only
 from tests.support.waiting import until, until_answer
 from tests.support.whatsapp.graph_double import NUMBER_ID, SECRET, TOKEN, USER, VERIFY, GraphDouble
+from tests.support.whatsapp.graph_style import META, Style
 
 pytestmark = pytest.mark.call
 
@@ -47,12 +48,13 @@ async def world(
     data: str | None = None,
     sip: LineSip | None = None,
     shared: Sip | None = None,
+    style: Style = META,
     **more,
 ):
     """Run a bridge beside Meta; its line may have a trunk too."""
-    async with GraphDouble(speech=speech, repeat=True) as graph:
+    async with GraphDouble(speech=speech, repeat=True, style=style) as graph:
         changed = {"data": Data(dir=data)} if data else {}
-        line = msgspec.structs.replace(cloud_line(graph, **more), sip=sip)
+        line = msgspec.structs.replace(cloud_line(graph, **style.settings(), **more), sip=sip)
         chosen = settings(lines={"main": line}, sip=shared or Sip(), **changed)
         async with running(chosen) as client:
             graph.webhook = str(client.http.make_url("/whatsapp/webhook"))

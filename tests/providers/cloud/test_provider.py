@@ -10,7 +10,8 @@ from bridge.providers.cloud.inbox import HELD_SECONDS
 from bridge.providers.cloud.live import SHUTDOWN_SECONDS, key_of_call
 from bridge.stores import nodes
 from bridge.stores.cloud import CloudStore
-from bridge.wire.cloud import PermissionReplied
+from bridge.wire.cloud import Standby
+from bridge.wire.cloud_people import PermissionReplied, UserIdChanged
 from tests.support.whatsapp.cloud_bench import (
     LINE,
     NUMBER_ID,
@@ -34,12 +35,42 @@ def reply(*, granted: bool = True):
     return PermissionReplied(NUMBER_ID, USER, granted, False, 5.0, None, "wamid.1")
 
 
+async def test_a_permission_goes_with_the_person_to_a_new_id(bench):
+    bench.take(reply())
+    bench.take(UserIdChanged(NUMBER_ID, USER, "US.2", "wamid.2"))
+    await bench.wait_idle()
+    assert (await bench.store.reply(LINE, "US.2")).granted
+    assert await bench.store.reply(LINE, USER) is None
+    assert bench.counts == {"taken": 2}
+
+
 async def test_an_event_that_comes_again_does_nothing(bench):
     for _ in range(3):
         bench.take(ring())
     await bench.wait_idle()
     assert len(bench.receiver.taken) == 1
     assert bench.counts == {"taken": 1, "duplicate": 2}
+
+
+async def test_what_another_partner_handles_rings_nobody_and_is_counted(bench):
+    for _ in range(2):
+        assert not bench.take(Standby(NUMBER_ID, "wacid.1 connect"))
+    await bench.wait_idle()
+    assert (bench.receiver.taken, bench.asked) == ([], [])
+    assert bench.counts == {"standby": 1, "duplicate": 1}
+    assert bench.graph.health.reported_at > 0
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize(("outbound", "outcome"), [(True, "standby"), (False, "dropped")])
+async def test_the_end_of_a_call_that_another_partner_placed_is_no_lost_event(
+    bench, outbound, outcome
+):
+    assert bench.take(over("wacid.THEIRS", outbound=outbound))
+    await asyncio.sleep(HELD_SECONDS + 1)
+    bench.provider.calls.inboxes[LINE].held()
+    assert bench.counts == {"taken": 1, outcome: 1}
+    assert bench.asked == []
 
 
 async def test_events_of_numbers_that_are_no_lines_do_nothing(bench):

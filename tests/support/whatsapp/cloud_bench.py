@@ -229,6 +229,8 @@ def status(word: str, wacid: str = "wacid.1", *, opaque: str = "") -> StatusChan
     return StatusChanged(wacid, NUMBER_ID, now(), Status(word), USER, opaque)
 
 
-def over(wacid: str = "wacid.1", *, answered: bool = False, failed: bool = False) -> Terminated:
+def over(
+    wacid: str = "wacid.1", *, answered: bool = False, failed: bool = False, outbound: bool = False
+) -> Terminated:
     """The call is over."""
-    return Terminated(wacid, NUMBER_ID, now(), failed, answered, ())
+    return Terminated(wacid, NUMBER_ID, now(), failed, answered, (), outbound)

@@ -17,6 +17,7 @@ from aiohttp.test_utils import TestServer
 
 from tests.support.peers.meta_peer import MetaPeer
 from tests.support.virtual_time import monotonic
+from tests.support.whatsapp.graph_style import META, Style
 from tests.support.whatsapp.graph_webhooks import (
     BUSINESS,
     NUMBER_ID,
@@ -72,6 +73,7 @@ class GraphDouble:
         *,
         media: Callable[[], Any] | None = None,
         patience: RetryPolicy | None = None,
+        style: Style = META,
         **form: Any,
     ) -> None:
         """Make it.
@@ -79,9 +81,11 @@ class GraphDouble:
         Args:
             media: makes the media of a call; None for a `MetaPeer`.
             patience: how long it waits.
+            style: who stands in front of Meta.
             form: what `MetaPeer` takes.
         """
-        self.webhooks = Webhooks()
+        self.style = style
+        self.webhooks = Webhooks(style)
         self.calls: dict[str, DoubleCall] = {}
         self.requests: list[tuple[str, Any]] = []
         """Path without the number's id, and body, of all that was asked."""
@@ -106,15 +110,15 @@ class GraphDouble:
         self._stack = AsyncExitStack()
         self._posts: set[asyncio.Task[None]] = set()
         application = web.Application()
-        root = "/{version:v[0-9]+.[0-9]+}/{number:[0-9]+}"
+        settings = style.route(style.settings_path)
         application.add_routes(
             [
-                web.post(f"{root}/calls", self._calls),
-                web.post(f"{root}/messages", self._messages),
-                web.get(f"{root}/call_permissions", self._permissions),
-                web.get(f"{root}/settings", self._get_settings),
-                web.post(f"{root}/settings", self._set_settings),
-                web.get(root, self._number),
+                web.post(style.route("/calls"), self._calls),
+                web.post(style.route("/messages"), self._messages),
+                web.get(style.route("/call_permissions"), self._permissions),
+                web.get(settings, self._get_settings),
+                web.post(settings, self._set_settings),
+                web.get(style.route(""), self._number),
             ]
         )
         self._server = TestServer(application)
@@ -142,7 +146,7 @@ class GraphDouble:
     @property
     def url(self) -> str:
         """What `base_url` is to be."""
-        return str(self._server.make_url("")).rstrip("/")
+        return str(self._server.make_url(self.style.prefix)).rstrip("/")
 
     @property
     def webhook(self) -> str:
@@ -244,9 +248,9 @@ class GraphDouble:
     # HTTP
 
     def _check(self, request: web.Request, name: str) -> web.Response | None:
-        if request.headers.get("Authorization") != f"Bearer {TOKEN}":
+        if not self.style.is_from(request.headers, TOKEN):
             return _error(*REFUSALS["expired"])
-        if request.match_info["number"] != NUMBER_ID:
+        if request.match_info.get("number", NUMBER_ID) != NUMBER_ID:
             return _error(400, 100, "Unsupported request: the object does not exist")
         if faults := self.faults.get(name):
             status, answer = faults.pop(0)

@@ -8,8 +8,9 @@ from typing import Any
 
 import aiohttp
 
-from bridge.wire.cloud import SIGNATURE_HEADER, signature
+from bridge.wire.cloud import signature
 from tests.support.virtual_time import monotonic
+from tests.support.whatsapp.graph_style import META, Style
 
 NUMBER_ID = "900800700600500"
 BUSINESS = "15550101000"
@@ -40,7 +41,8 @@ class DoubleCall:
 class Webhooks:
     """Where Meta tells the business what happens."""
 
-    def __init__(self) -> None:
+    def __init__(self, style: Style = META) -> None:
+        self.style = style
         self.url = ""
         self.rings = ""
         """Where those that begin a call are posted instead, if it is set."""
@@ -62,7 +64,8 @@ class Webhooks:
         return [await self._deliver(http, where, body) for _ in range(self.duplicates)]
 
     async def _deliver(self, http: aiohttp.ClientSession, where: str, body: bytes) -> int:
-        headers = {SIGNATURE_HEADER: signature(body, SECRET), "Content-Type": "application/json"}
+        signed = self.style.signature_prefix + signature(body, SECRET).removeprefix("sha256=")
+        headers = {self.style.signature_header: signed, "Content-Type": "application/json"}
         status = 0
         for _ in range(1 + self.retries):
             try:
