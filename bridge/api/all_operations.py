@@ -14,6 +14,7 @@ from bridge.api.faces.chirp import recordings as chirp_recordings
 from bridge.api.faces.chirp import voicemails as chirp_voicemails
 from bridge.api.faces.chirp import webhooks as chirp_webhooks
 from bridge.api.faces.chirp import words as chirp_words
+from bridge.api.faces.livekit import rtc as livekit
 from bridge.api.faces.wadial import audio as wadial_audio
 from bridge.api.faces.wadial import calls as wadial
 from bridge.api.faces.wadial import media as wadial_media
@@ -44,7 +45,7 @@ from bridge.api.media import (
     webrtc,
 )
 from bridge.api.operations import console, drain, health, nodes, page, scrape
-from bridge.api.server.auth import WAVIX_PATHS
+from bridge.api.server.auth import LIVEKIT_PATHS, WAVIX_PATHS
 from bridge.api.server.operation import Operation
 from bridge.errors import BridgeError
 
@@ -97,6 +98,7 @@ MODULES: Final = (
     wavix_numbers,
     wavix_recordings,
     wavix_transcripts,
+    livekit,
 )
 """The modules that declare operations; where two paths match a request, the first counts."""
 
@@ -113,12 +115,13 @@ class ErrorFormat(NamedTuple):
 
     schema: str
     """Its name in the OpenAPI document."""
-    render: Callable[[BridgeError], dict[str, Any]]
-    """Returns the body of the answer."""
+    render: Callable[[BridgeError], dict[str, Any] | str]
+    """Returns the body of the answer; text is for every origin's pages."""
 
 
 NATIVE_ERRORS: Final = ErrorFormat("NativeError", render.failure)
 FACE_ERRORS: Final = (
+    (LIVEKIT_PATHS, ErrorFormat("PlainError", str)),
     (WAVIX_PATHS, ErrorFormat("WavixError", wavix_words.failure)),
     (re.compile(r"/v1/"), ErrorFormat("ChirpError", chirp_words.failure)),
     (re.compile(r"/api/v1/"), ErrorFormat("WadialError", wadial_words.failure)),
@@ -133,6 +136,9 @@ def error_format(path: str) -> ErrorFormat:
 
 def error_response(path: str, error: BridgeError) -> web.Response:
     """Answer an error at a path."""
-    headers = {"Retry-After": str(error.retry_after)} if error.retry_after else None
+    headers = {"Retry-After": str(error.retry_after)} if error.retry_after else {}
     body = error_format(path).render(error)
+    if isinstance(body, str):
+        headers["Access-Control-Allow-Origin"] = "*"
+        return web.Response(text=body, status=error.status, headers=headers)
     return web.json_response(body, status=error.status, headers=headers)

@@ -47,6 +47,7 @@ ERRORS: Final = {
         callId=_TEXT | {"description": "of a refused dial: the call, which has ended"},
     ),
     "ChirpError": _error("field", "callId", error=_TEXT),
+    "PlainError": _TEXT | {"description": "Plain text, as LiveKit's SDKs show it."},
     "WadialError": _error(
         error=_error("field", "callId", code=_TEXT, message=_TEXT),
         about="WADial documents no form; this one is ours.",
@@ -83,6 +84,9 @@ SECURITY: Final[Mapping[str, Schema]] = {
         "header",
         description="a ticket from POST /call/{callId}/ticket; good for one party of one call",
     ),
+    "accessToken": _api_key(
+        "query", "access_token", description="a ticket, as LiveKit's SDKs send it"
+    ),
     "ticketQuery": _api_key("query", description="a ticket, on WebSockets and event streams"),
 }
 _PARAMETER: Final = re.compile(r"\{(\w+)\}")
@@ -105,6 +109,7 @@ FACES: Final = {
     "WADial": "Sessions and calls, `{data}`; a line is one session.",
     "Chirp": "Calls between channels, bare bodies.",
     "Wavix": "Calls and streams to your WebSocket, `{success, …}`.",
+    "LiveKit SDKs": "Where LiveKit's client SDKs join calls: audio, one peer connection. No LiveKit server.",
     "WhatsApp and gateways": "What providers of WhatsApp calls report, and permissions.",
     "Service": "Pages, health, metrics, and the simulated contacts.",
 }
@@ -208,7 +213,8 @@ def _answers(path: str, operation: Operation, schemas: Schemas) -> dict[str, Any
             good["content"][operation.other_content] = {"schema": FILE}
     else:
         good["description"] = "the connection becomes a WebSocket"
-    errors = {JSON: {"schema": {"$ref": REF + all_operations.error_format(path).schema}}}
+    schema = all_operations.error_format(path).schema
+    errors = {"text/plain" if schema == "PlainError" else JSON: {"schema": {"$ref": REF + schema}}}
     answers = {
         str(status): {"description": STATUS_WORDS[status], "content": errors}
         for status in operation.statuses

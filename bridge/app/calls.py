@@ -14,6 +14,7 @@ from bridge.app.providers import providers_of
 from bridge.app.sip import SipServices
 from bridge.audio.tone import TONES
 from bridge.call.limits import CallLimits
+from bridge.call.model import LegId
 from bridge.call.policy import kinds_on
 from bridge.call.quota import Quota
 from bridge.cluster.recovery import Recovery
@@ -98,13 +99,13 @@ def build_browsers(base: Foundation, core: Core) -> Browsers:
         len(port_range(settings.rtc.ports)),
         lines=line_count(settings),
     )
-    return Browsers(
-        core.manager,
-        lambda leg_id: WebRtcLeg(
-            leg_id, peer=core.plane.peers.browser, counters=metrics.setup, reports=reports
-        ),
-        ports=ports,
-    )
+    peers = core.plane.peers
+
+    def make(leg_id: LegId, *, sdk: bool) -> WebRtcLeg:
+        peer = peers.livekit if sdk else peers.browser
+        return WebRtcLeg(leg_id, peer=peer, counters=metrics.setup, reports=reports, sdk=sdk)
+
+    return Browsers(core.manager, make, ports=ports)
 
 
 def build_announcement(

@@ -32,7 +32,7 @@ from bridge.rtc.rtp_source import RtpSource
 from bridge.settings.model import Settings, port_range
 from bridge.settings.rtc import Rtc
 from bridge.wire.rtp.used_numbers import Ledger
-from bridge.wire.sdp.dialect import BROWSER, BROWSER_WITH_RED, WHATSAPP
+from bridge.wire.sdp.dialect import BROWSER, BROWSER_WITH_RED, LIVEKIT, WHATSAPP
 from bridge.wire.stream.media_format import IN_PYTHON, Conversion
 
 log = logging.getLogger(__name__)
@@ -43,6 +43,8 @@ class Peers:
     """Makes peers."""
 
     browser: PeerFactory
+    livekit: PeerFactory
+    """For LiveKit's client SDKs."""
     whatsapp: PeerFactory
     telephone: Callable[[TrunkMedia, Sequence[str]], PlainPeerFactory]
     """Makes peers of a trunk, which bind the addresses given instead of `rtc.bind`, if any."""
@@ -121,6 +123,7 @@ def make_peers(
     external = settings.sip.external_address or config.external_address
     return Peers(
         browser=_factory(config, certificates, library),
+        livekit=_factory(replace(config, dialect=LIVEKIT), certificates, library),
         whatsapp=_factory(replace(config, dialect=WHATSAPP), certificates, library),
         telephone=_telephones(replace(config, external_address=external), library, metrics),
         opus=library,

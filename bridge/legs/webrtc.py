@@ -40,10 +40,14 @@ class WebRtcSnapshot(msgspec.Struct, frozen=True):
 
     peer: PeerSnapshot
     silent: bool
+    sdk: bool = False
+    """As `WebRtcLeg.sdk`."""
 
 
 class AwaitedLegSnapshot(msgspec.Struct, frozen=True):
     """A leg whose page offers again, to another machine."""
+
+    sdk: bool = False
 
 
 class WebRtcLeg:
@@ -61,9 +65,12 @@ class WebRtcLeg:
         peer: PeerFactory,
         counters: SetupMetrics,
         reports: Reports | None = None,
+        sdk: bool = False,
     ) -> None:
         """`reports` are those that it shares with other legs, None for its own."""
         self.leg_id = leg_id
+        self.sdk = sdk
+        """Whether its party is an SDK of LiveKit, so that its peer has that dialect."""
         self._reports = make_reports() if reports is None else reports
         self._odd = False
         """Whether the last turn was one at which to report."""
@@ -148,7 +155,7 @@ class WebRtcLeg:
 
     def portable_state(self) -> AwaitedLegSnapshot | None:
         """Return that another machine can wait for the page (`legs.base.Portable`)."""
-        return AwaitedLegSnapshot() if self._up or self.reconnecting else None
+        return AwaitedLegSnapshot(self.sdk) if self._up or self.reconnecting else None
 
     def await_return(self, seconds: float) -> None:
         """Wait so long, when it is run, for the page to offer again; in place of `accept`."""
@@ -166,7 +173,7 @@ class WebRtcLeg:
         """Stop reading and sending (`legs.base.Movable`)."""
         peer, sockets = self._media.peer.suspend()
         self._reports.leave(self)
-        return WebRtcSnapshot(peer, self._media.silent), sockets
+        return WebRtcSnapshot(peer, self._media.silent, self.sdk), sockets
 
     def resume(self) -> None:
         """Go on after `suspend`."""

@@ -65,7 +65,7 @@ def test_errors_are_described_in_the_words_of_the_paths_face(path):
     for error in (plain, wrong, errors.Unauthorized("no key")):
         rendered = error_format(path).render(error)
         check(rendered, schema)
-        assert set(rendered) <= set(schema["properties"]), path
+        assert isinstance(rendered, str) or set(rendered) <= set(schema["properties"]), path
 
 
 def test_every_status_that_is_described_is_one_that_the_bridge_gives():
@@ -79,7 +79,8 @@ async def test_without_a_key_nothing_is_told(client, method, path):
     response = await client.http.request(method, filled(path), json={"muted": True})
     assert response.status == 401
     schema = DOCUMENT["components"]["schemas"][error_format(path).schema]
-    check(await response.json(), schema)
+    is_text = response.content_type == "text/plain"
+    check(await (response.text() if is_text else response.json()), schema)
 
 
 @pytest.mark.parametrize(("method", "path"), LISTS)

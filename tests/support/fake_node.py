@@ -119,7 +119,7 @@ class Node:
             float(line.split()[-1]) for line in lines if line.startswith((name + "{", name + " "))
         )
 
-    def _browser(self, leg_id: LegId) -> Browser:
+    def _browser(self, leg_id: LegId, *, sdk: bool = False) -> Browser:
         self.made_browsers.append(Browser(leg_id, leave=self.leave))
         return self.made_browsers[-1]
 

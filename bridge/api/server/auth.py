@@ -28,6 +28,8 @@ WAVIX_PATHS: Final = re.compile(
     r"|/v1/calls/webhooks\Z|/v1/mydids(?:/|\Z)|/v1/cdrs?/|/v1/recordings(?:/|\Z)"
 )
 """The paths of the Wavix face, where a key may be in the query as `appid`."""
+LIVEKIT_PATHS: Final = re.compile(r"(?:/livekit)?/rtc(?:/|\Z)")
+"""The paths of LiveKit's client SDKs, which in browsers send a ticket in the query as `access_token`."""
 
 
 class Tickets:
@@ -366,6 +368,8 @@ def _key(request: web.Request, *, query: bool) -> bytes | None:
     found = request.headers.get("token") or (request.query.get("token") if query else None)
     if not found and WAVIX_PATHS.match(request.path):
         found = request.query.get("appid")
+    if not found and LIVEKIT_PATHS.match(request.path):
+        found = request.query.get("access_token")
     if not found and " " not in authorization:
         found = authorization  # the whole header, as ZuckZapGo's admin clients send it
     return _bytes(found) if found else None

@@ -84,6 +84,8 @@ QUERY_TICKET: Final = Auth(
     ("token", "bearer", "query", "ticket", "ticketQuery"),
     lambda keys, request: keys.access(request, query=True),
 )
+LIVEKIT: Final = Auth(("bearer", "accessToken"), QUERY_TICKET.check)
+"""As LiveKit's client SDKs send a ticket."""
 APPID: Final = Auth(("token", "bearer", "appid"), KEY.check)
 
 

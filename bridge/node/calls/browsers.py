@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from bridge.call import events
 from bridge.call.model import LegId, LegOwner, LineName
@@ -10,23 +11,29 @@ from bridge.call.quota import Quota
 from bridge.call.routing import LegRole
 from bridge.errors import Forbidden, LegNotFound
 from bridge.legs.base import PassedLeg, new_leg_id
-from bridge.legs.webrtc import WebRtcLeg, WebRtcSnapshot
+from bridge.legs.webrtc import AwaitedLegSnapshot, WebRtcLeg, WebRtcSnapshot
 from bridge.log import about
 from bridge.node.manager import Manager
 from bridge.node.runner import CallRunner
 
 
+class MakeLeg(Protocol):
+    """Makes a leg; `sdk` as `WebRtcLeg.sdk`."""
+
+    def __call__(self, leg_id: LegId, *, sdk: bool) -> WebRtcLeg:
+        """Return the leg."""
+
+
 class Browsers:
     """The browser legs of a node's calls."""
 
-    def __init__(
-        self, manager: Manager, make: Callable[[LegId], WebRtcLeg], *, ports: Quota
-    ) -> None:
-        """`make` makes a leg, and `ports` are each line's quota of the media ports."""
+    def __init__(self, manager: Manager, make: MakeLeg, *, ports: Quota) -> None:
+        """`ports` are each line's quota of the media ports."""
         self._manager = manager
         self._make = make
         self._ports = ports
         self._opening: list[LineName] = []
+        self._signalling: dict[LegId, Callable[[], None]] = {}
 
     async def offer(self, runner: CallRunner, sdp: str, role: LegRole) -> tuple[LegId, str]:
         """Answer a browser's offer with a new leg.
@@ -35,7 +42,47 @@ class Browsers:
             InvalidState, SdpError, LimitExceeded.
         """
         leg_id = new_leg_id()
-        return leg_id, await self._join(runner, sdp, leg_id, role)
+        return leg_id, await self._join(runner, sdp, self._make(leg_id, sdk=False), role)
+
+    async def offer_of_sdk(self, runner: CallRunner, sdp: str, leg_id: LegId, role: LegRole) -> str:
+        """Answer an offer of LiveKit's client SDK: the first under this id, or a further one (`reoffer`).
+
+        Raises:
+            InvalidState, SdpError, LimitExceeded, CallMoving, Forbidden.
+        """
+        now = asyncio.get_running_loop().time()
+        departed = runner.machine.legs.departed.find(leg_id, now)
+        if runner.leg(leg_id) is not None or departed is not None:
+            return await self.reoffer(runner, sdp, leg_id, owner=role.owner, sdk=True)
+        return await self._join(runner, sdp, self._make(leg_id, sdk=True), role)
+
+    def leg_of_sdk(
+        self, runner: CallRunner, owner: LegOwner | None, leg_id: LegId | None = None
+    ) -> LegId | None:
+        """Return the leg that an SDK of this owner has in a call, that one if it is named; None if it has none."""
+        return next(
+            (
+                leg.leg_id
+                for leg in runner.legs()
+                if isinstance(leg, WebRtcLeg)
+                and leg.sdk
+                and leg_id in (None, leg.leg_id)
+                and runner.machine.legs.records[leg.leg_id].role.owner == owner
+            ),
+            None,
+        )
+
+    @contextmanager
+    def signalling(self, leg_id: LegId, on_replaced: Callable[[], None]) -> Iterator[None]:
+        """Have one connection for the signalling of a leg; `on_replaced` is called when another one takes its place."""
+        if (replaced := self._signalling.get(leg_id)) is not None:
+            replaced()
+        self._signalling[leg_id] = on_replaced
+        try:
+            yield
+        finally:
+            if self._signalling.get(leg_id) is on_replaced:
+                del self._signalling[leg_id]
 
     async def reoffer(
         self,
@@ -44,6 +91,7 @@ class Browsers:
         leg_id: str,
         *,
         owner: LegOwner | None = None,
+        sdk: bool = False,
     ) -> str:
         """Answer a further offer of a leg: ICE restart, renegotiation, or a reloaded page.
 
@@ -62,7 +110,7 @@ class Browsers:
             if gone is None:
                 raise _unknown_leg()
             role = LegRole(gone.role.party, owner=gone.role.owner)
-            return await self._join(runner, sdp, gone.leg_id, role)
+            return await self._join(runner, sdp, self._make(gone.leg_id, sdk=sdk), role)
         if not isinstance(leg, WebRtcLeg):
             raise _unknown_leg()
         with runner.suspension.kept_here(), about(runner.facts.call_id, leg.leg_id):
@@ -74,13 +122,14 @@ class Browsers:
         Raises:
             HandoverRefused: it cannot be restored.
         """
-        leg = self._make(passed.leg_id)
-        leg.restore(passed.read(WebRtcSnapshot), passed.sockets)
+        snapshot = passed.read(WebRtcSnapshot)
+        leg = self._make(passed.leg_id, sdk=snapshot.sdk)
+        leg.restore(snapshot, passed.sockets)
         return leg
 
     def await_return(self, passed: PassedLeg, seconds: float) -> WebRtcLeg:
         """Return a leg of a machine that has died, which waits so long for its page to offer again."""
-        leg = self._make(passed.leg_id)
+        leg = self._make(passed.leg_id, sdk=passed.read(AwaitedLegSnapshot).sdk)
         leg.await_return(seconds)
         return leg
 
@@ -107,9 +156,9 @@ class Browsers:
         wanted = LegId(leg_id) if leg_id else None
         runner.dispatch(events.CloseRequested(wanted, owner, may_return=True))
 
-    async def _join(self, runner: CallRunner, sdp: str, leg_id: LegId, role: LegRole) -> str:
+    async def _join(self, runner: CallRunner, sdp: str, leg: WebRtcLeg, role: LegRole) -> str:
+        leg_id = leg.leg_id
         runner.check_room()
-        leg = self._make(leg_id)
         try:
             with self._port(runner.facts.line), about(runner.facts.call_id, leg_id):
                 answer = await leg.accept(sdp)

@@ -81,6 +81,8 @@ class RemoteAudio:
     """Identifier of the audio-level header extension (RFC 6464), 1 to 14."""
     red_payload_type: int | None = None
     """Of redundant Opus (RFC 2198), if offered and wanted."""
+    sends_on: int | None = None
+    """Index of the media line that it sends on, where that is another than `index`, which it then only receives on."""
 
     @property
     def audio(self) -> NegotiatedAudio:
@@ -132,7 +134,7 @@ def parse_offer(text: str, *, red: bool = False) -> RemoteAudio:
     """
     description = split_description(text)
     index = _choose_line(description)
-    audio = _read_audio(description, index)
+    audio = read_audio(description, index)
     return replace(audio, red_payload_type=_find_red(description.media[index])) if red else audio
 
 
@@ -150,11 +152,9 @@ def write_answer(remote: RemoteAudio, local: LocalAudio) -> str:
     for line in remote.lines:
         kept = carries_transport(line, accepted)
         if line is accepted:
-            lines.extend(_accept_audio(remote, local))
+            lines.extend(accept_audio(remote, local))
         elif kept:
-            lines.extend(
-                keep_line(line, transport, default_address(local), _candidate_lines(local))
-            )
+            lines.extend(keep_line(line, transport, default_address(local), candidate_lines(local)))
         else:
             lines.extend(reject_line(line, transport))
         if kept or (line is accepted and line.bundled):
@@ -196,7 +196,7 @@ def _choose_line(description: Description) -> int:
     for index, media in enumerate(description.media):
         if media.kind != "audio":
             continue
-        reason = _problem_of(media)
+        reason = problem_of(media)
         if reason is None:
             return index
         problem = problem or (reason, media.line)
@@ -205,7 +205,8 @@ def _choose_line(description: Description) -> int:
     raise SdpError(problem[0], line=problem[1])
 
 
-def _problem_of(media: Media) -> str | None:
+def problem_of(media: Media) -> str | None:
+    """Return why an audio line cannot be accepted; None if it can."""
     if media.port == 0 and not media.has("bundle-only"):
         return "the audio line is rejected (port 0)"
     if not _PROTOCOL.fullmatch(media.protocol):
@@ -220,7 +221,8 @@ def _problem_of(media: Media) -> str | None:
     return None
 
 
-def _read_audio(description: Description, index: int) -> RemoteAudio:
+def read_audio(description: Description, index: int) -> RemoteAudio:
+    """Read an audio line without a problem; raises SdpError if its transport is unusable."""
     media, session = description.media[index], description.session
     if not media.has("rtcp-mux"):
         raise SdpError("rtcp-mux is required: the audio line has no a=rtcp-mux", line=media.line)
@@ -277,7 +279,8 @@ def _find_red(media: Media) -> int | None:
     return None
 
 
-def _accept_audio(remote: RemoteAudio, local: LocalAudio) -> Iterator[str]:
+def accept_audio(remote: RemoteAudio, local: LocalAudio) -> Iterator[str]:
+    """Write an accepted audio line."""
     opus, events = remote.opus_payload_type, remote.telephone_events
     direction = opposite(remote.direction)
     port, connection = default_address(local)
@@ -311,10 +314,11 @@ def _accept_audio(remote: RemoteAudio, local: LocalAudio) -> Iterator[str]:
     yield f"a=ssrc:{local.ssrc} cname:{local.cname}"
     if sends:
         yield f"a=ssrc:{local.ssrc} msid:{local.cname} audio"
-    yield from _candidate_lines(local)
+    yield from candidate_lines(local)
 
 
-def _candidate_lines(local: LocalAudio) -> list[str]:
+def candidate_lines(local: LocalAudio) -> list[str]:
+    """Return all our candidates."""
     written = [f"a=candidate:{write_candidate(candidate)}" for candidate in local.candidates]
     return [*written, "a=end-of-candidates"]
 

@@ -7,6 +7,7 @@ from typing import Final
 
 from bridge.wire.sdp.description import LocalAudio, RemoteAudio, parse_offer, write_answer
 from bridge.wire.sdp.offer import parse_plain_offer, write_plain_answer
+from bridge.wire.sdp.split_audio import parse_split_offer, write_split_answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,8 @@ class SdpDialect:
 BROWSER: Final = SdpDialect(parse_offer, write_answer, continuous=False, trusted_candidates=False)
 BROWSER_WITH_RED: Final = replace(BROWSER, parse_offer=partial(parse_offer, red=True))
 """Accepts redundant audio (RFC 2198) where it is offered."""
+LIVEKIT: Final = replace(BROWSER, parse_offer=parse_split_offer, write_answer=write_split_answer)
+"""LiveKit's client SDKs on one peer connection."""
 WHATSAPP: Final = SdpDialect(
     parse_plain_offer, write_plain_answer, continuous=True, trusted_candidates=True
 )

@@ -1,0 +1,209 @@
+"""A call as an SDK sees it: a room with itself and one other participant.
+
+Room and participants are named after the call, the side and the leg, so that any process which has the call says the same.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from msgspec.structs import replace
+
+from bridge.call.machine import CallMachine
+from bridge.call.model import CallRecord, Direction, EndReason, LegId, LegKind, Party, State
+from bridge.call.parties import PSTN, WHATSAPP, parties_of
+from bridge.wire.livekit.models import (
+    Codec,
+    DisconnectReason,
+    KindDetail,
+    ParticipantInfo,
+    ParticipantKind,
+    ParticipantPermission,
+    ParticipantState,
+    Room,
+    TrackInfo,
+    TrackSource,
+    TrackType,
+)
+
+OPUS: Final = Codec(mime="audio/opus")
+STATUS: Final[Mapping[State, str]] = {
+    State.INITIATED: "dialing",
+    State.RINGING: "ringing",
+    State.CONNECTING: "active",
+    State.ACTIVE: "active",
+    State.HELD: "active",
+    State.ENDED: "hangup",
+}
+"""The attribute `sip.callStatus`."""
+REASONS: Final[Mapping[EndReason, DisconnectReason]] = {
+    EndReason.HANGUP: DisconnectReason.ROOM_DELETED,
+    EndReason.REMOTE_HANGUP: DisconnectReason.ROOM_DELETED,
+    EndReason.REJECTED: DisconnectReason.USER_REJECTED,
+    EndReason.BUSY: DisconnectReason.USER_REJECTED,
+    EndReason.NO_ANSWER: DisconnectReason.USER_UNAVAILABLE,
+    EndReason.CANCELED: DisconnectReason.ROOM_DELETED,
+    EndReason.UNREACHABLE: DisconnectReason.USER_UNAVAILABLE,
+    EndReason.FAILED: DisconnectReason.SIP_TRUNK_FAILURE,
+    EndReason.MEDIA_TIMEOUT: DisconnectReason.MEDIA_FAILURE,
+    EndReason.NODE_LOST: DisconnectReason.SERVER_SHUTDOWN,
+    EndReason.DRAINED: DisconnectReason.SERVER_SHUTDOWN,
+}
+"""Why a client has to leave when its call ends."""
+PERMISSION: Final = ParticipantPermission(
+    can_subscribe=True, can_publish=True, can_publish_sources=(TrackSource.MICROPHONE,)
+)
+OTHER_PERMISSION: Final = ParticipantPermission(can_subscribe=True, can_publish=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """An SDK as a party of a call."""
+
+    call_id: str
+    leg_id: LegId
+    party: Party
+    identity: str
+
+    @property
+    def sid(self) -> str:
+        """Of the client as a participant; a client that resumes names its leg by it."""
+        return f"PA_{self.leg_id}"
+
+    @property
+    def track_sid(self) -> str:
+        """Of its microphone."""
+        return f"TR_{self.leg_id}"
+
+    @property
+    def other_side(self) -> str:
+        """Whose side the other participant is."""
+        return "near" if self.party is Party.FAR else "far"
+
+    @property
+    def other_sid(self) -> str:
+        """Of the other participant."""
+        return f"PA_{self.call_id}_{self.other_side}"
+
+    @property
+    def other_track_sid(self) -> str:
+        """Of what the client hears."""
+        return f"TR_{self.call_id}_{self.other_side}"
+
+
+def leg_of(sid: str) -> LegId:
+    """Return the leg that a participant's sid of ours names."""
+    return LegId(sid.removeprefix("PA_"))
+
+
+def room_of(record: CallRecord) -> Room:
+    """Return the room."""
+    began = record.facts.started_at.timestamp()
+    return Room(
+        sid=f"RM_{record.facts.call_id}",
+        name=record.facts.call_id,
+        creation_time=int(began),
+        creation_time_ms=int(began * 1000),
+        enabled_codecs=(OPUS,),
+        num_participants=2,
+    )
+
+
+def client_info(record: CallRecord, client: Client, track: TrackInfo | None) -> ParticipantInfo:
+    """Return the client itself; `track` is its microphone, if it has published one."""
+    up = any(leg.leg_id == client.leg_id and leg.left is None for leg in record.legs)
+    return ParticipantInfo(
+        sid=client.sid,
+        identity=client.identity,
+        name=client.identity,
+        state=ParticipantState.ACTIVE if up else ParticipantState.JOINED,
+        joined_at=int(record.facts.started_at.timestamp()),
+        version=_version(record),
+        permission=PERMISSION,
+        is_publisher=track is not None,
+        tracks=() if track is None else (track,),
+    )
+
+
+def other_info(record: CallRecord, machine: CallMachine, client: Client) -> ParticipantInfo:
+    """Return the other side as one participant, which is there from the beginning: SDKs drop tracks of unknown ones."""
+    far = client.party is not Party.FAR
+    legs = machine.legs.far_parties() if far else machine.legs.near()
+    parties = parties_of(record)
+    called = far is (record.direction is Direction.OUTBOUND)
+    number, channel = parties.from_, parties.from_channel
+    if called:
+        number, channel = parties.to, parties.to_channel
+    identity = number or client.other_side
+    attributes = {"sip.callStatus": STATUS[record.state], "sip.callID": record.facts.call_id}
+    if far and channel in (PSTN, WHATSAPP):
+        attributes["sip.phoneNumber"] = number
+    kind, details = _kind(channel if far else "", {leg.kind for leg in legs})
+    state = ParticipantState.ACTIVE if any(leg.talks for leg in legs) else ParticipantState.JOINED
+    if record.state is State.ENDED:
+        state = ParticipantState.DISCONNECTED
+    return ParticipantInfo(
+        sid=client.other_sid,
+        identity=identity if identity != client.identity else f"{identity} ({client.other_side})",
+        name=identity,
+        state=state,
+        joined_at=int(record.facts.started_at.timestamp()),
+        version=_version(record),
+        permission=OTHER_PERMISSION,
+        is_publisher=True,
+        kind=kind,
+        kind_details=details,
+        attributes=attributes,
+        disconnect_reason=disconnect_reason(record),
+        tracks=(_track(client.other_track_sid, muted=bool(legs) and all(x.muted for x in legs)),),
+    )
+
+
+def microphone(client: Client, *, muted: bool, features: tuple[int, ...]) -> TrackInfo:
+    """Return the client's own track."""
+    return TrackInfo(
+        sid=client.track_sid,
+        type=TrackType.AUDIO,
+        source=TrackSource.MICROPHONE,
+        mime_type=OPUS.mime,
+        muted=muted,
+        audio_features=features,
+    )
+
+
+def disconnect_reason(record: CallRecord) -> DisconnectReason:
+    """Return why the call has ended; unknown while it lives."""
+    if record.reason is None:
+        return DisconnectReason.UNKNOWN_REASON
+    return REASONS[record.reason]
+
+
+def _kind(channel: str, kinds: set[LegKind]) -> tuple[ParticipantKind, tuple[int, ...]]:
+    if channel == PSTN:
+        return ParticipantKind.SIP, ()
+    if channel == WHATSAPP:
+        return ParticipantKind.CONNECTOR, (KindDetail.CONNECTOR_WHATSAPP,)
+    agent = LegKind.AGENT in kinds and not any(kind.traits.person for kind in kinds)
+    return (ParticipantKind.AGENT if agent else ParticipantKind.STANDARD), ()
+
+
+def _track(sid: str, *, muted: bool) -> TrackInfo:
+    return TrackInfo(
+        sid=sid,
+        type=TrackType.AUDIO,
+        source=TrackSource.MICROPHONE,
+        mime_type=OPUS.mime,
+        muted=muted,
+        disable_dtx=True,
+        stream="audio",
+    )
+
+
+def _version(record: CallRecord) -> int:
+    """Return a number that grows for as long as the call lasts, in whatever process."""
+    return 1 + int(record.seconds * 1000)
+
+
+def without_version(info: ParticipantInfo) -> ParticipantInfo:
+    """Return a participant such that two are equal unless something has changed."""
+    return replace(info, version=0)

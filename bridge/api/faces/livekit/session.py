@@ -1,0 +1,375 @@
+"""One WebSocket of an SDK: its requests, and what it is told of its call.
+
+The session has no state that another could not begin with: a client whose WebSocket was cut resumes with the leg that its sid
+names, on any process that has the call.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from contextlib import aclosing
+from datetime import UTC, datetime
+from typing import Final
+
+from aiohttp import WSMsgType, web
+
+from bridge.api.faces.livekit import room
+from bridge.api.faces.livekit.room import Client
+from bridge.api.server.operation import Context
+from bridge.api.server.services import CONTROL, EVENTS, MEDIA
+from bridge.call import events
+from bridge.call.model import EndReason
+from bridge.call.routing import LegRole
+from bridge.errors import BridgeError, CallMoving, RemoteProtocolError
+from bridge.node.runner import CallRunner
+from bridge.wire.call_event import CallEvent, EventType
+from bridge.wire.livekit.models import (
+    DisconnectReason,
+    Encryption,
+    Leave,
+    LeaveAction,
+    MuteTrack,
+    ParticipantInfo,
+    SessionDescription,
+    TrackInfo,
+    TrackPublished,
+    TrackSource,
+    TrackType,
+)
+from bridge.wire.livekit.protobuf import decode, encode
+from bridge.wire.livekit.request import AddTrack, JoinRequest, SignalRequest
+from bridge.wire.livekit.response import (
+    IceServer,
+    JoinResponse,
+    ParticipantUpdate,
+    Pong,
+    ReconnectResponse,
+    RequestReason,
+    RequestResponse,
+    ServerInfo,
+    SignalResponse,
+)
+from bridge.wire.sdp.split_audio import name_track, parse_split_offer
+
+log = logging.getLogger(__name__)
+
+PING_SECONDS: Final = 5
+SILENT_SECONDS: Final = 15
+"""A client that sends nothing for so long has gone; its leg stays for as long as its media does."""
+SEND_SECONDS: Final = 10.0
+"""A client that reads nothing for so long is disconnected."""
+MOVED_SECONDS: Final = 1.0
+"""How often a session without news looks whether the call is still here."""
+SERVER: Final = ServerInfo(version="1.9.0", protocol=16, node_id="media-bridge")
+"""What of LiveKit's protocol the session speaks: SDKs join no server without a version."""
+MAX_FEATURES: Final = 16
+"""Of a track, that are repeated to the client."""
+MICROPHONES: Final = (TrackSource.MICROPHONE, TrackSource.UNKNOWN)
+GONE: Final = Leave(
+    can_reconnect=True, reason=DisconnectReason.STATE_MISMATCH, action=LeaveAction.RECONNECT
+)
+"""The client shall join anew."""
+MOVED: Final = Leave(
+    can_reconnect=True, reason=DisconnectReason.SERVER_SHUTDOWN, action=LeaveAction.RESUME
+)
+REPLACED: Final = Leave(reason=DisconnectReason.DUPLICATE_IDENTITY)
+REMOVED: Final = Leave(reason=DisconnectReason.PARTICIPANT_REMOVED)
+REFUSED: Final = Leave(reason=DisconnectReason.JOIN_FAILURE)
+
+
+class Session:
+    """The signalling of one client."""
+
+    def __init__(
+        self,
+        context: Context,
+        runner: CallRunner,
+        client: Client,
+        role: LegRole,
+        ws: web.WebSocketResponse,
+    ) -> None:
+        self._context = context
+        self._runner = runner
+        self._client = client
+        self._role = role
+        self._ws = ws
+        self._reading: asyncio.Timeout | None = None
+        self._leave: Leave | None = None
+        """What the client is sent at the end; None when it has gone by itself."""
+        self._track: TrackInfo | None = None
+        self._cid = ""
+        """The client's id of its track."""
+        self._sends = False
+        """Whether the client's last offer had a line that it sends on."""
+        self._muted = False
+        self._told: ParticipantInfo | None = None
+        """The other participant as the client was told last, without its version."""
+
+    async def run(self, request: JoinRequest) -> None:
+        """Serve the client until it leaves, its connection ends, or its call does."""
+        browsers = self._context[CONTROL].browsers
+        after = await self._context[EVENTS].log.last()
+        with browsers.signalling(self._client.leg_id, lambda: self._stop(REPLACED)):
+            try:
+                async with asyncio.timeout(None) as self._reading, asyncio.TaskGroup() as group:
+                    await self._greet(request)
+                    name = f"livekit {self._client.leg_id}"
+                    watching = group.create_task(self._watch(after), name=name)
+                    await self._read()
+                    watching.cancel()
+            except TimeoutError:
+                pass  # `_stop`
+            finally:
+                self._reading = None
+        if self._leave is not None:
+            await self._send(SignalResponse(leave=self._leave))
+        await self._ws.close()
+
+    def _stop(self, leave: Leave) -> None:
+        """End the session with these words."""
+        if self._leave is None and self._reading is not None:
+            self._leave = leave
+            self._reading.reschedule(0.0)
+
+    async def _greet(self, request: JoinRequest) -> None:
+        record, client = self._runner.record(), self._client
+        other = self._other()
+        if request.reconnect:
+            self._muted = self._leg_muted()
+            resumed = ReconnectResponse(ice_servers=self._ice_servers(), server_info=SERVER)
+            await self._send(SignalResponse(reconnect=resumed))
+            both = (room.client_info(record, client, None), other)
+            await self._send(SignalResponse(update=ParticipantUpdate(participants=both)))
+            return
+        joined = JoinResponse(
+            room=room.room_of(record),
+            participant=room.client_info(record, client, None),
+            other_participants=(other,),
+            server_version=SERVER.version,
+            server_info=SERVER,
+            ice_servers=self._ice_servers(),
+            ping_interval=PING_SECONDS,
+            ping_timeout=SILENT_SECONDS,
+            enabled_publish_codecs=(room.OPUS,),
+        )
+        await self._send(SignalResponse(join=joined))
+        for wanted in request.add_track_requests[:2]:
+            await self._add_track(wanted)
+        if request.publisher_offer is not None and request.publisher_offer.sdp:
+            await self._answer(request.publisher_offer)
+
+    async def _read(self) -> None:
+        while True:
+            try:
+                message = await self._ws.receive(timeout=SILENT_SECONDS)
+            except TimeoutError:
+                log.info("livekit.silent", extra={"leg": self._client.leg_id})
+                return
+            if message.type is not WSMsgType.BINARY:
+                if message.type is WSMsgType.TEXT:
+                    continue  # of tests of SDKs only
+                return
+            try:
+                request = decode(SignalRequest, message.data)
+            except RemoteProtocolError as error:
+                log.info(
+                    "livekit.malformed", extra={"leg": self._client.leg_id, "error": str(error)}
+                )
+                self._stop(Leave(reason=DisconnectReason.STATE_MISMATCH))
+                return
+            try:
+                if not await self._handle(request):
+                    return
+            except CallMoving:
+                self._stop(MOVED)
+            except BridgeError as error:
+                log.info("livekit.refused", extra={"leg": self._client.leg_id, "error": str(error)})
+
+    async def _handle(self, request: SignalRequest) -> bool:
+        """Handle a request; return whether the client stays. What is not known here is ignored, as are candidates."""
+        if request.ping_req is not None:
+            pong = Pong(last_ping_timestamp=request.ping_req.timestamp, timestamp=_milliseconds())
+            await self._send(SignalResponse(pong_resp=pong))
+        elif request.ping is not None:
+            await self._send(SignalResponse(pong=_milliseconds()))
+        elif request.offer is not None:
+            await self._answer(request.offer)
+        elif request.add_track is not None:
+            await self._add_track(request.add_track)
+        elif request.mute is not None:
+            self._mute(request.mute)
+        elif request.sync_state is not None:
+            self._sync(one.track for one in request.sync_state.publish_tracks if one.track)
+        elif request.leave is not None:
+            self._close()
+            return False
+        else:
+            await self._refuse(request)
+        return True
+
+    async def _refuse(self, request: SignalRequest) -> None:
+        """Refuse what a client may ask of LiveKit and not of us, if it waits for an answer."""
+        update, data = request.update_metadata, request.publish_data_track
+        if update is not None or data is not None:
+            refused = RequestResponse(
+                request_id=update.request_id if update else 0,
+                reason=RequestReason.NOT_ALLOWED,
+                update_metadata=update,
+                publish_data_track=data,
+            )
+            await self._send(SignalResponse(request_response=refused))
+
+    async def _answer(self, offer: SessionDescription) -> None:
+        """Answer an offer: the first makes the leg."""
+        client, browsers = self._client, self._context[CONTROL].browsers
+        try:
+            sends = parse_split_offer(offer.sdp).direction != "recvonly"
+            text = await browsers.offer_of_sdk(self._runner, offer.sdp, client.leg_id, self._role)
+        except CallMoving:
+            raise
+        except BridgeError as error:
+            first = self._runner.leg(client.leg_id) is None
+            log.info("livekit.offer_refused", extra={"leg": client.leg_id, "error": str(error)})
+            self._stop(REFUSED if first else GONE)
+            return
+        if self._sends and not sends:
+            self._track, self._cid = None, ""  # unpublished
+        self._sends = sends
+        other = f"{client.other_sid}|{client.other_track_sid}"
+        sdp, mid = name_track(text, other, client.other_track_sid)
+        answer = SessionDescription(
+            type="answer",
+            sdp=sdp,
+            id=offer.id,
+            mid_to_track_id={mid: client.other_track_sid} if mid else {},
+        )
+        await self._send(SignalResponse(answer=answer))
+        self._apply_mute()
+
+    async def _add_track(self, wanted: AddTrack) -> None:
+        reason = RequestReason.OK
+        if (
+            wanted.type != TrackType.AUDIO
+            or wanted.source not in MICROPHONES
+            or wanted.encryption != Encryption.NONE
+        ):
+            reason = RequestReason.UNSUPPORTED_TYPE
+        elif self._track is not None and self._cid != wanted.cid:
+            reason = RequestReason.LIMIT_EXCEEDED
+        if reason is not RequestReason.OK:
+            words = "one microphone, without end-to-end encryption, is all that a call takes"
+            refused = RequestResponse(reason=reason, message=words, add_track=wanted)
+            await self._send(SignalResponse(request_response=refused))
+            return
+        features = wanted.audio_features[:MAX_FEATURES]
+        self._cid, self._muted = wanted.cid, wanted.muted
+        self._track = room.microphone(self._client, muted=wanted.muted, features=features)
+        published = TrackPublished(cid=wanted.cid, track=self._track)
+        await self._send(SignalResponse(track_published=published))
+        self._apply_mute()
+
+    def _sync(self, tracks: Iterable[TrackInfo]) -> None:
+        for track in tracks:
+            if track.sid == self._client.track_sid and self._track is None:
+                self._track = room.microphone(self._client, muted=track.muted, features=())
+                self._sends = True
+
+    def _mute(self, wanted: MuteTrack) -> None:
+        if wanted.sid == self._client.track_sid:
+            self._muted = wanted.muted
+            self._apply_mute()
+
+    def _apply_mute(self) -> None:
+        leg = self._runner.machine.legs.records.get(self._client.leg_id)
+        if leg is not None and leg.muted is not self._muted:
+            self._runner.dispatch(events.MuteRequested(self._muted, self._client.leg_id))
+
+    def _close(self) -> None:
+        """End the client's leg, because it leaves."""
+        line, call_id = self._context.line, self._client.call_id
+        self._context[CONTROL].browsers.close(
+            line, call_id, self._client.leg_id, owner=self._role.owner
+        )
+
+    async def _watch(self, after: int) -> None:
+        """Tell the client what changes, until the call has ended or goes on elsewhere."""
+        found = self._context[EVENTS].log.listen(
+            self._context.line, call_id=self._client.call_id, after=after, idle=MOVED_SECONDS
+        )
+        async with aclosing(found):
+            async for item in found:
+                if item is None:
+                    if self._moved():
+                        break
+                    continue
+                leave = await self._tell(item[1])
+                if leave is not None:
+                    self._stop(leave)
+                    return
+        self._stop(MOVED)
+
+    async def _tell(self, event: CallEvent) -> Leave | None:
+        """Tell the client what an event has changed; return with what words it has to leave, if it has to."""
+        await self._tell_other()
+        if event.type == EventType.CALL_ENDED:
+            return Leave(reason=room.disconnect_reason(self._runner.record()))
+        own = event.data.get("legID") == self._client.leg_id
+        if event.type == EventType.LEG_LEFT and own and self._runner.live:
+            return REMOVED if event.data["reason"] == EndReason.HANGUP else GONE
+        await self._tell_mute()
+        return None
+
+    def _moved(self) -> bool:
+        """Whether another process goes on with the call."""
+        manager = self._context[CONTROL].manager
+        return self._runner.live and manager.running(self._runner.facts.call_id) is None
+
+    async def _tell_other(self) -> None:
+        before, other = self._told, self._other()
+        if self._told != before:
+            await self._send(SignalResponse(update=ParticipantUpdate(participants=(other,))))
+
+    async def _tell_mute(self) -> None:
+        """Pass a mute of ours on to the client."""
+        if self._track is not None and (muted := self._leg_muted()) is not self._muted:
+            self._muted = muted
+            asked = MuteTrack(sid=self._client.track_sid, muted=muted)
+            await self._send(SignalResponse(mute=asked))
+
+    def _leg_muted(self) -> bool:
+        leg = self._runner.machine.legs.records.get(self._client.leg_id)
+        return leg is not None and leg.muted
+
+    def _other(self) -> ParticipantInfo:
+        """Return the other participant as it is now, and note it."""
+        other = room.other_info(self._runner.record(), self._runner.machine, self._client)
+        self._told = room.without_version(other)
+        return other
+
+    def _ice_servers(self) -> tuple[IceServer, ...]:
+        ticket = self._context.access.ticket
+        holder = f"{ticket.call_id} {ticket.party} {ticket.identity}" if ticket else ""
+        found = self._context[MEDIA].ice_configuration(self._context.line, holder)["iceServers"]
+        return tuple(
+            IceServer(
+                urls=tuple(one["urls"]),
+                username=one.get("username", ""),
+                credential=one.get("credential", ""),
+            )
+            for one in found
+        )
+
+    async def _send(self, response: SignalResponse) -> None:
+        """Send a frame; a client that does not take it is disconnected."""
+        if self._ws.closed:
+            return
+        try:
+            async with asyncio.timeout(SEND_SECONDS):
+                await self._ws.send_bytes(encode(response))
+        except (TimeoutError, ConnectionError):
+            if (transport := self._context.http.transport) is not None:
+                transport.abort()
+
+
+def _milliseconds() -> int:
+    return int(datetime.now(UTC).timestamp() * 1000)

@@ -1,0 +1,141 @@
+"""A call in LiveKit's words: who the other participant is, what it is doing, and why it has gone."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from bridge.api.faces.livekit.room import (
+    REASONS,
+    STATUS,
+    Client,
+    client_info,
+    disconnect_reason,
+    leg_of,
+    other_info,
+    room_of,
+    without_version,
+)
+from bridge.call.events import LegAdded, LegAnswered, LegConnected, MuteRequested
+from bridge.call.limits import CallLimits
+from bridge.call.machine import CallMachine
+from bridge.call.model import (
+    CallDetails,
+    CallFacts,
+    CallId,
+    Direction,
+    EndReason,
+    LegId,
+    LegKind,
+    LineName,
+    Parties,
+    Party,
+    State,
+)
+from bridge.call.routing import LegRole
+from bridge.call.view import record_of
+from bridge.wire.livekit.models import DisconnectReason, ParticipantKind, ParticipantState
+
+CALL = CallId("00AB" * 8)
+NEAR = Client(CALL, LegId("leg_1"), Party.NEAR, "alice")
+FAR = Client(CALL, LegId("leg_2"), Party.FAR, "bob")
+
+
+def call(kind=LegKind.SIP, channel="pstn", direction=Direction.OUTBOUND, near=LegKind.WEBRTC):
+    """Return the record and the machine of a call with one party on each side."""
+    machine = CallMachine(
+        direction=direction, limits=CallLimits(30, 60, 10, exclusive=False), now=0.0
+    )
+    machine.handle(LegAdded(LegId("far"), kind, LegRole(Party.FAR)), 0.0)
+    machine.handle(LegAdded(LegId("leg_1"), near, LegRole(Party.NEAR)), 0.0)
+    parties = Parties("+15550100009", "+15550100001", "webrtc", channel)
+    facts = CallFacts(
+        CALL,
+        LineName("demo"),
+        "15550100001",
+        datetime(2026, 1, 1, tzinfo=UTC),
+        CallDetails(parties),
+    )
+    return record_of(facts, machine, now=1.0), machine, facts
+
+
+def other(viewer=NEAR, **more):
+    record, machine, _ = call(**more)
+    return other_info(record, machine, viewer)
+
+
+def test_every_state_and_every_end_has_its_word():
+    assert set(STATUS) == set(State)
+    assert set(REASONS) == set(EndReason)
+
+
+@pytest.mark.parametrize(
+    ("kind", "channel", "expected"),
+    [
+        (LegKind.SIP, "pstn", ParticipantKind.SIP),
+        (LegKind.WHATSAPP, "whatsapp", ParticipantKind.CONNECTOR),
+        (LegKind.WEBRTC, "webrtc", ParticipantKind.STANDARD),
+    ],
+)
+def test_the_far_partys_kind_is_that_of_its_channel(kind, channel, expected):
+    assert other(kind=kind, channel=channel).kind == expected
+
+
+def test_the_near_side_is_an_agent_where_nobody_else_is_there():
+    assert other(FAR, near=LegKind.AGENT).kind == ParticipantKind.AGENT
+    assert other(FAR).kind == ParticipantKind.STANDARD
+
+
+def test_a_party_is_named_by_its_number_which_only_the_near_side_gets_as_an_attribute():
+    assert other().identity == "+15550100001"
+    assert other().attributes["sip.phoneNumber"] == "+15550100001"
+    assert other(FAR).identity == "+15550100009"
+    assert "sip.phoneNumber" not in other(FAR).attributes
+
+
+def test_two_of_one_name_are_told_apart():
+    record, machine, _ = call()
+    client = replace(NEAR, identity="+15550100001")
+    assert other_info(record, machine, client).identity != client.identity
+
+
+def test_the_other_side_is_there_before_it_answers_and_active_when_it_has():
+    record, machine, facts = call()
+    assert other_info(record, machine, NEAR).state == ParticipantState.JOINED
+    for event in (LegAnswered(LegId("far")), LegConnected(LegId("far"))):
+        machine.handle(event, 2.0)
+    later = other_info(record_of(facts, machine, now=3.0), machine, NEAR)
+    assert later.state == ParticipantState.ACTIVE
+    assert later.attributes["sip.callStatus"] == "active"
+    assert later.version > other_info(record, machine, NEAR).version
+
+
+def test_a_muted_party_is_shown_so():
+    record, machine, _ = call()
+    assert not other_info(record, machine, NEAR).tracks[0].muted
+    machine.handle(MuteRequested(True, LegId("far")), 2.0)
+    assert other_info(record, machine, NEAR).tracks[0].muted
+
+
+def test_a_busy_party_has_rejected_the_call():
+    record, machine, _ = call()
+    ended = replace(record, state=State.ENDED, reason=EndReason.BUSY)
+    assert disconnect_reason(ended) == DisconnectReason.USER_REJECTED
+    assert other_info(ended, machine, NEAR).state == ParticipantState.DISCONNECTED
+
+
+def test_ids_have_the_prefixes_that_sdks_demand():
+    record, machine, _ = call()
+    found = other_info(record, machine, NEAR)
+    assert room_of(record).sid.startswith("RM_")
+    assert found.sid.startswith("PA_")
+    assert found.tracks[0].sid.startswith("TR_")
+    assert leg_of(client_info(record, NEAR, None).sid) == NEAR.leg_id
+
+
+def test_nothing_but_the_version_changes_with_time_alone():
+    record, machine, _ = call()
+    later = replace(record, seconds=9.0)
+    first, second = (other_info(one, machine, NEAR) for one in (record, later))
+    assert first != second
+    assert without_version(first) == without_version(second)
