@@ -10,11 +10,13 @@ from collections import defaultdict
 import pytest
 
 from bridge.api.openapi import OPERATIONS
-from bridge.api.server.operation import ADMIN, CONSOLE
+from bridge.api.server.operation import ADMIN, CONSOLE, LIVEKIT
 from bridge.api.server.sse import CONTENT_TYPE as STREAM
 from bridge.cluster.siblings import Siblings
 from bridge.settings.http import Admin, Console
 from bridge.settings.model import Line, WhatsApp
+from bridge.wire.livekit.request import JoinRequest
+from tests.support.clients.livekit_sdk import packed
 from tests.support.inprocess import running, settings
 from tests.support.two_nodes import two_nodes
 from tests.support.waiting import until_answer
@@ -108,7 +110,7 @@ def key_of(method, path):
     return KEYS.get(OPERATIONS[method, path].auth, MAIN)
 
 
-async def begin(client, method, path, call_id, headers):
+async def begin(client, method, path, call_id, headers, query=""):
     """Send a request's head, and wait until the bridge has read it."""
     sent = {
         "Host": "localhost",
@@ -116,7 +118,7 @@ async def begin(client, method, path, call_id, headers):
         "X-Hub-Signature-256": f"sha256={'0' * 64}",
         "Expect": "100-continue",
     } | headers
-    lines = [f"{method} {filled(path, call_id)} HTTP/1.1"]
+    lines = [f"{method} {filled(path, call_id)}{query} HTTP/1.1"]
     lines += [f"{name}: {text}" for name, text in sent.items()]
     carrier = socket.socket()
     carrier.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -202,9 +204,14 @@ async def test_who_leaves_before_the_answer_is_no_error_on_any_route(
 )
 async def test_who_leaves_a_socket_is_no_error(client, call_id, caplog, sent, leave):
     loop = asyncio.get_running_loop()
+    answer = await client.post(f"/call/{call_id}/livekit", {}, headers={"token": MAIN})
+    ticket = (await answer.json())["data"]["token"]
     caplog.clear()
     for method, path in SOCKETS:
-        carrier = await begin(client, method, path, call_id, UPGRADE)
+        sdk = OPERATIONS[method, path].auth == LIVEKIT
+        query = f"?join_request={packed(JoinRequest())}&access_token={ticket}" if sdk else ""
+        headers = UPGRADE | ({"token": ""} if sdk else {})
+        carrier = await begin(client, method, path, call_id, headers, query)
         async with asyncio.timeout(5):
             while b"HTTP/1.1 101" not in await loop.sock_recv(carrier, 4096):
                 pass
