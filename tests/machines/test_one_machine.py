@@ -22,7 +22,7 @@ async def test_the_calls_of_a_killed_node_go_on_and_no_other_call_is_disturbed(s
             victim = at.callers.live[0].call_id[:2]
             kept = [one for one in at.callers.live if one.call_id[:2] == victim]
             os.kill(machine.pid_of(int(victim, 16)), signal.SIGKILL)
-            await until(lambda: all(one.silence > 10 for one in kept), timeout=20)
+            await asyncio.sleep(3)  # a spare process goes on with them
             await until(lambda: all(one.silence < 2 for one in kept), timeout=60)
             at.check_gaps(lost=kept)
             await at.finish()

@@ -57,12 +57,12 @@ async def test_sound_goes_both_ways_through_three_handovers_and_no_index_is_used
         await browser.call(bridge.exchange)
         await bridge.connected()
         noted, now = Indexes.of(browser), bridge
-        for _ in range(3):
+        for before in range(3):
             await talk(browser)
             report(now)
             browser.send_rtcp(b"\x80\xc9\0\1" + browser.ssrc.to_bytes(4, "big"))
             session = now.peer.session
-            await until(lambda session=session: session.reports[0] > 0)  # type: ignore[misc]
+            await until(lambda was=before, session=session: session.reports[0] > was)  # type: ignore[misc]
             now = await hand_over(now)
         async with now as last:
             await talk(browser)
