@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.errors import RemoteProtocolError
-from bridge.wire.livekit.join import read_packed, read_query
-from bridge.wire.livekit.models import ReconnectReason, Sdk, SessionDescription
+from bridge.wire.livekit.join import read_packed
+from bridge.wire.livekit.models import Sdk, SessionDescription
 from bridge.wire.livekit.protobuf import MAX_BYTES, encode
 from bridge.wire.livekit.request import (
     ClientInfo,
@@ -97,84 +97,3 @@ def test_any_text_is_read_or_refused(text):
 
 def test_nothing_at_all_asks_for_nothing():
     assert read_packed("") == JoinRequest()
-
-
-def test_a_query_is_read():
-    query = {
-        "access_token": "tk_x",
-        "sdk": "android",
-        "version": "2.27.0",
-        "protocol": "13",
-        "auto_subscribe": "1",
-        "adaptive_stream": "0",
-        "os": "Android",
-        "device_model": "Pixel",
-        "network": "wifi",
-    }
-    assert read_query(query) == JoinRequest(
-        client_info=ClientInfo(
-            sdk=Sdk.ANDROID,
-            version="2.27.0",
-            protocol=13,
-            os="Android",
-            device_model="Pixel",
-            network="wifi",
-        ),
-        connection_settings=ConnectionSettings(auto_subscribe=True),
-    )
-
-
-def test_a_query_to_resume_is_read():
-    read = read_query({"reconnect": "1", "reconnect_reason": "2", "sid": "PA_1"})
-    assert (read.reconnect, read.participant_sid) == (True, "PA_1")
-    assert read.reconnect_reason == ReconnectReason.RR_PUBLISHER_FAILED
-
-
-@pytest.mark.parametrize(
-    ("name", "sdk"),
-    [
-        ("js", Sdk.JS),
-        ("swift", Sdk.SWIFT),
-        ("ios", Sdk.SWIFT),
-        ("reactnative", Sdk.REACT_NATIVE),
-        ("", Sdk.UNKNOWN),
-        ("of tomorrow", Sdk.UNKNOWN),
-    ],
-)
-def test_sdks_are_known_by_their_names(name, sdk):
-    info = read_query({"sdk": name}).client_info
-    assert info is not None
-    assert info.sdk == sdk
-
-
-@pytest.mark.parametrize(
-    ("text", "subscribes"), [("1", True), ("true", True), ("0", False), ("false", False)]
-)
-def test_a_client_says_whether_it_subscribes(text, subscribes):
-    assert read_query({"auto_subscribe": text}).connection_settings == ConnectionSettings(
-        auto_subscribe=subscribes
-    )
-
-
-def test_a_client_that_says_nothing_subscribes():
-    assert read_query({}).connection_settings == ConnectionSettings(auto_subscribe=True)
-
-
-@given(
-    st.dictionaries(
-        st.sampled_from(
-            [
-                "sdk",
-                "protocol",
-                "client_protocol",
-                "reconnect",
-                "reconnect_reason",
-                "sid",
-                "auto_subscribe",
-            ]
-        ),
-        st.text(max_size=12),
-    )
-)
-def test_any_query_is_read_and_can_be_written(query):
-    encode(read_query(query))
