@@ -159,8 +159,8 @@ async def inherit(base: Foundation, core: Core, handovers: Handovers) -> None:
     They are heard before the database is asked for anything; `report_inherited` follows when the lines are known, and goes on
     with calls that need what the database has of their line.
     """
-    left, server = base.members.succession, handovers.server
-    if server is None or left is None:
+    left, server, copier = base.members.succession, handovers.server, handovers.call_copier
+    if server is None or left is None or copier is None:
         return
     go_on = _go_on(left, server, core)
     for one in left.inherited:
@@ -174,6 +174,7 @@ async def inherit(base: Foundation, core: Core, handovers: Handovers) -> None:
         else:
             left.later.append(one)
     await asyncio.sleep(0)  # for what has come for them
+    await copier.catch_up()
 
 
 async def report_inherited(base: Foundation, core: Core, handovers: Handovers) -> None:
@@ -184,6 +185,7 @@ async def report_inherited(base: Foundation, core: Core, handovers: Handovers) -
     go_on = _go_on(left, server, core)
     while left.later:
         go_on(left.later.pop(0))
+    await copier.catch_up()
     server.report_inherited()
     alone = [one for one in left.inherited if one.strikes and one.call_id not in left.crashed]
     if alone:

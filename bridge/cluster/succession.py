@@ -169,6 +169,12 @@ class CallCopier:
             self.look()
             await asyncio.sleep(POLL_SECONDS if self.caught_up else BEHIND_SECONDS)
 
+    async def catch_up(self) -> None:
+        """Copy now what has no copy: a call that was gone on with can be gone on with no second time until then."""
+        for _ in range(0, len(self._calls.revisions()), AT_ONCE):
+            self.look()
+            await asyncio.sleep(0)
+
     def look(self) -> None:
         """Withdraw what is out of date, and copy what has changed."""
         revisions, now = self._calls.revisions(), self._loop.time()

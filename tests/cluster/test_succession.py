@@ -187,6 +187,16 @@ async def test_many_calls_at_once_are_copied_long_before_the_next_look(node):
         one.close()
 
 
+async def test_calls_that_were_gone_on_with_are_copied_without_waiting_for_the_next_look(node):
+    before = asyncio.get_running_loop().time()
+    node.calls.live = {CallId(str(number)): 1 for number in range(5 * AT_ONCE)}
+    await node.keeping.catch_up()
+    assert node.calls.copies == 5 * AT_ONCE
+    assert asyncio.get_running_loop().time() == before
+    for one in node.left().values():
+        one.close()
+
+
 async def test_a_supervisor_that_reads_nothing_keeps_nothing_new_and_costs_no_call(node):
     for turn in range(1, 2000):  # more than the socket holds
         node.calls.live = {ONE: turn}

@@ -4,7 +4,6 @@ import asyncio
 import base64
 import os
 import re
-import signal
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ from typing import Final
 
 from bridge.rtc.private_api import dtls_keying_material
 from tests.bench.studies.recoveries.kills import Found as Killed
-from tests.bench.studies.recoveries.kills import kill, talking
+from tests.bench.studies.recoveries.kills import Plan, kill, talking
 from tests.bench.studies.recoveries.processes import children, keep_log, serving_node
 from tests.bench.studies.recoveries.table import Row, counted
 from tests.support.peers.light_peer import LightPeer
@@ -160,6 +159,7 @@ def look(server: Server, keys: list[bytes], found: Found) -> None:
 async def study(*, legs: int, kills: int) -> Found:
     """Start a bridge with calls, and look before and after its node is killed."""
     found, killed = Found(), Killed()
+    plan = Plan(name="audit", legs=legs, kills=kills)
     with other_group():
         async with talking(legs) as parties:
             keys = [key for party in parties.live[:LOOKED_FOR] for key in keys_of(party.peer)]
@@ -167,7 +167,7 @@ async def study(*, legs: int, kills: int) -> Found:
                 # In a thread: the parties go on talking.
                 await asyncio.to_thread(look, parties.server, keys, found)
                 for _ in range(kills):
-                    await kill(parties, killed, signal.SIGKILL)
+                    await kill(parties, killed, plan)
                     await asyncio.to_thread(look, parties.server, keys, found)
                 found.lost = killed.lost
                 await parties.hang_up()
