@@ -28,9 +28,9 @@ async def join(engine):
         database = open_database(engine)
         stack.push_async_callback(database.aclose)
 
-        async def one(*, url="", machine="m", **more):
+        async def one(*, url="", machine="m", timing=QUICK, **more):
             own = Member(node=0, boot=new_boot(), machine=machine, url=url)
-            made: Any = await Leased.join(engine, engine.open, own, timing=QUICK, **more)
+            made: Any = await Leased.join(engine, engine.open, own, timing=timing, **more)
             stack.push_async_callback(made.aclose)
             made.ended = []
 
@@ -70,12 +70,13 @@ SECRETS = ("the secret of these machines", "the secret that they had before")
 async def test_a_url_in_the_database_is_used_if_a_machine_with_our_secret_has_signed_it(
     join, caplog
 ):
-    ours = RowSigner(*SECRETS)
-    first = await join(machine="a", signer=ours)
+    ours, patient = RowSigner(*SECRETS), ClusterTiming()
+    first = await join(machine="a", signer=ours, timing=patient)
     signers = (ours, RowSigner(SECRETS[1]), RowSigner("x"), RowSigner())
     for number, signer in enumerate(signers):
-        await join(machine=f"b{number}", url=f"http://10.0.0.{number}:81", signer=signer)
-    await until(lambda: len(first.others()) == len(signers))
+        url = f"http://10.0.0.{number}:81"
+        await join(machine=f"b{number}", url=url, signer=signer, timing=patient)
+    await first.look()
     assert [one.url for one in first.others()] == [
         "http://10.0.0.0:81",
         "http://10.0.0.1:81",
