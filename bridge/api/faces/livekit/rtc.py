@@ -9,7 +9,8 @@ from aiohttp import web
 from msgspec import Struct
 
 from bridge.api.faces.livekit.room import Client, leg_of
-from bridge.api.faces.livekit.session import GONE, Session
+from bridge.api.faces.livekit.session import Session
+from bridge.api.faces.livekit.updates import GONE
 from bridge.api.media.tickets import MAX_TTL, MIN_TTL, Identity
 from bridge.api.media.webrtc import NEAR, PARTIES, PartyName
 from bridge.api.server.fields import Timestamp, field

@@ -1,4 +1,4 @@
-"""One WebSocket of an SDK: its requests, and what it is told of its call.
+"""One WebSocket of an SDK, and its requests; what it is told of its call is `updates`.
 
 The session has no state that another could not begin with: a client whose WebSocket was cut resumes with the leg that its sid
 names, on any process that has the call.
@@ -7,7 +7,6 @@ names, on any process that has the call.
 import asyncio
 import logging
 from collections.abc import Iterable
-from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Final
 
@@ -15,21 +14,18 @@ from aiohttp import WSMsgType, web
 
 from bridge.api.faces.livekit import room
 from bridge.api.faces.livekit.room import Client
+from bridge.api.faces.livekit.updates import GONE, MOVED, Updates
 from bridge.api.server.operation import Context
 from bridge.api.server.services import CONTROL, EVENTS, MEDIA
 from bridge.call import events
-from bridge.call.model import EndReason
 from bridge.call.routing import LegRole
 from bridge.errors import BridgeError, CallMoving, RemoteProtocolError
 from bridge.node.runner import CallRunner
-from bridge.wire.call_event import CallEvent, EventType
 from bridge.wire.livekit.models import (
     DisconnectReason,
     Encryption,
     Leave,
-    LeaveAction,
     MuteTrack,
-    ParticipantInfo,
     SessionDescription,
     TrackInfo,
     TrackPublished,
@@ -58,22 +54,12 @@ SILENT_SECONDS: Final = 15
 """A client that sends nothing for so long has gone; its leg stays for as long as its media does."""
 SEND_SECONDS: Final = 10.0
 """A client that reads nothing for so long is disconnected."""
-MOVED_SECONDS: Final = 1.0
-"""How often a session without news looks whether the call is still here."""
 SERVER: Final = ServerInfo(version="1.9.0", protocol=16, node_id="media-bridge")
 """What of LiveKit's protocol the session speaks: SDKs join no server without a version."""
 MAX_FEATURES: Final = 16
 """Of a track, that are repeated to the client."""
 MICROPHONES: Final = (TrackSource.MICROPHONE, TrackSource.UNKNOWN)
-GONE: Final = Leave(
-    can_reconnect=True, reason=DisconnectReason.STATE_MISMATCH, action=LeaveAction.RECONNECT
-)
-"""The client shall join anew."""
-MOVED: Final = Leave(
-    can_reconnect=True, reason=DisconnectReason.SERVER_SHUTDOWN, action=LeaveAction.RESUME
-)
 REPLACED: Final = Leave(reason=DisconnectReason.DUPLICATE_IDENTITY)
-REMOVED: Final = Leave(reason=DisconnectReason.PARTICIPANT_REMOVED)
 REFUSED: Final = Leave(reason=DisconnectReason.JOIN_FAILURE)
 
 
@@ -102,8 +88,7 @@ class Session:
         self._sends = False
         """Whether the client's last offer had a line that it sends on."""
         self._muted = False
-        self._told: ParticipantInfo | None = None
-        """The other participant as the client was told last, without its version."""
+        self._updates = Updates(context, runner, client, self._send)
 
     async def run(self, request: JoinRequest) -> None:
         """Serve the client until it leaves, its connection ends, or its call does."""
@@ -133,7 +118,7 @@ class Session:
 
     async def _greet(self, request: JoinRequest) -> None:
         record, client = self._runner.record(), self._client
-        other = self._other()
+        other = self._updates.other()
         if request.reconnect:
             self._muted = self._leg_muted()
             resumed = ReconnectResponse(ice_servers=self._ice_servers(), server_info=SERVER)
@@ -292,42 +277,8 @@ class Session:
         )
 
     async def _watch(self, after: int) -> None:
-        """Tell the client what changes, until the call has ended or goes on elsewhere."""
-        found = self._context[EVENTS].log.listen(
-            self._context.line, call_id=self._client.call_id, after=after, idle=MOVED_SECONDS
-        )
-        async with aclosing(found):
-            async for item in found:
-                if item is None:
-                    if self._moved():
-                        break
-                    continue
-                leave = await self._tell(item[1])
-                if leave is not None:
-                    self._stop(leave)
-                    return
-        self._stop(MOVED)
-
-    async def _tell(self, event: CallEvent) -> Leave | None:
-        """Tell the client what an event has changed; return with what words it has to leave, if it has to."""
-        await self._tell_other()
-        if event.type == EventType.CALL_ENDED:
-            return Leave(reason=room.disconnect_reason(self._runner.record()))
-        own = event.data.get("legID") == self._client.leg_id
-        if event.type == EventType.LEG_LEFT and own and self._runner.live:
-            return REMOVED if event.data["reason"] == EndReason.HANGUP else GONE
-        await self._tell_mute()
-        return None
-
-    def _moved(self) -> bool:
-        """Whether another process goes on with the call."""
-        manager = self._context[CONTROL].manager
-        return self._runner.live and manager.running(self._runner.facts.call_id) is None
-
-    async def _tell_other(self) -> None:
-        before, other = self._told, self._other()
-        if self._told != before:
-            await self._send(SignalResponse(update=ParticipantUpdate(participants=(other,))))
+        """Tell the client what changes, until it has to leave."""
+        self._stop(await self._updates.follow(after, self._tell_mute))
 
     async def _tell_mute(self) -> None:
         """Pass a mute of ours on to the client."""
@@ -339,12 +290,6 @@ class Session:
     def _leg_muted(self) -> bool:
         leg = self._runner.machine.legs.records.get(self._client.leg_id)
         return leg is not None and leg.muted
-
-    def _other(self) -> ParticipantInfo:
-        """Return the other participant as it is now, and note it."""
-        other = room.other_info(self._runner.record(), self._runner.machine, self._client)
-        self._told = room.without_version(other)
-        return other
 
     def _ice_servers(self) -> tuple[IceServer, ...]:
         ticket = self._context.access.ticket
