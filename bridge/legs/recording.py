@@ -126,13 +126,14 @@ class RecorderLeg:
         return Written(0 if failed else file.size_bytes, file.seconds)
 
     @property
-    def _silent(self) -> bool:
+    def silent(self) -> bool:
+        """Whether it writes silence in place of what is said."""
         return self.paused or self.awaiting_announcement
 
     def push(self, frame: Frame, now: float) -> None:
         """Take a frame."""
         if self.span.began <= now < self.span.over and not self.failure:
-            self._file.push(frame, now - self.span.began, silent=self._silent)
+            self._file.push(frame, now - self.span.began, silent=self.silent)
 
     def take(self, packet: EncodedPacket, now: float) -> bool:
         """Take a packet; none while it is paused, which leaves a gap to be filled.
@@ -143,7 +144,7 @@ class RecorderLeg:
         if packet.codec is not self.passthrough_codec:
             return False
         span = self.span
-        if span.began <= now < span.over and not self.failure and not self._silent:
+        if span.began <= now < span.over and not self.failure and not self.silent:
             self._file.take(packet, now - span.began)
         return True
 

@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 
 from bridge.wire.call_id import native
-from bridge.wire.livekit.models import DisconnectReason, LeaveAction, ParticipantState
+from bridge.wire.livekit.models import (
+    ConnectionQuality,
+    DisconnectReason,
+    LeaveAction,
+    ParticipantState,
+)
 from tests.support.clients.livekit_sdk import SdkDouble
 from tests.support.inprocess import running
 from tests.support.waiting import until
@@ -101,6 +106,95 @@ async def test_a_mute_of_the_other_party_is_seen():
 def _last_other(sdk):
     updates = [frame.update for frame in sdk.frames if frame.update is not None]
     return updates[-1].participants[0] if updates else None
+
+
+async def test_both_who_speak_are_shown_until_they_pause():
+    async with running() as client:
+        call_id = await client.dial(ECHO)
+        async with SdkDouble(client.http, await token(client, call_id)) as sdk:
+            joined = await sdk.join()
+            sids = {joined.participant.sid, joined.other_participants[0].sid}
+            await sdk.publish(TONE)
+            await until(lambda: speaking(sdk) == sids)
+            assert sdk.microphone is not None
+            sdk.microphone.say(np.zeros(16_000, np.int16))
+            await until(lambda: speaking(sdk) == set())
+
+
+def speaking(sdk):
+    said = [
+        one
+        for frame in sdk.frames
+        if frame.speakers_changed
+        for one in frame.speakers_changed.speakers
+    ]
+    last = {one.sid: one for one in said}
+    return {sid for sid, one in last.items() if one.active}
+
+
+async def test_the_quality_of_the_connections_is_told():
+    async with running() as client:
+        body = {"from": "alice", "to": "bob", "fromChannel": "webrtc", "toChannel": "webrtc"}
+        made = await client.post("/v1/calls", body)
+        call_id = native((await made.json())["id"])
+        assert call_id
+        mine, theirs = [await token(client, call_id, party, party) for party in ("near", "far")]
+        async with SdkDouble(client.http, mine) as one, SdkDouble(client.http, theirs) as other:
+            joined = await one.join()
+            await other.join()
+            await one.publish(TONE)
+            await other.publish(TONE)
+            sids = {joined.participant.sid, joined.other_participants[0].sid}
+            await until(lambda: set(qualities(one)) == sids, timeout=10.0)
+            assert {found.quality for found in qualities(one).values()} <= {
+                ConnectionQuality.EXCELLENT,
+                ConnectionQuality.GOOD,
+            }
+
+
+def qualities(sdk):
+    return {
+        one.participant_sid: one
+        for frame in sdk.frames
+        if frame.connection_quality
+        for one in frame.connection_quality.updates
+    }
+
+
+async def test_a_recording_is_shown_while_it_goes_on_and_is_not_paused():
+    async with running() as client:
+        body = {"from": "alice", "to": f"+{ECHO}", "fromChannel": "webrtc", "toChannel": "whatsapp"}
+        made = await client.post("/v1/calls", body | {"metadata": {"order": 7}})
+        call_id = native((await made.json())["id"])
+        assert call_id
+        async with SdkDouble(client.http, await token(client, call_id)) as sdk:
+            joined = await sdk.join()
+            assert (joined.room.metadata, joined.room.active_recording) == ('{"order":7}', False)
+            for path, recorded in (
+                ("/call/record/start", True),
+                ("/call/record/pause", False),
+                ("/call/record/resume", True),
+                ("/call/record/stop", False),
+            ):
+                await client.data(path, {"callId": call_id})
+                room = (await sdk.get("room_update")).room
+                assert (room.active_recording, room.metadata) == (recorded, '{"order":7}')
+
+
+async def test_a_hold_is_shown():
+    async with running() as client:
+        call_id = await client.dial(ECHO)
+        async with SdkDouble(client.http, await token(client, call_id)) as sdk:
+            await sdk.join()
+            await client.data("/call/hold", {"callId": call_id})
+            await until(lambda: _attribute(sdk, "call.heldBy") == "near")
+            await client.data("/call/unhold", {"callId": call_id})
+            await until(lambda: _attribute(sdk, "call.heldBy") is None)
+
+
+def _attribute(sdk, name):
+    other = _last_other(sdk)
+    return other.attributes.get(name) if other else None
 
 
 async def test_the_end_of_the_call_is_told_with_its_reason():

@@ -9,8 +9,18 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from bridge.call.leg_record import LegRecord
 from bridge.call.machine import CallMachine
-from bridge.call.model import CallRecord, Direction, EndReason, LegId, LegKind, Party, State
+from bridge.call.model import (
+    CallFacts,
+    CallRecord,
+    Direction,
+    EndReason,
+    LegId,
+    LegKind,
+    Party,
+    State,
+)
 from bridge.call.parties import PSTN, WHATSAPP, parties_of
 from bridge.wire.livekit.models import (
     Codec,
@@ -50,6 +60,8 @@ REASONS: Final[Mapping[EndReason, DisconnectReason]] = {
     EndReason.DRAINED: DisconnectReason.SERVER_SHUTDOWN,
 }
 """Why a client has to leave when its call ends."""
+HELD_BY: Final = "call.heldBy"
+"""The attribute that says which side holds the other: `near` or `far`; without it nobody does."""
 PERMISSION: Final = ParticipantPermission(
     can_subscribe=True, can_publish=True, can_publish_sources=(TrackSource.MICROPHONE,)
 )
@@ -96,16 +108,19 @@ def leg_of(sid: str) -> LegId:
     return LegId(sid.removeprefix("PA_"))
 
 
-def room_of(record: CallRecord) -> Room:
-    """Return the room."""
-    began = record.facts.started_at.timestamp()
+def room_of(facts: CallFacts, client: Client, *, recorded: bool) -> Room:
+    """Return the room as a client sees it: the call's metadata is nothing that the far party is shown."""
+    began = facts.started_at.timestamp()
+    shown = b"" if client.party is Party.FAR else facts.details.metadata
     return Room(
-        sid=f"RM_{record.facts.call_id}",
-        name=record.facts.call_id,
+        sid=f"RM_{facts.call_id}",
+        name=facts.call_id,
         creation_time=int(began),
         creation_time_ms=int(began * 1000),
         enabled_codecs=(OPUS,),
+        metadata=shown.decode(),
         num_participants=2,
+        active_recording=recorded,
     )
 
 
@@ -125,19 +140,41 @@ def client_info(record: CallRecord, client: Client, track: TrackInfo | None) -> 
     )
 
 
-def other_info(record: CallRecord, machine: CallMachine, client: Client) -> ParticipantInfo:
-    """Return the other side as one participant, which is there from the beginning: SDKs drop tracks of unknown ones."""
+def other_legs(machine: CallMachine, client: Client) -> list[LegRecord]:
+    """Return the legs that the other participant stands for; on our side agents are participants too."""
+    if client.party is not Party.FAR:
+        return machine.legs.far_parties()
+    agents = [leg for leg in machine.legs.records.values() if leg.kind is LegKind.AGENT]
+    return [*machine.legs.near(), *agents]
+
+
+def is_audible(machine: CallMachine, leg: LegRecord) -> bool:
+    """Whether a leg of the other participant can be heard by the client at all."""
+    return machine.state is not State.HELD and not leg.muted and not leg.held
+
+
+def other_info(
+    record: CallRecord, machine: CallMachine, client: Client, *, trunk_host: str = ""
+) -> ParticipantInfo:
+    """Return the other side as one participant, which is there from the beginning: SDKs drop tracks of unknown ones.
+
+    `trunk_host` is the host of the line's SIP trunk; empty without one.
+    """
     far = client.party is not Party.FAR
-    legs = machine.legs.far_parties() if far else machine.legs.near()
+    legs = other_legs(machine, client)
     parties = parties_of(record)
     called = far is (record.direction is Direction.OUTBOUND)
-    number, channel = parties.from_, parties.from_channel
+    number, channel, own = parties.from_, parties.from_channel, parties.to
     if called:
-        number, channel = parties.to, parties.to_channel
+        number, channel, own = parties.to, parties.to_channel, parties.from_
     identity = number or client.other_side
     attributes = {"sip.callStatus": STATUS[record.state], "sip.callID": record.facts.call_id}
     if far and channel in (PSTN, WHATSAPP):
         attributes["sip.phoneNumber"] = number
+        attributes["sip.trunkPhoneNumber"] = own if own.startswith("+") else ""
+    if far and channel == PSTN:
+        attributes["sip.hostname"] = trunk_host
+    attributes[HELD_BY] = _held_by(record, machine, {client.leg_id, *(leg.leg_id for leg in legs)})
     kind, details = _kind(channel if far else "", {leg.kind for leg in legs})
     state = ParticipantState.ACTIVE if any(leg.talks for leg in legs) else ParticipantState.JOINED
     if record.state is State.ENDED:
@@ -153,7 +190,7 @@ def other_info(record: CallRecord, machine: CallMachine, client: Client) -> Part
         is_publisher=True,
         kind=kind,
         kind_details=details,
-        attributes=attributes,
+        attributes={name: text for name, text in attributes.items() if text},
         disconnect_reason=disconnect_reason(record),
         tracks=(_track(client.other_track_sid, muted=bool(legs) and all(x.muted for x in legs)),),
     )
@@ -176,6 +213,16 @@ def disconnect_reason(record: CallRecord) -> DisconnectReason:
     if record.reason is None:
         return DisconnectReason.UNKNOWN_REASON
     return REASONS[record.reason]
+
+
+def _held_by(record: CallRecord, machine: CallMachine, parties: set[LegId]) -> str:
+    """Return the side that holds the other one, or any of these parties; empty for none."""
+    held = {leg.leg_id for leg in machine.legs.records.values() if leg.held}
+    if record.state is State.HELD or held & parties:
+        return "near"
+    far = {leg.leg_id for leg in machine.legs.far_parties()}
+    states = (leg.statistics.transport for leg in record.legs if leg.leg_id in far)
+    return "far" if any(state is not None and state.held for state in states) else ""
 
 
 def _kind(channel: str, kinds: set[LegKind]) -> tuple[ParticipantKind, tuple[int, ...]]:

@@ -100,8 +100,11 @@ class Session:
                     await self._greet(request)
                     name = f"livekit {self._client.leg_id}"
                     watching = group.create_task(self._watch(after), name=name)
+                    name = f"livekit meters {self._client.leg_id}"
+                    measuring = group.create_task(self._updates.measure(), name=name)
                     await self._read()
                     watching.cancel()
+                    measuring.cancel()
             except TimeoutError:
                 pass  # `_stop`
             finally:
@@ -118,7 +121,7 @@ class Session:
 
     async def _greet(self, request: JoinRequest) -> None:
         record, client = self._runner.record(), self._client
-        other = self._updates.other()
+        other = self._updates.current_other()
         if request.reconnect:
             self._muted = self._leg_muted()
             resumed = ReconnectResponse(ice_servers=self._ice_servers(), server_info=SERVER)
@@ -127,7 +130,7 @@ class Session:
             await self._send(SignalResponse(update=ParticipantUpdate(participants=both)))
             return
         joined = JoinResponse(
-            room=room.room_of(record),
+            room=self._updates.current_room(),
             participant=room.client_info(record, client, None),
             other_participants=(other,),
             server_version=SERVER.version,

@@ -1,22 +1,34 @@
-"""What an SDK is told of its call: the other participant, and when it has to leave.
+"""What an SDK is told of its call: participants, room, who speaks, how good the connections are, and when it has to leave.
 
 Nothing here outlives its WebSocket: a client that resumes is told everything anew.
 """
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import aclosing
 from typing import Final, TypeAlias
 
 from bridge.api.faces.livekit import room
+from bridge.api.faces.livekit.meters import Meter, loudest, mean_score
 from bridge.api.faces.livekit.room import Client
 from bridge.api.server.operation import Context
-from bridge.api.server.services import CONTROL, EVENTS
+from bridge.api.server.services import CONTROL, EVENTS, LINES
+from bridge.call.leg_record import LegRecord
 from bridge.call.model import EndReason
+from bridge.legs.recording import RecorderLeg
 from bridge.node.runner import CallRunner
 from bridge.wire.call_event import CallEvent, EventType
-from bridge.wire.livekit.models import DisconnectReason, Leave, LeaveAction, ParticipantInfo
-from bridge.wire.livekit.response import ParticipantUpdate, SignalResponse
+from bridge.wire.livekit.models import DisconnectReason, Leave, LeaveAction, ParticipantInfo, Room
+from bridge.wire.livekit.response import (
+    ConnectionQualityUpdate,
+    ParticipantUpdate,
+    RoomUpdate,
+    SignalResponse,
+    SpeakersChanged,
+)
 
+MEASURED_SECONDS: Final = 0.5
+"""How often levels and qualities are looked at, which the call measures in any case."""
 MOVED_SECONDS: Final = 1.0
 """How often a client without news is checked for whether its call is still here."""
 GONE: Final = Leave(
@@ -41,12 +53,27 @@ class Updates:
         self._send = send
         self._told: ParticipantInfo | None = None
         """The other participant, without its version."""
+        self._room: Room | None = None
+        self._own = Meter(client.sid, may_be_lost=False)
+        self._other = Meter(client.other_sid, may_be_lost=True)
 
-    def other(self) -> ParticipantInfo:
+    def current_other(self) -> ParticipantInfo:
         """Return the other participant as it is now, which the client is about to be told."""
-        other = room.other_info(self._runner.record(), self._runner.machine, self._client)
+        other = room.other_info(
+            self._runner.record(),
+            self._runner.machine,
+            self._client,
+            trunk_host=self._trunk_host,
+        )
         self._told = room.without_version(other)
         return other
+
+    def current_room(self) -> Room:
+        """Return the room as it is now, which the client is about to be told."""
+        legs = self._runner.legs()
+        recorded = any(isinstance(leg, RecorderLeg) and not leg.silent for leg in legs)
+        self._room = room.room_of(self._runner.facts, self._client, recorded=recorded)
+        return self._room
 
     async def follow(self, after: int, tell_mute: Callable[[], Awaitable[None]]) -> Leave:
         """Tell the client what changes; return with what words it has to leave, once it has to.
@@ -68,10 +95,55 @@ class Updates:
                 await tell_mute()
         return MOVED
 
+    async def measure(self) -> None:
+        """Tell the client who speaks, how good both connections are, and what has changed of the room, until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(MEASURED_SECONDS)
+            if self._runner.suspension.active or not self._runner.live:
+                continue
+            before, now = self._room, loop.time()
+            if self.current_room() != before:
+                await self._send(SignalResponse(room_update=RoomUpdate(room=self._room)))
+            await self._tell_levels(now)
+            await self._tell_quality(now)
+
     async def _tell_other(self) -> None:
-        before, other = self._told, self.other()
+        before, other = self._told, self.current_other()
         if self._told != before:
             await self._send(SignalResponse(update=ParticipantUpdate(participants=(other,))))
+
+    async def _tell_levels(self, now: float) -> None:
+        machine = self._runner.machine
+        own = machine.legs.records.get(self._client.leg_id)
+        heard = [
+            leg for leg in room.other_legs(machine, self._client) if room.is_audible(machine, leg)
+        ]
+        found = (
+            self._own.listen(self._level([own] if own is not None and not own.muted else []), now),
+            self._other.listen(self._level(heard), now),
+        )
+        if changed := tuple(one for one in found if one is not None):
+            await self._send(SignalResponse(speakers_changed=SpeakersChanged(speakers=changed)))
+
+    async def _tell_quality(self, now: float) -> None:
+        others = {leg.leg_id for leg in room.other_legs(self._runner.machine, self._client)}
+        known = self._context[CONTROL].manager.quality.legs(self._runner.facts.call_id)
+        own = mean_score(leg for leg in known if leg.last.leg_id == self._client.leg_id)
+        other = mean_score(leg for leg in known if leg.last.leg_id in others)
+        found = self._own.rate(own, now), self._other.rate(other, now)
+        if changed := tuple(one for one in found if one is not None):
+            update = ConnectionQualityUpdate(updates=changed)
+            await self._send(SignalResponse(connection_quality=update))
+
+    def _level(self, legs: Iterable[LegRecord]) -> float:
+        found = (self._runner.leg(leg.leg_id) for leg in legs)
+        return loudest(leg.statistics().received.level_dbov for leg in found if leg is not None)
+
+    @property
+    def _trunk_host(self) -> str:
+        trunk = self._context[LINES].sip.trunks.get(self._runner.facts.line)
+        return trunk.address.host if trunk is not None else ""
 
     def _leave(self, event: CallEvent) -> Leave | None:
         if event.type == EventType.CALL_ENDED:

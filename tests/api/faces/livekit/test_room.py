@@ -6,17 +6,28 @@ from datetime import UTC, datetime
 import pytest
 
 from bridge.api.faces.livekit.room import (
+    HELD_BY,
     REASONS,
     STATUS,
     Client,
     client_info,
     disconnect_reason,
+    is_audible,
     leg_of,
     other_info,
+    other_legs,
     room_of,
     without_version,
 )
-from bridge.call.events import LegAdded, LegAnswered, LegConnected, MuteRequested
+from bridge.call.events import (
+    HoldRequested,
+    LegAdded,
+    LegAnswered,
+    LegConnected,
+    LegEnded,
+    MuteRequested,
+)
+from bridge.call.leg_state import TransportState
 from bridge.call.limits import CallLimits
 from bridge.call.machine import CallMachine
 from bridge.call.model import (
@@ -25,8 +36,10 @@ from bridge.call.model import (
     CallId,
     Direction,
     EndReason,
+    LegFigures,
     LegId,
     LegKind,
+    LegStatistics,
     LineName,
     Parties,
     Party,
@@ -82,8 +95,13 @@ def test_the_far_partys_kind_is_that_of_its_channel(kind, channel, expected):
 
 
 def test_the_near_side_is_an_agent_where_nobody_else_is_there():
-    assert other(FAR, near=LegKind.AGENT).kind == ParticipantKind.AGENT
-    assert other(FAR).kind == ParticipantKind.STANDARD
+    record, machine, _ = call()
+    machine.handle(LegAdded(LegId("ai"), LegKind.AGENT, LegRole(Party.SERVICE)), 1.0)
+    assert other_info(record, machine, FAR).kind == ParticipantKind.STANDARD
+    machine.handle(LegEnded(LegId("leg_1"), EndReason.HANGUP), 2.0)
+    machine.handle(LegConnected(LegId("ai")), 2.0)
+    alone = other_info(record, machine, FAR)
+    assert (alone.kind, alone.state) == (ParticipantKind.AGENT, ParticipantState.ACTIVE)
 
 
 def test_a_party_is_named_by_its_number_which_only_the_near_side_gets_as_an_attribute():
@@ -124,10 +142,76 @@ def test_a_busy_party_has_rejected_the_call():
     assert other_info(ended, machine, NEAR).state == ParticipantState.DISCONNECTED
 
 
-def test_ids_have_the_prefixes_that_sdks_demand():
+def test_what_is_known_of_a_telephone_call_stands_in_sips_attributes_and_nothing_empty():
     record, machine, _ = call()
+    found = other_info(record, machine, NEAR, trunk_host="sip.example.com").attributes
+    assert found == {
+        "sip.callStatus": "dialing",
+        "sip.callID": CALL,
+        "sip.phoneNumber": "+15550100001",
+        "sip.trunkPhoneNumber": "+15550100009",
+        "sip.hostname": "sip.example.com",
+    }
+    assert sorted(other(FAR).attributes) == ["sip.callID", "sip.callStatus"]
+    assert "sip.hostname" not in other(channel="whatsapp").attributes
+
+
+def connected(**more):
+    """Return the facts and the machine of a call whose parties talk."""
+    _, machine, facts = call(**more)
+    for leg in ("leg_1", "far"):
+        machine.handle(LegAnswered(LegId(leg)), 2.0)
+        machine.handle(LegConnected(LegId(leg)), 2.0)
+    return facts, machine
+
+
+def held_by(facts, machine, viewer=NEAR, legs=()):
+    record = record_of(facts, machine, now=3.0, legs=legs)
+    return other_info(record, machine, viewer).attributes.get(HELD_BY)
+
+
+@pytest.mark.parametrize("leg", [None, LegId("far"), LegId("leg_1")])
+def test_a_hold_of_ours_is_shown_to_both_sides_and_ends(leg):
+    facts, machine = connected()
+    for held, expected in ((True, "near"), (False, None)):
+        machine.handle(HoldRequested(held, leg), 3.0)
+        assert held_by(facts, machine) == expected
+        assert held_by(facts, machine, replace(FAR, leg_id=LegId("far"))) == expected
+
+
+def test_a_hold_of_the_far_party_is_shown():
+    facts, machine = connected()
+    statistics = LegStatistics(transport=TransportState(held=True))
+    legs = (LegFigures(LegId("far"), LegKind.SIP, Party.FAR, statistics),)
+    assert held_by(facts, machine, legs=legs) == "far"
+
+
+def test_a_party_that_is_muted_or_held_is_not_heard():
+    _, machine = connected()
+    for change, back in (
+        (MuteRequested(True, LegId("far")), MuteRequested(False, LegId("far"))),
+        (HoldRequested(True), HoldRequested(False)),
+        (HoldRequested(True, LegId("far")), HoldRequested(False, LegId("far"))),
+    ):
+        for event, audible in ((change, False), (back, True)):
+            machine.handle(event, 3.0)
+            [leg] = other_legs(machine, NEAR)
+            assert is_audible(machine, leg) is audible
+
+
+def test_the_room_has_the_calls_metadata_which_the_far_party_is_not_shown():
+    _, _, facts = call()
+    facts = replace(facts, details=replace(facts.details, metadata=b'{"order":7}'))
+    assert room_of(facts, NEAR, recorded=True).metadata == '{"order":7}'
+    assert room_of(facts, NEAR, recorded=True).active_recording
+    assert room_of(facts, FAR, recorded=False).metadata == ""
+    assert not room_of(facts, FAR, recorded=False).active_recording
+
+
+def test_ids_have_the_prefixes_that_sdks_demand():
+    record, machine, facts = call()
     found = other_info(record, machine, NEAR)
-    assert room_of(record).sid.startswith("RM_")
+    assert room_of(facts, NEAR, recorded=False).sid.startswith("RM_")
     assert found.sid.startswith("PA_")
     assert found.tracks[0].sid.startswith("TR_")
     assert leg_of(client_info(record, NEAR, None).sid) == NEAR.leg_id
