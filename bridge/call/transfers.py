@@ -43,7 +43,7 @@ from bridge.call.commands import (
     StartPlayback,
 )
 from bridge.call.leg_record import LegRecord
-from bridge.call.model import EndReason, LegId, LegKind
+from bridge.call.model import EndReason, LegId, LegKind, Party
 from bridge.call.routing import TONE, Audience, ParticipantState
 from bridge.errors import InvalidState
 from bridge.wire.call_event import EventType
@@ -89,6 +89,14 @@ class Ringing:
     """What is played to it before it talks; empty until it has answered."""
 
 
+class Arrival(NamedTuple):
+    """Who has taken the place of one side of a call."""
+
+    leg_id: LegId
+    times: int
+    """How often the side has been taken over by now."""
+
+
 class Step(NamedTuple):
     """What follows from an event."""
 
@@ -106,6 +114,8 @@ class Transfers:
         self.invitation: Invitation | None = None
         self.left = False
         """Whether our side has left the call to parties that were transferred to each other."""
+        self.arrivals: dict[Party, Arrival] = {}
+        """The last of each side; none while it is the one that the call began with."""
 
     def miss(self, now: float) -> list[Command]:
         """Return the report of an invited party that has not come in time."""
@@ -269,6 +279,8 @@ class Transfers:
         """Have a new party take the place of the leg that it is meant to replace, or of our side."""
         role = replace(new.role, replaces=False, in_place_of=None)
         self._legs.set(replace(new, role=role))
+        before = self.arrivals.get(role.party)
+        self.arrivals[role.party] = Arrival(new.leg_id, before.times + 1 if before else 1)
         asker = new.role.in_place_of
         if asker is None:
             return self._drop_near(new.leg_id, now)

@@ -315,3 +315,15 @@ def test_a_call_that_our_side_has_left_can_be_held_and_stays_so():
     call.handle(events.HoldRequested(held=True))
     call.handle(events.LegEnded(TUNE, EndReason.HANGUP))
     assert call.machine.state is State.HELD
+
+
+def test_it_is_kept_who_took_a_side_over_last_and_how_often():
+    call = Call()
+    assert call.machine.transfers.arrivals == {}
+    call.ring()
+    assert call.machine.transfers.arrivals == {}
+    call.answer()
+    assert call.machine.transfers.arrivals == {Party.NEAR: (BOB, 1)}
+    call.add(ANN, LegKind.SIMULATOR, LegRole(Party.FAR, replaces=True, in_place_of=FAR))
+    call.handle(events.LegDialled(ANN), events.LegAnswered(ANN), events.LegConnected(ANN))
+    assert call.machine.transfers.arrivals == {Party.NEAR: (BOB, 1), Party.FAR: (ANN, 1)}

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from bridge.call.model import EndReason, State
 from bridge.wire.call_id import native
 from bridge.wire.livekit.models import (
     ConnectionQuality,
@@ -197,6 +198,34 @@ def _attribute(sdk, name):
     return other.attributes.get(name) if other else None
 
 
+async def test_after_a_transfer_another_participant_is_heard_on_another_line():
+    async with running() as client:
+        body = {"from": "alice", "to": "bob", "fromChannel": "webrtc", "toChannel": "webrtc"}
+        made = await client.post("/v1/calls", body)
+        call_id = native((await made.json())["id"])
+        assert call_id
+        async with SdkDouble(client.http, await token(client, call_id, "far", "bob")) as sdk:
+            [near_side] = (await sdk.join()).other_participants
+            await sdk.publish(TONE)
+            await until(lambda: machine_of(client, call_id).state is State.ACTIVE)
+            sdk.frames.clear()
+            await client.data("/call/transfer", {"callId": call_id, "phone": ECHO})
+            assert (await sdk.get("media_sections_requirement")).num_audios == 1
+            gone, new = next(
+                frame.update.participants
+                for frame in sdk.frames
+                if frame.update and len(frame.update.participants) == 2
+            )
+            assert (gone.sid, gone.state) == (near_side.sid, ParticipantState.DISCONNECTED)
+            assert new.sid != gone.sid
+            [before] = sdk.answer.mid_to_track_id
+            await sdk.renegotiate(lines=1)
+            [(mid, track)] = sdk.answer.mid_to_track_id.items()
+            assert (mid != before, track) == (True, new.tracks[0].sid)
+            assert f"a=msid:{new.sid}|{track} {track}" in sdk.answer.sdp
+            await until(lambda: speaking(sdk) == {sdk.sid, new.sid})
+
+
 async def test_the_end_of_the_call_is_told_with_its_reason():
     async with running() as client:
         call_id = await client.dial(ECHO)
@@ -222,6 +251,19 @@ async def test_an_sdk_that_leaves_ends_its_leg_and_not_the_call():
             await sdk.leave()
             await until(lambda: near(client, call_id) == [])
         assert await client.state(call_id) == "active"
+
+
+async def test_the_far_party_may_say_that_it_leaves_because_it_has_no_media():
+    async with running() as client:
+        body = {"from": "alice", "to": "bob", "fromChannel": "webrtc", "toChannel": "webrtc"}
+        made = await client.post("/v1/calls", body)
+        call_id = native((await made.json())["id"])
+        assert call_id
+        async with SdkDouble(client.http, await token(client, call_id, "far", "bob")) as sdk:
+            await sdk.join()
+            machine = machine_of(client, call_id)
+            await sdk.leave(DisconnectReason.MEDIA_FAILURE)
+            assert machine.reason is EndReason.MEDIA_TIMEOUT
 
 
 async def test_an_sdk_whose_websocket_is_cut_is_heard_on_and_resumes_with_its_leg():

@@ -7,6 +7,7 @@ meanwhile, as it does directly after the first, no longer fits.
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 
 from bridge.errors import SdpError
 from bridge.wire.sdp.attributes import read_direction
@@ -47,6 +48,25 @@ def parse_split_offer(text: str) -> RemoteAudio:
     if sends_on is None or sends_on == index:
         return audio
     return replace(audio, direction="sendrecv", sends_on=sends_on)
+
+
+def prefer_line(offer: str, number: int) -> str:
+    """Return an offer in which the audio lines that the peer receives on before this one are inactive, or before the last one.
+
+    For SDKs that know by the line whom they hear: another party comes on another line.
+    """
+    lines = offer.split("\r\n")
+    begins = [at for at, line in enumerate(lines) if line.startswith("m=")] + [len(lines)]
+    found = [
+        at
+        for begin, end in pairwise(begins)
+        if lines[begin].startswith("m=audio ")
+        for at in range(begin, end)
+        if lines[at] == "a=recvonly"
+    ]
+    for at in found[: min(number, len(found) - 1)]:
+        lines[at] = "a=inactive"
+    return "\r\n".join(lines)
 
 
 def write_split_answer(remote: RemoteAudio, local: LocalAudio) -> str:

@@ -19,6 +19,7 @@ from aiortc import (
 from aiortc.mediastreams import MediaStreamError
 
 from bridge.wire.livekit.models import (
+    DisconnectReason,
     Leave,
     MuteTrack,
     SessionDescription,
@@ -121,9 +122,15 @@ class SdkDouble:
         self.microphone = Microphone(speech, repeat=True)
         published = await self.add_track(cid="mic")
         self.connection.addTransceiver(self.microphone, direction="sendonly")
+        await self.renegotiate()
+        return published
+
+    async def renegotiate(self, *, lines: int = 0) -> None:
+        """Offer again, with more lines to receive audio on, and take the answer."""
+        for _ in range(lines):
+            self.connection.addTransceiver("audio", direction="recvonly")
         await self.send(SignalRequest(offer=await self.offer()))
         await self._take_answer()
-        return published
 
     async def add_track(self, cid: str, **more: Any) -> TrackInfo:
         """Ask to publish a track; return it."""
@@ -137,9 +144,9 @@ class SdkDouble:
         sid = self.sid.replace("PA_", "TR_")
         await self.send(SignalRequest(mute=MuteTrack(sid=sid, muted=muted)))
 
-    async def leave(self) -> None:
+    async def leave(self, reason: int = DisconnectReason.CLIENT_INITIATED) -> None:
         """Leave the call."""
-        await self.send(SignalRequest(leave=Leave()))
+        await self.send(SignalRequest(leave=Leave(reason=reason)))
         await self.closed.wait()
 
     async def send(self, request: SignalRequest) -> None:

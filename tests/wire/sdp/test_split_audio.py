@@ -8,7 +8,7 @@ from bridge.errors import SdpError
 from bridge.wire.sdp.description import LocalAudio
 from bridge.wire.sdp.dialect import LIVEKIT
 from bridge.wire.sdp.lines import split_description
-from bridge.wire.sdp.split_audio import name_track
+from bridge.wire.sdp.split_audio import name_track, parse_split_offer, prefer_line
 from bridge.wire.sdp.transport import Candidate
 from tests.support.packets.offers import offer
 
@@ -132,3 +132,15 @@ def test_other_lines_do_not_change_what_is_agreed_on_ours():
     remote = LIVEKIT.parse_offer(offered([*FIRST, (AUDIO, "sendonly")]))
     assert remote.sends_on == 7
     assert dataclasses.replace(remote, sends_on=None).audio == remote.audio
+
+
+@pytest.mark.parametrize(("number", "expected"), [(0, 0), (1, 1), (2, 2), (3, 8), (9, 8)])
+def test_another_party_is_sent_on_another_line_as_long_as_there_is_one(number, expected):
+    lines = [*FIRST, (AUDIO, "sendonly"), (AUDIO, "recvonly")]
+    found = parse_split_offer(prefer_line(offered(lines), number))
+    assert (found.index, found.sends_on, found.direction) == (expected, 7, "sendrecv")
+
+
+def test_an_offer_to_send_only_prefers_no_line():
+    offer = offered([(AUDIO, "sendonly")])
+    assert prefer_line(offer, 3) == offer

@@ -22,6 +22,7 @@ from bridge.call.model import (
     State,
 )
 from bridge.call.parties import PSTN, WHATSAPP, parties_of
+from bridge.call.transitions import UNANSWERED
 from bridge.wire.livekit.models import (
     Codec,
     DisconnectReason,
@@ -60,6 +61,16 @@ REASONS: Final[Mapping[EndReason, DisconnectReason]] = {
     EndReason.DRAINED: DisconnectReason.SERVER_SHUTDOWN,
 }
 """Why a client has to leave when its call ends."""
+REFUSALS: Final[Mapping[int, EndReason]] = {
+    DisconnectReason.USER_REJECTED: EndReason.REJECTED,
+    DisconnectReason.USER_UNAVAILABLE: EndReason.NO_ANSWER,
+}
+"""Why the leg of a client ends that leaves with these reasons before the answer."""
+FAILURES: Final[Mapping[int, EndReason]] = {
+    DisconnectReason.MEDIA_FAILURE: EndReason.MEDIA_TIMEOUT,
+    DisconnectReason.CONNECTION_TIMEOUT: EndReason.MEDIA_TIMEOUT,
+}
+"""Likewise, at any time."""
 HELD_BY: Final = "call.heldBy"
 """The attribute that says which side holds the other: `near` or `far`; without it nobody does."""
 PERMISSION: Final = ParticipantPermission(
@@ -92,15 +103,28 @@ class Client:
         """Whose side the other participant is."""
         return "near" if self.party is Party.FAR else "far"
 
-    @property
-    def other_sid(self) -> str:
-        """Of the other participant."""
-        return f"PA_{self.call_id}_{self.other_side}"
 
-    @property
-    def other_track_sid(self) -> str:
-        """Of what the client hears."""
-        return f"TR_{self.call_id}_{self.other_side}"
+@dataclass(frozen=True, slots=True)
+class OtherIds:
+    """How the other participant and its track are called; anew with each transfer, as SDKs take it for somebody else."""
+
+    sid: str
+    track_sid: str
+    line: int
+    """On which of the lines that the client receives on it is heard."""
+    arrived: LegId | None = None
+    """The leg that has taken the side over; None before the first transfer."""
+
+
+def other_ids(machine: CallMachine, client: Client) -> OtherIds:
+    """Return who the other participant is now."""
+    party = Party.FAR if client.party is not Party.FAR else Party.NEAR
+    name = f"{client.call_id}_{client.other_side}"
+    arrival = machine.transfers.arrivals.get(party)
+    if arrival is None:
+        return OtherIds(f"PA_{name}", f"TR_{name}", 0)
+    name = f"{name}_{arrival.leg_id}"
+    return OtherIds(f"PA_{name}", f"TR_{name}", arrival.times, arrival.leg_id)
 
 
 def leg_of(sid: str) -> LegId:
@@ -167,10 +191,13 @@ def other_info(
     number, channel, own = parties.from_, parties.from_channel, parties.to
     if called:
         number, channel, own = parties.to, parties.to_channel, parties.from_
+    ids = other_ids(machine, client)
+    if ids.arrived is not None:
+        number, channel = _arrived(machine, ids.arrived)
     identity = number or client.other_side
     attributes = {"sip.callStatus": STATUS[record.state], "sip.callID": record.facts.call_id}
     if far and channel in (PSTN, WHATSAPP):
-        attributes["sip.phoneNumber"] = number
+        attributes["sip.phoneNumber"] = "" if ids.arrived else number
         attributes["sip.trunkPhoneNumber"] = own if own.startswith("+") else ""
     if far and channel == PSTN:
         attributes["sip.hostname"] = trunk_host
@@ -180,7 +207,7 @@ def other_info(
     if record.state is State.ENDED:
         state = ParticipantState.DISCONNECTED
     return ParticipantInfo(
-        sid=client.other_sid,
+        sid=ids.sid,
         identity=identity if identity != client.identity else f"{identity} ({client.other_side})",
         name=identity,
         state=state,
@@ -192,7 +219,17 @@ def other_info(
         kind_details=details,
         attributes={name: text for name, text in attributes.items() if text},
         disconnect_reason=disconnect_reason(record),
-        tracks=(_track(client.other_track_sid, muted=bool(legs) and all(x.muted for x in legs)),),
+        tracks=(_track(ids.track_sid, muted=bool(legs) and all(x.muted for x in legs)),),
+    )
+
+
+def departed(info: ParticipantInfo, record: CallRecord) -> ParticipantInfo:
+    """Return a participant in whose place another one has come."""
+    return replace(
+        info,
+        state=ParticipantState.DISCONNECTED,
+        disconnect_reason=DisconnectReason.CLIENT_INITIATED,
+        version=_version(record),
     )
 
 
@@ -213,6 +250,20 @@ def disconnect_reason(record: CallRecord) -> DisconnectReason:
     if record.reason is None:
         return DisconnectReason.UNKNOWN_REASON
     return REASONS[record.reason]
+
+
+def end_reason(told: int, state: State) -> EndReason | None:
+    """Return why the leg of a client ends that leaves with this reason; None for an ordinary hang-up."""
+    return FAILURES.get(told) or (REFUSALS.get(told) if state in UNANSWERED else None)
+
+
+def _arrived(machine: CallMachine, leg_id: LegId) -> tuple[str, str]:
+    """Return the name and the channel of a party that was transferred to, whose number the machine does not know."""
+    leg = machine.legs.records.get(leg_id)
+    if leg is None:
+        return leg_id, ""
+    owner = leg.role.owner
+    return (owner.identity if owner else "") or leg_id, leg.kind.traits.channel
 
 
 def _held_by(record: CallRecord, machine: CallMachine, parties: set[LegId]) -> str:

@@ -45,7 +45,7 @@ from bridge.wire.livekit.response import (
     ServerInfo,
     SignalResponse,
 )
-from bridge.wire.sdp.split_audio import name_track, parse_split_offer
+from bridge.wire.sdp.split_audio import name_track, parse_split_offer, prefer_line
 
 log = logging.getLogger(__name__)
 
@@ -189,7 +189,7 @@ class Session:
         elif request.sync_state is not None:
             self._sync(one.track for one in request.sync_state.publish_tracks if one.track)
         elif request.leave is not None:
-            self._close()
+            self._close(request.leave.reason)
             return False
         else:
             await self._refuse(request)
@@ -210,9 +210,11 @@ class Session:
     async def _answer(self, offer: SessionDescription) -> None:
         """Answer an offer: the first makes the leg."""
         client, browsers = self._client, self._context[CONTROL].browsers
+        other = room.other_ids(self._runner.machine, client)
         try:
-            sends = parse_split_offer(offer.sdp).direction != "recvonly"
-            text = await browsers.offer_of_sdk(self._runner, offer.sdp, client.leg_id, self._role)
+            wanted = prefer_line(offer.sdp, other.line)
+            sends = parse_split_offer(wanted).direction != "recvonly"
+            text = await browsers.offer_of_sdk(self._runner, wanted, client.leg_id, self._role)
         except CallMoving:
             raise
         except BridgeError as error:
@@ -223,13 +225,12 @@ class Session:
         if self._sends and not sends:
             self._track, self._cid = None, ""  # unpublished
         self._sends = sends
-        other = f"{client.other_sid}|{client.other_track_sid}"
-        sdp, mid = name_track(text, other, client.other_track_sid)
+        sdp, mid = name_track(text, f"{other.sid}|{other.track_sid}", other.track_sid)
         answer = SessionDescription(
             type="answer",
             sdp=sdp,
             id=offer.id,
-            mid_to_track_id={mid: client.other_track_sid} if mid else {},
+            mid_to_track_id={mid: other.track_sid} if mid else {},
         )
         await self._send(SignalResponse(answer=answer))
         self._apply_mute()
@@ -272,8 +273,12 @@ class Session:
         if leg is not None and leg.muted is not self._muted:
             self._runner.dispatch(events.MuteRequested(self._muted, self._client.leg_id))
 
-    def _close(self) -> None:
-        """End the client's leg, because it leaves."""
+    def _close(self, told: int) -> None:
+        """End the client's leg, because it leaves with this reason."""
+        reason = room.end_reason(told, self._runner.machine.state)
+        if reason is not None and self._runner.leg(self._client.leg_id) is not None:
+            self._runner.dispatch(events.LegEnded(self._client.leg_id, reason))
+            return
         line, call_id = self._context.line, self._client.call_id
         self._context[CONTROL].browsers.close(
             line, call_id, self._client.leg_id, owner=self._role.owner

@@ -21,6 +21,7 @@ from bridge.wire.call_event import CallEvent, EventType
 from bridge.wire.livekit.models import DisconnectReason, Leave, LeaveAction, ParticipantInfo, Room
 from bridge.wire.livekit.response import (
     ConnectionQualityUpdate,
+    MediaSectionsRequirement,
     ParticipantUpdate,
     RoomUpdate,
     SignalResponse,
@@ -55,7 +56,8 @@ class Updates:
         """The other participant, without its version."""
         self._room: Room | None = None
         self._own = Meter(client.sid, may_be_lost=False)
-        self._other = Meter(client.other_sid, may_be_lost=True)
+        other = room.other_ids(runner.machine, client)
+        self._other = Meter(other.sid, may_be_lost=True)
 
     def current_other(self) -> ParticipantInfo:
         """Return the other participant as it is now, which the client is about to be told."""
@@ -110,8 +112,16 @@ class Updates:
 
     async def _tell_other(self) -> None:
         before, other = self._told, self.current_other()
-        if self._told != before:
-            await self._send(SignalResponse(update=ParticipantUpdate(participants=(other,))))
+        if before is None or before.sid == other.sid:
+            if self._told != before:
+                await self._send(SignalResponse(update=ParticipantUpdate(participants=(other,))))
+            return
+        self._other = Meter(other.sid, may_be_lost=True)
+        both = (room.departed(before, self._runner.record()), other)
+        await self._send(SignalResponse(update=ParticipantUpdate(participants=both)))
+        # SDKs know by the line whom they hear: they have to offer another one for the new party.
+        more = MediaSectionsRequirement(num_audios=1)
+        await self._send(SignalResponse(media_sections_requirement=more))
 
     async def _tell_levels(self, now: float) -> None:
         machine = self._runner.machine

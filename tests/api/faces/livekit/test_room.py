@@ -10,10 +10,14 @@ from bridge.api.faces.livekit.room import (
     REASONS,
     STATUS,
     Client,
+    OtherIds,
     client_info,
+    departed,
     disconnect_reason,
+    end_reason,
     is_audible,
     leg_of,
+    other_ids,
     other_info,
     other_legs,
     room_of,
@@ -24,6 +28,7 @@ from bridge.call.events import (
     LegAdded,
     LegAnswered,
     LegConnected,
+    LegDialled,
     LegEnded,
     MuteRequested,
 )
@@ -177,6 +182,45 @@ def test_a_hold_of_ours_is_shown_to_both_sides_and_ends(leg):
         machine.handle(HoldRequested(held, leg), 3.0)
         assert held_by(facts, machine) == expected
         assert held_by(facts, machine, replace(FAR, leg_id=LegId("far"))) == expected
+
+
+@pytest.mark.parametrize(
+    ("told", "state", "expected"),
+    [
+        (DisconnectReason.USER_REJECTED, State.RINGING, EndReason.REJECTED),
+        (DisconnectReason.USER_UNAVAILABLE, State.RINGING, EndReason.NO_ANSWER),
+        (DisconnectReason.USER_REJECTED, State.ACTIVE, None),
+        (DisconnectReason.MEDIA_FAILURE, State.ACTIVE, EndReason.MEDIA_TIMEOUT),
+        (DisconnectReason.CLIENT_INITIATED, State.RINGING, None),
+        (99, State.ACTIVE, None),
+    ],
+)
+def test_a_client_may_say_why_it_leaves(told, state, expected):
+    assert end_reason(told, state) is expected
+
+
+def test_a_transfer_is_another_participant_of_whom_no_number_is_known():
+    facts, machine = connected()
+    before = other_info(record_of(facts, machine, now=2.0), machine, NEAR)
+    new = LegId("new")
+    role = LegRole(Party.FAR, replaces=True, in_place_of=LegId("far"))
+    machine.handle(LegAdded(new, LegKind.SIP, role), 3.0)
+    assert other_ids(machine, NEAR) == OtherIds(before.sid, before.tracks[0].sid, 0)
+    for event in (LegDialled(new), LegAnswered(new), LegConnected(new)):
+        machine.handle(event, 4.0)
+    record = record_of(facts, machine, now=5.0)
+    after, gone = other_info(record, machine, NEAR), departed(before, record)
+    assert not {before.sid, before.identity, before.tracks[0].sid} & {
+        after.sid,
+        after.identity,
+        after.tracks[0].sid,
+    }
+    assert (after.state, after.kind) == (ParticipantState.ACTIVE, ParticipantKind.SIP)
+    assert "sip.phoneNumber" not in after.attributes
+    assert (gone.sid, gone.state) == (before.sid, ParticipantState.DISCONNECTED)
+    assert gone.version > before.version
+    assert other_ids(machine, NEAR).line == 1
+    assert other_ids(machine, FAR).arrived is None
 
 
 def test_a_hold_of_the_far_party_is_shown():
