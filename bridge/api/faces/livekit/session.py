@@ -198,14 +198,17 @@ class Session:
     async def _refuse(self, request: SignalRequest) -> None:
         """Refuse what a client may ask of LiveKit and not of us, if it waits for an answer."""
         update, data = request.update_metadata, request.publish_data_track
-        if update is not None or data is not None:
-            refused = RequestResponse(
-                request_id=update.request_id if update else 0,
-                reason=RequestReason.NOT_ALLOWED,
-                update_metadata=update,
-                publish_data_track=data,
-            )
-            await self._send(SignalResponse(request_response=refused))
+        blob = request.store_data_blob or request.get_data_blob
+        asked = update or blob
+        if asked is None and data is None:
+            return
+        refused = RequestResponse(
+            request_id=asked.request_id if asked else 0,
+            reason=RequestReason.NOT_ALLOWED,
+            update_metadata=update,
+            publish_data_track=data,
+        )
+        await self._send(SignalResponse(request_response=refused))
 
     async def _answer(self, offer: SessionDescription) -> None:
         """Answer an offer: the first makes the leg."""

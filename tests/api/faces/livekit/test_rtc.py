@@ -14,6 +14,7 @@ from bridge.wire.livekit.models import (
 )
 from bridge.wire.livekit.request import (
     AddTrack,
+    DataBlobRequest,
     JoinRequest,
     Ping,
     SignalRequest,
@@ -145,8 +146,16 @@ async def test_a_second_microphone_is_refused(sdk):
     assert (await sdk.get("request_response")).reason == RequestReason.LIMIT_EXCEEDED
 
 
-async def test_metadata_cannot_be_changed(sdk):
-    await sdk.send(SignalRequest(update_metadata=UpdateMetadata(name="x", request_id=5)))
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        SignalRequest(update_metadata=UpdateMetadata(name="x", request_id=5)),
+        SignalRequest(store_data_blob=DataBlobRequest(request_id=5)),
+        SignalRequest(get_data_blob=DataBlobRequest(request_id=5)),
+    ],
+)
+async def test_metadata_cannot_be_changed_and_no_data_kept(sdk, wanted):
+    await sdk.send(wanted)
     refused = await sdk.get("request_response")
     assert (refused.request_id, refused.reason) == (5, RequestReason.NOT_ALLOWED)
 
