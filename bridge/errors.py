@@ -45,6 +45,10 @@ class Unauthorized(BridgeError, code="unauthorized", status=401):
     """The key is missing or unknown."""
 
 
+class WrongKey(Unauthorized):
+    """A credential that nobody here has issued."""
+
+
 class Forbidden(BridgeError, code="forbidden", status=403):
     """The key is not authorized for the operation."""
 
