@@ -4,7 +4,7 @@ from pathlib import Path
 
 from bridge.api.all_operations import error_response
 from bridge.api.lines.cloud import MAX_WEBHOOKS_BYTES
-from bridge.api.server.auth import Keys, Tickets
+from bridge.api.server.auth import Keys
 from bridge.api.server.names import WarningLog
 from bridge.api.server.page_files import find_pages
 from bridge.api.server.proxies import Proxies
@@ -12,6 +12,7 @@ from bridge.api.server.rate import RateLimit
 from bridge.api.server.reads import BODY_SECONDS, MAX_LARGE_READS, LargeBodies, Reads
 from bridge.api.server.scopes import Scopes
 from bridge.api.server.services import AccessServices, Site
+from bridge.api.server.tickets import Tickets
 from bridge.api.server.unauthenticated import UnauthenticatedLimit
 from bridge.app.foundation import Foundation
 from bridge.call.model import LineName
@@ -20,6 +21,16 @@ from bridge.http.connections import Connections
 from bridge.node.line_book import LineBook
 from bridge.settings.model import DEMO_AI_KEY, DEMO_KEY, Settings, is_loopback
 from bridge.settings.net import networks
+
+
+def build_tickets(settings: Settings, secret: bytes) -> Tickets:
+    """Return what issues and verifies tickets; `secret` signs them."""
+    pairs = {
+        LineName(name): (line.livekit.api_key, line.livekit.api_secret)
+        for name, line in settings.lines.items()
+        if line.livekit.api_key
+    }
+    return Tickets(secret, pairs)
 
 
 def build_access(

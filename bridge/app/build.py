@@ -11,12 +11,12 @@ from bridge.api.media.recording_files import LINK_SECONDS, path_of
 from bridge.api.operations.drain import close_connection
 from bridge.api.routes import resources
 from bridge.api.server import services
-from bridge.api.server.auth import Tickets
 from bridge.api.server.middleware import IN_ORDER, note_use, protect
 from bridge.api.server.reads import MAX_BYTES
 from bridge.api.server.sibling_gate import SiblingGate
+from bridge.api.server.tickets import Tickets
 from bridge.api.siblings import node_application
-from bridge.app.access import build_access, build_site
+from bridge.app.access import build_access, build_site, build_tickets
 from bridge.app.bridge import Bridge
 from bridge.app.calls import (
     Core,
@@ -83,7 +83,7 @@ def build(
     settings = with_test_lines(settings)
     base, gate = _foundation(settings, members)
     secret = shared_secret(engine_of(settings.data, migrated=True), Path(settings.data.dir))
-    tickets = Tickets(secret)
+    tickets = build_tickets(settings, secret)
     core = _core(base, tickets, timeouts or Timeouts())
     agents, phrases = build_agents(base, core)
     decoders = build_decoders(settings)

@@ -15,6 +15,7 @@ from bridge.node.line_book import KnownLine, LineBook
 from bridge.node.lines import InboundAction, InboundMode, LineConfig, Lines
 from bridge.providers.cloud.live import CloudLine
 from bridge.settings.line import TEST_KEY, TEST_LINE, Line, Stream
+from bridge.settings.livekit import LiveKit
 from bridge.settings.model import (
     DEMO_AI_KEY,
     DEMO_AI_LINE,
@@ -42,7 +43,9 @@ def with_test_lines(settings: Settings) -> Settings:
         live = [key for key in line.keys if key not in test]
         lines[name] = msgspec.structs.replace(line, keys=live)
         if test:
-            simulated = msgspec.structs.replace(line, keys=test, whatsapp=WhatsApp(), sip=None)
+            simulated = msgspec.structs.replace(
+                line, keys=test, whatsapp=WhatsApp(), sip=None, livekit=LiveKit()
+            )
             lines[name + TEST_LINE] = simulated
     return msgspec.structs.replace(settings, lines=lines)
 

@@ -23,6 +23,22 @@ UNAUTHENTICATED_REASONS: Final = (
 UNMATCHED: Final = "unmatched"
 """`route` label of a request that matches no route."""
 
+LIVEKIT_REASONS: Final = (
+    "join",
+    "token",
+    "resume",
+    "offer",
+    "track",
+    "frame",
+    "frame_too_large",
+    "too_many_frames",
+    "silent",
+    OTHER,
+)
+"""Malformed requests to join, tokens (those of unknown keys are `wrong_key` of another metric), resumes of
+sessions that are not here, SDP offers, tracks that no call takes, malformed frames, frames over 64 KiB, frames
+dropped by the rate limit of a session, and sessions ended because nothing came for 15 s."""
+
 LOOKUP_OUTCOMES: Final = ("found", "nothing", "failed", "remembered", "refused", OTHER)
 """`nothing`: no such name; `failed`: no response; `remembered`: a recent failure from the cache;
 `refused`: too many concurrent lookups of its line."""
@@ -71,6 +87,17 @@ class HttpMetrics:
         self._requests(method, route, str(status))
         if seconds is not None:
             self._request_seconds(seconds, method, route)
+
+
+class LiveKitMetrics:
+    """Metrics of LiveKit's client SDKs on one node; their media is counted as that of browsers."""
+
+    def __init__(self, create: Families) -> None:
+        self.refused = create.counter(
+            "bridge_livekit_refused_total",
+            "What LiveKit's client SDKs sent that was refused or dropped.",
+            reason=LIVEKIT_REASONS,
+        )
 
 
 class SocketMetrics:

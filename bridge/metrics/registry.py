@@ -15,7 +15,7 @@ from bridge.metrics.events import EventMetrics
 from bridge.metrics.families import Families
 from bridge.metrics.media import MediaMetrics
 from bridge.metrics.media_thread import MediaThreadMetrics
-from bridge.metrics.network import HttpMetrics, SocketMetrics, StreamMetrics
+from bridge.metrics.network import HttpMetrics, LiveKitMetrics, SocketMetrics, StreamMetrics
 from bridge.metrics.node import NodeMetrics, StepMetrics
 from bridge.metrics.problems import ProblemMetrics
 from bridge.metrics.recording import RecordingMetrics, TranscriptionMetrics, VoicemailMetrics
@@ -45,6 +45,7 @@ class Metrics:
         self.database = DatabaseMetrics(create)
         self.events = EventMetrics(create)
         self.http = HttpMetrics(create)
+        self.livekit = LiveKitMetrics(create)
         self.media = MediaMetrics(create)
         self.media_thread = MediaThreadMetrics(create)
         self.node = NodeMetrics(create)

@@ -1,6 +1,8 @@
 """Settings of one line: its keys, where its calls come from, its agents, voicemail and streams."""
 
 import re
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -8,9 +10,10 @@ import msgspec
 from msgspec import Meta
 
 from bridge.errors import SettingsError
-from bridge.settings.realtime import Realtime
+from bridge.settings.livekit import LiveKit, check_livekit
+from bridge.settings.realtime import Realtime, check_realtime
 from bridge.settings.section import Count, Number, Positive, PositiveCount, Secret, Section
-from bridge.settings.sip import LineSip
+from bridge.settings.sip import LineSip, check_line_sip
 
 _PROVIDERS = {
     "simulator": ("", ()),
@@ -208,6 +211,7 @@ class Line(Section, frozen=True):
     stream: Stream = msgspec.field(default_factory=Stream)
     realtime: Realtime | None = None
     """Where streams of the protocol `openai-realtime` go that name no URL of their own."""
+    livekit: LiveKit = msgspec.field(default_factory=LiveKit)
     hold_music: str = ""
     """Sound file that a held party hears, again and again (below `media.root` unless its path is absolute).
     Empty: silence; telephones are then told that they are held."""
@@ -215,6 +219,21 @@ class Line(Section, frozen=True):
     """Whether every answered call is transcribed: `after` its end, which records it, or `live`."""
     agent: Agent | None = None
     """Replaces all of `[agent]` for this line, except `voice_detectors`."""
+
+
+def line_checks(
+    section: str, line: Line, media_root: Path
+) -> Iterator[tuple[tuple[str, ...], Callable[[], object]]]:
+    """Yield every check of a line, after the sections that it looks at."""
+    yield (section,), partial(check_whatsapp, f"{section}.whatsapp", line.whatsapp)
+    yield (section,), partial(check_voicemail, f"{section}.voicemail", line.voicemail)
+    streams = partial(check_stream, f"{section}.stream", line.stream, media_root)
+    yield (section, "media", "data"), streams
+    yield (section,), partial(check_livekit, f"{section}.livekit", line.livekit)
+    if line.realtime is not None:
+        yield (section,), partial(check_realtime, f"{section}.realtime", line.realtime)
+    if line.sip is not None:
+        yield (section,), partial(check_line_sip, f"{section}.sip", line.sip)
 
 
 def check_whatsapp(section: str, whatsapp: WhatsApp) -> None:

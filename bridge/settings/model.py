@@ -27,23 +27,18 @@ from bridge.settings.http import Http as Http
 from bridge.settings.http import Metrics as Metrics
 from bridge.settings.http import check_http, check_keys
 from bridge.settings.http import is_loopback as is_loopback
-from bridge.settings.line import (
-    TEST_LINE,
-    check_sound,
-    check_stream,
-    check_voicemail,
-    check_whatsapp,
-)
+from bridge.settings.line import TEST_LINE, check_sound, line_checks
 from bridge.settings.line import Agent as Agent
 from bridge.settings.line import Line as Line
 from bridge.settings.line import Stream as Stream
 from bridge.settings.line import Voicemail as Voicemail
 from bridge.settings.line import WhatsApp as WhatsApp
+from bridge.settings.livekit import LiveKit as LiveKit
+from bridge.settings.livekit import check_api_keys
 from bridge.settings.net import Net as Net
 from bridge.settings.net import check_net
 from bridge.settings.realtime import Realtime as Realtime
 from bridge.settings.realtime import RealtimeTool as RealtimeTool
-from bridge.settings.realtime import check_realtime
 from bridge.settings.recording import S3 as S3
 from bridge.settings.recording import Recording as Recording
 from bridge.settings.recording import Transcription as Transcription
@@ -57,7 +52,7 @@ from bridge.settings.rtc import port_range as port_range
 from bridge.settings.section import Count, Number, Positive, PositiveCount, Section
 from bridge.settings.sip import LineSip as LineSip
 from bridge.settings.sip import Sip as Sip
-from bridge.settings.sip import check_line_sip, check_sip
+from bridge.settings.sip import check_sip
 from bridge.settings.tree import KeyPath, TreeReader, dotted, origin, paths
 
 CONFIG_VARIABLE = "BRIDGE_CONFIG"
@@ -347,15 +342,9 @@ def _checks(settings: Settings) -> Iterator[tuple[tuple[str, ...], Callable[[], 
     yield ("cluster", "http", "data"), clustered
     yield ("lines", "http", "metrics", "admin", "console"), partial(_check_lines, settings)
     for name, line in settings.lines.items():
-        section = f"lines.{name}"
-        yield (section,), partial(check_whatsapp, f"{section}.whatsapp", line.whatsapp)
-        yield (section,), partial(check_voicemail, f"{section}.voicemail", line.voicemail)
-        streams = partial(check_stream, f"{section}.stream", line.stream, root)
-        yield (section, "media", "data"), streams
-        if line.realtime is not None:
-            yield (section,), partial(check_realtime, f"{section}.realtime", line.realtime)
-        if line.sip is not None:
-            yield (section,), partial(check_line_sip, f"{section}.sip", line.sip)
+        yield from line_checks(f"lines.{name}", line, root)
+    api_keys = {name: line.livekit for name, line in settings.lines.items()}
+    yield ("lines",), partial(check_api_keys, api_keys)
     trunks = {name: line.sip for name, line in settings.lines.items() if line.sip}
     yield ("sip", "lines"), partial(check_sip, settings.sip, trunks)
 

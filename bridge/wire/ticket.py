@@ -14,6 +14,7 @@ from typing import Final
 PREFIX: Final = "tk_"
 MAX_LENGTH: Final = 2048
 """Characters; anything longer is rejected."""
+MAX_NAME: Final = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +30,30 @@ class Ticket:
     """`near`, `far` or `transfer`: the holder's side of the call."""
     identity: str
     """Identifies the holder within its party; may be empty."""
+    name: str = ""
+    """What is shown of the holder (`shown_name`)."""
+    publishes: bool = True
+    """Whether its holder may be heard; not signed: a ticket of ours always grants it, and the next one."""
+    subscribes: bool = True
+    """Whether its holder may hear."""
+
+
+def shown_name(text: str) -> str:
+    """Return a name as tickets hold it."""
+    return "".join(one for one in text if one.isprintable())[:MAX_NAME]
 
 
 def sign(ticket: Ticket, secret: bytes) -> str:
     """Encode and sign a ticket, in URL-safe characters."""
     claims = "\n".join(
-        (str(ticket.expires), ticket.call_id, ticket.party, ticket.line, ticket.identity)
+        (
+            str(ticket.expires),
+            ticket.call_id,
+            ticket.party,
+            ticket.line,
+            ticket.identity,
+            *([ticket.name] if ticket.name else []),
+        )
     ).encode()
     return f"{PREFIX}{_text(claims)}.{_text(_signature(claims, secret))}"
 
@@ -50,8 +69,9 @@ def read(text: str, secret: bytes) -> Ticket | None:
         return None
     if not hmac.compare_digest(_signature(plain, secret), signed):
         return None
-    expires, call_id, party, line, identity = plain.decode().split("\n", 4)
-    return Ticket(line, call_id, int(expires), party, identity)
+    expires, call_id, party, line, named = plain.decode().split("\n", 4)
+    identity, _, name = named.partition("\n")
+    return Ticket(line, call_id, int(expires), party, identity, name)
 
 
 def _signature(claims: bytes, secret: bytes) -> bytes:

@@ -28,6 +28,7 @@ UNUSED = {
     "process_max_fds",
     "bridge_asset_fetches_total",
     "bridge_client_reports_total",
+    "bridge_livekit_refused_total",
     "bridge_machine_detections_total",
     "bridge_stream_fallbacks_total",
     "bridge_streams_ended_total",

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from bridge.settings.line import Line, Stream, Voicemail, WhatsApp
+from bridge.settings.livekit import LiveKit
 from bridge.settings.model import Settings
 from bridge.settings.realtime import Realtime
 from bridge.settings.renamed import RENAMED
@@ -57,6 +58,7 @@ LINES: dict[str, dict[str, Any]] = {
         "voicemail": {"greeting_text": "Please leave a message after the tone."},
         "stream": {"secret": "replace-me-with-a-long-random-text"},
         "realtime": {"key": "replace-me", "instructions": "You answer the calls of a bakery."},
+        "livekit": {"api_key": "replace-me", "api_secret": "replace-me-with-a-long-random-text"},
     },
     "support": {
         "keys": ["another-long-random-key"],
@@ -96,6 +98,7 @@ LINE_TABLES: dict[str, type] = {
     "voicemail": Voicemail,
     "stream": Stream,
     "realtime": Realtime,
+    "livekit": LiveKit,
 }
 """Tables of a line, each with a section of its own in the page."""
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.wire.ticket import MAX_LENGTH, PREFIX, Ticket, read, sign
+from bridge.wire.ticket import MAX_LENGTH, MAX_NAME, PREFIX, Ticket, read, shown_name, sign
 
 SECRET = bytes(range(32))
 TICKET = Ticket(
@@ -38,6 +38,13 @@ def test_a_ticket_fits_into_a_url_as_it_is():
 
 def test_another_secret_reads_nothing():
     assert read(sign(TICKET, SECRET), bytes(32)) is None
+
+
+@given(name=st.text(max_size=20))
+def test_a_name_is_kept_as_it_can_be_shown(name):
+    named = replace(TICKET, name=shown_name(name))
+    assert read(sign(named, SECRET), SECRET) == named
+    assert shown_name("Ann\n" + "x" * 200) == "Ann" + "x" * (MAX_NAME - 3)
 
 
 @given(st.data())

@@ -11,8 +11,10 @@ from bridge.api.server.operation import BARE, CALL, TICKET, Context, Group
 from bridge.api.server.services import CONTROL, MEDIA
 from bridge.api.server.turn import IceConfiguration, TurnState
 from bridge.call.model import Party
+from bridge.call.parties import WEBRTC
 from bridge.call.routing import LegRole
 from bridge.errors import BridgeError
+from bridge.node.runner import CallRunner
 
 NEAR: Final = "near"
 TRANSFER: Final = "transfer"
@@ -23,6 +25,17 @@ PARTIES: Final[Mapping[str, tuple[Party, bool]]] = {
     TRANSFER: (Party.NEAR, True),
 }
 """Each name's party, and whether it replaces the other near parties."""
+
+
+def party_of(runner: CallRunner, identity: str) -> Literal["near", "far", "transfer"]:
+    """Return the party as which somebody joins a call who names an identity only."""
+    invitation = runner.machine.transfers.invitation
+    if invitation is not None and invitation.identity == identity:
+        return "transfer"
+    parties = runner.facts.details.parties
+    called = parties.to_channel == WEBRTC and parties.to == identity
+    return "far" if called else "near"
+
 
 GROUP: Final = Group(name="WebRTC", envelope=BARE, auth=TICKET)
 

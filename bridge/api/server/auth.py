@@ -3,7 +3,7 @@
 import asyncio
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -12,14 +12,14 @@ from aiohttp import web
 from bridge.api.server.proxies import sign_of_proxy
 from bridge.api.server.rate import RATE_HEADERS, RateLimit
 from bridge.api.server.scopes import ADMIN, CONSOLE, LOCAL, METRICS, Scopes
+from bridge.api.server.tickets import Tickets
 from bridge.api.server.unauthenticated import UnauthenticatedLimit
 from bridge.call.model import LegOwner, LineName
-from bridge.errors import Forbidden, NotFound, Unauthorized
+from bridge.errors import Forbidden, NotFound, Unauthorized, WrongKey
 from bridge.http import local_token
 from bridge.node.line_book import LineBook
-from bridge.wire import signed_link
 from bridge.wire.call_id import native
-from bridge.wire.ticket import Ticket, read, sign
+from bridge.wire.ticket import Ticket
 
 BEARER = "bearer "
 
@@ -29,48 +29,7 @@ WAVIX_PATHS: Final = re.compile(
 )
 """The paths of the Wavix face, where a key may be in the query as `appid`."""
 LIVEKIT_PATHS: Final = re.compile(r"(?:/livekit)?/rtc(?:/|\Z)")
-"""The paths of LiveKit's client SDKs, which in browsers send a ticket in the query as `access_token`."""
-
-
-class Tickets:
-    """Issues and verifies tickets."""
-
-    def __init__(self, secret: bytes) -> None:
-        self._secret = secret
-
-    def issue(
-        self, line: LineName, call_id: str, seconds: int, *, party: str, identity: str
-    ) -> tuple[str, datetime]:
-        """Return a ticket for one party of a call of the line, and when it expires."""
-        expires = (datetime.now(UTC) + timedelta(seconds=seconds)).replace(microsecond=0)
-        until = int(expires.timestamp())
-        ticket = Ticket(line, native(call_id) or call_id, until, party, identity)
-        return sign(ticket, self._secret), expires
-
-    def read(self, credential: bytes) -> Ticket | None:
-        """Return a ticket; None for any other credential.
-
-        Raises:
-            Unauthorized: it has expired.
-        """
-        ticket = read(credential.decode(errors="replace"), self._secret)
-        if ticket is not None and ticket.expires <= datetime.now(UTC).timestamp():
-            raise Unauthorized("this ticket has expired; ask for another one")
-        return ticket
-
-    def link(self, path: str, seconds: int) -> str:
-        """Return a path with the signed query that stands in for a key."""
-        return signed_link.sign(path, int(datetime.now(UTC).timestamp()) + seconds, self._secret)
-
-    def check_link(self, request: web.Request) -> None:
-        """Verify a signed link.
-
-        Raises:
-            Forbidden: it is not signed for this path, or has expired.
-        """
-        now = datetime.now(UTC).timestamp()
-        if not signed_link.verify(request.path, request.query, self._secret, now=now):
-            raise Forbidden("this link is not valid or has expired; ask for another one")
+"""The paths of LiveKit's client SDKs, which in browsers send a ticket or JWT in the query as `access_token`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,12 +206,17 @@ class Keys:
         With `counted` a ticket's request counts against the rate limit of its line's tickets.
 
         Raises:
-            Unauthorized: no key or ticket, an unknown one, or an expired ticket.
+            Unauthorized: no key or ticket, an unknown one, or an expired ticket; on the paths of
+                LiveKit's SDKs whether it has expired is left to `api.faces.livekit.access`.
             Forbidden: a same-origin key used from another origin's page.
             RateLimited: too many requests with this key, or with the tickets of this line.
         """
         key = _presented(request, query=query)
-        ticket = None if self._line(request, key) else self._ticket(request, key)
+        try:
+            ticket = None if self._line(request, key) else self._ticket(request, key)
+        except WrongKey:
+            self._unauthenticated.wrong_key(request)
+            raise
         if ticket is None:
             return Access(self.line(request, query=query))
         line = LineName(ticket.line)
@@ -325,7 +289,8 @@ class Keys:
         return found
 
     def _ticket(self, request: web.Request, key: bytes) -> Ticket | None:
-        ticket = self._tickets.read(key)
+        sdk = LIVEKIT_PATHS.match(request.path) is not None
+        ticket = self._tickets.read(key, sdk=sdk)
         # The line may have been removed since the ticket was issued.
         if ticket is None or not self._lines.has(ticket.line):
             return None

@@ -14,12 +14,13 @@ from msgspec import UNSET, UnsetType
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from bridge.api.server.auth import Keys, Tickets
+    from bridge.api.server.auth import Keys
     from bridge.api.server.names import WarningLog
     from bridge.api.server.page_files import Pages
     from bridge.api.server.rate import RateLimit
     from bridge.api.server.reads import LargeBodies, Reads
     from bridge.api.server.sibling_gate import SiblingGate
+    from bridge.api.server.tickets import Tickets
     from bridge.api.server.turn import IceConfiguration
     from bridge.api.server.unauthenticated import UnauthenticatedLimit
     from bridge.call.model import LineName
@@ -95,6 +96,10 @@ class Site:
         Headers of proxies are ignored: anybody can send them.
         """
         return self.public_url or f"{request.scheme}://{request.host}"
+
+    def socket_base(self, request: web.Request) -> str:
+        """Return the same of WebSockets, `ws://` or `wss://`."""
+        return f"ws{self.base(request).removeprefix('http')}"
 
 
 class PortUsage(NamedTuple):

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Protocol
 
 from bridge.call import events
@@ -109,7 +110,7 @@ class Browsers:
             gone = runner.machine.legs.departed.find(LegId(leg_id), now)
             if gone is None:
                 raise _unknown_leg()
-            role = LegRole(gone.role.party, owner=gone.role.owner)
+            role = replace(gone.role, replaces=False, in_place_of=None)
             return await self._join(runner, sdp, self._make(gone.leg_id, sdk=sdk), role)
         if not isinstance(leg, WebRtcLeg):
             raise _unknown_leg()

@@ -56,7 +56,7 @@ class SdkDouble:
 
     def __init__(self, http: Any, token: str, *, path: str = "/rtc/v1") -> None:
         self._http = http
-        self._token = token
+        self.token = token
         self._path = path
         self.socket: ClientWebSocketResponse | None = None
         self.frames: list[SignalResponse] = []
@@ -100,7 +100,7 @@ class SdkDouble:
 
     async def open(self, request: JoinRequest) -> None:
         """Open the WebSocket with a request, and begin to read."""
-        query = {"join_request": packed(request), "access_token": self._token}
+        query = {"join_request": packed(request), "access_token": self.token}
         self.socket = await self._http.ws_connect(self._path, params=query)
         self.closed.clear()
         self._tasks.append(asyncio.create_task(self._read(self.socket)))
@@ -119,8 +119,13 @@ class SdkDouble:
 
     async def publish(self, speech: Pcm) -> TrackInfo:
         """Publish a microphone that says something over and over."""
-        self.microphone = Microphone(speech, repeat=True)
         published = await self.add_track(cid="mic")
+        await self.offer_microphone(speech)
+        return published
+
+    async def offer_microphone(self, speech: Pcm) -> None:
+        """Send a microphone, published or not."""
+        self.microphone = Microphone(speech, repeat=True)
         self.connection.addTransceiver(self.microphone, direction="sendonly")
         await self.renegotiate()
         return published

@@ -8,15 +8,15 @@ from bridge.api.faces.chirp import words
 from bridge.api.faces.chirp.parties import NewCall, encoded_metadata, parties_of
 from bridge.api.faces.chirp.words import CHIRP, ChirpCall
 from bridge.api.media.tickets import Identity
+from bridge.api.media.webrtc import party_of
 from bridge.api.server.fields import Count, PaginationQuery, field
 from bridge.api.server.listing import find_call, known_calls
 from bridge.api.server.operation import CALL as OF_CALL
 from bridge.api.server.operation import Context
-from bridge.api.server.services import ACCESS, CONTROL, LINES
+from bridge.api.server.services import ACCESS, CONTROL, LINES, SITE
 from bridge.call.model import CallDetails
 from bridge.call.parties import PSTN, WEBRTC
 from bridge.node.calls.participants import call_from_telephone
-from bridge.node.runner import CallRunner
 from bridge.wire.call_id import native
 
 CALLS: Final = "/v1/calls"
@@ -40,10 +40,11 @@ class TokenRequest(Struct, rename="camel"):
 
 
 class Token(Struct, rename="camel"):
-    """A ticket, and what its holder sends to `/call/webrtc/offer`."""
+    """A ticket, for LiveKit's SDKs with `url`, for `/call/webrtc/offer` with the last two."""
 
     token: str
     expires_at: Annotated[int, field("seconds since 1970")]
+    url: Annotated[str, field("what an SDK connects to, `ws://` or `wss://`")]
     call_id: str
     party: Literal["near", "far", "transfer"]
 
@@ -84,26 +85,22 @@ async def call(context: Context) -> ChirpCall:
 
 @CHIRP.post(CALLS + "/token", errors=OF_CALL)
 async def token(context: Context, body: TokenRequest) -> Token:
-    """Return a ticket with which a browser joins a call by the name of its room.
+    """Return a token with which an SDK of LiveKit, or a browser, joins a call by the name of its room.
 
-    The browser sends `callId` and `party` of the answer to /call/webrtc/offer, with `token` as its
-    key. The bridge is no LiveKit server: LiveKit's clients cannot use the token or the room's name. Use
-    `/web/bridge.js`, or any WebRTC client that posts one SDP offer after its ICE gathering.
+    LiveKit's client SDKs take it unchanged: `connect(url, token)`. Without an SDK, a browser sends `callId` and
+    `party` of the answer to /call/webrtc/offer, with `token` as its key, as `/web/bridge.js` does. The
+    bridge is no LiveKit server: a room is a call of two parties with audio.
     """
     room, identity = body.room_name, body.participant_identity
     runner = context.live_call(native(room) or room)
-    party = _party(runner, identity)
+    party = party_of(runner, identity)
     text, expires = context[ACCESS].tickets.issue(
-        context.line, runner.facts.call_id, body.ttl, party=party, identity=identity
+        context.line,
+        runner.facts.call_id,
+        body.ttl,
+        party=party,
+        identity=identity,
+        name=body.participant_name or "",
     )
-    return Token(text, int(expires.timestamp()), runner.facts.call_id, party)
-
-
-def _party(runner: CallRunner, identity: str) -> Literal["near", "far", "transfer"]:
-    """Return the party as which a browser joins."""
-    invitation = runner.machine.transfers.invitation
-    if invitation is not None and invitation.identity == identity:
-        return "transfer"
-    parties = runner.facts.details.parties
-    called = parties.to_channel == WEBRTC and parties.to == identity
-    return "far" if called else "near"
+    url = context[SITE].socket_base(context.http)
+    return Token(text, int(expires.timestamp()), url, runner.facts.call_id, party)

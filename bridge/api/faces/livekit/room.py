@@ -87,6 +87,8 @@ class Client:
     leg_id: LegId
     party: Party
     identity: str
+    name: str = ""
+    permission: ParticipantPermission = PERMISSION
 
     @property
     def sid(self) -> str:
@@ -154,11 +156,11 @@ def client_info(record: CallRecord, client: Client, track: TrackInfo | None) -> 
     return ParticipantInfo(
         sid=client.sid,
         identity=client.identity,
-        name=client.identity,
+        name=client.name or client.identity,
         state=ParticipantState.ACTIVE if up else ParticipantState.JOINED,
         joined_at=int(record.facts.started_at.timestamp()),
         version=_version(record),
-        permission=PERMISSION,
+        permission=client.permission,
         is_publisher=track is not None,
         tracks=() if track is None else (track,),
     )

@@ -8,11 +8,12 @@ from typing import Annotated, Final
 from aiohttp import web
 from msgspec import Struct
 
-from bridge.api.faces.livekit.room import Client, leg_of
+from bridge.api.faces.livekit.access import admit, check, counting
+from bridge.api.faces.livekit.frames import FRAME_BYTES
 from bridge.api.faces.livekit.session import Session
 from bridge.api.faces.livekit.updates import GONE
 from bridge.api.media.tickets import MAX_TTL, MIN_TTL, Identity
-from bridge.api.media.webrtc import NEAR, PARTIES, PartyName
+from bridge.api.media.webrtc import NEAR, PartyName
 from bridge.api.server.fields import Timestamp, field
 from bridge.api.server.operation import (
     CALL,
@@ -24,17 +25,13 @@ from bridge.api.server.operation import (
     Group,
     Schema,
 )
-from bridge.api.server.services import ACCESS, CONTROL, LINES, SITE
-from bridge.call.routing import LegRole
-from bridge.errors import CallEnded, CallNotFound, Forbidden, InvalidRequest, NotFound, Unauthorized
-from bridge.legs.base import new_leg_id
-from bridge.node.runner import CallRunner
+from bridge.api.server.services import ACCESS, NODE, SITE
+from bridge.errors import InvalidRequest, NotFound
 from bridge.wire.iso8601 import iso8601
 from bridge.wire.livekit.join import read_packed
 from bridge.wire.livekit.protobuf import encode
 from bridge.wire.livekit.response import SignalResponse
 
-FRAME_BYTES: Final = 64 * 1024
 CLOSE_SECONDS: Final = 0.5
 """How long to wait for the answer to our close frame."""
 TEXT: Final = "text/plain"
@@ -57,6 +54,7 @@ class NewToken(Struct):
 
     party: PartyName = NEAR
     identity: Identity = ""
+    name: Annotated[str, field("what SDKs show of the holder")] = ""
     ttl: Annotated[int, field("seconds", ge=MIN_TTL, le=MAX_TTL)] = 21_600
 
 
@@ -72,40 +70,42 @@ class Token(Struct, rename="camel"):
 async def token(context: Context, body: NewToken) -> Token:
     """Return what LiveKit's client SDKs need to join a live call as one of its parties: `connect(url, token)`.
 
-    The token is a ticket: it ends with the call. Who joins with the same identity replaces the one before.
+    The token is a ticket: it ends with the call. Who joins with the same identity replaces the one before; without one
+    the SDK's participant has that of its party.
     """
     runner = context.live_call()
     text, expires = context[ACCESS].tickets.issue(
-        context.line, runner.facts.call_id, body.ttl, party=body.party, identity=body.identity
+        context.line,
+        runner.facts.call_id,
+        body.ttl,
+        party=body.party,
+        identity=body.identity,
+        name=body.name,
     )
-    url = context[SITE].base(context.http).removeprefix("http")
-    return Token(f"ws{url}", text, iso8601(expires))
+    return Token(context[SITE].socket_base(context.http), text, iso8601(expires))
 
 
 @GROUP.get("/rtc/v1", "/livekit/rtc/v1", status=101, gives=SOCKET, errors=(400, 503))
 async def join(context: Context, query: Join) -> web.StreamResponse:
     """Join a call with an SDK of LiveKit that uses one peer connection; errors are plain text."""
-    runner = _check(context)
-    request = read_packed(query.join_request)
+    with counting(context, "join"):
+        request = read_packed(query.join_request)
     ws = web.WebSocketResponse(timeout=CLOSE_SECONDS, compress=False, max_msg_size=FRAME_BYTES)
     if not ws.can_prepare(context.http).ok:
         raise InvalidRequest("this is a WebSocket: send an upgrade")
-    client, role = _client(context, runner)
-    browsers = context[CONTROL].browsers
-    if request.reconnect:
-        leg_id = leg_of(request.participant_sid)
-        if browsers.leg_of_sdk(runner, role.owner, leg_id) is None:
-            return await _send_back(context, ws)
-        client = Client(client.call_id, leg_id, client.party, client.identity)
+    with counting(context, "token"):
+        guest = admit(context, request.participant_sid if request.reconnect else None)
+    if guest is None:
+        return await _send_back(context, ws)
     await ws.prepare(context.http)
-    await Session(context, runner, client, role, ws).run(request)
+    await Session(guest.context, guest.runner, guest.client, guest.role, ws).run(request)
     return ws
 
 
 @GROUP.get("/rtc/v1/validate", "/livekit/rtc/v1/validate", content=TEXT, gives=FILE, errors=(503,))
 async def validate(context: Context) -> web.Response:
     """Say whether the token is good, as an SDK asks after a failure to join."""
-    _check(context)
+    check(context)
     return web.Response(text="success", headers={"Access-Control-Allow-Origin": "*"})
 
 
@@ -125,36 +125,9 @@ async def two_connections(_context: Context) -> web.Response:
     )
 
 
-def _check(context: Context) -> CallRunner:
-    """Return the live call of the request's ticket.
-
-    Raises:
-        Unauthorized: the call has ended.
-        Forbidden: the request has a key, no ticket.
-        LineDisabled, StillDialling.
-    """
-    ticket = context.access.ticket
-    if ticket is None:
-        raise Forbidden("send a token of POST /call/{callId}/livekit, not the line's key")
-    context[LINES].lines.check_on(context.line)
-    try:
-        return context[CONTROL].manager.live(context.line, ticket.call_id)
-    except (CallEnded, CallNotFound) as error:
-        raise Unauthorized("the call of this token has ended") from error
-
-
-def _client(context: Context, runner: CallRunner) -> tuple[Client, LegRole]:
-    """Return the ticket's holder as a party: with the leg that it has in the call already, or a new one."""
-    ticket, owner = context.access.ticket, context.access.owner
-    assert ticket is not None  # `_check`
-    side, replaces = PARTIES[ticket.party]
-    leg_id = context[CONTROL].browsers.leg_of_sdk(runner, owner) or new_leg_id()
-    client = Client(runner.facts.call_id, leg_id, side, ticket.identity or ticket.party)
-    return client, LegRole(side, replaces=replaces, owner=owner)
-
-
 async def _send_back(context: Context, ws: web.WebSocketResponse) -> web.WebSocketResponse:
     """Tell a client that resumes a session that is not here to join anew."""
+    context[NODE].metrics.livekit.refused("resume")
     await ws.prepare(context.http)
     await ws.send_bytes(encode(SignalResponse(leave=GONE)))
     await ws.close()

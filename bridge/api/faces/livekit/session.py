@@ -10,13 +10,14 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final
 
-from aiohttp import WSMsgType, web
+from aiohttp import web
 
 from bridge.api.faces.livekit import room
+from bridge.api.faces.livekit.frames import SILENT_SECONDS, Frames
 from bridge.api.faces.livekit.room import Client
 from bridge.api.faces.livekit.updates import GONE, MOVED, Updates
 from bridge.api.server.operation import Context
-from bridge.api.server.services import CONTROL, EVENTS, MEDIA
+from bridge.api.server.services import CONTROL, EVENTS, MEDIA, NODE
 from bridge.call import events
 from bridge.call.routing import LegRole
 from bridge.errors import BridgeError, CallMoving, RemoteProtocolError
@@ -32,7 +33,7 @@ from bridge.wire.livekit.models import (
     TrackSource,
     TrackType,
 )
-from bridge.wire.livekit.protobuf import decode, encode
+from bridge.wire.livekit.protobuf import encode
 from bridge.wire.livekit.request import AddTrack, JoinRequest, SignalRequest
 from bridge.wire.livekit.response import (
     IceServer,
@@ -50,8 +51,6 @@ from bridge.wire.sdp.split_audio import name_track, parse_split_offer, prefer_li
 log = logging.getLogger(__name__)
 
 PING_SECONDS: Final = 5
-SILENT_SECONDS: Final = 15
-"""A client that sends nothing for so long has gone; its leg stays for as long as its media does."""
 SEND_SECONDS: Final = 10.0
 """A client that reads nothing for so long is disconnected."""
 SERVER: Final = ServerInfo(version="1.9.0", protocol=16, node_id="media-bridge")
@@ -79,6 +78,8 @@ class Session:
         self._client = client
         self._role = role
         self._ws = ws
+        self._refused = context[NODE].metrics.livekit.refused
+        self._frames = Frames(ws, client.leg_id, self._refused)
         self._reading: asyncio.Timeout | None = None
         self._leave: Leave | None = None
         """What the client is sent at the end; None when it has gone by itself."""
@@ -149,24 +150,12 @@ class Session:
     async def _read(self) -> None:
         while True:
             try:
-                message = await self._ws.receive(timeout=SILENT_SECONDS)
-            except TimeoutError:
-                log.info("livekit.silent", extra={"leg": self._client.leg_id})
-                return
-            if message.type is not WSMsgType.BINARY:
-                if message.type is WSMsgType.TEXT:
-                    continue  # of tests of SDKs only
-                return
-            try:
-                request = decode(SignalRequest, message.data)
-            except RemoteProtocolError as error:
-                log.info(
-                    "livekit.malformed", extra={"leg": self._client.leg_id, "error": str(error)}
-                )
+                request = await self._frames.next()
+            except RemoteProtocolError:
                 self._stop(Leave(reason=DisconnectReason.STATE_MISMATCH))
                 return
             try:
-                if not await self._handle(request):
+                if request is None or not await self._handle(request):
                     return
             except CallMoving:
                 self._stop(MOVED)
@@ -222,6 +211,7 @@ class Session:
             raise
         except BridgeError as error:
             first = self._runner.leg(client.leg_id) is None
+            self._refused("offer")
             log.info("livekit.offer_refused", extra={"leg": client.leg_id, "error": str(error)})
             self._stop(REFUSED if first else GONE)
             return
@@ -240,7 +230,9 @@ class Session:
 
     async def _add_track(self, wanted: AddTrack) -> None:
         reason = RequestReason.OK
-        if (
+        if not self._client.permission.can_publish:
+            reason = RequestReason.NOT_ALLOWED
+        elif (
             wanted.type != TrackType.AUDIO
             or wanted.source not in MICROPHONES
             or wanted.encryption != Encryption.NONE
@@ -249,7 +241,10 @@ class Session:
         elif self._track is not None and self._cid != wanted.cid:
             reason = RequestReason.LIMIT_EXCEEDED
         if reason is not RequestReason.OK:
+            self._refused("track")
             words = "one microphone, without end-to-end encryption, is all that a call takes"
+            if reason is RequestReason.NOT_ALLOWED:
+                words = "the token does not grant to publish a microphone (canPublish)"
             refused = RequestResponse(reason=reason, message=words, add_track=wanted)
             await self._send(SignalResponse(request_response=refused))
             return
