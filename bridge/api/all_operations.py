@@ -45,7 +45,7 @@ from bridge.api.media import (
     webrtc,
 )
 from bridge.api.operations import console, drain, health, nodes, page, scrape
-from bridge.api.server.auth import LIVEKIT_PATHS, WAVIX_PATHS
+from bridge.api.server.auth import LIVEKIT_PATHS, LIVEKIT_SERVER_PATHS, WAVIX_PATHS
 from bridge.api.server.operation import Operation
 from bridge.errors import BridgeError
 
@@ -119,9 +119,15 @@ class ErrorFormat(NamedTuple):
     """Returns the body of the answer; text is for every origin's pages."""
 
 
+def _twirp_error(error: BridgeError) -> dict[str, Any]:
+    """Render an error as LiveKit's server SDKs read it (https://twitchtv.github.io/twirp/docs/errors.html)."""
+    return {"code": error.code, "msg": str(error)}
+
+
 NATIVE_ERRORS: Final = ErrorFormat("NativeError", render.failure)
 FACE_ERRORS: Final = (
     (LIVEKIT_PATHS, ErrorFormat("PlainError", str)),
+    (LIVEKIT_SERVER_PATHS, ErrorFormat("TwirpError", _twirp_error)),
     (WAVIX_PATHS, ErrorFormat("WavixError", wavix_words.failure)),
     (re.compile(r"/v1/"), ErrorFormat("ChirpError", chirp_words.failure)),
     (re.compile(r"/api/v1/"), ErrorFormat("WadialError", wadial_words.failure)),

@@ -30,6 +30,8 @@ WAVIX_PATHS: Final = re.compile(
 """The paths of the Wavix face, where a key may be in the query as `appid`."""
 LIVEKIT_PATHS: Final = re.compile(r"(?:/livekit)?/rtc(?:/|\Z)")
 """The paths of LiveKit's client SDKs, which in browsers send a ticket or JWT in the query as `access_token`."""
+LIVEKIT_SERVER_PATHS: Final = re.compile(r"(?:/livekit)?/(?:twirp/|agent\Z)")
+"""The paths of LiveKit's server APIs and of its agents, which the bridge has not."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from aiohttp import hdrs, web
 
-from bridge.api.server.auth import WAVIX_PATHS, same_origin
+from bridge.api.server.auth import LIVEKIT_SERVER_PATHS, WAVIX_PATHS, same_origin
 from bridge.api.server.body import call_named_by
 from bridge.api.server.names import WARNING, WARNINGS
 from bridge.api.server.rate import LIMIT, RATE_HEADERS, REMAINING, RESET
@@ -312,6 +312,11 @@ def _as_documented(path: str, error: BridgeError) -> BridgeError:
 
 def _as_bridge_error(request: web.Request, error: web.HTTPException) -> BridgeError:
     """Return an error of aiohttp as one of ours, with its status."""
+    if error.status == HTTPStatus.NOT_FOUND and LIVEKIT_SERVER_PATHS.match(request.path):
+        return NotFound(
+            "this is no LiveKit server: its client SDKs can join calls, but it has no RoomService, egress, "
+            "ingress, SIP service or agents' workers; calls are controlled by the routes of /docs"
+        )
     if error.status == HTTPStatus.NOT_FOUND:
         return NotFound("no such route; /docs lists all of them")
     if error.status == HTTPStatus.METHOD_NOT_ALLOWED:

@@ -49,7 +49,8 @@ class Frames:
                 return None
             if message.type not in (WSMsgType.BINARY, WSMsgType.TEXT):
                 if message.type is WSMsgType.ERROR:
-                    large = self._ws.close_code == WSCloseCode.MESSAGE_TOO_BIG
+                    code = getattr(message.data, "code", 0)  # of aiohttp's `WebSocketError`
+                    large = code == WSCloseCode.MESSAGE_TOO_BIG
                     self._refuse("frame_too_large" if large else "frame")
                 return None
             if not self._within_rate() or message.type is WSMsgType.TEXT:  # JSON, of tests of SDKs
