@@ -128,7 +128,6 @@ class SdkDouble:
         self.microphone = Microphone(speech, repeat=True)
         self.connection.addTransceiver(self.microphone, direction="sendonly")
         await self.renegotiate()
-        return published
 
     async def renegotiate(self, *, lines: int = 0) -> None:
         """Offer again, with more lines to receive audio on, and take the answer."""

@@ -93,6 +93,7 @@ async def test_truncated_and_random_frames_are_read_or_malformed():
             assert found.refused == ["frame"]
 
 
+@pytest.mark.usefixtures("nodes")
 @pytest.mark.parametrize(
     "unpacked",
     [b"\x0a" * (MAX_BYTES + 1), b"", bytes(100), b"\x0a\xff\xff\xff\x0f"],
@@ -115,6 +116,7 @@ async def counted(client, reason: str) -> bool:
     return total == 1
 
 
+@pytest.mark.usefixtures("nodes")
 async def test_nonsense_in_a_session_is_counted_and_the_call_goes_on(client):
     call_id = await client.dial(ECHO)
     token = (await client.data(f"/call/{call_id}/livekit", {}))["token"]
@@ -131,6 +133,7 @@ async def test_nonsense_in_a_session_is_counted_and_the_call_goes_on(client):
     assert await client.state(call_id) == "active"
 
 
+@pytest.mark.usefixtures("nodes")
 async def test_a_flood_of_wrong_tokens_is_answered_429_and_starts_nothing(client):
     query = {"join_request": packed(JoinRequest())}
     answers = [
@@ -141,6 +144,7 @@ async def test_a_flood_of_wrong_tokens_is_answered_429_and_starts_nothing(client
     assert await client.calls() == []
 
 
+@pytest.mark.usefixtures("nodes")
 @pytest.mark.parametrize("path", ["/twirp/livekit.RoomService/ListRooms", "/livekit/twirp/x/y"])
 async def test_livekits_server_apis_are_refused_as_its_sdks_read_it(client, path):
     answer = await client.http.post(path, json={})
@@ -150,6 +154,7 @@ async def test_livekits_server_apis_are_refused_as_its_sdks_read_it(client, path
     assert "no LiveKit server" in found["msg"]
 
 
+@pytest.mark.usefixtures("nodes")
 async def test_livekits_agents_are_told_that_this_is_no_livekit_server(client):
     answer = await client.http.get("/agent")
     assert answer.status == 404
