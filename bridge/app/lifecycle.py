@@ -93,6 +93,7 @@ def parts_of(bridge: Bridge, workers: Workers, *, warm_decoder: bool) -> tuple[P
         Part("dropped bodies", run=partial(give_back, bridge.access.webhook_reads)),
         Part("inbound streams", stop=media.inbound_streams.aclose),
         Part("transcription", run=workers.jobs.run, stop=records.transcripts.aclose),
+        Part("files of Meta's", run=records.meta_media.run),
         Part("events", run=partial(events.log.run, workers.base.settings.events)),
         Part("webhooks", run=events.webhooks.run),
         Part("voicemail transcripts", stop=workers.voicemail_transcripts.aclose),

@@ -13,7 +13,9 @@ from bridge.http.client import Http
 from bridge.node.calls.inbound_policy import DecisionRule
 from bridge.node.line_book import KnownLine, LineBook
 from bridge.node.lines import InboundAction, InboundMode, LineConfig, Lines
+from bridge.node.transcripts.meta_media import MetaLine
 from bridge.providers.cloud.live import CloudLine
+from bridge.providers.cloud.provider import CloudProvider
 from bridge.settings.line import TEST_KEY, TEST_LINE, Line, Stream
 from bridge.settings.livekit import LiveKit
 from bridge.settings.model import (
@@ -29,6 +31,7 @@ from bridge.settings.model import (
     WhatsApp,
 )
 from bridge.whatsapp.graph import Graph, GraphAccess
+from bridge.whatsapp.graph_media import GraphMedia
 
 
 def with_test_lines(settings: Settings) -> Settings:
@@ -201,7 +204,23 @@ def build_lines(base: Foundation, made: MadeLines) -> tuple[Lines, LineBook]:
 
 def graph_of(whatsapp: WhatsApp, http: Http) -> Graph:
     """Return the Graph client of a line."""
-    access = GraphAccess(
+    return Graph(access_of(whatsapp), http)
+
+
+def meta_lines(settings: Settings, cloud: CloudProvider, http: Http) -> dict[LineName, MetaLine]:
+    """Return where the files of Meta's lines are had, and whether they are deleted there."""
+    return {
+        name: MetaLine(
+            GraphMedia(cloud.graph(name), access_of(line), http.of(name), host=line.media_host),
+            line.meta_delete,
+        )
+        for name, line in lines_of(settings, "cloud").items()
+    }
+
+
+def access_of(whatsapp: WhatsApp) -> GraphAccess:
+    """Return the number of a line, and its credentials."""
+    return GraphAccess(
         phone_number_id=whatsapp.phone_number_id,
         access_token=whatsapp.access_token,
         base_url=whatsapp.base_url,
@@ -211,7 +230,6 @@ def graph_of(whatsapp: WhatsApp, http: Http) -> Graph:
         settings_path=whatsapp.settings_path,
         announcements=announcements(whatsapp),
     )
-    return Graph(access, http)
 
 
 def announcements(whatsapp: WhatsApp) -> dict[str, dict[str, str]]:

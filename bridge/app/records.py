@@ -6,7 +6,7 @@ from pathlib import Path
 from bridge.api.server.services import Media, Records
 from bridge.app.calls import Core
 from bridge.app.foundation import Foundation
-from bridge.app.lines import demonstrations_of, only_line
+from bridge.app.lines import demonstrations_of, meta_lines, only_line
 from bridge.call.model import LineName
 from bridge.call.transcript import Transcribe
 from bridge.call.voicemail import VoicemailRules
@@ -23,6 +23,7 @@ from bridge.node.calls.playback import Playbacks
 from bridge.node.recording.recordings import Recordings
 from bridge.node.recording.rules import RecordingRules
 from bridge.node.transcripts.events import TranscriptEvents
+from bridge.node.transcripts.meta_media import MetaMedia
 from bridge.node.transcripts.transcription import TranscriptionJobs
 from bridge.node.transcripts.transcripts import TranscriptionRules, Transcripts, recognizers
 from bridge.node.voicemail.calls import VoicemailCalls
@@ -41,9 +42,18 @@ def build_records(
 ) -> tuple[Records, TranscriptionJobs]:
     """Return what is kept of calls, and what transcribes their recordings."""
     recordings = build_recordings(base, core, playbacks)
-    transcripts, jobs = build_transcripts(base, core, recordings)
+    events = TranscriptEvents(core.manager, base.database, base.metrics.transcripts)
+    transcripts, jobs = build_transcripts(base, core, recordings, events)
+    meta_media = MetaMedia(
+        meta_lines(base.settings, core.lines.cloud, base.http),
+        recordings,
+        events,
+        database=base.database,
+        due=core.lines.cloud.media_due,
+        count=base.metrics.recordings.meta_file,
+    )
     voicemails = build_voicemails(base, core, recordings)
-    return Records(core.history, recordings, transcripts, voicemails), jobs
+    return Records(core.history, meta_media, recordings, transcripts, voicemails), jobs
 
 
 def build_recordings(base: Foundation, core: Core, playbacks: Playbacks) -> Recordings:
@@ -117,7 +127,7 @@ def _announcement(wanted: str, root: Path, data: Path) -> Path | None:
 
 
 def build_transcripts(
-    base: Foundation, core: Core, recordings: Recordings
+    base: Foundation, core: Core, recordings: Recordings, events: TranscriptEvents
 ) -> tuple[Transcripts, TranscriptionJobs]:
     """Return the service that transcribes calls, and what transcribes their recordings."""
     settings, metrics = base.settings, base.metrics.transcripts
@@ -133,7 +143,6 @@ def build_transcripts(
         ),
         automatic=lambda line: modes.get(line, Transcribe.OFF),
     )
-    events = TranscriptEvents(core.manager, base.database, metrics)
     transcripts = Transcripts(
         core.manager, recordings, base.database, events, rules=rules, metrics=metrics
     )

@@ -25,6 +25,8 @@ PREFIX: Final = "recordings/"
 """Of all keys that the bridge chooses."""
 LIVE: Final = PREFIX + "live/"
 """Of the keys of parts that are uploaded while a call is recorded."""
+META: Final = "meta"
+"""The source of what Meta has recorded or transcribed."""
 CONVERTING: Final = PREFIX + "converting"
 """The folder of files that are needed only while another is made of them."""
 
@@ -101,6 +103,8 @@ class Recording:
     """The requested format, of `CONTENT_TYPES`; a WAV can be had too."""
     gaps_json: str = ""
     """The gaps; empty for none."""
+    source: str = ""
+    """`META`; empty for a recording of the bridge's."""
 
     @property
     def is_ours(self) -> bool:
@@ -121,7 +125,7 @@ class Recording:
     @property
     def mixed_from(self) -> tuple[str, ...]:
         """The keys of both sides, of which a mix of packets is made after the call."""
-        if self.kind != "mixed" or self.file_format == WAV:
+        if self.kind != "mixed" or self.file_format == WAV or self.source:
             return ()
         return tuple(self.key_as(f"{side}.{self.file_format}") for side in ("inbound", "outbound"))
 

@@ -78,6 +78,8 @@ class Transcript:
     """Phrases that the provider could not transcribe in time."""
     phrases: tuple[Phrase, ...]
     """In the order of their beginning, without those that have no words."""
+    source: str = ""
+    """`meta` for a transcript of Meta's; empty for one of the bridge's."""
 
     @property
     def text(self) -> str:

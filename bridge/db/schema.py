@@ -291,5 +291,26 @@ ALTER TABLE open_calls ADD COLUMN snapshot {bytes};
 ALTER TABLE open_calls ADD COLUMN taken_at {real};
 """
 
-MIGRATIONS: Final = (FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH, SEVENTH)
+EIGHTH: Final = """
+ALTER TABLE whatsapp_calls ADD COLUMN call_id {text} NOT NULL DEFAULT '';
+CREATE INDEX whatsapp_calls_by_id ON whatsapp_calls (call_id) WHERE call_id <> '';
+ALTER TABLE recordings ADD COLUMN source {text} NOT NULL DEFAULT '';
+ALTER TABLE transcripts ADD COLUMN source {text} NOT NULL DEFAULT '';
+CREATE TABLE whatsapp_media (
+    call_key {text} NOT NULL,
+    kind {text} NOT NULL,
+    line {text} NOT NULL,
+    media_id {text} NOT NULL,
+    sha256 {text} NOT NULL,
+    url {text} NOT NULL,
+    told_at {real} NOT NULL,
+    status {text} NOT NULL,
+    due_at {real} NOT NULL,
+    attempts {integer} NOT NULL DEFAULT 0,
+    PRIMARY KEY (call_key, kind)
+){clustered};
+CREATE INDEX whatsapp_media_due ON whatsapp_media (due_at) WHERE status <> 'done';
+"""
+
+MIGRATIONS: Final = (FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH, SEVENTH, EIGHTH)
 """By number, from 1."""

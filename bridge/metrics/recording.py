@@ -11,6 +11,16 @@ PARTS: Final = (*UPLOADS[:-1], "skipped", OTHER)
 """Of a part of a recording that goes on; `skipped`: the store failed for too long."""
 COPIES: Final = ("made", "failed", OTHER)
 ASSET_SOURCES: Final = ("cached", "machine", "store", "failed", OTHER)
+META_FILES: Final = (
+    "stored",
+    "retried",
+    "failed",
+    "deleted",
+    "delete_retried",
+    "delete_failed",
+    OTHER,
+)
+"""`retried`, `delete_retried`: an attempt that failed and is repeated; `failed`, `delete_failed`: given up."""
 PHRASES: Final = ("transcribed", "failed", "dropped", OTHER)
 """`failed`: an attempt that the provider failed; `dropped`: a live phrase that was left out."""
 VOICEMAIL_OUTCOMES: Final = ("received", "empty", "abandoned", "failed", OTHER)
@@ -38,6 +48,11 @@ class RecordingMetrics:
             "bridge_recording_copies_total",
             "Copies of recordings in other formats, and mixes of packets.",
             outcome=COPIES,
+        )
+        self.meta_file = create.counter(
+            "bridge_whatsapp_files_total",
+            "Attempts to download Meta's recordings and transcripts, and to delete them at Meta.",
+            outcome=META_FILES,
         )
         self._files = create.gauge("bridge_recording_spool_files", "Files waiting for upload.")
         self._bytes = create.gauge("bridge_recording_spool_bytes", "Bytes waiting for upload.")

@@ -33,6 +33,7 @@ _FORMS = {
         "a path with {path}, and perhaps {version} and {phone_number_id}",
     ),
     "settings_path": ("(/[A-Za-z0-9._~-]+)+", 'a path such as "/settings"'),
+    "media_host": ("[A-Za-z0-9.-]+(:[0-9]+)?", "a host such as lookaside.fbsbx.com"),
     "signature_header": ("[A-Za-z0-9-]+", "the name of a header"),
 }
 """What a setting of Meta's lines looks like, and what is expected instead of anything else."""
@@ -129,6 +130,10 @@ class WhatsApp(Section, frozen=True):
     """`cloud`: why Meta transcribes the calls, as it announces it. Empty: it does not transcribe."""
     announcement_language: str = "en_US"
     """`cloud`: language of these announcements."""
+    media_host: str = "lookaside.fbsbx.com"
+    """`cloud`: the host that serves Meta's recordings and transcripts; the token goes to no other."""
+    meta_delete: bool = True
+    """`cloud`: delete recordings and transcripts at Meta once they are here, and when their call is erased."""
     dialect: Literal["zuckzapgo", "wadial"] = "zuckzapgo"
     """`gateway`: the API the gateway offers."""
     url: str = ""

@@ -2,19 +2,25 @@
 
 import asyncio
 import secrets
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, Final
+
+import msgspec
 
 from bridge.call.model import LineName
 from bridge.db.database import Connection, Database, wall_time
 from bridge.errors import DatabaseLost
+from bridge.stores import cloud_media
 from bridge.stores.nodes import Member
 from bridge.wire.cloud_people import PermissionReplied, UserIdChanged
+from bridge.wire.cloud_recordings import MediaAvailable
 
-KEPT_SECONDS: Final = 86400.0
-"""How long after a call's end a repeated webhook is recognized."""
+KEPT_SECONDS: Final = cloud_media.KEPT_SECONDS
+"""How long after a call's end a repeated webhook is recognized, and a recording of Meta's is known to be of it."""
 
+MEDIA: Final = "whatsapp_media"
+"""What files of Meta's are appended to the database as."""
 _UNLESS_LATER: Final = (
     "SET granted = excluded.granted, permanent = excluded.permanent, at = excluded.at, "
     "expires_at = excluded.expires_at WHERE excluded.at >= whatsapp_permissions.at"
@@ -42,6 +48,7 @@ class CloudStore:
     ) -> None:
         """Open the view of the process `own`."""
         self._database = database
+        database.handle(MEDIA, _insert_media)
         self._own = own
         self._kept_seconds = kept_seconds
 
@@ -69,6 +76,17 @@ class CloudStore:
             wall_time(),
             wacid,
         )
+
+    def name(self, wacid: str, call_id: str) -> None:
+        """Store our id of a call."""
+        self._post("UPDATE whatsapp_calls SET call_id = ? WHERE wacid = ?", call_id, wacid)
+
+    def note_media(
+        self, line: LineName, key: str, event: MediaAvailable, *, then: Callable[[], None]
+    ) -> None:
+        """Store that Meta has a file of a call; `then` is called once it is stored."""
+        payload = msgspec.msgpack.encode((line, key, event, wall_time()))
+        self._database.append(MEDIA, payload, then=then)
 
     def release(self, wacid: str) -> None:
         """Delete a call, so that it can be claimed again."""
@@ -192,3 +210,11 @@ class CloudStore:
     async def _fetch(self, statement: str, *values: str | float | None) -> list[Any]:
         """Run a statement, and return its rows."""
         return await self._database.run(lambda db: db.execute(statement, values).fetchall())
+
+
+def _insert_media(connection: Connection, payloads: list[bytes]) -> None:
+    for payload in payloads:
+        line, key, event, now = msgspec.msgpack.decode(
+            payload, type=tuple[LineName, str, MediaAvailable, float]
+        )
+        cloud_media.insert(connection, line, key, event, now=now)

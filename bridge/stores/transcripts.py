@@ -55,6 +55,18 @@ def insert(
     )
 
 
+def keep_metas(
+    connection: Connection, job: Job, phrases: Collection[Phrase], *, now: float, failure: str = ""
+) -> Transcript | None:
+    """Insert and return a transcript of Meta's, or why there is none; None if the call has one."""
+    known = find(connection, job.call_id)
+    if known is not None and (failure or known.status is not TranscriptStatus.FAILED):
+        return None
+    insert(connection, job, mode=Transcribe.AFTER, status=TranscriptStatus.WAITING, now=now)
+    connection.execute("UPDATE transcripts SET source = 'meta' WHERE call_id = ?", (job.call_id,))
+    return _close(connection, job.call_id, in_order(phrases), now=now, failure=failure)
+
+
 def unfinished(connection: Connection, line: str) -> int:
     """Return how many transcripts of a line are not finished."""
     which = f"transcripts WHERE status IN ({_OPEN}) AND line = ?"
@@ -155,6 +167,12 @@ def finish(
 ) -> Transcript | None:
     """Finish a transcript and return it; None if it has been erased, or was finished before."""
     phrases = in_order(_loose(connection, call_id))
+    return _close(connection, call_id, phrases, now=now, failure=failure)
+
+
+def _close(
+    connection: Connection, call_id: str, phrases: Collection[Phrase], *, now: float, failure: str
+) -> Transcript | None:
     status = TranscriptStatus.FAILED if failure else TranscriptStatus.COMPLETED
     changed = connection.execute(
         "UPDATE transcripts SET status = ?, finished_at = ?, failure = ?, phrases = ? "  # noqa: S608

@@ -56,9 +56,12 @@ class GraphAccess:
         return {name: value.strip().replace("{token}", self.access_token)}
 
     def url(self, path: str) -> str:
-        """Return the URL of something of the number's; "" is the number itself."""
+        """Return the URL of the number (""), of something below it ("/calls"), or of a file elsewhere (its id)."""
+        pattern = self.path
+        if path and not path.startswith("/"):
+            pattern, path = pattern.replace("/{phone_number_id}", ""), f"/{path}"
         known = {"version": self.version, "phone_number_id": self.phone_number_id, "path": path}
-        whole = re.sub(r"\{(\w+)\}", lambda found: known[found[1]], self.path)
+        whole = re.sub(r"\{(\w+)\}", lambda found: known[found[1]], pattern)
         return self.base_url.rstrip("/") + whole
 
 
@@ -156,6 +159,16 @@ class Graph:
         """Get something of the number's; "" is the number itself."""
         return await self._send("GET", path, query=query, retry=True)
 
+    async def file(self, media_id: str) -> Mapping[str, Any]:
+        """Get what Meta says of a file, with a fresh `url`."""
+        return await self._send("GET", media_id, retry=True)
+
+    async def delete_file(self, media_id: str) -> None:
+        """Delete a file at Meta."""
+        answer = await self._send("DELETE", media_id, retry=True)
+        if answer.get("success") is False:
+            raise WhatsAppError("Meta did not delete the file")
+
     async def _act(self, action: str, wacid: str, body: Mapping[str, Any]) -> None:
         whole = {"messaging_product": "whatsapp", "call_id": wacid, **body}
         answer = await self._send("POST", "/calls", body=whole, retry=True)
@@ -175,7 +188,8 @@ class Graph:
     ) -> Mapping[str, Any]:
         """Send a request; `retry` after a failure even if it may have arrived."""
         ambiguous = False
-        action = str((body or {}).get("action", "")) or path.removeprefix("/") or "number"
+        named = path.removeprefix("/") if path.startswith("/") else "file" if path else "number"
+        action = str((body or {}).get("action", "")) or named
         for attempt, delay in enumerate((*RETRY_DELAYS, None), 1):
             log.debug("whatsapp.request", extra={"action": action, "attempt": attempt})
             try:

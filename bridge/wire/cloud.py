@@ -16,6 +16,7 @@ from typing import Any, Final, TypeAlias
 from bridge.errors import RemoteProtocolError
 from bridge.wire.cloud_fields import number_in, object_in, objects_in, text_in
 from bridge.wire.cloud_people import PersonWebhook, UserIdChanged, read_people
+from bridge.wire.cloud_recordings import MediaAvailable, read_media
 
 SIGNATURE_HEADER: Final = "X-Hub-Signature-256"
 MEDIA_TIMEOUT_CODES: Final = frozenset({138021, 138022, 138023})
@@ -104,7 +105,7 @@ class Standby:
 
 CallWebhook: TypeAlias = Connected | Terminated | StatusChanged
 """A webhook about one call."""
-WebhookEvent: TypeAlias = CallWebhook | PersonWebhook | Standby
+WebhookEvent: TypeAlias = CallWebhook | PersonWebhook | Standby | MediaAvailable
 
 
 def parse(body: bytes) -> list[WebhookEvent]:
@@ -140,6 +141,8 @@ def key_of(event: WebhookEvent) -> tuple[str, str]:
         return event.wacid, "terminate"
     if isinstance(event, StatusChanged):
         return event.wacid, event.status
+    if isinstance(event, MediaAvailable):
+        return event.media_id, event.kind
     if isinstance(event, Standby):
         return event.key, "standby"
     if isinstance(event, UserIdChanged):
@@ -181,6 +184,8 @@ def _calls(value: Mapping[str, Any]) -> Iterator[WebhookEvent]:
             yield connected
         elif event == "terminate":
             yield _terminated(call, value, number_id)
+        elif (media := read_media(call, number_id)) is not None:
+            yield media
     for status in objects_in(value, "statuses"):
         word = text_in(status, "status").upper()
         if (

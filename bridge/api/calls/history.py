@@ -183,6 +183,8 @@ async def erase(context: Context) -> Done:
     if report.record.reason is None:
         raise InvalidState("the call has not ended; hang up first")
     archive = context[RECORDS].recordings.archive
+    # First: what Meta has recorded may be on its way here.
+    await context[RECORDS].meta_media.erase(line, call_id)
     tracks = await archive.of_call(line, call_id)
     if any(track.status == "recording" for track in tracks):
         raise InvalidState("a recording of the call is still being finished; try again")

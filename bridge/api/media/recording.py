@@ -64,6 +64,7 @@ class Recording(Struct, rename="camel"):
     url: str
     files: list[RecordingFile]
     gaps: Annotated[list[RecordingGap], field("of upgrades during the call")]
+    source: Annotated[str, field("`bridge`, or `meta` for Meta's own")] = "bridge"
 
 
 class RecordedFile(Struct, rename="camel"):
@@ -234,4 +235,5 @@ def recording_of(context: Context, track: Stored, files: Sequence[File] = ()) ->
             for file in files
         ],
         gaps=[RecordingGap(*gap) for gap in track.gaps],
+        source=track.source or "bridge",
     )

@@ -64,6 +64,7 @@ class Transcript(Struct, rename="camel"):
     missing: Annotated[Count, field("phrases that the provider did not transcribe in time")]
     requested_at: Timestamp
     finished_at: Timestamp | None
+    source: Annotated[str, field("`bridge`, or `meta` for Meta's own")] = "bridge"
 
 
 @GROUP.post("/call/transcribe", errors=(*CALL, 501, 503))
@@ -100,4 +101,5 @@ def shown(found: transcript.Transcript) -> Transcript:
         missing=found.missing,
         requested_at=iso8601(found.requested_at),
         finished_at=iso8601(found.finished_at),
+        source=found.source or "bridge",
     )

@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from bridge.node.streams.inbound import InboundStreams
     from bridge.node.streams.sockets import MediaSockets
     from bridge.node.streams.streams import Streams
+    from bridge.node.transcripts.meta_media import MetaMedia
     from bridge.node.transcripts.transcripts import Transcripts
     from bridge.node.voicemail.calls import VoicemailCalls
     from bridge.node.voicemail.voicemails import Voicemails
@@ -143,6 +144,8 @@ class Records:
 
     history: CallHistory
     """The calls that have ended."""
+    meta_media: MetaMedia
+    """What Meta has recorded of them."""
     recordings: Recordings
     transcripts: Transcripts
     voicemails: Voicemails

@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
@@ -12,8 +12,9 @@ from typing import Final
 import msgspec
 
 from bridge.audio.file.formats import OGG, RECORDED, WAV
-from bridge.call.model import CallId, LineName, Parties
-from bridge.call.recording import ALL_TRACKS, Recording, RecordingRequest, Written, key_stem
+from bridge.call.model import CallId, CallRecord, LineName, Parties
+from bridge.call.parties import parties_of
+from bridge.call.recording import ALL_TRACKS, META, Recording, RecordingRequest, Written, key_stem
 from bridge.db.database import Connection, Database
 from bridge.errors import DatabaseFailed, DatabaseLost, NotFound
 from bridge.media.machine_files import MachineFiles
@@ -134,6 +135,54 @@ class Archive:
                 return await self._finish(ended)
         await self._append(END, ended)
         return ended.of(recording)
+
+    async def keep_metas(
+        self,
+        call: CallRecord,
+        path: Path,
+        written: Written,
+        confirm: Callable[[Connection], bool],
+    ) -> Recording | None:
+        """Keep a file in which Meta has recorded a call that has ended; with nothing written, that it could not be had.
+
+        None if `confirm`, which is called in the same transaction, says that it is not wanted any more.
+        """
+        facts, now = call.facts, datetime.now(UTC)
+        began = call.answered_at or facts.started_at
+        recording = Recording(
+            recording_id=f"rec_{secrets.token_hex(12)}",
+            call_id=facts.call_id,
+            line=facts.line,
+            kind="mixed",
+            key=f"{key_stem(began, facts.call_id, META)}.{OGG}",
+            status="completed" if written.size_bytes else "failed",
+            started_at=iso8601(began),
+            ended_at=iso8601(began + timedelta(seconds=written.seconds)),
+            seconds=written.seconds,
+            size_bytes=written.size_bytes,
+            expires_at=iso8601(now + timedelta(days=self._settings.kept_days)),
+            machine=self.share.machine,
+            format=OGG,
+            source=META,
+        )
+        who, target = parties_of(call), self.path(recording)
+
+        def insert(db: Connection) -> bool:
+            if not confirm(db):
+                return False
+            rows.insert(db, Begin([recording], who.from_, who.to))
+            files.add(db, self._files_of(recording, iso8601(now)))
+            return True
+
+        if written.size_bytes:
+            target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            await asyncio.to_thread(path.replace, target)
+        if await self._database.run(insert):
+            return recording
+        # Another node may have kept it.
+        if recording.key not in await self._database.run(rows.used_keys, facts.call_id):
+            target.unlink(missing_ok=True)
+        return None
 
     async def take_over(self, recording: Recording, written: Written) -> Recording | None:
         """Finish a recording whose process is no more, its file being here; None if another did."""

@@ -77,6 +77,8 @@ class RecordingEvents:
             "startedAt": recording.started_at,
             "endedAt": recording.ended_at,
         }
+        if recording.source:
+            common["source"] = recording.source
         if gaps := recording.gaps:
             common["gaps"] = [{"atMs": gap.at_ms, "durationMs": gap.duration_ms} for gap in gaps]
         self._manager.publish(kind, recording.line, recording.call_id, common | data)

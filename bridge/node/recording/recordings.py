@@ -83,7 +83,7 @@ class Recordings:
             on_file=self._events.moved,
         )
         """Copies, uploads and deletes recordings that have ended."""
-        self.recovery = RecordingRecovery(archive, store=store, on_ended=self._ended)
+        self.recovery = RecordingRecovery(archive, store=store, on_ended=self.ended)
         """Finishes recordings of processes that are no more."""
         live = rules.settings.s3.live
         self._parts = LiveParts(store, count=metrics.part) if store and live else None
@@ -391,8 +391,9 @@ class Recordings:
         if not track.over.done():
             track.over.set_result(recording or track.recording)
         if recording is not None:
-            self._ended(recording, track.failure)
+            self.ended(recording, track.failure)
 
-    def _ended(self, recording: Recording, reason: str) -> None:
+    def ended(self, recording: Recording, reason: str = "") -> None:
+        """Publish that a track is ready, or why it failed, and upload it."""
         self._events.ended(recording, reason)
         self.uploader.wake()

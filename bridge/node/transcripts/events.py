@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bridge.call.model import CallId, LineName
-from bridge.call.transcript import Phrase, TranscriptStatus
+from bridge.call.transcript import Phrase, Transcript, TranscriptStatus
 from bridge.db.database import Database, wall_time
 from bridge.metrics.recording import TranscriptionMetrics
 from bridge.node.manager import Manager
@@ -33,8 +33,12 @@ class TranscriptEvents:
         found = await self._database.run(
             transcripts.finish, call_id, now=wall_time(), failure=failure
         )
-        if found is None:
-            return
+        if found is not None:
+            await self.publish(found, callback_url)
+
+    async def publish(self, found: Transcript, callback_url: str = "") -> None:
+        """Publish the end of a transcript."""
+        call_id, failure = CallId(found.call_id), found.failure
         failed = found.status is TranscriptStatus.FAILED
         self._metrics.finished("failed" if failed else "completed")
         data: dict[str, Any] = {
@@ -43,6 +47,8 @@ class TranscriptEvents:
             "missing": found.missing,
             "url": f"/call/{call_id}/transcript",
         }
+        if found.source:
+            data["source"] = found.source
         if failed:
             data["reason"] = failure
             log.warning("transcript.failed", extra={"call": call_id, "reason": failure})

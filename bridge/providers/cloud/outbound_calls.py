@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from bridge.call.model import CallFacts, LineName
@@ -34,6 +34,7 @@ class _Dial:
     """Empty for a call of a process that is no more."""
     opaque: str
     """What Meta echoes in each webhook: the caller's own data, else the call's id."""
+    call_id: str = field(default="", compare=False)
 
 
 class OutboundCalls:
@@ -55,7 +56,7 @@ class OutboundCalls:
     def leg(self, call: CallFacts, number: str) -> CloudLeg:
         """Return a leg that rings a number."""
         own = metadata.field(call.details.metadata, "biz_opaque_callback_data")
-        dial = _Dial(call.line, number, own or call.call_id)
+        dial = _Dial(call.line, number, own or call.call_id, call.call_id)
 
         async def connect(leg: CloudLeg, offer: str) -> None:
             outcome: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
@@ -111,6 +112,7 @@ class OutboundCalls:
         if wacid and (error is not None or outcome.done()):
             await calls.end(line, wacid, "terminate")
         elif wacid:
+            calls.store.name(key_of_call(line, wacid), dial.call_id)
             calls.add(line, wacid, leg, inbound=False)
             leg.dialled(wacid)
             calls.replay(line, wacid)

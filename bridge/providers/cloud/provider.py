@@ -5,6 +5,7 @@ know yet are buffered: Meta may report a call before it has answered our `connec
 its beginning.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
@@ -36,6 +37,7 @@ from bridge.wire.cloud import (
     WebhookEvent,
 )
 from bridge.wire.cloud_people import PermissionReplied, PersonWebhook, UserIdChanged
+from bridge.wire.cloud_recordings import MediaAvailable
 from bridge.wire.metadata import pack
 
 log = logging.getLogger(__name__)
@@ -67,6 +69,8 @@ class CloudProvider:
         self._count = count
         self.calls = LiveCalls(lines, make_leg=legs, store=store, count=count)
         self._outbound = OutboundCalls(self.calls)
+        self.media_due = asyncio.Event()
+        """Set when a file of Meta's waits for its download."""
 
     def has(self, line: LineName) -> bool:
         """Return whether the line's provider is `cloud`."""
@@ -165,7 +169,10 @@ class CloudProvider:
                 self.calls.tasks.spawn(self.calls.end(line, wacid, "terminate"), name="recover")
 
     def _act(
-        self, line: LineName, event: CallWebhook | PersonWebhook, receiver: CallReceiver
+        self,
+        line: LineName,
+        event: CallWebhook | PersonWebhook | MediaAvailable,
+        receiver: CallReceiver,
     ) -> CallWebhook | None:
         """Process an event; return it if its call is not known here."""
         if isinstance(event, PermissionReplied):
@@ -174,6 +181,9 @@ class CloudProvider:
         elif isinstance(event, UserIdChanged):
             self.calls.store.move(line, event)
             log.info("whatsapp.user_id_changed", extra={"line": line})
+        elif isinstance(event, MediaAvailable):
+            key = key_of_call(line, event.wacid)
+            self.calls.store.note_media(line, key, event, then=self.media_due.set)
         elif isinstance(event, Connected) and event.inbound:
             self.calls.tasks.spawn(
                 take_call(self.calls, line, event, receiver), name=f"ring {mask(event.wacid)}"
@@ -194,13 +204,19 @@ def _trace(event: WebhookEvent, outcome: str, line: LineName | None) -> None:
             kind = "user_id"
         case Standby():
             kind = "standby"
+        case MediaAvailable():
+            kind = event.kind.value
         case Terminated():
             kind = "terminate"
         case StatusChanged():
             kind = event.status.value
         case _:
             kind = "ring" if event.inbound else "answer"
-    call = mask(event.wacid) if isinstance(event, Connected | Terminated | StatusChanged) else ""
+    call = (
+        mask(event.wacid)
+        if isinstance(event, Connected | Terminated | StatusChanged | MediaAvailable)
+        else ""
+    )
     log.debug(
         "whatsapp.event",
         extra={"kind": kind, "outcome": outcome, "line": line or "", "wacid": call},
@@ -241,6 +257,7 @@ async def take_call(
         await leg.aclose()
         return
     signalling.opaque = taken.facts.call_id
+    calls.store.name(key_of_call(line, wacid), taken.facts.call_id)
     calls.replay(line, wacid)
 
 

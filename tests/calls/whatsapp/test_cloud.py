@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from bridge.settings.model import Data, Line, LineSip, Sip, WhatsApp
+from bridge.settings.model import Data, Line, LineSip, Net, Sip, WhatsApp
 from tests.support.clients.event_stream import listening
 from tests.support.clients.vendor import Vendor
 from tests.support.inprocess import Client, one_node, running, settings
@@ -49,11 +49,15 @@ async def world(
     sip: LineSip | None = None,
     shared: Sip | None = None,
     style: Style = META,
+    files: bool = False,
     **more,
 ):
-    """Run a bridge beside Meta; its line may have a trunk too."""
+    """Run a bridge beside Meta; its line may have a trunk too, and fetch `files` that Meta has recorded."""
     async with GraphDouble(speech=speech, repeat=True, style=style) as graph:
         changed = {"data": Data(dir=data)} if data else {}
+        if files:
+            changed["net"] = Net(allow=["127.0.0.0/8"])
+            more["media_host"] = graph.files.url.removeprefix("http://")
         line = msgspec.structs.replace(cloud_line(graph, **style.settings(), **more), sip=sip)
         chosen = settings(lines={"main": line}, sip=shared or Sip(), **changed)
         async with running(chosen) as client:

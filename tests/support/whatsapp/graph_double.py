@@ -17,6 +17,7 @@ from aiohttp.test_utils import TestServer
 
 from tests.support.peers.meta_peer import MetaPeer
 from tests.support.virtual_time import monotonic
+from tests.support.whatsapp.graph_files import ATTACHMENTS, GraphFiles
 from tests.support.whatsapp.graph_style import META, Style
 from tests.support.whatsapp.graph_webhooks import (
     BUSINESS,
@@ -86,6 +87,7 @@ class GraphDouble:
         """
         self.style = style
         self.webhooks = Webhooks(style)
+        self.files = GraphFiles(style, TOKEN)
         self.calls: dict[str, DoubleCall] = {}
         self.requests: list[tuple[str, Any]] = []
         """Path without the number's id, and body, of all that was asked."""
@@ -118,7 +120,9 @@ class GraphDouble:
                 web.get(style.route("/call_permissions"), self._permissions),
                 web.get(settings, self._get_settings),
                 web.post(settings, self._set_settings),
-                web.get(style.route(""), self._number),
+                *(web.get(one, self._number) for one in {style.route(""), style.file_route}),
+                web.delete(style.file_route, self.files.delete),
+                web.get(ATTACHMENTS, self.files.download),
             ]
         )
         self._server = TestServer(application)
@@ -127,6 +131,7 @@ class GraphDouble:
         await self._stack.enter_async_context(self._server)
         self._http = await self._stack.enter_async_context(aiohttp.ClientSession())
         self._patrol = asyncio.create_task(self._watch())
+        self.files.url = str(self._server.make_url("/")).rstrip("/")
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -359,6 +364,8 @@ class GraphDouble:
         return web.json_response({"success": True})
 
     async def _number(self, request: web.Request) -> web.Response:
+        if request.match_info.get("number", NUMBER_ID) != NUMBER_ID:
+            return await self.files.describe(request)
         told = {"id": NUMBER_ID, "display_phone_number": "+1 555-010-1000"}
         return self._check(request, "number") or web.json_response(told)
 

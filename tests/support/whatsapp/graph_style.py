@@ -18,11 +18,18 @@ class Style:
 
     def route(self, path: str) -> str:
         """Return the pattern of something below the number."""
+        return self._route(self.path, path)
+
+    @property
+    def file_route(self) -> str:
+        """The pattern of files, which are not below the number."""
+        return self._route(self.path.replace("/{phone_number_id}", ""), "/{number:[0-9]+}")
+
+    def _route(self, whole: str, path: str) -> str:
         known = {"version": r"{version:v[0-9]+\.[0-9]+}", "phone_number_id": "{number:[0-9]+}"}
-        whole = self.prefix + self.path
         for name, pattern in (known | {"path": path}).items():
             whole = whole.replace("{" + name + "}", pattern)
-        return whole or "/"
+        return self.prefix + whole or "/"
 
     def is_from(self, headers: Any, token: str) -> bool:
         """Whether a request has the token in its header, and in no other."""
