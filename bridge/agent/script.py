@@ -25,3 +25,5 @@ class Script:
     greeting: str = ""
     system_prompt: str = ""
     settings: Agent = field(default_factory=Agent)
+    delay: float = 0.0
+    """Seconds in which it neither speaks nor listens: somebody else announces something."""

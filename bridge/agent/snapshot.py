@@ -31,6 +31,8 @@ class AgentSnapshot(msgspec.Struct, frozen=True):
     """Whether it was saying something."""
     received_frames: int
     sent_frames: int
+    begins_at: float = 0.0
+    """Until when it neither speaks nor listens, on the same clock."""
 
     @classmethod
     def of(

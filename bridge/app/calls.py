@@ -8,7 +8,14 @@ from bridge.agent.phrase_recognizer import PhraseRecognizer, has_recognizer
 from bridge.agent.questions import GRAMMAR, PRONUNCIATIONS
 from bridge.api.server.services import EventServices, LineServices
 from bridge.app.foundation import Foundation
-from bridge.app.lines import MadeLines, call_quota, decisions_of, demonstrations_of, line_count
+from bridge.app.lines import (
+    MadeLines,
+    announced_of,
+    call_quota,
+    decisions_of,
+    demonstrations_of,
+    line_count,
+)
 from bridge.app.peers import MediaPlane
 from bridge.app.providers import providers_of
 from bridge.app.sip import SipServices
@@ -70,7 +77,10 @@ def build_manager(
         logs=CallLogs(
             EndedCalls(settings.limits),
             DiagnosisLog(
-                base.metrics.problems, turn=settings.turn.mode != "none", lag=lambda: load.lag
+                base.metrics.problems,
+                turn=settings.turn.mode != "none",
+                lag=lambda: load.lag,
+                announced=announced_of(settings),
             ),
             history,
         ),
@@ -146,5 +156,6 @@ def build_agents(base: Foundation, core: Core) -> tuple[Agents, PhraseRecognizer
         ),
         max_voice_detectors=settings.agent.voice_detectors,
         counters=base.metrics.agents,
+        announced=announced_of(settings),
     )
     return agents, phrases

@@ -13,6 +13,7 @@ from bridge.app.bridge import Bridge
 from bridge.app.calls import Core
 from bridge.app.foundation import Foundation
 from bridge.app.handover import inherit, report_inherited
+from bridge.app.lines import announced_of
 from bridge.cluster.membership import is_first
 from bridge.db.database import Database
 from bridge.media.decoding.decoders import Decoders
@@ -139,7 +140,11 @@ def connect(bridge: Bridge, workers: Workers) -> None:
         control.digits.on_event,
         bridge.media.streams.on_event,
         records.transcripts.on_event,
-        MachineDetectors(manager, count=metrics.calls.machine_detected).on_event,
+        MachineDetectors(
+            manager,
+            count=metrics.calls.machine_detected,
+            announced=announced_of(workers.base.settings),
+        ).on_event,
         control.voicemail_calls.on_event,
         workers.voicemail_transcripts.on_event,
     )

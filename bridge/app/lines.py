@@ -232,6 +232,12 @@ def access_of(whatsapp: WhatsApp) -> GraphAccess:
     )
 
 
+def announced_of(settings: Settings) -> Callable[[LineName], float]:
+    """Return what finds for how many seconds Meta announces that it records a line's calls."""
+    found = {name: line.announced_seconds for name, line in lines_of(settings, "cloud").items()}
+    return lambda line: found.get(line, 0.0)
+
+
 def announcements(whatsapp: WhatsApp) -> dict[str, dict[str, str]]:
     """Return what Meta announces to the other party: that the call is recorded, or transcribed."""
     purposes = {

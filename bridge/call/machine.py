@@ -96,6 +96,16 @@ class CallMachine:
             deadlines.append(self.transfers.invitation.until)
         return min(deadlines + [leg.due for leg in self.legs.records.values()])
 
+    def announced_until(self, seconds: float) -> float:
+        """Return until when Meta may announce, for so long, that it records the call; 0 for calls of others.
+
+        Nothing tells when its voice begins or ends: it is heard as the far party's, from the answer on.
+        """
+        far = self.legs.far
+        if self.answered_at is None or far is None or far.kind is not LegKind.WHATSAPP:
+            return 0.0
+        return self.answered_at + seconds
+
     def handle(self, event: events.Event, now: float) -> list[Command]:
         """Take an event; return the commands to perform, in order.
 

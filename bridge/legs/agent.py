@@ -84,7 +84,8 @@ class AgentLeg:
         self._replying = False
         self._no_input_prompts = self._failures = 0
         self._counter = FrameCounter()
-        self._until = _now() + script.settings.talk_seconds
+        self._begins_at = _now() + script.delay
+        self._until = self._begins_at + script.settings.talk_seconds
         self._former: AgentSnapshot | None = None
         """What it was in another process, until it goes on in this one."""
         self._active = asyncio.Event()
@@ -113,7 +114,8 @@ class AgentLeg:
     def push(self, frame: Frame, now: float) -> None:
         """Take the next 20 ms of the caller."""
         self._counter.count_sent(frame.pcm)
-        if self._group is None or self._over.is_set() or self.script.mode is AgentMode.BOT:
+        deaf = self.script.mode is AgentMode.BOT or _now() < self._begins_at
+        if self._group is None or self._over.is_set() or deaf:
             return
         moment = self._turns.push(frame.pcm, busy=self._busy, speaking=self.speaking)
         match moment:
@@ -176,7 +178,7 @@ class AgentLeg:
     def check_movable(self) -> None:
         """Raise `HandoverRefused` if the agent cannot move now (`legs.base.Movable`)."""
         self._check_present()
-        if not (self._busy or self._turns.hearing):
+        if _now() < self._begins_at or not (self._busy or self._turns.hearing):
             self._asked_at = None
             return
         self._asked_at = _now() if self._asked_at is None else self._asked_at
@@ -208,6 +210,7 @@ class AgentLeg:
         """Go on with another process's agent when it is run."""
         self._former = snapshot
         self._untranscribed, self._until = snapshot.untranscribed, snapshot.until
+        self._begins_at = snapshot.begins_at
         self._no_input_prompts, self._failures = snapshot.no_input_prompts, snapshot.failures
         self.history.extend(snapshot.history)
         self._replies.extend(snapshot.replies)
@@ -274,6 +277,7 @@ class AgentLeg:
         )
 
     async def _open(self) -> None:
+        await asyncio.sleep(self._begins_at - _now())
         if self.script.greeting:
             await self._guarded(self._say(self.script.greeting))
         if self.script.mode is AgentMode.BOT:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from bridge.audio.detect.answerer import AnswererDetector
-from bridge.audio.frame import Frame
+from bridge.audio.frame import FRAME_SECONDS, Frame
 from bridge.call import events
 from bridge.call.bus.frame_counter import FrameCounter
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics
@@ -18,12 +18,14 @@ class MachineDetectorLeg:
     source = None
     always_clocked = True
 
-    def __init__(self, leg_id: LegId, *, count: Callable[[str], None]) -> None:
-        """`count` is called with the result."""
+    def __init__(self, leg_id: LegId, *, count: Callable[[str], None], delay: float = 0.0) -> None:
+        """`count` is called with the result; for `delay` seconds somebody else announces something."""
         self.leg_id = leg_id
         self.sink = self
         self._count = count
         self._detector = AnswererDetector()
+        self._announced = round(delay / FRAME_SECONDS)
+        """Frames to pass over."""
         self._counter = FrameCounter()
         self._over = asyncio.Event()
         self._emit: Emit | None = None
@@ -32,6 +34,9 @@ class MachineDetectorLeg:
         """Process the next 20 ms of the far party."""
         self._counter.count_sent(frame.pcm)
         if self._emit is None or self._over.is_set():
+            return
+        if self._announced > 0:
+            self._announced -= 1
             return
         if (found := self._detector.push(frame.pcm)) is not None:
             self._count("beep" if found.beep_at is not None else found.answerer.value)

@@ -38,6 +38,12 @@ _FORMS = {
 }
 """What a setting of Meta's lines looks like, and what is expected instead of anything else."""
 
+ANNOUNCEMENT_LETTERS: Final = 80
+"""Of Meta's sentence before the purpose of a recording."""
+LETTERS_PER_SECOND: Final = 13.0
+"""Of its voice."""
+ANNOUNCEMENT_BEGINS_SECONDS: Final = 2.0
+"""Until it begins to speak, at most."""
 TEST_KEY = "sk_test_"
 """Prefix of keys that reach simulated contacts only."""
 TEST_LINE = ":test"
@@ -130,6 +136,9 @@ class WhatsApp(Section, frozen=True):
     """`cloud`: why Meta transcribes the calls, as it announces it. Empty: it does not transcribe."""
     announcement_language: str = "en_US"
     """`cloud`: language of these announcements."""
+    announcement_seconds: Annotated[float, Meta(ge=-1)] = -1.0
+    """`cloud`: how long such an announcement lasts. Until then, from the answer on, agents neither speak nor listen, answering machines
+    are not looked for, and what is heard of the other party is no problem of the call. -1: estimated from the length of the purpose."""
     media_host: str = "lookaside.fbsbx.com"
     """`cloud`: the host that serves Meta's recordings and transcripts; the token goes to no other."""
     meta_delete: bool = True
@@ -144,6 +153,17 @@ class WhatsApp(Section, frozen=True):
     """`gateway`, dialect `wadial`: the gateway's session."""
     webhook_keys: list[Secret] = msgspec.field(default_factory=list)
     """`gateway`: keys for `/gateway/webhook`, which open nothing else."""
+
+    @property
+    def announced_seconds(self) -> float:
+        """How long Meta's announcement lasts in each call; 0 for none."""
+        purpose = self.recording_purpose or self.transcription_purpose
+        if not purpose or self.provider != "cloud":
+            return 0.0
+        if self.announcement_seconds >= 0:
+            return self.announcement_seconds
+        letters = ANNOUNCEMENT_LETTERS + len(purpose)
+        return ANNOUNCEMENT_BEGINS_SECONDS + letters / LETTERS_PER_SECOND
 
     @property
     def server(self) -> tuple[str, str]:

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from bridge.agent.script import AgentMode
 from tests.support.sound.agent_talk import SPOKEN, VOICE, talking
 
 # Sound that comes while it is made
@@ -216,3 +217,36 @@ async def test_a_caller_who_speaks_again_is_asked_anew():
         await talk.quiet()
         assert talk.minds.spoken()[-1] == "Are you still there?"
         assert not talk.task.done()
+
+
+@pytest.mark.virtual_time
+async def test_a_greeting_waits_for_the_end_of_the_announcement():
+    async with talking(AgentMode.BOT, delay=12.0) as talk:
+        await asyncio.sleep(11.9)
+        assert talk.minds.spoken() == []
+        await asyncio.sleep(0.2)
+        assert talk.minds.spoken() == ["Good day."]
+
+
+@pytest.mark.virtual_time
+async def test_what_is_announced_is_no_turn_of_the_caller():
+    async with talking(greeting="", delay=12.0) as talk:
+        await talk.tick(VOICE, 100)
+        await talk.tick(count=100)
+        assert talk.minds.asked == []
+        await asyncio.sleep(12.1)
+        await talk.say()
+        assert talk.minds.asked[0][0] == "stt"
+
+
+@pytest.mark.virtual_time
+async def test_an_agent_moves_while_it_waits_and_waits_on():
+    async with talking(delay=12.0) as talk:
+        await asyncio.sleep(2.0)
+        talk.leg.check_movable()
+        snapshot = talk.leg.copy()
+    async with talking(former=snapshot) as again:
+        await again.tick(VOICE, 100)
+        assert (again.minds.asked, again.leg.copy().begins_at) == ([], snapshot.begins_at)
+        await asyncio.sleep(10.1)
+        assert again.minds.spoken() == ["Good day."]

@@ -30,3 +30,15 @@ async def test_it_reports_who_answered_and_leaves():
     assert isinstance(ended, LegEnded)
     assert counted == ["person"]
     assert leg.statistics().sent.packets == 151
+
+
+async def test_what_is_announced_first_is_passed_over():
+    emitted: list[LegEvent] = []
+    leg = MachineDetectorLeg(LegId("leg_1"), count=lambda result: None, delay=8.0)
+    task = asyncio.get_running_loop().create_task(leg.run(emitted.append))
+    await asyncio.sleep(0)
+    for number in range(550):
+        leg.push(Frame(LOUD if number < 400 or 410 < number < 440 else SILENCE, 0, "t"), 0.0)
+    await task
+    [detected] = [one for one in emitted if isinstance(one, AnswererDetected)]
+    assert detected.detection.answerer == "person"

@@ -42,7 +42,7 @@ def _checks(leg: Watched) -> list[Check]:
     checks: list[Check] = [_provider]
     if traits.carries_rtp:
         checks += network.CHECKS if connected else [network.not_connected]
-    if traits.person and connected:
+    if traits.person and connected and not leg.history.announced:
         checks += [_speaker, _microphone, _echo, _clipping]
     if leg.now.statistics.socket is not None:
         checks += [_socket_sends_nothing, _socket_format, _socket_reader]

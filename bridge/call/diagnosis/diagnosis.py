@@ -262,7 +262,8 @@ class Diagnosis:
                 known = self._legs[leg.leg_id] = Watched(leg, LegHistory(now))
             known.now = leg
             waited = known.history.connected_at is None
-            known.history.update(leg, now)
+            announced = leg.party is Party.FAR and now < call.announced_until
+            known.history.update(leg, now, announced=announced)
             if waited and leg.connected:
                 self._forget_departed()
             watched.append(known)

@@ -55,6 +55,8 @@ class LegHistory:
         """Since it connected."""
         self.spoke_at: float | None = None
         """When it was last as loud as speech."""
+        self.announced = False
+        """Whether another voice is heard in its place."""
         self.quiet_since: float | None = None
         """Since when packets come, and all their levels are below `MUTE_DBOV`."""
         self.rejected = 0
@@ -100,8 +102,9 @@ class LegHistory:
         history._before = statistics
         return history
 
-    def update(self, leg: LegObservation, now: float) -> None:
-        """Take the leg's figures."""
+    def update(self, leg: LegObservation, now: float, *, announced: bool = False) -> None:
+        """Take the leg's figures; while something is `announced` in its place, nothing says what its party does."""
+        self.announced = announced
         statistics = leg.statistics
         before, self._before = self._before, statistics
         if leg.connected and self.connected_at is None:
@@ -192,7 +195,7 @@ class LegHistory:
         dbov = received.level_dbov
         if dbov < SPEECH_DBOV and levels.noted - old.noted > levels.quiet - old.quiet:
             dbov = SPEECH_DBOV
-        if not heard:
+        if not heard or self.announced:
             self.quiet_since = None
             return
         if leg.connected and dbov > self.loudest_dbov:

@@ -119,6 +119,8 @@ class CallObservation:
     """Whether it is being transferred to a party that has yet to join."""
     turn: bool = False
     """Whether a TURN server is configured."""
+    announced_until: float = 0.0
+    """Until when Meta may announce that it records the call, in the far party's place; in monotonic seconds."""
     lag_seconds: float = 0.0
     """How late the event loop ran its timers in the last second, at worst."""
 

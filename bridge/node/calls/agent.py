@@ -1,5 +1,6 @@
 """Adds agents to calls: to inbound ones of lines in such a mode, and to any on request."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Collection
 from contextlib import suppress
@@ -73,12 +74,15 @@ class Agents:
         profile_of: ProfileOf,
         max_voice_detectors: int,
         counters: AgentMetrics,
+        announced: Callable[[LineName], float] = lambda line: 0.0,
     ) -> None:
+        """`announced` is for how many seconds Meta announces that it records a line's calls."""
         self._manager = manager
         self._lines = lines
         self._profile_of = profile_of
         self._voices = VoiceDetectors(silero(), maximum=max_voice_detectors)
         self._counters = counters
+        self._announced = announced
 
     def on_event(self, event: CallEvent) -> None:
         """Add an agent to an inbound call of a line in such a mode, once its media is up."""
@@ -101,7 +105,9 @@ class Agents:
         runner.machine.check_answered("an agent needs")
         if _agents(runner):
             raise InvalidState("the call has an agent already")
-        leg = self._leg(new_leg_id(), runner.facts, mode)
+        now = asyncio.get_running_loop().time()
+        delay = runner.machine.announced_until(self._announced(runner.facts.line)) - now
+        leg = self._leg(new_leg_id(), runner.facts, mode, max(0.0, delay))
         runner.add_leg(leg, LegRole(Party.SERVICE, Subscription.INBOUND))
         return leg
 
@@ -112,7 +118,9 @@ class Agents:
         leg.restore(snapshot)
         return leg
 
-    def _leg(self, leg_id: LegId, call: CallFacts, mode: AgentMode | None) -> AgentLeg:
+    def _leg(
+        self, leg_id: LegId, call: CallFacts, mode: AgentMode | None, delay: float = 0.0
+    ) -> AgentLeg:
         config = self._lines.config(call.line)
         profile = self._profile_of(call.line, config, call.call_id)
         script = Script(
@@ -120,6 +128,7 @@ class Agents:
             greeting=profile.greeting,
             system_prompt=config.system_prompt,
             settings=profile.settings,
+            delay=delay,
         )
         return AgentLeg(
             leg_id,

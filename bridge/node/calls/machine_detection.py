@@ -1,11 +1,12 @@
 """Adds machine detection to the outbound calls whose requests ask for it."""
 
+import asyncio
 import logging
 from collections.abc import Callable
 
 from bridge.audio.detect.answerer import Answerer
 from bridge.call import events
-from bridge.call.model import CallId, Direction, MachineDetection, Party
+from bridge.call.model import CallId, Direction, LineName, MachineDetection, Party
 from bridge.call.routing import Audience, LegRole, Subscription
 from bridge.errors import BridgeError
 from bridge.legs.base import new_leg_id
@@ -20,9 +21,16 @@ log = logging.getLogger(__name__)
 class MachineDetectors:
     """The machine detection of this node's calls."""
 
-    def __init__(self, manager: Manager, *, count: Callable[[str], None]) -> None:
-        """`count` is called with each result."""
+    def __init__(
+        self,
+        manager: Manager,
+        *,
+        count: Callable[[str], None],
+        announced: Callable[[LineName], float] = lambda line: 0.0,
+    ) -> None:
+        """`count` is called with each result; `announced` is as for agents (`node.calls.agent`)."""
         self._manager = manager
+        self._announced = announced
         self._count = count
 
     def on_event(self, event: CallEvent) -> None:
@@ -43,7 +51,9 @@ class MachineDetectors:
     def _listen(self, runner: CallRunner) -> None:
         if runner.machine.direction is not Direction.OUTBOUND:
             return
-        leg = MachineDetectorLeg(new_leg_id(), count=self._count)
+        now = asyncio.get_running_loop().time()
+        delay = runner.machine.announced_until(self._announced(runner.facts.line)) - now
+        leg = MachineDetectorLeg(new_leg_id(), count=self._count, delay=max(0.0, delay))
         role = LegRole(Party.SERVICE, Subscription.INBOUND, Audience.NOBODY, asked_for=False)
         try:
             runner.add_leg(leg, role)

@@ -18,7 +18,7 @@ from bridge.call.diagnosis.incidents import (
 )
 from bridge.call.diagnosis.observation import CallObservation, ClientHints, LegObservation
 from bridge.call.diagnosis.problems import Code, Severity
-from bridge.call.model import CallId, LegFigures, LegId
+from bridge.call.model import CallId, LegFigures, LegId, LineName
 from bridge.errors import LegNotFound, RateLimited
 from bridge.metrics.problems import ProblemMetrics
 from bridge.node.runner import CallRunner
@@ -73,6 +73,7 @@ class DiagnosisLog:
         *,
         turn: bool = False,
         lag: Callable[[], float] = lambda: 0.0,
+        announced: Callable[[LineName], float] = lambda line: 0.0,
     ) -> None:
         """Begin without a call.
 
@@ -80,10 +81,12 @@ class DiagnosisLog:
             counters: count the problems.
             turn: whether a TURN server is configured.
             lag: returns how late the event loop ran in the last second, in seconds.
+            announced: for how many seconds Meta announces that it records a line's calls.
         """
         self._counters = counters
         self._turn = turn
         self._lag = lag
+        self._announced = announced
         self._calls: dict[CallId, CallDiagnosis] = {}
 
     def observe(self, runner: CallRunner, figures: Iterable[LegFigures], now: float) -> None:
@@ -234,6 +237,7 @@ class DiagnosisLog:
             machine.legs.muted,
             expects_party=machine.transfers.invitation is not None,
             turn=self._turn,
+            announced_until=machine.announced_until(self._announced(runner.facts.line)),
             lag_seconds=self._lag(),
         )
 

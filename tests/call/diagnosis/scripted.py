@@ -92,6 +92,7 @@ class ScriptedCall:
         muted: bool = False,
         turn: bool = False,
         lag: float = 0.0,
+        announced_until: float = 0.0,
     ) -> "ScriptedCall":
         """Let seconds pass."""
         for _ in range(seconds):
@@ -101,6 +102,7 @@ class ScriptedCall:
                 muted,
                 turn=turn,
                 lag_seconds=lag,
+                announced_until=announced_until,
             )
             found = self.diagnosis.observe(seen, float(self.now))
             self.changes += [(self.now, change) for change in found]

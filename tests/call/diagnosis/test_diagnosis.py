@@ -269,3 +269,19 @@ def test_what_was_told_of_a_call_before_stays_in_its_verdict() -> None:
     move(call)
     call.diagnosis.end(float(call.now))
     assert call.diagnosis.verdict(float(call.now)) is Verdict.PROBLEM
+
+
+def test_a_voice_that_announces_something_in_the_far_partys_place_is_no_problem() -> None:
+    call = ScriptedCall().run(12, talking(), SILENT_FAR, announced_until=12.0)
+    assert call.changes == []
+    assert call.run(12, talking(), SILENT_FAR).codes == ["far_silent"]
+
+
+def test_nobody_has_to_answer_what_is_announced() -> None:
+    severity = {}
+    for until in (0.0, 5.0):
+        call = ScriptedCall().run(5, lambda _: SOCKET, FAR, announced_until=until)
+        call.run(12, lambda _: SOCKET, pausing(FAR))
+        severity[until] = {one.code: one.severity for one in call.diagnosis.open}
+    assert severity[0.0][Code.SOCKET_SENDS_NOTHING] is Severity.BROKEN
+    assert severity[5.0].get(Code.SOCKET_SENDS_NOTHING) is not Severity.BROKEN

@@ -274,3 +274,15 @@ async def test_a_download_is_finished_by_the_next_process(tmp_path):
         await again.hurry()
         [recording] = await until_answer(again.recordings)
         assert recording["status"] == "completed"
+
+
+async def test_an_agent_waits_until_meta_has_announced_that_it_records():
+    async with world(recording_purpose="quality", announcement_seconds=600.0) as meta:
+        ringing = await meta.graph.ring()
+        call_id = (await meta.call())["callId"]
+        await meta.client.data("/call/answer", {"callId": call_id})
+        await until(lambda: ringing.state == "ACTIVE")
+        await meta.client.until_state(call_id, "active")
+        runner = meta.client.bridge.manager.running(call_id)
+        agent = meta.client.bridge.control.agents.start(runner)
+        assert agent.script.delay == pytest.approx(600, abs=15)

@@ -133,10 +133,12 @@ class Talk:
 
 
 @asynccontextmanager
-async def talking(mode=AgentMode.AI, *, greeting="Good day.", model=None, former=None, **settings):
+async def talking(
+    mode=AgentMode.AI, *, greeting="Good day.", model=None, former=None, delay=0.0, **settings
+):
     """Run an agent; `former` is what it was in another process."""
     minds, counts = Minds(), Counts()
-    told = Script(mode, greeting=greeting, system_prompt="Be brief.", settings=Agent(**settings))
+    told = Script(mode, greeting, "Be brief.", Agent(**settings), delay)
     holder: list[Talk] = []
 
     def hang_up():
