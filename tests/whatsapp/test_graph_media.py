@@ -7,6 +7,7 @@ from ipaddress import ip_network
 
 import pytest
 
+from bridge.call.model import LineName
 from bridge.errors import WhatsAppError, WhatsAppRefused
 from bridge.http.address_guard import Guard
 from bridge.http.client import Http
@@ -33,7 +34,7 @@ def media_of(double, *, allow=LOOPBACK):
     http = Http(Guard(allow=allow, require_tls=False))
     access = GraphAccess(NUMBER_ID, TOKEN, double.url)
     host = double.files.url.removeprefix("http://")
-    return http, GraphMedia(Graph(access, http), access, http.of("main"), host=host)
+    return http, GraphMedia(Graph(access, http), access, http.of(LineName("main")), host=host)
 
 
 @pytest.fixture

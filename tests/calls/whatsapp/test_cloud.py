@@ -54,7 +54,7 @@ async def world(
 ):
     """Run a bridge beside Meta; its line may have a trunk too, and fetch `files` that Meta has recorded."""
     async with GraphDouble(speech=speech, repeat=True, style=style) as graph:
-        changed = {"data": Data(dir=data)} if data else {}
+        changed: dict[str, Data | Net] = {"data": Data(dir=data)} if data else {}
         if files:
             changed["net"] = Net(allow=["127.0.0.0/8"])
             more["media_host"] = graph.files.url.removeprefix("http://")

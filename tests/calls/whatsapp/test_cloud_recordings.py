@@ -3,6 +3,7 @@
 import json
 import time
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from bridge.node.transcripts.meta_media import MAX_TRANSCRIPT, MAX_UNUSABLE
 from bridge.stores.cloud_media import LEASE_SECONDS
 from bridge.wire.cloud_recordings import MediaKind
 from tests.calls.whatsapp.test_cloud import world
+from tests.support.clients.event_stream import listening
 from tests.support.waiting import until, until_answer
 from tests.support.whatsapp.graph_double import USER
 from tests.support.whatsapp.graph_style import DIALOG_360, KAPSO
@@ -24,6 +26,7 @@ SAID = {"transcript": {"language": "en", "segments": [
 ]}}  # fmt: skip
 TRANSCRIPT = json.dumps(SAID).encode()
 DAY = 86_400.0
+METRIC = "bridge_whatsapp_files_total{"
 
 
 def sound(channels: int = 1) -> bytes:
@@ -47,7 +50,7 @@ class Over:
     async def recordings(self):
         return (await self.meta.client.data_of(f"/call/{self.call_id}/recordings"))["recordings"]
 
-    async def transcript(self):
+    async def transcript(self) -> Any:
         answer = await self.meta.client.get(f"/call/{self.call_id}/transcript")
         return answer.status == 200 and (await answer.json())["data"]
 
@@ -57,13 +60,17 @@ class Over:
         )
 
     async def states_are(self, expected) -> bool:
-        return [status for _, status, *_ in await self.jobs()] == expected
+        return bool([status for _, status, *_ in await self.jobs()] == expected)
 
     async def count(self, outcome: str) -> float:
         """How often the metric has counted an outcome."""
-        text = await (await self.meta.client.get("/metrics", headers=self.meta.client.local)).text()
-        rows = [row for row in text.splitlines() if row.startswith("bridge_whatsapp_files_total{")]
-        return sum(float(row.split()[-1]) for row in rows if f'outcome="{outcome}"' in row)
+        client = self.meta.client
+        found: dict[str, str] = {}
+        for http in {client.http, client.owner}:  # the nodes of one machine tell the same
+            text = await (await http.get("/metrics", headers=client.local)).text()
+            rows = (row.rpartition(" ") for row in text.splitlines())
+            found |= {name: value for name, _, value in rows if f'outcome="{outcome}"' in name}
+        return sum(float(found[one]) for one in found if one.startswith(METRIC))
 
     async def failed(self, attempts: int) -> None:
         """Wait until so many attempts have failed, and nobody holds the lease of the job."""
@@ -71,7 +78,7 @@ class Over:
         async def tried() -> bool:
             found = [job for job in await self.jobs() if job[1] != "done"]
             leased = any(abs(job[3] - time.time() - LEASE_SECONDS) < 20 for job in found)
-            return [job[2] for job in found] == [attempts] and not leased
+            return bool([job[2] for job in found] == [attempts] and not leased)
 
         await until_answer(tried)
 
@@ -112,9 +119,11 @@ async def recorded(**more):
 
 
 async def test_both_are_kept_listed_read_and_announced_like_ours():
-    async with recorded() as call:
+    async with recorded() as call, listening(call.meta.client, "/events") as stream:
         await call.tell(MediaKind.RECORDING, sound())
+        assert (await stream.until_type("recording.ready"))["data"]["source"] == "meta"
         await call.tell(MediaKind.TRANSCRIPT, TRANSCRIPT)
+        assert (await stream.until_type("transcript.ready"))["data"]["source"] == "meta"
         [recording] = await until_answer(call.recordings)
         shown = {name: recording[name] for name in ("source", "kind", "durationMs", "status")}
         assert shown == {
@@ -190,12 +199,14 @@ async def test_a_webhook_that_comes_twice_makes_one_recording():
 
 
 async def test_a_file_that_cannot_be_had_in_seven_days_has_failed():
-    async with recorded() as call:
+    async with recorded() as call, listening(call.meta.client, "/events") as stream:
         call.files.faults["download"] = [500]
         await call.tell(MediaKind.RECORDING, sound())
         await call.failed(1)
         call.files.faults["describe"] = [503] * 3
         await call.hurry(days=7.5)
+        told = (await stream.until_type("recording.failed"))["data"]
+        assert (told["reason"], told["source"]) == ("unavailable", "meta")
         [recording] = await until_answer(call.recordings)
         assert (recording["status"], recording["source"]) == ("failed", "meta")
         assert await call.count("failed") == 1
