@@ -1,7 +1,7 @@
 """Settings of one line: its keys, where its calls come from, its agents, voicemail and streams."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -13,7 +13,15 @@ from bridge.errors import SettingsError
 from bridge.settings.livekit import LiveKit, check_livekit
 from bridge.settings.realtime import Realtime, check_realtime
 from bridge.settings.section import Count, Number, Positive, PositiveCount, Secret, Section
-from bridge.settings.sip import LineSip, check_line_sip
+from bridge.settings.sip import (
+    DEFAULT_PORTS,
+    LineSip,
+    Sip,
+    Trunk,
+    check_line_sip,
+    read_listen,
+    read_trunk,
+)
 
 _PROVIDERS = {
     "simulator": ("", ()),
@@ -46,6 +54,8 @@ ANNOUNCEMENT_BEGINS_SECONDS: Final = 2.0
 """Until it begins to speak, at most."""
 TEST_KEY = "sk_test_"
 """Prefix of keys that reach simulated contacts only."""
+META_TRUNK = ":whatsapp"
+"""Suffix of the trunk over which a line's WhatsApp calls go whose signalling is SIP."""
 TEST_LINE = ":test"
 """Suffix of the line that a line's test keys belong to."""
 MIN_SECRET_CHARACTERS: Final = 20
@@ -129,7 +139,21 @@ class WhatsApp(Section, frozen=True):
     signature_header: str = "X-Hub-Signature-256"
     """`cloud`: the header with the signature of webhooks: their HMAC-SHA256 in hex, after `sha256=` or without it."""
     pre_accept: bool = True
-    """`cloud`: connect the media of an inbound call before anybody answers."""
+    """`cloud`: connect the media of an inbound call before anybody answers. `signalling = "sip"` does not have that."""
+    signalling: Literal["graph", "sip"] = "graph"
+    """`cloud`: how calls are made and taken: by requests of the Graph API and webhooks, or by SIP with Meta's server. The
+    line's settings at Meta, permissions and webhooks are the Graph API's either way."""
+    media: Literal["sdes", "dtls"] = "sdes"
+    """`cloud`, signalling `sip`: SRTP with keys in the SIP messages, or WebRTC (ICE and DTLS). The number has the same at
+    Meta (`srtp_key_exchange_protocol`)."""
+    sip_password: Secret = ""
+    """`cloud`, signalling `sip`: the number's SIP password at Meta. Meta's calls are taken only with it."""
+    sip_hostname: str = ""
+    """`cloud`, signalling `sip`: the name of this bridge that the number has at Meta as its SIP server; in From and Contact."""
+    sip_domain: str = "wa.meta.vc"
+    """`cloud`, signalling `sip`: the host in the addresses of WhatsApp users, which Meta's certificate names."""
+    sip_server: str = "wa.meta.vc:5061"
+    """`cloud`, signalling `sip`: Meta's SIP server, a host with a port, which is reached over TLS."""
     recording_purpose: str = ""
     """`cloud`: why Meta records the calls, as it announces it. Empty: it does not record."""
     transcription_purpose: str = ""
@@ -261,6 +285,16 @@ def line_checks(
         yield (section,), partial(check_line_sip, f"{section}.sip", line.sip)
 
 
+def check_names(names: Iterable[str]) -> None:
+    """Refuse names of lines that the bridge itself gives (`SettingsError`)."""
+    for name in names:
+        if name.endswith((TEST_LINE, META_TRUNK)):
+            raise SettingsError(
+                f"lines.{name}: names that end in {TEST_LINE} are of test keys, in {META_TRUNK} of "
+                "trunks of WhatsApp calls"
+            )
+
+
 def check_whatsapp(section: str, whatsapp: WhatsApp) -> None:
     """Refuse a line that lacks what its provider needs, naming the key (`SettingsError`)."""
     needed = list(_PROVIDERS[whatsapp.provider][1])
@@ -278,6 +312,54 @@ def check_whatsapp(section: str, whatsapp: WhatsApp) -> None:
     for key, url in (("base_url", whatsapp.base_url), ("url", whatsapp.url)):
         if url and not url.startswith(("https://", "http://")):
             raise SettingsError(f"{section}.{key}: expected a URL with http or https")
+
+
+def check_whatsapp_sip(sip: Sip, lines: Mapping[str, Line]) -> None:
+    """Refuse a line whose WhatsApp calls over SIP could not work, or not safely (`SettingsError`)."""
+    users = {
+        line.sip.inbound_username: f"lines.{name}.sip.inbound_username"
+        for name, line in lines.items()
+        if line.sip is not None
+    }
+    for name, line in lines.items():
+        if line.whatsapp.signalling == "graph":
+            continue
+        _check_meta_sip(f"lines.{name}.whatsapp", line.whatsapp)
+        key = f"lines.{name}.numbers"
+        if not line.numbers:
+            raise SettingsError(f"{key}: the first is the line's number at Meta")
+        if (other := users.setdefault(line.numbers[0].removeprefix("+"), key)) != key:
+            raise SettingsError(f"{key}: Meta logs in with the first, as others do for {other}")
+        if not any(read_listen(text).transport == "tls" for text in sip.listen):
+            raise SettingsError(
+                f'sip.listen: lines.{name}.whatsapp.signalling = "sip" needs an address with tls, '
+                "to which Meta connects"
+            )
+
+
+def _check_meta_sip(section: str, whatsapp: WhatsApp) -> None:
+    if whatsapp.provider != "cloud":
+        raise SettingsError(f'{section}.signalling: "sip" is for provider = "cloud"')
+    for key in ("sip_password", "sip_hostname", "sip_domain"):
+        if not getattr(whatsapp, key):
+            raise SettingsError(f'{section}.{key}: needed with signalling = "sip"')
+    for key in ("sip_hostname", "sip_domain"):
+        if not re.fullmatch(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", getattr(whatsapp, key)):
+            raise SettingsError(f"{section}.{key}: expected the name of a host")
+    for key in ("recording_purpose", "transcription_purpose"):
+        if getattr(whatsapp, key):
+            raise SettingsError(f"{section}.{key}: Meta has no such thing for calls over SIP")
+    meta_server(section, whatsapp)
+
+
+def meta_server(section: str, whatsapp: WhatsApp) -> Trunk:
+    """Return where a line's WhatsApp calls over SIP go, or raise `SettingsError`."""
+    key = f"{section}.sip_server"
+    try:
+        server = read_trunk(key, f"sips:{whatsapp.sip_server}")
+    except SettingsError:
+        raise SettingsError(f"{key}: expected a host, or a host and :port") from None
+    return server._replace(port=server.port or DEFAULT_PORTS["tls"])
 
 
 def check_voicemail(section: str, voicemail: Voicemail) -> None:

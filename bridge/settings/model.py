@@ -27,12 +27,12 @@ from bridge.settings.http import Http as Http
 from bridge.settings.http import Metrics as Metrics
 from bridge.settings.http import check_http, check_keys
 from bridge.settings.http import is_loopback as is_loopback
-from bridge.settings.line import TEST_LINE, check_sound, line_checks
 from bridge.settings.line import Agent as Agent
 from bridge.settings.line import Line as Line
 from bridge.settings.line import Stream as Stream
 from bridge.settings.line import Voicemail as Voicemail
 from bridge.settings.line import WhatsApp as WhatsApp
+from bridge.settings.line import check_names, check_sound, check_whatsapp_sip, line_checks
 from bridge.settings.livekit import LiveKit as LiveKit
 from bridge.settings.livekit import check_api_keys
 from bridge.settings.net import Net as Net
@@ -347,6 +347,7 @@ def _checks(settings: Settings) -> Iterator[tuple[tuple[str, ...], Callable[[], 
     yield ("lines",), partial(check_api_keys, api_keys)
     trunks = {name: line.sip for name, line in settings.lines.items() if line.sip}
     yield ("sip", "lines"), partial(check_sip, settings.sip, trunks)
+    yield ("sip", "lines"), partial(check_whatsapp_sip, settings.sip, settings.lines)
 
 
 def _check_recording_announcement(settings: Settings) -> None:
@@ -374,9 +375,7 @@ def _check_lines(settings: Settings) -> None:
             "the bridge, but no line has a key, and the demo key is off then: set [lines.NAME] keys "
             "in the settings file, or BRIDGE_LINES__MAIN__KEYS='[\"a-long-random-key-of-your-own\"]'"
         )
-    for name in settings.lines:
-        if name.endswith(TEST_LINE):
-            raise SettingsError(f"lines.{name}: names that end in {TEST_LINE} are of test keys")
+    check_names(settings.lines)
     check_keys(settings.http, keys_in(settings))
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from bridge.errors import SettingsError
+from bridge.settings.line import meta_server
 from bridge.settings.model import load
 from bridge.settings.sip import Listen, Trunk, read_listen, read_trunk
 
@@ -116,3 +117,54 @@ def test_a_line_without_prefixes_calls_nobody_and_speaks_every_codec(tmp_path):
 def test_a_trunk_of_an_office_may_be_declared_private(tmp_path):
     settings = loaded(tmp_path, '[sip]\nprivate_trunks = ["office"]\n' + with_trunk())
     assert settings.sip.private_trunks == ["office"]
+
+
+SIP_LINE = {
+    "provider": '"cloud"',
+    "phone_number_id": '"1"',
+    "access_token": '"t"',
+    "app_secret": '"s"',
+    "verify_token": '"v"',
+    "signalling": '"sip"',
+    "sip_password": '"p"',
+    "sip_hostname": '"sip.example.com"',
+}
+LISTENS = '[sip]\nlisten = ["tls:127.0.0.1"]\ntls_cert = "c.pem"\ntls_key = "k.pem"\n'
+
+
+def with_whatsapp(start=LISTENS, numbers='["15550109000"]', **values):
+    found = {key: text for key, text in (SIP_LINE | values).items() if text}
+    rows = "\n".join(f"{key} = {text}" for key, text in found.items())
+    head = f'{start}[lines.sales]\nkeys = ["k"]\nnumbers = {numbers}\n'
+    return f"{head}[lines.sales.whatsapp]\n{rows}\n"
+
+
+def test_whatsapp_calls_over_sip_go_to_metas_server_with_keys_in_the_messages(tmp_path):
+    whatsapp = loaded(tmp_path, with_whatsapp()).lines["sales"].whatsapp
+    assert (whatsapp.media, whatsapp.sip_domain) == ("sdes", "wa.meta.vc")
+    assert meta_server("s", whatsapp) == Trunk("tls", "wa.meta.vc", 5061)
+
+
+@pytest.mark.parametrize(
+    ("values", "key"),
+    [
+        ({"sip_password": ""}, "lines.sales.whatsapp.sip_password: needed"),
+        ({"sip_hostname": ""}, "lines.sales.whatsapp.sip_hostname: needed"),
+        ({"sip_hostname": '"sips:bridge"'}, "lines.sales.whatsapp.sip_hostname: expected"),
+        ({"sip_server": '"wa.meta.vc;lr"'}, "lines.sales.whatsapp.sip_server: expected a host"),
+        ({"recording_purpose": '"quality"'}, "lines.sales.whatsapp.recording_purpose"),
+        ({"provider": '"simulator"'}, "lines.sales.whatsapp.signalling"),
+        ({"numbers": "[]"}, "lines.sales.numbers: the first"),
+        ({"start": '[sip]\nlisten = ["udp:127.0.0.1"]\n'}, "sip.listen: .* address with tls"),
+    ],
+)
+def test_a_line_whose_whatsapp_calls_go_over_sip_needs_what_meta_asks_for(tmp_path, values, key):
+    with pytest.raises(SettingsError, match=key):
+        loaded(tmp_path, with_whatsapp(**values))
+
+
+def test_nobody_else_logs_in_with_the_number_that_meta_logs_in_with(tmp_path):
+    trunk = with_trunk(inbound_username='"15550109000"', inbound_password='"p"')
+    trunk = trunk.replace('"k"', '"another"')
+    with pytest.raises(SettingsError, match=r"lines\.sales\.numbers: .*lines\.office\.sip"):
+        loaded(tmp_path, with_whatsapp() + trunk)
