@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NewType, Protocol, TypeAlias
+from typing import Final, Literal, NewType, Protocol, TypeAlias
 
 from bridge.sip.events import DialogEvent
 
@@ -50,6 +50,20 @@ class Credentials:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DialogRules:
+    """What a trunk expects of its calls."""
+
+    host: str = ""
+    """Our name in From and Contact; empty: the trunk's domain, and our address as the trunk can reach it."""
+    bye_only: bool = False
+    """Whether an answered call takes no other request than BYE, from either side: there is no session timer, requests to
+    change the call get 488, and anybody who knows the dialog may end it, over a transport as safe as its own."""
+
+
+USUAL_RULES: Final = DialogRules()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dial:
     """An INVITE to send."""
 
@@ -70,6 +84,7 @@ class Dial:
     """Further fields; one that the core sets itself is left out."""
     session_expires: int = 1800
     """Seconds between refreshes of the session (RFC 4028); 0 asks for none."""
+    rules: DialogRules = USUAL_RULES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +146,12 @@ class InboundPolicy(Protocol):
 
     def trunks_of(self, invitation: "Invitation") -> frozenset[str]:
         """Return the names of the trunks that an admitted call may come from."""
+
+    def rules_of(self, invitation: "Invitation") -> DialogRules:
+        """Return what the trunk expects that an admitted call comes from."""
+
+    def ignores_parameters(self, username: str) -> bool:
+        """Return whether the digest `uri` of a user may lack the parameters of the Request-URI."""
 
     def admit_within(self, trunks: frozenset[str], host: str) -> Admission:
         """Decide on a request within a call of these trunks that comes from elsewhere than its peer."""

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from bridge.sip.transaction.server import ServerTransaction
 
 MAX_DIGITS = 64
+CHANGES = frozenset({"INVITE", "UPDATE", "REFER"})
+"""Requests that would change an answered call."""
 
 
 class SipCall:
@@ -65,7 +67,12 @@ class SipCall:
     def relocate(self, connection: int) -> None:
         """Use another socket (`Dialog.relocate`)."""
         if self.session.dialog is not None:
-            self.session.dialog.relocate(connection)
+            self.session.dialog.relocate(connection, self.session.rules.host)
+
+    def set_alternate(self, target: "Target") -> None:
+        """Send our BYE there if it does not get through, because the connection of the far side has ended."""
+        if self.session.dialog is not None:
+            self.session.dialog.alternate = target
 
     def snapshot(self) -> SipCallSnapshot | None:
         """Return the call as data; None while anything is under way in it, or if only their connection reaches its caller."""
@@ -76,7 +83,8 @@ class SipCall:
             return None
         if waits or not quiet or session.asks:
             return None
-        if not self._caller and dialog.flow.transport != "udp" and dialog.target() is dialog.flow:
+        theirs = not self._caller and dialog.flow.transport != "udp"
+        if theirs and dialog.target() is dialog.flow and dialog.alternate is None:
             return None  # nobody else can open another
         return copied(
             SipCallSnapshot,
@@ -207,6 +215,8 @@ class SipCall:
     def _handle(self, method: str, transaction: "ServerTransaction", now: float) -> None:
         if method == "BYE":
             self._bye(transaction, now)
+        elif method in CHANGES and self.session.rules.bye_only:
+            raise SipError(488, "the call cannot be changed")
         elif method in ("INVITE", "UPDATE"):
             self._offer(transaction, now)
         elif method == "PRACK" and self._incoming:

@@ -3,10 +3,12 @@
 from collections.abc import Callable
 
 from bridge.sip.boundary import (
+    USUAL_RULES,
     Counters,
     Credentials,
     Dial,
     DialogId,
+    DialogRules,
     InboundPolicy,
     Invitation,
     Invited,
@@ -117,6 +119,7 @@ class SipCore:
             DigestClient(request.credentials, self._stack.random),
             request.session_expires,
             caller=True,
+            rules=request.rules,
         )
         if request.trunk:
             call.session.trunks = frozenset({request.trunk})
@@ -124,12 +127,20 @@ class SipCore:
         return call.session.id
 
     def restore(
-        self, snapshot: SipCallSnapshot, credentials: Credentials | None, now: float
+        self,
+        snapshot: SipCallSnapshot,
+        credentials: Credentials | None,
+        now: float,
+        rules: DialogRules = USUAL_RULES,
     ) -> SipCall:
         """Go on with a call of another user agent, whose credentials are used if it is challenged."""
         digest = DigestClient(credentials, self._stack.random)
         call = self._new_call(
-            digest, snapshot.timer.interval, caller=snapshot.caller, dialog_id=snapshot.id
+            digest,
+            snapshot.timer.interval,
+            caller=snapshot.caller,
+            dialog_id=snapshot.id,
+            rules=rules,
         )
         call.restore(snapshot, now)
         self.moving.discard(snapshot.id)
@@ -143,6 +154,11 @@ class SipCore:
     def call(self, dialog: DialogId) -> SipCall | None:
         """Return the call of a dialog, which takes all further commands; None if it is unknown."""
         return self._calls.get(dialog)
+
+    def connections(self) -> set[Target]:
+        """Return where the messages of the live dialogs come from and go to by TCP and TLS."""
+        dialogs = (call.session.dialog for call in self._calls.values())
+        return {known.flow for known in dialogs if known and known.flow.transport != "udp"}
 
     def dialog_name(self, dialog: DialogId) -> str:
         """Return Call-ID, far tag and our tag, joined by semicolons, for logs; empty if it is unknown."""
@@ -162,22 +178,26 @@ class SipCore:
         session_expires: int,
         *,
         caller: bool,
+        rules: DialogRules,
         dialog_id: DialogId | None = None,
     ) -> SipCall:
         dialog_id = dialog_id or DialogId(f"{self._tag_prefix}{self._stack.token()}")
         session = Session(
             self._stack, dialog_id, digest, lambda closed: self._calls.pop(closed, None)
         )
-        call = SipCall(session, SessionTimer(session, session_expires), caller=caller)
+        session.rules = rules
+        timer = SessionTimer(session, 0 if rules.bye_only else session_expires)
+        call = SipCall(session, timer, caller=caller)
         self._calls[dialog_id] = call
         return call
 
     def _invited(self, transaction: ServerTransaction, invitation: Invitation) -> None:
         digest = DigestClient(None, self._stack.random)
-        call = self._new_call(digest, self._session_expires, caller=False)
+        rules = self._policy.rules_of(invitation)
+        call = self._new_call(digest, self._session_expires, caller=False, rules=rules)
         dialog_id = transaction.owner = call.session.id
         call.session.dialog = incoming_dialog(
-            self._stack, transaction.request, dialog_id, transaction.source
+            self._stack, transaction.request, dialog_id, transaction.source, host=rules.host
         )
         call.session.trunks = self._policy.trunks_of(invitation)
         call.invited(transaction, invitation.sdp)

@@ -38,6 +38,10 @@ class Dialog:
     remote_seq: int = -1
     answered_seq: int = -1
     """No request with this CSeq, or a lower one, is taken any more."""
+    alternate: Target | None = field(init=False, default=None)
+    """Where our BYE goes that does not get through otherwise."""
+    diverted: bool = field(init=False, default=False)
+    """Whether our requests go there, whatever the far side's URIs name."""
     origin: Target = field(init=False)
     """The first flow: where the INVITE came from, or went to."""
 
@@ -94,13 +98,22 @@ class Dialog:
 
     def target(self) -> Target:
         """Return where our next request goes."""
+        if self.diverted:
+            return self.flow
         hop = Address.parse(self.routes[0]).uri if self.routes else Uri.parse(self.remote_target)
         return next_hop(hop, self.flow)
 
-    def relocate(self, connection: int) -> None:
-        """Send by another socket from now on, and have the far side's requests come there."""
+    def divert(self) -> bool:
+        """Send our requests to the alternate target from now on; return False if there is none, or they went there."""
+        if self.alternate is None or self.diverted:
+            return False
+        self.flow, self.diverted = self.alternate, True
+        return True
+
+    def relocate(self, connection: int, host: str = "") -> None:
+        """Send by another socket from now on, and have the far side's requests come there (at `host`, as in `contact`)."""
         self.flow = replace(self.flow, connection=connection)
-        self.contact = self.stack.contact(self.flow, Address.parse(self.contact).uri.user)
+        self.contact = self.stack.contact(self.flow, Address.parse(self.contact).uri.user, host)
 
     def refresh(self, message: Request | Response) -> None:
         """Take the Contact of a message that may move their side (RFC 3261 section 12.2)."""
@@ -194,8 +207,10 @@ def outgoing_dialog(stack: Stack, request: Request, response: Response, flow: Ta
     )
 
 
-def incoming_dialog(stack: Stack, request: Request, tag: str, source: Target) -> Dialog:
-    """Return the dialog that an INVITE to us makes (RFC 3261 section 12.1.1)."""
+def incoming_dialog(
+    stack: Stack, request: Request, tag: str, source: Target, *, host: str = ""
+) -> Dialog:
+    """Return the dialog that an INVITE to us makes (RFC 3261 section 12.1.1); `host` is that of our Contact."""
     headers = request.headers
     user = Uri.parse(request.uri).user
     return Dialog(
@@ -206,7 +221,7 @@ def incoming_dialog(stack: Stack, request: Request, tag: str, source: Target) ->
         remote_tag=headers.from_.tag,
         remote_target=contact_uri(request) or headers.from_.uri.text,
         routes=record_route(request),
-        contact=stack.contact(source, user),
+        contact=stack.contact(source, user, host),
         flow=source,
         local_seq=int.from_bytes(stack.random(2), "big"),
         remote_seq=headers.cseq.number,

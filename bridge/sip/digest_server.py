@@ -43,13 +43,19 @@ class _Failures:
 class DigestServer:
     """Challenges requests, and checks their credentials.
 
-    A nonce is a time stamp and a MAC over it and the source's address, so none is stored. `ha1` is
-    `InboundPolicy.ha1`. Of used counts, failures and addresses the oldest are dropped.
+    A nonce is a time stamp and a MAC over it and the source's address, so none is stored. `ha1` and `ignores_parameters`
+    are those of `InboundPolicy`. Of used counts, failures and addresses the oldest are dropped.
     """
 
-    def __init__(self, secret: bytes, ha1: Callable[[str, str, str], str | None]) -> None:
+    def __init__(
+        self,
+        secret: bytes,
+        ha1: Callable[[str, str, str], str | None],
+        ignores_parameters: Callable[[str], bool] = lambda _: False,
+    ) -> None:
         self._secret = secret
         self._ha1 = ha1
+        self._ignores_parameters = ignores_parameters
         self._used: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._failures: OrderedDict[str, _Failures] = OrderedDict()
 
@@ -80,13 +86,20 @@ class DigestServer:
         return BACKOFF.after(failures.count - MAX_FAILURES)
 
     def check(
-        self, request: Request, challenge: Challenge, host: str, now: float
+        self,
+        request: Request,
+        challenge: Challenge,
+        host: str,
+        now: float,
+        *,
+        nonce_for: str | None = None,
     ) -> tuple[DigestDecision, str]:
-        """Return the verdict, and the user if it is `RIGHT`."""
+        """Return the verdict, and the user if it is `RIGHT`; `nonce_for` is what `challenges` got in place of the host."""
         for value in request.headers.all("authorization")[:4]:
             given = digest_parameters(value)
             if given is not None and given.get("realm") == challenge.realm:
-                decision = self._check(given, request, challenge, host, now)
+                nonce_host = host if nonce_for is None else nonce_for
+                decision = self._check(given, request, challenge, nonce_host, now)
                 if decision is DigestDecision.WRONG:
                     self._failed(host, now)
                 elif decision is DigestDecision.RIGHT:
@@ -110,7 +123,7 @@ class DigestServer:
         if (
             algorithm not in challenge.algorithms
             or given.get("qop") != "auth"
-            or given.get("uri") != request.uri
+            or not self._is_uri(given, request)
             or not _COUNT.fullmatch(given.get("nc", ""))
         ):
             return DigestDecision.WRONG
@@ -122,6 +135,14 @@ class DigestServer:
         if now - int(stamp, 16) / 1000 > NONCE_SECONDS or not self._first_use(given):
             return DigestDecision.STALE
         return DigestDecision.RIGHT
+
+    def _is_uri(self, given: dict[str, str], request: Request) -> bool:
+        """Return whether the credentials are for the Request-URI, of some users also without its parameters."""
+        uri = given.get("uri")
+        if uri == request.uri or not self._ignores_parameters(given.get("username", "")):
+            return uri == request.uri
+        user, at, place = request.uri.rpartition("@")
+        return uri == user + at + place.partition(";")[0]
 
     def _first_use(self, given: dict[str, str]) -> bool:
         """Return whether this nonce count is new; that of a replayed request is not."""

@@ -13,7 +13,6 @@ from bridge.sip.message.message import Request, Response, SipError
 from bridge.sip.reason import NORMAL_CLEARING, refused
 from bridge.sip.session import Phase, Session, ignore
 from bridge.sip.session_timer import SessionTimer
-from bridge.sip.stack import ALLOW, SUPPORTED
 
 MAX_FORKS = 16
 
@@ -71,9 +70,8 @@ class OutgoingInvite:
         fields.put("To", f"<{dial.uri}>")
         fields.put("Call-ID", stack.token(12))
         fields.put("CSeq", f"{self._next_number()} INVITE")
-        fields.put("Contact", stack.contact(dial.target, dial.contact_user))
-        fields.put("Allow", ALLOW)
-        fields.put("Supported", SUPPORTED)
+        fields.put("Contact", stack.contact(dial.target, dial.contact_user, dial.rules.host))
+        self._session.put_abilities(fields)
         if dial.p_asserted_identity:
             fields.put("P-Asserted-Identity", f"<{dial.p_asserted_identity}>")
         if dial.replaces:

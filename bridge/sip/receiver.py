@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Set
 
 from bridge.sip.boundary import DialogId, InboundPolicy, Invitation, Target
-from bridge.sip.call import SipCall
+from bridge.sip.call import CHANGES, SipCall
 from bridge.sip.dialog import Dialog
 from bridge.sip.inbound import AdmissionControl, StatelessReply, check_request, read_invitation
 from bridge.sip.message.message import Request, Response, SipError, parse, reply
@@ -109,7 +109,11 @@ class Receiver:
         call = None if invite is None else self._calls.get(DialogId(invite.owner))
         if invite is None or not (
             invite.takes(request, source)
-            and (invite.source.host == source.host or self._is_of_trunk(call, source))
+            and (
+                invite.source.host == source.host
+                or self._is_of_trunk(call, source)
+                or (call is not None and call.session.rules.bye_only)
+            )
         ):
             self._reply(request, source, self._admission.no_dialog(request, source), now)
             return
@@ -154,6 +158,11 @@ class Receiver:
             return self._admission.no_dialog(request, source)
         if dialog.has_peer(source.host):
             return None
+        if call.session.rules.bye_only:
+            if request.method == "BYE" and request.headers.cseq.number > dialog.remote_seq:
+                return None
+            changes = request.method in CHANGES
+            return StatelessReply(488) if changes else self._admission.no_dialog(request, source)
         return self._admission.check_within(request, source, call.session.trunks, now)
 
     def _is_of_trunk(self, call: SipCall | None, source: Target) -> bool:

@@ -4,13 +4,14 @@ from collections.abc import Callable
 from enum import IntEnum, auto
 from typing import TYPE_CHECKING
 
-from bridge.sip.boundary import Closed, DialogId, Happened
+from bridge.sip.boundary import USUAL_RULES, Closed, DialogId, Happened
 from bridge.sip.digest import DigestClient
 from bridge.sip.events import DialogEvent, Ended
 from bridge.sip.exchange import Exchange
+from bridge.sip.message.headers import Headers
 from bridge.sip.message.message import Request, Response, reply
 from bridge.sip.reason import NORMAL_CLEARING
-from bridge.sip.stack import ALLOW, SUPPORTED, Stack
+from bridge.sip.stack import ALLOW, ALLOW_BYE_ONLY, SUPPORTED, Stack
 from bridge.sip.transaction.client import hop_request
 from bridge.sip.transaction.server import ServerTransaction
 from bridge.sip.transaction.timers import Timer
@@ -49,6 +50,7 @@ class Session:
         """The confirmed one; before that, of an outbound call, the one that rang last."""
         self.trunks: frozenset[str] = frozenset()
         """Names of the trunks whose addresses may send requests in it."""
+        self.rules = USUAL_RULES
         self.local_sdp = ""
         """The SDP we sent last that was, or may be, agreed."""
         self.remote_sdp = ""
@@ -95,9 +97,14 @@ class Session:
         assert self.dialog
         request = self.dialog.request(method)
         if method in _ESTABLISHING:
-            request.headers.put("Allow", ALLOW)
-            request.headers.put("Supported", SUPPORTED)
+            self.put_abilities(request.headers)
         return request
+
+    def put_abilities(self, headers: Headers) -> None:
+        """Name the methods and the extensions that we take in the dialog."""
+        headers.put("Allow", ALLOW_BYE_ONLY if self.rules.bye_only else ALLOW)
+        if not self.rules.bye_only:
+            headers.put("Supported", SUPPORTED)
 
     def send(
         self,
@@ -132,8 +139,7 @@ class Session:
         response = reply(request, code, tag=self.id, headers=headers, body=body)
         if request.method in _ESTABLISHING and 100 < code < 300 and self.dialog:
             response.headers.put("Contact", self.dialog.contact)
-            response.headers.put("Allow", ALLOW)
-            response.headers.put("Supported", SUPPORTED)
+            self.put_abilities(response.headers)
         return response
 
     def respond(
@@ -166,10 +172,14 @@ class Session:
         self._cancel_timers()
         request = self.request("BYE")
         request.headers.put("Reason", reason or NORMAL_CLEARING)
-        self.send(request, self._bye_answered, now)
+        self.send(request, lambda response, now: self._bye_answered(response, now, reason), now)
 
-    def _bye_answered(self, response: Response, now: float) -> None:
-        if response.code >= 200:
+    def _bye_answered(self, response: Response, now: float, reason: str) -> None:
+        if response.code < 200:
+            return
+        if response.local and self.dialog is not None and self.dialog.divert():
+            self.send_bye(now, reason)
+        else:
             self.close(now)
 
     def close(self, now: float) -> None:

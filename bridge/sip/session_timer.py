@@ -70,7 +70,7 @@ class SessionTimer:
     def agreed(self, response: Response, now: float) -> None:
         """Take what a 2xx to our request says."""
         interval, refresher = _session_expires(response.headers)
-        if not interval:
+        if not interval or self._session.rules.bye_only:
             self._stop()
             return
         ours = refresher != "uas"
@@ -80,6 +80,8 @@ class SessionTimer:
 
     def answer(self, request: Request, now: float) -> tuple[tuple[str, str], ...]:
         """Return the fields of our 2xx to a request of theirs, and begin anew."""
+        if self._session.rules.bye_only:
+            return ()
         interval, refresher = _session_expires(request.headers)
         able = "timer" in request.headers.tokens("supported")
         if not interval:

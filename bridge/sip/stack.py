@@ -11,6 +11,7 @@ from bridge.sip.transaction.transactions import MAGIC, Transactions
 
 ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REFER, NOTIFY"
 SUPPORTED = "timer, 100rel, replaces, norefersub"
+ALLOW_BYE_ONLY = "INVITE, ACK, CANCEL, BYE, OPTIONS"
 EXTENSIONS = frozenset(SUPPORTED.split(", "))
 MAX_FORWARDS = "70"
 
@@ -55,12 +56,12 @@ class Stack:
         place = f"{host_text(local.host)}:{local.port}"
         return f"SIP/2.0/{target.transport.upper()} {place};branch={MAGIC}{self.token(12)};rport"
 
-    def contact(self, target: Target, user: str = "") -> str:
-        """Return our Contact as a target can reach it."""
+    def contact(self, target: Target, user: str = "", host: str = "") -> str:
+        """Return our Contact as a target can reach it, at `host` if that is not empty."""
         local = self.local(target)
         name = f"{escape(user)}@" if user else ""
         transport = "" if target.transport == "udp" else f";transport={target.transport}"
-        return f"<sip:{name}{host_text(local.host)}:{local.port}{transport}>"
+        return f"<sip:{name}{host_text(host or local.host)}:{local.port}{transport}>"
 
     def request(self, method: str, uri: str, target: Target, fields: Headers) -> Request:
         """Return a request that begins a transaction, with fields that follow Via and Max-Forwards."""

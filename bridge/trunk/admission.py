@@ -7,10 +7,12 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Final, TypeAlias
 
 from bridge.sip.boundary import (
+    USUAL_RULES,
     Admission,
     Allow,
     Arrival,
     Challenge,
+    DialogRules,
     Invitation,
     Refuse,
 )
@@ -30,6 +32,9 @@ class InboundTrunk:
     username: str = ""
     """Digest user of calls from other addresses; empty: they are refused."""
     password: str = field(default="", repr=False)
+    ignores_parameters: bool = False
+    """Whether its digest `uri` may lack the parameters of the Request-URI."""
+    rules: DialogRules = USUAL_RULES
 
 
 class SipAdmission:
@@ -125,6 +130,16 @@ class SipAdmission:
             for trunk in self._trunks
             if (user and trunk.username == user) or (not user and self._is_of(trunk, host))
         )
+
+    def rules_of(self, invitation: Invitation) -> DialogRules:
+        """Return what the trunk expects that an admitted call comes from (`InboundPolicy`)."""
+        names = self.trunks_of(invitation)
+        found = (trunk.rules for trunk in self._trunks if trunk.name in names)
+        return next(found, USUAL_RULES)
+
+    def ignores_parameters(self, username: str) -> bool:
+        """Return whether a user's digest `uri` may lack the Request-URI's parameters (`InboundPolicy`)."""
+        return any(trunk.ignores_parameters for trunk in self._trunks if trunk.username == username)
 
     def _is_of(self, trunk: InboundTrunk, host: str) -> bool:
         address = ip_address(host.partition("%")[0])

@@ -41,6 +41,8 @@ from bridge.trunk.trunks import SipTrunks
 USER_AGENT: Final = "webrtc-media-bridge"
 HANG_UP_SECONDS: Final = 2.0
 """At shutdown, for the responses to BYE and to the REGISTER that remove the bindings."""
+KEEP_SECONDS: Final = 120.0
+"""Less than the time after which an idle connection is closed (`connections.IDLE_SECONDS`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,7 @@ class SipAgent:
         tasks = Tasks()
         over: asyncio.Future[None] = self._loop.create_future()
         tasks.spawn(self._run_transport(opened, over), name="sip.sockets")
+        tasks.spawn(self._keep_connections(), name="sip.keep")
         try:
             await over
         finally:
@@ -137,7 +140,7 @@ class SipAgent:
 
     def restore(self, snapshot: SipCallSnapshot, trunk: TrunkAddress) -> AgentDialog:
         """Return the dialog that another node had; of one of another machine `AgentDialog.reach` follows."""
-        self.core.restore(snapshot, trunk.credentials, self.now())
+        self.core.restore(snapshot, trunk.credentials, self.now(), trunk.rules)
         dialog = AgentDialog(
             self, dialog=snapshot.id, uri_of=lambda number: uri_of(trunk, number), trunk=trunk
         )
@@ -185,7 +188,9 @@ class SipAgent:
 
     async def connect(self, trunk: TrunkAddress, target: Target) -> Target:
         """Return a target with the socket to reach it by, or raise `OSError`."""
-        return await self._transport.connect(target, owner=trunk.name, name=trunk.host)
+        return await self._transport.connect(
+            target, owner=trunk.name, name=trunk.certificate or trunk.host
+        )
 
     # What the sockets report
 
@@ -275,6 +280,13 @@ class SipAgent:
         except Exception as error:
             if not over.done():
                 over.set_exception(error)
+
+    async def _keep_connections(self) -> None:
+        """Keep the connections of live calls, which have no messages, from being closed as idle."""
+        while True:
+            await asyncio.sleep(KEEP_SECONDS)
+            for flow in self.core.connections():
+                self._transport.keep(flow)
 
     async def _hang_up_all(self) -> None:
         await self.trunks.aclose()

@@ -18,6 +18,8 @@ from bridge.trunk.trunk import TrunkAddress
 
 CLOSE_SECONDS: Final = 33.0
 """The core gives up after 32 s."""
+ALTERNATE_SECONDS: Final = 30.0
+"""Between attempts to reach the trunk for a BYE that may be sent later."""
 
 
 class AgentDialog:
@@ -129,6 +131,22 @@ class AgentDialog:
         except OSError as error:
             raise TrunkUnreachable("the far side cannot be reached from here", 503) from error
         call.relocate(found.connection)
+
+    async def find_alternate(self, trunk: TrunkAddress) -> None:
+        """Have our BYE go to the trunk, over a connection of ours, where the far side's has ended by then.
+
+        Tries again, until there is such a connection or the call has ended.
+        """
+        while not self.gone:
+            try:
+                target, *_ = await self._agent.find(trunk)
+                target = await self._agent.connect(trunk, target)
+            except OSError:  # LookupFailed is one
+                await asyncio.sleep(ALTERNATE_SECONDS)
+                continue
+            if (call := self._call()) is not None:
+                call.set_alternate(target)
+            return
 
     # Passing it to another node
 

@@ -62,6 +62,9 @@ class SipTransport(Protocol):
     def send(self, data: bytes, target: Target) -> None:
         """Send a message."""
 
+    def keep(self, target: Target) -> None:
+        """Note that a connection is in use, though it has no messages."""
+
     def local(self, target: Target) -> Local:
         """Return the address of ours for Via and Contact that a target can reach."""
 

@@ -200,6 +200,15 @@ class SharedSockets:
         else:
             self._count_drop("no_owner")
 
+    def keep(self, target: Target) -> None:
+        """Note that a connection is in use."""
+        if self.owns:
+            self._sockets.keep(target)
+        elif (holder := self._holder()) is not None:
+            self._pass(
+                holder, Passed("send", target)
+            )  # nothing, which is an older node's word for it too
+
     def local(self, target: Target) -> Local:
         """Return how to name ourselves to a target."""
         if not self.owns and (known := self._locals.get(target)) is not None:
@@ -243,6 +252,8 @@ class SharedSockets:
                         self._note_moved(tag, passed.target.connection, at)
                 case "asked":
                     self._tell(passed.target.connection, "moved", *self.adopted)
+                case "send" if self.owns and not passed.data:
+                    self._sockets.keep(passed.target)
                 case "send" if self.owns:
                     self._sockets.send(passed.data, passed.target)
                 case "send":

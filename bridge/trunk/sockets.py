@@ -152,6 +152,11 @@ class SipSockets:
             return
         self._datagrams[number].send(data, (target.host, target.port))
 
+    def keep(self, target: Target) -> None:
+        """Note that a connection is in use, though it has no messages: a call lasts."""
+        if (stream := self._connections.find(target.connection)) is not None:
+            stream.used_at = asyncio.get_running_loop().time()
+
     def local(self, target: Target) -> Local:
         """Return how to name ourselves to a target: where it can reach us."""
         if target.transport == "udp":

@@ -3,7 +3,15 @@
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from bridge.sip.boundary import Credentials, Dial, Registration, Target, Transport
+from bridge.sip.boundary import (
+    USUAL_RULES,
+    Credentials,
+    Dial,
+    DialogRules,
+    Registration,
+    Target,
+    Transport,
+)
 from bridge.sip.message.values import host_text
 
 
@@ -27,6 +35,11 @@ class TrunkAddress:
     """Between OPTIONS requests."""
     contact_user: str = ""
     """User part of our Contact; empty: the account's."""
+    certificate: str = ""
+    """The host that its TLS certificate must name; empty: `host`."""
+    parameters: str = ""
+    """What ends the URIs of numbers, such as `;transport=tls`."""
+    rules: DialogRules = USUAL_RULES
 
     @property
     def realm(self) -> str:
@@ -61,13 +74,19 @@ def uri_of(trunk: TrunkAddress, number: str) -> str:
     """Return the URI of a number at a trunk; a SIP URI stays as it is."""
     if number.lower().startswith(("sip:", "sips:", "tel:")):
         return number
-    user = quote(number, safe="+-_.!~*'()")
-    return f"sip:{user}@{trunk.realm}" if user else f"sip:{trunk.realm}"
+    user = _user(number)
+    return (f"sip:{user}@{trunk.realm}" if user else f"sip:{trunk.realm}") + trunk.parameters
+
+
+def _user(number: str) -> str:
+    return quote(number, safe="+-_.!~*'()")
 
 
 def dial_request(trunk: TrunkAddress, call: OutboundCall, target: Target, sdp: str) -> Dial:
     """Return the INVITE of a call to one address of its trunk."""
-    caller = uri_of(trunk, call.caller or trunk.user)
+    caller = call.caller or trunk.user
+    host = trunk.rules.host
+    caller = f"sip:{_user(caller)}@{host}" if host else uri_of(trunk, caller)
     return Dial(
         target=target,
         trunk=trunk.name,
@@ -79,6 +98,7 @@ def dial_request(trunk: TrunkAddress, call: OutboundCall, target: Target, sdp: s
         p_asserted_identity=caller if call.asserted else "",
         replaces=call.replaces,
         headers=call.headers,
+        rules=trunk.rules,
     )
 
 

@@ -176,3 +176,26 @@ def test_the_oldest_of_many_nonce_counts_is_forgotten():
     assert digest.check(first, TRUNK, HOST, 1.0)[0] is DigestDecision.STALE
     used()
     assert digest.check(first, TRUNK, HOST, 1.0)[0] is DigestDecision.RIGHT
+
+
+@pytest.mark.parametrize(
+    ("asked_for", "given", "lenient", "decision"),
+    [
+        ("sip:+1555@b.example;transport=tls", "sip:+1555@b.example", True, DigestDecision.RIGHT),
+        ("sip:+1;tgrp=wa@b.example;lr", "sip:+1;tgrp=wa@b.example", True, DigestDecision.RIGHT),
+        ("sip:+1555@b.example;transport=tls", "sip:+1555@b.example", False, DigestDecision.WRONG),
+        ("sip:+1555@b.example:5061;lr", "sip:+1555@b.example", True, DigestDecision.WRONG),
+        ("sip:+1555@b.example;lr", "sip:+1666@b.example", True, DigestDecision.WRONG),
+        ("sip:+1555@b.example;lr", "sip:+1555@b.example;x", True, DigestDecision.WRONG),
+    ],
+)
+def test_the_uri_of_some_users_may_lack_parameters(asked_for, given, lenient, decision):
+    digest = DigestServer(b"s" * 32, ha1, lambda user: lenient and user == "anna")
+    asked = login(digest)
+    asked.uri = given
+    client = DigestClient(Credentials("anna", "secret"), random.Random(3).randbytes)
+    fields = [value for _, value in digest.challenges(TRUNK, HOST, 0.0)]
+    client.challenged(read(request(start="SIP/2.0 401 x", WWW_Authenticate=fields)), {})
+    client.authorize(asked)
+    asked.uri = asked_for
+    assert digest.check(asked, TRUNK, HOST, 1.0)[0] is decision

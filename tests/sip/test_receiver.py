@@ -3,10 +3,11 @@
 import pytest
 
 from bridge.sip.boundary import Credentials, Target
+from bridge.sip.digest import DigestClient
 from bridge.sip.digest_server import MAX_FAILURES
 from bridge.sip.receiver import MAX_DELAYED
 from tests.support.sip.sip_pair import ANSWER, Policy, established, pair
-from tests.support.sip.sip_text import STRANGER, answer_to, invite, party, request
+from tests.support.sip.sip_text import STRANGER, answer_to, invite, party, read, request
 
 
 @pytest.mark.parametrize("data", [b"", b"\r\n\r\n", b"\0\0", b"\r\n"])
@@ -163,3 +164,18 @@ def test_a_call_over_tcp():
     network.run(40)
     assert not any(a.core.sizes.values())
     assert b.closed
+
+
+@pytest.mark.parametrize(("transport", "codes"), [("tls", [100]), ("tcp", [401])])
+def test_by_tls_the_password_may_come_from_another_address_than_what_was_challenged(
+    transport, codes
+):
+    to = party(policy=Policy(realm="trunk"), transport=transport)
+    first, second = (Target(transport, host, 40_000) for host in ("198.51.100.7", "198.51.100.8"))
+    to.network.inject(invite(), first, to)
+    client = DigestClient(Credentials("anna", "secret"), bytes)
+    client.challenged(to.of(401)[0], {})
+    again = read(invite(CSeq="2 INVITE", Via="SIP/2.0/TLS 198.51.100.8;branch=z9hG4bK-two"))
+    client.authorize(again)
+    to.network.inject(bytes(again), second, to)
+    assert to.methods()[1:] == codes

@@ -9,7 +9,7 @@ import pytest
 from typing_extensions import override
 
 from bridge.http.resolver import LookupFailed, Service
-from bridge.sip.boundary import Credentials
+from bridge.sip.boundary import Credentials, DialogRules
 from bridge.sip.events import (
     Answered,
     DigitSignalled,
@@ -21,6 +21,8 @@ from bridge.sip.events import (
     TransferProgressed,
     TransferRequested,
 )
+from bridge.trunk.connections import IDLE_SECONDS
+from bridge.trunk.dialog import ALTERNATE_SECONDS
 from bridge.trunk.sockets import Tls
 from bridge.trunk.tls import client_context, server_context
 from bridge.trunk.trunk import TrunkAddress
@@ -329,3 +331,46 @@ async def test_a_stranger_gets_no_answer_to_what_cannot_be_read():
         assert got[0].startswith(b"SIP/2.0 401 ")
         assert theirs.counted.drops == {"malformed": 2}  # NULs are a keep-alive
         transport.close()
+
+
+@pytest.mark.virtual_time
+async def test_the_connection_of_a_call_is_not_closed_for_want_of_messages():
+    async with (
+        sip_agent(None) as ours,
+        sip_agent("tcp", inbound=[TRUSTED]) as theirs,
+    ):
+        call, heard = await connected(ours, theirs, transport="tcp")
+        await asyncio.sleep(IDLE_SECONDS + 100)
+        assert [len(one.sockets._connections) for one in (ours, theirs)] == [1, 1]
+        heard.dialog.hang_up()
+        await call.event(Ended)
+        await heard.dialog.wait_closed()
+        await asyncio.sleep(IDLE_SECONDS + 100)
+        assert [len(one.sockets._connections) for one in (ours, theirs)] == [0, 0]
+
+
+async def test_bye_reaches_a_caller_whose_connection_has_ended_over_one_to_its_server():
+    rules = DialogRules(host="caller.example")
+    async with sip_agent("tcp") as ours, sip_agent("tcp", inbound=[TRUSTED]) as theirs:
+        call, heard = await connected(ours, theirs, transport="tcp", rules=rules)
+        await heard.dialog.find_alternate(trunk_to(ours.port, transport="tcp"))
+        for stream in tuple(ours.sockets._connections._streams.values()):
+            if not stream.accepted:
+                stream.close()
+        await until(lambda: len(theirs.sockets._connections) == 1)
+        heard.dialog.hang_up()
+        await call.event(Ended)
+        await heard.dialog.wait_closed()
+
+
+@pytest.mark.virtual_time
+async def test_a_way_for_the_bye_is_looked_for_until_the_call_has_ended():
+    async with sip_agent(None) as ours, sip_agent("tcp", inbound=[TRUSTED]) as theirs:
+        call, heard = await connected(ours, theirs, transport="tcp")
+        nowhere = trunk_to(free_port("127.0.0.1"), transport="tcp")
+        looking = asyncio.create_task(heard.dialog.find_alternate(nowhere))
+        await asyncio.sleep(3 * ALTERNATE_SECONDS)
+        assert not looking.done()
+        call.dialog.hang_up()
+        await heard.event(Ended)
+        await asyncio.wait_for(looking, 2 * ALTERNATE_SECONDS)

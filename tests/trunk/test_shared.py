@@ -55,6 +55,7 @@ class Sockets:
         self.on_failure: Callable[[Target], None] = lambda _target: None
         self.sent: list[tuple[bytes, Target]] = []
         self.opened = 0
+        self.kept: list[Target] = []
 
     async def run(self, opened):
         self.opened += 1
@@ -74,6 +75,9 @@ class Sockets:
 
     def mark_trusted(self, source):
         self.trusted = source
+
+    def keep(self, target):
+        self.kept.append(target)
 
 
 class Machine:
@@ -264,3 +268,10 @@ async def test_dialogs_that_have_moved_are_remembered_within_bounds(machine):
     machine.shared[0].take(msgspec.msgpack.encode([moved]))
     assert len(machine.shared[0].moved) == MAX_MOVED
     assert "0a-0" not in machine.shared[0].moved
+
+
+async def test_the_connections_of_another_nodes_calls_are_kept_too(machine):
+    for shared in machine.shared:
+        shared.keep(PEER)
+    await until(lambda: machine.sockets[0].kept == [PEER, PEER])
+    assert machine.sockets[0].sent == []

@@ -7,10 +7,12 @@ from itertools import count
 from unittest.mock import Mock
 
 from bridge.sip.boundary import (
+    USUAL_RULES,
     Allow,
     Challenge,
     Closed,
     Dial,
+    DialogRules,
     Happened,
     Invited,
     Local,
@@ -40,6 +42,10 @@ class Policy:
     arrivals: list[object] = field(default_factory=list)
     trunks: dict[str, set[str]] = field(default_factory=dict)
     """The addresses of trunks, besides those of their calls' peers."""
+    rules: DialogRules = USUAL_RULES
+    """Of all calls."""
+    lenient: bool = False
+    """Whether the digest URI may lack parameters."""
     within: str = ""
     """The realm of challenges within calls; only `anna` may answer them. Empty: there are none."""
 
@@ -51,6 +57,12 @@ class Policy:
 
     def trunks_of(self, invitation):
         return frozenset(self.trunks)
+
+    def rules_of(self, invitation):
+        return self.rules
+
+    def ignores_parameters(self, username):
+        return self.lenient
 
     def admit_within(self, trunks, host):
         if any(host in self.trunks.get(name, ()) for name in trunks):
