@@ -17,7 +17,7 @@ from bridge.cluster.handover import HandoverClient
 from bridge.cluster.handover_server import HandoverServer, content
 from bridge.cluster.succession import CallCopier, Succession
 from bridge.errors import HandoverRefused
-from bridge.legs.base import Leg, Losable, Reconnecting
+from bridge.legs.base import Leg, Losable, PassedLeg, Reconnecting
 from bridge.legs.cloud import CloudLeg
 from bridge.legs.gateway import GatewayLeg
 from bridge.metrics.registry import Metrics
@@ -225,10 +225,15 @@ def build_adoption(
     found: CallServices,
 ) -> Adoption:
     """Return what takes over calls for a node."""
+
+    def restore_whatsapp(passed: PassedLeg) -> Leg:
+        by_sip = lines.meta_sip.has(passed.call.line)
+        return (lines.meta_sip if by_sip else lines.cloud).restore(passed)
+
     restored: dict[LegKind, RestoreLeg] = {
         LegKind.WEBRTC: control.browsers.restore,
         LegKind.SIMULATOR: lines.simulator.restore,
-        LegKind.WHATSAPP: lines.cloud.restore,
+        LegKind.WHATSAPP: restore_whatsapp,
         LegKind.GATEWAY: lines.gateways.restore,
         LegKind.SIP: lines.sip.restore,
         LegKind.PLAYBACK: media.playbacks.restore_leg,

@@ -42,6 +42,7 @@ def build_line_services(
         policies=made.policies,
         simulator=simulator,
         sip=sip.provider,
+        meta_sip=sip.meta,
         telephones=build_telephones(base, plane, simulator),
     )
 
@@ -49,7 +50,8 @@ def build_line_services(
 def providers_of(lines: LineServices) -> Providers:
     """Return what dials for all lines."""
     return Providers(
-        (lines.simulator, lines.gateways, lines.cloud), telephones=(lines.sip, lines.telephones)
+        (lines.simulator, lines.gateways, lines.meta_sip, lines.cloud),
+        telephones=(lines.sip, lines.telephones),
     )
 
 

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from bridge.app.foundation import Foundation
+from bridge.app.meta_sip import build_meta_sip, meta_callers, meta_lines
 from bridge.app.peers import Peers
 from bridge.app.telephones import make_sip_leg
 from bridge.audio.codec.codec import G722, OPUS, PCMA, PCMU
@@ -16,6 +17,7 @@ from bridge.http.resolver import Dns
 from bridge.metrics.sip import SipMetrics
 from bridge.node.drain import Drain
 from bridge.node.manager import Manager
+from bridge.providers.sip.meta import MetaSipProvider
 from bridge.providers.sip.provider import SipProvider
 from bridge.providers.sip.trunks import Trunk, TrunkMedia, TrunkStates
 from bridge.rtc.rtp_source import SourcePolicy
@@ -89,6 +91,8 @@ class SipServices:
     agent: SipAgent
     provider: SipProvider
     """Of the lines with trunks."""
+    meta: MetaSipProvider
+    """Of those whose WhatsApp calls go over SIP."""
     shared: SharedSockets | None
     """For the other nodes of the machine; None where there are none, or no trunks."""
 
@@ -107,7 +111,8 @@ class SipServices:
 
     async def start(self, tasks: Tasks, drain: Drain) -> None:
         """Open the sockets, unless there are no trunks; raises as `run`."""
-        if trunks := self.provider.trunks:
+        trunks = self.provider.trunks
+        if trunks or self.meta.lines:
             await run(self.agent, trunks, tasks, self.shared, may_keep=lambda: not drain.active)
 
     def leave(self, members: Membership) -> None:
@@ -123,11 +128,12 @@ class SipServices:
 def build_sip(base: Foundation, peers: Peers) -> SipServices:
     """Return what makes and takes telephone calls; without a line that has a trunk there is no socket."""
     trunks, metrics, siblings = trunks_of(base.settings), base.metrics.sip, base.siblings
+    whatsapp = meta_lines(base.settings)
     shared: SharedSockets | None = None
 
     def share(sockets: SipSockets, known: Callable[[str], bool]) -> SipTransport:
         nonlocal shared
-        if siblings is None or not trunks:
+        if siblings is None or not (trunks or whatsapp):
             return sockets
         shared = SharedSockets(
             sockets,
@@ -152,8 +158,9 @@ def build_sip(base: Foundation, peers: Peers) -> SipServices:
     if trunks:
         states.measure()
     make_leg = partial(make_sip_leg, lambda media: peers.telephone(media, ()), base.metrics.setup)
-    provider = SipProvider(trunks, dialler=agent, make_leg=make_leg, states=states)
-    return SipServices(agent=agent, provider=provider, shared=shared)
+    meta = build_meta_sip(whatsapp, agent, peers, base.metrics.setup)
+    provider = SipProvider(trunks, dialler=agent, make_leg=make_leg, states=states, meta=meta)
+    return SipServices(agent=agent, provider=provider, meta=meta, shared=shared)
 
 
 def make_agent(
@@ -171,8 +178,9 @@ def make_agent(
     """
     lines = {name: line.sip for name, line in settings.lines.items() if line.sip is not None}
     trusted = networks("sip.trusted", settings.sip.trusted)
+    whatsapp = meta_lines(settings)
     admission = SipAdmission(
-        (
+        [
             InboundTrunk(
                 name=name,
                 networks=(*trusted, *networks(f"lines.{name}.sip.trusted", sip.trusted)),
@@ -180,11 +188,13 @@ def make_agent(
                 password=sip.inbound_password,
             )
             for name, sip in lines.items()
-        ),
+        ]
+        + meta_callers(whatsapp),
         realm=REALM,
         algorithms=[name.upper() for name in settings.sip.digest],
     )
-    files, secure = settings.sip, any(one.address.transport == "tls" for one in trunks.values())
+    files = settings.sip
+    secure = bool(whatsapp) or any(one.address.transport == "tls" for one in trunks.values())
     chain = {"cert": files.tls_cert, "key": files.tls_key}
     tls = Tls(
         client=client_context(ca=files.tls_ca, **chain) if secure else None,

@@ -23,6 +23,7 @@ from bridge.legs.peer_media import PeerFactory, PeerMedia
 from bridge.legs.provider_requests import ProviderRequests
 from bridge.metrics.calls import SetupMetrics
 from bridge.rtp.session import RtpSession
+from bridge.sip.snapshot import SipCallSnapshot
 from bridge.wire.call_event import EventType
 from bridge.wire.snapshot.peer import PeerSnapshot
 
@@ -55,6 +56,16 @@ class Signalling(Protocol):
     def suspend(self, call_id: str) -> Callable[[], None]:
         """Buffer what Meta reports of a call, as of one that is not known here; return what passes it on again."""
 
+    def snapshot(self) -> SipCallSnapshot | None:
+        """Return what another process needs to signal to Meta; None where it is in the database.
+
+        Raises:
+            HandoverRefused: something is under way.
+        """
+
+    def abandon(self) -> None:
+        """Free what is here of a suspended call that another process has; Meta is told nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class InboundCall:
@@ -74,6 +85,8 @@ class CloudSnapshot(msgspec.Struct, frozen=True):
     wacid: str
     inbound: bool
     latency_sent: bool
+    dialog: SipCallSnapshot | None = None
+    """Of a call that Meta signals by SIP."""
 
 
 Connect: TypeAlias = Callable[["CloudLeg", str], Awaitable[None]]
@@ -205,13 +218,15 @@ class CloudLeg:
         """Raise `HandoverRefused` if the leg cannot move now (`legs.base.Movable`)."""
         if not self._talking or self._media.peer.suspended or self._over.done():
             raise HandoverRefused("the WhatsApp call is not connected, or has ended")
+        self._signalling.snapshot()
 
     def suspend(self) -> tuple[CloudSnapshot, list[socket.socket]]:
         """Stop reading and sending (`legs.base.Movable`); what Meta reports meanwhile is buffered."""
+        dialog = self._signalling.snapshot()
         peer, sockets = self._media.peer.suspend()
         self._resume_signalling = self._signalling.suspend(self.wacid)
         snapshot = CloudSnapshot(
-            peer, self._media.silent, self.wacid, self.is_inbound, self._latency_sent
+            peer, self._media.silent, self.wacid, self.is_inbound, self._latency_sent, dialog
         )
         return snapshot, sockets
 
@@ -223,6 +238,7 @@ class CloudLeg:
     async def abandon(self) -> None:
         """Free a suspended leg that another process goes on with (`legs.base.Movable`)."""
         self._gone = True
+        self._signalling.abandon()
         await self._media.peer.aclose()
 
     def restore(self, snapshot: CloudSnapshot, sockets: Sequence[socket.socket]) -> None:

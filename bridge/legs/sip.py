@@ -38,9 +38,7 @@ _RINGING, _PROGRESS = 180, 183
 
 
 class SipLeg:
-    """One telephone call: `inbound`, or an outbound one that `run` dials."""
-
-    kind = LegKind.SIP
+    """One telephone call: `inbound`, or an outbound one that `run` dials; or a WhatsApp call that Meta signals so."""
 
     def __init__(
         self,
@@ -58,6 +56,7 @@ class SipLeg:
             SdpError: the far side's offer cannot be answered.
         """
         self.leg_id = leg_id
+        self.kind: LegKind = options.kind
         self._dialog = dialog
         self._inbound = inbound
         self._options = options
@@ -89,7 +88,7 @@ class SipLeg:
         self._media = SipMedia(
             leg_id,
             self._peer,
-            by_info=options.dtmf == "info",
+            options=options,
             send_info=lambda digit: dialog.send_digit(digit, DIGIT_SECONDS),
             emit=lambda event: self._emit(event),
             on_timeout=lambda: self._end(EndReason.MEDIA_TIMEOUT),
@@ -188,7 +187,12 @@ class SipLeg:
         self._media.send_digits(digits)
 
     def hold(self, *, held: bool) -> None:
-        """Put the far side on hold, or end that (`legs.base.Holdable`); it hears silence meanwhile."""
+        """Put the far side on hold, or end that (`legs.base.Holdable`); it hears silence meanwhile.
+
+        Nothing is signalled in calls that are fixed.
+        """
+        if self._options.fixed:
+            return
         self._direction = "sendonly" if held else "sendrecv"
         self._reoffer()
 
@@ -315,7 +319,7 @@ class SipLeg:
         self._connect()
 
     def _refused(self, event: sip.Refused) -> None:
-        reason, self._refusal = sip_reasons.refused(event, rang=self._rings)
+        reason, self._refusal = self._options.refused(event, rang=self._rings)
         log.info("leg.refused", extra={"kind": self.kind, "code": event.code})
         self._end(reason)
 

@@ -6,15 +6,17 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, Protocol, TypeAlias
 
 import msgspec
 
 from bridge.call.bus.silence_detector import SilenceDetector
 from bridge.call.events import LegEvent, LegSilent
-from bridge.call.model import LegId, LegKind
-from bridge.errors import SdpError
+from bridge.call.model import EndReason, LegId, LegKind
+from bridge.errors import BridgeError, SdpError
+from bridge.legs import sip_reasons
 from bridge.rtc.plain_peer import PlainPeer
+from bridge.sip.events import Refused
 from bridge.sip.snapshot import SipCallSnapshot
 from bridge.wire.rtp.telephone_event import DIGITS
 from bridge.wire.snapshot.peer import PlainPeerSnapshot
@@ -37,6 +39,13 @@ PlainPeerFactory: TypeAlias = Callable[[Callable[[str], None], Callable[[], str]
 """Makes a leg's peer, given a callback for each digit it sends, and what returns the IP address that it signals from."""
 
 
+class RefusalReader(Protocol):
+    """Reads the refusal of an outbound call."""
+
+    def __call__(self, event: Refused, *, rang: bool) -> tuple[EndReason, BridgeError | None]:
+        """Return why the call ended, and the error unless the called party has refused it."""
+
+
 @dataclass(frozen=True, slots=True)
 class InboundInvite:
     """The far side's INVITE."""
@@ -53,6 +62,10 @@ class SipOptions:
     """How digits are sent; by INFO too where the far side takes no telephone events. Both are received."""
     early_media: bool = True
     """Whether the near parties hear what the far side sends before the answer."""
+    kind: LegKind = LegKind.SIP
+    fixed: bool = False
+    """Whether nothing is signalled in an answered call but its end: neither a hold nor digits."""
+    refused: RefusalReader = sip_reasons.refused
 
 
 USUAL_OPTIONS: Final = SipOptions()
@@ -91,18 +104,18 @@ class SipMedia:
         leg_id: LegId,
         peer: PlainPeer,
         *,
-        by_info: bool,
+        options: SipOptions,
         send_info: Callable[[str], None],
         emit: Callable[[LegEvent], None],
         on_timeout: Callable[[], None],
     ) -> None:
-        """Begin; with `by_info` no digit is sent as a telephone event."""
         self.may_send = asyncio.Event()
         """Both sides are described, so that packets may be sent."""
         self.answered = False
         self._restored = False
         self._peer = peer
-        self._by_info = by_info
+        self._kind, self._fixed = options.kind, options.fixed
+        self._by_info = options.dtmf == "info"
         self._send_info = send_info
         self._emit = emit
         self._on_timeout = on_timeout
@@ -140,14 +153,14 @@ class SipMedia:
         sent = self.answered and (self._as_events(digits) or self._as_info(digits))
         if not sent and not self._digits_dropped:
             self._digits_dropped = True
-            log.warning("leg.digits_dropped", extra={"kind": LegKind.SIP})
+            log.warning("leg.digits_dropped", extra={"kind": self._kind})
 
     def take_early(self, sdp: str) -> bool:
         """Apply the SDP of early media; an unusable one is ignored until the answer."""
         try:
             self._peer.set_answer(sdp)
         except SdpError as error:
-            log.info("leg.no_early_media", extra={"kind": LegKind.SIP, "code": error.code})
+            log.info("leg.no_early_media", extra={"kind": self._kind, "code": error.code})
             return False
         self.may_send.set()
         return True
@@ -185,7 +198,8 @@ class SipMedia:
 
     def _as_info(self, digits: str) -> bool:
         audio = self._peer.audio
-        if not self._by_info and (audio is None or audio.telephone_events):
+        events_alone = self._fixed or audio is None or bool(audio.telephone_events)
+        if not self._by_info and events_alone:
             return False
         wanted = [digit for digit in digits.upper() if digit in DIGITS]
         if len(self._digits) + len(wanted) > MAX_DIGITS:
@@ -198,10 +212,10 @@ class SipMedia:
         session = self._peer.session
         if (event := self._silence.check(session.last_received(), now)) is not None:
             silent = isinstance(event, LegSilent)
-            log.info("leg.silent" if silent else "leg.resumed", extra={"kind": LegKind.SIP})
+            log.info("leg.silent" if silent else "leg.resumed", extra={"kind": self._kind})
             self._emit(event)
         if not self.answered or self._peer.held or not session.receives:
             self._listening_since = now
         elif now - max(self._listening_since, self._peer.alive_at or 0.0) >= RTP_TIMEOUT_SECONDS:
-            log.warning("leg.closed", extra={"kind": LegKind.SIP, "reason": "rtp_timeout"})
+            log.warning("leg.closed", extra={"kind": self._kind, "reason": "rtp_timeout"})
             self._on_timeout()

@@ -252,10 +252,8 @@ class SharedSockets:
                         self._note_moved(tag, passed.target.connection, at)
                 case "asked":
                     self._tell(passed.target.connection, "moved", *self.adopted)
-                case "send" if self.owns and not passed.data:
-                    self._sockets.keep(passed.target)
                 case "send" if self.owns:
-                    self._sockets.send(passed.data, passed.target)
+                    self._send(passed.data, passed.target)
                 case "send":
                     self._count_drop("no_owner")
 
@@ -277,6 +275,13 @@ class SharedSockets:
             except OSError as error:
                 answer = Connected(asked.target, error=error.strerror or "it cannot be reached")
         return msgspec.msgpack.encode(answer)
+
+    def _send(self, data: bytes, target: Target) -> None:
+        """Send what another node passes; nothing keeps the connection."""
+        if data:
+            self._sockets.send(data, target)
+        else:
+            self._sockets.keep(target)
 
     def _arrived(self, data: bytes, source: Target) -> None:
         tag = tag_of(data)

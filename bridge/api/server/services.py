@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from bridge.providers.cloud.provider import CloudProvider
     from bridge.providers.gateway.provider import GatewayProvider
     from bridge.providers.simulator.provider import SimulatorProvider
+    from bridge.providers.sip.meta import MetaSipProvider
     from bridge.providers.sip.provider import SipProvider
     from bridge.providers.sip.simulated import SimulatedTelephones
     from bridge.stores.event_log import EventLog
@@ -162,6 +163,7 @@ class LineServices:
     policies: Mapping[LineName, LinePolicy]
     simulator: SimulatorProvider
     sip: SipProvider
+    meta_sip: MetaSipProvider
     telephones: SimulatedTelephones
 
 

@@ -209,6 +209,12 @@ class LineSignalling:
         """Buffer what Meta reports of a call; return what passes it on again."""
         return self._calls.suspend(self._line, call_id)
 
+    def snapshot(self) -> None:
+        """Return nothing: what another process needs is in the database."""
+
+    def abandon(self) -> None:
+        """Do nothing: nothing is left here."""
+
 
 def key_of_call(line: LineName, wacid: str) -> str:
     """Return a call's key, which contains its line: no line's webhooks can affect another's calls.

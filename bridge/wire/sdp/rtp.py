@@ -1,6 +1,6 @@
 """SDP of one plain RTP audio line, as SIP trunks and telephones exchange it (RFC 3264, RFC 3551, RFC 8866).
 
-`RTP/AVP` and `RTP/SAVP`, with or without feedback (`F`), keys by `a=crypto`; no ICE, no DTLS. Unusable text raises
+`RTP/AVP` and `RTP/SAVP`, with or without feedback (`F`), keys by `a=crypto`, also where the protocol has DTLS in its name; no ICE, no DTLS. Unusable text raises
 `SdpError` and no other exception.
 """
 
@@ -33,11 +33,13 @@ EVENTS: Final[Mapping[int, int]] = {101: 8_000, 110: 48_000}
 OPUS_PAYLOAD_TYPE: Final = 111
 """Of Opus in our offers; the other codecs have static ones."""
 
-_PROTOCOL: Final = re.compile(r"RTP/(S?)AVPF?")
+_PROTOCOL: Final = re.compile(r"RTP/(S?)AVPF?|UDP/TLS/RTP/(S)AVPF?")
 _CONNECTION: Final = re.compile(r"IN +IP[46] +([0-9A-Fa-f.:]{2,45})(?:/[0-9/]+)?")
 _RTCP: Final = re.compile(r"([0-9]{1,5})(?: +(IN +IP[46] +[^ ]+))?")
 _NO_REPORTS: Final = re.compile(r"R[RS]: *0+")
 _FEEDBACK_INTERVAL: Final = re.compile(r"(?:\*|[0-9]{1,3}) +trr-int +([0-9]{1,6})")
+_USUAL_RATE: Final = 8_000
+"""Of telephone events."""
 _SECOND: Final = 1000  # milliseconds
 _MIN_PORT: Final = 1024
 _MAX_PORT: Final = 65_535
@@ -149,11 +151,11 @@ def write_offer(
     Args:
         local: Our side.
         formats: Codecs and their payload types, the preferred one first.
-        events: Payload types of telephone events, with their clock rates; those of a codec's rate are offered, all
-            where there are none (peers answer Opus with events of 8 kHz).
+        events: Payload types of telephone events, with their clock rates; those of a codec's rate are offered, and those
+            of 8 kHz, which some peers take beside Opus alone.
         protocol: Such as "RTP/SAVP".
     """
-    rates = {codec.clock_rate for codec in formats}
+    rates = {_USUAL_RATE, *(codec.clock_rate for codec in formats)}
     free = {number: rate for number, rate in events.items() if number not in formats.values()}
     fitting = {number: rate for number, rate in free.items() if rate in rates}
     line = _write_line(local, protocol, formats, fitting or free, local.direction)
@@ -214,7 +216,7 @@ def _is_secure(media: Media) -> bool:
     match = _PROTOCOL.fullmatch(media.protocol)
     if match is None:
         raise SdpError("the audio line's protocol is not RTP/AVP or RTP/SAVP", line=media.line)
-    return bool(match[1])
+    return bool(match[1] or match[2])
 
 
 def _read_line(

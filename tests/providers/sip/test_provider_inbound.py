@@ -6,7 +6,7 @@ import pytest
 
 from bridge.call.model import LineName
 from bridge.errors import LegError, LimitExceeded, SdpError
-from bridge.providers.sip.provider import ANONYMOUS, details_of, line_of, number_of, take_call
+from bridge.providers.sip.inbound import ANONYMOUS, details_of, line_of, number_of, take_call
 from bridge.providers.sip.trunks import Trunk
 from bridge.trunk.trunk import TrunkAddress
 from tests.support.fake_leg import FakeLeg
