@@ -45,17 +45,13 @@ class Authority:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         return builder.sign(self.key, hashes.SHA256())
 
-    def issue(self, *, host=HOST, days=90) -> Http:
-        """Write a certificate and its key; return settings that name them."""
+    def issue(self, *, host=HOST, days=90, also=(), prefix="") -> Http:
+        """Write a certificate of these hosts and its key; return settings that name the files."""
         key = ec.generate_private_key(ec.SECP256R1())
-        names: list[x509.GeneralName]
-        try:
-            names = [x509.IPAddress(ip_address(host))]
-        except ValueError:
-            names = [x509.DNSName(host)]
+        names = [_general_name(name) for name in (host, *also)]
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
         certificate = self.sign(subject, key, names, days)
-        cert_path, key_path = self.folder / "cert.pem", self.folder / "key.pem"
+        cert_path, key_path = self.folder / f"{prefix}cert.pem", self.folder / f"{prefix}key.pem"
         cert_path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
         key_path.write_bytes(
             key.private_bytes(
@@ -78,6 +74,13 @@ class Authority:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(http.tls_cert, http.tls_key)
         return context
+
+
+def _general_name(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
 
 
 @asynccontextmanager
