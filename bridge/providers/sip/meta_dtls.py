@@ -34,9 +34,11 @@ class DialogSignalling:
         return self._wacid
 
     def follow(self, leg: CloudLeg) -> None:
-        """Report what happens to the dialog to its leg."""
+        """Report what happens to the dialog to its leg; an inbound call rings."""
         self._leg = leg
         self._dialog.on_event = self._happened
+        if leg.is_inbound:
+            self._dialog.ring()
 
     async def connect(self, leg: CloudLeg, offer: str) -> None:
         """Dial (`legs.cloud.Connect`)."""

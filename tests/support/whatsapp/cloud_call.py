@@ -67,6 +67,12 @@ class FakeMeta:
         self.asked.append(("suspend", call_id))
         return lambda: self.asked.append(("resume", call_id))
 
+    def snapshot(self) -> None:
+        """What another process needs is in the database."""
+
+    def abandon(self) -> None:
+        """Another process has the call."""
+
     @property
     def actions(self) -> list[str]:
         return [action for action, _ in self.asked]
