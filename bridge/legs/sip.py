@@ -187,10 +187,7 @@ class SipLeg:
         self._media.send_digits(digits)
 
     def hold(self, *, held: bool) -> None:
-        """Put the far side on hold, or end that (`legs.base.Holdable`); it hears silence meanwhile.
-
-        Nothing is signalled in calls that are fixed.
-        """
+        """Put the far side on hold, or end that (`legs.base.Holdable`); it hears silence meanwhile, and a fixed call is told nothing."""
         if self._options.fixed:
             return
         self._direction = "sendonly" if held else "sendrecv"

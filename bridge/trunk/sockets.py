@@ -95,6 +95,11 @@ class SipSockets:
         """Sockets of trunks, by owner and whether they are of IPv6."""
         self._closed = False
 
+    @property
+    def connections(self) -> SipConnections:
+        """Those of TCP and TLS."""
+        return self._connections
+
     async def run(self, opened: Callable[[], None] = lambda: None) -> None:
         """Take messages until cancelled; calls `opened` once all listeners are open.
 

@@ -341,12 +341,13 @@ async def test_the_connection_of_a_call_is_not_closed_for_want_of_messages():
     ):
         call, heard = await connected(ours, theirs, transport="tcp")
         await asyncio.sleep(IDLE_SECONDS + 100)
-        assert [len(one.sockets._connections) for one in (ours, theirs)] == [1, 1]
+        opened = [one.sockets.connections for one in (ours, theirs)]
+        assert [len(each) for each in opened] == [1, 1]
         heard.dialog.hang_up()
         await call.event(Ended)
         await heard.dialog.wait_closed()
         await asyncio.sleep(IDLE_SECONDS + 100)
-        assert [len(one.sockets._connections) for one in (ours, theirs)] == [0, 0]
+        assert [len(each) for each in opened] == [0, 0]
 
 
 async def test_bye_reaches_a_caller_whose_connection_has_ended_over_one_to_its_server():
@@ -354,10 +355,11 @@ async def test_bye_reaches_a_caller_whose_connection_has_ended_over_one_to_its_s
     async with sip_agent("tcp") as ours, sip_agent("tcp", inbound=[TRUSTED]) as theirs:
         call, heard = await connected(ours, theirs, transport="tcp", rules=rules)
         await heard.dialog.find_alternate(trunk_to(ours.port, transport="tcp"))
-        for stream in tuple(ours.sockets._connections._streams.values()):
-            if not stream.accepted:
-                stream.close()
-        await until(lambda: len(theirs.sockets._connections) == 1)
+        invited = heard.invite.invitation.source
+        stream = theirs.sockets.connections.find(invited.connection)
+        assert stream is not None
+        stream.abort()
+        await until(lambda: theirs.sockets.connections.find(invited.connection) is None)
         heard.dialog.hang_up()
         await call.event(Ended)
         await heard.dialog.wait_closed()

@@ -375,3 +375,16 @@ def test_a_damaged_description_is_read_or_is_an_sdp_error(data: st.DataObject) -
         at = data.draw(st.integers(0, len(text) - 1))
         text[at] = data.draw(st.one_of(st.characters(), st.sampled_from(list("0|:;=/ \r\n"))))
     check_any("".join(text))
+
+
+def test_events_of_8_khz_are_offered_beside_opus_alone() -> None:
+    text = write_offer(LOCAL, {OPUS: 111}, EVENTS)
+    assert "m=audio 20000 RTP/AVP 111 101 110\r\n" in text
+    assert "a=rtpmap:101 telephone-event/8000\r\n" in text
+
+
+def test_keys_are_taken_also_where_the_protocol_has_dtls_in_its_name() -> None:
+    line = "m=audio 40000 UDP/TLS/RTP/SAVPF 8"
+    found = take(sdp(line, CRYPTO), security="required")
+    assert found.crypto is not None
+    assert "m=audio 20000 UDP/TLS/RTP/SAVPF 8" in write_answer(found, LOCAL)
