@@ -4,9 +4,10 @@ import asyncio
 
 import pytest
 
+from bridge.call.model import LineName
 from bridge.settings.model import LineSip
 from tests.calls.whatsapp.test_cloud import loudest
-from tests.support.meta_sip.behaviour import USER_ID, Behaviour
+from tests.support.meta_sip.behaviour import USER_ID, Behaviour, SipCall
 from tests.support.meta_sip.impostor import impostor
 from tests.support.meta_sip.world import World, world
 from tests.support.peers.stock_peer import RATE, StockPeer
@@ -21,7 +22,7 @@ FULL = pytest.mark.full
 MEDIA = ["sdes", pytest.param("dtls", marks=pytest.mark.full)]
 
 
-async def answered(meta: World, **more: str) -> tuple[str, object]:
+async def answered(meta: World, **more: str) -> tuple[str, SipCall]:
     """Let a user ring, and answer; return our id of the call, and the double's call."""
     rung = await meta.meta.ring(**more)
     call_id = (await meta.call())["callId"]
@@ -171,7 +172,7 @@ async def test_who_does_not_know_the_password_makes_no_call_and_no_event(passwor
         assert codes == [401] * (1 if password is None else 2)
         assert await meta.client.calls() == []
         assert (await meta.client.data_of("/calls"))["calls"] == []
-        assert meta.client.bridge.lines.meta_sip.health("main").reported_at == 0
+        assert meta.client.bridge.lines.meta_sip.health(LineName("main")).reported_at == 0
 
 
 @FULL
@@ -223,6 +224,7 @@ async def test_half_an_hour_brings_no_request_and_then_each_side_can_end_the_cal
 async def test_our_bye_comes_over_another_connection_where_metas_was_closed():
     async with world() as meta:
         call_id, rung = await answered(meta)
+        assert rung.link is not None
         rung.link.close()
         await asyncio.sleep(1)
         await meta.client.data("/call/hangup", {"callId": call_id})
