@@ -264,6 +264,7 @@ def cloud_lines(settings: Settings, http: Http) -> dict[LineName, CloudLine]:
             verify_token=whatsapp.verify_token,
             signature_header=whatsapp.signature_header,
             pre_accept=whatsapp.pre_accept,
+            by_sip=whatsapp.signalling == "sip",
             graph=graph_of(whatsapp, http),
         )
         for name, whatsapp in lines_of(settings, "cloud").items()

@@ -16,11 +16,13 @@ WEBHOOK_OUTCOMES: Final = (
     "orphaned",
     "unknown_number",
     "standby",
+    "by_sip",
 )
 """`taken`: processed or buffered; `late`: the call has ended; `stale`: an offer too old to answer;
 `dropped`: buffered for a call that never appeared; `orphaned`: about an outbound call that had failed
 here and was therefore ended; `unknown_number`: no line has the number;
-`standby`: about what another partner of the number, or Meta's Business Agent, handles."""
+`standby`: about what another partner of the number, or Meta's Business Agent, handles;
+`by_sip`: about a call that Meta signals by SIP, which is followed there."""
 
 
 class EventMetrics:

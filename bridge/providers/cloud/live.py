@@ -42,6 +42,8 @@ class CloudLine:
     verify_token: str
     pre_accept: bool
     graph: Graph
+    by_sip: bool = False
+    """Whether the line's calls are signalled by SIP, not by webhooks and requests."""
     signature_header: str = SIGNATURE_HEADER
 
 

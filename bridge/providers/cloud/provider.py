@@ -123,6 +123,9 @@ class CloudProvider:
             elif isinstance(event, Standby):
                 outcome = "standby"
                 self.health(line).reported()
+            elif self.lines[line].by_sip and isinstance(event, CallWebhook):
+                outcome = "by_sip"
+                self.health(line).reported()
             else:
                 outcome = "taken"
                 self.health(line).reported()

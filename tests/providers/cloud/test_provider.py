@@ -1,6 +1,7 @@
 """The provider of Meta's lines: which events reach what, and what is done at start and end."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -50,6 +51,15 @@ async def test_an_event_that_comes_again_does_nothing(bench):
     await bench.wait_idle()
     assert len(bench.receiver.taken) == 1
     assert bench.counts == {"taken": 1, "duplicate": 2}
+
+
+async def test_webhooks_about_a_call_that_meta_signals_by_sip_begin_and_await_nothing(bench):
+    bench.provider.calls.lines[LINE] = replace(bench.provider.lines[LINE], by_sip=True)
+    assert not bench.take(ring(), over())
+    bench.take(reply())
+    await bench.wait_idle()
+    assert (bench.receiver.taken, bench.asked) == ([], [])
+    assert bench.counts == {"by_sip": 2, "taken": 1}
 
 
 async def test_what_another_partner_handles_rings_nobody_and_is_counted(bench):
