@@ -23,6 +23,7 @@ from bridge.call.model import (
 )
 from bridge.call.parties import PSTN, WHATSAPP, parties_of
 from bridge.call.transitions import UNANSWERED
+from bridge.wire import call_id
 from bridge.wire.livekit.models import (
     Codec,
     DisconnectReason,
@@ -140,7 +141,7 @@ def room_of(facts: CallFacts, client: Client, *, recorded: bool) -> Room:
     shown = b"" if client.party is Party.FAR else facts.details.metadata
     return Room(
         sid=f"RM_{facts.call_id}",
-        name=facts.call_id,
+        name=call_id.room(facts.call_id),
         creation_time=int(began),
         creation_time_ms=int(began * 1000),
         enabled_codecs=(OPUS,),

@@ -62,7 +62,7 @@ async def test_a_token_opens_the_call_that_its_room_names_in_any_spelling(client
         assert (response.status, await response.text()) == (200, "success")
     found = await joined(client, token)
     assert (found.participant.identity, found.participant.name) == ("alice", "Alice")
-    assert found.room.sid == f"RM_{call_id}"
+    assert (found.room.sid, found.room.name) == (f"RM_{call_id}", room(call_id))
 
 
 @pytest.mark.parametrize(
