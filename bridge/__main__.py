@@ -90,7 +90,7 @@ def _print_settings(arguments: argparse.Namespace) -> None:
 
 
 def _whatsapp(arguments: argparse.Namespace) -> int:
-    chosen = model.load(os.environ, arguments.config)
+    chosen = whatsapp.read_settings(os.environ, arguments)
     log.setup("error", chosen.log.format)
     return whatsapp.run(chosen, arguments)
 

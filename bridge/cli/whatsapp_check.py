@@ -2,16 +2,18 @@
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
-from enum import StrEnum
+import ssl
+from collections.abc import Callable, Mapping
 from ipaddress import ip_address
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import aiohttp
 from yarl import URL
 
+from bridge.cli.steps import Report
 from bridge.cli.stun import ask_from_free_port, server_address, server_of
-from bridge.errors import BridgeError, SettingsError, SetupError, WhatsAppError, WhatsAppRefused
+from bridge.cli.whatsapp_sip import SipLine
+from bridge.errors import SettingsError, SetupError, WhatsAppError, WhatsAppRefused
 from bridge.http.client import Http
 from bridge.http.resolver import Dns, LookupFailed
 from bridge.settings.model import Settings, port_range
@@ -45,23 +47,6 @@ def webhook_url(text: str) -> str:
     return str(url if url.path.strip("/") else url.with_path(PATH))
 
 
-class Outcome(StrEnum):
-    """How a step ended."""
-
-    OK = "ok"
-    FAILED = "FAILED"
-    SKIPPED = "skipped"
-    """It needs a step that has failed, or something that is missing."""
-
-
-class Step(NamedTuple):
-    """One step of a check."""
-
-    outcome: Outcome
-    name: str
-    text: str
-
-
 class Check:
     """One check of one line."""
 
@@ -73,22 +58,38 @@ class Check:
         http: Http,
         *,
         say: Callable[[str], None] = lambda line: None,
+        trust: ssl.SSLContext | None = None,
     ) -> None:
-        """Set up the check of the line called `name`; `say` writes a line of the report."""
+        """Set up the check of a line.
+
+        Args:
+            settings: those of the bridge.
+            name: the line's.
+            graph: the line's.
+            http: for the webhook.
+            say: writes a line of the report.
+            trust: the authorities that Meta trusts, by default those of this machine.
+        """
         self._settings = settings
         self._section = f"lines.{name}.whatsapp"
         self._line = settings.lines[name].whatsapp
         self._graph = graph
         self._http = http
         self._say = say
-        self.steps: list[Step] = []
+        self._sip_line = (
+            SipLine(settings, name, graph, dns=Dns(settings.net.nameservers), trust=trust)
+            if self._line.signalling == "sip"
+            else None
+        )
+        self._report = Report(say)
+        self.steps = self._report.steps
         """Those that were performed or skipped so far."""
 
     async def run(self, url: str) -> int:
         """Perform all steps, with hints and a summary; return the exit code, 1 if one failed."""
         await self.perform(url)
         await self._hint(url)
-        failed = [step.name for step in self.steps if step.outcome is Outcome.FAILED]
+        failed = self._report.failed
         if failed:
             self._say(f"\nFix first: {failed[0]}")
         else:
@@ -98,30 +99,27 @@ class Check:
 
     async def perform(self, url: str) -> None:
         """Perform all steps; those of the webhook only if `url` has its address."""
-        if await self._step("token and number", self._number):
-            await self._step("calling", self._calling)
+        if await self._report.perform("token and number", self._number):
+            await self._report.perform("calling", self._calling)
+            if self._sip_line is not None:
+                await self._check_sip(self._sip_line)
         else:
-            self._report(Outcome.SKIPPED, "calling", "needs the step before")
+            self._report.skip("calling", "needs the step before")
         if not url:
             missing = "add --url with the address at which Meta reaches the bridge"
-            self._report(Outcome.SKIPPED, "webhook", missing)
-        elif await self._step("webhook", lambda: self._verify(url)):
-            await self._step("signature", lambda: self._sign(url))
+            self._report.skip("webhook", missing)
+        elif await self._report.perform("webhook", lambda: self._verify(url)):
+            await self._report.perform("signature", lambda: self._sign(url))
         else:
-            self._report(Outcome.SKIPPED, "signature", "needs the step before")
+            self._report.skip("signature", "needs the step before")
 
-    def _report(self, outcome: Outcome, name: str, text: str) -> None:
-        self.steps.append(Step(outcome, name, text))
-        self._say(f"{outcome:<8} {name}: {text}")
-
-    async def _step(self, name: str, work: Callable[[], Awaitable[str]]) -> bool:
-        try:
-            found = await work()
-        except BridgeError as error:
-            self._report(Outcome.FAILED, name, str(error))
-            return False
-        self._report(Outcome.OK, name, found)
-        return True
+    async def _check_sip(self, one: SipLine) -> None:
+        """Perform the steps of a line whose calls go over SIP."""
+        await self._report.perform("SIP at Meta", one.settings)
+        await self._report.perform("SIP password", one.password)
+        await self._report.perform("SIP health", one.health)
+        await self._report.perform("SIP certificate", one.certificate)
+        await self._report.perform("SIP name", lambda: one.reach(running=True))
 
     async def _number(self) -> str:
         try:
@@ -165,10 +163,12 @@ class Check:
             settings = _object((await self._graph.settings()).get("calling"))
         except WhatsAppRefused as error:
             raise SettingsError(self._why(error)) from None
-        if _object(settings.get("sip")).get("status") == "ENABLED":
+        sip = _object(settings.get("sip")).get("status") == "ENABLED"
+        if sip and self._sip_line is None:
             raise SettingsError(
                 "SIP is on for this number, and nothing can be called over the Graph API then; "
-                "switch it off at Meta (Phone numbers, Call settings)"
+                "switch it off at Meta (Phone numbers, Call settings), or set "
+                f'{self._section}.signalling = "sip"'
             )
         if settings.get("status") != "ENABLED":
             raise SettingsError(

@@ -2,9 +2,17 @@
 
 import socket
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from ipaddress import IPv4Network, IPv6Network, ip_interface
+from ipaddress import (
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    IPv6Address,
+    IPv6Interface,
+    IPv6Network,
+    ip_interface,
+)
 from typing import Final, TypeAlias
 
 import ifaddr
@@ -19,14 +27,19 @@ FRESH_SECONDS: Final = 30.0
 
 def read_networks() -> list[Network]:
     """Return the networks of all interfaces."""
-    found: list[Network] = []
+    return [each.network for each in _read() if each.network.prefixlen]
+
+
+def read_addresses() -> set[IPv4Address | IPv6Address]:
+    """Return the addresses of all interfaces."""
+    return {each.ip for each in _read()}
+
+
+def _read() -> Iterator[IPv4Interface | IPv6Interface]:
     for adapter in ifaddr.get_adapters():
         for address in adapter.ips:
             text = address.ip if isinstance(address.ip, str) else address.ip[0]
-            network = ip_interface(f"{text.partition('%')[0]}/{address.network_prefix}").network
-            if network.prefixlen:
-                found.append(network)
-    return found
+            yield ip_interface(f"{text.partition('%')[0]}/{address.network_prefix}")
 
 
 class Interfaces:

@@ -342,7 +342,8 @@ def _check_meta_sip(section: str, whatsapp: WhatsApp) -> None:
         raise SettingsError(f'{section}.signalling: "sip" is for provider = "cloud"')
     for key in ("sip_password", "sip_hostname", "sip_domain"):
         if not getattr(whatsapp, key):
-            raise SettingsError(f'{section}.{key}: needed with signalling = "sip"')
+            mend = "; whatsapp sip-setup fetches it" if key == "sip_password" else ""
+            raise SettingsError(f'{section}.{key}: needed with signalling = "sip"{mend}')
     for key in ("sip_hostname", "sip_domain"):
         if not re.fullmatch(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", getattr(whatsapp, key)):
             raise SettingsError(f"{section}.{key}: expected the name of a host")

@@ -53,6 +53,7 @@ from bridge.settings.section import Count, Number, Positive, PositiveCount, Sect
 from bridge.settings.sip import LineSip as LineSip
 from bridge.settings.sip import Sip as Sip
 from bridge.settings.sip import check_sip
+from bridge.settings.stored import place_stored
 from bridge.settings.tree import KeyPath, TreeReader, dotted, origin, paths
 
 CONFIG_VARIABLE = "BRIDGE_CONFIG"
@@ -287,6 +288,7 @@ def read(environment: Mapping[str, str], path: Path | None = None) -> Reading:
         return Reading(settings=Settings(), problems=(str(error),), origins={}, file=file)
     others = {name: text for name, text in environment.items() if name != CONFIG_VARIABLE}
     variables, mistakes = place(tree, others, Settings)
+    place_stored(tree)
     renamed = tuple(rename(tree, variables, mistakes))
     origins = {at: origin(at, variables) or FILE for at in paths(tree)}
     reader = TreeReader(Settings)
@@ -299,11 +301,7 @@ def read(environment: Mapping[str, str], path: Path | None = None) -> Reading:
     broken = {dotted(one.path[:depth]) for one in [*mistakes, *reader.mistakes] for depth in (1, 2)}
     problems += _contradictions(settings, broken)
     return Reading(
-        settings=settings,
-        problems=tuple(problems),
-        origins=origins,
-        file=file,
-        renamed=renamed,
+        settings=settings, problems=tuple(problems), origins=origins, file=file, renamed=renamed
     )
 
 

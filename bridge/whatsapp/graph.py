@@ -146,9 +146,10 @@ class Graph:
         content = {"type": "text", "text": {"preview_url": False, "body": text}}
         await self._send("POST", "/messages", body={**message, **_recipient(number), **content})
 
-    async def settings(self) -> Mapping[str, Any]:
-        """Return the number's settings."""
-        return await self.get(self._access.settings_path, {})
+    async def settings(self, *, credentials: bool = False) -> Mapping[str, Any]:
+        """Return the number's settings, on demand with the password of its SIP server."""
+        query = {"include_sip_credentials": "true"} if credentials else {}
+        return await self.get(self._access.settings_path, query)
 
     async def change_settings(self, calling: Mapping[str, Any]) -> None:
         """Change some of the number's calling settings."""

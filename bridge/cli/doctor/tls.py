@@ -1,13 +1,12 @@
 """The certificate that browsers see: the bridge's own, or that of the proxy in front of it."""
 
 import asyncio
-import ssl
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from yarl import URL
 
+from bridge.cli.certificate import Certificate, connect, handshake
 from bridge.cli.doctor.database import known_identity
 from bridge.cli.doctor.findings import Finding, failed, ok, warning
 from bridge.cli.doctor.runner import Surroundings
@@ -16,21 +15,7 @@ from bridge.settings.http import host_of
 from bridge.settings.model import Http, is_loopback
 
 PUBLIC: Final = "public_url"
-CONNECT_SECONDS: Final = 8.0
 SOON: Final = timedelta(days=14)
-SELF_SIGNED: Final = 18
-"""X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT of OpenSSL."""
-
-
-@dataclass(frozen=True, slots=True)
-class Certificate:
-    """What a browser would make of a certificate."""
-
-    distrust: str = ""
-    """Why it is not trusted; empty if it is."""
-    expires: datetime | None = None
-    """None where it is not trusted."""
-    self_signed: bool = False
 
 
 async def check_tls(around: Surroundings) -> list[Finding]:
@@ -93,34 +78,6 @@ def names_of(http: Http) -> list[str]:
     return list(dict.fromkeys([*([public] if public else []), *http.allowed_hosts])) or own
 
 
-def handshake(http: Http, name: str, trust: ssl.SSLContext | None = None) -> Certificate:
-    """Perform a handshake in memory with the certificate of the settings; "" is any name.
-
-    `trust` is what the client trusts, by default what this machine trusts.
-
-    Raises:
-        OSError: the files cannot be read, or do not belong together.
-    """
-    server_context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    server_context.load_cert_chain(http.tls_cert, http.tls_key)
-    client_context = trust or ssl.create_default_context()
-    client_context.check_hostname = bool(name)
-    there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
-    client = client_context.wrap_bio(back, there, server_hostname=name or None)
-    server = server_context.wrap_bio(there, back, server_side=True)
-    waiting = [client, server]
-    while waiting:
-        for side in tuple(waiting):
-            try:
-                side.do_handshake()
-                waiting.remove(side)
-            except ssl.SSLWantReadError:
-                continue
-            except ssl.SSLCertVerificationError as error:
-                return _distrusted(error)
-    return Certificate(expires=_expiry(client.getpeercert()))
-
-
 def _check_files(http: Http) -> Finding:
     setting = "http.tls_cert, http.tls_key"
     try:
@@ -143,7 +100,7 @@ async def _check_public(around: Surroundings) -> list[Finding]:
     found = []
     if url.scheme == "https":
         try:
-            seen = await _peer_certificate(url)
+            seen = await connect(str(url.host), url.port or 443, name=str(url.host))
         except OSError as error:
             return [_unreached(str(url.origin()), error)]
         found.append(
@@ -175,17 +132,6 @@ def evaluate_public(url: str, who: Occupant, *, running: bool) -> Finding:
     )
 
 
-async def _peer_certificate(url: URL) -> Certificate:
-    try:
-        async with asyncio.timeout(CONNECT_SECONDS):
-            _, writer = await asyncio.open_connection(url.host, url.port, ssl=True)
-    except ssl.SSLCertVerificationError as error:
-        return _distrusted(error)
-    seen = writer.get_extra_info("ssl_object").getpeercert()
-    writer.close()
-    return Certificate(expires=_expiry(seen))
-
-
 def _unreached(url: str, error: OSError) -> Finding:
     return warning(
         f"{url} cannot be reached from here: {error.strerror or type(error).__name__}",
@@ -194,13 +140,3 @@ def _unreached(url: str, error: OSError) -> Finding:
         fix="does the proxy run, and does its name have a DNS record? Some networks do not let a "
         "machine reach its own public address; then try it from outside",
     )
-
-
-def _distrusted(error: ssl.SSLCertVerificationError) -> Certificate:
-    return Certificate(error.verify_message, self_signed=error.verify_code == SELF_SIGNED)
-
-
-def _expiry(certificate: dict[str, Any] | None) -> datetime | None:
-    if not certificate:
-        return None
-    return datetime.fromtimestamp(ssl.cert_time_to_seconds(certificate["notAfter"]), UTC)

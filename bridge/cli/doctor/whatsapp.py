@@ -6,7 +6,8 @@ from bridge.app.lines import graph_of, lines_of
 from bridge.call.model import LineName
 from bridge.cli.doctor.findings import Finding, failed, ok, warning
 from bridge.cli.doctor.runner import Surroundings
-from bridge.cli.whatsapp_check import Check, Outcome, Step, webhook_url
+from bridge.cli.steps import Outcome, Step
+from bridge.cli.whatsapp_check import Check, webhook_url
 from bridge.errors import BridgeError
 from bridge.settings.model import WhatsApp
 from bridge.whatsapp.gateway import make_gateway

@@ -6,15 +6,9 @@ import msgspec
 import pytest
 
 from bridge.app.databases import engine_of
+from bridge.cli.certificate import Certificate, handshake
 from bridge.cli.doctor.running import Occupant
-from bridge.cli.doctor.tls import (
-    Certificate,
-    check_tls,
-    evaluate,
-    evaluate_public,
-    handshake,
-    names_of,
-)
+from bridge.cli.doctor.tls import check_tls, evaluate, evaluate_public, names_of
 from bridge.cli.lan import on_lan
 from bridge.settings.model import Data, Http, Settings
 from bridge.stores.secret import shared_secret

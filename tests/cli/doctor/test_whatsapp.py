@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from bridge.cli.doctor.whatsapp import check_cloud, check_gateways, evaluate_step
-from bridge.cli.whatsapp_check import Outcome, Step
+from bridge.cli.steps import Outcome, Step
 from bridge.settings.model import Http, Line, Rtc, Settings, WhatsApp
 from tests.calls.whatsapp.test_cloud import cloud_line, world
 from tests.cli.doctor.surroundings import (

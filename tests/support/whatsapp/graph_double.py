@@ -17,6 +17,7 @@ from aiohttp.test_utils import TestServer
 
 from tests.support.peers.meta_peer import MetaPeer
 from tests.support.virtual_time import monotonic
+from tests.support.whatsapp import graph_settings
 from tests.support.whatsapp.graph_files import ATTACHMENTS, GraphFiles
 from tests.support.whatsapp.graph_style import META, Style
 from tests.support.whatsapp.graph_webhooks import (
@@ -268,6 +269,8 @@ class GraphDouble:
         body = await request.json()
         self.requests.append(("calls", body))
         action = body["action"]
+        if graph_settings.sip_is_on(self.settings):
+            return _error(*REFUSALS["sip"])
         if refusal := self._check(request, action):
             return refusal
         if action == "connect":
@@ -353,20 +356,25 @@ class GraphDouble:
         )
 
     async def _get_settings(self, request: web.Request) -> web.Response:
-        return self._check(request, "settings") or web.json_response(self.settings)
+        wanted = request.query.get("include_sip_credentials") == "true"
+        shown = graph_settings.show(self.settings, credentials=wanted)
+        return self._check(request, "settings") or web.json_response(shown)
 
     async def _set_settings(self, request: web.Request) -> web.Response:
         body = await request.json()
         self.requests.append(("settings", body))
         if refusal := self._check(request, "settings"):
             return refusal
-        self.settings["calling"] |= body["calling"]
+        if wrong := graph_settings.change(self.settings, body["calling"]):
+            return _error(400, 100, "Invalid parameter", wrong)
         return web.json_response({"success": True})
 
     async def _number(self, request: web.Request) -> web.Response:
         if request.match_info.get("number", NUMBER_ID) != NUMBER_ID:
             return await self.files.describe(request)
-        told = {"id": NUMBER_ID, "display_phone_number": "+1 555-010-1000"}
+        told: dict[str, Any] = {"id": NUMBER_ID, "display_phone_number": "+1 555-010-1000"}
+        if request.query.get("fields") == "health_status":
+            told |= graph_settings.health(self.settings)
         return self._check(request, "number") or web.json_response(told)
 
 
