@@ -49,7 +49,7 @@ def packages(folder: Path) -> list[Package]:
     for lock in folder.glob(PYTHON_LOCKS):
         for name, version in _PIN.findall(lock.read_text()):
             found.add(Package("PyPI", canonicalize_name(name), version))
-    for lock in (folder / NPM_LOCK, *folder.glob(f"tests/*/{NPM_LOCK}")):
+    for lock in (folder / NPM_LOCK, *folder.glob(f"*/*/{NPM_LOCK}")):
         for path, entry in json.loads(lock.read_text())["packages"].items():
             if path:
                 found.add(Package("npm", path.rpartition("node_modules/")[2], entry["version"]))

@@ -41,12 +41,13 @@ NEEDS = {
     "compiler": ("cc", packet_path_build.COMPILER_PACKAGES),
     "compiled": ("the compiled packet path", packet_path_build.COMPILER_PACKAGES),
     "examples": ("pipecat", "make test-tools, which installs locks/examples.lock"),
+    "livekit": ("livekit", "make test-tools, which installs locks/livekit.lock"),
     "libwebrtc": ("webrtc", "pip install wrtc"),
 }
 """By marker: what its tests need, and how to get it."""
 
 COMPILED = pytest.StashKey[str]()
-MODULES = {"pesq", "pipecat", "pocketsphinx", "webrtc"}
+MODULES = {"livekit", "pesq", "pipecat", "pocketsphinx", "webrtc"}
 MEMORY = Path("/dev/shm")
 MEMORY_BYTES = 2 << 30
 

@@ -23,7 +23,8 @@ LEFT = pytest.StashKey[Counter[str]]()
 
 REAL_PROGRAMS = {
     "browser", "firefox", "pulseaudio", "coturn", "nginx", "baresip", "kamailio", "sipp", "sipsak", "npm", "shellcheck",
-    "promtool", "kubectl", "postgresql", "pesq", "pocketsphinx", "examples", "libwebrtc", "cluster", "load",
+    "promtool", "kubectl", "postgresql", "pesq", "pocketsphinx", "examples", "libwebrtc", "livekit", "cluster",
+    "load",
 }  # fmt: skip
 """Markers of tests that need a real program: they are full."""
 

@@ -139,7 +139,8 @@ async def _exchange(process: Process, wanted: dict[str, Any], errors: Path) -> d
     assert process.stdout is not None
     process.stdin.write(json.dumps(wanted).encode() + b"\n")
     while line := await process.stdout.readline():
-        if line.startswith(b"{"):  # a stack may write words of its own
+        # A stack may write words of its own, or a log in JSON.
+        if line.startswith(b"{") and not line.startswith(b'{"level":'):
             parsed: dict[str, Any] = json.loads(line)
             return parsed
     raise CallerError(await asyncio.to_thread(errors.read_text, errors="replace"))
