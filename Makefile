@@ -20,7 +20,7 @@ PACKET_PATH := $(BIN)/python -m bridge.rtc.packet_path_build
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help ready packet-path byte-code run run-lan demo doctor example-pipecat example-twilio example-openai node-modules test test-all test-long test-tools check check-web audit bench profile soak recoveries flood fuzz races outages encoder-levels vads compatibility docs pictures package lock clean
+.PHONY: help ready packet-path byte-code run run-lan demo doctor example-pipecat example-twilio example-openai example-livekit node-modules test test-all test-long test-tools check check-web audit bench profile soak recoveries flood fuzz races outages encoder-levels vads compatibility docs pictures package lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +63,11 @@ example-twilio: $(EXAMPLES)  ## a bridge and a media-stream server written for T
 example-openai: $(EXAMPLES)  ## a bridge whose calls OpenAI's realtime model answers; needs OPENAI_API_KEY
 	@$(MAKE) --no-print-directory --jobs 2 ready
 	@exec $(BIN)/python examples/run.py openai
+
+example-livekit: $(RUN)  ## a bridge, and a page that joins its calls with LiveKit's client SDK, unchanged; needs npm
+	@sh .ci/install-test-tools $(BIN)/python node-livekit
+	@$(MAKE) --no-print-directory --jobs 2 ready
+	@exec $(BIN)/python examples/run.py livekit
 
 # Modules are compiled once, not again by every bridge that a test starts.
 test test-all test-long: export PYTHONDONTWRITEBYTECODE =
@@ -153,11 +158,13 @@ lock:  ## rewrite the lock files from pyproject.toml and package.json
 	$(COMPILE) -o locks/pesq.lock --no-deps --group pesq
 	$(COMPILE) -o locks/demo.lock -c locks/run.lock --extra demo pyproject.toml
 	$(COMPILE) -o locks/examples.lock -c locks/dev.lock --group examples
+	$(COMPILE) -o locks/livekit.lock -c locks/examples.lock --group livekit
 	npm install --package-lock-only --ignore-scripts
 	npm install --prefix tests/stacks --package-lock-only --ignore-scripts
+	npm install --prefix examples/livekit --package-lock-only --ignore-scripts
 
 clean:  ## remove what make installed and built, and the caches; the data folder stays
-	rm -rf bridge/rtc/*.so $(VENV) .venv-lock node_modules tests/stacks/node_modules build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf bridge/rtc/*.so $(VENV) .venv-lock node_modules tests/stacks/node_modules examples/livekit/node_modules build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find bridge tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A folder left by a broken first try (no pip in it) is made again.

@@ -1,4 +1,4 @@
-"""Start a bridge and an example beside it, and say how to talk with it: run.py pipecat [echo] | twilio | openai."""
+"""Start a bridge and an example beside it until Ctrl-C, and say how to talk with it: run.py pipecat [echo] | twilio | openai | livekit."""
 
 import json
 import os
@@ -16,48 +16,49 @@ FOLDER = Path(__file__).resolve().parent
 PORT = os.environ.get("PORT", "8765")
 SERVER = f"127.0.0.1:{PORT}"
 BRIDGE = f"http://127.0.0.1:{os.environ.get('BRIDGE_HTTP__PORT', '8080')}"
-PROGRAMS = {"pipecat": "talk", "twilio": "server", "openai": "tools"}
+PROGRAMS = {"pipecat": "talk", "twilio": "server", "openai": "tools", "livekit": "server"}
 STREAMS = {
     "pipecat": {"callStreamProtocol": "twilio", "callStreamUrl": f"ws://{SERVER}/ws"},
     "twilio": {"callStreamProtocol": "twilio", "callStreamUrl": f"ws://{SERVER}/media"},
     "openai": {"callStreamProtocol": "openai-realtime"},  # to the server of openai/bridge.toml
 }
 """By example: where calls are streamed to (PUT /call/config)."""
+DEMO = f"{BRIDGE}/#key=demo and press: Talk to the demo agent"
+PAGES = {"livekit": f"http://{SERVER} and press: Call"}
 
 
 def main() -> None:
-    """Run both until Ctrl-C, or until either ends."""
     example, program = [*sys.argv[1:], PROGRAMS[sys.argv[1]]][:2]
     os.chdir(FOLDER.parent)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt), ExitStack() as stack:
-        environment = {
+        settings = {
             "BRIDGE_DATA__DIR": stack.enter_context(tempfile.TemporaryDirectory()),
             "LOGURU_LEVEL": "INFO",
             "BRIDGE_NET__ALLOW": '["127.0.0.0/8"]',  # the bridge reaches servers on this machine
+            "BRIDGE_HTTP__CORS_ORIGINS": f'["http://{SERVER}"]',  # the page of livekit
         }
         bridge = ["-m", "bridge"]
         if example == "openai":
             key = os.environ.get("OPENAI_API_KEY") or sys.exit("Set OPENAI_API_KEY first.")
-            environment["BRIDGE_LINES__DEMO__REALTIME__KEY"] = key
-            environment["BRIDGE_LINES__DEMO__REALTIME__TOOLS_URL"] = f"http://{SERVER}/tools"
+            settings["BRIDGE_LINES__DEMO__REALTIME__KEY"] = key
+            settings["BRIDGE_LINES__DEMO__REALTIME__TOOLS_URL"] = f"http://{SERVER}/tools"
             bridge += ["--config", str(FOLDER / "openai" / "bridge.toml")]
         processes: list[subprocess.Popen] = []
-        for started in (bridge, [str(FOLDER / example / f"{program}.py")]):
-            command = [sys.executable, *started]
-            processes.append(subprocess.Popen(command, env=environment | os.environ))
+        for part in (bridge, [str(FOLDER / example / f"{program}.py")]):
+            processes.append(subprocess.Popen([sys.executable, *part], env=settings | os.environ))
             stack.callback(processes[-1].wait)
             stack.callback(processes[-1].terminate)
         wait_until_ready(processes)
-        request("PUT", "/call/config", {"callInboundMode": "stream", **STREAMS[example]})
+        stream = STREAMS.get(example, {"callInboundMode": "manual"})
+        request("PUT", "/call/config", {"callInboundMode": "stream", **stream})
         request("POST", "/session/connect", {})
-        print(f"\nOpen {BRIDGE}/#key=demo and press: Talk to the demo agent\n", flush=True)
+        print(f"\nOpen {PAGES.get(example, DEMO)}\n", flush=True)
         while all(process.poll() is None for process in processes):
             time.sleep(0.2)
 
 
 def wait_until_ready(processes: list[subprocess.Popen]) -> None:
-    """Wait until the bridge takes calls and the example takes connections."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and all(process.poll() is None for process in processes):
         with suppress(OSError):
@@ -69,7 +70,6 @@ def wait_until_ready(processes: list[subprocess.Popen]) -> None:
 
 
 def request(method: str, path: str, body: dict | None = None) -> None:
-    """Send a request to the bridge."""
     data = None if body is None else json.dumps(body).encode()
     sent = urllib.request.Request(BRIDGE + path, data, {"token": "demo"}, method=method)
     urllib.request.urlopen(sent, timeout=10).close()

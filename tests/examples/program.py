@@ -86,7 +86,7 @@ def running_example(folder: Path, *arguments: str, **environment: str) -> Iterat
 
 def _wait_until_ready(example: Example, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + READY_SECONDS
-    while "press: Talk to the demo agent" not in example.text():
+    while " and press: " not in example.text():
         if process.poll() is not None or time.monotonic() > deadline:
             raise AssertionError(f"the example was not ready:\n{example.text()}")
         time.sleep(0.05)

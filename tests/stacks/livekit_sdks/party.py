@@ -22,7 +22,7 @@ from tests.stacks.caller import Caller, program
 from tests.stacks.clients import FOLDER
 from tests.stacks.sound import Heard
 from tests.support.inprocess import Client
-from tests.support.sound.speech_compare import RATE, level_db, tone
+from tests.support.sound.speech_compare import RATE, level_db, longest_gap, tone
 from tests.support.waiting import until_answer
 
 SDK_RATE = 48_000
@@ -40,7 +40,7 @@ EVENTS = (
     "reconnected",
     "disconnected",
 )
-LOUD, QUIET = -25.0, -50.0
+LOUD, FADED, QUIET = -25.0, -35.0, -50.0
 """Levels in dB of full scale: the tone has -15 dB."""
 PIECE_SECONDS = 0.3
 
@@ -89,10 +89,10 @@ async def heard_tone(party: Caller, hertz: float) -> Heard:
     return heard
 
 
-async def until_loud(party: Caller) -> Heard:
-    """Wait until a party hears something all along; return a second of it."""
+async def until_loud(party: Caller, seconds: float = 1.0) -> Heard:
+    """Wait until a party hears something all along; return so much more of it."""
     await until_answer(lambda: _hears(party, lambda heard: heard.level > LOUD and heard.gap < 0.02))
-    return await party.hear(1.0)
+    return await party.hear(seconds)
 
 
 async def until_quiet(party: Caller) -> None:
@@ -103,6 +103,12 @@ async def until_quiet(party: Caller) -> None:
 async def _hears(party: Caller, good: Callable[[Heard], bool]) -> bool:
     heard = await party.hear(PIECE_SECONDS)
     return len(heard.sound) > 0 and good(heard)
+
+
+def silence(heard: Heard, seconds: float) -> float:
+    """Return how long a tone was away in so many seconds at most; what the SDK makes up for lost packets fades."""
+    missing = seconds - len(heard.sound) / RATE
+    return max(longest_gap(heard.sound, threshold_db=FADED), missing)
 
 
 def frequency(heard: Heard) -> float:
