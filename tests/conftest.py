@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -41,13 +42,13 @@ NEEDS = {
     "compiler": ("cc", packet_path_build.COMPILER_PACKAGES),
     "compiled": ("the compiled packet path", packet_path_build.COMPILER_PACKAGES),
     "examples": ("pipecat", "make test-tools, which installs locks/examples.lock"),
-    "livekit": ("livekit", "make test-tools, which installs locks/livekit.lock"),
+    "livekit": ("livekit.rtc", "make test-tools, which installs locks/livekit.lock"),
     "libwebrtc": ("webrtc", "pip install wrtc"),
 }
 """By marker: what its tests need, and how to get it."""
 
 COMPILED = pytest.StashKey[str]()
-MODULES = {"livekit", "pesq", "pipecat", "pocketsphinx", "webrtc"}
+MODULES = {"livekit.rtc", "pesq", "pipecat", "pocketsphinx", "webrtc"}
 MEMORY = Path("/dev/shm")
 MEMORY_BYTES = 2 << 30
 
@@ -123,8 +124,15 @@ def missing(marker: str) -> str | None:
     elif marker == "compiled":
         found = not isinstance(load(compiled=True), Unavailable)
     else:
-        found = bool(importlib.util.find_spec(tool) if tool in MODULES else shutil.which(tool))
+        found = importable(tool) if tool in MODULES else bool(shutil.which(tool))
     return None if found else f"{tool} is not installed ({remedy})"
+
+
+def importable(module: str) -> bool:
+    """Return whether a module is there; one below a namespace, such as `livekit`, may be all that is missing."""
+    with suppress(ModuleNotFoundError):
+        return importlib.util.find_spec(module) is not None
+    return False
 
 
 @pytest.hookimpl(tryfirst=True)
