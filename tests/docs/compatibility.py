@@ -4,14 +4,16 @@
 """
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
 from tests.stacks.checks import ROWS
-from tests.stacks.clients import CLIENTS
+from tests.stacks.clients import CLIENTS, PROJECT
 from tests.stacks.results import PAGE_DATA
 
+LIVEKIT_LOCK = PROJECT / "locks" / "livekit.lock"
 MARKS = {"works": "yes", "not offered": "n/a", "fails": "**no**"}
 HEAD = """# Compatibility
 
@@ -23,6 +25,26 @@ that echoes, so "yes" means that the client heard its own voice come back.
 
 "yes" works. "n/a" the client does not offer it: the reasons stand [below](#not-offered). "**no**"
 does not work: [why](#does-not-work).
+"""
+LIVEKIT = """
+## LiveKit's client SDKs
+
+They join a call of the bridge as they join a room ([how](mobile.md#with-livekits-client-sdks)). These are run, unchanged, by `make test-all`:
+
+| | livekit-client {js} in Chromium | livekit {python} for Python | @livekit/rtc-node {node} |
+|---|---|---|---|
+| peer connections | one | one | one |
+| Sound both ways, its frequency and level measured | yes | yes | yes |
+| Ten connects in a row, no error on the console but of the refused data channel | yes | - | - |
+| Mute by the SDK | yes | yes | - |
+| Mute by the bridge | - | yes | - |
+| Two SDKs, near and far party | - | yes | - |
+| A cut WebSocket is resumed: same leg, no gap above 60 ms | - | yes | - |
+| A session that the bridge has lost is joined anew | - | yes | - |
+| Why the call has ended | - | yes | yes |
+| Upgrade of the bridge, death of its process: silence below 1 s | - | yes | - |
+
+"-" was not tried. The SDKs for Swift, Android and Flutter are held to the protocol, not run; they need two connections.
 """
 NOTES = """
 ## How to read it
@@ -59,9 +81,21 @@ def page() -> str:
             _reasons(outcomes, "not offered"),
             "\n## Does not work\n",
             _reasons(outcomes, "fails"),
+            LIVEKIT.format(**_livekit_versions()),
             NOTES,
         ]
     )
+
+
+def _livekit_versions() -> dict[str, str]:
+    python = re.search(r"^livekit==(\S+)", LIVEKIT_LOCK.read_text(), re.MULTILINE)
+    node = json.loads((PROJECT / "tests/stacks/package.json").read_text())["devDependencies"]
+    page = json.loads((PROJECT / "examples/livekit/package.json").read_text())["dependencies"]
+    return {
+        "js": page["livekit-client"],
+        "python": python[1] if python else "?",
+        "node": node["@livekit/rtc-node"],
+    }
 
 
 def _cell(outcome: dict[str, Any]) -> str:

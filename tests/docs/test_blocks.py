@@ -16,7 +16,7 @@ from bridge.settings.model import load
 from tests.docs.blocks import Block, blocks, pages, runnable
 from tests.support.server import Server, running
 
-LANGUAGES = {"sh", "python", "toml", "js", "promql", "text"}
+LANGUAGES = {"sh", "python", "toml", "js", "promql", "text", "swift", "kotlin", "dart"}
 EXAMPLE = "http://127.0.0.1:8080"
 
 
