@@ -41,6 +41,7 @@ They join a call of the bridge as they join a room ([how](mobile.md#with-livekit
 | Two SDKs, near and far party | - | yes | - |
 | A cut WebSocket is resumed: same leg, no gap above 60 ms | - | yes | - |
 | A session that the bridge has lost is joined anew | - | yes | - |
+| Tokens of LiveKit's server SDK, and why one is refused | - | yes | - |
 | Why the call has ended | - | yes | yes |
 | Upgrade of the bridge, death of its process: silence below 1 s | - | yes | - |
 

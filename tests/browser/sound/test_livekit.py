@@ -13,7 +13,7 @@ from tests.browser.stage.window import Engines
 from tests.stacks.caller import Caller
 from tests.stacks.livekit_sdks.party import heard_tone, join, near_legs, until_loud, until_quiet
 from tests.support.inprocess import Client, running, settings
-from tests.support.waiting import until
+from tests.support.waiting import until_answer
 
 ECHO = "15550100001"
 PROJECT = Path(__file__).parents[3]
@@ -57,6 +57,11 @@ async def page_party(engines: Engines, client: Client) -> AsyncIterator[tuple[Ca
         yield Caller(run), errors
 
 
+async def _muted(client: Client) -> bool:
+    [call] = await client.calls()
+    return bool(near_legs(client, call["callId"])[0].muted)
+
+
 def _note(errors: list[str], said: ConsoleMessage) -> None:
     if said.type == "error" and not said.location["url"].endswith("/favicon.ico"):
         errors.append(said.text)
@@ -71,7 +76,7 @@ async def test_it_connects_ten_times_in_a_row_and_is_heard_and_hears_each_time(e
             if number == 0:
                 await heard_tone(sdk, 440.0)
                 await sdk.ask("mute", muted=True)
-                await until(lambda one=call_id: near_legs(client, one)[0].muted)
+                await until_answer(lambda: _muted(client))
                 await until_quiet(sdk)
                 await sdk.ask("mute", muted=False)
             await until_loud(sdk, seconds=0.1)
