@@ -93,6 +93,8 @@ class IceConnection(Connection):
         self._on_lost = on_lost
         self._timeouts = timeouts
         self._clock = clock
+        self.described = asyncio.Event()
+        """Set once the peer's credentials are known, or never will be."""
         self._unprobed: tuple[Offered, ...] = ()
         self._conflicts = 0
         self._pool: PortPool | None = None
@@ -122,6 +124,7 @@ class IceConnection(Connection):
         """
         self.remote_username, self.remote_password = peer.ufrag, peer.pwd
         self.remote_is_lite = peer.ice_lite
+        self.described.set()
         self.public_candidates = any(
             may_probe(one.host, one.port, private=False) for one in peer.candidates
         )
@@ -253,6 +256,7 @@ class IceConnection(Connection):
     async def close(self) -> None:
         self.route = None
         self._inbound.on_route()
+        self.described.set()
         try:
             await super().close()
         finally:

@@ -71,7 +71,7 @@ class IceLink:
     async def prepare(self, peer: RemoteAudio | None) -> None:
         """Open a connection; when one was connected before, this is an ICE restart, and it begins.
 
-        Without an offer of the peer we offer, and `set_remote` must come first.
+        Without an offer of the peer we offer, and it waits for `set_remote`.
 
         Raises:
             LimitExceeded: no port is free.
@@ -170,6 +170,7 @@ class IceLink:
     async def _connect(self, connection: IceConnection) -> None:
         try:
             async with asyncio.timeout(self._config.timeouts.ice):
+                await connection.described.wait()
                 await connection.connect()
         except (TimeoutError, ConnectionError):
             reason = connection.failure_reason()

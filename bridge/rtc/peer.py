@@ -28,7 +28,7 @@ from bridge.rtp.session import RtpSession
 from bridge.wire.rtp.stream import StreamStart
 from bridge.wire.sdp.description import LocalAudio, RemoteAudio
 from bridge.wire.sdp.negotiated_audio import NegotiatedAudio
-from bridge.wire.sdp.offer import EXPECTED, parse_answer, write_offer
+from bridge.wire.sdp.offer import EXPECTED, parse_answer
 from bridge.wire.snapshot.peer import PeerSnapshot, restore_counts
 
 Reoffer: TypeAlias = Literal["restart", "renegotiate", "reload"]
@@ -44,7 +44,7 @@ class _Reload(NamedTuple):
 class Peer:
     """The other end of a WebRTC connection, from the first offer to its end.
 
-    Either it offers (`create_answer`, later `reoffer`), or we do (`create_offer`, `set_answer`).
+    Either it offers (`create_answer`, later `reoffer`), or we do (`create_offer`, `set_answer`, again and again).
     `on_restart` is called at the end of each ICE restart with whether it succeeded.
     """
 
@@ -76,6 +76,8 @@ class Peer:
             on_lost=self._end,
         )
         self._reload: _Reload | None = None
+        self._offered: Transport | None = None
+        """What the last offer of ours describes, until it is answered."""
         self._cname = secrets.token_hex(8)
         self._session_id = secrets.randbits(62)
         self._session_version = 0
@@ -152,21 +154,33 @@ class Peer:
         """Begin the session with a peer that `create_offer` will write an offer for."""
         self._session = self._begin_session(EXPECTED.audio)
 
-    async def create_offer(self) -> str:
-        """Write an offer; once it is answered, `set_answer` and `connect` must follow.
+    async def create_offer(self, *, restart: bool = False) -> str:
+        """Write an offer; `connect` must follow the first one, which waits for `set_answer` as for the rest of ICE.
+
+        A further one is for a new page of the peer, which replaces the one before once it is connected; with
+        `restart` it restarts ICE with the page that there is.
 
         Raises:
             LimitExceeded: no port is free.
             LegError: a media address cannot be bound.
+            InvalidState: the peer connection is closed, or there is no page to restart ICE with.
         """
         async with self._negotiating:
-            if self._transports.closed or self._session_version:
-                raise InvalidState("the peer has been described already")
-            if self._session is None:
-                self.expect_answer()
-            transport = await self._open_transport(None, self.session)
+            newest = self._transports.newest
+            if self._transports.closed or self._over.is_set() or self.suspended:
+                raise InvalidState("the peer connection is closed")
+            if restart:
+                if newest is None or not newest.fingerprint:
+                    raise InvalidState("the peer has not been described")
+                await newest.prepare(None)
+            else:
+                if self._session is None:
+                    self.expect_answer()
+                newest = await self._open_transport(None, self.session)
+                self._transports.begin()
+            self._offered = newest
             self.setup.note("offer", self._clock())
-            return write_offer(self._describe(transport, setup="actpass"))
+            return self._config.dialect.write_offer(self._describe(newest, setup="actpass"))
 
     async def set_answer(self, answer_sdp: str) -> None:
         """Take the answer to our offer.
@@ -178,12 +192,18 @@ class Peer:
         answer = parse_answer(answer_sdp)
         trace.described("peer.answer_received", answer)
         async with self._negotiating:
-            transport = self._transports.next
-            if transport is None or transport.fingerprint:
+            transport = self._offered
+            if transport is None or transport is not self._transports.newest:
                 raise InvalidState("there is no offer to answer")
+            if transport.fingerprint not in ("", answer.fingerprint):
+                raise InvalidState("the answer is that of another peer connection")
+            self._offered = None
             transport.set_remote(answer)
             self.setup.note("answer", self._clock())
-            self.session.renegotiate(answer.audio)
+            if self._reload is None:
+                self.session.renegotiate(answer.audio)
+            else:
+                self._reload = _Reload(answer, self._reload.start)
 
     async def connect(self) -> None:
         """Bring up ICE and DTLS with the newest page; returns when media can flow.
@@ -310,8 +330,8 @@ class Peer:
         async def opening() -> None:
             await transport.prepare(offer)
             # The first page's stream begins with the session.
-            if offer is not None and self._session_version:
-                self._reload = _Reload(offer, new_start())
+            if self._session_version:
+                self._reload = _Reload(offer or EXPECTED, new_start())
 
         await self._transports.prepare(transport, opening())
         return transport

@@ -153,13 +153,12 @@ class Transport:
         )
 
     async def connect(self) -> None:
-        """Bring up ICE, then DTLS.
+        """Bring up ICE, once the peer is described, then DTLS.
 
         Raises:
             NegotiationFailed: either failed or timed out.
         """
-        dtls, timeouts = self._dtls, self._config.timeouts
-        assert isinstance(dtls, Dtls), "the peer has not been described"
+        timeouts = self._config.timeouts
         stage, begun = "ice", self._clock()
         try:
             async with asyncio.timeout(timeouts.setup):
@@ -168,6 +167,8 @@ class Transport:
                 stage, begun = "dtls", self._clock()
                 self._ice_up = True
                 self._setup.note("ice", begun)
+                dtls = self._dtls
+                assert isinstance(dtls, Dtls), "the peer has not been described"
                 async with asyncio.timeout(timeouts.dtls):
                     self._srtp = await dtls.connect(self.fingerprint)
                 self._keys_at = self._clock()

@@ -1,6 +1,7 @@
 """Peers that we offer to, and ICE-lite ones that offer to us."""
 
 import asyncio
+from functools import partial
 
 import pytest
 from aiortc import RTCSessionDescription
@@ -8,7 +9,15 @@ from aiortc import RTCSessionDescription
 from bridge.errors import InvalidState, LimitExceeded, NegotiationFailed, SdpError
 from bridge.rtc.config import Timeouts
 from bridge.wire.sdp.dialect import WHATSAPP
-from tests.support.peers.bridge_peer import BridgePeer, value
+from tests.support.peers.bridge_peer import (
+    BridgePeer,
+    Echo,
+    RoamingPeer,
+    talk,
+    talk_until_heard,
+    value,
+)
+from tests.support.peers.light_peer import LightPeer
 from tests.support.peers.meta_peer import ANSWER_FORMS, MetaPeer
 from tests.support.peers.stock_peer import StockPeer
 from tests.support.waiting import until
@@ -74,13 +83,11 @@ async def test_an_offer_without_a_free_port_is_refused():
             await bridge.peer.create_offer()
 
 
-async def test_there_is_one_offer_and_one_answer_to_it():
+async def test_there_is_one_answer_to_an_offer():
     async with FarPeer() as bridge, MetaPeer() as meta:
         with pytest.raises(InvalidState):
             await bridge.peer.set_answer(await meta.offer())
         offer = await bridge.peer.create_offer()
-        with pytest.raises(InvalidState):
-            await bridge.peer.create_offer()
         with pytest.raises(InvalidState):
             await bridge.peer.create_answer(offer)
         async with MetaPeer() as other:
@@ -97,6 +104,72 @@ async def test_an_answer_that_cannot_be_used_leaves_the_offer_open():
             await bridge.peer.set_answer("v=0\r\n")
         await bridge.peer.set_answer(await meta.answer(offer))
         await bridge.connect()
+
+
+async def test_an_offer_may_be_answered_once_we_connect():
+    async with FarPeer() as bridge, StockPeer() as browser:
+        offer = await bridge.peer.create_offer()
+        connecting = asyncio.create_task(bridge.connect())
+        await browser.connection.setRemoteDescription(RTCSessionDescription(offer, "offer"))
+        await browser.connection.setLocalDescription(await browser.connection.createAnswer())
+        await bridge.peer.set_answer(browser.connection.localDescription.sdp)
+        await connecting
+
+
+async def test_an_offer_that_is_never_answered_fails_the_ice_stage():
+    async with FarPeer(timeouts=SHORT) as bridge:
+        await bridge.peer.create_offer()
+        with pytest.raises(NegotiationFailed) as failed:
+            await bridge.connect()
+        assert (failed.value.stage, failed.value.reason) == ("ice", "nothing_received")
+
+
+async def test_an_offer_of_ours_restarts_ice():
+    async with BridgePeer(timeouts=Timeouts(linger=0.0)) as bridge, RoamingPeer() as browser:
+        await asyncio.gather(browser.call(partial(swap, bridge)), connect_when_offered(bridge))
+        bridge.echo = Echo(bridge.peer)
+        await talk(browser)
+        browser.leave()
+        await browser.restart(partial(swap, bridge, restart=True))
+        await until(lambda: bridge.restarts == [True])
+        await talk(browser)
+        assert len({arrival.ssrc for arrival in browser.arrivals}) == 1
+        await until(lambda: bridge.pool.used == 1)
+
+
+async def test_a_new_page_that_we_offer_to_replaces_the_one_before():
+    async with BridgePeer(timeouts=Timeouts(linger=0.0)) as bridge, LightPeer() as one:
+        await asyncio.gather(one.call(partial(swap, bridge)), connect_when_offered(bridge))
+        session, bridge.echo = bridge.peer.session, Echo(bridge.peer)
+        await talk(one)
+        async with LightPeer(ssrc=77) as other:
+            await other.call(partial(swap, bridge))
+            await talk_until_heard(other)
+            assert bridge.peer.session is session
+            assert other.arrivals[0].ssrc == session.ssrc != one.arrivals[0].ssrc
+        await until(lambda: bridge.pool.used == 1)
+
+
+async def test_ice_restarts_with_the_page_that_there_is():
+    async with BridgePeer() as bridge, LightPeer() as browser, LightPeer() as other:
+        with pytest.raises(InvalidState):
+            await bridge.peer.create_offer(restart=True)
+        await swap(bridge, await browser.offer())
+        await bridge.peer.create_offer(restart=True)
+        with pytest.raises(InvalidState):
+            await bridge.peer.set_answer(await other.offer())
+
+
+async def connect_when_offered(bridge):
+    await until(lambda: bridge.transports.newest)
+    await bridge.peer.connect()
+
+
+async def swap(bridge, description, *, restart=False):
+    """Offer, take another offer for the answer, and return ours."""
+    offer = await bridge.peer.create_offer(restart=restart)
+    await bridge.peer.set_answer(description)
+    return offer
 
 
 async def test_a_media_server_that_answers_no_check_fails_the_ice_stage():

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Final
 
 from bridge.wire.sdp.description import LocalAudio, RemoteAudio, parse_offer, write_answer
-from bridge.wire.sdp.offer import parse_plain_offer, write_plain_answer
+from bridge.wire.sdp.offer import parse_plain_offer, write_offer, write_plain_answer
 from bridge.wire.sdp.split_audio import parse_split_offer, write_split_answer
 
 
@@ -21,13 +21,20 @@ class SdpDialect:
     is then sent where there is nothing else."""
     trusted_candidates: bool
     """Whether its descriptions come in signed messages, so that every candidate may be probed."""
+    write_offer: Callable[[LocalAudio], str] = write_offer
 
 
 BROWSER: Final = SdpDialect(parse_offer, write_answer, continuous=False, trusted_candidates=False)
 BROWSER_WITH_RED: Final = replace(BROWSER, parse_offer=partial(parse_offer, red=True))
 """Accepts redundant audio (RFC 2198) where it is offered."""
-LIVEKIT: Final = replace(BROWSER, parse_offer=parse_split_offer, write_answer=write_split_answer)
-"""LiveKit's client SDKs on one peer connection."""
+LIVEKIT: Final = replace(
+    BROWSER,
+    parse_offer=parse_split_offer,
+    write_answer=write_split_answer,
+    write_offer=partial(write_offer, direction="sendonly"),
+)
+"""LiveKit's client SDKs: on one peer connection, which they offer, or on one that we offer for what they hear and one of
+theirs for what they say."""
 WHATSAPP: Final = SdpDialect(
     parse_plain_offer, write_plain_answer, continuous=True, trusted_candidates=True
 )

@@ -50,9 +50,9 @@ EXPECTED: Final = RemoteAudio(
 """Stands for the peer before it has answered our offer; nothing may be sent to it."""
 
 
-def write_offer(local: LocalAudio) -> str:
-    """Write an offer of one sendrecv audio line; `local.setup` is normally `actpass`."""
-    return _write(local, _audio_line(EXPECTED, local, "sendrecv"), bundled=MID)
+def write_offer(local: LocalAudio, *, direction: str = "sendrecv") -> str:
+    """Write an offer of one audio line; `local.setup` is normally `actpass`."""
+    return _write(local, _audio_line(EXPECTED, local, direction), bundled=MID)
 
 
 def parse_answer(text: str) -> RemoteAudio:
