@@ -109,7 +109,7 @@ FACES: Final = {
     "WADial": "Sessions and calls, `{data}`; a line is one session.",
     "Chirp": "Calls between channels, bare bodies.",
     "Wavix": "Calls and streams to your WebSocket, `{success, …}`.",
-    "LiveKit SDKs": "Where LiveKit's client SDKs join calls: audio, one peer connection. No LiveKit server.",
+    "LiveKit SDKs": "Where LiveKit's client SDKs join calls: audio, over one peer connection or two. No LiveKit server.",
     "WhatsApp and gateways": "What providers of WhatsApp calls report, and permissions.",
     "Service": "Pages, health, metrics, and the simulated contacts.",
 }

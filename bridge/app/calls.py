@@ -111,9 +111,15 @@ def build_browsers(base: Foundation, core: Core) -> Browsers:
     )
     peers = core.plane.peers
 
-    def make(leg_id: LegId, *, sdk: bool) -> WebRtcLeg:
-        peer = peers.livekit if sdk else peers.browser
-        return WebRtcLeg(leg_id, peer=peer, counters=metrics.setup, reports=reports, sdk=sdk)
+    def make(leg_id: LegId, *, sdk: bool = False, two_connections: bool = False) -> WebRtcLeg:
+        return WebRtcLeg(
+            leg_id,
+            peer=peers.livekit if sdk else peers.browser,
+            publisher=peers.livekit if two_connections else None,
+            counters=metrics.setup,
+            reports=reports,
+            sdk=sdk,
+        )
 
     return Browsers(core.manager, make, ports=ports)
 

@@ -1,4 +1,4 @@
-"""What the legs of browsers and of WhatsApp users share: one WebRTC peer, from set-up to its end."""
+"""What the legs of browsers and of WhatsApp users share: a WebRTC peer, from set-up to its end, and for some clients a second."""
 
 import asyncio
 import logging
@@ -9,11 +9,12 @@ from typing import Any, TypeAlias
 
 from bridge.call.bus.silence_detector import SilenceDetector
 from bridge.call.events import DigitReceived, LegReported, LegSilent
-from bridge.call.model import EndReason, LegId, LegKind
-from bridge.errors import NegotiationFailed
+from bridge.call.model import EndReason, LegId, LegKind, LegStatistics
+from bridge.errors import HandoverRefused, InvalidState, NegotiationFailed
 from bridge.legs.base import Emit, drop, run_until
 from bridge.metrics.calls import SetupMetrics
 from bridge.rtc.peer import Peer
+from bridge.rtp.session import RtpSession
 from bridge.wire.call_event import EventType
 from bridge.wire.snapshot.peer import PeerSnapshot
 
@@ -24,12 +25,29 @@ PeerFactory: TypeAlias = Callable[[Callable[[str], None], Callable[[bool], None]
 
 
 class PeerMedia:
-    """A leg's peer: brings it up, watches it, and says why it closed."""
+    """A leg's peer: brings it up, watches it, and says why it closed.
+
+    Some clients send on a second connection, the `publisher`; the leg lives for as long as both do.
+    """
 
     def __init__(
-        self, leg_id: LegId, kind: LegKind, *, peer: PeerFactory, counters: SetupMetrics
+        self,
+        leg_id: LegId,
+        kind: LegKind,
+        *,
+        peer: PeerFactory,
+        counters: SetupMetrics,
+        publisher: PeerFactory | None = None,
     ) -> None:
         self.peer = peer(self._digit_received, self._restarted)
+        self.publisher: Peer | None = None
+        """None where the peer sends on `peer`."""
+        if publisher is not None:
+            self.publisher = publisher(self._digit_received, self._restarted)
+        self.published = asyncio.Event()
+        """Set once the publisher has been described."""
+        self._restored = False
+        """Whether the publisher was connected when another process passed it on."""
         self.emit: Emit = drop
         """Set while the leg runs; digits received before are dropped."""
         self._leg_id = leg_id
@@ -39,9 +57,36 @@ class PeerMedia:
         self._digits_dropped = False
 
     @property
+    def sessions(self) -> tuple[RtpSession, ...]:
+        """The RTP sessions of the connections."""
+        if self.publisher is None:
+            return (self.peer.session,)
+        return (self.peer.session, self.publisher.session)
+
+    @property
     def silent(self) -> bool:
         """Whether the peer was reported silent."""
         return self._silence.silent
+
+    @property
+    def heard(self) -> RtpSession:
+        """The session that receives what the party says."""
+        return (self.publisher or self.peer).session
+
+    def expect(self) -> None:
+        """Begin the sessions of peers that will be described later."""
+        self.peer.expect_answer()
+        if self.publisher is not None:
+            self.publisher.expect_answer()
+
+    async def publish(self, offer: str) -> str:
+        """Answer an offer of the client's second connection; raises as `Peer.create_answer` and `Peer.reoffer`."""
+        assert self.publisher is not None
+        if self.published.is_set():
+            return (await self.publisher.reoffer(offer))[0]
+        answer = await self.publisher.create_answer(offer)
+        self.published.set()
+        return answer
 
     def restore(
         self, peer: PeerSnapshot, sockets: Sequence[socket.socket], *, silent: bool
@@ -49,6 +94,57 @@ class PeerMedia:
         """Go on with another process's peer; raises `HandoverRefused` as `Peer.restore`."""
         self.peer.restore(peer, sockets)
         self._silence.silent = silent
+
+    def suspend_publisher(self) -> tuple[PeerSnapshot | None, list[socket.socket]]:
+        """Stop the second connection, if there is one yet (`Peer.suspend`)."""
+        if self.publisher is None or not self.published.is_set():
+            return None, []
+        return self.publisher.suspend()
+
+    def resume(self) -> None:
+        """Go on with the connections that are suspended."""
+        self.peer.resume()
+        if self.publisher is not None:
+            self.publisher.resume()
+
+    def restore_publisher(
+        self, peer: PeerSnapshot | None, sockets: Sequence[socket.socket]
+    ) -> None:
+        """Go on with another process's second connection; without one the leg ends when it runs. The sockets are its own."""
+        if self.publisher is None:
+            return
+        if peer is None:
+            self.publisher.expect_answer()
+            return
+        try:
+            self.publisher.restore(peer, sockets)
+            self._restored = True
+        except HandoverRefused as error:
+            log.warning("leg.publisher_lost", extra={"leg": self._leg_id, "why": str(error)})
+            for one in sockets:
+                one.close()
+            self.publisher.expect_answer()
+        self.published.set()
+
+    def statistics(self) -> LegStatistics:
+        """Return the figures until now."""
+        found = self.peer.statistics()
+        if self.publisher is not None:
+            theirs = self.publisher.statistics()
+            found.received = theirs.received
+            for reason, count in theirs.discarded.items():
+                found.discarded[reason] = found.discarded.get(reason, 0) + count
+            if found.transport is not None:
+                found.transport.sends = self.publisher.session.receives
+        return found
+
+    async def aclose(self) -> None:
+        """Free everything; safe to repeat."""
+        try:
+            await self.peer.aclose()
+        finally:
+            if self.publisher is not None:
+                await self.publisher.aclose()
 
     async def connect(self, began: float) -> bool:
         """Bring up ICE and DTLS; False when they did not come up.
@@ -77,7 +173,7 @@ class PeerMedia:
 
     async def run_until_closed(self, **work: Coroutine[Any, Any, None]) -> EndReason:
         """Run tasks, each under its name, until the peer is gone; return why it is."""
-        closed = await run_until(self.peer.wait_closed(), self._leg_id, **work)
+        closed = await run_until(self._closed(), self._leg_id, **work)
         log.info("leg.closed", extra={"reason": closed})
         if closed == "closed":
             return EndReason.REMOTE_HANGUP
@@ -85,8 +181,9 @@ class PeerMedia:
         return EndReason.MEDIA_TIMEOUT
 
     def report(self, now: float) -> None:
-        """Send an RTCP report; to be called about once a second."""
-        self.peer.session.report(now, datetime.now(UTC).timestamp())
+        """Send RTCP reports; to be called about once a second."""
+        for session in self.sessions:
+            session.report(now, datetime.now(UTC).timestamp())
 
     def check_silence(self, last_received: float | None, now: float) -> None:
         """Emit `LegSilent` or `LegResumed` when that has changed; to be called every 0.5 s."""
@@ -104,6 +201,33 @@ class PeerMedia:
             self._digits_dropped = True
             log.warning("leg.digits_dropped", extra={"kind": self._kind})
         return sent
+
+    async def _closed(self) -> str:
+        """Return why the first of the connections has closed."""
+        if self.publisher is None:
+            return await self.peer.wait_closed()
+        works = {"peer": self.peer.wait_closed(), "publisher": self._run(self.publisher)}
+        loop = asyncio.get_running_loop()
+        ends = [loop.create_task(one, name=f"{name} {self._leg_id}") for name, one in works.items()]
+        try:
+            done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            return done.pop().result()
+        finally:
+            for task in ends:
+                task.cancel()
+            await asyncio.gather(*ends, return_exceptions=True)
+
+    async def _run(self, publisher: Peer) -> str:
+        await self.published.wait()
+        try:
+            if not self._restored:
+                await publisher.connect()
+        except (NegotiationFailed, InvalidState) as error:
+            log.warning(
+                "leg.publisher_not_connected", extra={"leg": self._leg_id, "error": str(error)}
+            )
+            return "failed"
+        return await publisher.wait_closed()
 
     def _digit_received(self, digit: str) -> None:
         self.emit(DigitReceived(self._leg_id, digit))

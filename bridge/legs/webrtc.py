@@ -3,8 +3,9 @@
 import asyncio
 import logging
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextvars import copy_context
+from functools import partial
 from typing import TypeAlias
 
 import msgspec
@@ -42,16 +43,22 @@ class WebRtcSnapshot(msgspec.Struct, frozen=True):
     silent: bool
     sdk: bool = False
     """As `WebRtcLeg.sdk`."""
+    two_connections: bool = False
+    publisher: PeerSnapshot | None = None
+    """The second connection, if there is one."""
+    sockets: int | None = None
+    """Of the first connection; None where there is no other."""
 
 
 class AwaitedLegSnapshot(msgspec.Struct, frozen=True):
     """A leg whose page offers again, to another machine."""
 
     sdk: bool = False
+    two_connections: bool = False
 
 
 class WebRtcLeg:
-    """A WebRTC peer as a leg; `accept` answers its offer, `run` then connects and lives."""
+    """A WebRTC peer as a leg; `accept` answers its offer, or `offer` offers to it, `run` then connects and lives."""
 
     kind = LegKind.WEBRTC
     source: Source
@@ -64,10 +71,20 @@ class WebRtcLeg:
         *,
         peer: PeerFactory,
         counters: SetupMetrics,
+        publisher: PeerFactory | None = None,
         reports: Reports | None = None,
         sdk: bool = False,
     ) -> None:
-        """`reports` are those that it shares with other legs, None for its own."""
+        """Make a leg.
+
+        Args:
+            leg_id: Its id.
+            peer: Makes its peer.
+            counters: What its set-up is counted in.
+            publisher: Makes a second one, of a party that offers a connection of its own for what it sends.
+            reports: Those that it shares with other legs; None for its own.
+            sdk: Whether its party is an SDK of LiveKit.
+        """
         self.leg_id = leg_id
         self.sdk = sdk
         """Whether its party is an SDK of LiveKit, so that its peer has that dialect."""
@@ -77,7 +94,11 @@ class WebRtcLeg:
         self._pacing = ReportPacing()
         self._context = copy_context()
         self._counters = counters
-        self._media = PeerMedia(leg_id, self.kind, peer=peer, counters=counters)
+        self.two_connections = publisher is not None
+        """Whether its party sends on a connection of its own; we offer the other one."""
+        self._media = PeerMedia(
+            leg_id, self.kind, peer=peer, counters=counters, publisher=publisher
+        )
         self._digits = asyncio.Event()
         self._offered_at = 0.0
         """Of the first offer, by the loop's clock."""
@@ -98,23 +119,42 @@ class WebRtcLeg:
             SdpError: the offer cannot be answered.
             LimitExceeded: every UDP port of `rtc.ports` is in use.
         """
-        loop = asyncio.get_running_loop()
-        began = self._offered_at = loop.time()
-        try:
-            answer = await self._media.peer.create_answer(offer)
-        except BridgeError:
-            self._counters.leg_setup(self.kind, "refused", loop.time() - began)
-            raise
-        self.source = self.sink = self._media.peer.session
-        self._counters.setup_stage("answer", loop.time() - began)
-        return answer
+        return await self._describe(partial(self._media.peer.create_answer, offer))
+
+    async def offer(self, *, restart: bool = False) -> str:
+        """Return our offer to a party with two connections, which answers it (`set_answer`).
+
+        A further offer is to one that has joined anew; with `restart` it restarts ICE.
+
+        Raises:
+            LimitExceeded: as `accept`.
+            InvalidState: the peer connection is closed, or there is nothing to restart.
+        """
+        async with self._returning:
+            peer = self._media.peer
+            begun = self._restored or self._offered_at > 0
+            if restart or begun:
+                return await peer.create_offer(restart=restart)
+            if not self.reconnecting:
+                self._media.expect()
+            offer = await self._describe(peer.create_offer)
+            self._returned.set()
+            return offer
+
+    async def set_answer(self, answer: str) -> None:
+        """Take the answer to `offer`; raises as `rtc.peer.Peer.set_answer`."""
+        await self._media.peer.set_answer(answer)
 
     async def reoffer(self, offer: str) -> str:
         """Answer a further offer: an ICE restart, a renegotiation, a reloaded page, or one whose machine has died.
 
+        Of a party with two connections each is one of its second.
+
         Raises:
             SdpError, LimitExceeded: as `accept`; the leg goes on as it was.
         """
+        if self.two_connections:
+            return await self._media.publish(offer)
         async with self._returning:  # a page repeats an offer that is not answered at once
             if self.reconnecting:
                 answer = await self.accept(offer)
@@ -155,12 +195,14 @@ class WebRtcLeg:
 
     def portable_state(self) -> AwaitedLegSnapshot | None:
         """Return that another machine can wait for the page (`legs.base.Portable`)."""
-        return AwaitedLegSnapshot(self.sdk) if self._up or self.reconnecting else None
+        if not self._up and not self.reconnecting:
+            return None
+        return AwaitedLegSnapshot(self.sdk, self.two_connections)
 
     def await_return(self, seconds: float) -> None:
         """Wait so long, when it is run, for the page to offer again; in place of `accept`."""
-        self._media.peer.expect_answer()
-        self.source = self.sink = self._media.peer.session
+        self._media.expect()
+        self._take_ends()
         self._waits_seconds = seconds
         self._returned.clear()
 
@@ -171,13 +213,21 @@ class WebRtcLeg:
 
     def suspend(self) -> tuple[WebRtcSnapshot, list[socket.socket]]:
         """Stop reading and sending (`legs.base.Movable`)."""
-        peer, sockets = self._media.peer.suspend()
+        publisher, more = self._media.suspend_publisher()
+        try:
+            peer, sockets = self._media.peer.suspend()
+        except HandoverRefused:
+            self._media.resume()
+            raise
         self._reports.leave(self)
-        return WebRtcSnapshot(peer, self._media.silent, self.sdk), sockets
+        snapshot = WebRtcSnapshot(
+            peer, self._media.silent, self.sdk, self.two_connections, publisher, len(sockets)
+        )
+        return snapshot, [*sockets, *more]
 
     def resume(self) -> None:
         """Go on after `suspend`."""
-        self._media.peer.resume()
+        self._media.resume()
         self._reports.join(self)
         self._digits.set()
 
@@ -191,8 +241,10 @@ class WebRtcLeg:
         Raises:
             HandoverRefused: as `rtc.peer.Peer.restore`.
         """
-        self._media.restore(snapshot.peer, sockets, silent=snapshot.silent)
-        self.source = self.sink = self._media.peer.session
+        own = len(sockets) if snapshot.sockets is None else snapshot.sockets
+        self._media.restore(snapshot.peer, sockets[:own], silent=snapshot.silent)
+        self._media.restore_publisher(snapshot.publisher, sockets[own:])
+        self._take_ends()
         self._restored = self._up = True
         self._digits.set()
 
@@ -208,25 +260,42 @@ class WebRtcLeg:
 
     def statistics(self) -> LegStatistics:
         """Return the leg's figures until now."""
-        return self._media.peer.statistics()
+        return self._media.statistics()
 
     async def aclose(self) -> None:
         """Free the peer, whether the leg was run or not."""
-        await self._media.peer.aclose()
+        await self._media.aclose()
 
     def report(self, now: float) -> None:
         """Report, and watch for silence; to be called every `REPORT_SECONDS` while the leg is connected."""
         self._context.run(self._report, now)
 
     def _report(self, now: float) -> None:
-        session = self._media.peer.session
         self._odd = not self._odd
-        received = session.last_received()
-        if self._odd and self._pacing.due(session.sent_packets, received):
+        received = self._media.heard.last_received()
+        if self._odd and self._pacing.due(self._media.peer.session.sent_packets, received):
             self._media.report(now)
-        if session.needs_tick:
-            session.tick(now)
+        for session in self._media.sessions:
+            if session.needs_tick:
+                session.tick(now)
         self._media.check_silence(received, now)
+
+    async def _describe(self, describe: Callable[[], Awaitable[str]]) -> str:
+        """Return our first description."""
+        loop = asyncio.get_running_loop()
+        began = self._offered_at = loop.time()
+        try:
+            description = await describe()
+        except BridgeError:
+            self._counters.leg_setup(self.kind, "refused", loop.time() - began)
+            raise
+        self._take_ends()
+        self._counters.setup_stage("answer", loop.time() - began)
+        return description
+
+    def _take_ends(self) -> None:
+        """Take the ends for the bus from the sessions."""
+        self.source, self.sink = self._media.heard, self._media.peer.session
 
     async def _send_digits(self) -> None:
         """Send a packet of the queued digits every 20 ms; wait while there are none."""

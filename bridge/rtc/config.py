@@ -4,6 +4,7 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from bridge.audio.codec.encoder_level import EncoderBudget
 from bridge.audio.codec.opus import Opus
@@ -14,6 +15,7 @@ from bridge.rtc.ports import PortPool
 from bridge.rtp.config import SessionConfig
 from bridge.wire.rtp.stream import StreamStart
 from bridge.wire.rtp.used_numbers import Ledger
+from bridge.wire.sdp.description import RemoteAudio
 from bridge.wire.sdp.dialect import BROWSER, SdpDialect
 
 
@@ -71,6 +73,13 @@ class PeerConfig:
             on_encoder=lambda chosen: trace.encoder_chosen(chosen, budget.level),
             ledger=self.ledger,
         )
+
+
+class Reload(NamedTuple):
+    """A reloaded page whose transport is not up yet."""
+
+    offer: RemoteAudio
+    start: StreamStart
 
 
 def new_start() -> StreamStart:

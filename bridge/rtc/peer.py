@@ -10,7 +10,7 @@ import secrets
 import socket
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, TypeAlias
 
 from bridge.audio.codec.codec import OPUS
 from bridge.audio.codec.opus import Opus
@@ -19,26 +19,18 @@ from bridge.call.model import LegStatistics
 from bridge.call.setup_timings import SetupClock
 from bridge.errors import HandoverRefused, InvalidState
 from bridge.rtc import trace
-from bridge.rtc.config import PeerConfig, new_start
+from bridge.rtc.config import PeerConfig, Reload, new_start
 from bridge.rtc.dtls import Certificate, Certificates
 from bridge.rtc.limits import DISCARD_REASONS
 from bridge.rtc.switchover import Switchover
 from bridge.rtc.transport import Timings, Transport
 from bridge.rtp.session import RtpSession
-from bridge.wire.rtp.stream import StreamStart
 from bridge.wire.sdp.description import LocalAudio, RemoteAudio
 from bridge.wire.sdp.negotiated_audio import NegotiatedAudio
 from bridge.wire.sdp.offer import EXPECTED, parse_answer
 from bridge.wire.snapshot.peer import PeerSnapshot, restore_counts
 
 Reoffer: TypeAlias = Literal["restart", "renegotiate", "reload"]
-
-
-class _Reload(NamedTuple):
-    """A reloaded page whose transport is not up yet."""
-
-    offer: RemoteAudio
-    start: StreamStart
 
 
 class Peer:
@@ -75,7 +67,7 @@ class Peer:
             on_failure=self._failed,
             on_lost=self._end,
         )
-        self._reload: _Reload | None = None
+        self._reload: Reload | None = None
         self._offered: Transport | None = None
         """What the last offer of ours describes, until it is answered."""
         self._cname = secrets.token_hex(8)
@@ -129,8 +121,7 @@ class Peer:
 
         Raises:
             SdpError: the offer is unusable.
-            LimitExceeded: no port is free.
-            LegError: a media address cannot be bound.
+            LimitExceeded, LegError: no port is free, or a media address cannot be bound.
         """
         offer = self._read(offer_sdp)
         self.setup.note("offer", self._clock())
@@ -158,12 +149,7 @@ class Peer:
         """Write an offer; `connect` must follow the first one, which waits for `set_answer` as for the rest of ICE.
 
         A further one is for a new page of the peer, which replaces the one before once it is connected; with
-        `restart` it restarts ICE with the page that there is.
-
-        Raises:
-            LimitExceeded: no port is free.
-            LegError: a media address cannot be bound.
-            InvalidState: the peer connection is closed, or there is no page to restart ICE with.
+        `restart` it restarts ICE with the page that there is. Raises as `create_answer`.
         """
         async with self._negotiating:
             newest = self._transports.newest
@@ -186,8 +172,7 @@ class Peer:
         """Take the answer to our offer.
 
         Raises:
-            SdpError: the answer is unusable.
-            InvalidState: there is no offer to answer.
+            SdpError, InvalidState: it is unusable, or there is no offer to answer.
         """
         answer = parse_answer(answer_sdp)
         trace.described("peer.answer_received", answer)
@@ -196,14 +181,14 @@ class Peer:
             if transport is None or transport is not self._transports.newest:
                 raise InvalidState("there is no offer to answer")
             if transport.fingerprint not in ("", answer.fingerprint):
-                raise InvalidState("the answer is that of another peer connection")
+                raise InvalidState("the answer is another peer's")
             self._offered = None
             transport.set_remote(answer)
             self.setup.note("answer", self._clock())
             if self._reload is None:
                 self.session.renegotiate(answer.audio)
             else:
-                self._reload = _Reload(answer, self._reload.start)
+                self._reload = Reload(answer, self._reload.start)
 
     async def connect(self) -> None:
         """Bring up ICE and DTLS with the newest page; returns when media can flow.
@@ -219,8 +204,7 @@ class Peer:
         """Answer a further offer; what it asks for then happens in the background.
 
         Raises:
-            SdpError: the offer is unusable.
-            LimitExceeded: no port is free.
+            SdpError, LimitExceeded: as `create_answer`.
             InvalidState: the peer connection is closed.
         """
         offer = self._read(offer_sdp)
@@ -239,7 +223,7 @@ class Peer:
             if self._reload is None:
                 self.session.renegotiate(offer.audio)
             else:
-                self._reload = _Reload(offer, self._reload.start)
+                self._reload = Reload(offer, self._reload.start)
             return self._answer(offer), kind
 
     async def wait_closed(self) -> str:
@@ -314,8 +298,7 @@ class Peer:
     async def aclose(self) -> None:
         """Send RTCP BYE and close_notify and free everything; from any state, safe to repeat."""
         if self._transports.current is not None:
-            wall = datetime.now(UTC).timestamp()
-            self.session.report(self._clock(), wall, bye=True)
+            self.session.report(self._clock(), datetime.now(UTC).timestamp(), bye=True)
         self._end("local")
         if self._timer is not None:
             self._timer.cancel()
@@ -331,7 +314,7 @@ class Peer:
             await transport.prepare(offer)
             # The first page's stream begins with the session.
             if self._session_version:
-                self._reload = _Reload(offer or EXPECTED, new_start())
+                self._reload = Reload(offer or EXPECTED, new_start())
 
         await self._transports.prepare(transport, opening())
         return transport

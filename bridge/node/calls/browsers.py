@@ -1,9 +1,10 @@
 """The WebRTC legs of live calls: first and further offers, reloaded pages, and their close."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 from bridge.call import events
@@ -19,9 +20,11 @@ from bridge.node.runner import CallRunner
 
 
 class MakeLeg(Protocol):
-    """Makes a leg; `sdk` as `WebRtcLeg.sdk`."""
+    """Makes a leg; `sdk` and `two_connections` as those of `WebRtcLeg`."""
 
-    def __call__(self, leg_id: LegId, *, sdk: bool) -> WebRtcLeg:
+    def __call__(
+        self, leg_id: LegId, *, sdk: bool = False, two_connections: bool = False
+    ) -> WebRtcLeg:
         """Return the leg."""
 
 
@@ -42,8 +45,8 @@ class Browsers:
         Raises:
             InvalidState, SdpError, LimitExceeded.
         """
-        leg_id = new_leg_id()
-        return leg_id, await self._join(runner, sdp, self._make(leg_id, sdk=False), role)
+        leg = self._make(new_leg_id())
+        return leg.leg_id, await self._join(runner, partial(leg.accept, sdp), leg, role)
 
     async def offer_of_sdk(self, runner: CallRunner, sdp: str, leg_id: LegId, role: LegRole) -> str:
         """Answer an offer of LiveKit's client SDK: the first under this id, or a further one (`reoffer`).
@@ -55,15 +58,48 @@ class Browsers:
         departed = runner.machine.legs.departed.find(leg_id, now)
         if runner.leg(leg_id) is not None or departed is not None:
             return await self.reoffer(runner, sdp, leg_id, owner=role.owner, sdk=True)
-        return await self._join(runner, sdp, self._make(leg_id, sdk=True), role)
+        leg = self._make(leg_id, sdk=True)
+        return await self._join(runner, partial(leg.accept, sdp), leg, role)
+
+    async def offer_to_sdk(
+        self, runner: CallRunner, leg_id: LegId, role: LegRole, *, restart: bool = False
+    ) -> str:
+        """Offer to LiveKit's client SDK with two connections: a new leg, or what `WebRtcLeg.offer` says of the one it has.
+
+        `answer_of_sdk` takes its answer, `publish` its own offers.
+
+        Raises:
+            InvalidState, LimitExceeded, CallMoving, Forbidden.
+        """
+        if runner.leg(leg_id) is None:
+            made = self._make(leg_id, sdk=True, two_connections=True)
+            return await self._join(runner, made.offer, made, role)
+        with self._own(runner, leg_id, role.owner) as found:
+            return await found.offer(restart=restart)
+
+    async def answer_of_sdk(
+        self, runner: CallRunner, sdp: str, leg_id: LegId, role: LegRole
+    ) -> None:
+        """Take the answer to `offer_to_sdk`.
+
+        Raises:
+            LegNotFound, InvalidState, SdpError, CallMoving, Forbidden.
+        """
+        with self._own(runner, leg_id, role.owner) as found:
+            await found.set_answer(sdp)
+
+    async def publish(self, runner: CallRunner, sdp: str, leg_id: LegId, role: LegRole) -> str:
+        """Answer an offer of the connection that an SDK with two sends on; raises as `answer_of_sdk`, and LimitExceeded."""
+        with self._own(runner, leg_id, role.owner) as found:
+            return await found.reoffer(sdp)
 
     def leg_of_sdk(
         self, runner: CallRunner, owner: LegOwner | None, leg_id: LegId | None = None
-    ) -> LegId | None:
+    ) -> WebRtcLeg | None:
         """Return the leg that an SDK of this owner has in a call, that one if it is named; None if it has none."""
         return next(
             (
-                leg.leg_id
+                leg
                 for leg in runner.legs()
                 if isinstance(leg, WebRtcLeg)
                 and leg.sdk
@@ -111,11 +147,10 @@ class Browsers:
             if gone is None:
                 raise _unknown_leg()
             role = replace(gone.role, replaces=False, in_place_of=None)
-            return await self._join(runner, sdp, self._make(gone.leg_id, sdk=sdk), role)
-        if not isinstance(leg, WebRtcLeg):
-            raise _unknown_leg()
-        with runner.suspension.kept_here(), about(runner.facts.call_id, leg.leg_id):
-            return await leg.reoffer(sdp)
+            made = self._make(gone.leg_id, sdk=sdk)
+            return await self._join(runner, partial(made.accept, sdp), made, role)
+        with self._own(runner, leg.leg_id, owner) as found:
+            return await found.reoffer(sdp)
 
     def restore(self, passed: PassedLeg) -> WebRtcLeg:
         """Return a leg that another process has passed to this one.
@@ -124,13 +159,14 @@ class Browsers:
             HandoverRefused: it cannot be restored.
         """
         snapshot = passed.read(WebRtcSnapshot)
-        leg = self._make(passed.leg_id, sdk=snapshot.sdk)
+        leg = self._make(passed.leg_id, sdk=snapshot.sdk, two_connections=snapshot.two_connections)
         leg.restore(snapshot, passed.sockets)
         return leg
 
     def await_return(self, passed: PassedLeg, seconds: float) -> WebRtcLeg:
         """Return a leg of a machine that has died, which waits so long for its page to offer again."""
-        leg = self._make(passed.leg_id, sdk=passed.read(AwaitedLegSnapshot).sdk)
+        awaited = passed.read(AwaitedLegSnapshot)
+        leg = self._make(passed.leg_id, sdk=awaited.sdk, two_connections=awaited.two_connections)
         leg.await_return(seconds)
         return leg
 
@@ -157,12 +193,31 @@ class Browsers:
         wanted = LegId(leg_id) if leg_id else None
         runner.dispatch(events.CloseRequested(wanted, owner, may_return=True))
 
-    async def _join(self, runner: CallRunner, sdp: str, leg: WebRtcLeg, role: LegRole) -> str:
+    @contextmanager
+    def _own(
+        self, runner: CallRunner, leg_id: LegId, owner: LegOwner | None
+    ) -> Iterator[WebRtcLeg]:
+        """Return a leg of this owner, and keep the call here while it negotiates."""
+        leg = runner.leg(leg_id)
+        check_owner(runner, leg_id, owner)
+        if not isinstance(leg, WebRtcLeg):
+            raise _unknown_leg()
+        with runner.suspension.kept_here(), about(runner.facts.call_id, leg.leg_id):
+            yield leg
+
+    async def _join(
+        self,
+        runner: CallRunner,
+        describe: Callable[[], Awaitable[str]],
+        leg: WebRtcLeg,
+        role: LegRole,
+    ) -> str:
+        """Add a leg to the call; return our description, which `describe` makes."""
         leg_id = leg.leg_id
         runner.check_room()
         try:
             with self._port(runner.facts.line), about(runner.facts.call_id, leg_id):
-                answer = await leg.accept(sdp)
+                description = await describe()
             # The page may have been reloaded again: its last offer counts.
             if runner.leg(leg_id) is not None:
                 runner.dispatch(events.CloseRequested(leg_id, role.owner, may_return=True))
@@ -171,7 +226,7 @@ class Browsers:
         except BaseException:
             await leg.aclose()
             raise
-        return answer
+        return description
 
     @contextmanager
     def _port(self, line: LineName) -> Iterator[None]:
@@ -181,6 +236,7 @@ class Browsers:
             for runner in self._manager.calls()
             for leg in runner.legs()
             if leg.kind.traits.carries_rtp
+            for _ in range(2 if isinstance(leg, WebRtcLeg) and leg.two_connections else 1)
         ]
         taken += self._opening
         self._ports.check(of_line=taken.count(line), of_all=len(taken))

@@ -1,4 +1,4 @@
-"""Peers that send on one audio line and receive on another, among spare ones: LiveKit's client SDKs.
+"""Peers that send on one audio line and receive on another, among spare ones, or do only one of both: LiveKit's client SDKs.
 
 Their first offer has several lines to receive on and none to send on; that comes with a later offer. Unused lines are
 answered `inactive`, in the group: refused with port 0 their transceivers stop, and an offer that such a client has made
@@ -23,11 +23,13 @@ from bridge.wire.sdp.description import (
     write_description,
 )
 from bridge.wire.sdp.lines import split_description
-from bridge.wire.sdp.unused import OfferedLine, keep_line, reject_line
+from bridge.wire.sdp.unused import OfferedLine, keep_line, read_line, reject_line
 
 
 def parse_split_offer(text: str) -> RemoteAudio:
     """Parse the first audio line that the peer receives on, and note the last one that it sends on.
+
+    With neither it is the first one, on which it has sent before.
 
     Raises:
         SdpError: There is no audio line, or it is unusable.
@@ -40,9 +42,9 @@ def parse_split_offer(text: str) -> RemoteAudio:
     ]
     receives = [index for index, way in usable if way in ("recvonly", "sendrecv")]
     sends = [index for index, way in usable if way in ("sendonly", "sendrecv")]
-    if not receives and not sends:
+    if not usable:
         raise SdpError("there is no audio line with Opus to send or receive on")
-    index = receives[0] if receives else sends[-1]
+    index = receives[0] if receives else sends[-1] if sends else usable[0][0]
     sends_on = sends[-1] if sends else None
     audio = read_audio(description, index)
     if sends_on is None or sends_on == index:
@@ -67,6 +69,21 @@ def prefer_line(offer: str, number: int) -> str:
     for at in found[: min(number, len(found) - 1)]:
         lines[at] = "a=inactive"
     return "\r\n".join(lines)
+
+
+def refuse_without_audio(text: str) -> str | None:
+    """Return the answer to an offer without any audio line, which rejects all lines; None if there is one.
+
+    Raises:
+        SdpError: The offer is malformed.
+    """
+    description = split_description(text)
+    if any(media.kind == "audio" for media in description.media):
+        return None
+    lines = ["v=0", "o=- 0 0 IN IP4 127.0.0.1", "s=-", "t=0 0"]
+    for media in description.media:
+        lines += reject_line(read_line(media, description.bundle), ())
+    return "\r\n".join(lines) + "\r\n"
 
 
 def write_split_answer(remote: RemoteAudio, local: LocalAudio) -> str:

@@ -32,6 +32,8 @@ def advanced(state: bytes, used: Mapping[int, Ceilings], now: float) -> bytes:
         if (peer := fields.get("peer")) is None:
             return state
         _advance(peer, used, now)
+        if (publisher := fields.get("publisher")) is not None:
+            _advance(publisher, used, now)
         if (dialog := fields.get("dialog")) is not None:
             dialog["dialog"]["local_seq"] += SIP_REQUESTS
         return msgspec.msgpack.encode(fields)

@@ -1,7 +1,7 @@
-"""A LiveKit SDK with one peer connection, as far as a call needs one: stock aiortc below, the bridge's codec above.
+"""A LiveKit SDK, as far as a call needs one: stock aiortc below, the bridge's codec above.
 
-It offers as SDKs do: three audio and three video lines to receive on and a data channel with the request to join, the microphone
-later on a line of its own.
+With one peer connection it offers as SDKs do: three audio and three video lines to receive on and a data channel with the request to
+join, the microphone later on a line of its own. With two it answers on one, and offers the other with its microphone.
 """
 
 import asyncio
@@ -54,24 +54,21 @@ def packed(request: JoinRequest) -> str:
 class SdkDouble:
     """One client: `async with SdkDouble(http, token) as sdk: await sdk.join()`."""
 
-    def __init__(self, http: Any, token: str, *, path: str = "/rtc/v1") -> None:
+    def __init__(self, http: Any, token: str, *, two_connections: bool = False) -> None:
         self._http = http
         self.token = token
-        self._path = path
+        self._two = two_connections
+        self._path = "/rtc" if two_connections else "/rtc/v1"
         self.socket: ClientWebSocketResponse | None = None
         self.frames: list[SignalResponse] = []
         self.closed = asyncio.Event()
         """Set while no WebSocket is open."""
         self.ear = Ear()
-        configuration = RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
-        self.connection = RTCPeerConnection(configuration)
-        for kind in ("audio", "video"):
-            for _ in range(3):
-                self.connection.addTransceiver(kind, direction="recvonly")
-        self.connection.createDataChannel("_reliable")
-        _await_decoder(self.connection.getTransceivers()[0].receiver)
-        _gather_only(self._dtls.transport.iceGatherer, "127.0.0.1")
-        self.connection.on("track", self._on_track)
+        self.connection = _connection()
+        """What it receives on, and of one also sends on."""
+        self.publisher = _connection() if two_connections else self.connection
+        """What it sends on."""
+        self._prepare()
         self.microphone: Microphone | None = None
         self.sid = ""
         self.call_id = ""
@@ -80,9 +77,17 @@ class SdkDouble:
         self._offers = 0
         self._tasks: list[asyncio.Task[None]] = []
 
-    @property
-    def _dtls(self) -> Any:
-        return self.connection.getTransceivers()[0].sender.transport
+    def _prepare(self) -> None:
+        """Prepare the connections as SDKs do before they join."""
+        self.connection.on("track", self._on_track)
+        if self._two:
+            return
+        for kind in ("audio", "video"):
+            for _ in range(3):
+                self.connection.addTransceiver(kind, direction="recvonly")
+        self.connection.createDataChannel("_reliable")
+        _await_decoder(self.connection.getTransceivers()[0].receiver)
+        _gather_on_loopback(self.connection)
 
     async def __aenter__(self) -> "SdkDouble":
         return self
@@ -91,16 +96,45 @@ class SdkDouble:
         await self.close()
 
     async def join(self) -> Any:
-        """Join with the first offer, take the answer, and return the response to the join."""
-        await self.open(JoinRequest(publisher_offer=await self.offer()))
+        """Join, exchange the first offer and answer, and return the response to the join."""
+        await self.open(JoinRequest(publisher_offer=None if self._two else await self.offer()))
         self.joined = await self.get("join")
         self.sid = self.joined.participant.sid
-        await self._take_answer()
+        if self._two:
+            await self.take_offer()
+        else:
+            await self._take_answer()
         return self.joined
+
+    async def rejoin(self) -> Any:
+        """Join anew with new connections, as after `leave` with RECONNECT."""
+        await self._close_connections()
+        self.connection = _connection()
+        self.publisher = _connection() if self._two else self.connection
+        self._prepare()
+        self.ear = Ear()
+        return await self.join()
+
+    async def take_offer(self) -> SessionDescription:
+        """Answer the bridge's next offer, if it has changed anything that aiortc understands; return it."""
+        offer: SessionDescription = await self.get("offer")
+        await self.connection.setRemoteDescription(RTCSessionDescription(offer.sdp, "offer"))
+        _await_decoder(self.connection.getTransceivers()[0].receiver)
+        _gather_on_loopback(self.connection)
+        await self.connection.setLocalDescription(await self.connection.createAnswer())
+        sdp = self.connection.localDescription.sdp
+        answer = SessionDescription(type="answer", sdp=sdp, id=offer.id)
+        await self.send(SignalRequest(answer=answer))
+        return offer
 
     async def open(self, request: JoinRequest) -> None:
         """Open the WebSocket with a request, and begin to read."""
-        query = {"join_request": packed(request), "access_token": self.token}
+        query = {"join_request": packed(request)}
+        if self._two:
+            query = {"sdk": "swift", "protocol": "16", "auto_subscribe": "1"}
+            if request.reconnect:
+                query |= {"reconnect": "1", "sid": request.participant_sid}
+        query["access_token"] = self.token
         self.socket = await self._http.ws_connect(self._path, params=query)
         self.closed.clear()
         self._tasks.append(asyncio.create_task(self._read(self.socket)))
@@ -126,7 +160,8 @@ class SdkDouble:
     async def offer_microphone(self, speech: Pcm) -> None:
         """Send a microphone, published or not."""
         self.microphone = Microphone(speech, repeat=True)
-        self.connection.addTransceiver(self.microphone, direction="sendonly")
+        self.publisher.addTransceiver(self.microphone, direction="sendonly")
+        _gather_on_loopback(self.publisher)
         await self.renegotiate()
 
     async def renegotiate(self, *, lines: int = 0) -> None:
@@ -171,7 +206,7 @@ class SdkDouble:
         """Free everything."""
         if self.microphone is not None:
             self.microphone.stop()
-        await self.connection.close()
+        await self._close_connections()
         if self.socket is not None:
             await self.socket.close()
         for task in self._tasks:
@@ -180,16 +215,20 @@ class SdkDouble:
 
     async def offer(self) -> SessionDescription:
         """Make the next offer."""
-        await self.connection.setLocalDescription(await self.connection.createOffer())
+        await self.publisher.setLocalDescription(await self.publisher.createOffer())
         self._offers += 1
-        sdp = self.connection.localDescription.sdp
+        sdp = self.publisher.localDescription.sdp
         return SessionDescription(type="offer", sdp=sdp, id=self._offers)
 
     async def _take_answer(self) -> None:
         answer: SessionDescription = await self.get("answer")
         assert answer.id == self._offers
-        await self.connection.setRemoteDescription(RTCSessionDescription(answer.sdp, "answer"))
+        await self.publisher.setRemoteDescription(RTCSessionDescription(answer.sdp, "answer"))
         self.answer = answer
+
+    async def _close_connections(self) -> None:
+        for connection in {self.connection, self.publisher}:
+            await connection.close()
 
     async def _read(self, socket: ClientWebSocketResponse) -> None:
         async for message in socket:
@@ -207,3 +246,14 @@ class SdkDouble:
                 self.ear.take(await track.recv(), monotonic())
         except MediaStreamError:
             pass
+
+
+def _connection() -> RTCPeerConnection:
+    return RTCPeerConnection(
+        RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
+    )
+
+
+def _gather_on_loopback(connection: Any) -> None:
+    dtls = connection.getTransceivers()[0].sender.transport
+    _gather_only(dtls.transport.iceGatherer, "127.0.0.1")

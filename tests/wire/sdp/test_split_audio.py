@@ -102,10 +102,15 @@ def test_one_line_for_both_is_answered_as_a_browsers():
     assert text.count("a=ssrc:77 cname:") == 1
 
 
-@pytest.mark.parametrize("lines", [[(DATA, "")], [(AUDIO, "inactive")], [(VIDEO, "recvonly")]])
+@pytest.mark.parametrize("lines", [[(DATA, "")], [(VIDEO, "recvonly")]])
 def test_an_offer_without_audio_for_us_is_refused(lines):
     with pytest.raises(SdpError, match="no audio line"):
         LIVEKIT.parse_offer(offered(lines))
+
+
+def test_a_line_that_is_no_longer_sent_on_is_kept():
+    lines, _ = answered([(AUDIO, "inactive"), (DATA, "")])
+    assert lines == [(AUDIO, 5000, "inactive"), (DATA, 0, "inactive")]
 
 
 def test_what_we_send_is_named_after_a_participant_and_its_track():

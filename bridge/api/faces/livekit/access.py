@@ -41,7 +41,9 @@ def check(context: Context) -> None:
     _check_time(ticket)
 
 
-def admit(context: Context, resumes: str | None = None) -> Guest | None:
+def admit(
+    context: Context, resumes: str | None = None, *, two_connections: bool = False
+) -> Guest | None:
     """Return who connects, with the leg that it has in the call already, or a new one.
 
     `resumes` is the sid of the session that it resumes, for which a token that has expired will do: None is returned if it is
@@ -53,13 +55,15 @@ def admit(context: Context, resumes: str | None = None) -> Guest | None:
     runner, ticket = _authorize(context)
     role = _role(ticket)
     wanted = None if resumes is None else leg_of(resumes)
-    leg_id = context[CONTROL].browsers.leg_of_sdk(runner, role.owner, wanted)
+    leg = context[CONTROL].browsers.leg_of_sdk(runner, role.owner, wanted)
+    same = leg is not None and leg.two_connections is two_connections
+    leg_id = None if leg is None or (wanted is not None and not same) else leg.leg_id
     if leg_id is None or resumes is None:
         _check_time(ticket)
     if leg_id is None and resumes is not None:
         return None
     if leg_id is not None and resumes is None:
-        leg_id = _keep_leg(context, runner, leg_id, role)
+        leg_id = _keep_leg(context, runner, leg_id, role, same=same)
     client = Client(
         runner.facts.call_id,
         leg_id or new_leg_id(),
@@ -133,10 +137,15 @@ def _permission(ticket: Ticket) -> ParticipantPermission:
     )
 
 
-def _keep_leg(context: Context, runner: CallRunner, leg_id: LegId, role: LegRole) -> LegId | None:
-    """Return the leg of a client that joins again; None if its token grants something else now, and it needs another."""
+def _keep_leg(
+    context: Context, runner: CallRunner, leg_id: LegId, role: LegRole, *, same: bool
+) -> LegId | None:
+    """Return the leg of a client that joins again.
+
+    None if it needs another: it has not the `same` number of connections, or its token grants something else now.
+    """
     had = runner.machine.legs.records[leg_id].role
-    if (had.subscription, had.audience) == (role.subscription, role.audience):
+    if same and (had.subscription, had.audience) == (role.subscription, role.audience):
         return leg_id
     context[CONTROL].browsers.close(context.line, runner.facts.call_id, leg_id, owner=role.owner)
     return None

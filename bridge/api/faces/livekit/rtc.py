@@ -1,6 +1,6 @@
-"""Where LiveKit's client SDKs connect, `/rtc/v1`, also below `/livekit`, and the tokens for them.
+"""Where LiveKit's client SDKs connect, and the tokens for them: `/rtc/v1` for those with one peer connection, `/rtc` for those with two.
 
-`/rtc`, where an SDK with two peer connections connects, answers 404: those that can then use one do.
+Both are also below `/livekit`.
 """
 
 from typing import Annotated, Final
@@ -26,14 +26,16 @@ from bridge.api.server.operation import (
     Schema,
 )
 from bridge.api.server.services import ACCESS, NODE, SITE
-from bridge.errors import InvalidRequest, NotFound
+from bridge.errors import InvalidRequest
 from bridge.wire.iso8601 import iso8601
 from bridge.wire.livekit.join import read_packed
 from bridge.wire.livekit.protobuf import encode
+from bridge.wire.livekit.request import JoinRequest
 from bridge.wire.livekit.response import SignalResponse
 
 CLOSE_SECONDS: Final = 0.5
 """How long to wait for the answer to our close frame."""
+RESUMES: Final = ("1", "true")
 TEXT: Final = "text/plain"
 SOCKET: Final[Schema] = {
     "type": "string",
@@ -44,9 +46,16 @@ TOKENS: Final = Group(name="LiveKit SDKs", auth=KEY, envelope=NATIVE)
 
 
 class Join(Struct):
-    """What an SDK sends to join, beside its token."""
+    """What an SDK with one peer connection sends to join, beside its token."""
 
     join_request: Annotated[str, field("protobuf, as the SDKs pack it")] = ""
+
+
+class JoinWithTwo(Struct):
+    """What an SDK with two peer connections sends to join, beside its token."""
+
+    reconnect: Annotated[str, field("`1` or `true` to resume a session")] = ""
+    sid: Annotated[str, field("of the session that is resumed")] = ""
 
 
 class NewToken(Struct):
@@ -90,39 +99,48 @@ async def join(context: Context, query: Join) -> web.StreamResponse:
     """Join a call with an SDK of LiveKit that uses one peer connection; errors are plain text."""
     with counting(context, "join"):
         request = read_packed(query.join_request)
-    ws = web.WebSocketResponse(timeout=CLOSE_SECONDS, compress=False, max_msg_size=FRAME_BYTES)
-    if not ws.can_prepare(context.http).ok:
-        raise InvalidRequest("this is a WebSocket: send an upgrade")
-    with counting(context, "token"):
-        guest = admit(context, request.participant_sid if request.reconnect else None)
-    if guest is None:
-        return await _send_back(context, ws)
-    await ws.prepare(context.http)
-    await Session(guest.context, guest.runner, guest.client, guest.role, ws).run(request)
-    return ws
+    return await _serve(context, request, two_connections=False)
 
 
-@GROUP.get("/rtc/v1/validate", "/livekit/rtc/v1/validate", content=TEXT, gives=FILE, errors=(503,))
+@GROUP.get("/rtc", "/livekit/rtc", status=101, gives=SOCKET, errors=(400, 503))
+async def join_with_two(context: Context, query: JoinWithTwo) -> web.StreamResponse:
+    """Join a call with an SDK of LiveKit that uses two peer connections; errors are plain text."""
+    request = JoinRequest(reconnect=query.reconnect in RESUMES, participant_sid=query.sid)
+    return await _serve(context, request, two_connections=True)
+
+
+@GROUP.get(
+    "/rtc/v1/validate",
+    "/livekit/rtc/v1/validate",
+    "/rtc/validate",
+    "/livekit/rtc/validate",
+    content=TEXT,
+    gives=FILE,
+    errors=(503,),
+)
 async def validate(context: Context) -> web.Response:
     """Say whether the token is good, as an SDK asks after a failure to join."""
     check(context)
     return web.Response(text="success", headers={"Access-Control-Allow-Origin": "*"})
 
 
-@GROUP.get(
-    "/rtc",
-    "/rtc/validate",
-    "/livekit/rtc",
-    "/livekit/rtc/validate",
-    content=TEXT,
-    gives=FILE,
-    errors=(404,),
-)
-async def two_connections(_context: Context) -> web.Response:
-    """Refuse SDKs that need two peer connections."""
-    raise NotFound(
-        "this bridge takes SDKs that use one peer connection (/rtc/v1): Python and Node 1.x, JavaScript 2.23 or later"
+async def _serve(
+    context: Context, request: JoinRequest, *, two_connections: bool
+) -> web.StreamResponse:
+    ws = web.WebSocketResponse(timeout=CLOSE_SECONDS, compress=False, max_msg_size=FRAME_BYTES)
+    if not ws.can_prepare(context.http).ok:
+        raise InvalidRequest("this is a WebSocket: send an upgrade")
+    with counting(context, "token"):
+        resumes = request.participant_sid if request.reconnect else None
+        guest = admit(context, resumes, two_connections=two_connections)
+    if guest is None:
+        return await _send_back(context, ws)
+    await ws.prepare(context.http)
+    session = Session(
+        guest.context, guest.runner, guest.client, guest.role, ws, two_connections=two_connections
     )
+    await session.run(request)
+    return ws
 
 
 async def _send_back(context: Context, ws: web.WebSocketResponse) -> web.WebSocketResponse:

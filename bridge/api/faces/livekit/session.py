@@ -6,7 +6,7 @@ names, on any process that has the call.
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from datetime import UTC, datetime
 from typing import Final
 
@@ -14,6 +14,7 @@ from aiohttp import web
 
 from bridge.api.faces.livekit import room
 from bridge.api.faces.livekit.frames import SILENT_SECONDS, Frames
+from bridge.api.faces.livekit.negotiation import Negotiation
 from bridge.api.faces.livekit.room import Client
 from bridge.api.faces.livekit.updates import GONE, MOVED, Updates
 from bridge.api.server.operation import Context
@@ -46,7 +47,6 @@ from bridge.wire.livekit.response import (
     ServerInfo,
     SignalResponse,
 )
-from bridge.wire.sdp.split_audio import name_track, parse_split_offer, prefer_line
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +72,8 @@ class Session:
         client: Client,
         role: LegRole,
         ws: web.WebSocketResponse,
+        *,
+        two_connections: bool,
     ) -> None:
         self._context = context
         self._runner = runner
@@ -80,16 +82,19 @@ class Session:
         self._ws = ws
         self._refused = context[NODE].metrics.livekit.refused
         self._frames = Frames(ws, client.leg_id, self._refused)
+        self._negotiation = Negotiation(
+            context[CONTROL].browsers, runner, client, role, two_connections=two_connections
+        )
         self._reading: asyncio.Timeout | None = None
         self._leave: Leave | None = None
         """What the client is sent at the end; None when it has gone by itself."""
         self._track: TrackInfo | None = None
         self._cid = ""
         """The client's id of its track."""
-        self._sends = False
-        """Whether the client's last offer had a line that it sends on."""
         self._muted = False
-        self._updates = Updates(context, runner, client, self._send)
+        self._updates = Updates(
+            context, runner, client, self._send, may_add_lines=not two_connections
+        )
 
     async def run(self, request: JoinRequest) -> None:
         """Serve the client until it leaves, its connection ends, or its call does."""
@@ -129,6 +134,8 @@ class Session:
             await self._send(SignalResponse(reconnect=resumed))
             both = (room.client_info(record, client, None), other)
             await self._send(SignalResponse(update=ParticipantUpdate(participants=both)))
+            if self._negotiation.two_connections:
+                await self._negotiate(self._negotiation.offer(restart=True))
             return
         joined = JoinResponse(
             room=self._updates.current_room(),
@@ -136,6 +143,7 @@ class Session:
             other_participants=(other,),
             server_version=SERVER.version,
             server_info=SERVER,
+            subscriber_primary=self._negotiation.two_connections,
             ice_servers=self._ice_servers(),
             ping_interval=PING_SECONDS,
             ping_timeout=SILENT_SECONDS,
@@ -144,7 +152,9 @@ class Session:
         await self._send(SignalResponse(join=joined))
         for wanted in request.add_track_requests[:2]:
             await self._add_track(wanted)
-        if request.publisher_offer is not None and request.publisher_offer.sdp:
+        if self._negotiation.two_connections:
+            await self._negotiate(self._negotiation.offer())
+        elif request.publisher_offer is not None and request.publisher_offer.sdp:
             await self._answer(request.publisher_offer)
 
     async def _read(self) -> None:
@@ -171,6 +181,8 @@ class Session:
             await self._send(SignalResponse(pong=_milliseconds()))
         elif request.offer is not None:
             await self._answer(request.offer)
+        elif request.answer is not None:
+            await self._negotiate(self._negotiation.take_answer(request.answer))
         elif request.add_track is not None:
             await self._add_track(request.add_track)
         elif request.mute is not None:
@@ -200,33 +212,26 @@ class Session:
         await self._send(SignalResponse(request_response=refused))
 
     async def _answer(self, offer: SessionDescription) -> None:
-        """Answer an offer: the first makes the leg."""
-        client, browsers = self._client, self._context[CONTROL].browsers
-        other = room.other_ids(self._runner.machine, client)
+        sent = self._negotiation.sends
+        await self._negotiate(self._negotiation.answer(offer))
+        if sent and not self._negotiation.sends:
+            self._track, self._cid = None, ""  # unpublished
+        self._apply_mute()
+
+    async def _negotiate(self, exchange: Awaitable[Iterable[SignalResponse]]) -> None:
+        """Send what comes of a description; without a leg, or with one that cannot go on, the session ends."""
         try:
-            wanted = prefer_line(offer.sdp, other.line)
-            sends = parse_split_offer(wanted).direction != "recvonly"
-            text = await browsers.offer_of_sdk(self._runner, wanted, client.leg_id, self._role)
+            responses = await exchange
         except CallMoving:
             raise
         except BridgeError as error:
-            first = self._runner.leg(client.leg_id) is None
+            leg_id = self._client.leg_id
             self._refused("offer")
-            log.info("livekit.offer_refused", extra={"leg": client.leg_id, "error": str(error)})
-            self._stop(REFUSED if first else GONE)
+            log.info("livekit.description_refused", extra={"leg": leg_id, "error": str(error)})
+            self._stop(REFUSED if self._runner.leg(leg_id) is None else GONE)
             return
-        if self._sends and not sends:
-            self._track, self._cid = None, ""  # unpublished
-        self._sends = sends
-        sdp, mid = name_track(text, f"{other.sid}|{other.track_sid}", other.track_sid)
-        answer = SessionDescription(
-            type="answer",
-            sdp=sdp,
-            id=offer.id,
-            mid_to_track_id={mid: other.track_sid} if mid else {},
-        )
-        await self._send(SignalResponse(answer=answer))
-        self._apply_mute()
+        for response in responses:
+            await self._send(response)
 
     async def _add_track(self, wanted: AddTrack) -> None:
         reason = RequestReason.OK
@@ -259,7 +264,7 @@ class Session:
         for track in tracks:
             if track.sid == self._client.track_sid and self._track is None:
                 self._track = room.microphone(self._client, muted=track.muted, features=())
-                self._sends = True
+                self._negotiation.sends = True
 
     def _mute(self, wanted: MuteTrack) -> None:
         if wanted.sid == self._client.track_sid:

@@ -47,7 +47,17 @@ Send: TypeAlias = Callable[[SignalResponse], Awaitable[None]]
 class Updates:
     """What one client was told last, and what has changed since."""
 
-    def __init__(self, context: Context, runner: CallRunner, client: Client, send: Send) -> None:
+    def __init__(
+        self,
+        context: Context,
+        runner: CallRunner,
+        client: Client,
+        send: Send,
+        *,
+        may_add_lines: bool = True,
+    ) -> None:
+        """`may_add_lines` is whether the client can be asked to offer more lines to receive on."""
+        self._may_add_lines = may_add_lines
         self._context = context
         self._runner = runner
         self._client = client
@@ -91,7 +101,8 @@ class Updates:
                     if self._moved():
                         break
                     continue
-                await self._tell_other()
+                if not await self._tell_other():
+                    return GONE
                 if (leave := self._leave(item[1])) is not None:
                     return leave
                 await tell_mute()
@@ -110,18 +121,22 @@ class Updates:
             await self._tell_levels(now)
             await self._tell_quality(now)
 
-    async def _tell_other(self) -> None:
+    async def _tell_other(self) -> bool:
+        """Tell the client of the other participant; return whether it can hear that one without joining anew."""
         before, other = self._told, self.current_other()
         if before is None or before.sid == other.sid:
             if self._told != before:
                 await self._send(SignalResponse(update=ParticipantUpdate(participants=(other,))))
-            return
+            return True
         self._other = Meter(other.sid, may_be_lost=True)
         both = (room.departed(before, self._runner.record()), other)
         await self._send(SignalResponse(update=ParticipantUpdate(participants=both)))
+        if not self._may_add_lines:
+            return False
         # SDKs know by the line whom they hear: they have to offer another one for the new party.
         more = MediaSectionsRequirement(num_audios=1)
         await self._send(SignalResponse(media_sections_requirement=more))
+        return True
 
     async def _tell_levels(self, now: float) -> None:
         machine = self._runner.machine

@@ -6,7 +6,6 @@ import logging
 import pytest
 
 from bridge.wire.livekit.models import (
-    DisconnectReason,
     Encryption,
     TrackSource,
     TrackType,
@@ -64,7 +63,7 @@ async def test_what_is_wrong_with_a_token_is_said_in_plain_text_that_pages_may_r
         ({"access_token": "demo"}, 403),
         ({"access_token": good}, 200),
     ):
-        for path in ("/rtc/v1/validate", "/livekit/rtc/v1/validate"):
+        for path in ("/rtc/v1/validate", "/rtc/validate", "/livekit/rtc/validate"):
             response = await client.http.get(path, params=query)
             assert response.status == status, query
             assert response.headers["Access-Control-Allow-Origin"] == "*"
@@ -77,14 +76,6 @@ async def test_a_token_may_be_in_a_header(client):
     headers = {"Authorization": f"Bearer {good}"}
     response = await client.http.get("/rtc/v1/validate", headers=headers)
     assert (response.status, await response.text()) == (200, "success")
-
-
-@pytest.mark.parametrize("path", ["/rtc", "/rtc/validate", "/livekit/rtc"])
-async def test_sdks_that_need_two_connections_are_told_so(client, path):
-    good = await token(client, await client.dial(ECHO))
-    response = await client.http.get(path, params={"access_token": good})
-    assert response.status == 404
-    assert "one peer connection" in await response.text()
 
 
 async def test_a_request_to_join_that_is_garbage_is_a_400(client):
@@ -174,12 +165,3 @@ async def test_a_malformed_or_huge_frame_ends_the_session_and_not_the_call(clien
     async with asyncio.timeout(5):
         await sdk.closed.wait()
     assert await client.state(sdk.call_id) == "active"
-
-
-async def test_an_offer_without_audio_is_refused(client):
-    call_id = await client.dial(ECHO)
-    async with SdkDouble(client.http, await token(client, call_id)) as sdk:
-        offer = await sdk.offer()
-        video = offer.sdp.replace("m=audio", "m=video")
-        await sdk.open(JoinRequest(publisher_offer=type(offer)(type="offer", sdp=video, id=1)))
-        assert (await sdk.get("leave")).reason == DisconnectReason.JOIN_FAILURE
