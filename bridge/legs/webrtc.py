@@ -103,6 +103,8 @@ class WebRtcLeg:
         self._offered_at = 0.0
         """Of the first offer, by the loop's clock."""
         self._restored = False
+        self._begun = False
+        """Whether there are ends for the bus."""
         self._up = False
         """Whether it is connected and not over."""
         self._returned = asyncio.Event()
@@ -132,10 +134,9 @@ class WebRtcLeg:
         """
         async with self._returning:
             peer = self._media.peer
-            begun = self._restored or self._offered_at > 0
-            if restart or begun:
+            if restart or (self._begun and not self.reconnecting):
                 return await peer.create_offer(restart=restart)
-            if not self.reconnecting:
+            if not self._begun:
                 self._media.expect()
             offer = await self._describe(peer.create_offer)
             self._returned.set()
@@ -296,6 +297,7 @@ class WebRtcLeg:
     def _take_ends(self) -> None:
         """Take the ends for the bus from the sessions."""
         self.source, self.sink = self._media.heard, self._media.peer.session
+        self._begun = True
 
     async def _send_digits(self) -> None:
         """Send a packet of the queued digits every 20 ms; wait while there are none."""

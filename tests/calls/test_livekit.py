@@ -334,6 +334,25 @@ def ice_user(sdp: str) -> str:
     return next(line for line in sdp.splitlines() if line.startswith("a=ice-ufrag:"))
 
 
+async def test_an_sdk_that_joins_anew_with_two_connections_keeps_its_leg():
+    async with running() as client:
+        call_id = await client.dial(ECHO)
+        ticket = await token(client, call_id)
+        async with (
+            SdkDouble(client.http, ticket, two_connections=True) as one,
+            SdkDouble(client.http, ticket, two_connections=True) as again,
+        ):
+            await one.join()
+            await one.publish(TONE)
+            await heard_by(one)
+            [before] = near(client, call_id)
+            await again.join()
+            assert (await one.get("leave")).reason == DisconnectReason.DUPLICATE_IDENTITY
+            await again.publish(TONE)
+            await heard_by(again)
+            assert [leg.leg_id for leg in near(client, call_id)] == [before.leg_id]
+
+
 @pytest.mark.parametrize("before", [True, False])
 async def test_an_identity_has_one_leg_however_many_connections_its_sdks_use(before):
     async with running() as client:
