@@ -30,7 +30,8 @@ def ceilings(last: CallSnapshot) -> dict[int, Ceilings]:
     """Return what the ledger of a node says of a call that dies so."""
     found = {}
     for leg in last.legs:
-        if (peer := (msgspec.msgpack.decode(leg.state) or {}).get("peer")) is not None:
+        state = msgspec.msgpack.decode(leg.state) or {}
+        for peer in filter(None, (state.get("peer"), state.get("publisher"))):
             numbers = msgspec.convert(peer["session"]["sender"], SenderSnapshot).numbering
             srtp = peer["transport"]["srtp"] or {"report_index": 0}
             found[numbers.ssrc] = Ceilings(numbers.sequence + 64, srtp["report_index"] + 16)
