@@ -59,31 +59,6 @@ async def test_an_sdk_hears_the_other_party_and_is_heard():
             assert list(sdk.answer.mid_to_track_id.values()) == [far.tracks[0].sid]
 
 
-@pytest.mark.quick
-async def test_an_sdk_with_two_connections_is_one_leg_that_hears_and_is_heard():
-    async with running() as client:
-        call_id = await client.dial(ECHO)
-        ticket = await token(client, call_id)
-        async with SdkDouble(client.http, ticket, two_connections=True) as sdk:
-            joined = await sdk.join()
-            assert joined.subscriber_primary
-            track = await sdk.publish(TONE)
-            assert track.sid.startswith("TR_")
-            await heard_by(sdk)
-            [leg] = near(client, call_id)
-            found = statistics_of(client, call_id, leg.leg_id)
-            assert found.received.packets > 0 < found.sent.packets
-            assert found.transport.sends
-            assert client.ports.used == 2
-            await sdk.leave()
-            await until(lambda: client.ports.used == 0)
-
-
-def statistics_of(client, call_id, leg_id):
-    runner = next(one for one in client.bridge.manager.calls() if one.facts.call_id == call_id)
-    return runner.leg(leg_id).statistics()
-
-
 async def test_two_sdks_talk_with_each_other():
     async with running() as client:
         body = {"from": "alice", "to": "bob", "fromChannel": "webrtc", "toChannel": "webrtc"}
@@ -307,81 +282,6 @@ async def test_an_sdk_whose_websocket_is_cut_is_heard_on_and_resumes_with_its_le
             await sdk.mute(muted=True)
             await until(lambda: near(client, call_id)[0].muted)
             assert [leg.leg_id for leg in near(client, call_id)] == [before.leg_id]
-
-
-async def test_an_sdk_with_two_connections_resumes_both_and_is_offered_an_ice_restart():
-    async with running() as client:
-        call_id = await client.dial(ECHO)
-        ticket = await token(client, call_id)
-        async with SdkDouble(client.http, ticket, two_connections=True) as sdk:
-            await sdk.join()
-            await sdk.publish(TONE)
-            await heard_by(sdk)
-            [before] = near(client, call_id)
-            ufrag = ice_user(sdk.connection.remoteDescription.sdp)
-            await sdk.cut()
-            await sdk.resume()
-            assert (await sdk.get("reconnect")).server_info.version
-            assert ice_user((await sdk.get("offer")).sdp) != ufrag  # aiortc cannot restart ICE
-            await sdk.mute(muted=True)
-            await until(lambda: near(client, call_id)[0].muted)
-            await sdk.mute(muted=False)
-            await heard_by(sdk)
-            assert [leg.leg_id for leg in near(client, call_id)] == [before.leg_id]
-
-
-def ice_user(sdp: str) -> str:
-    return next(line for line in sdp.splitlines() if line.startswith("a=ice-ufrag:"))
-
-
-async def test_an_sdk_that_joins_anew_with_two_connections_keeps_its_leg():
-    async with running() as client:
-        call_id = await client.dial(ECHO)
-        ticket = await token(client, call_id)
-        async with (
-            SdkDouble(client.http, ticket, two_connections=True) as one,
-            SdkDouble(client.http, ticket, two_connections=True) as again,
-        ):
-            await one.join()
-            await one.publish(TONE)
-            await heard_by(one)
-            [before] = near(client, call_id)
-            await again.join()
-            assert (await one.get("leave")).reason == DisconnectReason.DUPLICATE_IDENTITY
-            await again.publish(TONE)
-            await heard_by(again)
-            assert [leg.leg_id for leg in near(client, call_id)] == [before.leg_id]
-
-
-@pytest.mark.parametrize("before", [True, False])
-async def test_an_identity_has_one_leg_however_many_connections_its_sdks_use(before):
-    async with running() as client:
-        call_id = await client.dial(ECHO)
-        ticket = await token(client, call_id)
-        async with (
-            SdkDouble(client.http, ticket, two_connections=before) as one,
-            SdkDouble(client.http, ticket, two_connections=not before) as other,
-        ):
-            await one.join()
-            await other.join()
-            assert (await one.get("leave")).reason == DisconnectReason.PARTICIPANT_REMOVED
-            await other.publish(TONE)
-            await heard_by(other)
-            assert len(near(client, call_id)) == 1
-
-
-async def test_twenty_joins_with_two_connections_leave_no_port_open():
-    async with running() as client:
-        call_id = await client.dial(ECHO)
-        ticket = await token(client, call_id)
-        async with SdkDouble(client.http, ticket, two_connections=True) as sdk:
-            await sdk.join()
-            for number in range(19):
-                if number % 2:
-                    await sdk.leave()
-                await sdk.rejoin()
-            await sdk.leave()
-        await until(lambda: client.ports.used == 0)
 
 
 async def test_a_session_that_is_not_here_is_to_be_joined_anew():
