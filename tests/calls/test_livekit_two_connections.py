@@ -5,8 +5,10 @@ import asyncio
 import numpy as np
 import pytest
 
-from bridge.wire.livekit.models import DisconnectReason
-from tests.calls.test_livekit import heard_by, near, token
+from bridge.call.model import State
+from bridge.wire.call_id import native
+from bridge.wire.livekit.models import DisconnectReason, LeaveAction
+from tests.calls.test_livekit import heard_by, machine_of, near, token
 from tests.support.clients.livekit_sdk import SdkDouble
 from tests.support.handover.moving_calls import moving_calls
 from tests.support.inprocess import running
@@ -159,3 +161,19 @@ def statistics_of(client, call_id, leg_id):
 
 def ice_user(sdp: str) -> str:
     return next(line for line in sdp.splitlines() if line.startswith("a=ice-ufrag:"))
+
+
+async def test_after_a_transfer_an_sdk_with_two_connections_is_to_join_anew():
+    async with running() as client:
+        body = {"from": "alice", "to": "bob", "fromChannel": "webrtc", "toChannel": "webrtc"}
+        made = await client.post("/v1/calls", body)
+        call_id = native((await made.json())["id"])
+        assert call_id
+        ticket = await token(client, call_id, "far", "bob")
+        async with SdkDouble(client.http, ticket, two_connections=True) as sdk:
+            await sdk.join()
+            await sdk.publish(TONE)
+            await until(lambda: machine_of(client, call_id).state is State.ACTIVE)
+            await client.data("/call/transfer", {"callId": call_id, "phone": ECHO})
+            assert (await sdk.get("leave")).action == LeaveAction.RECONNECT
+            assert not any(frame.media_sections_requirement for frame in sdk.frames)
