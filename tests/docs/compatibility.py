@@ -33,7 +33,7 @@ They join a call of the bridge as they join a room ([how](mobile.md#with-livekit
 
 | | livekit-client {js} in Chromium | livekit {python} for Python | @livekit/rtc-node {node} |
 |---|---|---|---|
-| peer connections | one | one | one |
+| peer connections | one, and two | one, and two | one |
 | Sound both ways, its frequency and level measured | yes | yes | yes |
 | Ten connects in a row, no error on the console but of the refused data channel | yes | - | - |
 | Mute by the SDK | yes | yes | - |
@@ -45,7 +45,8 @@ They join a call of the bridge as they join a room ([how](mobile.md#with-livekit
 | Why the call has ended | - | yes | yes |
 | Upgrade of the bridge, death of its process: silence below 1 s | - | yes | - |
 
-"-" was not tried. The SDKs for Swift, Android and Flutter are held to the protocol, not run; they need two connections.
+"-" was not tried. livekit-client {old}, an old one that needs two connections, connects three times in a row, hears and is heard, and mutes.
+The SDKs for Swift, Android and Flutter are held to the protocol, not run; they need two connections.
 """
 NOTES = """
 ## How to read it
@@ -96,6 +97,7 @@ def _livekit_versions() -> dict[str, str]:
         "js": page["livekit-client"],
         "python": python[1] if python else "?",
         "node": node["@livekit/rtc-node"],
+        "old": node["livekit-client"],
     }
 
 

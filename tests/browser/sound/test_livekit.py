@@ -17,28 +17,24 @@ from tests.support.waiting import until_answer
 
 ECHO = "15550100001"
 PROJECT = Path(__file__).parents[3]
-SDK = (
-    PROJECT
-    / "examples"
-    / "livekit"
-    / "node_modules"
-    / "livekit-client"
-    / "dist"
-    / "livekit-client.umd.js"
-)
+UMD = Path("node_modules", "livekit-client", "dist", "livekit-client.umd.js")
+NEW, OLD = PROJECT / "examples" / "livekit" / UMD, PROJECT / "tests" / "stacks" / UMD
 CONNECTS = 10
 RUN = "(command) => window.party.run(command).catch((error) => ({ error: String(error) }))"
 
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(
-        not SDK.exists(), reason="livekit-client is not installed (make test-tools)"
+        not (NEW.exists() and OLD.exists()),
+        reason="livekit-client is not installed (make test-tools)",
     ),
 ]
 
 
 @asynccontextmanager
-async def page_party(engines: Engines, client: Client) -> AsyncIterator[tuple[Caller, list[str]]]:
+async def page_party(
+    engines: Engines, client: Client, sdk: Path
+) -> AsyncIterator[tuple[Caller, list[str]]]:
     """Make a party of a window of Chromium; also return the errors on its console as they come."""
     async with engines.window("chromium") as page:
         errors: list[str] = []
@@ -46,7 +42,7 @@ async def page_party(engines: Engines, client: Client) -> AsyncIterator[tuple[Ca
         window.on("console", lambda said: _note(errors, said))
         window.on("pageerror", lambda error: errors.append(str(error)))
         await page.goto(f"{client.http.make_url('/healthz')}")
-        await window.add_script_tag(path=SDK)
+        await window.add_script_tag(path=sdk)
         function = (HERE / "livekit_page.js").read_text()
         await page.evaluate(function[function.index("() =>") :])
 
@@ -67,11 +63,18 @@ def _note(errors: list[str], said: ConsoleMessage) -> None:
         errors.append(said.text)
 
 
-async def test_it_connects_ten_times_in_a_row_and_is_heard_and_hears_each_time(engines: Engines):
-    async with running(settings()) as client, page_party(engines, client) as (sdk, errors):
-        for number in range(CONNECTS):
+@pytest.mark.parametrize(
+    ("script", "single", "connects"),
+    [(NEW, True, CONNECTS), (NEW, False, 3), (OLD, False, 3)],
+    ids=["one connection", "two connections", "2.5.0"],
+)
+async def test_it_connects_again_and_again_and_is_heard_and_hears_each_time(
+    engines: Engines, script: Path, single: bool, connects: int
+):
+    async with running(settings()) as client, page_party(engines, client, script) as (sdk, errors):
+        for number in range(connects):
             call_id = await client.dial(ECHO)
-            await join(client, call_id, sdk)
+            await join(client, call_id, sdk, single=single)
             await sdk.ask("publish", hertz=440.0)
             if number == 0:
                 await heard_tone(sdk, 440.0)

@@ -37,8 +37,9 @@ async def talking(folder: Any, **more: Any):
         yield client, call_id, sdk
 
 
-async def test_it_is_heard_and_hears_and_mutes_reach_both_sides(tmp_path):
-    async with talking(tmp_path) as (client, call_id, sdk):
+@pytest.mark.parametrize("single", [True, False], ids=["one connection", "two connections"])
+async def test_it_is_heard_and_hears_and_mutes_reach_both_sides(single, tmp_path):
+    async with talking(tmp_path, single=single) as (client, call_id, sdk):
         await heard_tone(sdk, 440.0)
         await sdk.ask("mute", muted=True)
         await until(lambda: near_legs(client, call_id)[0].muted)
