@@ -60,6 +60,7 @@ PAGES = {
         "Performance": "performance",
         "Compared with others": "compare",
         "Encoder levels": "encoder-levels",
+        "What the caller waits": "turns",
         "Voice activity": "voice-activity",
         "Contributing": "contributing",
         "Security policy": "security-policy",

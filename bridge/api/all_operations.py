@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 from aiohttp import web
 
-from bridge.api.calls import calls, diagnosis, history, parties, render, report, ringing
+from bridge.api.calls import calls, diagnosis, history, parties, render, report, ringing, turns
 from bridge.api.events import events, webhooks
 from bridge.api.faces.chirp import calls as chirp
 from bridge.api.faces.chirp import commands as chirp_commands
@@ -54,6 +54,7 @@ MODULES: Final = (
     parties,
     diagnosis,
     history,
+    turns,
     connection_test,
     report,
     tickets,

@@ -96,6 +96,7 @@ def _limits(settings: Settings) -> CallLimits:
         exclusive=settings.recording.exclusive,
         rings_back=kinds_on(settings.calls.ringback),
         ring_tone=TONES[settings.calls.ringback_tone],
+        turns=settings.turns.enabled,
     )
 
 

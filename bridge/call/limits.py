@@ -1,4 +1,4 @@
-"""Time limits of a call, what it may not have at once, and what is heard before its answer."""
+"""Time limits of a call, what it may not have at once, what is heard before its answer, and what is measured."""
 
 import math
 from dataclasses import dataclass, replace
@@ -21,6 +21,8 @@ class CallLimits:
     rings_back: frozenset[LegKind] = frozenset()
     """Kinds of far party that near persons hear a ring-back tone for while it rings."""
     ring_tone: RingTone = EUROPE
+    turns: bool = True
+    """Whether what the caller waits for bots is measured."""
 
     def tightened(self, *, ring_seconds: float, talk_seconds: float) -> "CallLimits":
         """Return the limits of a call that asks for tighter ones; 0 asks for none."""

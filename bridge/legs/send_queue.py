@@ -48,6 +48,11 @@ class OutboundQueue(Generic[Message, Text]):
         return bool(self._audio or self._texts)
 
     @property
+    def queued_seconds(self) -> float:
+        """How much audio is queued."""
+        return len(self._audio) * self._milliseconds / self._second
+
+    @property
     def full(self) -> bool:
         """Whether so much is in flight that no more audio may be sent."""
         return self._sent - self._confirmed > self._window

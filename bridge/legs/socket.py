@@ -163,6 +163,11 @@ class SocketLeg:
         """The party's audio that is still to be played."""
         return self._inbound.queue.buffered_seconds
 
+    @property
+    def unsent_seconds(self) -> float:
+        """What the party is still to be sent."""
+        return self._outbound.queued_seconds
+
     def pull(self) -> bytes | None:
         """Return the party's next 20 ms; None while there is nothing."""
         self._pulled = True

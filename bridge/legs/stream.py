@@ -120,6 +120,16 @@ class StreamLeg:
         self.sinks = {track: TrackSink(self._push_track, track) for track in facts.tracks}
         self.sink = self.sinks[facts.tracks[0]]
 
+    @property
+    def buffered_seconds(self) -> float:
+        """The customer's audio that is still to be played."""
+        return self._inbound.queue.buffered_seconds
+
+    @property
+    def unsent_seconds(self) -> float:
+        """What the customer is still to be sent."""
+        return self._outbound.queued_seconds
+
     def pull(self) -> bytes | None:
         """Return the next frame of what the customer plays; None when there is nothing."""
         if self._link is None and not self.reconnecting:

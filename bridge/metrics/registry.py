@@ -20,6 +20,7 @@ from bridge.metrics.node import NodeMetrics, StepMetrics
 from bridge.metrics.problems import ProblemMetrics
 from bridge.metrics.recording import RecordingMetrics, TranscriptionMetrics, VoicemailMetrics
 from bridge.metrics.sip import SipMetrics
+from bridge.metrics.turns import TurnMetrics
 
 RENAMED: Final = {
     "bridge_encoder_level": "bridge_encoder_rung",
@@ -56,6 +57,7 @@ class Metrics:
         self.sockets = SocketMetrics(create)
         self.steps = StepMetrics(create)
         self.streams = StreamMetrics(create)
+        self.turns = TurnMetrics(create)
         self.voicemails = VoicemailMetrics(create)
         self.transcripts = TranscriptionMetrics(create)
 

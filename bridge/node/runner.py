@@ -34,6 +34,7 @@ from bridge.node.deadline import Deadline
 from bridge.node.publisher import Publisher, new_event
 from bridge.node.running_legs import Dial, RestoredLeg, RunningLegs, dial_error, perform
 from bridge.node.suspension import SuspendedLeg, Suspension
+from bridge.node.turns.meters import TurnMeters
 from bridge.tasks import Tasks
 from bridge.wire.call_event import EventType
 
@@ -75,7 +76,9 @@ class CallRunner:
         self._publisher = publisher
         self._on_ended = on_ended
         self._on_transfer = on_transfer
-        self._legs = RunningLegs(self.bus, self._seconds)
+        enabled, bus = machine.limits.turns, self.bus
+        self.turns = TurnMeters(bus, publish=self.publish, metrics=metrics.turns, enabled=enabled)
+        self._legs = RunningLegs(bus, self._seconds, self.turns)
         self.suspension = Suspension(self._legs, self._bus_clock)
         self.journal = Journal()
         self._tasks = Tasks()

@@ -22,6 +22,7 @@ from bridge.legs.base import (
     Transferable,
 )
 from bridge.metrics.media import Heard
+from bridge.node.turns.meters import TurnMeters
 
 LEGS_PER_CALL = 16
 KEPT_LEGS = 16
@@ -71,10 +72,11 @@ class RestoredLeg(NamedTuple):
 class RunningLegs:
     """The legs of a call by id, bounded, and the figures of those that left, the oldest dropped."""
 
-    def __init__(self, bus: Bus, seconds: Callable[[], float]) -> None:
-        """Begin with none; `seconds` returns the call's duration so far."""
+    def __init__(self, bus: Bus, seconds: Callable[[], float], turns: TurnMeters) -> None:
+        """Begin with none; `seconds` returns the call's duration so far, `turns` measures those of its bots."""
         self._bus = bus
         self._seconds = seconds
+        self._turns = turns
         self._legs: dict[LegId, RunningLeg] = {}
         self._ended: deque[LegFigures] = deque(maxlen=KEPT_LEGS)
 
@@ -93,10 +95,11 @@ class RunningLegs:
 
     def join_bus(self, leg: Leg, role: LegRole) -> None:
         """Let a leg be routed, before it is added."""
+        source, sink = self._turns.ends(leg, role)
         self._bus.join(
             leg.leg_id,
-            leg.source,
-            leg.sink,
+            source,
+            sink,
             batched=leg.kind.traits.batched,
             ducking_gain=role.ducking_gain,
             duckable=role.party is not Party.FAR,
@@ -123,6 +126,7 @@ class RunningLegs:
     def remove(self, leg_id: LegId) -> RunningLeg | None:
         """Remove a leg and keep its figures; its task goes on."""
         running = self._legs.pop(leg_id, None)
+        self._turns.leave(leg_id)
         if running is not None:
             self._ended.append(replace(self._figures(running), path=None, left=self._seconds()))
         return running

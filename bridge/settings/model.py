@@ -55,6 +55,7 @@ from bridge.settings.sip import Sip as Sip
 from bridge.settings.sip import check_sip
 from bridge.settings.stored import place_stored
 from bridge.settings.tree import KeyPath, TreeReader, dotted, origin, paths
+from bridge.settings.turns import Turns as Turns
 
 CONFIG_VARIABLE = "BRIDGE_CONFIG"
 FILE: Final = "file"
@@ -89,10 +90,9 @@ class Limits(Section, frozen=True):
     call_seconds: Positive = 14400.0
     """Maximum length of a call."""
     abandoned_seconds: Number = 60.0
-    """A call whose last browser has left ends after this long, unless something has used it since: a
-    playback, a stream, a socket, an agent, a requested recording, or any POST, PUT, PATCH or DELETE
-    that names it. Long enough to reload a page or to change networks; the other party hears silence
-    meanwhile. Calls that never had a browser are not ended this way."""
+    """A call whose last browser has left ends after this long, unless something has used it since: a playback, a stream, a
+    socket, an agent, a requested recording, or any POST, PUT, PATCH or DELETE that names it. Long enough to reload a page or to
+    change networks; the other party hears silence meanwhile. Calls that never had a browser are not ended this way."""
     resume_seconds: Number = 10.0
     """How long a call waits for the client of a media socket with `resume` to connect again, after it has passed to a
     new process; then its leg leaves. 0: such calls stay in the old process."""
@@ -130,8 +130,7 @@ class Media(Section, frozen=True):
     """Audio paths and playback files."""
 
     passthrough: bool = True
-    """Forward Opus packets without decoding between two WebRTC parties when nothing needs their audio.
-    Off: every packet is decoded and encoded."""
+    """Forward Opus packets undecoded between two WebRTC parties when nothing needs their audio. Off: all are decoded and encoded."""
     red: bool = False
     """Ask browsers to send each packet twice (RFC 2198): repairs single losses at twice the upstream bit
     rate. The bridge itself never sends redundancy."""
@@ -215,6 +214,7 @@ class Settings(Section, frozen=True):
     events: Events = msgspec.field(default_factory=Events)
     calls: Calls = msgspec.field(default_factory=Calls)
     recovery: Recovery = msgspec.field(default_factory=Recovery)
+    turns: Turns = msgspec.field(default_factory=Turns)
     agent: Agent = msgspec.field(default_factory=Agent)
     transcription: Transcription = msgspec.field(default_factory=Transcription)
     turn: Turn = msgspec.field(default_factory=Turn)

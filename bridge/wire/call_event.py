@@ -104,6 +104,8 @@ class EventType(StrEnum):
     AGENT_INTERRUPTED = "agent.interrupted"
     AGENT_TIMED_OUT = "agent.timed_out"
     AGENT_FAILED = "agent.failed"
+    TURN = "turn"
+    """What the caller waited for a bot's answer; webhooks get it only where they name it."""
 
     LINE_CREATED = "line.created"
     LINE_REMOVED = "line.removed"

@@ -52,9 +52,10 @@ FOR_NEAR: Final = frozenset(
         EventType.AGENT_INTERRUPTED,
         EventType.AGENT_REPLIED,
         EventType.AGENT_FAILED,
+        EventType.TURN,
     }
 )
-"""For the near side: transcripts, mutes, holds, transfers, problems and agents."""
+"""For the near side: transcripts, mutes, holds, transfers, problems, agents and turns."""
 SERVER_HOPS: Final = frozenset({"stream", "recording"})
 """Hops whose problems are between the customer's server and the bridge."""
 

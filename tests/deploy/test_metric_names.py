@@ -35,6 +35,7 @@ UNUSED = {
     "bridge_transcript_phrases_total",
     "bridge_transcripts_total",
     "bridge_transcripts_waiting",
+    "bridge_turn_wait_seconds",
     "bridge_whatsapp_files_total",
 }
 

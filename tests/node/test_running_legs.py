@@ -1,6 +1,7 @@
 """The legs of a call that run, and the figures of those that left."""
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
@@ -8,10 +9,18 @@ from bridge.call.bus.bus import Bus
 from bridge.call.model import LegId, LegKind, LegOwner, Party
 from bridge.call.routing import LegRole
 from bridge.errors import LimitExceeded
+from bridge.metrics.registry import Metrics
 from bridge.node.running_legs import KEPT_LEGS, LEGS_PER_CALL, RunningLegs
+from bridge.node.turns.meters import TurnMeters
 from tests.support.fake_leg import FakeLeg
 
 NEAR = LegRole(Party.NEAR, owner=LegOwner("near", "ann"))
+
+
+def running_legs(seconds: Callable[[], float]) -> RunningLegs:
+    bus, metrics = Bus(), Metrics(version="0").turns
+    turns = TurnMeters(bus, publish=lambda *_: None, metrics=metrics, enabled=True)
+    return RunningLegs(bus, seconds, turns)
 
 
 async def nothing() -> None:
@@ -25,7 +34,7 @@ def add(legs: RunningLegs, name: str) -> None:
 
 async def test_a_leg_that_left_keeps_its_figures():
     seconds = iter([1.0, 4.0])
-    legs = RunningLegs(Bus(), lambda: next(seconds))
+    legs = running_legs(lambda: next(seconds))
     add(legs, "ann")
     assert legs.remove(LegId("ann")) is not None
     (figures,) = legs.all_figures()
@@ -34,7 +43,7 @@ async def test_a_leg_that_left_keeps_its_figures():
 
 
 async def test_a_call_has_no_more_legs_than_it_may():
-    legs = RunningLegs(Bus(), lambda: 0.0)
+    legs = running_legs(lambda: 0.0)
     for number in range(LEGS_PER_CALL):
         legs.check_room()
         add(legs, str(number))
@@ -43,7 +52,7 @@ async def test_a_call_has_no_more_legs_than_it_may():
 
 
 async def test_the_figures_of_the_oldest_leg_that_left_are_dropped():
-    legs = RunningLegs(Bus(), lambda: 0.0)
+    legs = running_legs(lambda: 0.0)
     for number in range(KEPT_LEGS + 1):
         add(legs, str(number))
         legs.remove(LegId(str(number)))

@@ -40,28 +40,38 @@ MAX_EVENTS: Final = 2000
 """Of one call that are shown; the first ones."""
 SHOWN: Final = frozenset(
     {
+        "answerMs",
         "attempts",
+        "bot",
         "code",
         "durationMs",
+        "estimated",
+        "filler",
         "fix",
         "format",
         "hop",
         "identity",
+        "interrupted",
         "kind",
         "legID",
         "muted",
+        "overlapMs",
         "party",
         "playbackId",
         "reason",
         "recordingId",
         "seconds",
         "severity",
+        "speechMs",
+        "startedAt",
         "status",
         "step",
         "streamId",
         "streamType",
         "succeeded",
         "summary",
+        "turn",
+        "waitMs",
     }
 )
 """Fields of an event's data that an operator sees: no digits, no transcripts, no links."""

@@ -45,6 +45,11 @@ class Vad:
         return noise_floor(self._levels)
 
     @property
+    def threshold_dbov(self) -> float:
+        """The level above which a frame counts as voice."""
+        return max(self.noise_dbov + _MARGIN, _MIN_VOICE)
+
+    @property
     def speaking(self) -> bool:
         """Whether there was a loud frame within the hangover."""
         return self._spoken and self.silence_seconds <= self._hangover + 1e-9
@@ -53,7 +58,7 @@ class Vad:
         """Process a frame; return whether it is loud enough to be voice."""
         loudness = level(pcm)
         self._levels.append(loudness)
-        loud = loudness > max(self.noise_dbov + _MARGIN, _MIN_VOICE)
+        loud = loudness > self.threshold_dbov
         self.seconds += FRAME_SECONDS
         if loud:
             self._spoken = True

@@ -83,6 +83,11 @@ class Bus:
         party = self._parties.get(leg_id)
         return None if party is None or not party.hears else party.path
 
+    def heard_by(self, leg_id: LegId) -> tuple[LegId, ...]:
+        """Return whom a leg hears."""
+        party = self._parties.get(leg_id)
+        return () if party is None else party.hears
+
     def join(
         self,
         leg_id: LegId,

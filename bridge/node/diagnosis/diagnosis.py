@@ -143,6 +143,8 @@ class DiagnosisLog:
             )
         report.hints = hints
         times.append(now)
+        if hints.jitter_buffer_ms is not None:
+            runner.turns.report_playout(leg_id, hints.jitter_buffer_ms / 1000)
 
     def end(self, runner: CallRunner, now: float) -> None:
         """End the problems of a call that has ended; its end is the only event of that."""

@@ -112,10 +112,10 @@ def signed(
 def wants(filters: Sequence[str], style: Style, event: CallEvent) -> bool:
     """Return whether an event passes the filters; an empty list passes everything.
 
-    A filter is an event's name, the vendor's or ours, or a prefix followed by `*`.
+    A filter is an event's name, the vendor's or ours, or a prefix followed by `*`. Who does not name `turn` is sent none.
     """
     name = _RENDERERS[style].name(event)
-    if name is None:
+    if name is None or (event.type == EventType.TURN and EventType.TURN not in filters):
         return False
     if name in zuckzapgo.BY_NAME:
         rings = any(
