@@ -49,6 +49,11 @@ class SpeechQueue:
         return self._played == self._fillers + 1
 
     @property
+    def filling(self) -> bool:
+        """Whether the last frame was of a filler."""
+        return 0 < self._played <= self._fillers
+
+    @property
     def has_sentences(self) -> bool:
         """Whether there were sentences, not only fillers, since the last `take_heard`."""
         return self._open is not None or any(sentence.text for sentence in self._sentences)

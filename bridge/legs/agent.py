@@ -81,7 +81,8 @@ class AgentLeg:
         self._emit: Emit = drop
         self._untranscribed = b""
         self._filler = Filler(script.settings, self._speech, providers.tts, counters)
-        self._replying = False
+        self._replying = self.filling = False
+        """Whether it prepares a reply, and whether the last frame it said was no speech but a filler."""
         self._no_input_prompts = self._failures = 0
         self._counter = FrameCounter()
         self._begins_at = _now() + script.delay
@@ -106,6 +107,7 @@ class AgentLeg:
             self._counter.received_level.note(SILENCE)
             return None
         self._counter.count_received(frame)
+        self.filling = self._speech.filling
         if self._speech.begins and (timing := self._watch.spoke(_now())):
             self._replies.append(timing)
             self._report(EventType.AGENT_REPLIED, in_milliseconds(timing))

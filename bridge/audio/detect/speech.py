@@ -11,8 +11,8 @@ CONFIRMED_FRAMES: Final = 3
 """Voiced frames that are speech; a click has fewer."""
 JOIN_SECONDS: Final = 0.07
 """Voiced frames that begin less than this apart belong together."""
-GAP_SECONDS: Final = 0.1
-"""Silence that ends a stretch of speech."""
+GAP_SECONDS: Final = 0.16
+"""What ends a stretch of speech: so long nothing but clicks. Those within it belong to the stretch: a word may end with one, as with a "t"."""
 _BLOCKS: Final = 4
 """Parts of a frame in which its first and its last voiced sample are looked for."""
 _NEVER: Final = -math.inf
@@ -22,7 +22,7 @@ class SpeechMeter:
     """Finds the stretches of speech of one source of 20 ms frames, by their level above the background noise."""
 
     __slots__ = (
-        "_first_voice", "_last", "_last_at", "_run", "_run_last_at", "_vad", "began", "ended", "run_at", "speaking",
+        "_first_voice", "_last", "_last_at", "_run", "_run_last_at", "_sure_at", "_vad", "began", "ended", "run_at", "speaking",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -42,7 +42,8 @@ class SpeechMeter:
         """The first voiced sample of these frames."""
         self._last = SILENCE
         """The last voiced frame of the stretch."""
-        self._last_at = _NEVER
+        self._last_at = self._sure_at = _NEVER
+        """When it began, and when the last one did that is no click."""
 
     @property
     def last(self) -> float:
@@ -52,10 +53,10 @@ class SpeechMeter:
     def push(self, pcm: bytes | None, at: float) -> bool:
         """Take the frame that begins at a time, None for a silent one; return whether a stretch has begun or ended.
 
-        A beginning is found 60 ms late, an end 100 ms, each with the time at which it was.
+        A beginning is found 60 ms late, an end 160 ms, each with the time at which it was.
         """
         if pcm is None or pcm is SILENCE or not self._vad.push(pcm):
-            if not self.speaking or at - self._last_at < GAP_SECONDS:
+            if not self.speaking or at - self._sure_at < GAP_SECONDS:
                 return False
             self.speaking = False
             self.ended = self._last_at + self._voiced(self._last)[1]
@@ -65,9 +66,10 @@ class SpeechMeter:
             self._first_voice = at + self._voiced(pcm)[0]
         self._run += 1
         self._run_last_at = at
+        self._last, self._last_at = pcm, at
         if self._run < CONFIRMED_FRAMES:
             return False
-        self._last, self._last_at = pcm, at
+        self._sure_at = at
         if self.speaking:
             return False
         self.speaking, self.began = True, self._first_voice

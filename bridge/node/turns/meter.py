@@ -53,12 +53,13 @@ class TurnMeter:
         now: Callable[[], float],
         delay: Callable[[], float],
         queues: QueuesAudio | None,
+        filling: Callable[[], bool],
         turns: TurnReports,
     ) -> None:
-        """`delay` returns that of the caller's playout buffer; `queues` is the leg, if it has any."""
+        """`delay` returns that of the caller's playout buffer; `queues` is the leg, if it has any; `filling` says whether its last frame was no speech but a filler."""
         self._pull, self._push = pull, push
         self._now, self._find_delay = now, delay
-        self._queues, self._turns = queues, turns
+        self._queues, self._filling, self._turns = queues, filling, turns
         self._tracker = TurnTracker()
         self._delay = 0.0
         self._look = 0
@@ -75,7 +76,7 @@ class TurnMeter:
             self._flows_since = None
         elif self._flows_since is None:
             self._flows_since = at
-        over = tracker.say(frame, at)
+        over = tracker.say(frame, at, filler=frame is not None and self._filling())
         if tracker.bot.run_at == at:
             self._queued = self._waited(at)
         if over is not None:

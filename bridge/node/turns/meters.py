@@ -11,6 +11,7 @@ from bridge.call.bus.ends import Sink, Source, TimedSource
 from bridge.call.model import LegId, LegKind
 from bridge.call.routing import Audience, LegRole, Subscription
 from bridge.call.turns import MAX_TURNS, Turn, WaitParts, describe
+from bridge.legs.agent import AgentLeg
 from bridge.legs.base import Leg
 from bridge.legs.stream import StreamLeg
 from bridge.metrics.turns import TurnMetrics
@@ -62,6 +63,7 @@ class TurnMeters:
             now=self._loop.time,
             delay=partial(self._delay, leg.leg_id),
             queues=leg if isinstance(leg, QueuesAudio) else None,
+            filling=partial(_filling, leg),
             turns=_BotTurns(leg, self),
         )
         return meter, meter
@@ -128,11 +130,15 @@ class _BotTurns:
 
     def _end_of_speech(self, turn: Turn, to_bot: float) -> float | None:
         """Return how long the bot took to find that the caller had ended, if it is ours."""
-        replies = self._leg.statistics().replies if self._leg.kind is LegKind.AGENT else None
+        replies = self._leg.statistics().replies if isinstance(self._leg, AgentLeg) else None
         if not replies or replies[-1].at <= turn.ended:
             return None
         found = replies[-1].at - replies[-1].first_audio
         return max(0.0, found - turn.ended - to_bot)
+
+
+def _filling(leg: Leg) -> bool:
+    return isinstance(leg, AgentLeg) and leg.filling
 
 
 def _name(leg: Leg) -> str:

@@ -46,8 +46,19 @@ def test_a_click_is_no_speech():
 
 
 def test_a_click_after_a_word_does_not_lengthen_it():
-    [(_, ended)] = stretches(sound(3, (1.0, 1.5), (1.58, 1.60)))
+    [(_, ended)] = stretches(sound(3, (1.0, 1.5), (1.7, 1.72)))
     assert ended == pytest.approx(1.5, abs=0.0065)
+
+
+def test_a_consonant_at_the_end_of_a_word_belongs_to_it():
+    [(_, ended)] = stretches(sound(3, (1.0, 1.5), (1.6, 1.63)))
+    assert ended == pytest.approx(1.63, abs=0.0065)
+
+
+def test_clicks_that_follow_each_other_do_not_lengthen_a_word_on_and_on():
+    clicks = [(1.6 + 0.12 * number, 1.62 + 0.12 * number) for number in range(10)]
+    [(_, ended)] = stretches(sound(4, (1.0, 1.5), *clicks))
+    assert ended < 1.67
 
 
 def test_what_is_no_frame_is_silence():
