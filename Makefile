@@ -20,7 +20,7 @@ PACKET_PATH := $(BIN)/python -m bridge.rtc.packet_path_build
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help ready packet-path byte-code run run-lan demo doctor example-pipecat example-twilio example-openai example-livekit node-modules test test-all test-long test-tools check check-web audit bench profile soak recoveries flood fuzz races outages encoder-levels vads compatibility docs pictures package lock clean
+.PHONY: help ready packet-path byte-code run run-lan demo doctor example-pipecat example-twilio example-openai example-livekit node-modules test test-all test-long test-tools check check-web audit bench profile soak recoveries flood fuzz races outages encoder-levels vads turns compatibility docs pictures package lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -126,6 +126,9 @@ outages: $(DEV)  ## how soon audio is back in Chromium and Firefox after a chang
 
 encoder-levels: $(DEV)  ## what each encoder setting costs and how it sounds, into docs/encoder-levels.md
 	@exec $(BIN)/python -m tests.bench.studies.encoder_levels $(ARGS)
+
+turns: $(DEV)  ## how exactly the waits of callers are measured, against a recording of both sides (ARGS="--turns 60")
+	@exec $(BIN)/python -m tests.bench.studies.turns $(ARGS)
 
 vads: $(DEV)  ## what voice detection costs and achieves, into docs/voice-activity.md
 	@exec $(BIN)/python -m tests.bench.studies.vads $(ARGS)

@@ -6,7 +6,7 @@ what follows a word that the bot spoke on over ("mm-hm").
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from bridge.audio.detect.speech import SpeechMeter
 from bridge.wire.iso8601 import iso8601
@@ -147,7 +147,7 @@ class TurnTracker:
             self.turn.interrupted |= overlap >= MIN_OVERLAP_SECONDS
 
 
-def describe(turn: Turn, parts: WaitParts, wall: float) -> dict[str, object]:
+def describe(turn: Turn, parts: WaitParts, wall: float) -> dict[str, Any]:
     """Return what the event `turn` says of it; `wall` is the Unix time when the clock of its times was 0."""
     wait = turn.wait + parts.to_caller
     known = parts.to_bot + parts.queue + parts.to_caller + (parts.end_of_speech or 0.0)

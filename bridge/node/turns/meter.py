@@ -45,7 +45,7 @@ class TurnMeter:
 
     always_clocked = True
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (all but two by keyword)
         self,
         pull: Callable[[], bytes | None],
         push: Push,

@@ -1,6 +1,7 @@
 """Turns of real calls with bots, on a virtual clock."""
 
 import asyncio
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ async def test_what_a_caller_waits_for_a_stream_is_published_and_listed():
         await ask(caller, customer, 0.5)
         await ask(caller, customer, 1.5)
         await until(lambda: len(line.published.of("turn")) == 2)
-        shown = line.published.of("turn")
+        shown: list[Any] = line.published.of("turn")
         assert [turn["turn"] for turn in shown] == [1, 2]
         assert [turn["waitMs"] for turn in shown] == pytest.approx([500, 1500], abs=60)
         for turn in shown:
