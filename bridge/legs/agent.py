@@ -307,10 +307,8 @@ class AgentLeg:
 
     async def _prompt_again(self) -> None:
         self._no_input_prompts += 1
-        settings = self.script.settings
-        leaves = (
-            self._no_input_prompts > settings.no_input_prompts or self.script.mode is AgentMode.IVR
-        )
+        settings, asked = self.script.settings, self._no_input_prompts
+        leaves = asked > settings.no_input_prompts or self.script.mode is AgentMode.IVR
         await self._guarded(self._say(settings.goodbye if leaves else settings.no_input_prompt))
         if leaves:
             self._over.set()
