@@ -66,6 +66,7 @@ export class Transcript {
     if (type === "transcript" && data.role) this.#write(data.role === "agent" ? "Agent" : "You", data.text, data.role);
     if (type === "agent.interrupted") this.#write("", "You interrupted the agent.", "note");
     if (type === "agent.replied" && "sttMs" in data) this.#write("", timing(data), "note");
+    if (type === "turn") this.#write("", `You waited ${(data.waitMs / 1000).toFixed(2)} s for the answer${data.interrupted ? ", and interrupted it" : ""}.`, "note");
     if (type === "agent.failed") this.#write("", `${STEPS[data.step] ?? data.step} failed: ${REASONS[data.reason] ?? data.reason}.`, "note");
     if (type === "call.active") this.#active();
   }
