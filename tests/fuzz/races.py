@@ -63,7 +63,7 @@ def pass_packets(
     """
     return subprocess.run(
         [str(program), str(packets), str(seed), str(tick)],
-        env={**os.environ, "TSAN_OPTIONS": f"exitcode={RACES}"},
+        env={**os.environ, "TSAN_OPTIONS": f"exitcode={RACES}:halt_on_error=1"},
         stdout=subprocess.PIPE if quiet else None,
         stderr=subprocess.STDOUT if quiet else None,
         text=True,

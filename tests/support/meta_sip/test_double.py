@@ -184,6 +184,7 @@ async def test_a_user_who_rings_answers_the_challenge_and_hears_and_is_heard_aft
     assert (bye.value("x-wa-meta-wacid"), bye.value("x-wa-meta-call-duration")) == (call.wacid, "1")
 
 
+@pytest.mark.full
 async def test_its_invite_looks_like_metas(tmp_path):
     async with business(tmp_path) as (made, meta):
         call = await meta.ring(cta_payload="order-55")
@@ -198,6 +199,7 @@ async def test_its_invite_looks_like_metas(tmp_path):
     assert (first.value("supported"), first.value("user-agent")) == ("", "Facebook SipGateway")
 
 
+@pytest.mark.full
 async def test_a_user_with_a_name_of_their_own_has_no_number(tmp_path):
     behaviour = Behaviour(caller="username", captured_headers=True, record_routes=0)
     async with business(tmp_path, behaviour=behaviour) as (made, meta):
@@ -210,6 +212,7 @@ async def test_a_user_with_a_name_of_their_own_has_no_number(tmp_path):
     assert invite.value("route") != ""
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("behaviour", "codes"),
     [
@@ -228,6 +231,7 @@ async def test_a_challenge_for_sha_256_alone_is_answered_unless_it_knows_md5_onl
         assert call.codes == codes
 
 
+@pytest.mark.full
 async def test_without_a_certificate_of_its_name_no_invite_comes(tmp_path):
     async with business(tmp_path, name="other.example") as (made, meta):
         await meta.ring()
@@ -235,6 +239,7 @@ async def test_without_a_certificate_of_its_name_no_invite_comes(tmp_path):
         assert (meta.unreached, made.received) == (["certificate"], [])
 
 
+@pytest.mark.full
 async def test_a_caller_who_gives_up_cancels(tmp_path):
     async with business(tmp_path) as (made, meta):
         call = await meta.ring()
@@ -245,6 +250,7 @@ async def test_a_caller_who_gives_up_cancels(tmp_path):
         assert "CANCEL" in [one.method for one in made.received]
 
 
+@pytest.mark.full
 async def test_nobody_who_answers_is_waited_for_no_longer_than_metas_patience(tmp_path):
     async with business(tmp_path, patience=RetryPolicy(answer=45.0)) as (_, meta):
         call = await meta.ring()
@@ -252,6 +258,7 @@ async def test_nobody_who_answers_is_waited_for_no_longer_than_metas_patience(tm
         assert call.codes[-1] == 487
 
 
+@pytest.mark.full
 async def test_a_call_without_media_of_ours_ends_after_twenty_seconds(tmp_path):
     async with business(tmp_path) as (made, meta):
         call = await active(made, meta)
@@ -260,6 +267,7 @@ async def test_a_call_without_media_of_ours_ends_after_twenty_seconds(tmp_path):
         assert "408" in made.received[-1].value("reason")
 
 
+@pytest.mark.full
 async def test_a_bye_may_come_over_a_connection_of_its_own_from_another_address(tmp_path):
     behaviour = Behaviour(fresh_connections=True, sources=("127.0.0.2", "127.0.0.3", "127.0.0.4"))
     async with business(tmp_path, behaviour=behaviour) as (made, meta):
@@ -282,6 +290,7 @@ async def test_a_user_is_rung_after_a_challenge(tmp_path, algorithms):
     assert meta.actions() == ["connect"]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("changed", "status"),
     [
@@ -315,6 +324,7 @@ async def test_what_meta_refuses_is_refused_with_its_phrase(tmp_path, changed, s
         assert meta.calls == {}
 
 
+@pytest.mark.full
 async def test_a_description_without_keys_or_opus_is_refused(tmp_path):
     async with business(tmp_path) as (made, meta):
         offer = (await made.media.offer()).replace("opus/48000/2", "opus/8000")
@@ -322,6 +332,7 @@ async def test_a_description_without_keys_or_opus_is_refused(tmp_path):
         assert meta.refused == ["403 SDP Validation Error: no Opus"]
 
 
+@pytest.mark.full
 async def test_reinvites_updates_and_registrations_are_refused_and_counted(tmp_path):
     async with business(tmp_path) as (made, meta):
         await made.dial(meta)
@@ -339,6 +350,7 @@ async def test_reinvites_updates_and_registrations_are_refused_and_counted(tmp_p
         assert meta.complaints == ["a re-INVITE", "UPDATE is not in Allow"]
 
 
+@pytest.mark.full
 async def test_a_client_that_offers_alpn_gets_alert_120(tmp_path):
     async with business(tmp_path) as (made, meta):
         context = made.authority.trust
