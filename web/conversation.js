@@ -71,9 +71,11 @@ export async function converse(phone, peer, inbound, begin, accept = async () =>
 /** Show what the bridge says of the call as it happens. @param {Phone} phone @param {Conversation} call */
 function listen(phone, call) {
   phone.diagnosis.begin(call);
+  phone.turns.clear();
   call.unfollow = follow(phone.api, call.callId, (event) => {
     phone.transcript.take(event);
     phone.diagnosis.take(event);
+    if (event.type === "turn") phone.turns.add(event.data);
   });
 }
 

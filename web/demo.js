@@ -76,6 +76,7 @@ addEventListener("resize", () => Object.values(charts).forEach((chart) => chart.
 
 takeToken();
 addEventListener("hashchange", takeToken);
+element("conversation").append(phone.turns.element);
 buildKeypad((digit) => void press(phone, digit));
 offerTest(phone.api, () => Boolean(phone.current));
 for (const chart of Object.values(charts)) chart.clear();

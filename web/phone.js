@@ -4,6 +4,7 @@ import { Transcript } from "./agent.js";
 import { BridgeApi } from "./bridge.js";
 import { DiagnosisView } from "./diagnosis.js";
 import { givenKey } from "./memory.js";
+import { TurnStrip } from "./turn-strip.js";
 
 /**
  * @typedef {object} Conversation
@@ -32,6 +33,7 @@ export class Phone {
   /** Calls of others, or declined here. @type {Set<string>} */
   ignored = new Set();
   transcript = new Transcript("transcript");
+  turns = new TurnStrip();
   diagnosis = new DiagnosisView(this.api);
   /** @type {AudioContext | null} */
   sound = null;

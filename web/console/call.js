@@ -1,5 +1,6 @@
 /** One call: what is wrong with it, its course, its legs and events, and hanging up. */
 
+import { TurnStrip } from "../turn-strip.js";
 import { make, say, table } from "./dom.js";
 import { picture } from "./hops.js";
 import { follow } from "./stream.js";
@@ -43,6 +44,7 @@ export class CallView {
     this.canvas = make("canvas", { class: "course", role: "img", "aria-label": "The course of the call" });
     this.slider = make("input", { type: "range", id: "second", min: 0, max: 0, step: 1, value: 0 });
     this.reading = make("output", { for: "second", class: "reading", "aria-live": "off" });
+    this.turns = new TurnStrip();
     this.legs = make("div");
     this.setup = make("ul", { class: "setup quiet" });
     this.events = make("ol", { class: "events", tabindex: 0, "aria-label": "Events" });
@@ -58,7 +60,7 @@ export class CallView {
         make("label", { for: "second", text: "Second of the call" }), this.slider, this.reading,
         make("ul", { class: "legend quiet" },
           make("li", {}, make("span", { class: "key" }), "heard from the leg"), make("li", {}, make("span", { class: "key sent" }), "sent to it, as it reports"),
-          make("li", {}, make("span", { class: "swatch broken" }), "broken"), make("li", {}, make("span", { class: "swatch degraded" }), "degraded"), make("li", {}, make("span", { class: "swatch notice" }), "notice"))),
+          make("li", {}, make("span", { class: "swatch broken" }), "broken"), make("li", {}, make("span", { class: "swatch degraded" }), "degraded"), make("li", {}, make("span", { class: "swatch notice" }), "notice")), this.turns.element),
       card("Legs", this.legs, make("h4", { text: "Set-up" }), this.setup), card("Events", this.events), make("section", { class: "card" }, this.raw));
     this.choice.addEventListener("change", () => { this.#figure = this.choice.value; this.#drawCourse(); });
     this.slider.addEventListener("input", () => { this.#cursor = Number(this.slider.value); this.#drawCourse(); });
@@ -116,7 +118,9 @@ export class CallView {
     this.#replace(this.legs, JSON.stringify(quality.legs), () => [legTable(quality.legs)]);
     const steps = this.#steps();
     this.#replace(this.setup, JSON.stringify(steps), () => setupLines(steps, (legId) => this.#nameOf(legId)));
-    for (const event of events.slice(knownEvents)) this.events.append(eventLine(event, (legId) => this.#nameOf(legId)));
+    const added = events.slice(knownEvents);
+    this.turns.add(...added.filter((/** @type {any} */ { type }) => type === "turn").map((/** @type {any} */ { data }) => data));
+    for (const event of added) this.events.append(eventLine(event, (legId) => this.#nameOf(legId)));
     this.slider.max = String(Math.ceil(quality.seconds));
     if (this.#cursor === null) this.slider.value = this.slider.max;
     this.#drawCourse();

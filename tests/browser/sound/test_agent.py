@@ -70,6 +70,25 @@ async def test_who_speaks_is_answered_and_can_see_how_soon(visitor: Visitor):
     await expect(written).to_contain_text(re.compile(r"Answered after \d\.\d\d s"), timeout=20_000)
 
 
+async def test_who_spoke_when_is_drawn_live_on_the_page_and_in_the_console(
+    visitor: Visitor, server: Server
+):
+    console = await visitor.page.context.new_page()
+    await talk(visitor)
+    [call] = server.get("/call/status")["calls"]
+    await console.goto(f"{server.url}/#token={server.local}")
+    await console.goto(f"{server.url}/console#call/{call['callId']}")
+    for page in (visitor.page, console):
+        await page.bring_to_front()
+        drawn = page.locator(".turns").get_by_role("img")
+        await expect(drawn).to_have_accessible_name(
+            re.compile(r"Who spoke when in \d turns?; the caller waited \d+ ms"), timeout=60_000
+        )
+        assert await page.locator(".strip rect.caller").count() >= 1
+        await expect(page.locator(".strip text").first).to_have_text(re.compile(r"^\d+ ms$"))
+    assert visitor.complaints == []
+
+
 async def test_hanging_up_ends_the_talk_and_leaves_no_call(visitor: Visitor, server: Server):
     await talk(visitor)
     await visitor.page.get_by_role("button", name="Hang up").click()
