@@ -62,6 +62,8 @@ class WaitParts:
     """Whether `to_caller` is."""
     end_of_speech: float | None = None
     """Until the bot had found that the caller had ended; None where only the bot knows."""
+    tool: float | None = None
+    """For which functions ran that the bot's model called here; part of the bot's. None if none did."""
 
 
 class TurnTracker:
@@ -166,6 +168,7 @@ def describe(turn: Turn, parts: WaitParts, wall: float) -> dict[str, Any]:
             "toCaller": _milliseconds(parts.to_caller),
         },
         "filler": _milliseconds(filler),
+        "tool": _milliseconds(parts.tool),
         "interrupted": turn.interrupted,
         "overlapMs": _milliseconds(turn.overlap),
     }

@@ -130,6 +130,10 @@ class StreamLeg:
         """What the customer is still to be sent."""
         return self._outbound.queued_seconds
 
+    def function_seconds(self, begin: float, end: float) -> float | None:
+        """Return for how long functions of its model ran between two times of the loop; None if none did."""
+        return self._functions.seconds_between(begin, end)
+
     def pull(self) -> bytes | None:
         """Return the next frame of what the customer plays; None when there is nothing."""
         if self._link is None and not self.reconnecting:

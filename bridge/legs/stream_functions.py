@@ -1,6 +1,7 @@
 """Functions that a stream's model calls, each run as a task of its own."""
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias
 
@@ -10,6 +11,9 @@ from bridge.wire.stream.media_stream import FunctionCall, Reply
 
 MAX_FUNCTION_CALLS: Final = 8
 """Functions that run at once; a call beyond that is answered by an error."""
+
+MAX_SPANS: Final = 64
+"""Of time in which functions ran that are remembered; beyond it the oldest are forgotten."""
 
 CallFunction: TypeAlias = Callable[[str, str], Awaitable[str]]
 """Runs a function by its name and JSON arguments, and returns its output; may raise `FunctionFailed`."""
@@ -39,15 +43,34 @@ class StreamFunctions:
         self._say = say
         self._report = report
         self._running: set[asyncio.Task[None]] = set()
+        self._loop = asyncio.get_running_loop()
+        self._spans: deque[tuple[float, float]] = deque(maxlen=MAX_SPANS)
+        """When at least one function ran, up to the last time that none did."""
+        self._runs_since = 0.0
 
     def begin(self, call: FunctionCall, group: asyncio.TaskGroup) -> None:
         """Run a function in the group, which cancels it at the stream's end."""
         if len(self._running) >= MAX_FUNCTION_CALLS:
             self._fail(call, FunctionFailed("too many functions are running"))
             return
+        if not self._running:
+            self._runs_since = self._loop.time()
         task = group.create_task(self._run(call), name=f"function {call.name}")
         self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        task.add_done_callback(self._finish)
+
+    def seconds_between(self, begin: float, end: float) -> float | None:
+        """Return for how long functions ran between two times of the loop, together; None if none did."""
+        spans = [*self._spans]
+        if self._running:
+            spans.append((self._runs_since, self._loop.time()))
+        ran = [min(end, last) - max(begin, first) for first, last in spans]
+        return sum(found) if (found := [seconds for seconds in ran if seconds > 0]) else None
+
+    def _finish(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        if not self._running:
+            self._spans.append((self._runs_since, self._loop.time()))
 
     async def _run(self, call: FunctionCall) -> None:
         try:

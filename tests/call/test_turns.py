@@ -122,3 +122,10 @@ def test_what_only_the_bot_knows_is_its_own_part():
         "endOfSpeech": None, "toBot": 0, "bot": 0, "queue": 0, "toCaller": 0,
     }  # fmt: skip
     assert shown["parts"]["bot"] == shown["waitMs"]
+    assert (shown["filler"], shown["tool"]) == (None, None)
+
+
+def test_functions_are_a_part_of_the_bots_time():
+    [turn] = talk(8, caller=[(1, 2)], bot=[(2.8, 4)])
+    shown = describe(turn, WaitParts(tool=0.5), 0.0)
+    assert (shown["tool"], shown["parts"]["bot"]) == (500, shown["waitMs"])

@@ -3,6 +3,8 @@
 import asyncio
 import json
 
+import pytest
+
 from bridge.legs.stream_functions import (
     MAX_FUNCTION_CALLS,
     FunctionFailed,
@@ -76,3 +78,23 @@ async def test_calls_beyond_the_limit_are_answered_at_once():
     async with asyncio.TaskGroup() as group:
         model.call(group)
     assert model.outputs.count("done") == MAX_FUNCTION_CALLS + 1
+
+
+@pytest.mark.virtual_time
+async def test_functions_that_run_at_once_take_time_once():
+    async def call(_name, arguments):
+        await asyncio.sleep(float(arguments))
+        return "done"
+
+    model, began = Model(call), asyncio.get_running_loop().time()
+    async with asyncio.TaskGroup() as group:
+        assert model.functions.seconds_between(began, began + 9) is None
+        model.call(group, arguments="2")
+        model.call(group, arguments="1")
+        await asyncio.sleep(1.5)
+        assert model.functions.seconds_between(began, began + 9) == pytest.approx(1.5)
+        await asyncio.sleep(2.5)
+        model.call(group, arguments="1")
+    assert model.functions.seconds_between(began, began + 9) == pytest.approx(3)
+    assert model.functions.seconds_between(began + 1, began + 4.5) == pytest.approx(1.5)
+    assert model.functions.seconds_between(began + 2.5, began + 3) is None

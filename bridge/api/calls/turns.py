@@ -55,6 +55,15 @@ class CallTurn(Struct, rename=camel):
         Annotated[int, field("after how many milliseconds a filler was heard; null for none")]
         | None
     )
+    tool: (
+        Annotated[
+            int,
+            field(
+                "for how many milliseconds of the wait functions ran that a realtime model called, part of `parts.bot`; null for none"
+            ),
+        ]
+        | None
+    )
     interrupted: Annotated[bool, field("whether the caller interrupted the answer")]
     overlap_ms: Annotated[int, field("for which both spoke during the answer")]
 

@@ -70,6 +70,7 @@ SHOWN: Final = frozenset(
         "streamType",
         "succeeded",
         "summary",
+        "tool",
         "turn",
         "waitMs",
     }

@@ -120,9 +120,8 @@ class _BotTurns:
     def answered(self, turn: Turn, *, to_bot: float, queue: float) -> None:
         """Measure what the wait consists of."""
         to_caller, estimated = self._meters.way_to_caller(self._leg.leg_id)
-        self._parts = WaitParts(
-            to_bot, queue, to_caller, estimated, self._end_of_speech(turn, to_bot)
-        )
+        end_of_speech, tool = self._end_of_speech(turn, to_bot), self._tool(turn)
+        self._parts = WaitParts(to_bot, queue, to_caller, estimated, end_of_speech, tool)
 
     def over(self, turn: Turn) -> None:
         """Publish it."""
@@ -135,6 +134,12 @@ class _BotTurns:
             return None
         found = replies[-1].at - replies[-1].first_audio
         return max(0.0, found - turn.ended - to_bot)
+
+    def _tool(self, turn: Turn) -> float | None:
+        """Return for how long functions ran during the wait."""
+        if not isinstance(self._leg, StreamLeg):
+            return None
+        return self._leg.function_seconds(turn.ended, turn.answered)
 
 
 def _filling(leg: Leg) -> bool:

@@ -220,6 +220,23 @@ async def test_a_function_is_run_by_the_operators_server_and_its_output_spoken_a
         assert (item["type"], item["output"]) == ("function_call_output", "")
 
 
+async def test_the_time_of_a_function_is_marked_in_the_turn_that_waited_for_it():
+    script = Script([[Call("weather")], [Say(0.5)], [Say(0.5)]])
+    async with receiving() as hook, talking(script, tools_url=hook.url, tools=[WEATHER]) as talk:
+        hook.delay = 0.7
+        await talk.caller.say(0.6)
+        await talk.hears(0.5)
+        await asyncio.sleep(1.5)
+        await talk.caller.say(0.6)
+        await talk.hears(1.0)
+        await until(lambda: len(talk.line.published.of("turn")) == 2)
+        shown: list[Any] = talk.line.published.of("turn")
+        first, second = shown
+        assert first["tool"] == pytest.approx(700, abs=60)
+        assert first["tool"] <= first["parts"]["bot"]
+        assert second["tool"] is None
+
+
 async def test_a_function_that_fails_is_told_to_the_model_and_published():
     script = Script([[Call("weather")], [Say(0.5, 1000)]])
     tools = {"tools": [WEATHER], "tools_url": "http://127.0.0.1:9/", "greeting": "Hello."}
