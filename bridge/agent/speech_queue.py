@@ -19,7 +19,8 @@ class SpeechQueue:
     """Plays sentences whose audio is streamed; can be held, released and cleared."""
 
     def __init__(self) -> None:
-        self._queue = PacedQueue(limit_seconds=QUEUE_SECONDS)
+        self.queue = PacedQueue(limit_seconds=QUEUE_SECONDS)
+        """What waits to be played."""
         self._sentences: list[SpokenSentence] = []
         self._open: str | None = None
         """The sentence whose audio is still arriving."""
@@ -36,7 +37,7 @@ class SpeechQueue:
     @property
     def speaking(self) -> bool:
         """Whether audio is queued."""
-        return self._queue.buffered_seconds > 0
+        return self.queue.buffered_seconds > 0
 
     @property
     def played_seconds(self) -> float:
@@ -60,7 +61,7 @@ class SpeechQueue:
 
     def pull(self) -> bytes | None:
         """Return the next 20 ms; None while silent."""
-        frame = None if self.held else self._queue.pull()
+        frame = None if self.held else self.queue.pull()
         self._pulled.set()
         if frame is not None:
             self._played += 1
@@ -92,13 +93,13 @@ class SpeechQueue:
         """Play audio that is not part of the conversation."""
         pcm += bytes(-len(pcm) % FRAME_BYTES)
         frames = len(pcm) // FRAME_BYTES
-        self._queue.add(pcm)
+        self.queue.add(pcm)
         self._sentences.append(SpokenSentence("", frames * FRAME_SECONDS))
         self._fillers += frames
 
     def clear(self) -> None:
         """Drop all queued audio."""
-        self._queue.clear()
+        self.queue.clear()
         self._lead.clear()
         self.held = False
 
@@ -121,7 +122,7 @@ class SpeechQueue:
 
     async def wait_below(self, seconds: float) -> None:
         """Wait until at most `seconds` are queued."""
-        while self._queue.buffered_seconds > seconds:
+        while self.queue.buffered_seconds > seconds:
             self._pulled.clear()
             await self._pulled.wait()
 
@@ -133,5 +134,5 @@ class SpeechQueue:
         )
 
     def _flush(self) -> None:
-        self._queue.add(bytes(self._lead))
+        self.queue.add(bytes(self._lead))
         self._lead.clear()

@@ -159,6 +159,8 @@ class HangupRequested:
     """Our side ends the call."""
 
     reason: EndReason = EndReason.HANGUP
+    after_speech: bool = False
+    """Whether an answered call goes on until its last words have been heard (`call.bus.last_words`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ import math
 from dataclasses import dataclass
 
 from bridge.call import events
+from bridge.call.bus.last_words import MAX_SECONDS
 from bridge.call.call_legs import CallLegs
 from bridge.call.commands import AnswerLeg, Command, EndCall, ReportState, RouteAudio, SendDigits
 from bridge.call.leg_record import LegRecord, progressed
@@ -76,6 +77,8 @@ class CallMachine:
         self.answered_by = ""
         """Who answered, where that is detected: `person`, `machine` or `unknown`."""
         self.ended_at: float | None = None
+        self.hangs_up_by: float | None = None
+        """When the call ends at the latest that is to end once its last words have been heard."""
         self.started_at = now
         self._rings_since = math.inf if dialling else now
         self.transfers = Transfers(self.legs)
@@ -86,6 +89,8 @@ class CallMachine:
         if self.state is State.ENDED:
             return None
         deadlines = [self.started_at + self.limits.call_seconds]
+        if self.hangs_up_by is not None:
+            deadlines.append(self.hangs_up_by)
         if self.state in UNANSWERED:
             deadlines.append(self._rings_since + self.limits.ring_seconds)
         if self.legs.usage.abandoned_since is not None:
@@ -149,7 +154,7 @@ class CallMachine:
     def _perform(self, request: events.Request, now: float) -> list[Command]:
         match request:
             case events.HangupRequested():
-                return self._end(hangup_reason(request.reason, self.direction, self.state), now)
+                return self._hang_up(request, now)
             case events.CloseRequested():
                 return self._close(request, now)
             case events.MuteRequested():
@@ -252,6 +257,13 @@ class CallMachine:
         if event.waited and self.ended_at is None and self.legs.usage.abandoned_since == now:
             done += self._end(event.reason, now)
         return done
+
+    def _hang_up(self, request: events.HangupRequested, now: float) -> list[Command]:
+        if request.after_speech and self.answered_at is not None:
+            if self.hangs_up_by is None:
+                self.hangs_up_by = now + MAX_SECONDS
+            return []
+        return self._end(hangup_reason(request.reason, self.direction, self.state), now)
 
     def _close(self, request: events.CloseRequested, now: float) -> list[Command]:
         chosen = self.legs.closable(request)

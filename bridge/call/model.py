@@ -217,6 +217,8 @@ class SentAudio:
     """Of `packets`, those relayed undecoded."""
     dropped_frames: int = 0
     """Frames and packets whose timestamp or number had already been sent."""
+    reported_packets: int | None = None
+    """Of `packets`, those until the newest that the peer reports received; None before it reports."""
     remote_lost: int = 0
     """Packets that the peer reports lost."""
     remote_loss_ratio: float = 0.0

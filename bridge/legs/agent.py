@@ -72,6 +72,7 @@ class AgentLeg:
         self._hang_up = hang_up
         self._turns = TurnDetector(script.settings)
         self._speech = SpeechQueue()
+        self.queue = self._speech.queue
         self._watch = Stopwatch(counters.step_took)
         self._replies: deque[ReplyTiming] = deque(maxlen=MAX_REPLIES)
         self._over = asyncio.Event()
@@ -160,8 +161,7 @@ class AgentLeg:
         except TimeoutError:
             self._over.set()
             self._speech.clear()
-            seconds = self.script.settings.talk_seconds
-            self._report(EventType.AGENT_TIMED_OUT, {"seconds": seconds})
+            self._report(EventType.AGENT_TIMED_OUT, {"seconds": self.script.settings.talk_seconds})
         except Exception:
             self._hang_up()
             raise

@@ -143,6 +143,7 @@ class SocketLeg:
             limit_seconds=audio.limit_seconds,
             conversion=audio.conversion,
         )
+        self.queue = self._inbound.queue
         self.receive_audio = self._inbound.receive
         """Takes a binary message; yields to other tasks between the pieces of a long one."""
         self._encoder = MediaEncoder(media, audio.conversion)

@@ -110,6 +110,7 @@ class StreamLeg:
         self._broken: Exception | None = None
         """What sending has failed with."""
         self._loop = asyncio.get_running_loop()
+        self.queue = self._inbound.queue
         self._figures = StreamFigures.of(facts.tracks)
         self._check_at = 0.0
         """When to look at the encoding of what is played."""

@@ -33,6 +33,7 @@ from bridge.node.clock import Clock
 from bridge.node.diagnosis.diagnosis import DiagnosisLog
 from bridge.node.diagnosis.quality import CallSampler, QualityLog
 from bridge.node.dials import DialRules, Dials, Route
+from bridge.node.last_words import hang_up_after_speech
 from bridge.node.publisher import Publisher, new_event
 from bridge.node.runner import CallRunner, TransferHandler, refuse_transfer
 from bridge.slices import in_steps
@@ -174,9 +175,11 @@ class Manager:
         Raises:
             CallNotFound, LegNotFound, InvalidState, StillDialling.
         """
-        hang_up = isinstance(request, events.HangupRequested)
+        hang_up = request if isinstance(request, events.HangupRequested) else None
         runner = self._find(line, call_id) if hang_up else self.live(line, call_id)
         runner.dispatch(request)
+        if hang_up and hang_up.after_speech and runner.live:
+            self._tasks.spawn(hang_up_after_speech(runner), name=f"last words {call_id}")
 
     def live(self, line: LineName, call_id: str) -> CallRunner:
         """Find a live call.

@@ -202,8 +202,8 @@ class CallRunner:
             HandoverRefused: it cannot move now, and goes on.
         """
         self.flush()
-        if self._busy or self._events or not self.live:
-            raise HandoverRefused("the call is busy, or has ended")
+        if self._busy or self._events or not self.live or self.machine.hangs_up_by is not None:
+            raise HandoverRefused("the call is busy, or ends")
         machine = self.journal.snapshot(self.machine)
         legs = self.suspension.begin(copy=copy)
         self.deadline.set(None)
@@ -395,6 +395,6 @@ class CallRunner:
         self._bus_clock.flush()
 
     def _time_passed(self) -> None:
-        self._timed_out = True
+        self._timed_out = self.machine.hangs_up_by is None
         self.dispatch(events.TimePassed())
         self._timed_out = False

@@ -31,11 +31,13 @@ class SendCounters:
         self, stream: OutgoingStream, reports: Reports, meter: LevelMeter, *, fec: bool
     ) -> SentAudio:
         """Return the statistics so far, including those of the current stream."""
+        packets, highest = self.packets + stream.packets, reports.highest
         return SentAudio(
-            packets=self.packets + stream.packets,
+            packets=packets,
             bytes=self.octets + stream.octets,
             forwarded_packets=self.forwarded,
             dropped_frames=self.dropped + stream.dropped,
+            reported_packets=None if highest is None else packets - stream.used_since(highest),
             remote_lost=reports.remote_lost,
             remote_loss_ratio=reports.remote_loss_ratio,
             remote_jitter_seconds=reports.remote_jitter_seconds,

@@ -47,12 +47,13 @@ class Reports:
         """Sender and receiver reports of the peer."""
         self.about_us = 0
         """Of those, the ones that say that more of our stream has come."""
-        self._highest: int | None = None
+        self.highest: int | None = None
         """The highest sequence number of ours that a report named."""
         self.reset()
 
     def reset(self) -> None:
         """Clear the peer's values: its source has restarted."""
+        self.highest = None
         self.remote_lost = 0
         self.remote_loss_ratio = 0.0
         self.remote_jitter_seconds = 0.0
@@ -129,9 +130,9 @@ class Reports:
             for block in ours:
                 self._receive_block(block, now)
                 about_us = True
-                if block.highest_sequence != self._highest:
+                if block.highest_sequence != self.highest:
                     self.about_us += 1
-                    self._highest = block.highest_sequence
+                    self.highest = block.highest_sequence
             if (
                 isinstance(packet, SenderReport)
                 and reception is not None

@@ -6,6 +6,7 @@ import random
 import pytest
 
 from bridge.call import commands, events
+from bridge.call.bus.last_words import MAX_SECONDS
 from bridge.call.limits import CallLimits
 from bridge.call.machine import CallMachine
 from bridge.call.model import Direction, EndReason, LegId, LegKind, Party, State
@@ -65,6 +66,24 @@ def test_a_call_may_request_to_ring_and_to_last_less_than_the_limits_allow():
     machine.handle(events.LegConnected(FAR), 5)
     assert machine.deadline() == 105
     assert ended(machine, events.TimePassed(), 105) is EndReason.HANGUP
+
+
+def test_a_hang_up_after_speech_ends_an_answered_call_at_the_latest_at_its_limit():
+    machine = active()
+    assert machine.handle(events.HangupRequested(after_speech=True), 5) == []
+    assert machine.handle(events.HangupRequested(after_speech=True), 9) == []
+    assert machine.deadline() == 5 + MAX_SECONDS
+    assert ended(machine, events.TimePassed(), 5 + MAX_SECONDS) is EndReason.HANGUP
+
+
+def test_a_hang_up_at_once_does_not_wait_for_one_after_speech():
+    machine = active()
+    machine.handle(events.HangupRequested(after_speech=True), 5)
+    assert ended(machine, events.HangupRequested(), 6) is EndReason.HANGUP
+
+
+def test_a_call_that_rings_has_no_speech_to_wait_for():
+    assert ended(outbound(), events.HangupRequested(after_speech=True)) is EndReason.CANCELED
 
 
 def test_no_call_rings_or_lasts_longer_than_the_limits_allow():

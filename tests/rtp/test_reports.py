@@ -125,6 +125,16 @@ def test_the_peers_report_contains_its_losses(party):
     assert sent.remote_jitter_seconds == pytest.approx(0.01)
 
 
+def test_the_peers_report_tells_up_to_which_packet_it_has_received(party):
+    party.say(50)
+    party.session.report(1.0, WALL)
+    assert party.sent.reported_packets is None
+    answered(party, answered_after=0.1, arrived_at=1.2)
+    assert (party.sent.packets, party.sent.reported_packets) == (50, 50)
+    party.say(10, first=50)
+    assert (party.sent.packets, party.sent.reported_packets) == (60, 50)
+
+
 def test_a_report_about_another_stream_is_ignored(party):
     block = ReportBlock(ssrc=9, fraction_lost=255, packets_lost=9, highest_sequence=9, jitter=9)
     party.session.receive_rtcp(serialize([ReceiverReport(THEIRS, (block,))]), 1.0)

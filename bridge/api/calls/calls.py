@@ -64,6 +64,21 @@ class Dialled(Struct, rename="camel"):
     stream_url: StreamUrl | UnsetType = UNSET
 
 
+class Hangup(CallBody, rename="camel"):
+    """Which call to end, and when."""
+
+    after: (
+        Annotated[
+            Literal["speech"],
+            field(
+                "`speech`: once the far party has received what bots and playbacks have queued "
+                "for it, after 10 s at the latest. Omitted: at once"
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+
+
 class Calls(Struct):
     """Live calls."""
 
@@ -140,9 +155,14 @@ async def answer(context: Context, body: CallBody) -> Done:
 
 
 @GROUP.post("/call/hangup", needs_enabled_line=True, errors=(*CALL, 503))
-async def hangup(context: Context, body: CallBody) -> Done:
-    """End a call in any state; a ringing one is declined or cancelled."""
-    context[CONTROL].manager.request(context.line, body.call_id, events.HangupRequested())
+async def hangup(context: Context, body: Hangup) -> Done:
+    """End a call in any state; a ringing one is declined or cancelled.
+
+    The answer comes at once, with `"after": "speech"` too: `call.ended` says when the call has ended. Until then
+    a hang-up without `after` ends it at once.
+    """
+    wanted = events.HangupRequested(after_speech=body.after == "speech")
+    context[CONTROL].manager.request(context.line, body.call_id, wanted)
     return Done()
 
 

@@ -4,6 +4,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from bridge.audio.detect.level import level
+from bridge.audio.detect.vad import MIN_VOICE
 from bridge.audio.frame import FRAME_BYTES, SAMPLE_RATE
 
 LIMIT_SECONDS: Final = 60.0
@@ -82,6 +84,15 @@ class PacedQueue:
     def left_seconds(self) -> float:
         """How much of all audio that was added has left the queue: was played, cleared or dropped."""
         return self._start / _SECOND_BYTES
+
+    def speech_until(self, seconds: float) -> float:
+        """Return where `left_seconds` will be when what is voiced of the next so many seconds has left the queue."""
+        size = min(len(self._audio), round(seconds * _SECOND_BYTES))
+        for start in reversed(range(0, size, FRAME_BYTES)):
+            part = bytes(self._audio[start : start + FRAME_BYTES])
+            if level(part) > MIN_VOICE:
+                return (self._start + start + len(part)) / _SECOND_BYTES
+        return self.left_seconds
 
     @property
     def dropped_seconds(self) -> float:

@@ -15,7 +15,8 @@ _MAX_FLOOR: Final = -35.0
 """So that anything above -26 dBov is voice, even a steady tone."""
 _MARGIN: Final = 9.0
 """dB above the noise floor that count as voice."""
-_MIN_VOICE: Final = -55.0
+MIN_VOICE: Final = -55.0
+"""No voice is quieter, in dBov."""
 
 
 def noise_floor(levels: Iterable[float]) -> float:
@@ -47,7 +48,7 @@ class Vad:
     @property
     def threshold_dbov(self) -> float:
         """The level above which a frame counts as voice."""
-        return max(self.noise_dbov + _MARGIN, _MIN_VOICE)
+        return max(self.noise_dbov + _MARGIN, MIN_VOICE)
 
     @property
     def speaking(self) -> bool:

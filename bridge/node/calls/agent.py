@@ -169,7 +169,8 @@ class Agents:
         runner = self._manager.running(call_id)
         if runner is not None and not runner.machine.legs.near():
             with suppress(BridgeError):
-                runner.dispatch(events.HangupRequested())
+                last = events.HangupRequested(after_speech=True)
+                self._manager.request(runner.facts.line, call_id, last)
 
     def _start_quietly(self, line: LineName, call_id: CallId, mode: AgentMode) -> None:
         try:

@@ -17,6 +17,7 @@ from bridge.errors import BridgeError
 from bridge.http.client import Session
 from bridge.legs.stream import StreamLeg
 from bridge.legs.stream_functions import FunctionFailed
+from bridge.node.last_words import wait_for_last_words
 from bridge.node.runner import CallRunner
 from bridge.settings.realtime import HANG_UP, Realtime
 from bridge.wire import signature
@@ -32,8 +33,6 @@ HANG_UP_TOOL: Final = RealtimeTool(
     "End the call. Say goodbye first: the call ends once the caller has heard it.",
     {"type": "object", "properties": {}},
 )
-LAST_WORDS_SECONDS: Final = 0.3
-"""Between the last audio and the hang-up: what is still on its way to the caller."""
 ENDING_SECONDS: Final = 10.0
 """How long a call takes to end at most."""
 STILL_THERE: Final = '{"hung_up":false,"reason":"the call did not end"}'
@@ -114,7 +113,7 @@ class StreamTools:
         leg = self._runner.leg(LegId(self._facts.stream_id))
         if isinstance(leg, StreamLeg) and not await leg.played():
             return STILL_TALKING
-        await asyncio.sleep(LAST_WORDS_SECONDS)
+        await wait_for_last_words(self._runner)
         # With another party on our side the conversation is not over, only the model's part in it.
         alone = not self._runner.machine.legs.near()
         request = (

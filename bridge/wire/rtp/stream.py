@@ -151,6 +151,10 @@ class OutgoingStream:
         if self.used is not None:
             self.used.close()
 
+    def used_since(self, sequence: int) -> int:
+        """Return how many sequence numbers come after one that was used, of which the lower 16 bits are given."""
+        return (self._sequence - 1 - sequence) & 0xFFFF
+
     def numbering(self) -> Numbering:
         """Return where the stream stands."""
         return Numbering(

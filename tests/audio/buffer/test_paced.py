@@ -32,6 +32,25 @@ def test_a_burst_is_given_frame_by_frame_unchanged():
     assert queue.dropped_seconds == 0
 
 
+def test_it_tells_where_the_speech_that_it_has_ends():
+    queue = PacedQueue()
+    assert queue.speech_until(10.0) == 0.0
+    queue.add(bytes(SECOND) + sound(SECOND) + bytes(SECOND))
+    frames(queue, 10)
+    end = queue.speech_until(10.0)
+    assert end == 2.0
+    frames(queue, 89)
+    assert queue.left_seconds < end
+    queue.pull()
+    assert queue.left_seconds == end
+
+
+def test_it_looks_for_speech_only_so_far_ahead():
+    queue = PacedQueue()
+    queue.add(sound(3 * SECOND))
+    assert queue.speech_until(1.0) == 1.0
+
+
 def test_above_the_limit_the_oldest_is_dropped_and_counted():
     queue = PacedQueue(limit_seconds=1.0)
     queue.add(bytes(SECOND))

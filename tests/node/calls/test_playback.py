@@ -196,6 +196,15 @@ async def test_a_decoder_that_hangs_ends_its_playback_and_not_the_call(house):
     assert (house.left(), decoders()) == ([], set())
 
 
+async def test_a_hang_up_after_speech_waits_for_the_end_of_a_file(house):
+    call_id, far = await house.call()
+    await house.play(call_id, sound(SECOND))
+    await until(lambda: far.heard)
+    house.manager.request(LINE, call_id, events.HangupRequested(after_speech=True))
+    await until(lambda: house.left() == [], timeout=20.0)
+    assert len(far.heard) >= SECOND
+
+
 async def test_a_call_that_ends_while_a_file_is_opened_plays_nothing(house):
     call_id, _ = await house.call()
     opening = asyncio.create_task(house.play(call_id, sound(5)))
