@@ -82,6 +82,8 @@ class KeptCalls:
         self._socket.settimeout(0)
         self._ledger = -1
         self._kept: dict[str, KeptCall] = {}
+        self._strikes: dict[str, int] = {}
+        """Of the calls that it may die of, which outlast each copy of them."""
 
     @property
     def theirs(self) -> int:
@@ -123,9 +125,10 @@ class KeptCalls:
 
     def take_struck(self, call: KeptCall) -> None:
         """Keep a call that one process has died of, which this one may not have copied before it dies of it too."""
-        own = self._kept.setdefault(call.message.call_id, call)
+        call_id = call.message.call_id
+        own = self._kept.setdefault(call_id, call)
+        self._strikes[call_id] = own.strikes = call.strikes
         if own is not call:
-            own.strikes = call.strikes
             call.close()
 
     def leave(self, node: int, boot: str, died_at: float) -> list[KeptCall]:
@@ -140,6 +143,7 @@ class KeptCalls:
                 one.node, one.boots = node, [boot]
             left.append(one)
         self._kept.clear()
+        self._strikes.clear()
         return left
 
     def close(self) -> None:
@@ -165,7 +169,8 @@ class KeptCalls:
                 self._forget(call_id)
             case Keep(call_id=call_id) if self._ledger >= 0:
                 # What was kept before is out of date, whatever becomes of this.
-                strikes = self._forget(call_id)
+                self._forget(call_id)
+                strikes = self._strikes.get(call_id, 0)
                 count = sum(len(one.all) for one in self._kept.values())
                 if whole and len(descriptors) > 1 and count + len(descriptors) < MAX_KEPT:
                     snapshot, *others = descriptors
@@ -175,9 +180,7 @@ class KeptCalls:
                 log.error("kept_calls.call_not_kept", extra={"call": call_id})
         return False
 
-    def _forget(self, call_id: str) -> int:
-        """Keep a call no more; return its strikes."""
-        if (before := self._kept.pop(call_id, None)) is None:
-            return 0
-        close_all(before.all if before.boots else [before.snapshot, *before.descriptors])
-        return before.strikes
+    def _forget(self, call_id: str) -> None:
+        """Keep a call no more, as it was."""
+        if (before := self._kept.pop(call_id, None)) is not None:
+            close_all(before.all if before.boots else [before.snapshot, *before.descriptors])

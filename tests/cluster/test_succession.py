@@ -289,6 +289,19 @@ async def test_a_call_with_a_strike_is_kept_until_the_node_has_copied_it_and_kee
     left[ONE].close()
 
 
+async def test_a_call_keeps_its_strike_when_a_copy_of_it_is_withdrawn_before_the_next_is_made(node):
+    node.kept.take_struck(
+        KeptCall(Keep(call_id=ONE), *os.pipe(), [*os.pipe()], 7, ["b"], strikes=1)
+    )
+    node.calls.live = {ONE: 1}
+    node.keeping.look()
+    node.calls.live = {ONE: 2}
+    node.keeping.look()
+    left = node.left()
+    assert (left[ONE].strikes, content(left[ONE])) == (1, b"one 2")
+    left[ONE].close()
+
+
 async def test_the_copier_knows_whether_all_calls_are_copied(node):
     node.calls.live = {CallId(str(one)): 1 for one in range(AT_ONCE + 1)}
     node.keeping.look()
