@@ -1,7 +1,7 @@
 """Reads the audio of a recording, wherever its file is."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -72,10 +72,14 @@ async def _in_blocks(pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None
 
 
 async def _read_local(path: Path) -> AsyncGenerator[bytes, None]:
-    file = await asyncio.to_thread(path.open, "rb")
-    try:
+    # Dropped at the end it closes the file, also in the thread that opens it while this is cancelled.
+    blocks = _blocks(path)
+    while block := await asyncio.to_thread(next, blocks, b""):
+        yield block
+
+
+def _blocks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
         file.seek(HEADER_BYTES)
-        while block := await asyncio.to_thread(file.read, BLOCK_BYTES):
+        while block := file.read(BLOCK_BYTES):
             yield block
-    finally:
-        file.close()
