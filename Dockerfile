@@ -24,9 +24,11 @@ RUN /app/.build/bin/python -m pip wheel --no-cache-dir --disable-pip-version-che
 
 FROM python:3.11-slim-bookworm AS packages
 WORKDIR /app
-COPY locks/run.lock locks/run.lock
+# `--build-arg LOCK=telemetry` adds what traces need (docs/tracing.md).
+ARG LOCK=run
+COPY locks/${LOCK}.lock locks/${LOCK}.lock
 RUN python -m venv /app/.venv
-RUN /app/.venv/bin/python -m pip install --no-cache-dir --disable-pip-version-check --require-hashes -r locks/run.lock
+RUN /app/.venv/bin/python -m pip install --no-cache-dir --disable-pip-version-check --require-hashes -r locks/${LOCK}.lock
 COPY --from=wheel /app/dist /app/dist
 RUN /app/.venv/bin/python -m pip install --no-cache-dir --disable-pip-version-check --no-deps --no-index --find-links /app/dist webrtc-media-bridge
 RUN mkdir -p /app/data

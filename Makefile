@@ -20,7 +20,7 @@ PACKET_PATH := $(BIN)/python -m bridge.rtc.packet_path_build
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help ready packet-path byte-code run run-lan demo doctor example-pipecat example-twilio example-openai example-livekit node-modules test test-all test-long test-tools check check-web audit bench profile soak recoveries flood fuzz races outages encoder-levels vads turns compatibility docs pictures package lock clean
+.PHONY: help ready packet-path byte-code run run-lan demo doctor example-pipecat example-twilio example-openai example-livekit node-modules test test-all test-long test-tools check check-web audit bench profile soak recoveries flood fuzz races outages encoder-levels vads overlaps turns words rehearse rehearsals compatibility docs pictures package lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,10 @@ demo: $(DEMO)  ## the same as run, with a demo agent that understands questions 
 
 doctor: $(RUN)  ## check settings, ports, network, disk, CPU and services (ARGS="--config my.toml")
 	@exec $(BIN)/python -m bridge $(ARGS) doctor
+
+rehearse: $(DEMO)  ## scripted callers talk with a voice bot, and what they hear is checked (ARGS="my.toml --bot ws://127.0.0.1:9000")
+	@$(PACKET_PATH)
+	@exec $(BIN)/python -m bridge rehearse $(or $(ARGS),examples/rehearse/scenarios)
 
 example-pipecat: $(EXAMPLES)  ## a bridge and an agent built on Pipecat, to talk with on the page (ARGS="echo")
 	@$(MAKE) --no-print-directory --jobs 2 ready
@@ -130,6 +134,16 @@ encoder-levels: $(DEV)  ## what each encoder setting costs and how it sounds, in
 turns: $(DEV)  ## how exactly the waits of callers are measured, against a recording of both sides (ARGS="--turns 60")
 	@exec $(BIN)/python -m tests.bench.studies.turns $(ARGS)
 
+words: $(DEV)  ## what is lost of a bot's first and last words, over all kinds of far parties and bots (ARGS="--calls 62")
+	@exec $(BIN)/python -m tests.bench.studies.words $(ARGS)
+
+rehearsals: $(DEV) $(DEMO)  ## do rehearsals find each fault of a bot, and nothing else? (ARGS="--parts mutants --runs 20")
+	@$(PACKET_PATH)
+	@exec $(BIN)/python -m tests.bench.studies.rehearsals $(ARGS)
+
+overlaps: $(DEV)  ## how well an agent tells "mm-hm" from "wait", into docs/interruptions.md (ARGS=--fit computes the classifier anew)
+	@exec $(BIN)/python -m tests.bench.studies.overlaps $(ARGS)
+
 vads: $(DEV)  ## what voice detection costs and achieves, into docs/voice-activity.md
 	@exec $(BIN)/python -m tests.bench.studies.vads $(ARGS)
 
@@ -160,6 +174,7 @@ lock:  ## rewrite the lock files from pyproject.toml and package.json
 	$(COMPILE) -o locks/build.lock -c locks/dev.lock --group build
 	$(COMPILE) -o locks/pesq.lock --no-deps --group pesq
 	$(COMPILE) -o locks/demo.lock -c locks/run.lock --extra demo pyproject.toml
+	$(COMPILE) -o locks/telemetry.lock -c locks/dev.lock --extra telemetry pyproject.toml
 	$(COMPILE) -o locks/examples.lock -c locks/dev.lock --group examples
 	$(COMPILE) -o locks/livekit.lock -c locks/examples.lock --group livekit
 	npm install --package-lock-only --ignore-scripts

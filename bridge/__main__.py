@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from bridge import __version__, log, spare
-from bridge.cli import config, control, migrate_data, whatsapp
+from bridge.cli import config, control, migrate_data, rehearse_arguments, whatsapp
 from bridge.cli.doctor import command as doctor
 from bridge.cluster.supervision import read_order
 from bridge.errors import Fenced, SettingsError, SetupError
@@ -37,12 +37,9 @@ def main() -> int:
             return _whatsapp(arguments)
         if arguments.command == "config":
             return config.run(arguments)
-        if arguments.command == "doctor":
+        if arguments.command in ("doctor", "migrate-data", "rehearse"):
             log.setup("error", "text")
-            return doctor.run(arguments)
-        if arguments.command == "migrate-data":
-            log.setup("error", "text")
-            return migrate_data.run(arguments)
+            return _tool(arguments)
         if arguments.command in ("drain", "link", "upgrade"):
             return _of_running(arguments)
         if arguments.print_settings:
@@ -93,6 +90,18 @@ def _whatsapp(arguments: argparse.Namespace) -> int:
     chosen = whatsapp.read_settings(os.environ, arguments)
     log.setup("error", chosen.log.format)
     return whatsapp.run(chosen, arguments)
+
+
+def _tool(arguments: argparse.Namespace) -> int:
+    """Perform a command that needs no bridge that runs."""
+    if arguments.command == "doctor":
+        return doctor.run(arguments)
+    if arguments.command == "migrate-data":
+        return migrate_data.run(arguments)
+    # Imported here, because it takes all that a node loads.
+    from bridge.cli import rehearse
+
+    return rehearse.run(arguments)
 
 
 def _of_running(arguments: argparse.Namespace) -> int:
@@ -159,6 +168,12 @@ def build_parser() -> argparse.ArgumentParser:
         "link",
         help="print the link to the page, with the local token: it opens /metrics, and in the "
         "demonstration /console",
+    )
+    rehearse_arguments.add_arguments(
+        commands.add_parser(
+            "rehearse",
+            help="let scripted callers talk with a voice bot, and check what they hear",
+        )
     )
     migrate_data.add_arguments(
         commands.add_parser(

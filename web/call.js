@@ -60,16 +60,18 @@ export class BridgeCall {
    * @param {RTCIceTransportPolicy} [options.iceTransportPolicy]  "relay": through TURN only
    * @param {"near" | "far"} [options.party]  "far": join as the called party, in a call that waits for it (`/call/dial` with the channel webrtc)
    * @param {string | null} [options.legId]  The leg of this page before it was reloaded: it is resumed, or replaced by a new one if the bridge has ended it.
+   * @param {boolean} [options.machine]  Whether a bot speaks here: then it is measured what its caller waits.
    * @param {boolean} [options.report]  Whether to tell the bridge's diagnosis how the call stands here.
    * @param {() => Promise<string>} [options.ticket]  Returns a ticket for this call, used instead of the key; called again when it has expired.
    */
-  constructor(api, callId, { iceTransportPolicy = "all", party = "near", legId = null, report = true, ticket } = {}) {
+  constructor(api, callId, { iceTransportPolicy = "all", party = "near", legId = null, machine = false, report = true, ticket } = {}) {
     this.legId = legId;
     this.#newTicket = ticket;
     this.api = api;
     this.callId = callId;
     this.policy = iceTransportPolicy;
     this.party = party;
+    this.machine = machine;
     const path = `/call/${encodeURIComponent(callId)}/report`;
     this.#reporter = report ? new Reporter(() => this.#leg(), (told) => this.#ask("POST", path, told)) : null;
   }
@@ -275,8 +277,8 @@ export class BridgeCall {
    */
   async #negotiate(connection, { restart = false } = {}) {
     const sdp = await connection.offer({ restart });
-    const { legId, party } = this;
-    const leg = legId ? { legID: legId } : party === "far" ? { party } : {};
+    const { legId, party, machine } = this;
+    const leg = legId ? { legID: legId } : { ...(party === "far" && { party }), ...(machine && { machine }) };
     const offer = { callID: this.callId, type: "offer", sdp, ...leg };
     const answer = await this.#repeat("POST", "/call/webrtc/offer", offer, legId !== null); // without a leg id each offer creates a leg
     this.legId = answer.legID;

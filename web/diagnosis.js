@@ -16,7 +16,7 @@ const MAX_PAST = 5; // problems that are over and still shown
 const WORST = ["broken", "degraded", "unknown", "idle", "ok"];
 /** @type {Record<State, [string, string]>} */
 const LOOKS = { ok: ["✓", "works"], degraded: ["!", "impaired"], broken: ["✕", "broken"], idle: ["‖", "paused"], unknown: ["?", "not known yet"] };
-const SERVICES = /^(socket|stream|agent|recording)$/;
+const SERVICES = /^(bot|socket|stream|agent|recording)$/;
 
 /** The view of the current call's diagnosis. */
 export class DiagnosisView {

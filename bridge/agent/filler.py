@@ -9,7 +9,7 @@ from bridge.agent.providers import ProviderFailed, TextToSpeech
 from bridge.agent.speech_queue import SpeechQueue
 from bridge.audio.frame import FRAME_SECONDS, SAMPLE_RATE
 from bridge.metrics.agent import AgentMetrics
-from bridge.settings.line import Agent
+from bridge.settings.agent import Agent
 
 FAILURE_TONE: Final = (440.0, 330.0)
 FILLER_TONE: Final = (392.0, 523.0)

@@ -15,14 +15,14 @@ from typing import Any, Final
 import aiohttp
 
 from bridge.agent.audio_converter import to_call_audio
-from bridge.agent.provider_client import Endpoint
+from bridge.agent.provider_client import NO_CALL, Endpoint, Traced
 from bridge.agent.providers import Message, Providers, Recognized
 from bridge.agent.sentences import clean
 from bridge.audio.file.wav import make_header
 from bridge.call.transcript import Word
 from bridge.errors import RemoteProtocolError
 from bridge.http.client import LineHttp
-from bridge.settings.line import Agent
+from bridge.settings.agent import Agent
 
 MAX_TRANSCRIPT_CHARACTERS: Final = 10_000
 MAX_WORDS: Final = 2_000
@@ -34,17 +34,21 @@ MAX_LANGUAGE: Final = 35
 
 
 def http_providers(
-    http: LineHttp, urls: tuple[str, str, str], token: str, settings: Agent
+    http: LineHttp,
+    urls: tuple[str, str, str],
+    token: str,
+    settings: Agent,
+    traced: Traced = NO_CALL,
 ) -> Providers:
     """Return the providers at a line's three URLs: STT, LLM and TTS."""
     stt, llm, tts = urls
     made = _HttpProviders(
-        Endpoint(http, "llm", llm, token, settings.llm_seconds),
-        Endpoint(http, "tts", tts, token, settings.tts_seconds),
+        Endpoint(http, "llm", llm, token, settings.llm_seconds, settings.llm_model, traced),
+        Endpoint(http, "tts", tts, token, settings.tts_seconds, settings.tts_model, traced),
         settings,
     )
-    recognizer = HttpRecognizer(Endpoint(http, "stt", stt, token, settings.stt_seconds), settings)
-    return Providers(recognizer, made, made)
+    hears = Endpoint(http, "stt", stt, token, settings.stt_seconds, settings.stt_model, traced)
+    return Providers(HttpRecognizer(hears, settings), made, made)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,7 @@ class HttpRecognizer:
     async def recognize(self, pcm: bytes) -> Recognized:
         """Post a WAV file."""
         at, wav = self.at, make_header(len(pcm)) + pcm
-        if at.is_openai("/audio/transcriptions"):
+        if at.is_openai:
             body = await at.post(self.settings.text_bytes, data=self._form(wav))
         else:
             wanted = {"Content-Type": "audio/wav", "Accept": "application/json"}
@@ -106,7 +110,7 @@ class _HttpProviders:
     async def _request(self, system: str, messages: Sequence[Message]) -> AsyncGenerator[str, None]:
         at = self.llm
         messages_json = [{"role": message.role, "content": message.content} for message in messages]
-        if not at.is_openai("/chat/completions"):
+        if not at.is_openai:
             body = {"system": system, "messages": messages_json}
             yield at.member(await at.post(self.settings.text_bytes, json=body), "reply")
             return
@@ -151,7 +155,7 @@ class _HttpProviders:
         """Post text."""
         at = self.tts
         body = {"text": text}
-        if at.is_openai("/audio/speech"):
+        if at.is_openai:
             body = {
                 "model": at.query_value("model", self.settings.tts_model),
                 "voice": at.query_value("voice", self.settings.voice),

@@ -1,8 +1,8 @@
-"""HTTP requests to a provider's URL, with limits of time and size."""
+"""HTTP requests to a provider's URL, with limits of time and size; each is a span of its call's trace."""
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,9 +14,32 @@ from yarl import URL
 from bridge.agent.providers import ProviderFailed
 from bridge.errors import AddressBlocked
 from bridge.http.client import CONNECT_SECONDS, LineHttp
+from bridge.telemetry.span import MAX_TEXT, AttributeValue
+from bridge.telemetry.trace import UNTRACED, OpenSpan, Trace
 
 NO_LIMIT: Final = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
 """Requests use `TimeBudget` instead."""
+OPERATIONS: Final = {"stt": "speech_to_text", "llm": "chat", "tts": "text_to_speech"}
+"""What traces call the steps (OpenTelemetry's conventions for generative AI, and their draft for voice)."""
+OPENAI_PATHS: Final = {
+    "stt": "/audio/transcriptions",
+    "llm": "/chat/completions",
+    "tts": "/audio/speech",
+}
+"""How the paths of OpenAI's API end, by step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """Whose requests they are in traces."""
+
+    trace: Trace = UNTRACED
+    leg_id: str = ""
+    """The agent; empty without one."""
+
+
+NO_CALL: Final = Traced()
+"""Requests for no call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +51,14 @@ class Endpoint:
     url: str
     token: str
     seconds: float
+    model: str = ""
+    """The model, for OpenAI's API, where the URL names none."""
+    traced: Traced = NO_CALL
 
-    def is_openai(self, ending: str) -> bool:
-        """Return whether the URL's path ends like OpenAI's."""
-        return self._parsed().path.rstrip("/").endswith(ending)
+    @property
+    def is_openai(self) -> bool:
+        """Whether the URL's path ends like OpenAI's."""
+        return self._parsed().path.rstrip("/").endswith(OPENAI_PATHS[self.step])
 
     def query_value(self, name: str, default: str) -> str:
         """Return a parameter of the URL's query, such as the model."""
@@ -58,8 +85,10 @@ class Endpoint:
         size, left = 0, TimeBudget(self.seconds)
         try:
             async with AsyncExitStack() as stack:
+                span = stack.enter_context(self._span())
                 async with left.running():
-                    answer = await stack.enter_async_context(self._post(request))
+                    answer = await stack.enter_async_context(self._post(request, span.headers))
+                span.answered(answer.status)
                 if not 200 <= answer.status < 300:
                     raise self.failed("status", f"the provider returned status {answer.status}")
                 while True:
@@ -82,8 +111,30 @@ class Endpoint:
         """Return an error of this step."""
         return ProviderFailed(f"{self.step}: {message}", step=self.step, reason=reason)
 
-    def _post(self, request: dict[str, Any]) -> AbstractAsyncContextManager[ClientResponse]:
-        headers = dict(request.pop("headers", {}))
+    def _span(self) -> OpenSpan:
+        trace = self.traced.trace
+        if trace.take is None:
+            return trace.request("", {})
+        operation = OPERATIONS[self.step]
+        attributes: dict[str, AttributeValue] = {
+            "gen_ai.operation.name": operation,
+            "gen_ai.provider.name": "openai" if self.is_openai else "zuckzapgo",
+            "gen_ai.conversation.id": trace.call_id,
+        }
+        model = self.query_value("model", self.model)[:MAX_TEXT] if self.is_openai else ""
+        attributes |= {"gen_ai.request.model": model} if model else {}
+        attributes |= {"gen_ai.output.type": "speech"} if self.step == "tts" else {}
+        return trace.request(
+            f"{operation} {model}".strip(),
+            attributes,
+            url=self.url,
+            leg_id=self.traced.leg_id,
+        )
+
+    def _post(
+        self, request: dict[str, Any], context: Mapping[str, str]
+    ) -> AbstractAsyncContextManager[ClientResponse]:
+        headers = {**request.pop("headers", {}), **context}
         if self.token:
             headers["Authorization"] = f"Bearer {self.token}"
         return self.http.guarded().post(

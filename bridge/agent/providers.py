@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from bridge.audio.detect.overlap import OverlapKind
 from bridge.call.transcript import Word
 from bridge.errors import LegError
 
@@ -73,6 +74,13 @@ class TextToSpeech(Protocol):
         """
 
 
+class InterruptionDetector(Protocol):
+    """The operator's detector of interruptions."""
+
+    async def ask(self, pcm: bytes) -> OverlapKind | None:
+        """Return what a caller means who speaks over the agent, by 16 kHz samples so far; None if that is not known in time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Providers:
     """The providers of an agent."""
@@ -80,3 +88,4 @@ class Providers:
     stt: Recognizer
     llm: LanguageModel
     tts: TextToSpeech
+    interruptions: InterruptionDetector | None = None

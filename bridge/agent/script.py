@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from bridge.settings.line import Agent
+from bridge.settings.agent import Agent
 
 
 class AgentMode(StrEnum):

@@ -33,6 +33,8 @@ class AgentSnapshot(msgspec.Struct, frozen=True):
     sent_frames: int
     begins_at: float = 0.0
     """Until when it neither speaks nor listens, on the same clock."""
+    begun: bool = True
+    """Whether it was let begin; else nothing has happened yet."""
 
     @classmethod
     def of(

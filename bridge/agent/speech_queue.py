@@ -5,6 +5,7 @@ from typing import Final
 
 from bridge.agent.sentences import SpokenSentence, heard_text
 from bridge.audio.buffer.paced import PacedQueue
+from bridge.audio.ducking import Ducking, attenuation
 from bridge.audio.frame import FRAME_BYTES, FRAME_SECONDS, SAMPLE_RATE
 
 QUEUE_SECONDS: Final = 300.0
@@ -12,11 +13,13 @@ LEAD_BYTES: Final = 2 * round(0.1 * SAMPLE_RATE)
 """A sentence starts once this much is buffered, so that bursts cause no gaps."""
 CHARACTERS_PER_SECOND: Final = 14.0
 """Speech rate, to estimate the length of a sentence that is still arriving."""
+DUCKED: Final = attenuation(12.0)
+"""The gain of speech over which a caller speaks."""
 _SECOND_BYTES: Final = 2 * SAMPLE_RATE
 
 
 class SpeechQueue:
-    """Plays sentences whose audio is streamed; can be held, released and cleared."""
+    """Plays sentences whose audio is streamed; can be held, made softer, released and cleared."""
 
     def __init__(self) -> None:
         self.queue = PacedQueue(limit_seconds=QUEUE_SECONDS)
@@ -32,6 +35,11 @@ class SpeechQueue:
         """Frames of fillers, which always come first."""
         self.held = False
         """Whether playback is paused."""
+        self.ducked = False
+        """Whether it is played softly."""
+        self.last: bytes | None = None
+        """The last frame, as loud as it was before it was made soft; None while silent."""
+        self._ducking = Ducking()
         self._pulled = asyncio.Event()
 
     @property
@@ -63,9 +71,13 @@ class SpeechQueue:
         """Return the next 20 ms; None while silent."""
         frame = None if self.held else self.queue.pull()
         self._pulled.set()
+        self.last = frame
         if frame is not None:
             self._played += 1
-        return frame
+        if not self.ducked and self._ducking.idle:
+            return frame
+        voices = [] if frame is None else [frame]
+        return self._ducking.mix(voices, (), DUCKED if self.ducked else 1.0)
 
     def begin(self, text: str) -> None:
         """Begin a sentence; its audio follows."""
@@ -101,7 +113,7 @@ class SpeechQueue:
         """Drop all queued audio."""
         self.queue.clear()
         self._lead.clear()
-        self.held = False
+        self.held = self.ducked = False
 
     @property
     def heard(self) -> str:
@@ -125,6 +137,24 @@ class SpeechQueue:
         while self.queue.buffered_seconds > seconds:
             self._pulled.clear()
             await self._pulled.wait()
+
+    async def wait_sentence(self) -> None:
+        """Wait until the sentence that is being played has been played; at once if none is."""
+        begun = self._played
+        while 0 < begun <= self._played and not self._has_ended_since(begun):
+            if not self.speaking and self._open is None:
+                return
+            self._pulled.clear()
+            await self._pulled.wait()
+
+    def _has_ended_since(self, begun: int) -> bool:
+        """Whether a sentence has ended since so many frames had been played."""
+        end = 0
+        for sentence in self._sentences:
+            end += round(sentence.seconds / FRAME_SECONDS)
+            if begun <= end <= self._played:
+                return True
+        return False
 
     def _estimated(self) -> SpokenSentence:
         """Return the current sentence with its estimated duration."""

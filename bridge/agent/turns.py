@@ -9,10 +9,9 @@ from collections import deque
 from enum import StrEnum
 from typing import Final, Protocol
 
-from bridge.audio.detect.level import level
 from bridge.audio.detect.vad import Vad
 from bridge.audio.frame import FRAME_SECONDS
-from bridge.settings.line import Agent
+from bridge.settings.agent import Agent
 
 NOTICE_SECONDS: Final = 0.04
 """Noise of this length is noticed and checked."""
@@ -68,7 +67,10 @@ class TurnDetector:
         """Create it; without a detector, every noise longer than the onset counts as a voice."""
         self._settings = settings or Agent()
         self.detector = detector
-        self._vad = Vad()
+        self.vad = Vad()
+        """What measures the level of the caller and of the background."""
+        self.loud = False
+        """Whether the last frame was loud enough for a voice; over the agent, for one that interrupts."""
         self._before: deque[bytes] = deque(maxlen=self._history_frames)
         self._loud = 0
         self._quiet = 0
@@ -106,11 +108,11 @@ class TurnDetector:
 
         While the agent is `busy`, silence does not count; `speaking` means that it is audible now.
         """
-        loud = self._vad.push(pcm)
+        loud = self.loud = self.vad.push(pcm)
         if self._utterance is not None:
             return self._continue(self._utterance, pcm, loud=loud)
         if loud and speaking:
-            loud = level(pcm) >= self._settings.interrupting_dbov
+            loud = self.loud = self.vad.level_dbov >= self._settings.interrupting_dbov
         self._before.append(pcm)
         self._hold_off = max(0, self._hold_off - 1)
         event = self._decide(pcm, loud=loud) if self._undecided else self._notice(loud=loud)

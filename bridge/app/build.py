@@ -39,6 +39,7 @@ from bridge.app.peers import build_media_plane
 from bridge.app.providers import build_line_services
 from bridge.app.records import build_records, build_voicemail_calls, build_voicemail_transcripts
 from bridge.app.sip import build_sip
+from bridge.app.telemetry import build_telemetry, count_lost
 from bridge.cluster.host import machine_id
 from bridge.cluster.leases import Leased
 from bridge.cluster.membership import Membership, SingleNode
@@ -142,6 +143,7 @@ def _foundation(
     joined = isinstance(members, Leased)
     database = build_database(settings.data, metrics, migrated=joined)
     directory, gate = build_directory(settings, database, members, metrics)
+    tracer, spans = build_telemetry(settings.telemetry, metrics)
     base = Foundation(
         settings=settings,
         metrics=metrics,
@@ -149,6 +151,8 @@ def _foundation(
         database=database,
         directory=directory,
         http=build_http(settings, metrics),
+        tracer=tracer,
+        spans=spans,
     )
     return base, gate
 
@@ -175,7 +179,7 @@ def _core(base: Foundation, tickets: Tickets, timeouts: Timeouts) -> Core:
         base.members,
         keep_lost=history.keep_lost,
         events=events.log,
-        count_lost=manager.count_lost,
+        count_lost=count_lost(base.tracer, manager),
         inherited=() if left is None else left.moves(base.members.own),
         crashed=() if left is None else left.crashed,
     )
@@ -193,6 +197,7 @@ def _events(base: Foundation, lines: Lines, tickets: Tickets) -> services.EventS
         link=lambda recording_id, file_format: tickets.link(
             path_of(recording_id, file_format), LINK_SECONDS
         ),
+        tracer=base.tracer,
     )
     return services.EventServices(base.database, base.http, log, webhooks)
 
@@ -228,6 +233,7 @@ def _node(base: Foundation, core: Core) -> services.NodeServices:
         media_thread=PathFigures if path is None else path.figures,
         metrics=base.metrics,
         sip_sockets=core.sip.shared,
+        tracer=base.tracer,
         view=view,
     )
 

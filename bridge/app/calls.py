@@ -160,9 +160,11 @@ def build_agents(base: Foundation, core: Core) -> tuple[Agents, PhraseRecognizer
             demos=demos,
             phrases=phrases,
             situation_of=partial(situation_of, core.manager),
+            counters=base.metrics.agents,
         ),
         max_voice_detectors=settings.agent.voice_detectors,
         counters=base.metrics.agents,
         announced=announced_of(settings),
+        tracer=base.tracer,
     )
     return agents, phrases

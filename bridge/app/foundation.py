@@ -14,6 +14,8 @@ from bridge.http.resolver import Dns
 from bridge.metrics.registry import Metrics
 from bridge.settings.model import Settings
 from bridge.settings.net import networks
+from bridge.telemetry.exporter import Exporter
+from bridge.telemetry.trace import OFF, Tracer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +29,9 @@ class Foundation:
     directory: SharedDirectory | None
     """None for a single node."""
     http: Http
+    tracer: Tracer = OFF
+    spans: Exporter | None = None
+    """Takes the spans to their collector; None where there are none."""
 
     @property
     def siblings(self) -> Siblings | None:

@@ -14,6 +14,7 @@ from bridge.app.calls import Core
 from bridge.app.foundation import Foundation
 from bridge.app.handover import inherit, report_inherited
 from bridge.app.lines import announced_of
+from bridge.app.telemetry import observe
 from bridge.cluster.membership import is_first
 from bridge.db.database import Database
 from bridge.media.decoding.decoders import Decoders
@@ -64,6 +65,7 @@ def parts_of(bridge: Bridge, workers: Workers, *, warm_decoder: bool) -> tuple[P
     events, manager, metrics = bridge.events, bridge.manager, bridge.node.metrics
     decoders, phrases, members = workers.decoders, workers.phrases, bridge.cluster.members
     core, sip = workers.core, workers.core.sip
+    spans = workers.base.spans
     first, several = partial(is_first, members), members.several
     remember = partial(_remember, events.database, members.own.node, manager)
     inherits = partial(inherit, workers.base, core, bridge.handovers)
@@ -77,6 +79,7 @@ def parts_of(bridge: Bridge, workers: Workers, *, warm_decoder: bool) -> tuple[P
         Part("decoders", run=decoders.keep_warm if warm_decoder else None, stop=decoders.aclose),
         Part("peers", start=core.plane.peers.warm_up),
         Part("lines", start=lines.lines.reload),
+        Part("disclosures", start=media.disclosure_checks.run, stop=media.disclosures.aclose),
         Part("line book", start=lines.line_book.reload),
         Part("cloud", start=lines.cloud.recover, shutdown=lines.cloud.calls.aclose),
         Part("gateways", start=lines.gateways.recover),
@@ -107,6 +110,7 @@ def parts_of(bridge: Bridge, workers: Workers, *, warm_decoder: bool) -> tuple[P
         Part("copies of calls", run=keeping.run if keeping else None),
         Part("snapshots of calls", run=writer.run if writer else None),
         Part("follow the lines", run=workers.policy.follow if several else None),
+        Part("spans", run=spans.run if spans else None, stop=spans.aclose if spans else None),
         Part("monitor", run=partial(monitor, manager, metrics, core.plane.clock, core.plane.load)),
     )
 
@@ -133,6 +137,7 @@ def connect(bridge: Bridge, workers: Workers) -> None:
     manager.publisher.subscribe(
         bridge.events.log.append,
         bridge.media.playbacks.on_event,
+        bridge.media.disclosures.on_event,
         workers.policy.on_event,
         records.recordings.on_event,
         control.agents.on_event,
@@ -148,12 +153,15 @@ def connect(bridge: Bridge, workers: Workers) -> None:
         control.voicemail_calls.on_event,
         workers.voicemail_transcripts.on_event,
     )
+    observe(workers.base.tracer, manager)
     if (handover := bridge.cluster.handover) is not None:
         manager.publisher.subscribe(handover.on_event)
         drain.uncommitted = lambda: handover.uncommitted
     if (keeping := bridge.handovers.call_copier) is not None:
         manager.publisher.subscribe(keeping.on_event)
     manager.on_transfer = control.transfers.requested
+    manager.disclosing = bridge.media.disclosures
+    bridge.media.disclosures.recordings_begun = records.recordings.begun
     drain.announce = workers.announcement.announce
     drain.on_begin.append(partial(workers.core.sip.leave, members))
     for recover in (lines.cloud.recover, lines.gateways.recover):

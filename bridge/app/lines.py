@@ -25,6 +25,7 @@ from bridge.settings.model import (
     DEMO_KEY,
     DEMO_LINE,
     DEMO_NUMBER,
+    Disclosure,
     LineSip,
     Realtime,
     Settings,
@@ -107,6 +108,12 @@ def streams_of(settings: Settings) -> Callable[[LineName], Stream]:
     """Return what finds the settings of a line's streams."""
     streams, others = {name: line.stream for name, line in settings.lines.items()}, Stream()
     return lambda line: streams.get(line, others)
+
+
+def disclosures_of(settings: Settings) -> Callable[[LineName], Disclosure]:
+    """Return what finds what a line discloses to those who hear a machine."""
+    own = {name: line.disclosure for name, line in settings.lines.items()}
+    return lambda line: own.get(line) or settings.disclosure
 
 
 def realtime_of(settings: Settings) -> Callable[[LineName], Realtime | None]:

@@ -8,7 +8,14 @@ from bridge.api.server.services import Media
 from bridge.api.server.turn import IceConfiguration, ice_configuration
 from bridge.app.calls import Core
 from bridge.app.foundation import Foundation
-from bridge.app.lines import line_count, realtime_of, streams_of
+from bridge.app.lines import (
+    announced_of,
+    demonstrations_of,
+    disclosures_of,
+    line_count,
+    realtime_of,
+    streams_of,
+)
 from bridge.app.records import bucket_of, machine_files, media_folder, share_of
 from bridge.call.model import LineName
 from bridge.call.quota import Quota
@@ -18,6 +25,9 @@ from bridge.media.decoding.decoders import Decoders
 from bridge.media.sounds import Sounds
 from bridge.node.calls.agent import Agents
 from bridge.node.calls.playback import Playbacks
+from bridge.node.disclosure.checks import DisclosureChecks, has_machine
+from bridge.node.disclosure.disclosures import Disclosures, Rules
+from bridge.node.disclosure.statements import Statements
 from bridge.node.streams.fallback import FallbackAction, StreamFallback, StreamFallbacks
 from bridge.node.streams.inbound import InboundStreams
 from bridge.node.streams.realtime import RealtimeStreams
@@ -28,10 +38,18 @@ from bridge.settings.model import Settings
 
 def build_media(base: Foundation, core: Core, agents: Agents, decoders: Decoders) -> Media:
     """Return what calls hear, and where they are streamed."""
+    assets = build_assets(base, decoders)
     sounds, streams = build_sounds(base), build_streams(base, core)
     playbacks = Playbacks(decoders, sounds.take_over)
     return Media(
-        assets=build_assets(base, decoders),
+        assets=assets,
+        disclosures=build_disclosures(base, core, agents, assets=assets, decoders=decoders),
+        disclosure_checks=DisclosureChecks(
+            base.settings,
+            core.lines.lines,
+            assets,
+            demonstrations=demonstrations_of(base.settings),
+        ),
         ice_configuration=partial(configure_ice, base.settings),
         inbound_streams=build_inbound_streams(
             base, core, streams, agents=agents, playbacks=playbacks
@@ -46,6 +64,27 @@ def build_media(base: Foundation, core: Core, agents: Agents, decoders: Decoders
         sounds=sounds,
         streams=streams,
     )
+
+
+def build_disclosures(
+    base: Foundation, core: Core, agents: Agents, *, assets: Assets, decoders: Decoders
+) -> Disclosures:
+    """Return what tells the persons of calls that they hear a machine."""
+    settings, lines = base.settings, core.lines.lines
+    statements = Statements(
+        assets=assets,
+        media_root=settings.media_root,
+        decoders=decoders,
+        speak=agents.speak,
+        voice_of=lambda line: lines.config(line).tts_url,
+    )
+    made = demonstrations_of(settings)
+    rules = Rules(
+        disclosures_of(settings),
+        announced_of(settings),
+        lambda line: line in made or has_machine(settings.lines.get(line), lines.config(line)),
+    )
+    return Disclosures(rules, statements, base.metrics.disclosures)
 
 
 def build_assets(base: Foundation, decoders: Decoders) -> Assets:
@@ -112,6 +151,7 @@ def build_streams(base: Foundation, core: Core) -> Streams:
             base.http,
             settings_of=realtime_of(settings),
             secrets_of=lambda line: settings_of(line).secrets,
+            tracer=base.tracer,
         ),
     )
 

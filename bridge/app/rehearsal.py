@@ -16,6 +16,7 @@ from bridge.app.build import build
 from bridge.app.databases import engine_of
 from bridge.app.handover import advance_copy, call_services
 from bridge.app.peers import make_peers
+from bridge.app.telemetry import preload
 from bridge.audio.codec.encoder_level import EncoderBudget
 from bridge.audio.frame import FRAME_SAMPLES, FRAME_SECONDS, SILENCE, Frame
 from bridge.call.model import LineName, Party
@@ -53,6 +54,7 @@ async def rehearse(settings: Settings, folder: Path) -> None:
     """
     if settings.data.url:
         await asyncio.to_thread(_connect, settings.data)
+    preload(settings.telemetry)
     own = Member(node=0, boot=new_boot(), machine=new_boot())
     members = Supervised(own, launch_id=new_boot())
     supervisor, ours = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)

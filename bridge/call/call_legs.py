@@ -6,7 +6,9 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from bridge.call import events
-from bridge.call.commands import EndLeg, HoldLeg, RouteAudio
+from bridge.call.bus.last_words import MAX_SECONDS
+from bridge.call.commands import CloseAfterSpeech, EndLeg, HoldLeg, RouteAudio
+from bridge.call.disclosure.told import Disclosure
 from bridge.call.leg_record import DepartedLegs, LegRecord
 from bridge.call.model import EndReason, LegId, LegKind, Party
 from bridge.call.routing import TONE, Audience, Participant, ParticipantState, routing_table
@@ -54,6 +56,8 @@ class CallLegs:
         self.departed = DepartedLegs()
         """Near browsers that may come back after a reload of their page."""
         self.usage = CallUsage()
+        self.disclosure = Disclosure()
+        """Who has been told that machines speak in the call."""
         self.muted = False
         """Whether all near legs are muted, later ones too."""
         self._first: LegId | None = None
@@ -77,8 +81,9 @@ class CallLegs:
         return [leg for leg in self.records.values() if leg.role.party is Party.FAR]
 
     def near(self) -> list[LegRecord]:
-        """Return all near legs."""
-        return [leg for leg in self.records.values() if leg.role.party is Party.NEAR]
+        """Return all near legs, but for those that are leaving."""
+        legs = self.records.values()
+        return [leg for leg in legs if leg.role.party is Party.NEAR and not leg.leaving]
 
     def check_kind(self, kind: LegKind) -> None:
         """Refuse a leg of a kind that the call cannot have beside those it has.
@@ -105,6 +110,8 @@ class CallLegs:
         self.records[event.leg_id] = leg
         if role.party is Party.FAR:
             self._first = self._first or event.leg_id
+        if role.only_to is not None:
+            self.disclosure.begin(event.leg_id, role.only_to)
         self.usage.joined(leg)
 
     def let_return(self, leg: LegRecord, now: float) -> None:
@@ -116,8 +123,14 @@ class CallLegs:
     def drop(self, leg: LegRecord, reason: EndReason, now: float) -> EndLeg:
         """Remove a leg; return the command that ends it."""
         del self.records[leg.leg_id]
+        self.disclosure.left(leg.leg_id, returns=leg.may_return)
         self.usage.left(leg, self.records.values(), now)
         return EndLeg(leg.leg_id, reason)
+
+    def let_finish(self, leg: LegRecord, now: float) -> CloseAfterSpeech:
+        """Let a bot finish what it has queued before it leaves; return the command for that."""
+        self.set(replace(leg, leaving=True, due=min(leg.due, now + MAX_SECONDS)))
+        return CloseAfterSpeech(leg.leg_id)
 
     def set(self, leg: LegRecord) -> None:
         """Replace the record of a leg."""
@@ -147,7 +160,7 @@ class CallLegs:
     def parties(self) -> int:
         """Return how many could talk with each other: persons, sockets, agents, those that ring too."""
         return sum(
-            leg.role.party is not Party.SERVICE or leg.kind is LegKind.AGENT
+            (leg.role.party is not Party.SERVICE or leg.kind is LegKind.AGENT) and not leg.leaving
             for leg in self.records.values()
         )
 
@@ -219,23 +232,49 @@ class CallLegs:
 
     def routes(
         self,
+        participants: Iterable[Participant],
+        *,
+        waiting: frozenset[LegId] = frozenset(),
+        ringing: frozenset[LegId] = frozenset(),
+    ) -> RouteAudio:
+        """Return who hears whom; `waiting` and `ringing` are as in `routing_table`."""
+        rows = routing_table(participants, waiting=waiting, ringing=ringing)
+        self.disclosure.note(rows)
+        return RouteAudio(rows)
+
+    def participants(
+        self,
         *,
         answered: bool,
         held: bool,
-        waiting: frozenset[LegId] = frozenset(),
         states: Mapping[LegId, ParticipantState] = MappingProxyType({}),
-        ringing: frozenset[LegId] = frozenset(),
-    ) -> RouteAudio:
-        """Return who hears whom; the first far party takes part once the call is answered.
+    ) -> list[Participant]:
+        """Return who takes part; the first far party does once the call is answered.
 
-        `states` are of those whom a transfer concerns, `waiting` and `ringing` as in `routing_table`.
+        `states` are of those whom a transfer concerns.
         """
-        participants = [
-            Participant(leg.leg_id, leg.role, leg.role.party is Party.FAR, state, leg.muted)
+        told = self.disclosure.told
+        return [
+            Participant(
+                leg.leg_id,
+                leg.heard_role,
+                leg.role.party is Party.FAR,
+                state,
+                leg.muted,
+                untold=leg.is_listener and leg.leg_id not in told,
+            )
             for leg in self.records.values()
             if (state := states.get(leg.leg_id) or self._state(leg, answered=answered, held=held))
         ]
-        return RouteAudio(routing_table(participants, waiting=waiting, ringing=ringing))
+
+    def machines(self) -> list[LegId]:
+        """Return the legs that a person hears only once they have been told that these are machines."""
+        return [leg.leg_id for leg in self.records.values() if leg.role.discloses]
+
+    @property
+    def told(self) -> bool:
+        """Whether anybody is in the call who has been told."""
+        return not self.disclosure.told.isdisjoint(self.records)
 
     def signal_holds(self, *, held: bool) -> list[HoldLeg]:
         """Return which far parties are to be told that they are held, or no longer.

@@ -47,13 +47,6 @@ class ReportState:
 
 
 @dataclass(frozen=True, slots=True)
-class ReportMissed:
-    """An invited party has not joined in time."""
-
-    identity: str
-
-
-@dataclass(frozen=True, slots=True)
 class HoldLeg:
     """Say in the leg's signalling, if it can, that its party is held, or no longer."""
 
@@ -101,6 +94,14 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
+class CloseAfterSpeech:
+    """Ask for the end of a leg, or of the call, once what it has queued has been heard."""
+
+    leg_id: LegId | None = None
+    """None means the call."""
+
+
+@dataclass(frozen=True, slots=True)
 class EndCall:
     """Hang up every leg; the call is over."""
 
@@ -113,12 +114,12 @@ Command: TypeAlias = (
     | RouteAudio
     | SendDigits
     | ReportState
-    | ReportMissed
     | HoldLeg
     | StartPlayback
     | ReferLeg
     | CallInstead
     | ReportTransfer
     | Report
+    | CloseAfterSpeech
     | EndCall
 )

@@ -138,6 +138,13 @@ class LegReported:
 
 
 @dataclass(frozen=True, slots=True)
+class DisclosureSpoken:
+    """A leg has said to its end that machines speak in the call."""
+
+    leg_id: LegId
+
+
+@dataclass(frozen=True, slots=True)
 class LegEnded:
     """The leg is over by itself: the party left, or its connection failed."""
 
@@ -172,6 +179,8 @@ class CloseRequested:
     """Whose legs only; None means everybody's."""
     may_return: bool = False
     """Whether legs that this owner made may come back for a while, as a reloaded page does."""
+    after_speech: bool = False
+    """Whether a bot leaves once what it has queued has been heard; it hears nobody meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +258,7 @@ LegEvent: TypeAlias = (
     | LegTransferProgressed
     | DigitReceived
     | AnswererDetected
+    | DisclosureSpoken
     | LegReported
     | LegEnded
 )

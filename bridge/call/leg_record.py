@@ -6,7 +6,7 @@ from typing import Final
 
 from bridge.call import events
 from bridge.call.model import LegId, LegKind, Party
-from bridge.call.routing import LegRole
+from bridge.call.routing import LegRole, Subscription
 
 MAX_DEPARTED: Final = 16
 """Legs of a call that may come back; beyond that the first to leave is dropped."""
@@ -28,6 +28,8 @@ class LegRecord:
     """Whether its network sends audio before its party answers."""
     held: bool = False
     """Whether our side holds this party."""
+    leaving: bool = False
+    """Whether it is a bot that only finishes what it has queued: it hears nobody, and counts no more."""
     due: float = math.inf
     """When a party that is called must have connected, then when it leaves; in monotonic seconds."""
 
@@ -37,14 +39,30 @@ class LegRecord:
         return self.connected and not self.ringing
 
     @property
+    def speaks_from_queue(self) -> bool:
+        """Whether it is a bot of ours, whose words wait in a queue until they are played."""
+        bots = (LegKind.AGENT, LegKind.SOCKET, LegKind.STREAM)
+        return self.kind in bots and self.role.party is not Party.FAR
+
+    @property
+    def heard_role(self) -> LegRole:
+        """Its role for the routing table: a leg that is leaving hears nobody."""
+        return replace(self.role, subscription=Subscription.NOBODY) if self.leaving else self.role
+
+    @property
     def uses_call(self) -> bool:
         """Whether a call with this leg is in use."""
-        return self.role.party is not Party.FAR and self.role.asked_for
+        return self.role.party is not Party.FAR and self.role.asked_for and not self.leaving
 
     @property
     def is_person(self) -> bool:
         """Whether it is a person on our side, in a browser or at a telephone."""
         return self.role.party is Party.NEAR and self.kind.traits.person
+
+    @property
+    def is_listener(self) -> bool:
+        """Whether it is a person who must know that they hear a machine."""
+        return (self.role.party is Party.FAR or self.is_person) and not self.role.machine
 
     @property
     def may_return(self) -> bool:

@@ -1,7 +1,10 @@
 """How a leg's connection stands: what `LegStatistics` has beside the audio's totals."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
+
+from bridge.audio.detect.level import SILENT
 
 FailedPart: TypeAlias = Literal["provider", "trunk", "account", "codec"]
 """What failed: a SIP trunk, the line's account there, or the choice of a codec; else the provider."""
@@ -54,6 +57,17 @@ class ProviderFailure:
 
 
 @dataclass(frozen=True, slots=True)
+class ProviderRequest:
+    """A request that a provider has answered, or not."""
+
+    began: float
+    """Monotonic seconds."""
+    seconds: float
+    error: str = ""
+    """Why it failed; empty if it did not."""
+
+
+@dataclass(frozen=True, slots=True)
 class ProviderState:
     """How a leg's provider takes its requests."""
 
@@ -61,11 +75,13 @@ class ProviderState:
     """When the request was sent that it has yet to answer; monotonic seconds."""
     failure: ProviderFailure | None = None
     """How the last request failed; None if it succeeded."""
+    latest: tuple[ProviderRequest, ...] = ()
+    """The latest that are over."""
 
 
 @dataclass(frozen=True, slots=True)
 class SocketState:
-    """What the party at a media socket does wrong."""
+    """What the party at a WebSocket does wrong."""
 
     expected: str
     """The sample encoding that was agreed."""
@@ -76,3 +92,25 @@ class SocketState:
     """The encoding that its audio is in instead (`audio.codec.sample_encoding`); empty while it looks right."""
     dropped_seconds: float = 0.0
     """Of audio for it that was dropped since it reads too slowly."""
+    pace: float | None = None
+    """Seconds of its audio that arrive in a second (`audio.buffer.pace`); None while that is not known."""
+    pace_seconds: float = 0.0
+    """For how long it has sent without a pause."""
+    waiting_dbov: float = SILENT
+    """Level of what waits to be played."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamCondition:
+    """How the connection of a media stream stands."""
+
+    twoway: bool = True
+    """Whether its server may be heard."""
+    asked_at: float | None = None
+    """Since when a connection is being tried; monotonic seconds. None once there is one."""
+    ignored: Mapping[str, int] = field(default_factory=dict)
+    """Messages of its server that had no effect, by the reason."""
+    function: str = ""
+    """The function of its model that has run longest; empty if none runs."""
+    function_at: float = 0.0
+    """Since when."""

@@ -26,12 +26,21 @@ from dataclasses import dataclass
 from bridge.call import events
 from bridge.call.bus.last_words import MAX_SECONDS
 from bridge.call.call_legs import CallLegs
-from bridge.call.commands import AnswerLeg, Command, EndCall, ReportState, RouteAudio, SendDigits
+from bridge.call.commands import (
+    AnswerLeg,
+    CloseAfterSpeech,
+    Command,
+    EndCall,
+    ReportState,
+    RouteAudio,
+    SendDigits,
+)
 from bridge.call.leg_record import LegRecord, progressed
 from bridge.call.limits import CallLimits
-from bridge.call.model import Direction, EndReason, LegKind, Party, State
+from bridge.call.model import Direction, EndReason, LegId, LegKind, Party, State
+from bridge.call.routing import Participant, untold_listeners
 from bridge.call.transfers import Invitation, Step, Transfers
-from bridge.call.transitions import UNANSWERED, far_reason, hangup_reason, next_state
+from bridge.call.transitions import AUDIBLE, UNANSWERED, far_reason, hangup_reason, next_state
 from bridge.errors import CallEnded, InvalidState, Unsupported
 
 
@@ -214,6 +223,9 @@ class CallMachine:
             return []
         leg = progressed(before, event, now, ring_seconds=self.limits.ring_seconds)
         self.legs.set(leg)
+        if isinstance(event, events.DisclosureSpoken):
+            self.legs.disclosure.spoken(event.leg_id)
+            return [self.routes()]
         if leg.role.replaces:
             return self._follow(self.transfers.progressed(leg, event, now))
         if first is None or leg.leg_id != first.leg_id:
@@ -260,15 +272,19 @@ class CallMachine:
 
     def _hang_up(self, request: events.HangupRequested, now: float) -> list[Command]:
         if request.after_speech and self.answered_at is not None:
-            if self.hangs_up_by is None:
-                self.hangs_up_by = now + MAX_SECONDS
-            return []
+            if self.hangs_up_by is not None:
+                return []
+            self.hangs_up_by = now + MAX_SECONDS
+            return [CloseAfterSpeech()]
         return self._end(hangup_reason(request.reason, self.direction, self.state), now)
 
     def _close(self, request: events.CloseRequested, now: float) -> list[Command]:
         chosen = self.legs.closable(request)
         if not chosen:
             return []
+        if request.after_speech and all(leg.speaks_from_queue for leg in chosen):
+            staying = [leg for leg in chosen if not leg.leaving]
+            return [*(self.legs.let_finish(leg, now) for leg in staying), self.routes()]
         for leg in chosen:
             if request.may_return and leg.role.owner == request.owner:
                 self.legs.let_return(leg, now)
@@ -359,9 +375,20 @@ class CallMachine:
         rings = self.direction is Direction.OUTBOUND and self.state in UNANSWERED
         tone = self.limits.rings_back if self.state is State.RINGING else frozenset[LegKind]()
         return self.legs.routes(
+            self._participants(),
+            waiting=self.transfers.heard_waiting(),
+            ringing=self.legs.ringing(tone=tone) if rings else frozenset(),
+        )
+
+    def untold(self) -> frozenset[LegId]:
+        """Return the persons to whom the disclosure is due: they talk, and would hear a machine (`call.disclosure.told`)."""
+        if self.state not in AUDIBLE or not self.legs.machines():
+            return frozenset()
+        return untold_listeners(self._participants())
+
+    def _participants(self) -> list[Participant]:
+        return self.legs.participants(
             answered=self.answered_at is not None,
             held=self.state is State.HELD,
-            waiting=self.transfers.heard_waiting(),
             states=self.transfers.states() or self.legs.waiting_for_caller(),
-            ringing=self.legs.ringing(tone=tone) if rings else frozenset(),
         )

@@ -6,9 +6,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, NewType
 
-from bridge.call.leg_state import ProviderState, SocketState, TransportState
+from bridge.call.leg_state import ProviderState, SocketState, StreamCondition, TransportState
 from bridge.call.setup_timings import SetupTimings
 from bridge.call.transcript import Transcribe
+from bridge.wire.trace_context import NONE, TraceContext
 
 CallId = NewType("CallId", str)
 """32 upper-case hexadecimal digits; the first two name the node that owns the call."""
@@ -205,6 +206,10 @@ class ReceivedAudio:
     silent_seconds: float = 0.0
     """For how long the level has been below -60 dBov."""
     levels: LevelCounts = field(default_factory=LevelCounts)
+    held_seconds: float = 0.0
+    """For how long speech of a bot has waited because the far party would not have heard it (`call.bots.speech_gates`)."""
+    held_dropped_seconds: float = 0.0
+    """How much of its speech was dropped because there was more than may wait, or because the call ended."""
 
 
 @dataclass(slots=True)
@@ -261,7 +266,9 @@ class LegStatistics:
     transport: TransportState | None = None
     """None for a leg that carries no RTP."""
     socket: SocketState | None = None
-    """None for a leg that is no media socket."""
+    """None for a leg that is no media socket, and no stream."""
+    stream: StreamCondition | None = None
+    """None for a leg that is no stream."""
     provider: ProviderState | None = None
     """None for a leg that makes no requests to a provider."""
     setup: SetupTimings | None = None
@@ -308,6 +315,8 @@ class CallDetails:
     transcribe: Transcribe = Transcribe.OFF
     test: bool = False
     """Whether a client tests its connection: such a call has no events, is not listed, and is forgotten at its end."""
+    trace: TraceContext = NONE
+    """The trace that the request belongs to."""
 
 
 @dataclass(frozen=True, slots=True)

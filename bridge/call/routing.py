@@ -12,6 +12,7 @@ Among those who talk, the role of a sink says which sources it hears:
 A muted far party is in no row, a muted leg of ours in that of no far party. Who is held, waits for a
 transfer or arrives by one hears only what is played for that, and is heard by nobody, except that what
 only listens (audience `NOBODY`: a recorder, a stream) hears far parties that are held or wait, too.
+Nobody hears a machine before they have been told that it is one (`call.disclosure.told`).
 """
 
 import math
@@ -73,6 +74,12 @@ class LegRole:
     ends when it leaves."""
     asked_for: bool = True
     """Whether somebody asked for it; not for a recorder that the line starts by itself."""
+    machine: bool = False
+    """Whether it speaks as a machine: an agent or model always, others where the line or the request says so."""
+    discloses: bool = False
+    """Whether a person hears it only once the line's disclosure has been spoken to them (`call.disclosure.told`)."""
+    only_to: frozenset[LegId] | None = None
+    """Who hears it, of those whom its audience names; None means all. Set for a disclosure."""
 
 
 class ParticipantState(StrEnum):
@@ -100,6 +107,8 @@ class Participant(NamedTuple):
     is_far: bool
     state: ParticipantState = TALKING
     muted: bool = False
+    untold: bool = False
+    """Whether it is a person who does not know yet that it may hear a machine."""
 
 
 def routing_table(
@@ -121,7 +130,7 @@ def routing_table(
     sent = set[LegId]()
     rows: dict[LegId, frozenset[LegId]] = {}
     for sink in legs:
-        row = {source.leg_id for source in legs if _hears(sink, source)}
+        row = {source.leg_id for source in legs if _may_hear(sink, source)}
         if sink.state is WAITING:
             row |= waiting
         if sink.is_far:
@@ -133,6 +142,24 @@ def routing_table(
                 row |= ringing
         rows[sink.leg_id] = frozenset(row - {sink.leg_id})
     return rows
+
+
+def untold_listeners(participants: Iterable[Participant]) -> frozenset[LegId]:
+    """Return the persons who would hear a machine by now, had they been told that it is one."""
+    legs = list(participants)
+    machines = [leg for leg in legs if leg.role.discloses]
+    return frozenset(
+        sink.leg_id
+        for sink in legs
+        if sink.untold and any(_hears(sink, source) for source in machines)
+    )
+
+
+def _may_hear(sink: Participant, source: Participant) -> bool:
+    """Whether a sink hears a source by the roles of both and by what it has been told."""
+    if source.role.only_to is not None and sink.leg_id not in source.role.only_to:
+        return False
+    return not (sink.untold and source.role.discloses) and _hears(sink, source)
 
 
 def _hears(sink: Participant, source: Participant) -> bool:

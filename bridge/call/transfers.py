@@ -38,7 +38,6 @@ from bridge.call.commands import (
     Command,
     ReferLeg,
     Report,
-    ReportMissed,
     ReportTransfer,
     StartPlayback,
 )
@@ -123,7 +122,7 @@ class Transfers:
         if missed is None or missed.until > now:
             return []
         self.invitation = None
-        return [ReportMissed(missed.identity)]
+        return [Report(EventType.PARTY_MISSED, {"identity": missed.identity})]
 
     def join(self, event: events.LegAdded) -> None:
         """Begin a transfer, or accept an invitation, if the leg that joins is to take others' place.
@@ -291,7 +290,13 @@ class Transfers:
         ours = [leg for leg in self._legs.near() if leg.leg_id != but]
         if self.left:
             ours += [leg for leg in self._legs.records.values() if leg.kind is LegKind.AGENT]
-        return self._drop(ours, now)
+        return self._drop_ours(ours, now)
+
+    def _drop_ours(self, legs: list[LegRecord], now: float) -> list[Command]:
+        """Have legs of ours leave; bots finish what they have queued."""
+        bots = [leg for leg in legs if leg.speaks_from_queue and leg.connected]
+        done = self._drop([leg for leg in legs if leg not in bots], now)
+        return [*done, *(self._legs.let_finish(leg, now) for leg in bots if not leg.leaving)]
 
     def _drop(self, legs: list[LegRecord], now: float) -> list[Command]:
         return [self._legs.drop(leg, EndReason.HANGUP, now) for leg in legs]

@@ -20,6 +20,8 @@ TRANSITIONS: Final[Mapping[State, Mapping[type[events.Event], State]]] = {
 """What the far party that a call began with, and answers of ours, move a state to."""
 
 UNANSWERED: Final = frozenset({State.INITIATED, State.RINGING})
+AUDIBLE: Final = frozenset({State.ACTIVE, State.HELD})
+"""States in which audio is sent; before them not even silent frames are."""
 
 
 def next_state(state: State, event: events.Event) -> State | None:

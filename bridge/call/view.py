@@ -174,6 +174,7 @@ def snapshot_of(record: CallRecord) -> CallSnapshot:
         muted=record.muted,
         browser=record.has_browser,
         answered_by=record.answered_by,
+        trace=facts.details.trace,
     )
 
 
@@ -184,6 +185,7 @@ def lost_record(line: LineName, call: CallSnapshot) -> CallRecord:
         metadata=bytes(call.metadata),
         tag=call.tag,
         callback_url=call.callback_url,
+        trace=call.trace,
     )
     return CallRecord(
         facts=CallFacts(CallId(call.id), line, call.peer, call.started_at, details),

@@ -6,13 +6,15 @@ import math
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, cast
 
 import msgspec
 from msgspec.inspect import Field, StructType, type_info
 
+from bridge.cli.doctor import disclosure
 from bridge.errors import SettingsError
 from bridge.settings import model
 from bridge.settings.model import FILE, Reading, Settings
@@ -61,7 +63,9 @@ def run(arguments: argparse.Namespace) -> int:
     """
     reading = model.read(os.environ, arguments.file or arguments.config)
     if arguments.action == "check":
-        sys.stdout.write(report(reading))
+        found = disclosure.check(reading.settings)
+        reading = replace(reading, problems=(*reading.problems, *found.problems))
+        sys.stdout.write(report(reading, found.warnings))
         return FAULTY if reading.problems else 0
     if reading.problems:
         count = len(reading.problems)
@@ -73,11 +77,10 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def report(reading: Reading) -> str:
-    """Return every warning and every problem as a line of its own, or that there is none."""
-    warnings = "".join(
-        f"warning: {former} is a former name: write {write}\n" for former, write in reading.renamed
-    )
+def report(reading: Reading, more: Sequence[str] = ()) -> str:
+    """Return every warning, those of `more` too, and every problem as a line of its own, or that there is none."""
+    former = [f"{name} is a former name: write {write}" for name, write in reading.renamed]
+    warnings = "".join(f"warning: {one}\n" for one in [*former, *more])
     if not reading.problems:
         return f"{warnings}ok: {sources(reading)}\n"
     count = len(reading.problems)
@@ -128,14 +131,14 @@ def _table(
     shape = cast("StructType", type_info(type(section)))
     rows, below = [], []
     for field in shape.fields:
-        value, at = getattr(section, field.name), (*path, field.name)
+        value, at = getattr(section, field.name), (*path, field.encode_name)
         if isinstance(value, msgspec.Struct):
             below.append((at, value))
         elif isinstance(value, dict):
             below += [((*at, name), one) for name, one in value.items()]
         elif value is not None and not (changed and value == _default(field)):
             shown = write(hide(value, field.type))
-            rows.append(f"{field.name} = {shown}  # {origins.get(at, DEFAULT)}\n")
+            rows.append(f"{field.encode_name} = {shown}  # {origins.get(at, DEFAULT)}\n")
     if rows and path:
         yield f"\n[{'.'.join(map(_key, path))}]\n"
     yield from rows

@@ -13,13 +13,17 @@ from contextlib import aclosing
 from typing import Any, Final
 
 from bridge.agent.filler import Filler, tone
+from bridge.agent.listening import Heard, Listener
+from bridge.agent.overlap_tasks import OverlapTasks
 from bridge.agent.providers import HangUp, Message, ProviderFailed, Providers
 from bridge.agent.script import AgentMode, Script
 from bridge.agent.sentences import Sentences
 from bridge.agent.snapshot import AgentSnapshot
+from bridge.agent.speaker import Speaker
 from bridge.agent.speech_queue import SpeechQueue
-from bridge.agent.turns import TurnDetector, TurnEvent
+from bridge.agent.talk_limit import over_in_time
 from bridge.agent.voice_detector import VoiceDetectors
+from bridge.audio.detect.overlap import OverlapDetector, OverlapKind
 from bridge.audio.frame import SAMPLE_RATE, SILENCE, Frame
 from bridge.call import events
 from bridge.call.bus.frame_counter import FrameCounter
@@ -30,8 +34,6 @@ from bridge.legs.base import Emit, drop
 from bridge.metrics.agent import AgentMetrics
 from bridge.wire.call_event import EventType
 
-AHEAD_SECONDS: Final = 5.0
-"""The next sentence is synthesized when less than this is left to be played."""
 MAX_UNTRANSCRIBED_BYTES: Final = 60 * 2 * SAMPLE_RATE
 """Of the caller's audio that is not transcribed yet."""
 MAX_MESSAGES: Final = 200
@@ -70,12 +72,16 @@ class AgentLeg:
         self._voices = voices
         self._counters = counters
         self._hang_up = hang_up
-        self._turns = TurnDetector(script.settings)
         self._speech = SpeechQueue()
         self.queue = self._speech.queue
+        words = script.settings.interruption_words
+        self._overlap_tasks = OverlapTasks(providers, words, counters.step_failed)
+        self.listener = Listener(script.settings, self._speech, self._overlap_tasks.ask)
         self._watch = Stopwatch(counters.step_took)
+        self._speaker = Speaker(self._speech, providers.tts, now=_now, began=self._tts_began)
         self._replies: deque[ReplyTiming] = deque(maxlen=MAX_REPLIES)
         self._over = asyncio.Event()
+        self._begun = False
         self._group: asyncio.TaskGroup | None = None
         self._step: asyncio.Task[None] | None = None
         self._filling: asyncio.Task[None] | None = None
@@ -120,20 +126,18 @@ class AgentLeg:
         deaf = self.script.mode is AgentMode.BOT or _now() < self._begins_at
         if self._group is None or self._over.is_set() or deaf:
             return
-        moment = self._turns.push(frame.pcm, busy=self._busy, speaking=self.speaking)
-        match moment:
-            case TurnEvent.NOTICED:
-                self._speech.held = True
-            case TurnEvent.DISMISSED:
-                self._speech.held = False
-            case TurnEvent.STARTED:
+        match self.listener.push(frame.pcm, busy=self._busy):
+            case Heard.INTERRUPTS:
                 self._interrupt()
-            case TurnEvent.ENDED:
-                self._untranscribed = (self._untranscribed + self._turns.take_utterance())[
+            case Heard.ENDED:
+                self._untranscribed = (self._untranscribed + self.listener.take_utterance())[
                     -MAX_UNTRANSCRIBED_BYTES:
                 ]
                 self._begin(self._answer())
-            case TurnEvent.SILENT:
+            case Heard.AGREED:
+                self._no_input_prompts = 0
+                self._overlap_tasks.read(self.listener.take_utterance(), self._take_agreement)
+            case Heard.SILENT:
                 self._begin(self._prompt_again())
             case None:
                 pass
@@ -145,28 +149,27 @@ class AgentLeg:
 
     async def run(self, emit: Emit) -> None:
         """Converse until there is nothing more to say (`legs.base.Leg.run`)."""
-        self._emit = emit
+        self._emit, self._begun = emit, True
         if self._former is None:
             emit(events.LegConnected(self.leg_id))
         try:
-            async with asyncio.timeout_at(self._until), asyncio.TaskGroup() as group:
-                self._group = group
+            async with asyncio.TaskGroup() as group:
+                self._group = self._overlap_tasks.group = group
                 listening = group.create_task(
-                    self._listen(), name=f"agent voice detector {self.leg_id}"
+                    self.listener.run(self._voices, self._over),
+                    name=f"agent voice detector {self.leg_id}",
                 )
                 self._begin(self._open() if self._former is None else self._go_on(self._former))
-                await self._over.wait()
+                if not await over_in_time(self._over, self._until, self._speech):
+                    limit = self.script.settings.talk_seconds
+                    self._report(EventType.AGENT_TIMED_OUT, {"seconds": limit})
                 self._end_step()
                 listening.cancel()
-        except TimeoutError:
-            self._over.set()
-            self._speech.clear()
-            self._report(EventType.AGENT_TIMED_OUT, {"seconds": self.script.settings.talk_seconds})
         except Exception:
             self._hang_up()
             raise
         finally:
-            self._group = None
+            self._group = self._overlap_tasks.group = None
         await self._active.wait()
         self._record_heard()
         self._hang_up()
@@ -180,7 +183,7 @@ class AgentLeg:
     def check_movable(self) -> None:
         """Raise `HandoverRefused` if the agent cannot move now (`legs.base.Movable`)."""
         self._check_present()
-        if _now() < self._begins_at or not (self._busy or self._turns.hearing):
+        if _now() < self._begins_at or not (self._busy or self.listener.hearing):
             self._asked_at = None
             return
         self._asked_at = _now() if self._asked_at is None else self._asked_at
@@ -193,7 +196,7 @@ class AgentLeg:
         return self._snapshot(), []
 
     def _check_present(self) -> None:
-        if self._group is None or self._over.is_set():
+        if self._over.is_set() or (self._begun and self._group is None):
             raise HandoverRefused("the agent is coming or going")
 
     def _snapshot(self) -> AgentSnapshot:
@@ -210,9 +213,9 @@ class AgentLeg:
 
     def restore(self, snapshot: AgentSnapshot) -> None:
         """Go on with another process's agent when it is run."""
-        self._former = snapshot
+        self._former = snapshot if snapshot.begun else None
         self._untranscribed, self._until = snapshot.untranscribed, snapshot.until
-        self._begins_at = snapshot.begins_at
+        self._begins_at, self._begun = snapshot.begins_at, snapshot.begun
         self._no_input_prompts, self._failures = snapshot.no_input_prompts, snapshot.failures
         self.history.extend(snapshot.history)
         self._replies.extend(snapshot.replies)
@@ -232,14 +235,19 @@ class AgentLeg:
             replies=tuple(self._replies),
         )
 
-    async def _listen(self) -> None:
-        """Distinguish voices from noise with a voice detector, where there is one."""
-        if self.script.mode is AgentMode.BOT:
+    @property
+    def overlaps(self) -> OverlapDetector | None:
+        """What classifies the overlaps of its caller; None where any voice interrupts it."""
+        return self.listener.overlaps
+
+    def _take_agreement(self, text: str, words: OverlapKind | None) -> None:
+        """Show the words of what seemed to be agreement; answer them if they say that it was none."""
+        if words is not OverlapKind.INTERRUPTION:
+            self._report(EventType.TRANSCRIPT, {"role": "caller", "text": text})
             return
-        async with self._voices.acquire() as detector:
-            if detector is not None:
-                self._turns.use(detector)
-                await self._over.wait()
+        self._interrupt()
+        self._remember("user", text)
+        self._begin(self._answer())
 
     def _interrupt(self) -> None:
         self._no_input_prompts = 0
@@ -333,10 +341,10 @@ class AgentLeg:
                     continue
                 for sentence in sentences.add(piece):
                     self._watch.lap("llm", _now())
-                    await self._speak(sentence)
+                    await self._speaker.speak(sentence)
         for sentence in sentences.finish():
             self._watch.lap("llm", _now())
-            await self._speak(sentence)
+            await self._speaker.speak(sentence)
         if not self._speech.has_sentences:
             raise ProviderFailed("llm: its reply is empty", step="llm", reason="garbage")
         await self._spoken()
@@ -370,22 +378,11 @@ class AgentLeg:
             self._over.set()
 
     async def _say(self, text: str) -> None:
-        sentences = Sentences()
-        for sentence in sentences.add(text) + sentences.finish():
-            await self._speak(sentence)
+        await self._speaker.say(text)
         await self._spoken()
 
-    async def _speak(self, sentence: str) -> None:
-        await self._speech.wait_below(AHEAD_SECONDS)
-        began, begun = _now(), False
-        async with aclosing(self._providers.tts.speak(sentence)) as sound:
-            async for pcm in sound:
-                if not begun:
-                    self._watch.lap("tts", _now(), since=began)
-                    self._speech.begin(sentence)
-                    begun = True
-                self._speech.add(pcm)
-        self._speech.end()
+    def _tts_began(self, asked: float) -> None:
+        self._watch.lap("tts", _now(), since=asked)
 
     async def _spoken(self) -> None:
         """Wait until all is said, and add it to the history."""

@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import msgspec
 
+from bridge.audio.buffer.paced import PacedQueue
 from bridge.call.bus.ends import Sink, Source
 from bridge.call.events import LegEvent
 from bridge.call.model import CallFacts, EndReason, LegId, LegKind, LegStatistics
@@ -58,6 +59,15 @@ class Idling(Protocol):
     @property
     def idle(self) -> bool:
         """Whether no packet has come or gone for some seconds, so that its figures stay as they are."""
+
+
+@runtime_checkable
+class SpeaksFromQueue(Protocol):
+    """A leg whose party's audio waits in a queue until it is played."""
+
+    @property
+    def queue(self) -> PacedQueue:
+        """What waits."""
 
 
 @runtime_checkable

@@ -109,6 +109,11 @@ class PlaybackLeg:
         return self._played * 0.02
 
     @property
+    def repeats(self) -> bool:
+        """Whether the file is played again after this time."""
+        return self._turns + 1 < self._options.repeats
+
+    @property
     def paused(self) -> bool:
         """Whether it is paused."""
         return not self._resumed.is_set()

@@ -1,14 +1,17 @@
 """What a leg asks of its provider, and how the provider takes it."""
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from bridge.call.diagnosis.incidents import failure_of
-from bridge.call.leg_state import ProviderFailure, ProviderState
+from bridge.call.leg_state import ProviderFailure, ProviderRequest, ProviderState
 from bridge.errors import BridgeError
 
 Answer = TypeVar("Answer")
+MAX_REQUESTS: Final = 20
+"""The latest, which are remembered."""
 
 
 class ProviderRequests:
@@ -18,6 +21,7 @@ class ProviderRequests:
         self._loop = asyncio.get_running_loop()
         self._asked_at: float | None = None
         self._failure: ProviderFailure | None = None
+        self._latest: deque[ProviderRequest] = deque(maxlen=MAX_REQUESTS)
 
     async def follow(self, request: Awaitable[Answer]) -> Answer:
         """Wait for the answer to a request.
@@ -25,14 +29,17 @@ class ProviderRequests:
         Raises:
             BridgeError: the request's own.
         """
-        self._asked_at = self._loop.time()
+        began = self._asked_at = self._loop.time()
+        error = ""
         try:
             answer = await request
-        except BridgeError as error:
-            self.note(error)
+        except BridgeError as failed:
+            self.note(failed)
+            error = failed.code
             raise
         finally:
             self._asked_at = None
+            self._latest.append(ProviderRequest(began, self._loop.time() - began, error))
         self._failure = None
         return answer
 
@@ -42,4 +49,4 @@ class ProviderRequests:
 
     def state(self) -> ProviderState:
         """Return how the provider takes the requests."""
-        return ProviderState(self._asked_at, self._failure)
+        return ProviderState(self._asked_at, self._failure, tuple(self._latest))

@@ -3,12 +3,15 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
-from bridge.audio.buffer.paced import LIMIT_SECONDS, PacedQueue
+from bridge.audio.buffer.pace import ArrivalPace
+from bridge.audio.buffer.paced import HELD_SECONDS, LIMIT_SECONDS, PacedQueue
 from bridge.audio.codec.sample_encoding import MIN_BYTES, guess_encoding
 from bridge.audio.detect.level import level
 from bridge.audio.frame import FRAME_SECONDS, SILENCE
+from bridge.call.leg_state import SocketState
 from bridge.call.model import ReceivedAudio
 from bridge.errors import HandoverRefused
 from bridge.media.stream_snapshot import InboundSnapshot
@@ -22,8 +25,12 @@ from bridge.wire.stream.media_format import (
 )
 
 _PROBE_BYTES: Final = 2 * MIN_BYTES
+AGREEING: Final = 2
+"""Pieces of audio in a row that must look the same."""
 MOVABLE_SECONDS: Final = 6.0
 """More audio than this that waits to be played does not pass to another process: the leg stays until there is less."""
+UNHEARD_SECONDS: Final = HELD_SECONDS
+"""For how much longer than it takes to be played the rest of what a party has sent is kept, which may be held."""
 IDLE_SECONDS: Final = 1.0
 """After so long with nothing to play, a message begins with a new sample.
 
@@ -46,8 +53,9 @@ class InboundAudio:
         *,
         limit_seconds: float = LIMIT_SECONDS,
         conversion: Conversion = IN_PYTHON,
+        now: Callable[[], float] = lambda: 0.0,
     ) -> None:
-        """Make an empty buffer.
+        """Make an empty buffer; `now` is asked when a message comes, in monotonic seconds.
 
         `on_dropped` takes the seconds that were dropped above the limit; `on_incomplete` is called when the
         rest of a sample has not come, and its beginning is dropped.
@@ -65,18 +73,26 @@ class InboundAudio:
         self._encoding = media.encoding.value
         self._probe = bytearray()
         """The latest audio as it came, to tell its encoding."""
+        self._probes: deque[bytes] = deque(maxlen=AGREEING)
+        """Pieces of it that are still to be looked at; while there are two, no more is taken."""
         self._roughness = conversion.roughness
-        self._guesses: deque[str | None] = deque(maxlen=2)
+        self._guesses: deque[str | None] = deque(maxlen=AGREEING)
         self._last = SILENCE
+        self._now = now
+        self._pace = ArrivalPace()
+        self._second_bytes = media.second_bytes
+        self._sample_rate = media.sample_rate
+        self._pulled = asyncio.Event()
 
     async def receive(self, message: bytes) -> None:
         """Take a message; yields to other tasks between the pieces of a long one."""
         self._messages += 1
         self._bytes += len(message)
         self._idle_frames = 0
+        self._pace.note(len(message) / self._second_bytes, self._now())
         samples = self._decoder.align(message)
-        if len(self._probe) < _PROBE_BYTES:
-            self._probe += samples
+        if len(self._probes) < AGREEING:
+            self._take_probe(samples)
         for pcm in self._decoder.decode(samples):
             if dropped := self.queue.add(pcm):
                 self._on_dropped(dropped)
@@ -86,6 +102,7 @@ class InboundAudio:
     def pull(self) -> bytes | None:
         """Return the next 20 ms; None while there is nothing."""
         frame = self.queue.pull()
+        self._pulled.set()
         self._last = frame or SILENCE
         if frame is not None:
             self.frames += 1
@@ -95,6 +112,15 @@ class InboundAudio:
                 self._decoder.drop_incomplete()
                 self._on_incomplete()
         return frame
+
+    async def play_out(self) -> None:
+        """Wait until what has come from a party that is gone has been played; not for what nobody hears."""
+        until = self.queue.speech_until(self.queue.buffered_seconds)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.queue.buffered_seconds + UNHEARD_SECONDS):
+                while self.queue.left_seconds < until:
+                    self._pulled.clear()
+                    await self._pulled.wait()
 
     def clear(self) -> list[str]:
         """Drop what waits to be played; return its marks (`PacedQueue.clear`)."""
@@ -126,13 +152,21 @@ class InboundAudio:
     def check_encoding(self) -> str:
         """Return the encoding that the audio is in, if not the agreed one; else an empty string.
 
-        To be called about once a second; two checks in a row must agree.
+        To be called about once a second.
         """
-        if len(self._probe) >= _PROBE_BYTES:
-            self._guesses.append(guess_encoding(bytes(self._probe), self._roughness))
-            self._probe.clear()
+        while self._probes:
+            self._guesses.append(guess_encoding(self._probes.popleft(), self._roughness))
         first, last = (*self._guesses, None, None)[:2]
         return first if first and first == last != self._encoding else ""
+
+    def _take_probe(self, samples: bytes) -> None:
+        """Collect audio for `check_encoding`; what comes at once, as of a whole sentence, is two pieces."""
+        self._probe += samples
+        while len(self._probe) >= _PROBE_BYTES and len(self._probes) < AGREEING:
+            self._probes.append(bytes(self._probe[:_PROBE_BYTES]))
+            del self._probe[:_PROBE_BYTES]
+        if len(self._probes) == AGREEING:
+            self._probe.clear()
 
     def statistics(self) -> ReceivedAudio:
         """Return the figures; one message counts as one packet."""
@@ -141,4 +175,18 @@ class InboundAudio:
             bytes=self._bytes,
             frames=self.frames,
             level_dbov=level(self._last),
+        )
+
+    def state(self, dropped_seconds: float) -> SocketState:
+        """Return what is wrong with the audio; `dropped_seconds` is how much the party did not read in time."""
+        current = self._pace.is_current(self._now())
+        return SocketState(
+            self._encoding,
+            self._sample_rate,
+            self._second_bytes,
+            looks_like=self.check_encoding(),
+            dropped_seconds=dropped_seconds,
+            pace=self._pace.ratio if current else None,
+            pace_seconds=self._pace.run_seconds if current else 0.0,
+            waiting_dbov=self.queue.level_dbov,
         )

@@ -17,7 +17,6 @@ from bridge.audio.buffer.paced import LIMIT_SECONDS
 from bridge.audio.detect.level import level
 from bridge.audio.frame import SILENCE, Frame
 from bridge.call.events import LegConnected, LegEnded
-from bridge.call.leg_state import SocketState
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics, SentAudio
 from bridge.errors import HandoverRefused
 from bridge.legs.base import Emit
@@ -142,6 +141,7 @@ class SocketLeg:
             self._refuse_incomplete,
             limit_seconds=audio.limit_seconds,
             conversion=audio.conversion,
+            now=asyncio.get_running_loop().time,
         )
         self.queue = self._inbound.queue
         self.receive_audio = self._inbound.receive
@@ -179,6 +179,8 @@ class SocketLeg:
         if not self._pulled:
             self._inbound.pull()
         self._pulled = False
+        if self._gone:
+            return
         if self._answered() and not self.reconnecting:
             self._send_audio(frame.pcm, now)
         if self._texts is not None:
@@ -213,6 +215,8 @@ class SocketLeg:
                 reason = await self._send_until_gone(wire)
         finally:
             await self._close()
+        if reason is EndReason.REMOTE_HANGUP:
+            await self._inbound.play_out()
         emit(LegEnded(self.leg_id, reason))
 
     @property
@@ -269,13 +273,7 @@ class SocketLeg:
                 bytes=self._sent_bytes,
                 level_dbov=level(self._last_sent),
             ),
-            socket=SocketState(
-                self._media.encoding.value,
-                self._media.sample_rate,
-                self._media.second_bytes,
-                looks_like=self._inbound.check_encoding(),
-                dropped_seconds=self._unread_seconds,
-            ),
+            socket=self._inbound.state(self._unread_seconds),
         )
 
     async def _close(self, *, moved: bool = False) -> None:

@@ -98,12 +98,15 @@ class StreamLeg:
         """Whether another process had the stream, and its server is not connected yet, or is not to be."""
         self._moved = False
         """Whether another process goes on with the stream."""
+        self.finishing = False
+        """Whether its server has ended it, and what it has sent is still being played."""
         self._inbound = InboundAudio(
             facts.media,
             partial(counters.dropped, "in"),
             self._count_incomplete,
             limit_seconds=PROTOCOLS[facts.protocol].buffer_seconds,
             conversion=conversion,
+            now=asyncio.get_running_loop().time,
         )
         self._link: StreamLink | None = None
         """While connected."""
@@ -112,6 +115,8 @@ class StreamLeg:
         self._loop = asyncio.get_running_loop()
         self.queue = self._inbound.queue
         self._figures = StreamFigures.of(facts.tracks)
+        self._asked_at: float | None = None
+        """When it began to connect."""
         self._check_at = 0.0
         """When to look at the encoding of what is played."""
         self._played: asyncio.Future[bool] | None = None
@@ -137,7 +142,7 @@ class StreamLeg:
 
     def pull(self) -> bytes | None:
         """Return the next frame of what the customer plays; None when there is nothing."""
-        if self._link is None and not self.reconnecting:
+        if self._link is None and not self.reconnecting and not self.finishing:
             return None
         frame = self._inbound.pull()
         if names := self._inbound.queue.reached():
@@ -164,10 +169,13 @@ class StreamLeg:
 
         `stream.ended` is reported even when cancelled: only the leg has its counts.
         """
-        self._emit = emit
+        self._emit, self._asked_at = emit, self._loop.time()
         over = StreamEnded(StreamEndReason.FAILED, EndReason.FAILED)
         try:
             over = await self._stream()
+            if over.word is StreamEndReason.CLOSED:
+                self.finishing = True
+                await self._inbound.play_out()
         except asyncio.CancelledError:
             over = StreamEnded(StreamEndReason.STOPPED, EndReason.HANGUP)
             raise
@@ -193,6 +201,8 @@ class StreamLeg:
 
     def copy(self) -> StreamState:
         """Return the stream's state without what waits to be played (`legs.base.Copyable`), of any protocol."""
+        if self.finishing:
+            raise HandoverRefused("the stream's server has ended it")
         return self._state(self._inbound.copy())
 
     def _state(self, inbound: InboundSnapshot) -> StreamState:
@@ -226,6 +236,10 @@ class StreamLeg:
                 "bad_message": sum(self._figures.ignored.values()),
                 "too_many_marks": self._outbound.dropped_texts,
             },
+            socket=self._inbound.state(self._figures.dropped_seconds(self.facts)),
+            stream=self._figures.condition(
+                self.facts, self._asked_at if self._link is None else None, self._functions.longest
+            ),
         )
 
     def sent(self, track: Channel) -> SentAudio:

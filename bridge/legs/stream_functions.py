@@ -42,7 +42,8 @@ class StreamFunctions:
         self._call = call
         self._say = say
         self._report = report
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: dict[asyncio.Task[None], tuple[str, float]] = {}
+        """The name of each, and since when it runs; the first has run longest."""
         self._loop = asyncio.get_running_loop()
         self._spans: deque[tuple[float, float]] = deque(maxlen=MAX_SPANS)
         """When at least one function ran, up to the last time that none did."""
@@ -56,8 +57,13 @@ class StreamFunctions:
         if not self._running:
             self._runs_since = self._loop.time()
         task = group.create_task(self._run(call), name=f"function {call.name}")
-        self._running.add(task)
+        self._running[task] = call.name, self._loop.time()
         task.add_done_callback(self._finish)
+
+    @property
+    def longest(self) -> tuple[str, float]:
+        """The name of the function that has run longest, and since when; an empty one if none runs."""
+        return next(iter(self._running.values()), ("", 0.0))
 
     def seconds_between(self, begin: float, end: float) -> float | None:
         """Return for how long functions ran between two times of the loop, together; None if none did."""
@@ -68,7 +74,7 @@ class StreamFunctions:
         return sum(found) if (found := [seconds for seconds in ran if seconds > 0]) else None
 
     def _finish(self, task: asyncio.Task[None]) -> None:
-        self._running.discard(task)
+        self._running.pop(task, None)
         if not self._running:
             self._spans.append((self._runs_since, self._loop.time()))
 

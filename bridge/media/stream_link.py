@@ -19,6 +19,7 @@ from bridge.call.model import EndReason
 from bridge.errors import AddressBlocked, BridgeError
 from bridge.http.client import Session
 from bridge.media.read_budget import FLOOD_SECONDS, ReadBudget
+from bridge.telemetry.trace import UNTRACED, Trace
 from bridge.wire.stream.media_format import IN_PYTHON, Conversion
 from bridge.wire.stream.media_stream import (
     Channel,
@@ -72,16 +73,20 @@ GONE: Final = (OSError, aiohttp.ClientError)
 class StreamEnded(Exception):
     """Raised when the stream ends; `word` is the reason in events, `reason` that of the leg."""
 
-    def __init__(self, word: StreamEndReason, reason: EndReason, text: str = "") -> None:
-        """`text` says for the customer what happened, where the word does not."""
+    def __init__(
+        self, word: StreamEndReason, reason: EndReason, text: str = "", *, status: int = 0
+    ) -> None:
+        """`text` says for the customer what happened, where the word does not; `status` is that of a handshake's response, if it was refused."""
         super().__init__(word)
+        self.status = status
         self.word = word
         self.reason = reason
         self.text = text
 
     def describe(self) -> dict[str, object]:
         """Return what `stream.ended` says of it."""
-        return {"reason": self.word.value, "error": self.text}
+        refused = {"status": self.status} if self.status else {}
+        return {"reason": self.word.value, "error": self.text, **refused}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +98,8 @@ class StreamTarget:
     """Opens connections: guarded, unless the URL is the operator's."""
     headers: Callable[[datetime], Mapping[str, str]] = field(default=lambda _: {}, repr=False)
     """Makes the headers of a handshake, which may contain the time and secrets."""
+    trace: Trace = UNTRACED
+    """The call's, to which each handshake belongs, and which its server is told of."""
 
 
 class StreamLink:
@@ -250,21 +257,32 @@ async def _dial(
     log.debug("stream.dialled", extra={"stream": facts.stream_id})
     max_bytes = round(MESSAGE_SECONDS * facts.media.second_bytes * BASE64)
     try:
-        async with asyncio.timeout(CONNECT_SECONDS):
-            ws = await target.session().ws_connect(
-                target.url,
-                headers=target.headers(_now()),
-                max_msg_size=max_bytes,
-                autoping=False,
-                timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_SECONDS),
-            )
+        with target.trace.request(
+            "GET stream",
+            {"bridge.stream.protocol": facts.protocol.value},
+            method="GET",
+            url=target.url,
+            leg_id=facts.stream_id,
+        ) as span:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                ws = await target.session().ws_connect(
+                    target.url,
+                    headers={**target.headers(_now()), **span.headers},
+                    max_msg_size=max_bytes,
+                    autoping=False,
+                    timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_SECONDS),
+                )
+            span.answered(101)
     except AddressBlocked as error:
         raise StreamEnded(StreamEndReason.BLOCKED, EndReason.UNREACHABLE, str(error)) from error
     except (*GONE, TimeoutError, ValueError, BridgeError) as error:
         extra = {"error": type(error).__name__, "status": getattr(error, "status", "")}
         log.info("stream.unreachable", extra=extra)
         text = _refusal(error)
-        raise StreamEnded(StreamEndReason.UNREACHABLE, EndReason.UNREACHABLE, text) from error
+        status = error.status if isinstance(error, aiohttp.ClientResponseError) else 0
+        raise StreamEnded(
+            StreamEndReason.UNREACHABLE, EndReason.UNREACHABLE, text, status=status
+        ) from error
     log.debug("stream.connected", extra={"stream": facts.stream_id})
     envelopes = ENVELOPE_BYTES * 1000 / facts.media.frame_milliseconds
     second = facts.media.second_bytes * BASE64 + envelopes

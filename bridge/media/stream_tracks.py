@@ -7,8 +7,9 @@ import msgspec
 
 from bridge.audio.detect.level import level
 from bridge.audio.frame import FRAME_SECONDS, SAMPLE_RATE, SILENCE, Frame
+from bridge.call.leg_state import StreamCondition
 from bridge.call.model import SentAudio
-from bridge.wire.stream.media_stream import IGNORED_REASONS, Channel, StreamFacts
+from bridge.wire.stream.media_stream import IGNORED_REASONS, Channel, StreamFacts, StreamType
 
 
 class TrackMessage(NamedTuple):
@@ -77,6 +78,18 @@ class StreamFigures(msgspec.Struct):
             dropped_frames=self.dropped[track] * facts.media.frame_milliseconds // 20,
             level_dbov=level(last),
         )
+
+    def dropped_seconds(self, facts: StreamFacts) -> float:
+        """Return how much audio the server did not read in time."""
+        return sum(self.dropped.values()) * facts.media.frame_milliseconds / 1000
+
+    def condition(
+        self, facts: StreamFacts, asked_at: float | None, function: tuple[str, float]
+    ) -> StreamCondition:
+        """Return how the stream stands: since when it is being connected, and the function that has run longest."""
+        name, since = function
+        twoway = facts.type is StreamType.TWOWAY
+        return StreamCondition(twoway, asked_at, dict(self.ignored), name, since)
 
     def describe(self, facts: StreamFacts) -> dict[str, object]:
         """Return what `stream.ended` says of them."""

@@ -35,6 +35,11 @@ class AgentMetrics:
             step=STEPS[:3],
             reason=FAILURES,
         )
+        self.opinion_failed = create.counter(
+            "bridge_agent_interruption_detector_failures_total",
+            "Requests to the operator's detector of interruptions that failed or took too long, so that the built-in one decided.",
+            reason=FAILURES,
+        )
         self.interrupted = create.counter(
             "bridge_agent_interruptions_total", "Agent replies interrupted by the caller."
         )

@@ -65,6 +65,16 @@ class LegFamilies:
         count("frames_concealed_total", "Frames concealed (PLC).", rx="concealed_frames")
         count("frames_recovered_total", "Frames recovered from FEC.", rx="fec_frames")
         count(
+            "speech_held_seconds_total",
+            "For how long speech of bots waited because the far party would not have heard it.",
+            rx="held_seconds",
+        )
+        count(
+            "speech_held_dropped_seconds_total",
+            "Speech of bots that was dropped because too much of it waited, or because the call ended.",
+            rx="held_dropped_seconds",
+        )
+        count(
             "remote_packets_lost_total",
             "Packets lost, as reported by the leg's peer.",
             tx="remote_lost",

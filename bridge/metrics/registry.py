@@ -11,6 +11,7 @@ from prometheus_client import ProcessCollector, disable_created_metrics
 from bridge.metrics.agent import AgentMetrics
 from bridge.metrics.calls import CallMetrics, SetupMetrics
 from bridge.metrics.database import DatabaseMetrics
+from bridge.metrics.disclosure import DisclosureMetrics
 from bridge.metrics.events import EventMetrics
 from bridge.metrics.families import Families
 from bridge.metrics.media import MediaMetrics
@@ -20,6 +21,7 @@ from bridge.metrics.node import NodeMetrics, StepMetrics
 from bridge.metrics.problems import ProblemMetrics
 from bridge.metrics.recording import RecordingMetrics, TranscriptionMetrics, VoicemailMetrics
 from bridge.metrics.sip import SipMetrics
+from bridge.metrics.telemetry import TelemetryMetrics
 from bridge.metrics.turns import TurnMetrics
 
 RENAMED: Final = {
@@ -44,6 +46,7 @@ class Metrics:
         self.agents = AgentMetrics(create)
         self.calls = CallMetrics(create)
         self.database = DatabaseMetrics(create)
+        self.disclosures = DisclosureMetrics(create)
         self.events = EventMetrics(create)
         self.http = HttpMetrics(create)
         self.livekit = LiveKitMetrics(create)
@@ -57,6 +60,7 @@ class Metrics:
         self.sockets = SocketMetrics(create)
         self.steps = StepMetrics(create)
         self.streams = StreamMetrics(create)
+        self.telemetry = TelemetryMetrics(create)
         self.turns = TurnMetrics(create)
         self.voicemails = VoicemailMetrics(create)
         self.transcripts = TranscriptionMetrics(create)

@@ -17,6 +17,7 @@ from bridge.legs.playback import PlaybackSnapshot
 from bridge.metrics.media import Heard
 from bridge.node.diagnosis.diagnosis import CallDiagnosisSnapshot
 from bridge.node.diagnosis.quality import SamplesSnapshot
+from bridge.node.turns.meters import TurnsSnapshot
 from bridge.wire.rtp.used_numbers import Ceilings
 from bridge.wire.snapshot.advance import advanced
 
@@ -58,6 +59,7 @@ class CallSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     diagnosis: CallDiagnosisSnapshot | None
     marks: tuple[str, ...]
     """The names of the sets of calls that it is in (`node.handover.CallServices`)."""
+    turns: TurnsSnapshot | None = None
     services: dict[str, msgspec.Raw] = {}
     """What services make of their work for it, by their names there."""
     at: float = 0.0

@@ -182,6 +182,7 @@ class Handover:
             samples=manager.sampler.snapshot(call_id),
             diagnosis=manager.diagnoses.snapshot(call_id),
             marks=tuple(name for name, calls in self._services.marks.items() if call_id in calls),
+            turns=runner.turns.snapshot(),
             services=services,
             at=self._loop.time(),
         )
@@ -269,6 +270,8 @@ class Adoption:
         sampler.restore(call_id, call.samples)
         if call.diagnosis is not None:
             self._manager.diagnoses.restore(runner, call.diagnosis, self._loop.time())
+        if call.turns is not None:
+            runner.turns.restore(call.turns)
         legs = self._restore_legs(call, descriptors, undo)
         by_id = {one.leg.leg_id: one.leg for one in legs}
         for name, state in call.services.items():

@@ -33,7 +33,7 @@ from bridge.node.clock import Clock
 from bridge.node.diagnosis.diagnosis import DiagnosisLog
 from bridge.node.diagnosis.quality import CallSampler, QualityLog
 from bridge.node.dials import DialRules, Dials, Route
-from bridge.node.last_words import hang_up_after_speech
+from bridge.node.disclosing import NOTHING_TO_DISCLOSE, Disclosing
 from bridge.node.publisher import Publisher, new_event
 from bridge.node.runner import CallRunner, TransferHandler, refuse_transfer
 from bridge.slices import in_steps
@@ -44,7 +44,6 @@ log = logging.getLogger(__name__)
 
 DESCRIBED_AT_ONCE = 2
 """Calls described before the event loop does something else."""
-
 Described = TypeVar("Described")
 BROWSER = "webrtc"
 """The peer of a call whose far party is a browser."""
@@ -103,6 +102,9 @@ class Manager:
         self._loop = asyncio.get_running_loop()
         self.on_transfer: TransferHandler = refuse_transfer
         """Performs the transfers that far parties ask for."""
+        self.disclosing: Disclosing[CallRunner] = NOTHING_TO_DISCLOSE
+        self.on_dial_failed: Callable[[CallRecord], None] | None = None
+        """Told of each call that ended before its provider had accepted it: there are no events of it."""
 
     async def dial(
         self, line: LineName, number: str, details: CallDetails | None = None
@@ -175,11 +177,8 @@ class Manager:
         Raises:
             CallNotFound, LegNotFound, InvalidState, StillDialling.
         """
-        hang_up = request if isinstance(request, events.HangupRequested) else None
-        runner = self._find(line, call_id) if hang_up else self.live(line, call_id)
-        runner.dispatch(request)
-        if hang_up and hang_up.after_speech and runner.live:
-            self._tasks.spawn(hang_up_after_speech(runner), name=f"last words {call_id}")
+        find = self._find if isinstance(request, events.HangupRequested) else self.live
+        find(line, call_id).dispatch(request)
 
     def live(self, line: LineName, call_id: str) -> CallRunner:
         """Find a live call.
@@ -302,8 +301,7 @@ class Manager:
         return await self.admission.count(line, peer, direction, details or CallDetails())
 
     def _find(self, line: LineName, call_id: str) -> CallRunner:
-        runner = self._calls.get(CallId(call_id))
-        if runner is not None and runner.facts.line == line:
+        if (runner := self._calls.get(CallId(call_id))) and runner.facts.line == line:
             return runner
         self.record(line, call_id)
         raise CallEnded("the call has ended")
@@ -338,7 +336,7 @@ class Manager:
 
     def runner(self, facts: CallFacts, machine: CallMachine) -> CallRunner:
         """Return what runs a call that is not one of this node's yet."""
-        return CallRunner(
+        runner = CallRunner(
             facts,
             machine,
             clock=self._clock,
@@ -347,6 +345,8 @@ class Manager:
             on_ended=self._call_ended,
             on_transfer=self.on_transfer,
         )
+        runner.disclosing = self.disclosing
+        return runner
 
     def add(self, runner: CallRunner) -> None:
         """Make a call one of this node's, and sample it."""
@@ -363,8 +363,7 @@ class Manager:
     def _call_ended(self, runner: CallRunner) -> None:
         self.remove(runner)
         self._tasks.spawn(runner.wait_cleaned(), name=f"clean call {runner.facts.call_id}")
-        end = self._forget_test if runner.facts.details.test else self._keep_ended
-        end(runner)
+        (self._forget_test if runner.facts.details.test else self._keep_ended)(runner)
         self.quality.forget(runner.facts.call_id)
         self.diagnoses.forget(runner.facts.call_id)
 
@@ -384,6 +383,8 @@ class Manager:
             runner.publish(EventType.CALL_ENDED, {"reason": reason})
         else:
             log.info("call.dial_failed", extra={"call": runner.facts.call_id, "reason": reason})
+            if self.on_dial_failed is not None:
+                self.on_dial_failed(record)
 
     def _forget_test(self, runner: CallRunner) -> None:
         self.admission.uncount(runner.facts)
@@ -391,8 +392,7 @@ class Manager:
         log.info("call.test_ended", extra={"seconds": round(runner.record().seconds, 1)})
 
     def _diagnose(self, event: CallEvent) -> None:
-        runner = self._calls.get(CallId(event.call.id)) if event.call else None
-        if runner is not None:
+        if event.call and (runner := self._calls.get(CallId(event.call.id))) is not None:
             self.diagnoses.note_event(runner, event, self._loop.time())
 
     def _count_leg(self, event: CallEvent) -> None:

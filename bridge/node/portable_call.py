@@ -65,7 +65,7 @@ class PortableCalls:
     def revisions(self) -> dict[CallId, int]:
         """Return the live calls that have events, with a number that grows when one changes."""
         return {
-            one.facts.call_id: one.suspension.revision
+            one.facts.call_id: one.suspension.revision + one.turns.published
             for one in self._manager.calls()
             if one.live and one.announced and not one.facts.details.test
         }
@@ -103,6 +103,7 @@ class PortableCalls:
             samples=SamplesSnapshot((), None),
             diagnosis=None,
             marks=(),
+            turns=runner.turns.numbering(),
             services=self._services.suspend(runner.facts.call_id),
         )
 

@@ -20,9 +20,8 @@ from bridge.call.model import (
     Party,
     State,
 )
-from bridge.call.published import STATE_EVENTS, published
+from bridge.call.record.published import describe_joined, published, state_events
 from bridge.call.routing import LegRole
-from bridge.call.transitions import UNANSWERED
 from bridge.call.view import record_of
 from bridge.errors import BridgeError, HandoverRefused
 from bridge.legs.base import EndsWithReason, Leg
@@ -31,24 +30,24 @@ from bridge.log import leg_id as log_leg_id
 from bridge.metrics.registry import Metrics
 from bridge.node.clock import BusClock, Clock
 from bridge.node.deadline import Deadline
+from bridge.node.disclosing import NOTHING_TO_DISCLOSE, Disclosing
 from bridge.node.publisher import Publisher, new_event
 from bridge.node.running_legs import Dial, RestoredLeg, RunningLegs, dial_error, perform
+from bridge.node.speech.held_speech import HeldSpeech, Rows
+from bridge.node.speech.last_words import close_after_speech
 from bridge.node.suspension import SuspendedLeg, Suspension
 from bridge.node.turns.meters import TurnMeters
 from bridge.tasks import Tasks
 from bridge.wire.call_event import EventType
 
 log = logging.getLogger(__name__)
-
-
 TransferHandler: TypeAlias = Callable[["CallRunner", events.LegTransferRequested], None]
 DECLINED: Final = 603
 
 
 def refuse_transfer(runner: "CallRunner", request: events.LegTransferRequested) -> None:
     """Decline what a far party asks for."""
-    leg = runner.leg(request.leg_id)
-    if leg is not None:
+    if (leg := runner.leg(request.leg_id)) is not None:
         perform(leg, commands.ReportTransfer(request.leg_id, DECLINED))
 
 
@@ -76,9 +75,13 @@ class CallRunner:
         self._publisher = publisher
         self._on_ended = on_ended
         self._on_transfer = on_transfer
+        self.disclosing: Disclosing[CallRunner] = NOTHING_TO_DISCLOSE
         enabled, bus = machine.limits.turns, self.bus
         self.turns = TurnMeters(bus, publish=self.publish, metrics=metrics.turns, enabled=enabled)
-        self._legs = RunningLegs(bus, self._seconds, self.turns)
+        self._speech = HeldSpeech(machine, self._route, self.turns.let_in)
+        self.speech_gates = self._speech.gates
+        """Which of its bots may be heard yet."""
+        self._legs = RunningLegs(bus, self._seconds, self.turns, self._speech)
         self.suspension = Suspension(self._legs, self._bus_clock)
         self.journal = Journal()
         self._tasks = Tasks()
@@ -171,16 +174,17 @@ class CallRunner:
             LimitExceeded: it has all its legs.
         """
         self.check_room()
+        role = self.disclosing.cover(self.facts.line, leg, role)
         self._legs.join_bus(leg, role)
         try:
             self.dispatch(events.LegAdded(leg.leg_id, leg.kind, role))
         except Exception:
-            self.bus.leave(leg.leg_id, self._loop.time())
+            self._legs.leave_bus(leg)
             raise
         self._legs.add(leg, role, self._spawn(leg), dial=dial)
         self._metrics.media.leg_started(leg.leg_id, leg.kind)
         if dial is None:
-            self._publish_joined(leg, role)
+            self.publish(EventType.LEG_JOINED, describe_joined(leg, role))
 
     def dispatch(self, event: events.Event) -> None:
         """Take an event or a request and perform the machine's commands, then publish; never waits.
@@ -217,7 +221,7 @@ class CallRunner:
     async def abandon(self) -> None:
         """Free everything of a call that another process goes on with; nobody is told."""
         for running in self._legs:
-            self._metrics.media.leg_moved(running.leg.leg_id, running.leg.statistics())
+            self._metrics.media.leg_moved(running.leg.leg_id, running.statistics())
         await self.suspension.abandon()
         await self._tasks.wait()
 
@@ -232,6 +236,7 @@ class CallRunner:
         """Go on with a call that another process has passed; `left` are the figures of legs that left."""
         self.journal, self.announced = journal, announced
         self._legs.restore_left(left)
+        self._speech.restore()
         roles = {leg_id: leg.role for leg_id, leg in self.machine.legs.records.items()}
         for leg, *_ in legs:
             self._legs.join_bus(leg, roles[leg.leg_id])
@@ -239,7 +244,8 @@ class CallRunner:
             role = roles[leg.leg_id]
             self._legs.add(leg, role, self._spawn(leg), joined=joined)
             self._metrics.media.leg_restored(leg.leg_id, leg.kind, leg.statistics(), heard)
-        self._bus_clock.route(self.machine.routes().rows)
+        self._route(self.machine.routes().rows)
+        self.disclosing.follow(self)
 
     def publish(
         self, kind: EventType, data: Mapping[str, Any] | None = None, *, callback_url: str = ""
@@ -263,43 +269,44 @@ class CallRunner:
         return self._tasks.spawn(self._live(leg), name=f"leg {leg.kind} {leg.leg_id}")
 
     def _handle_pending(self) -> None:
-        with self._publisher.about(self.facts.call_id):
-            self._handle_all()
-
-    def _handle_all(self) -> None:
         self._busy = True
-        try:
-            while self._events:
-                event, now = self._events.popleft(), self._loop.time()
-                done = self.machine.handle(event, now)
-                self.journal.note(event, now, acted=bool(done))
-                for command in done:
-                    self._perform(command)
-                self._publish_handled(event)
-        finally:
-            self._busy = False
-            self.deadline.set(self.machine.deadline())
+        with self._publisher.about(self.facts.call_id):
+            try:
+                while self._events:
+                    event, now = self._events.popleft(), self._loop.time()
+                    done = self.machine.handle(event, now)
+                    self.journal.note(event, now, acted=bool(done))
+                    for command in done:
+                        self._perform(command)
+                    self._publish_handled(event)
+            finally:
+                self._busy = False
+                self.deadline.set(self.machine.deadline())
+                self._speech.follow()
+                self.disclosing.follow(self)
+
+    def _route(self, rows: Rows) -> None:
+        self._bus_clock.route(self.turns.routes(rows))
 
     def _perform(self, command: commands.Command) -> None:
         match command:
             case commands.EndLeg(leg_id, reason):
                 self._end_leg(leg_id, reason)
             case commands.RouteAudio(rows):
-                self._bus_clock.route(rows)
+                self._route(rows)
             case commands.ReportState(state):
                 self._report(state)
-            case commands.ReportMissed(identity):
-                self.publish(EventType.PARTY_MISSED, {"identity": identity})
             case commands.Report(kind, data):
                 self.publish(kind, data)
             case commands.CallInstead(request):
                 self._on_transfer(self, request)
+            case commands.CloseAfterSpeech():
+                self._tasks.spawn(close_after_speech(self, command), name="last words")
             case commands.EndCall(reason):
                 self._end(reason)
             case _:
                 leg = self.leg(command.leg_id)
-                follows = None if leg is None else perform(leg, command)
-                if follows is not None:
+                if leg is not None and (follows := perform(leg, command)) is not None:
                     self._events.append(follows)
 
     def _end_leg(self, leg_id: LegId, reason: EndReason, now: float | None = None) -> None:
@@ -314,7 +321,7 @@ class CallRunner:
                 # In the next iteration: a task cancelled before its first step never runs, and would
                 # not free what the leg holds already.
                 self._loop.call_soon(running.task.cancel)
-            self._metrics.media.leg_ended(leg_id, running.leg.statistics())
+            self._metrics.media.leg_ended(leg_id, running.statistics())
             left = {"legID": leg_id, "kind": running.leg.kind, "party": running.role.party}
             log.info("leg.ended", extra={"leg": leg_id, "kind": left["kind"], "reason": reason})
             if running.dial is not None:
@@ -327,11 +334,13 @@ class CallRunner:
         for running in self._legs:
             self._end_leg(running.leg.leg_id, reason, now)
         self.deadline.set(None)
+        self._speech.close()
         self._on_ended(self)
 
     async def _live(self, leg: Leg) -> None:
         log_call_id.set(self.facts.call_id)
         log_leg_id.set(leg.leg_id)
+        await self._speech.begin(leg)
         try:
             life = leg.run(lambda event: self._on_leg_event(leg, event))
             await self._publisher.marks.steps(self.facts.call_id, life)
@@ -356,12 +365,8 @@ class CallRunner:
     def _report(self, state: State) -> None:
         log.info("call.state", extra={"state": state, "reason": self.machine.reason or ""})
         before, self._reported = self._reported, state
-        if self.machine.answered_at is not None and before in UNANSWERED:
-            self.publish(EventType.CALL_ANSWERED)
-        if before is State.HELD and state is State.ACTIVE:
-            self.publish(EventType.CALL_RESUMED)
-        elif state in STATE_EVENTS:
-            self.publish(STATE_EVENTS[state])
+        for kind in state_events(before, state, answered=self.machine.answered_at is not None):
+            self.publish(kind)
 
     def _publish_handled(self, event: events.Event) -> None:
         if isinstance(event, events.LegDialled):
@@ -379,12 +384,7 @@ class CallRunner:
         first = running.role.party is Party.FAR and not self.announced
         if first and not self.facts.details.test:
             self.announce()
-        self._publish_joined(running.leg, running.role)
-
-    def _publish_joined(self, leg: Leg, role: LegRole) -> None:
-        joined = {"legID": leg.leg_id, "kind": leg.kind, "party": role.party}
-        named = {"identity": role.owner.identity} if role.owner and role.owner.identity else {}
-        self.publish(EventType.LEG_JOINED, joined | named)
+        self.publish(EventType.LEG_JOINED, describe_joined(running.leg, running.role))
 
     def _seconds(self) -> float:
         """Return the duration so far."""

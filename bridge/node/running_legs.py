@@ -9,7 +9,7 @@ from typing import Final, NamedTuple, TypeAlias
 from bridge.call import commands
 from bridge.call.bus.bus import Bus
 from bridge.call.events import LegTransferProgressed
-from bridge.call.model import EndReason, LegFigures, LegId, Party
+from bridge.call.model import EndReason, LegFigures, LegId, LegStatistics, Party
 from bridge.call.routing import LegRole
 from bridge.errors import BridgeError, LegError, LimitExceeded
 from bridge.legs.base import (
@@ -22,6 +22,7 @@ from bridge.legs.base import (
     Transferable,
 )
 from bridge.metrics.media import Heard
+from bridge.node.speech.held_speech import HeldSpeech, HoldsAudio
 from bridge.node.turns.meters import TurnMeters
 
 LEGS_PER_CALL = 16
@@ -58,6 +59,16 @@ class RunningLeg:
     """Seconds of the call."""
     idling: Idling | None = None
     """The leg, if it can tell whether it is idle: to ask each time what it can takes long."""
+    held: HoldsAudio | None = None
+    """What holds what it says before it may be heard, if anything does."""
+
+    def statistics(self) -> LegStatistics:
+        """Return the leg's figures until now."""
+        found = self.leg.statistics()
+        if self.held is not None:
+            found.received.held_seconds = self.held.held_seconds
+            found.received.held_dropped_seconds = self.held.held_dropped_seconds
+        return found
 
 
 class RestoredLeg(NamedTuple):
@@ -72,11 +83,14 @@ class RestoredLeg(NamedTuple):
 class RunningLegs:
     """The legs of a call by id, bounded, and the figures of those that left, the oldest dropped."""
 
-    def __init__(self, bus: Bus, seconds: Callable[[], float], turns: TurnMeters) -> None:
-        """Begin with none; `seconds` returns the call's duration so far, `turns` measures those of its bots."""
+    def __init__(
+        self, bus: Bus, seconds: Callable[[], float], turns: TurnMeters, speech: HeldSpeech
+    ) -> None:
+        """Begin with none; `seconds` returns the call's duration so far, `turns` and `speech` are of its bots."""
         self._bus = bus
         self._seconds = seconds
         self._turns = turns
+        self._speech = speech
         self._legs: dict[LegId, RunningLeg] = {}
         self._ended: deque[LegFigures] = deque(maxlen=KEPT_LEGS)
 
@@ -96,6 +110,7 @@ class RunningLegs:
     def join_bus(self, leg: Leg, role: LegRole) -> None:
         """Let a leg be routed, before it is added."""
         source, sink = self._turns.ends(leg, role)
+        source = self._speech.join(leg, role, source)
         self._bus.join(
             leg.leg_id,
             source,
@@ -104,6 +119,11 @@ class RunningLegs:
             ducking_gain=role.ducking_gain,
             duckable=role.party is not Party.FAR,
         )
+
+    def leave_bus(self, leg: Leg) -> None:
+        """Take back `join_bus`: the leg is not added."""
+        self._turns.leave(leg.leg_id)
+        self._bus.leave(leg.leg_id, asyncio.get_running_loop().time())
 
     def add(
         self,
@@ -117,7 +137,9 @@ class RunningLegs:
         """Add a leg that `task` runs; it joins now, or did so at `joined`, in seconds of the call."""
         joined = self._seconds() if joined is None else joined
         idling = leg if isinstance(leg, Idling) else None
-        self._legs[leg.leg_id] = RunningLeg(leg, role, task, dial, joined=joined, idling=idling)
+        self._legs[leg.leg_id] = RunningLeg(
+            leg, role, task, dial, joined=joined, idling=idling, held=self._speech.find(leg.leg_id)
+        )
 
     def restore_left(self, figures: Iterable[LegFigures]) -> None:
         """Set the figures of the last legs that left."""
@@ -127,6 +149,7 @@ class RunningLegs:
         """Remove a leg and keep its figures; its task goes on."""
         running = self._legs.pop(leg_id, None)
         self._turns.leave(leg_id)
+        self._speech.leave(leg_id)
         if running is not None:
             self._ended.append(replace(self._figures(running), path=None, left=self._seconds()))
         return running
@@ -153,7 +176,7 @@ class RunningLegs:
             leg_id=leg.leg_id,
             kind=leg.kind,
             party=running.role.party,
-            statistics=leg.statistics(),
+            statistics=running.statistics(),
             path=self._bus.path(leg.leg_id),
             identity=owner.identity if owner else "",
             joined=running.joined,

@@ -82,7 +82,7 @@ def _is_list(shape: type, path: Sequence[str]) -> bool:
         if isinstance(found, DictType):
             found = found.value_type
         elif isinstance(found, StructType):
-            found = next((field.type for field in found.fields if field.name == part), None)
+            found = next((field.type for field in found.fields if field.encode_name == part), None)
     return isinstance(found, ListType)
 
 

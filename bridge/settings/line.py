@@ -10,9 +10,11 @@ import msgspec
 from msgspec import Meta
 
 from bridge.errors import SettingsError
+from bridge.settings.agent import Agent, check_agent
+from bridge.settings.disclosure import Disclosure, check_disclosure
 from bridge.settings.livekit import LiveKit, check_livekit
 from bridge.settings.realtime import Realtime, check_realtime
-from bridge.settings.section import Count, Number, Positive, PositiveCount, Secret, Section
+from bridge.settings.section import Number, Positive, Secret, Section
 from bridge.settings.sip import (
     DEFAULT_PORTS,
     LineSip,
@@ -60,55 +62,6 @@ TEST_LINE = ":test"
 """Suffix of the line that a line's test keys belong to."""
 MIN_SECRET_CHARACTERS: Final = 20
 """Of the secret of streams."""
-
-
-class Agent(Section, frozen=True):
-    """Voice agents and their speech providers."""
-
-    voice_detectors: Count = 32
-    """Agents that may use the voice detector at once (10 MB each); beyond that, any sound counts as speech."""
-    end_seconds: Positive = 0.7
-    """Silence that ends an utterance of the caller."""
-    max_utterance_seconds: Positive = 30.0
-    """Maximum length of an utterance; a longer one is processed as it is."""
-    interrupting_dbov: Annotated[float, Meta(ge=-127, le=0)] = -45.0
-    """How loud a caller must be to interrupt; anything softer may be an echo of the agent."""
-    silence_seconds: Positive = 10.0
-    """After this long a silent caller hears `no_input_prompt`."""
-    no_input_prompt: str = "Are you still there?"
-    """Said to a silent caller."""
-    no_input_prompts: Count = 1
-    """How often `no_input_prompt` is said; then the agent says `goodbye` and hangs up."""
-    goodbye: str = "Goodbye."
-    """Said before the agent hangs up."""
-    fallback: str = "I am sorry, something went wrong. Please say that again."
-    """Said when a provider fails."""
-    filler: str = "One moment, please."
-    """Said while a reply takes longer than `filler_seconds`. Empty: a soft tone."""
-    filler_seconds: Number = 2.5
-    """How long a reply may take before `filler` is said. 0: it is never said."""
-    talk_seconds: Positive = 1800.0
-    """Maximum length of an agent's conversation."""
-    stt_seconds: Positive = 15.0
-    """Timeout of a complete response from the speech-to-text provider."""
-    llm_seconds: Positive = 30.0
-    """Timeout of a complete response from the language model."""
-    tts_seconds: Positive = 20.0
-    """Timeout of a complete response from the text-to-speech provider."""
-    text_bytes: PositiveCount = 1048576
-    """Maximum size of a text response."""
-    sound_bytes: PositiveCount = 16777216
-    """Maximum size of an audio response."""
-    spoken_seconds: Positive = 120.0
-    """Maximum length of one spoken sentence; the rest is cut."""
-    stt_model: str = "whisper-1"
-    """Model requested from OpenAI-style providers when the URL has no `?model=`."""
-    llm_model: str = "gpt-4o-mini"
-    """As `stt_model`."""
-    tts_model: str = "tts-1"
-    """As `stt_model`."""
-    voice: str = "alloy"
-    """Voice requested from OpenAI-style providers when the URL has no `?voice=`."""
 
 
 class WhatsApp(Section, frozen=True):
@@ -268,6 +221,8 @@ class Line(Section, frozen=True):
     """Whether every answered call is transcribed: `after` its end, which records it, or `live`."""
     agent: Agent | None = None
     """Replaces all of `[agent]` for this line, except `voice_detectors`."""
+    disclosure: Disclosure | None = None
+    """Replaces all of `[disclosure]` for this line."""
 
 
 def line_checks(
@@ -279,6 +234,11 @@ def line_checks(
     streams = partial(check_stream, f"{section}.stream", line.stream, media_root)
     yield (section, "media", "data"), streams
     yield (section,), partial(check_livekit, f"{section}.livekit", line.livekit)
+    if line.disclosure is not None:
+        told = partial(check_disclosure, f"{section}.disclosure", line.disclosure, media_root)
+        yield (section, "media", "data"), told
+    if line.agent is not None:
+        yield (section,), partial(check_agent, f"{section}.agent", line.agent)
     if line.realtime is not None:
         yield (section,), partial(check_realtime, f"{section}.realtime", line.realtime)
     if line.sip is not None:

@@ -16,10 +16,14 @@ import msgspec
 from msgspec import Meta
 
 from bridge.errors import SettingsError
+from bridge.settings.agent import Agent as Agent
+from bridge.settings.agent import check_agent
 from bridge.settings.cluster import Cluster as Cluster
 from bridge.settings.cluster import check_cluster
 from bridge.settings.data import Data as Data
 from bridge.settings.data import check_data
+from bridge.settings.disclosure import Disclosure as Disclosure
+from bridge.settings.disclosure import check_disclosure
 from bridge.settings.environment import place
 from bridge.settings.http import Admin as Admin
 from bridge.settings.http import Console as Console
@@ -27,7 +31,6 @@ from bridge.settings.http import Http as Http
 from bridge.settings.http import Metrics as Metrics
 from bridge.settings.http import check_http, check_keys
 from bridge.settings.http import is_loopback as is_loopback
-from bridge.settings.line import Agent as Agent
 from bridge.settings.line import Line as Line
 from bridge.settings.line import Stream as Stream
 from bridge.settings.line import Voicemail as Voicemail
@@ -54,6 +57,8 @@ from bridge.settings.sip import LineSip as LineSip
 from bridge.settings.sip import Sip as Sip
 from bridge.settings.sip import check_sip
 from bridge.settings.stored import place_stored
+from bridge.settings.telemetry import Telemetry as Telemetry
+from bridge.settings.telemetry import check_telemetry
 from bridge.settings.tree import KeyPath, TreeReader, dotted, origin, paths
 from bridge.settings.turns import Turns as Turns
 
@@ -216,12 +221,14 @@ class Settings(Section, frozen=True):
     recovery: Recovery = msgspec.field(default_factory=Recovery)
     turns: Turns = msgspec.field(default_factory=Turns)
     agent: Agent = msgspec.field(default_factory=Agent)
+    disclosure: Disclosure = msgspec.field(default_factory=Disclosure)
     transcription: Transcription = msgspec.field(default_factory=Transcription)
     turn: Turn = msgspec.field(default_factory=Turn)
     net: Net = msgspec.field(default_factory=Net)
     sip: Sip = msgspec.field(default_factory=Sip)
     log: Log = msgspec.field(default_factory=Log)
     metrics: Metrics = msgspec.field(default_factory=Metrics)
+    telemetry: Telemetry = msgspec.field(default_factory=Telemetry)
     admin: Admin = msgspec.field(default_factory=Admin)
     console: Console = msgspec.field(default_factory=Console)
     lines: dict[str, Line] = msgspec.field(default_factory=dict)
@@ -330,11 +337,15 @@ def _checks(settings: Settings) -> Iterator[tuple[tuple[str, ...], Callable[[], 
     yield ("rtc",), stun
     yield ("rtc",), partial(check_rtc, settings.rtc)
     yield ("turn",), partial(check_turn, settings.turn)
+    yield ("agent",), partial(check_agent, "agent", settings.agent)
     yield ("recording",), partial(check_recording, settings.recording)
     yield ("recording", "media", "data"), partial(_check_recording_announcement, settings)
     sound, root = settings.calls.drain_announcement, settings.media_root
     yield ("calls", "media", "data"), partial(check_sound, "calls.drain_announcement", sound, root)
+    told = partial(check_disclosure, "disclosure", settings.disclosure, root, of_line=False)
+    yield ("disclosure", "media", "data"), told
     yield ("net",), partial(check_net, settings.net)
+    yield ("telemetry",), partial(check_telemetry, settings.telemetry)
     database = settings.data.url
     clustered = partial(check_cluster, settings.cluster, settings.http, database_url=database)
     yield ("cluster", "http", "data"), clustered

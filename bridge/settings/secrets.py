@@ -65,7 +65,7 @@ def _map(value: object, kind: Type, secret: _Replace, other: _Replace) -> object
             return _map(value, kind.type, secret, other)
         case StructType():
             return {
-                field.name: _map(getattr(value, field.name), field.type, secret, other)
+                field.encode_name: _map(getattr(value, field.name), field.type, secret, other)
                 for field in kind.fields
             }
         case ListType() if isinstance(value, list):

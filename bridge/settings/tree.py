@@ -34,8 +34,10 @@ class Mistake:
 class TreeReader:
     """Makes a record of a tree of tables, and keeps what was wrong with these."""
 
-    def __init__(self, kind: type[msgspec.Struct]) -> None:
+    def __init__(self, kind: type[msgspec.Struct], *, page: str = "docs/settings.md") -> None:
+        """`page` is where all keys are listed."""
         self._root = cast("StructType", type_info(kind))
+        self._page = page
         self.mistakes: list[Mistake] = []
 
     def read(self, tree: object) -> object | None:
@@ -49,24 +51,24 @@ class TreeReader:
         if not isinstance(table, dict):
             self.mistakes.append(Mistake(path, "expected a table, got a value"))
             return None
-        known = [field.name for field in shape.fields]
+        known = [field.encode_name for field in shape.fields]
         self.mistakes += [
             self._unknown((*path, name), known) for name in table if name not in known
         ]
         kinds = {field.name: field.type for field in msgspec.structs.fields(shape.cls)}
         values: dict[str, object] = {}
         for field in shape.fields:
-            at = (*path, field.name)
-            if field.name in table:
-                found = self._value(table[field.name], field, kinds[field.name], at)
+            at = (*path, field.encode_name)
+            if field.encode_name in table:
+                found = self._value(table[field.encode_name], field, kinds[field.name], at)
                 values |= {} if found is None else {field.name: found}
-        required = [field.name for field in shape.fields if field.required]
+        required = [field.encode_name for field in shape.fields if field.required]
         self.mistakes += [
             Mistake((*path, name), "required, but missing")
             for name in required
             if name not in table
         ]
-        if any(name not in values for name in required):
+        if any(field.required and field.name not in values for field in shape.fields):
             return None
         return shape.cls(**values)
 
@@ -97,7 +99,7 @@ class TreeReader:
 
     def _unknown(self, path: KeyPath, siblings: Sequence[str]) -> Mistake:
         meant = nearest(path, siblings, list(names(self._root)))
-        hint = f"did you mean {meant}?" if meant else "docs/settings.md lists all"
+        hint = f"did you mean {meant}?" if meant else f"{self._page} lists all"
         return Mistake(path, f"there is no such setting; {hint}")
 
 
@@ -123,7 +125,7 @@ def paths(tree: object, path: KeyPath = ()) -> Iterator[KeyPath]:
 def names(shape: StructType, path: KeyPath = ()) -> Iterator[KeyPath]:
     """Yield the path of every setting of a section and of those below it; `NAME` stands for a line's."""
     for field in shape.fields:
-        at, kind = (*path, field.name), field.type
+        at, kind = (*path, field.encode_name), field.type
         if isinstance(kind, DictType):
             kind, at = kind.value_type, (*at, "NAME")
         record = _record_in(kind)

@@ -27,6 +27,7 @@ from bridge.stores import deliveries
 from bridge.stores.deliveries import Job, Outcome
 from bridge.stores.endpoints import Endpoint
 from bridge.tasks import wait_set
+from bridge.telemetry.trace import OFF, UNTRACED, OpenSpan, Tracer
 from bridge.wire.call_event import CallEvent
 from bridge.wire.webhook.formats import render, signed
 
@@ -64,7 +65,7 @@ OUTCOME: Final = "delivery"
 class Webhooks:
     """The deliveries of one node."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (all but two by keyword)
         self,
         database: Database,
         http: Http,
@@ -73,6 +74,7 @@ class Webhooks:
         counters: EventMetrics,
         link: Callable[[str, str], str] = lambda *_: "",
         retry_policy: RetryPolicy = RetryPolicy(),
+        tracer: Tracer = OFF,
     ) -> None:
         """Set up the deliveries of node `node`; `run` performs them.
 
@@ -85,6 +87,7 @@ class Webhooks:
         self._counters = counters
         self._link = link
         self._retry_policy = retry_policy
+        self._tracer = tracer
         self._woken = asyncio.Event()
         self._concluded = asyncio.Event()
         self._counted_at = 0.0
@@ -212,7 +215,7 @@ class Webhooks:
         if job.endpoint is None or not job.endpoint.active:
             return INACTIVE
         try:
-            return await self._post(job.event, job.endpoint)
+            return await self._post(job.event, job.endpoint, job.attempts)
         except TimeoutError:
             return "no answer in time"
         except AddressBlocked as error:
@@ -223,7 +226,7 @@ class Webhooks:
             log.exception("webhook.crashed")
             return "internal error"
 
-    async def _post(self, event: CallEvent, endpoint: Endpoint) -> str | None:
+    async def _post(self, event: CallEvent, endpoint: Endpoint, attempts: int) -> str | None:
         delivery = render(event, endpoint.receiver(self._link))
         if delivery is None:
             return None
@@ -236,21 +239,33 @@ class Webhooks:
             now=now,
             former=endpoint.former_secrets(now),
         )
-        async with (
-            asyncio.timeout(self._retry_policy.answer_seconds),
-            self._http.of(LineName(event.line))
-            .guarded()
-            .post(
-                endpoint.url,
-                data=delivery.body,
-                headers={**endpoint.headers, **headers},
-                allow_redirects=False,
-            ) as response,
-        ):
-            await response.content.read(READ_BYTES)
-            if not response.content.at_eof():
-                response.close()
-            return None if 200 <= response.status < 300 else f"answered {response.status}"
+        with self._span(event, endpoint.url, attempts) as span:
+            async with (
+                asyncio.timeout(self._retry_policy.answer_seconds),
+                self._http.of(LineName(event.line))
+                .guarded()
+                .post(
+                    endpoint.url,
+                    data=delivery.body,
+                    headers={**endpoint.headers, **span.headers, **headers},
+                    allow_redirects=False,
+                ) as response,
+            ):
+                span.answered(response.status)
+                await response.content.read(READ_BYTES)
+                if not response.content.at_eof():
+                    response.close()
+                return None if 200 <= response.status < 300 else f"answered {response.status}"
+
+    def _span(self, event: CallEvent, url: str, attempts: int) -> OpenSpan:
+        """Begin the span of a delivery; there is none of what happens to a line."""
+        call = event.call
+        trace = UNTRACED if call is None else self._tracer.of(call.id, call.trace)
+        attributes = {"bridge.event.type": event.type, "bridge.event.id": event.id}
+        span = trace.request("POST webhook", attributes, url=url)
+        if attempts:
+            span.attributes["http.request.resend_count"] = attempts
+        return span
 
 
 def _conclude_all(connection: Connection, payloads: list[bytes]) -> None:

@@ -8,6 +8,7 @@ import msgspec
 
 from bridge.wire.iso8601 import iso8601
 from bridge.wire.metadata import NOTHING
+from bridge.wire.trace_context import NONE, TraceContext
 
 HUNG_UP: Final = frozenset({"hangup", "remote_hangup"})
 CUT_OFF: Final = frozenset({"media_timeout", "node_lost", "drained"})
@@ -106,6 +107,14 @@ class EventType(StrEnum):
     AGENT_FAILED = "agent.failed"
     TURN = "turn"
     """What the caller waited for a bot's answer; webhooks get it only where they name it."""
+    OVERLAP_STARTED = "overlap.started"
+    """A caller speaks while a bot does; webhooks get it and the next one only where they name them."""
+    OVERLAP_ENDED = "overlap.ended"
+
+    DISCLOSURE_SPOKEN = "disclosure.spoken"
+    """Persons have been told that they hear a machine."""
+    DISCLOSURE_FAILED = "disclosure.failed"
+    """It could not be said, so that they do not hear it."""
 
     LINE_CREATED = "line.created"
     LINE_REMOVED = "line.removed"
@@ -142,6 +151,8 @@ class CallSnapshot(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """Whether it has or had a WebRTC leg."""
     answered_by: str = ""
     """`person`, `machine` or `unknown`; empty where nobody asked."""
+    trace: TraceContext = NONE
+    """What its request came with; never sent."""
 
     @property
     def jid(self) -> str:

@@ -53,9 +53,11 @@ FOR_NEAR: Final = frozenset(
         EventType.AGENT_REPLIED,
         EventType.AGENT_FAILED,
         EventType.TURN,
+        EventType.OVERLAP_STARTED,
+        EventType.OVERLAP_ENDED,
     }
 )
-"""For the near side: transcripts, mutes, holds, transfers, problems, agents and turns."""
+"""For the near side: transcripts, mutes, holds, transfers, problems, agents, turns and overlaps."""
 SERVER_HOPS: Final = frozenset({"stream", "recording"})
 """Hops whose problems are between the customer's server and the bridge."""
 

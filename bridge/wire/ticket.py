@@ -15,6 +15,7 @@ PREFIX: Final = "tk_"
 MAX_LENGTH: Final = 2048
 """Characters; anything longer is rejected."""
 MAX_NAME: Final = 128
+_MACHINE: Final = "machine"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,8 @@ class Ticket:
     """Whether its holder may be heard; not signed: a ticket of ours always grants it, and the next one."""
     subscribes: bool = True
     """Whether its holder may hear."""
+    machine: bool = False
+    """Whether its holder is a bot."""
 
 
 def shown_name(text: str) -> str:
@@ -52,7 +55,8 @@ def sign(ticket: Ticket, secret: bytes) -> str:
             ticket.party,
             ticket.line,
             ticket.identity,
-            *([ticket.name] if ticket.name else []),
+            *([ticket.name] if ticket.name or ticket.machine else []),
+            *([_MACHINE] if ticket.machine else []),
         )
     ).encode()
     return f"{PREFIX}{_text(claims)}.{_text(_signature(claims, secret))}"
@@ -70,8 +74,9 @@ def read(text: str, secret: bytes) -> Ticket | None:
     if not hmac.compare_digest(_signature(plain, secret), signed):
         return None
     expires, call_id, party, line, named = plain.decode().split("\n", 4)
-    identity, _, name = named.partition("\n")
-    return Ticket(line, call_id, int(expires), party, identity, name)
+    identity, _, shown = named.partition("\n")
+    name, _, machine = shown.partition("\n")
+    return Ticket(line, call_id, int(expires), party, identity, name, machine=machine == _MACHINE)
 
 
 def _signature(claims: bytes, secret: bytes) -> bytes:

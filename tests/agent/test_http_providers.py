@@ -20,7 +20,7 @@ from bridge.audio.file.wav import parse_wav
 from bridge.call.model import LineName
 from bridge.http.address_guard import Guard
 from bridge.http.client import Http
-from bridge.settings.line import Agent
+from bridge.settings.agent import Agent
 from tests.support.servers.provider_double import providing, tone_wav
 
 LOOPBACK = [ipaddress.ip_network("127.0.0.0/8")]

@@ -18,7 +18,7 @@ from bridge.http.address_guard import Guard
 from bridge.http.client import Http
 from bridge.legs.agent import AgentLeg
 from bridge.metrics.agent import AgentMetrics
-from bridge.settings.line import Agent
+from bridge.settings.agent import Agent
 from tests.support.servers.provider_double import ProviderDouble, providing
 from tests.support.sound.agent_talk import VOICE, Counts
 from tests.support.waiting import until

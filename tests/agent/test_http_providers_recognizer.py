@@ -12,7 +12,7 @@ from bridge.call.model import LineName
 from bridge.call.transcript import Word
 from bridge.http.address_guard import Guard
 from bridge.http.client import Http
-from bridge.settings.line import Agent
+from bridge.settings.agent import Agent
 from tests.agent.test_http_providers import LOOPBACK
 from tests.support.servers.provider_double import providing
 

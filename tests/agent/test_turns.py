@@ -6,7 +6,7 @@ import numpy as np
 
 from bridge.agent.turns import MAX_HOLD_OFF_SECONDS, TurnDetector, TurnEvent
 from bridge.audio.frame import SILENCE
-from bridge.settings.line import Agent
+from bridge.settings.agent import Agent
 
 VOICE = (8000 * np.sin(np.arange(320) * 0.2)).astype("<i2").tobytes()
 SOFT = (150 * np.sin(np.arange(320) * 0.2)).astype("<i2").tobytes()

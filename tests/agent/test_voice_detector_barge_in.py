@@ -5,8 +5,9 @@ import pytest
 
 from bridge.agent.voice_detector import silero
 from bridge.audio.frame import FRAME_BYTES, SILENCE
-from tests.bench.studies.vads import SPEECH_RMS, noises, onset
+from tests.bench.studies.vads import SPEECH_RMS, onset
 from tests.support.sound.agent_talk import talking
+from tests.support.sound.noises import noises
 from tests.support.sound.voices import SPEECH, words
 
 LEAD_FRAMES = 75

@@ -4,6 +4,7 @@ import pytest
 
 from bridge.agent import answers, demonstration
 from bridge.agent.demonstration import Demonstration, QuestionRecognizer
+from bridge.agent.provider_client import NO_CALL
 from bridge.app import calls
 from bridge.call.model import LineName
 from bridge.node.lines import LineConfig
@@ -16,7 +17,7 @@ async def profile(monkeypatch, *, installed, **changed):
     async with running(settings(**changed)) as client:
         made = client.bridge.control.agents._profile_of
         config = LineConfig(stt_url="https://stt.example") if changed else LineConfig()
-        return made(LineName("demo"), config, None)
+        return made(LineName("demo"), config, None, NO_CALL)
 
 
 async def test_with_the_recogniser_the_demonstration_says_what_to_ask(monkeypatch):

@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -44,7 +45,7 @@ async def app(browser: Browser, server: Server) -> AsyncIterator[Page]:
         yield visitor.page
 
 
-async def connect(page: Page, number: str = ECHO, key: str = "demo", **options: str) -> float:
+async def connect(page: Page, number: str = ECHO, key: str = "demo", **options: Any) -> float:
     """Call from the page; gives the seconds that it took."""
     wanted = {"number": number, "key": key, "options": options}
     seconds: float = await page.evaluate(CONNECT, wanted)
@@ -112,6 +113,13 @@ async def test_the_bridge_reports_on_what_it_hears(app: Page):
 
     assert reported["sentLoss"] < 0.1
     assert reported["sentJitter"] < 0.2
+
+
+@pytest.mark.full
+async def test_a_bot_says_that_it_is_one(app: Page):
+    offers = await refuse_offers(app, 0)
+    await connect(app, machine=True)
+    assert (offers[0].request.post_data_json or {})["machine"] is True
 
 
 async def test_leaving_ends_the_leg_but_not_the_call(app: Page, server: Server):

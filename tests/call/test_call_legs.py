@@ -54,5 +54,5 @@ def test_a_browser_that_comes_back_is_as_muted_as_it_left():
 
 def test_the_far_party_takes_part_once_the_call_is_answered():
     found = legs()
-    assert FAR not in found.routes(answered=False, held=False).rows
-    assert found.routes(answered=True, held=False).rows[FAR] == {ANN}
+    assert FAR not in found.routes(found.participants(answered=False, held=False)).rows
+    assert found.routes(found.participants(answered=True, held=False)).rows[FAR] == {ANN}

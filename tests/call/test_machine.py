@@ -70,7 +70,8 @@ def test_a_call_may_request_to_ring_and_to_last_less_than_the_limits_allow():
 
 def test_a_hang_up_after_speech_ends_an_answered_call_at_the_latest_at_its_limit():
     machine = active()
-    assert machine.handle(events.HangupRequested(after_speech=True), 5) == []
+    asked = machine.handle(events.HangupRequested(after_speech=True), 5)
+    assert asked == [commands.CloseAfterSpeech()]
     assert machine.handle(events.HangupRequested(after_speech=True), 9) == []
     assert machine.deadline() == 5 + MAX_SECONDS
     assert ended(machine, events.TimePassed(), 5 + MAX_SECONDS) is EndReason.HANGUP

@@ -5,11 +5,13 @@ from dataclasses import replace
 import pytest
 
 from bridge.call import commands, events
+from bridge.call.bus.last_words import MAX_SECONDS
 from bridge.call.limits import CallLimits
 from bridge.call.machine import CallMachine
 from bridge.call.model import Direction, EndReason, LegId, LegKind, Party, State
 from bridge.call.routing import Audience, LegRole
 from bridge.errors import InvalidState
+from bridge.wire.call_event import EventType
 
 FAR, ANN, BOB, TAP = LegId("far"), LegId("ann"), LegId("bob"), LegId("tap")
 LIMITS = CallLimits(ring_seconds=60, call_seconds=3600, abandoned_seconds=30)
@@ -122,7 +124,9 @@ def test_an_invited_browser_that_does_not_join_is_reported_missed_and_the_call_c
     add(machine, ANN, LegKind.WEBRTC, party=Party.NEAR)
     machine.handle(events.InviteRequested("agent 7"), 2)
     assert machine.deadline() == 62
-    assert machine.handle(events.TimePassed(), 62) == [commands.ReportMissed("agent 7")]
+    assert machine.handle(events.TimePassed(), 62) == [
+        commands.Report(EventType.PARTY_MISSED, {"identity": "agent 7"})
+    ]
     assert machine.transfers.invitation is None
     assert machine.state is State.ACTIVE
 
@@ -156,3 +160,48 @@ def test_other_legs_come_and_go_where_calls_are_recorded_or_streamed():
     add(machine, ANN, LegKind.WEBRTC, party=Party.NEAR)
     add(machine, BOB, LegKind.AGENT, party=Party.NEAR)
     assert len(machine.legs.records) == 5
+
+
+def test_a_bot_that_leaves_after_its_speech_is_heard_to_the_end_and_hears_nobody():
+    machine = active()
+    add(machine, TAP, LegKind.SOCKET, party=Party.NEAR)
+    done = machine.handle(events.CloseRequested(TAP, after_speech=True), 2)
+    assert commands.CloseAfterSpeech(TAP) in done
+    routes = next(one for one in done if isinstance(one, commands.RouteAudio))
+    assert routes.rows[FAR] == {TAP}
+    assert routes.rows[TAP] == frozenset()
+    assert machine.legs.near() == []
+    again = machine.handle(events.CloseRequested(TAP, after_speech=True), 3)
+    assert commands.CloseAfterSpeech(TAP) not in again
+    assert commands.EndLeg(TAP, EndReason.HANGUP) in machine.handle(events.CloseRequested(TAP), 4)
+
+
+def test_a_bot_that_does_not_finish_leaves_at_the_limit():
+    machine = active()
+    add(machine, TAP, LegKind.SOCKET, party=Party.NEAR)
+    machine.handle(events.LegConnected(TAP), 1)
+    machine.handle(events.CloseRequested(TAP, after_speech=True), 2)
+    assert machine.deadline() == 2 + MAX_SECONDS
+    done = machine.handle(events.TimePassed(), 2 + MAX_SECONDS)
+    assert commands.EndLeg(TAP, EndReason.HANGUP) in done
+
+
+def test_a_person_leaves_at_once_also_after_speech():
+    machine = active()
+    add(machine, ANN, LegKind.WEBRTC, party=Party.NEAR)
+    done = machine.handle(events.CloseRequested(ANN, after_speech=True), 2)
+    assert commands.EndLeg(ANN, EndReason.HANGUP) in done
+
+
+def test_a_bot_whose_place_a_person_takes_finishes_what_it_says():
+    machine = active()
+    add(machine, TAP, LegKind.SOCKET, party=Party.NEAR)
+    machine.handle(events.LegConnected(TAP), 1)
+    add(machine, BOB, LegKind.WEBRTC, party=Party.NEAR, replaces=False)
+    machine.handle(events.InviteRequested("ann"), 2)
+    add(machine, ANN, LegKind.WEBRTC, party=Party.NEAR, replaces=True)
+    done = machine.handle(events.LegConnected(ANN), 3)
+    assert commands.EndLeg(BOB, EndReason.HANGUP) in done
+    assert commands.CloseAfterSpeech(TAP) in done
+    routes = [one for one in done if isinstance(one, commands.RouteAudio)]
+    assert routes[-1].rows[FAR] == {TAP, ANN}

@@ -1,5 +1,10 @@
 """LiveKit's client SDKs in whole calls: what they say and hear, mutes, how they leave, and how they come back."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -12,7 +17,8 @@ from bridge.wire.livekit.models import (
     ParticipantState,
 )
 from tests.support.clients.livekit_sdk import SdkDouble
-from tests.support.inprocess import running
+from tests.support.inprocess import Client, running
+from tests.support.published import Published
 from tests.support.waiting import until
 
 ECHO = "15550100001"
@@ -25,6 +31,24 @@ async def token(client, call_id: str, party: str = "near", identity: str = "alic
     answer = await client.data(f"/call/{call_id}/livekit", {"party": party, "identity": identity})
     assert answer["url"].startswith("ws://127.0.0.1:")
     return str(answer["token"])
+
+
+async def begin_call(client, **changed: Any) -> str:
+    """Begin a call between two pages, or as `changed`."""
+    body = {"from": "alice", "to": "bob", "fromChannel": "webrtc", "toChannel": "webrtc"} | changed
+    made = await client.post("/v1/calls", body)
+    call_id = native((await made.json())["id"])
+    assert call_id
+    return call_id
+
+
+@asynccontextmanager
+async def echo_call() -> AsyncIterator[tuple[Client, str, SdkDouble]]:
+    """Run a bridge that calls the echo contact, and an SDK for the near party, which has not joined yet."""
+    async with running() as client:
+        call_id = await client.dial(ECHO)
+        async with SdkDouble(client.http, await token(client, call_id)) as sdk:
+            yield client, call_id, sdk
 
 
 def machine_of(client, call_id):
@@ -47,24 +71,19 @@ async def heard_by(sdk: SdkDouble) -> None:
 
 @pytest.mark.quick
 async def test_an_sdk_hears_the_other_party_and_is_heard():
-    async with running() as client:
-        call_id = await client.dial(ECHO)
-        async with SdkDouble(client.http, await token(client, call_id)) as sdk:
-            joined = await sdk.join()
-            [far] = joined.other_participants
-            assert far.attributes["sip.callStatus"] == "active"
-            track = await sdk.publish(TONE)
-            assert track.sid.startswith("TR_")
-            await heard_by(sdk)
-            assert list(sdk.answer.mid_to_track_id.values()) == [far.tracks[0].sid]
+    async with echo_call() as (_client, _call_id, sdk):
+        joined = await sdk.join()
+        [far] = joined.other_participants
+        assert far.attributes["sip.callStatus"] == "active"
+        track = await sdk.publish(TONE)
+        assert track.sid.startswith("TR_")
+        await heard_by(sdk)
+        assert list(sdk.answer.mid_to_track_id.values()) == [far.tracks[0].sid]
 
 
 async def test_two_sdks_talk_with_each_other():
     async with running() as client:
-        body = {"from": "alice", "to": "bob", "fromChannel": "webrtc", "toChannel": "webrtc"}
-        made = await client.post("/v1/calls", body)
-        call_id = native((await made.json())["id"])
-        assert call_id
+        call_id = await begin_call(client)
         mine, theirs = [await token(client, call_id, party, party) for party in ("near", "far")]
         async with SdkDouble(client.http, mine) as one, SdkDouble(client.http, theirs) as other:
             await one.join()
@@ -79,29 +98,25 @@ async def test_two_sdks_talk_with_each_other():
 
 
 async def test_a_mute_of_the_sdk_is_the_legs_and_one_of_ours_reaches_the_sdk():
-    async with running() as client:
-        call_id = await client.dial(ECHO)
-        async with SdkDouble(client.http, await token(client, call_id)) as sdk:
-            await sdk.join()
-            await sdk.publish(TONE)
-            await sdk.mute(muted=True)
-            await until(lambda: near(client, call_id)[0].muted)
-            await sdk.mute(muted=False)
-            await until(lambda: not near(client, call_id)[0].muted)
-            await client.data("/call/mute", {"callId": call_id, "muted": True})
-            assert (await sdk.get("mute")).muted
-            await client.data("/call/mute", {"callId": call_id, "muted": False})
-            assert not (await sdk.get("mute")).muted
+    async with echo_call() as (client, call_id, sdk):
+        await sdk.join()
+        await sdk.publish(TONE)
+        await sdk.mute(muted=True)
+        await until(lambda: near(client, call_id)[0].muted)
+        await sdk.mute(muted=False)
+        await until(lambda: not near(client, call_id)[0].muted)
+        await client.data("/call/mute", {"callId": call_id, "muted": True})
+        assert (await sdk.get("mute")).muted
+        await client.data("/call/mute", {"callId": call_id, "muted": False})
+        assert not (await sdk.get("mute")).muted
 
 
 async def test_a_mute_of_the_other_party_is_seen():
-    async with running() as client:
-        call_id = await client.dial(ECHO)
-        async with SdkDouble(client.http, await token(client, call_id)) as sdk:
-            await sdk.join()
-            [far] = machine_of(client, call_id).legs.far_parties()
-            await client.data("/call/mute", {"callId": call_id, "legID": far.leg_id, "muted": True})
-            await until(lambda: _last_other(sdk) and _last_other(sdk).tracks[0].muted)
+    async with echo_call() as (client, call_id, sdk):
+        await sdk.join()
+        [far] = machine_of(client, call_id).legs.far_parties()
+        await client.data("/call/mute", {"callId": call_id, "legID": far.leg_id, "muted": True})
+        await until(lambda: _last_other(sdk) and _last_other(sdk).tracks[0].muted)
 
 
 def _last_other(sdk):
@@ -110,16 +125,14 @@ def _last_other(sdk):
 
 
 async def test_both_who_speak_are_shown_until_they_pause():
-    async with running() as client:
-        call_id = await client.dial(ECHO)
-        async with SdkDouble(client.http, await token(client, call_id)) as sdk:
-            joined = await sdk.join()
-            sids = {joined.participant.sid, joined.other_participants[0].sid}
-            await sdk.publish(TONE)
-            await until(lambda: speaking(sdk) == sids)
-            assert sdk.microphone is not None
-            sdk.microphone.say(np.zeros(16_000, np.int16))
-            await until(lambda: speaking(sdk) == set())
+    async with echo_call() as (_client, _call_id, sdk):
+        joined = await sdk.join()
+        sids = {joined.participant.sid, joined.other_participants[0].sid}
+        await sdk.publish(TONE)
+        await until(lambda: speaking(sdk) == sids)
+        assert sdk.microphone is not None
+        sdk.microphone.say(np.zeros(16_000, np.int16))
+        await until(lambda: speaking(sdk) == set())
 
 
 def speaking(sdk):
@@ -135,10 +148,7 @@ def speaking(sdk):
 
 async def test_the_quality_of_the_connections_is_told():
     async with running() as client:
-        body = {"from": "alice", "to": "bob", "fromChannel": "webrtc", "toChannel": "webrtc"}
-        made = await client.post("/v1/calls", body)
-        call_id = native((await made.json())["id"])
-        assert call_id
+        call_id = await begin_call(client)
         mine, theirs = [await token(client, call_id, party, party) for party in ("near", "far")]
         async with SdkDouble(client.http, mine) as one, SdkDouble(client.http, theirs) as other:
             joined = await one.join()
@@ -164,10 +174,9 @@ def qualities(sdk):
 
 async def test_a_recording_is_shown_while_it_goes_on_and_is_not_paused():
     async with running() as client:
-        body = {"from": "alice", "to": f"+{ECHO}", "fromChannel": "webrtc", "toChannel": "whatsapp"}
-        made = await client.post("/v1/calls", body | {"metadata": {"order": 7}})
-        call_id = native((await made.json())["id"])
-        assert call_id
+        call_id = await begin_call(
+            client, to=f"+{ECHO}", toChannel="whatsapp", metadata={"order": 7}
+        )
         async with SdkDouble(client.http, await token(client, call_id)) as sdk:
             joined = await sdk.join()
             assert (joined.room.metadata, joined.room.active_recording) == ('{"order":7}', False)
@@ -183,14 +192,12 @@ async def test_a_recording_is_shown_while_it_goes_on_and_is_not_paused():
 
 
 async def test_a_hold_is_shown():
-    async with running() as client:
-        call_id = await client.dial(ECHO)
-        async with SdkDouble(client.http, await token(client, call_id)) as sdk:
-            await sdk.join()
-            await client.data("/call/hold", {"callId": call_id})
-            await until(lambda: _attribute(sdk, "call.heldBy") == "near")
-            await client.data("/call/unhold", {"callId": call_id})
-            await until(lambda: _attribute(sdk, "call.heldBy") is None)
+    async with echo_call() as (client, call_id, sdk):
+        await sdk.join()
+        await client.data("/call/hold", {"callId": call_id})
+        await until(lambda: _attribute(sdk, "call.heldBy") == "near")
+        await client.data("/call/unhold", {"callId": call_id})
+        await until(lambda: _attribute(sdk, "call.heldBy") is None)
 
 
 def _attribute(sdk, name):
@@ -200,10 +207,7 @@ def _attribute(sdk, name):
 
 async def test_after_a_transfer_another_participant_is_heard_on_another_line():
     async with running() as client:
-        body = {"from": "alice", "to": "bob", "fromChannel": "webrtc", "toChannel": "webrtc"}
-        made = await client.post("/v1/calls", body)
-        call_id = native((await made.json())["id"])
-        assert call_id
+        call_id = await begin_call(client)
         async with SdkDouble(client.http, await token(client, call_id, "far", "bob")) as sdk:
             [near_side] = (await sdk.join()).other_participants
             await sdk.publish(TONE)
@@ -227,14 +231,12 @@ async def test_after_a_transfer_another_participant_is_heard_on_another_line():
 
 
 async def test_the_end_of_the_call_is_told_with_its_reason():
-    async with running() as client:
-        call_id = await client.dial(ECHO)
-        async with SdkDouble(client.http, await token(client, call_id)) as sdk:
-            await sdk.join()
-            await client.data("/call/hangup", {"callId": call_id})
-            leave = await sdk.get("leave")
-            await sdk.closed.wait()
-            other = _last_other(sdk)
+    async with echo_call() as (client, call_id, sdk):
+        await sdk.join()
+        await client.data("/call/hangup", {"callId": call_id})
+        leave = await sdk.get("leave")
+        await sdk.closed.wait()
+        other = _last_other(sdk)
     assert (leave.reason, leave.action) == (
         DisconnectReason.ROOM_DELETED,
         LeaveAction.DISCONNECT,
@@ -244,21 +246,16 @@ async def test_the_end_of_the_call_is_told_with_its_reason():
 
 
 async def test_an_sdk_that_leaves_ends_its_leg_and_not_the_call():
-    async with running() as client:
-        call_id = await client.dial(ECHO)
-        async with SdkDouble(client.http, await token(client, call_id)) as sdk:
-            await sdk.join()
-            await sdk.leave()
-            await until(lambda: near(client, call_id) == [])
+    async with echo_call() as (client, call_id, sdk):
+        await sdk.join()
+        await sdk.leave()
+        await until(lambda: near(client, call_id) == [])
         assert await client.state(call_id) == "active"
 
 
 async def test_the_far_party_may_say_that_it_leaves_because_it_has_no_media():
     async with running() as client:
-        body = {"from": "alice", "to": "bob", "fromChannel": "webrtc", "toChannel": "webrtc"}
-        made = await client.post("/v1/calls", body)
-        call_id = native((await made.json())["id"])
-        assert call_id
+        call_id = await begin_call(client)
         async with SdkDouble(client.http, await token(client, call_id, "far", "bob")) as sdk:
             await sdk.join()
             machine = machine_of(client, call_id)
@@ -267,31 +264,27 @@ async def test_the_far_party_may_say_that_it_leaves_because_it_has_no_media():
 
 
 async def test_an_sdk_whose_websocket_is_cut_is_heard_on_and_resumes_with_its_leg():
-    async with running() as client:
-        call_id = await client.dial(ECHO)
-        async with SdkDouble(client.http, await token(client, call_id)) as sdk:
-            await sdk.join()
-            await sdk.publish(TONE)
-            await heard_by(sdk)
-            [before] = near(client, call_id)
-            await sdk.cut()
-            await sdk.resume()
-            assert (await sdk.get("reconnect")).server_info.version
-            assert len((await sdk.get("update")).participants) == 2
-            await heard_by(sdk)
-            await sdk.mute(muted=True)
-            await until(lambda: near(client, call_id)[0].muted)
-            assert [leg.leg_id for leg in near(client, call_id)] == [before.leg_id]
+    async with echo_call() as (client, call_id, sdk):
+        await sdk.join()
+        await sdk.publish(TONE)
+        await heard_by(sdk)
+        [before] = near(client, call_id)
+        await sdk.cut()
+        await sdk.resume()
+        assert (await sdk.get("reconnect")).server_info.version
+        assert len((await sdk.get("update")).participants) == 2
+        await heard_by(sdk)
+        await sdk.mute(muted=True)
+        await until(lambda: near(client, call_id)[0].muted)
+        assert [leg.leg_id for leg in near(client, call_id)] == [before.leg_id]
 
 
 async def test_a_session_that_is_not_here_is_to_be_joined_anew():
-    async with running() as client:
-        call_id = await client.dial(ECHO)
-        async with SdkDouble(client.http, await token(client, call_id)) as sdk:
-            sdk.sid = "PA_leg_0123456789abcdef"
-            await sdk.resume()
-            leave = await sdk.get("leave")
-            await sdk.closed.wait()
+    async with echo_call() as (_client, _call_id, sdk):
+        sdk.sid = "PA_leg_0123456789abcdef"
+        await sdk.resume()
+        leave = await sdk.get("leave")
+        await sdk.closed.wait()
     assert (leave.reason, leave.action) == (
         DisconnectReason.STATE_MISMATCH,
         LeaveAction.RECONNECT,
@@ -312,10 +305,37 @@ async def test_a_second_sdk_of_the_same_identity_takes_the_place_of_the_first():
 
 
 async def test_a_leg_that_we_close_has_its_sdk_removed():
-    async with running() as client:
-        call_id = await client.dial(ECHO)
-        async with SdkDouble(client.http, await token(client, call_id)) as sdk:
-            await sdk.join()
-            await client.post("/call/webrtc/close", {"callID": call_id})
-            assert (await sdk.get("leave")).reason == DisconnectReason.PARTICIPANT_REMOVED
+    async with echo_call() as (client, call_id, sdk):
+        await sdk.join()
+        await client.post("/call/webrtc/close", {"callID": call_id})
+        assert (await sdk.get("leave")).reason == DisconnectReason.PARTICIPANT_REMOVED
         assert await client.state(call_id) == "active"
+
+
+@pytest.mark.full
+async def test_the_turns_of_a_bot_with_an_sdk_are_measured():
+    async with running() as client:
+        published = Published()
+        client.bridge.manager.publisher.subscribe(published.events.append)
+        call_id = await begin_call(client)
+        body = {"party": "near", "identity": "bot", "machine": True}
+        mine = (await client.data(f"/call/{call_id}/livekit", body))["token"]
+        theirs = await token(client, call_id, "far", "far")
+        nothing, second = np.zeros(320, np.int16), TONE
+        async with SdkDouble(client.http, mine) as bot, SdkDouble(client.http, theirs) as person:
+            await bot.join()
+            await person.join()
+            await bot.publish(nothing)
+            await person.publish(second)
+            await heard_by(bot)
+            assert bot.microphone is not None
+            assert person.microphone is not None
+            person.microphone.say(nothing)
+            await asyncio.sleep(0.5)
+            bot.microphone.say(second)
+            await heard_by(person)
+            await asyncio.sleep(0.5)
+            await bot.leave()
+            await until(lambda: published.of("turn"))
+            [turn] = published.of("turn")
+            assert turn["bot"] == "livekit"

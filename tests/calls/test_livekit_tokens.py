@@ -48,6 +48,17 @@ async def test_an_sdk_joins_with_a_token_of_the_lines_server_and_resumes_once_it
         assert (await sdk.get("reconnect")).server_info.version
 
 
+@pytest.mark.parametrize("kind", ["agent", "", "sip"])
+@pytest.mark.full
+async def test_who_joins_as_a_participant_of_the_kind_agent_is_a_machine(client, kind):
+    call_id = await client.dial(ECHO)
+    async with SdkDouble(client.http, minted(API_KEY, call_id, "bot", kind=kind)) as sdk:
+        await sdk.join()
+        [runner] = client.bridge.manager.calls()
+        [leg] = runner.machine.legs.near()
+        assert leg.role.machine is (kind == "agent")
+
+
 async def test_a_ticket_that_has_expired_resumes_its_holders_session_and_joins_no_more(client):
     call_id = await client.dial(ECHO)
     tickets = client.bridge.application[ACCESS].tickets

@@ -6,18 +6,14 @@ import numpy as np
 import pytest
 
 from bridge.call.model import State
-from bridge.wire.call_id import native
 from bridge.wire.livekit.models import DisconnectReason, LeaveAction
-from tests.calls.test_livekit import heard_by, machine_of, near, token
+from tests.calls.test_livekit import ECHO, TONE, begin_call, heard_by, machine_of, near, token
 from tests.support.clients.livekit_sdk import SdkDouble
 from tests.support.handover.moving_calls import moving_calls
 from tests.support.inprocess import running
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.call, pytest.mark.virtual_time]
-
-ECHO = "15550100001"
-TONE = (9000 * np.sin(2 * np.pi * 440 * np.arange(16_000) / 16_000)).astype(np.int16)
 
 
 @pytest.fixture
@@ -52,7 +48,7 @@ async def test_an_sdk_with_two_connections_is_heard_on_over_both(calls, how):
         assert sdk.connection.connectionState == sdk.publisher.connectionState == "connected"
 
 
-async def test_an_sdk_that_only_listens_is_passed_on_and_may_speak_then(calls):
+async def test_an_sdk_that_only_listens_hears_on_after_it_was_passed_on(calls):
     call_id = await calls.client.dial("15550100002")
     made = await calls.client.data(f"/call/{call_id}/livekit", {})
     async with SdkDouble(calls.client.http, made["token"], two_connections=True) as sdk:
@@ -165,10 +161,7 @@ def ice_user(sdp: str) -> str:
 
 async def test_after_a_transfer_an_sdk_with_two_connections_is_to_join_anew():
     async with running() as client:
-        body = {"from": "alice", "to": "bob", "fromChannel": "webrtc", "toChannel": "webrtc"}
-        made = await client.post("/v1/calls", body)
-        call_id = native((await made.json())["id"])
-        assert call_id
+        call_id = await begin_call(client)
         ticket = await token(client, call_id, "far", "bob")
         async with SdkDouble(client.http, ticket, two_connections=True) as sdk:
             await sdk.join()

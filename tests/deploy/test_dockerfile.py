@@ -41,6 +41,8 @@ class Image:
 
 def instructions():
     text = (PROJECT / "Dockerfile").read_text().replace("\\\n", " ")
+    for name, value in re.findall(r"^ARG (\w+)=(\S+)$", text, re.MULTILINE):
+        text = text.replace(f"${{{name}}}", value)
     for line in text.splitlines():
         if line.strip() and not line.startswith("#"):
             word, _, rest = line.partition(" ")

@@ -140,7 +140,7 @@ def settings_of(section: type) -> list[Setting]:
     """Return the settings that stand in a section itself."""
     texts = descriptions(section)
     return [
-        Setting(field.name, _default(field), texts[field.name])
+        Setting(field.encode_name, _default(field), texts[field.name])
         for field in msgspec.structs.fields(section)
         if _nested(field) is None and field.name != "lines"
     ]
@@ -194,7 +194,11 @@ def page() -> str:
         f"## lines\n\n{descriptions(Settings)['lines']} A line is a table `[lines.NAME]`\n"
         f"{source(Line)}:\n\n"
     )
-    plain = [each for each in settings_of(Line) if each.name not in ("agent", "sip", *LINE_TABLES)]
+    plain = [
+        each
+        for each in settings_of(Line)
+        if each.name not in ("agent", "disclosure", "sip", *LINE_TABLES)
+    ]
     parts.append(_table("lines.NAME.", plain))
     parts.append(f"## lines.NAME.whatsapp\n\n{title(WhatsApp)} {source(WhatsApp)}\n\n")
     parts.append(_table("lines.NAME.whatsapp.", settings_of(WhatsApp)))
@@ -207,6 +211,8 @@ def page() -> str:
         parts.append(_table(f"lines.NAME.{name}.", settings_of(section)))
     agent = descriptions(Line)["agent"]
     parts.append(f"## lines.NAME.agent\n\n{agent} It has the same keys.\n")
+    disclosure = descriptions(Line)["disclosure"]
+    parts.append(f"\n## lines.NAME.disclosure\n\n{disclosure} It has the same keys.\n")
     former = (f"| `{dotted(old)}` | `{dotted(new)}` |\n" for old, new in sorted(RENAMED.items()))
     parts.append(FORMER + "".join(former))
     return "".join(parts)
@@ -233,6 +239,8 @@ def example() -> str:
     parts += [_line(name, given) for name, given in LINES.items()]
     agent = descriptions(Line)["agent"].rstrip(".")
     parts.append(f"#\n## [lines.NAME.agent] has the keys of [agent]. {agent}.\n")
+    disclosure = descriptions(Line)["disclosure"].rstrip(".")
+    parts.append(f"## [lines.NAME.disclosure] has the keys of [disclosure]. {disclosure}.\n")
     return "".join(parts)
 
 

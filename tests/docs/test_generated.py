@@ -4,7 +4,7 @@ import pytest
 
 from bridge.settings.line import Line, WhatsApp
 from bridge.settings.model import Settings
-from tests.docs.settings_page import descriptions, sections, settings_of
+from tests.docs.settings_page import sections, settings_of
 from tests.docs.write import GENERATED, PROJECT
 
 
@@ -19,6 +19,6 @@ def test_every_setting_has_a_description():
         f"{table}.{each.name}"
         for table, section in found
         for each in settings_of(section)
-        if not descriptions(section)[each.name].endswith(".")
+        if not each.description.endswith(".")
     ]
     assert bare == []

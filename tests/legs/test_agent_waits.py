@@ -5,6 +5,8 @@ import asyncio
 import pytest
 
 from bridge.agent.script import AgentMode
+from bridge.call.events import LegConnected
+from bridge.errors import HandoverRefused
 from tests.support.sound.agent_talk import SPOKEN, VOICE, talking
 
 # Sound that comes while it is made
@@ -250,3 +252,33 @@ async def test_an_agent_moves_while_it_waits_and_waits_on():
         assert (again.minds.asked, again.leg.copy().begins_at) == ([], snapshot.begins_at)
         await asyncio.sleep(10.1)
         assert again.minds.spoken() == ["Good day."]
+
+
+@pytest.mark.virtual_time
+async def test_an_agent_that_has_not_begun_is_copied_and_begins_there():
+    async with talking(begins=False) as held:
+        copy = held.leg.copy()
+    async with talking(former=copy) as again:
+        assert [type(event) for event in again.events] == [LegConnected]
+        await again.quiet()
+        assert again.minds.spoken() == ["Good day."]
+
+
+async def test_an_agent_that_has_left_is_not_copied():
+    async with talking(AgentMode.BOT) as talk:
+        await talk.quiet()
+        await talk.over()
+        with pytest.raises(HandoverRefused):
+            talk.leg.copy()
+
+
+@pytest.mark.virtual_time
+async def test_an_agent_that_has_talked_long_enough_finishes_its_sentence():
+    async with talking(talk_seconds=0.5) as talk:
+        await talk.tick(count=10)
+        await asyncio.sleep(1.0)
+        said = await talk.tick(count=60)
+        assert sum(frame is not None for frame in said) > 38
+        await talk.over()
+        assert talk.transcript() == [("agent", "Good day.")]
+        assert talk.told("agent.timed_out") == [{"agentId": "leg_1", "seconds": 0.5}]

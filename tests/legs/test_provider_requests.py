@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from bridge.call.leg_state import ProviderState
+from bridge.call.leg_state import ProviderRequest, ProviderState
 from bridge.errors import LegError
 from bridge.legs.provider_requests import ProviderRequests
 
@@ -17,7 +17,7 @@ async def test_a_request_is_pending_until_it_is_answered():
     assert requests.state() == ProviderState(asked_at=0.0)
     answer.set_result("yes")
     assert await asked == "yes"
-    assert requests.state() == ProviderState()
+    assert requests.state() == ProviderState(latest=(ProviderRequest(0.0, 1.0),))
 
 
 async def test_a_failed_request_stays_until_another_one_succeeds():
@@ -31,7 +31,8 @@ async def test_a_failed_request_stays_until_another_one_succeeds():
     assert failure is not None
     assert (failure.refused, failure.reason) == (True, "no")
     await requests.follow(asyncio.sleep(0))
-    assert requests.state() == ProviderState()
+    assert requests.state().failure is None
+    assert [one.error for one in requests.state().latest] == ["leg_failed", ""]
 
 
 async def test_a_request_that_is_cancelled_is_pending_no_more():
@@ -40,4 +41,4 @@ async def test_a_request_that_is_cancelled_is_pending_no_more():
     await asyncio.sleep(1)
     asked.cancel()
     await asyncio.gather(asked, return_exceptions=True)
-    assert requests.state() == ProviderState()
+    assert requests.state().asked_at is None

@@ -14,7 +14,7 @@ from _pytest.mark import ParameterSet
 
 from bridge.audio.frame import FRAME_SECONDS, SILENCE
 from bridge.legs.gateway_media import GatewayMedia
-from bridge.legs.receive_buffer import InboundAudio
+from bridge.legs.receive_buffer import UNHEARD_SECONDS, InboundAudio
 from bridge.wire.stream.media_format import WADIAL, ZUCKZAPGO, MediaFormat, encode_samples
 from bridge.wire.stream.media_stream import (
     WAVIX,
@@ -255,3 +255,27 @@ async def test_after_clear_a_message_begins_with_a_new_sample():
     audio.clear()
     await audio.receive(b"\1\2" * 320)
     assert audio.pull() == b"\1\2" * 320
+
+
+async def test_what_a_party_has_said_that_is_gone_is_waited_for_to_its_last_word():
+    inbound = InboundAudio(ZUCKZAPGO, lambda _: None, lambda: None)
+    word = (8000).to_bytes(2, "little") * 320
+    await inbound.receive(50 * word + 50 * SILENCE)
+    ending = asyncio.create_task(inbound.play_out())
+    for _ in range(49):
+        inbound.pull()
+        await asyncio.sleep(FRAME_SECONDS)
+    assert not ending.done()
+    inbound.pull()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert ending.done()
+
+
+async def test_what_nobody_hears_of_a_party_that_is_gone_is_given_up():
+    inbound = InboundAudio(ZUCKZAPGO, lambda _: None, lambda: None)
+    await inbound.receive(50 * (8000).to_bytes(2, "little") * 320)
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    await inbound.play_out()
+    assert loop.time() - began == pytest.approx(1.0 + UNHEARD_SECONDS)

@@ -12,8 +12,8 @@ from tests.machines.callers import Caller, Callers
 from tests.machines.cluster import Cluster, Machine
 from tests.support.peers.signalling import SignallingError
 
-GAP_SECONDS = 3.0
-"""A call whose caller hears nothing for longer counts as cut; a busy machine has been silent for two."""
+GAP_SECONDS = 5.0
+"""A call whose caller hears nothing for longer counts as cut; a busy machine has been silent for three."""
 SETTLE_SECONDS = 30.0
 _AT_ONCE = 5
 

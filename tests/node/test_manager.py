@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from bridge.call import events
-from bridge.call.model import EndReason, Party, State
+from bridge.call.model import CallRecord, EndReason, Party, State
 from bridge.call.routing import LegRole
 from bridge.errors import (
     CallNotFound,
@@ -42,11 +42,14 @@ async def test_a_dialled_call_has_its_far_leg(node):
 
 async def test_a_refused_dial_leaves_an_ended_call_without_events(node):
     node.unreachable = True
+    told: list[CallRecord] = []
+    node.manager.on_dial_failed = told.append
     with pytest.raises(Unreachable) as refused:
         await dial(node)
     assert list(node.manager.calls()) == []
     assert node.manager.record(ONE, str(refused.value.call_id)).reason is EndReason.FAILED
     assert node.happened == []
+    assert [(record.reason, len(record.legs)) for record in told] == [(EndReason.FAILED, 1)]
     assert node.figure("bridge_calls_started_total") == 0
     assert node.figure("bridge_calls_ended_total") == 0
 

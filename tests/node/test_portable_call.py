@@ -42,6 +42,18 @@ async def test_times_are_told_by_the_other_machines_clock(nodes):
     assert told.facts == runner.facts
 
 
+async def test_turns_are_numbered_on_at_the_other_machine(nodes):
+    runner = await nodes.talk()
+    calls, call_id = calls_of(nodes), runner.facts.call_id
+    before = calls.revisions()[call_id]
+    runner.turns.published = 7
+    assert calls.revisions()[call_id] > before
+    data = portable_call.unpack(calls.snapshot(call_id), shared_now=1010.0, own_now=260.0)
+    turns = call_snapshot.decode(data).turns
+    assert turns is not None
+    assert (turns.published, turns.meters) == (7, {})
+
+
 @pytest.mark.parametrize(
     ("kind", "moves"),
     [

@@ -34,7 +34,7 @@ from tests.support.packets.rtp_party import PAYLOADS, rtp
 from tests.support.peers.bridge_peer import opus
 
 MAX_CALLS = 2_500
-MAX_SAMPLE_CALLS = 400
+MAX_SAMPLE_CALLS = 420
 """Of one call of two legs, once a second."""
 
 

@@ -6,11 +6,14 @@ from collections.abc import Callable
 import pytest
 
 from bridge.call.bus.bus import Bus
-from bridge.call.model import LegId, LegKind, LegOwner, Party
+from bridge.call.limits import CallLimits
+from bridge.call.machine import CallMachine
+from bridge.call.model import Direction, LegId, LegKind, LegOwner, Party
 from bridge.call.routing import LegRole
 from bridge.errors import LimitExceeded
 from bridge.metrics.registry import Metrics
 from bridge.node.running_legs import KEPT_LEGS, LEGS_PER_CALL, RunningLegs
+from bridge.node.speech.held_speech import HeldSpeech
 from bridge.node.turns.meters import TurnMeters
 from tests.support.fake_leg import FakeLeg
 
@@ -20,7 +23,8 @@ NEAR = LegRole(Party.NEAR, owner=LegOwner("near", "ann"))
 def running_legs(seconds: Callable[[], float]) -> RunningLegs:
     bus, metrics = Bus(), Metrics(version="0").turns
     turns = TurnMeters(bus, publish=lambda *_: None, metrics=metrics, enabled=True)
-    return RunningLegs(bus, seconds, turns)
+    machine = CallMachine(direction=Direction.INBOUND, limits=CallLimits(60.0, 60.0, 60.0), now=0.0)
+    return RunningLegs(bus, seconds, turns, HeldSpeech(machine, lambda rows: None))
 
 
 async def nothing() -> None:

@@ -12,7 +12,7 @@ from bridge.settings.model import Data, Http, Line, Settings, Turn, TurnServer
 from bridge.settings.secrets import HIDDEN, hide, passwords_in, secrets_in
 from bridge.settings.section import MARK
 
-SUGGESTIVE = re.compile("key|secret|token|password|credential|signature")
+SUGGESTIVE = re.compile("key|secret|token|password|credential|signature|^headers$")
 NO_SECRETS = {"tls_key", "signature_header"}
 """Settings that are the path of a file, or the name of a header."""
 

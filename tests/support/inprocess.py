@@ -157,7 +157,7 @@ class Client:
         assert found, metric
         return sum(found.values())
 
-    def exchange(self, call_id: str, **more: str) -> HttpExchange:
+    def exchange(self, call_id: str, **more: Any) -> HttpExchange:
         return HttpExchange(self.http.post, "", call_id=call_id, **more)
 
 

@@ -26,7 +26,9 @@ class Published:
         return [event.data for event in self.events if event.type == kind]
 
 
-def call_event(kind: str, call_id: str = "00AB", line: str = "sales", **data: object) -> CallEvent:
+def call_event(
+    kind: str, /, call_id: str = "00AB", line: str = "sales", **data: object
+) -> CallEvent:
     """An event of an active call."""
     call = CallSnapshot(
         id=call_id, direction="outbound", state="active", peer="15550100001", started_at=AT

@@ -25,6 +25,12 @@ def test_what_was_signed_is_read_again(line, expires, identity, secret):
     assert read(sign(ticket, secret), secret) == ticket
 
 
+@pytest.mark.parametrize("name", ["", "Bot"])
+def test_a_ticket_says_that_its_holder_is_a_machine(name):
+    ticket = replace(TICKET, name=name, machine=True)
+    assert read(sign(ticket, SECRET), SECRET) == ticket
+
+
 def test_tickets_of_other_parties_or_identities_differ():
     others = [replace(TICKET, party="far"), replace(TICKET, identity="boss"), TICKET]
     assert len({sign(ticket, SECRET) for ticket in others}) == 3

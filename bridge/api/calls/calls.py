@@ -10,6 +10,7 @@ from bridge.api.calls import render
 from bridge.api.media.media_socket import StreamUrl
 from bridge.api.media.webrtc import PARTIES
 from bridge.api.server.fields import CallBody, CallId, Digits, LegId, Peer, field
+from bridge.api.server.hangup import After, hangup_request
 from bridge.api.server.listing import find_call, recorded_calls, timelines_of
 from bridge.api.server.operation import CALL, TICKET, Context, Done, Group
 from bridge.api.server.services import CONTROL, LINES, NODE, RECORDS, SITE
@@ -67,16 +68,7 @@ class Dialled(Struct, rename="camel"):
 class Hangup(CallBody, rename="camel"):
     """Which call to end, and when."""
 
-    after: (
-        Annotated[
-            Literal["speech"],
-            field(
-                "`speech`: once the far party has received what bots and playbacks have queued "
-                "for it, after 10 s at the latest. Omitted: at once"
-            ),
-        ]
-        | UnsetType
-    ) = UNSET
+    after: After = UNSET
 
 
 class Calls(Struct):
@@ -118,7 +110,7 @@ async def dial(context: Context, body: Dial) -> Dialled:
     """Call a number, or open a call for a far party in a browser."""
     line, manager = context.line, context[CONTROL].manager
     if body.channel == WEBRTC:
-        runner = await manager.open(line)
+        runner = await manager.open(line, model.CallDetails(trace=context.trace))
     else:
         channel, policy = body.channel or "", context[LINES].policies[line]
         # Without a trunk the line's only way out is WhatsApp, whose terms then are the answer.
@@ -130,6 +122,7 @@ async def dial(context: Context, body: Dial) -> Dialled:
             model.Parties(to_channel=channel),
             machine_detection=body.machine_detection,
             transcribe=body.transcribe,
+            trace=context.trace,
         )
         if body.transcribe is not Transcribe.OFF:
             context[RECORDS].transcripts.check(line)
@@ -161,8 +154,7 @@ async def hangup(context: Context, body: Hangup) -> Done:
     The answer comes at once, with `"after": "speech"` too: `call.ended` says when the call has ended. Until then
     a hang-up without `after` ends it at once.
     """
-    wanted = events.HangupRequested(after_speech=body.after == "speech")
-    context[CONTROL].manager.request(context.line, body.call_id, wanted)
+    context[CONTROL].manager.request(context.line, body.call_id, hangup_request(body.after))
     return Done()
 
 

@@ -108,6 +108,13 @@ class HistoryLeg(Struct, rename=camel):
     round_trip_ms: float | None
     received: Annotated[HistoryDirection, field("what was heard from it")]
     sent: HistoryDirection
+    held_ms: Annotated[
+        int,
+        field("for which speech of a bot has waited because the far party would not have heard it"),
+    ]
+    held_dropped_ms: Annotated[
+        int, field("of such speech that was dropped: too much of it waited, or the call ended")
+    ]
 
 
 class CallDetail(HistoryCall, rename=camel):
@@ -295,6 +302,8 @@ def _leg(leg: LegSummary, figures: LegFigures) -> HistoryLeg:
         round_trip_ms=_milliseconds(leg.round_trip),
         received=_direction(leg.received),
         sent=_direction(leg.sent),
+        held_ms=round(figures.statistics.received.held_seconds * 1000),
+        held_dropped_ms=round(figures.statistics.received.held_dropped_seconds * 1000),
     )
 
 

@@ -234,6 +234,8 @@ def _leg(leg: LegFigures) -> LegReport:
             "fecFrames": received.fec_frames,
             "levelDbov": round(received.level_dbov, 1),
             "silentSeconds": round(received.silent_seconds, 1),
+            "heldMs": round(received.held_seconds * 1000),
+            "heldDroppedMs": round(received.held_dropped_seconds * 1000),
         },
         sent={
             "packets": sent.packets,

@@ -11,7 +11,7 @@ from bridge.api.server.fields import Timestamp, field
 from bridge.api.server.listing import find_call
 from bridge.api.server.operation import Context, Group
 from bridge.api.server.services import EVENTS
-from bridge.call.turns import MAX_TURNS
+from bridge.call.bots.turns import MAX_TURNS
 from bridge.wire.call_event import EventType
 
 GROUP: Final = Group(name="Native")
@@ -44,7 +44,9 @@ class CallTurn(Struct, rename=camel):
 
     turn: Annotated[int, field("from 1 on")]
     leg_id: Annotated[str, field("the bot's")]
-    bot: Annotated[str, field("`agent`, `socket`, or the protocol of a stream")]
+    bot: Annotated[
+        str, field("`agent`, `socket`, `webrtc`, `livekit`, or the protocol of a stream")
+    ]
     started_at: Annotated[Timestamp, field("when the caller began to speak")]
     speech_ms: Annotated[int, field("from the caller's first word to the last")]
     wait_ms: Annotated[int, field("from then until the caller heard the answer")]

@@ -189,6 +189,7 @@ async def configure(context: Context, body: LineConfigChanges) -> Done:
         **texts,
     )
     context[MEDIA].inbound_streams.check(context.line, changed)
+    context[MEDIA].disclosure_checks.check(context.line, changed)
     await lines.put(context.line, changed)
     return Done()
 

@@ -2,10 +2,11 @@
 
 from typing import Annotated, Any, Final
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from bridge.agent.script import AgentMode
 from bridge.api.server.fields import CallBody, CallId, field
+from bridge.api.server.hangup import AfterStop
 from bridge.api.server.operation import CALL, Context, Group
 from bridge.api.server.services import CONTROL
 
@@ -29,6 +30,12 @@ class StartedAgent(Struct, rename="camel"):
     mode: AgentMode
 
 
+class StopAgent(CallBody, rename="camel"):
+    """Which agent leaves, and when."""
+
+    after: AfterStop = UNSET
+
+
 class Stopped(Struct):
     """What was stopped."""
 
@@ -47,6 +54,7 @@ async def start(context: Context, body: StartAgent) -> StartedAgent:
 
 
 @GROUP.post("/call/agent/stop", errors=CALL)
-async def stop(context: Context, body: CallBody) -> Stopped:
+async def stop(context: Context, body: StopAgent) -> Stopped:
     """Remove the agent from a call, which continues."""
-    return Stopped(context[CONTROL].agents.stop(context.live_call(body.call_id)))
+    runner, last = context.live_call(body.call_id), body.after == "speech"
+    return Stopped(context[CONTROL].agents.stop(runner, after_speech=last))

@@ -8,6 +8,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 from aiohttp import WSCloseCode, WSMsgType, web
 from msgspec import Meta, Struct
 
+from bridge.api.media.streams import Machine
 from bridge.api.media.webrtc import NEAR
 from bridge.api.server.fields import field
 from bridge.api.server.operation import QUERY_TICKET, Context, Group, Schema
@@ -67,6 +68,7 @@ class AudioFormat(Struct, rename="camel"):
             le=MAX_BUFFER_MS,
         ),
     ] = MAX_BUFFER_MS
+    machine: Machine = False
 
     def media(self, default: MediaFormat) -> MediaFormat:
         """Return the format, completed from a default."""
@@ -95,8 +97,7 @@ async def stream(context: Context, query: PcmSocket) -> web.StreamResponse:
 
     Text is ignored; messages of audio may have any length.
     """
-    media, seconds = query.media(ZUCKZAPGO), query.buffer_ms / 1000
-    return await serve(context, live_call(context), media, seconds, name=query.resume)
+    return await serve(context, live_call(context), query, ZUCKZAPGO, name=query.resume)
 
 
 def live_call(context: Context) -> CallRunner:
@@ -119,13 +120,13 @@ def live_call(context: Context) -> CallRunner:
 async def serve(
     context: Context,
     runner: CallRunner,
-    media: MediaFormat,
-    buffer_seconds: float,
+    query: AudioFormat,
+    default: MediaFormat,
     *,
     texts: TextMessages | None = None,
     name: str = "",
 ) -> web.StreamResponse:
-    """Make the connection a leg of the call, until either ends.
+    """Make the connection a leg of the call, until either ends; its format is completed from a default.
 
     With `texts` there is JSON text beside the audio; a client with a `name` connects again when it is asked to.
 
@@ -133,7 +134,7 @@ async def serve(
         InvalidRequest: the request is no WebSocket upgrade.
         LimitExceeded: the call is at its limit of sockets.
     """
-    request = context.http
+    request, media, ticket = context.http, query.media(default), context.access.ticket
     ws = web.WebSocketResponse(
         timeout=CLOSE_SECONDS,
         autoping=False,
@@ -148,10 +149,16 @@ async def serve(
     _bound_buffers(request, media)
     wire = _ServerWire(request, ws)
     sockets = context[MEDIA].sockets
-    audio = SocketAudio(media, buffer_seconds, sockets.conversion)
+    audio = SocketAudio(media, query.buffer_ms / 1000, sockets.conversion)
     try:
         leg = sockets.join(
-            runner, wire, audio=audio, owner=context.access.owner, texts=texts, name=name
+            runner,
+            wire,
+            audio=audio,
+            owner=context.access.owner,
+            texts=texts,
+            name=name,
+            machine=query.machine or (ticket is not None and ticket.machine),
         )
     except CallMoving:
         await ws.close(code=WSCloseCode.SERVICE_RESTART, message=MOVED)

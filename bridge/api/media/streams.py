@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from bridge.api.server.fields import Json, field, wrong_field
+from bridge.api.server.hangup import StopQuery
 from bridge.api.server.operation import CALL, Context, Done, Group
 from bridge.api.server.services import MEDIA
 from bridge.errors import InvalidRequest, about_field
@@ -99,6 +100,12 @@ FrameMs: TypeAlias = Annotated[
         le=MAX_FRAME_MS,
     ),
 ]
+Machine: TypeAlias = Annotated[
+    bool,
+    field(
+        "whether a machine speaks there: it is heard once the line's disclosure has been spoken (docs/disclosure.md), where it has one"
+    ),
+]
 
 
 class NewStream(Struct, rename="camel"):
@@ -117,6 +124,7 @@ class NewStream(Struct, rename="camel"):
     stream_encoding: AudioEncoding | None = None
     stream_sample_rate: SampleRate | None = None
     stream_frame_ms: FrameMs | None = None
+    machine: Machine = False
 
 
 class StreamBody(Protocol):
@@ -130,6 +138,7 @@ class StreamBody(Protocol):
     stream_encoding: Encoding | None
     stream_sample_rate: SampleRate | None
     stream_frame_ms: int | None
+    machine: bool
 
 
 class StreamStarted(Struct, rename="camel"):
@@ -153,9 +162,10 @@ async def start(context: Context, body: NewStream) -> StreamStarted:
 
 
 @GROUP.delete("/call/{callId}/streams/{streamId}", errors=CALL)
-async def stop(context: Context) -> Done:
+async def stop(context: Context, query: StopQuery) -> Done:
     """Stop a stream of a call."""
-    context[MEDIA].streams.stop(context.live_call(), context.path("streamId"))
+    stream_id, last = context.path("streamId"), query.after == "speech"
+    context[MEDIA].streams.stop(context.live_call(), stream_id, after_speech=last)
     return Done()
 
 
@@ -183,6 +193,7 @@ def order_of(body: StreamBody) -> StreamOrder:
         media,
         protocol,
         body.stream_parameters,
+        machine=body.machine,
     )
 
 

@@ -49,6 +49,11 @@ PartyName: TypeAlias = Annotated[
 ]
 
 
+Machine: TypeAlias = Annotated[
+    bool, field("whether a bot speaks there; what its caller waits is then measured")
+]
+
+
 class Offer(Struct, rename={"call_id": "callID", "leg_id": "legID"}):
     """A browser's SDP offer."""
 
@@ -57,6 +62,7 @@ class Offer(Struct, rename={"call_id": "callID", "leg_id": "legID"}):
     type: Literal["offer"] = "offer"
     leg_id: Annotated[LegId, field("of the last answer, to change that leg")] | None = None
     party: PartyName | None = None
+    machine: Machine = False
 
 
 class Answer(Struct, rename={"call_id": "callID", "leg_id": "legID"}):
@@ -112,7 +118,9 @@ async def offer(context: Context, body: Offer) -> Answer:
     leg_id = body.leg_id
     if not leg_id:
         side, replaces = PARTIES[party or NEAR]
-        role = LegRole(side, replaces=replaces, owner=access.owner)
+        ticket = access.ticket
+        machine = body.machine or (ticket is not None and ticket.machine)
+        role = LegRole(side, replaces=replaces, owner=access.owner, machine=machine)
         leg_id, answer = await context[CONTROL].browsers.offer(runner, body.sdp, role)
     else:
         answer = await context[CONTROL].browsers.reoffer(

@@ -18,10 +18,10 @@ from bridge.api.calls.render import camel
 from bridge.api.events.events import STREAM
 from bridge.api.server import sse
 from bridge.api.server.fields import field
+from bridge.api.server.hangup import HangupQuery, hangup_request
 from bridge.api.server.listing import timelines_of
 from bridge.api.server.operation import CALL, CONSOLE, Context, Done, Group
 from bridge.api.server.services import CONTROL, EVENTS, NODE, RECORDS
-from bridge.call import events
 from bridge.call.model import CallId, CallRecord
 from bridge.call.record.ended_call import CallReport
 from bridge.call.setup_timings import SetupTimings
@@ -168,11 +168,11 @@ async def list_calls(context: Context, query: CallsQuery) -> CallPage | web.Stre
 
 
 @GROUP.post(ONE_CALL + "/hangup", errors=(*CALL, 503))
-async def hangup(context: Context) -> Done:
+async def hangup(context: Context, query: HangupQuery) -> Done:
     """End a call of any line."""
     report = await _find(context)
     facts = report.record.facts
-    context[CONTROL].manager.request(facts.line, facts.call_id, events.HangupRequested())
+    context[CONTROL].manager.request(facts.line, facts.call_id, hangup_request(query.after))
     log.info("console.hangup", extra={"call": facts.call_id, "key": context.access.admin})
     return Done()
 

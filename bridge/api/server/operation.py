@@ -22,12 +22,14 @@ from bridge.api.server.auth import Access, Keys
 from bridge.api.server.body import named_call, read_fields
 from bridge.api.server.fields import meant, read, unknown_names
 from bridge.api.server.names import MAX_NAME, WARNINGS
-from bridge.api.server.services import ACCESS, CONTROL, LINES
+from bridge.api.server.services import ACCESS, CONTROL, LINES, NODE
 from bridge.call.model import LineName
 from bridge.errors import InvalidRequest
 from bridge.node.runner import CallRunner
 from bridge.settings.line import TEST_KEY
+from bridge.wire import trace_context
 from bridge.wire.call_id import native
+from bridge.wire.trace_context import TRACEPARENT, TRACESTATE, TraceContext
 
 log = logging.getLogger(__name__)
 
@@ -140,6 +142,15 @@ class Context:
         """Whether the request has a test key, for which Chirp's ids differ."""
         key = self[ACCESS].keys.rate_key(self.http)
         return key is not None and key.startswith(TEST_KEY.encode())
+
+    @property
+    def trace(self) -> TraceContext:
+        """The trace that a call begun by this request belongs to: what its headers say, if a line's key came with them."""
+        if not self[NODE].tracer.enabled or not self.line or self.access.ticket is not None:
+            return trace_context.NONE
+        headers = self.http.headers
+        state = ",".join(headers.getall(TRACESTATE, ()))
+        return trace_context.read(headers.get(TRACEPARENT, ""), state)
 
     def live_call(self, call_id: str = "") -> CallRunner:
         """Return a live call of the line; by default the one in the path.

@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from bridge.node.calls.transfers import Transfers
     from bridge.node.console.console import NodeView
     from bridge.node.console.live_table import LiveTable
+    from bridge.node.disclosure.checks import DisclosureChecks
+    from bridge.node.disclosure.disclosures import Disclosures
     from bridge.node.drain import Drain
     from bridge.node.line_book import LineBook
     from bridge.node.lines import Lines
@@ -67,6 +69,7 @@ if TYPE_CHECKING:
     from bridge.providers.sip.provider import SipProvider
     from bridge.providers.sip.simulated import SimulatedTelephones
     from bridge.stores.event_log import EventLog
+    from bridge.telemetry.trace import Tracer
     from bridge.trunk.shared import SharedSockets
     from bridge.webhooks.delivery import Webhooks
 
@@ -130,6 +133,8 @@ class Media:
     """What calls hear, and where their audio goes."""
 
     assets: Assets
+    disclosures: Disclosures
+    disclosure_checks: DisclosureChecks
     ice_configuration: Callable[[str, str], IceConfiguration]
     """Returns the answer of `/call/webrtc/config` for a line and the holder of a ticket, or "", with fresh credentials."""
     inbound_streams: InboundStreams
@@ -188,6 +193,7 @@ class NodeServices:
     metrics: Metrics
     sip_sockets: SharedSockets | None
     """As the nodes of a machine share them; None for a single node, and without trunks."""
+    tracer: Tracer
     view: NodeView
 
 

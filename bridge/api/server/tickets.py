@@ -22,7 +22,7 @@ class Tickets:
         self._lines = {key: line for line, (key, _) in pairs.items()}
         self._api_secrets = dict(pairs.values())
 
-    def issue(
+    def issue(  # noqa: PLR0913  (all but three by keyword)
         self,
         line: LineName,
         call_id: str,
@@ -31,11 +31,20 @@ class Tickets:
         party: str,
         identity: str,
         name: str = "",
+        machine: bool = False,
     ) -> tuple[str, datetime]:
-        """Return a ticket for one party of a call of the line, and when it expires."""
+        """Return a ticket for one party of a call of the line, and when it expires; `machine` says whether that is a bot."""
         expires = (datetime.now(UTC) + timedelta(seconds=seconds)).replace(microsecond=0)
         until = int(expires.timestamp())
-        ticket = Ticket(line, native(call_id) or call_id, until, party, identity, shown_name(name))
+        ticket = Ticket(
+            line,
+            native(call_id) or call_id,
+            until,
+            party,
+            identity,
+            shown_name(name),
+            machine=machine,
+        )
         return sign(ticket, self._secret), expires
 
     def read(self, credential: bytes, *, sdk: bool = False) -> Ticket | None:
@@ -68,6 +77,7 @@ class Tickets:
             name=shown_name(token.name),
             publishes=grants.publishes,
             subscribes=grants.subscribes,
+            machine=token.machine,
         )
 
     def link(self, path: str, seconds: int) -> str:

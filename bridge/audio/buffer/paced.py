@@ -4,9 +4,16 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from bridge.audio.detect.level import level
-from bridge.audio.detect.vad import MIN_VOICE
-from bridge.audio.frame import FRAME_BYTES, SAMPLE_RATE
+from bridge.audio.buffer.pauses import (
+    AFTER_FRAMES,
+    BEFORE_FRAMES,
+    PAUSE_FRAMES,
+    is_silent,
+    silent_frames,
+    superfluous,
+)
+from bridge.audio.detect.level import SILENT, level
+from bridge.audio.frame import FRAME_BYTES, FRAME_SECONDS, SAMPLE_RATE
 
 LIMIT_SECONDS: Final = 60.0
 """Default capacity; beyond it the oldest audio is dropped."""
@@ -14,6 +21,8 @@ PAUSE_SECONDS: Final = 0.5
 """High watermark: a sender should pause when this much is buffered."""
 RESUME_SECONDS: Final = 0.25
 """Low watermark: it should resume when no more than this is buffered."""
+HELD_SECONDS: Final = 10.0
+"""How much is kept while it may not be played; of more, silence is dropped, then the newest audio."""
 MAX_MARKS: Final = 1000
 """Limit of pending marks; beyond it the oldest is reported at once."""
 
@@ -28,6 +37,13 @@ class _Mark(NamedTuple):
     position: int
     """Byte position since the queue was created."""
     name: str
+
+
+class _Gap(NamedTuple):
+    """Audio that was dropped between what is buffered."""
+
+    position: int
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +62,30 @@ class PacedQueue:
     When the queue runs empty in the middle of a frame, it waits 60 ms for the rest, then pads it with
     silence; at once if nothing has been added for 300 ms. A mark is reported once all audio before it
     has been played.
+
+    While it is held (`hold`), nothing is played, and at most `HELD_SECONDS` are kept. What was said meanwhile is late
+    then: pauses of more than 100 ms are shortened until it no longer is.
     """
 
     __slots__ = (
-        "_audio", "_dropped_bytes", "_empty", "_hold", "_holds", "_limit", "_marks", "_pulls",
-        "_reached", "_start", "_waited",
+        "_audio",
+        "_dropped_bytes",
+        "_empty",
+        "_gaps",
+        "_hold",
+        "_holds",
+        "_late",
+        "_limit",
+        "_marks",
+        "_pause",
+        "_pulls",
+        "_reached",
+        "_squeezed",
+        "_start",
+        "_waited",
+        "held",
+        "held_dropped_seconds",
+        "held_seconds",
     )  # fmt: skip
 
     def __init__(self, *, limit_seconds: float = LIMIT_SECONDS, holds: bool = False) -> None:
@@ -74,11 +109,29 @@ class PacedQueue:
         self._pulls = 0
         """All frames since then."""
         self._dropped_bytes = 0
+        self._gaps: deque[_Gap] = deque()
+        self.held = False
+        """Whether nothing may be played now."""
+        self.held_seconds = 0.0
+        """For how long speech has waited in total because the queue was held."""
+        self.held_dropped_seconds = 0.0
+        """How much speech was dropped in total for the same reason."""
+        self._late = 0
+        """Frames by which what is buffered is late after it was held, or will be."""
+        self._pause = 0
+        """Silent frames before the next one; counted while that is late."""
+        self._squeezed = 0
+        """Up to which byte of `_audio` pauses are as short as they may be."""
 
     @property
     def buffered_seconds(self) -> float:
         """How much audio is buffered."""
         return len(self._audio) / _SECOND_BYTES
+
+    @property
+    def level_dbov(self) -> float:
+        """The level of the newest second that is buffered; that of silence while nothing is."""
+        return level(bytes(self._audio[-_SECOND_BYTES:])) if self._audio else SILENT
 
     @property
     def left_seconds(self) -> float:
@@ -90,9 +143,14 @@ class PacedQueue:
         size = min(len(self._audio), round(seconds * _SECOND_BYTES))
         for start in reversed(range(0, size, FRAME_BYTES)):
             part = bytes(self._audio[start : start + FRAME_BYTES])
-            if level(part) > MIN_VOICE:
-                return (self._start + start + len(part)) / _SECOND_BYTES
+            if not is_silent(part):
+                return self._position(start + len(part)) / _SECOND_BYTES
         return self.left_seconds
+
+    @property
+    def late(self) -> bool:
+        """Whether what is buffered is late because the queue was held."""
+        return self._late > 0
 
     @property
     def dropped_seconds(self) -> float:
@@ -105,6 +163,8 @@ class PacedQueue:
             self._hold = len(pcm) % FRAME_BYTES > 0
         self._audio += pcm
         self._waited = self._pulls = 0
+        if self.held:
+            self._keep_held()
         excess = len(self._audio) - self._limit
         if excess <= 0:
             return 0.0
@@ -117,7 +177,7 @@ class PacedQueue:
         if not self._audio and self._empty:
             self._reached.append(name)
             return
-        self._marks.append(_Mark(self._start + len(self._audio), name))
+        self._marks.append(_Mark(self._position(len(self._audio)), name))
         if len(self._marks) > MAX_MARKS:
             self._reached.append(self._marks.popleft().name)
 
@@ -133,6 +193,11 @@ class PacedQueue:
         """
         if self._marks:
             self._reach()
+        if self.held:
+            self._wait()
+            return None
+        if self._late:
+            self._shorten_pause()
         size = len(self._audio)
         self._pulls += 1
         if self._hold or (size < FRAME_BYTES and not (size and self._is_last)):
@@ -141,9 +206,10 @@ class PacedQueue:
             self._empty += 1
             return None
         frame = bytes(self._audio[:FRAME_BYTES])
-        del self._audio[:FRAME_BYTES]
-        self._start += len(frame)
+        self._remove(len(frame))
         self._empty = 0
+        if self._late:
+            self._pause = self._pause + 1 if is_silent(frame) else 0
         return frame if size >= FRAME_BYTES else frame + bytes(FRAME_BYTES - size)
 
     def clear(self) -> list[str]:
@@ -151,12 +217,34 @@ class PacedQueue:
         names = self.reached() + [mark.name for mark in self._marks]
         self._marks.clear()
         self._remove(len(self._audio))
+        self._late = 0
         return names
+
+    def hold(self) -> None:
+        """Play nothing from now on, until `release`."""
+        if self.held:
+            return
+        self.held = True
+        self._squeezed = 0
+        self._pause = AFTER_FRAMES if self._empty else 0
+        self._keep_held()
+
+    def release(self) -> None:
+        """Play what was held."""
+        if self.held:
+            self.held = False
+            self._late = min(self._late, len(self._audio) // FRAME_BYTES)
+
+    def drop_held(self) -> None:
+        """Drop and count what is held and will never be played."""
+        if self.held:
+            self.held_dropped_seconds += self.buffered_seconds if self._late else 0.0
+            self._remove(len(self._audio))
 
     def snapshot(self) -> QueuedAudio:
         """Return what the queue has."""
         marks = [(0, name) for name in self._reached]
-        marks += [(max(0, mark.position - self._start), mark.name) for mark in self._marks]
+        marks += [(self._index(mark.position), mark.name) for mark in self._marks]
         return QueuedAudio(bytes(self._audio), tuple(marks), self._dropped_bytes)
 
     def marks(self) -> QueuedAudio:
@@ -180,8 +268,70 @@ class PacedQueue:
             self._reached.append(self._marks.popleft().name)
 
     def _remove(self, count: int) -> None:
+        """Remove bytes from the beginning, with the gaps among them."""
+        self._start = self._position(count) if self._gaps else self._start + count
+        while self._gaps and self._gaps[0].position < self._start:
+            self._gaps.popleft()
         del self._audio[:count]
-        self._start += count
+
+    def _cut(self, index: int, size: int) -> None:
+        """Drop bytes from the middle, or the end."""
+        begin, end = self._position(index), self._position(index + size)
+        gaps = [gap for gap in self._gaps if not begin <= gap.position < end]
+        before = next((gap for gap in gaps if gap.position + gap.size == begin), None)
+        if before is not None:
+            gaps.remove(before)
+            begin = before.position
+        self._gaps = deque(sorted([*gaps, _Gap(begin, end - begin)]))
+        del self._audio[index : index + size]
+
+    def _position(self, index: int) -> int:
+        """Return the position of a byte of `_audio`, after a gap that is before it."""
+        position = self._start + index
+        for gap in self._gaps:
+            if gap.position > position:
+                break
+            position += gap.size
+        return position
+
+    def _index(self, position: int) -> int:
+        """Return how many bytes of `_audio` come before a position."""
+        before = (min(gap.size, max(0, position - gap.position)) for gap in self._gaps)
+        return max(0, position - self._start - sum(before))
+
+    def _wait(self) -> None:
+        """Note that what is held waits for another frame's time."""
+        if self._late or silent_frames(self._audio) * FRAME_BYTES + FRAME_BYTES <= len(self._audio):
+            self._late += 1
+            self.held_seconds += FRAME_SECONDS
+
+    def _keep_held(self) -> None:
+        """Keep of what is held what there is room for."""
+        if not self._late:
+            kept = BEFORE_FRAMES + max(0, AFTER_FRAMES - self._pause)
+            if (leading := silent_frames(self._audio) - kept) > 0:
+                self._remove(leading * FRAME_BYTES)
+        room = round(HELD_SECONDS * _SECOND_BYTES)
+        if len(self._audio) <= room:
+            return
+        for index, size in superfluous(self._audio, self._squeezed):
+            self._cut(index, size)
+        whole = len(self._audio) // FRAME_BYTES - PAUSE_FRAMES
+        self._squeezed = max(0, whole) * FRAME_BYTES
+        if (excess := len(self._audio) - room) > 0:
+            self._cut(room, excess)
+            self.held_dropped_seconds += excess / _SECOND_BYTES
+
+    def _shorten_pause(self) -> None:
+        """Leave out what is superfluous of the pause that is about to be played."""
+        self._late = min(self._late, len(self._audio) // FRAME_BYTES)
+        kept = max(0, PAUSE_FRAMES - self._pause)
+        if self._late > BEFORE_FRAMES:
+            kept = max(kept, BEFORE_FRAMES)
+        skipped = min(self._late, silent_frames(self._audio) - kept)
+        if skipped > 0:
+            self._remove(skipped * FRAME_BYTES)
+            self._late -= skipped
 
 
 class Watermarks:

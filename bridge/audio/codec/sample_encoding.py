@@ -16,6 +16,7 @@ _MIN_POWER: Final = 100.0**2
 _SMOOTH: Final = 0.5
 _CLEARLY: Final = 0.6
 """The best reading has at most this share of the next one's roughness."""
+_ONE_BYTE: Final = 256
 _MAX_FLOAT: Final = 4.0
 """Float samples beyond this are no audio."""
 
@@ -43,7 +44,15 @@ def guess_encoding(data: bytes, measure: Roughness = measure_roughness) -> str |
     found = dict(zip(READINGS, measure(data[: len(data) // 4 * 4]), strict=True))
     best, second = sorted(found, key=lambda name: found[name])[:2]
     clear = found[best] < _SMOOTH and found[best] < _CLEARLY * found[second]
+    if clear and best == "s16be" and _is_quiet(data):
+        return None
     return best if clear else None
+
+
+def _is_quiet(data: bytes) -> bool:
+    """Whether the samples fit into one byte: swapped, they are the same sound, only louder."""
+    samples = np.frombuffer(data[: len(data) // 2 * 2], "<i2")
+    return bool(samples.min() >= -_ONE_BYTE and samples.max() < _ONE_BYTE)
 
 
 def _readings(data: bytes) -> list[NDArray[np.float64]]:

@@ -95,7 +95,7 @@ class EchoDetector:
         begin = now - WINDOW_SECONDS - MAX_DELAY
         found = None
         if sent.since(begin) and received.since(begin):
-            found = _delay(_loudness(sent, begin), _loudness(received, begin))
+            found = echo_steps(_loudness(sent, begin), _loudness(received, begin))
         self._due = now + (CHECK_SECONDS if found is None else AGAIN_SECONDS)
         before, self._delay = self._delay, found
         same = found is not None and before is not None and abs(found - before) <= 1
@@ -115,22 +115,33 @@ def _loudness(packets: PacketSizes, begin: float) -> Sizes:
     return (total / np.maximum(count, 1)).astype(np.float32)
 
 
-def _delay(sent: Sizes, received: Sizes) -> int | None:
-    """Return the delay in steps after which `sent` is in `received`; None if it is not.
+def echo_steps(
+    sent: Sizes, received: Sizes, *, like: float = _LIKE, min_active: int = _MIN_ACTIVE
+) -> int | None:
+    """Return the delay in steps after which `sent` is in `received`, both the logarithm of a loudness; None if it is not.
 
-    What comes back at once is no echo of a room and a network: the other party repeats this one.
+    What comes back at once is no echo of a room and a network: the other party repeats this one. They are alike from
+    the correlation `like` on, which fewer steps exceed by chance; `min_active` is how many of them must be loud.
     """
     active = sent > (sent.max() + sent.min()) / 2
-    if np.count_nonzero(active) < _MIN_ACTIVE:
+    if np.count_nonzero(active) < min_active:
         return None
     sent, received = _syllables(sent), _syllables(received)
     likeness = _likeness(sent, received, active)
     echo = likeness[_LAGS + 1 :]
     best = int(np.argmax(echo))
     other = float(likeness[: _LAGS + 1].max())
-    if echo[best] < _LIKE or echo[best] < other + _CLEARLY:
+    if echo[best] < like or echo[best] < other + _CLEARLY:
         return None
     return best + 1
+
+
+def resemblance(sent: Sizes, received: Sizes) -> float:
+    """Return the highest correlation of both at any delay, either way: near 1 if one party repeats the other at once."""
+    active = sent > (sent.max() + sent.min()) / 2
+    if not active.any():
+        return 0.0
+    return float(_likeness(_syllables(sent), _syllables(received), active).max())
 
 
 def _syllables(sizes: Sizes) -> Sizes:

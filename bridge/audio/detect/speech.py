@@ -3,7 +3,9 @@
 import math
 from typing import Final
 
-from bridge.audio.detect.level import level
+import msgspec
+
+from bridge.audio.detect.level import SILENT, level
 from bridge.audio.detect.vad import Vad
 from bridge.audio.frame import FRAME_BYTES, FRAME_SECONDS, SILENCE
 
@@ -18,11 +20,28 @@ _BLOCKS: Final = 4
 _NEVER: Final = -math.inf
 
 
+class SpeechSnapshot(msgspec.Struct, frozen=True):
+    """Where a meter stands; of its audio it has no sample."""
+
+    speaking: bool
+    began: float
+    ended: float
+    run_at: float
+    run: int
+    voiced_at: float
+    first_voice: float
+    last_at: float
+    sure_at: float
+    levels: tuple[float, ...]
+    """Of the frames that the background noise is known from."""
+
+
 class SpeechMeter:
     """Finds the stretches of speech of one source of 20 ms frames, by their level above the background noise."""
 
     __slots__ = (
-        "_first_voice", "_last", "_last_at", "_run", "_run_last_at", "_sure_at", "_vad", "began", "ended", "run_at", "speaking",
+        "_first_voice", "_last", "_last_at", "_run", "_sure_at", "began", "ended", "level_dbov", "run_at", "speaking", "vad",
+        "voiced_at",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -34,10 +53,14 @@ class SpeechMeter:
         """When the last stretch ended that is over: its last voiced sample."""
         self.run_at = _NEVER
         """When the first of the latest voiced frames began, be they speech or not."""
-        self._vad = Vad()
+        self.level_dbov = SILENT
+        """Of the last frame."""
+        self.vad = Vad()
+        """What measures its level."""
         self._run = 0
         """Voiced frames that belong together."""
-        self._run_last_at = _NEVER
+        self.voiced_at = _NEVER
+        """When the last voiced frame began."""
         self._first_voice = _NEVER
         """The first voiced sample of these frames."""
         self._last = SILENCE
@@ -55,17 +78,18 @@ class SpeechMeter:
 
         A beginning is found 60 ms late, an end 160 ms, each with the time at which it was.
         """
-        if pcm is None or pcm is SILENCE or not self._vad.push(pcm):
+        self.level_dbov = SILENT
+        if pcm is None or pcm is SILENCE or not self._is_voiced(pcm):
             if not self.speaking or at - self._sure_at < GAP_SECONDS:
                 return False
             self.speaking = False
             self.ended = self._last_at + self._voiced(self._last)[1]
             return True
-        if at - self._run_last_at > JOIN_SECONDS:
+        if at - self.voiced_at > JOIN_SECONDS:
             self._run, self.run_at = 0, at
             self._first_voice = at + self._voiced(pcm)[0]
         self._run += 1
-        self._run_last_at = at
+        self.voiced_at = at
         self._last, self._last_at = pcm, at
         if self._run < CONFIRMED_FRAMES:
             return False
@@ -75,9 +99,37 @@ class SpeechMeter:
         self.speaking, self.began = True, self._first_voice
         return True
 
+    def snapshot(self) -> SpeechSnapshot:
+        """Return what another meter goes on with."""
+        return SpeechSnapshot(
+            self.speaking,
+            self.began,
+            self.ended,
+            self.run_at,
+            self._run,
+            self.voiced_at,
+            self._first_voice,
+            self._last_at,
+            self._sure_at,
+            self.vad.levels(),
+        )
+
+    def restore(self, snapshot: SpeechSnapshot) -> None:
+        """Go on where another meter stopped."""
+        self.speaking, self.began, self.ended = snapshot.speaking, snapshot.began, snapshot.ended
+        self.run_at, self._run = snapshot.run_at, snapshot.run
+        self.voiced_at, self._first_voice = snapshot.voiced_at, snapshot.first_voice
+        self._last_at, self._sure_at = snapshot.last_at, snapshot.sure_at
+        self.vad.restore_levels(snapshot.levels)
+
+    def _is_voiced(self, pcm: bytes) -> bool:
+        voiced = self.vad.push(pcm)
+        self.level_dbov = self.vad.level_dbov
+        return voiced
+
     def _voiced(self, pcm: bytes) -> tuple[float, float]:
         """Return where in a voiced frame the voice begins and ends, in seconds."""
-        size, threshold = FRAME_BYTES // _BLOCKS, self._vad.threshold_dbov
+        size, threshold = FRAME_BYTES // _BLOCKS, self.vad.threshold_dbov
         parts = [pcm[start : start + size] for start in range(0, FRAME_BYTES, size)]
         voiced = [number for number, part in enumerate(parts) if level(part) > threshold]
         if not voiced:

@@ -41,6 +41,11 @@ class Vad:
         """Time since the last loud frame, or since the start."""
 
     @property
+    def level_dbov(self) -> float:
+        """The level of the last frame."""
+        return self._levels[-1]
+
+    @property
     def noise_dbov(self) -> float:
         """The estimated level of the background noise."""
         return noise_floor(self._levels)
@@ -54,6 +59,14 @@ class Vad:
     def speaking(self) -> bool:
         """Whether there was a loud frame within the hangover."""
         return self._spoken and self.silence_seconds <= self._hangover + 1e-9
+
+    def levels(self) -> tuple[float, ...]:
+        """Return the levels that the background noise is known from, in dBov."""
+        return tuple(self._levels)
+
+    def restore_levels(self, levels: Iterable[float]) -> None:
+        """Go on with those of another detector."""
+        self._levels.extend(levels)
 
     def push(self, pcm: bytes) -> bool:
         """Process a frame; return whether it is loud enough to be voice."""

@@ -9,12 +9,16 @@ from typing import Final
 
 from bridge.call.model import LegId, SentAudio
 
-MAX_SECONDS: Final = 10.0
-"""After which the call ends all the same."""
+MAX_SECONDS: Final = 60.0
+"""After which the call ends all the same; no bot's queue holds more."""
+MUSIC_SECONDS: Final = 10.0
+"""After which it ends although a file is being played that is repeated."""
 ARRIVAL_SECONDS: Final = 0.1
 """What a bot said before it hung up may arrive so much later: it is sent over another connection."""
 REPORT_SECONDS: Final = 0.4
 """For which a report of the last word is waited for, once it has been sent."""
+PLAYOUT_SECONDS: Final = 0.1
+"""How long what has been received may wait in the far party's jitter buffer."""
 
 
 class LastWords:
@@ -34,9 +38,10 @@ class LastWords:
             self._played_at = now
             # A word's end may be in the packet after it: codecs look ahead, and packets may be longer than a frame.
             self._awaited = {leg_id: audio.packets + 1 for leg_id, audio in sent.items()}
-        if now - self._played_at >= REPORT_SECONDS or not sent:
+        since = now - self._played_at
+        if since >= REPORT_SECONDS or not sent:
             return True
-        return all(
+        return since >= PLAYOUT_SECONDS and all(
             audio.reported_packets is not None
             and audio.reported_packets >= self._awaited.get(leg_id, 0)
             for leg_id, audio in sent.items()

@@ -3,7 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from bridge.audio.detect.speed import SLOW
 from bridge.call.diagnosis import network
+from bridge.call.diagnosis.bot_sound import WINDOW_SECONDS
+from bridge.call.diagnosis.bots import bot_findings
 from bridge.call.diagnosis.finding import Check, Context, Finding, Watched
 from bridge.call.diagnosis.history import SPEECH_DBOV
 from bridge.call.diagnosis.incidents import refusal
@@ -19,7 +22,12 @@ from bridge.call.model import LegKind, Party, State
 
 
 def detect(
-    call: CallObservation, legs: list[Watched], now: float, *, served_at: float | None = None
+    call: CallObservation,
+    legs: list[Watched],
+    now: float,
+    *,
+    served_at: float | None = None,
+    late_at: float | None = None,
 ) -> list[Finding]:
     """Find everything that is wrong now; how long it must last is decided in `diagnosis.Diagnosis`.
 
@@ -28,13 +36,22 @@ def detect(
         legs: Its legs.
         now: Monotonic seconds.
         served_at: When a service was last in the call, and no near party; None for never.
+        late_at: When the bridge last ran late (`runs_late`); None for never.
     """
     found = list(_call(call, None if served_at is None else now - served_at))
-    context = Context(call, legs, now)
+    ran_late = late_at is not None and now - late_at <= WINDOW_SECONDS
+    context = Context(call, legs, now, ran_late)
     for leg in legs:
         results = [check(leg, context) for check in _checks(leg)]
         found += [finding for finding in results if finding is not None]
+        if leg.now.bot is not None:
+            found += bot_findings(leg, context)
     return found
+
+
+def runs_late(call: CallObservation) -> bool:
+    """Return whether the bridge runs so late that it disturbs what it measures of calls."""
+    return call.lag_seconds > network.LATE_SECONDS
 
 
 def _checks(leg: Watched) -> list[Check]:
@@ -44,7 +61,7 @@ def _checks(leg: Watched) -> list[Check]:
         checks += network.CHECKS if connected else [network.not_connected]
     if traits.person and connected and not leg.history.announced:
         checks += [_speaker, _microphone, _echo, _clipping]
-    if leg.now.statistics.socket is not None:
+    if leg.now.kind is LegKind.SOCKET:
         checks += [_socket_sends_nothing, _socket_format, _socket_reader]
     return [*checks, _agent]
 
@@ -56,7 +73,7 @@ UNUSED_SECONDS: Final = 30.0
 def _call(call: CallObservation, unserved: float | None) -> Iterator[Finding]:
     if call.state is State.ENDED:
         return
-    if call.lag_seconds > network.LATE_SECONDS:
+    if runs_late(call):
         yield Finding(Code.BRIDGE_OVERLOADED, evidence={"lagMs": call.lag_seconds * 1000})
     if call.state is State.HELD:
         yield Finding(Code.HELD)
@@ -190,8 +207,9 @@ _SAME_RATE: Final = 0.05
 
 
 def _socket_sends_nothing(leg: Watched, context: Context) -> Finding | None:
+    held = leg.now.bot is not None and leg.now.bot.held
     sends = leg.history.last_frame_at is not None
-    if sends or not leg.now.connected or not context.call.answered or context.listens(leg):
+    if held or sends or not leg.now.connected or not context.call.answered or context.listens(leg):
         return None
     far = next((one.history for one in context.others(leg) if not one.is_near), None)
     since_speech = None if far is None else far.since_speech(context.now)
@@ -211,9 +229,17 @@ def _socket_format(leg: Watched, _: Context) -> Finding | None:
         nearest = min(_RATES, key=lambda one: abs(one - rate))
         if nearest == state.sample_rate or abs(rate / nearest - 1) >= _SAME_RATE:
             return None
+        if nearest > state.sample_rate and _is_natural(leg):
+            return None  # it sends ahead of time
         looks_like, expected = f"audio at {nearest} Hz", f"{state.sample_rate} Hz"
     evidence = {"looksLike": looks_like, "expected": expected}
     return leg.finding(Code.SOCKET_WRONG_FORMAT, evidence)
+
+
+def _is_natural(leg: Watched) -> bool:
+    """Whether a bot's voice is no slower than voices are."""
+    figures = leg.now.bot.sound if leg.now.bot is not None else None
+    return figures is not None and figures.octaves is not None and figures.octaves >= SLOW
 
 
 def _socket_reader(leg: Watched, _: Context) -> Finding | None:

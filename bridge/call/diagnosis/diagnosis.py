@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from bridge.call.diagnosis.detect import detect
+from bridge.call.diagnosis.detect import detect, runs_late
 from bridge.call.diagnosis.finding import Finding, Watched
 from bridge.call.diagnosis.history import HistorySnapshot, LegHistory
 from bridge.call.diagnosis.hops import ORDER, HopState, hop_states
@@ -121,6 +121,8 @@ class Diagnosis:
         self._media_since: float | None = None
         self._served_at: float | None = None
         """When a service was last in the call, and no near party."""
+        self._late_at: float | None = None
+        """When the bridge itself last ran late."""
         self._last = CallObservation(State.INITIATED, ())
         self._ended = False
         self._observed_at = 0.0
@@ -131,7 +133,9 @@ class Diagnosis:
         watched = self._watch(call, now)
         if self._media_since is None and any(leg.now.connected for leg in watched):
             self._media_since = now
-        findings = detect(call, watched, now, served_at=self._served_at)
+        if runs_late(call):
+            self._late_at = now
+        findings = detect(call, watched, now, served_at=self._served_at, late_at=self._late_at)
         found = {(one.code, one.leg_id): one for one in findings} | self._incidents
         return self._apply(found, now) if found or self._conditions else []
 
@@ -264,6 +268,8 @@ class Diagnosis:
             waited = known.history.connected_at is None
             announced = leg.party is Party.FAR and now < call.announced_until
             known.history.update(leg, now, announced=announced)
+            if leg.bot is not None:
+                known.history.bot.update(leg, now)
             if waited and leg.connected:
                 self._forget_departed()
             watched.append(known)
@@ -349,6 +355,8 @@ class Diagnosis:
         leg = self._legs.get(leg_id) if leg_id is not None else None
         if leg is None:
             return hop
+        if hop is Hop.BOT:
+            return Hop(leg.now.kind.traits.hop or hop)
         return (_IN_BROWSER if leg.now.kind.traits.browser else _AT_PROVIDER).get(hop, hop)
 
     def _clear(self, key: _Key, now: float) -> list[Change]:

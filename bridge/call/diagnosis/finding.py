@@ -62,6 +62,8 @@ class Context:
     legs: list[Watched]
     now: float
     """Monotonic seconds."""
+    ran_late: bool = False
+    """Whether the bridge itself has run late within the seconds that the figures of bots are about."""
 
     def others(self, leg: Watched) -> list[Watched]:
         """Return the other legs."""

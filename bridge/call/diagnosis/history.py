@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 
 from bridge.audio.detect.level import SILENT
+from bridge.call.diagnosis.bot_history import BotHistory
 from bridge.call.diagnosis.losses import IN_BURSTS, Losses
 from bridge.call.diagnosis.observation import LegObservation
 from bridge.call.model import LegStatistics, LevelCounts
@@ -75,6 +76,7 @@ class LegHistory:
         """Of ours to it, as its reports say."""
         self.unheard = False
         """Whether the peer's reports say that nothing of what we send arrives."""
+        self.bot = BotHistory()
         self._heard_at = now
         """When it last reported that our packets come, or nothing was sent."""
         self._reports_without_us = 0

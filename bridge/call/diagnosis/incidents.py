@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Final
 
+from bridge.call.diagnosis.bot_incidents import refused_stream, stream_error
+from bridge.call.diagnosis.bot_mends import AGENT_MENDS
 from bridge.call.diagnosis.finding import Finding
 from bridge.call.diagnosis.problems import Code, Severity
 from bridge.call.leg_state import FailedPart, ProviderFailure
@@ -22,10 +24,16 @@ from bridge.errors import (
 from bridge.wire.call_event import CallEvent, EventType
 from bridge.wire.stream.media_stream import STREAM_FAILURES, StreamEndReason
 
-_RESOLVED_BY: Final[Mapping[str, Code]] = {
-    EventType.STREAM_STARTED: Code.STREAM_UNREACHABLE,
-    EventType.AGENT_REPLIED: Code.AGENT_PROVIDER_FAILED,
-    EventType.RECORDING_STARTED: Code.RECORDING_FAILED,
+_RESOLVED_BY: Final[Mapping[str, tuple[Code, ...]]] = {
+    EventType.STREAM_STARTED: (
+        Code.STREAM_UNREACHABLE,
+        Code.BOT_REFUSED,
+        Code.BOT_PROVIDER_REFUSED,
+        Code.BOT_FUNCTION_FAILED,
+    ),
+    EventType.TURN: (Code.BOT_PROVIDER_REFUSED, Code.BOT_FUNCTION_FAILED),
+    EventType.AGENT_REPLIED: (Code.AGENT_PROVIDER_FAILED,),
+    EventType.RECORDING_STARTED: (Code.RECORDING_FAILED,),
 }
 MENDS: Final[Mapping[int, str]] = {
     3: "Grant the app of the access token the permission whatsapp_business_messaging.",
@@ -105,6 +113,10 @@ def incident_of(event: CallEvent) -> Finding | None:
     """Return the problem that an event of a service reports; None for none."""
     reason = str(event.data.get("reason", ""))
     match event.type:
+        case EventType.STREAM_ENDED if event.data.get("status"):
+            return refused_stream(event.data)
+        case EventType.STREAM_ERROR:
+            return stream_error(event.data)
         case EventType.STREAM_ENDED if reason in STREAM_FAILURES:
             error = str(event.data.get("error", ""))
             evidence = {"reason": reason} | ({"error": error} if error else {})
@@ -113,17 +125,19 @@ def incident_of(event: CallEvent) -> Finding | None:
             )
         case EventType.AGENT_FAILED:
             step = str(event.data.get("step", ""))
-            return Finding(Code.AGENT_PROVIDER_FAILED, None, {"step": step, "reason": reason})
+            evidence = {"step": step, "reason": reason}
+            fix = AGENT_MENDS.get(reason, "").format_map(evidence)
+            return Finding(Code.AGENT_PROVIDER_FAILED, None, evidence, fix=fix)
         case EventType.RECORDING_FAILED:
             return Finding(Code.RECORDING_FAILED, None, {"reason": reason})
     return None
 
 
-def resolved_by(event: CallEvent) -> Code | None:
-    """Return the code of the problem that is over after an event; None for none."""
+def resolved_by(event: CallEvent) -> tuple[Code, ...]:
+    """Return the codes of the problems that are over after an event."""
     if event.type == EventType.AGENT_REPLIED and "llmMs" not in event.data:
-        return None  # a greeting, or the apology for the failure itself
-    return _RESOLVED_BY.get(event.type)
+        return ()  # a greeting, or the apology for the failure itself
+    return _RESOLVED_BY.get(event.type, ())
 
 
 def interruption(cause: str, silent: float) -> Finding:

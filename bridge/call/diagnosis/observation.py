@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from bridge.call.diagnosis.bot_sound import BotFigures
 from bridge.call.model import LegId, LegKind, LegStatistics, Party, State
 
 
@@ -92,6 +93,30 @@ class ClientHints:
         return told | ({"pageHidden": True} if self.hidden else {})
 
 
+class BotKind(StrEnum):
+    """What a bot is connected as: what its author has to do depends on it."""
+
+    AGENT = "agent"
+    SOCKET = "socket"
+    NATIVE = "native"
+    TWILIO = "twilio"
+    REALTIME = "openai-realtime"
+    PEER = "webrtc"
+
+
+@dataclass(slots=True)
+class BotObservation:
+    """A leg's bot as it stands now."""
+
+    kind: BotKind
+    heard: bool = True
+    """Whether anybody is routed to hear it."""
+    sound: BotFigures | None = None
+    """None where its turns are not measured."""
+    held: bool = False
+    """Whether what it says is held, because it may not be heard yet (`call.bots.speech_gates`)."""
+
+
 # Not frozen, nor that of a call: one is made for every leg once a second, and a frozen one takes eight times
 # as long to make.
 @dataclass(slots=True)
@@ -105,6 +130,8 @@ class LegObservation:
     connected: bool
     muted: bool = False
     hints: ClientHints | None = None
+    bot: BotObservation | None = None
+    """None for a leg that is no bot."""
 
 
 @dataclass(slots=True)

@@ -7,6 +7,7 @@ from bridge.cli.doctor.clock import check_clock
 from bridge.cli.doctor.cluster import check_cluster
 from bridge.cli.doctor.customers import check_agents, check_webhooks
 from bridge.cli.doctor.database import check_database
+from bridge.cli.doctor.disclosure import check_disclosures
 from bridge.cli.doctor.drain import check_drain
 from bridge.cli.doctor.machine import check_disk, check_open_files, check_opus, check_packet_path
 from bridge.cli.doctor.media_ports import check_address, check_media_ports
@@ -43,5 +44,6 @@ CHECKS: Final = (
     Check("gateway", check_gateways),
     Check("sip", check_sip, seconds=30.0),
     Check("agents", check_agents, seconds=120.0),
+    Check("disclosure", check_disclosures),
     Check("cpu", check_capacity, exclusive=True),
 )

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, TypeAlias
 
@@ -12,7 +12,9 @@ from bridge.agent import answers
 from bridge.agent.answers import CallSituation, HeardQuality
 from bridge.agent.demonstration import GREETING, demonstration_providers
 from bridge.agent.http_providers import http_providers
+from bridge.agent.overlap_opinion import OverlapOpinion
 from bridge.agent.phrase_recognizer import PhraseRecognizer
+from bridge.agent.provider_client import NO_CALL, Traced
 from bridge.agent.providers import ProviderFailed, Providers
 from bridge.agent.script import AgentMode, Script
 from bridge.agent.sentences import clean
@@ -32,7 +34,8 @@ from bridge.metrics.agent import AgentMetrics
 from bridge.node.lines import InboundMode, LineConfig, Lines
 from bridge.node.manager import Manager
 from bridge.node.runner import CallRunner
-from bridge.settings.line import Agent
+from bridge.settings.agent import Agent
+from bridge.telemetry.trace import OFF, Tracer
 from bridge.wire.call_event import CallEvent, EventType
 
 log = logging.getLogger(__name__)
@@ -59,14 +62,14 @@ class AgentProfile:
     settings: Agent
 
 
-ProfileOf: TypeAlias = Callable[[LineName, LineConfig, CallId | None], AgentProfile]
+ProfileOf: TypeAlias = Callable[[LineName, LineConfig, CallId | None, Traced], AgentProfile]
 """Makes the profile of a line's agents: for the agent of a call, or for speech without one."""
 
 
 class Agents:
     """The agents of this node's calls."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (all but two by keyword)
         self,
         manager: Manager,
         lines: Lines,
@@ -75,6 +78,7 @@ class Agents:
         max_voice_detectors: int,
         counters: AgentMetrics,
         announced: Callable[[LineName], float] = lambda line: 0.0,
+        tracer: Tracer = OFF,
     ) -> None:
         """`announced` is for how many seconds Meta announces that it records a line's calls."""
         self._manager = manager
@@ -83,6 +87,7 @@ class Agents:
         self._voices = VoiceDetectors(silero(), maximum=max_voice_detectors)
         self._counters = counters
         self._announced = announced
+        self._tracer = tracer
 
     def on_event(self, event: CallEvent) -> None:
         """Add an agent to an inbound call of a line in such a mode, once its media is up."""
@@ -122,7 +127,8 @@ class Agents:
         self, leg_id: LegId, call: CallFacts, mode: AgentMode | None, delay: float = 0.0
     ) -> AgentLeg:
         config = self._lines.config(call.line)
-        profile = self._profile_of(call.line, config, call.call_id)
+        traced = Traced(self._tracer.of(call.call_id, call.details.trace), leg_id)
+        profile = self._profile_of(call.line, config, call.call_id, traced)
         script = Script(
             mode or MODES.get(config.mode, AgentMode.AI),
             greeting=profile.greeting,
@@ -147,7 +153,8 @@ class Agents:
             ProviderFailed: it failed.
         """
         try:
-            tts = self._profile_of(line, self._lines.config(line), None).providers.tts
+            profile = self._profile_of(line, self._lines.config(line), None, NO_CALL)
+            tts = profile.providers.tts
             pcm = b"".join([piece async for piece in tts.speak(text)])
             return make_header(len(pcm)) + pcm
         except ProviderFailed as error:
@@ -157,11 +164,11 @@ class Agents:
                 "speech needs a provider: set callTtsUrl (PUT /call/config), then reconnect"
             ) from None
 
-    def stop(self, runner: CallRunner) -> int:
-        """Remove the agents from a call; return how many there were."""
+    def stop(self, runner: CallRunner, *, after_speech: bool = False) -> int:
+        """Remove the agents from a call, at once or once they have been heard to the end; return how many there were."""
         agents = _agents(runner)
         for leg in agents:
-            runner.dispatch(events.CloseRequested(leg.leg_id))
+            runner.dispatch(events.CloseRequested(leg.leg_id, after_speech=after_speech))
         return len(agents)
 
     def _hang_up(self, call_id: CallId) -> None:
@@ -189,6 +196,7 @@ def agent_profiles(
     demos: Collection[LineName],
     phrases: PhraseRecognizer | None = None,
     situation_of: Callable[[CallId], CallSituation],
+    counters: AgentMetrics,
 ) -> ProfileOf:
     """Return a function that makes the profile of a line's agents.
 
@@ -196,9 +204,11 @@ def agent_profiles(
     call, of which `situation_of` tells it.
     """
 
-    def profile_of(line: LineName, config: LineConfig, call_id: CallId | None) -> AgentProfile:
+    def profile_of(
+        line: LineName, config: LineConfig, call_id: CallId | None, traced: Traced
+    ) -> AgentProfile:
         urls, settings = (config.stt_url, config.llm_url, config.tts_url), settings_of(line)
-        providers = http_providers(http.of(line), urls, config.provider_token, settings)
+        providers = http_providers(http.of(line), urls, config.provider_token, settings, traced)
         greeting = clean(config.greeting)
         if line in demos:
             if not (config.greeting or config.stt_url):
@@ -211,9 +221,19 @@ def agent_profiles(
                 providers.llm if config.llm_url else demonstration.llm,
                 providers.tts if config.tts_url else demonstration.tts,
             )
+        providers = replace(providers, interruptions=_opinion(http, settings, counters))
         return AgentProfile(providers, greeting, settings)
 
     return profile_of
+
+
+def _opinion(http: Http, settings: Agent, counters: AgentMetrics) -> OverlapOpinion | None:
+    """Return what asks the operator's detector of interruptions, where there is one."""
+    url, language = settings.interruption_url, settings.interruption_words
+    if not url or settings.interruptions != "meant":
+        return None
+    token = settings.interruption_token
+    return OverlapOpinion(http, url, token, language, counters.opinion_failed)
 
 
 def _agents(runner: CallRunner) -> list[AgentLeg]:

@@ -12,6 +12,7 @@ from bridge.call.routing import Audience
 from bridge.errors import BridgeError, CallEnded
 from bridge.media.sounds import Sound
 from bridge.node.calls.playback import Playbacks
+from bridge.node.disclosure.leg import DisclosureLeg
 from bridge.node.manager import Manager
 from bridge.node.runner import CallRunner
 from bridge.wire.call_event import CallEvent, EventType
@@ -39,21 +40,34 @@ class Announcement:
             up.set()
 
     async def play(self, runner: CallRunner) -> bool:
-        """Play it once the call is up; return whether it was played to its end.
+        """Play it once the call is up and nobody is being told that a machine speaks; return whether it was played to its end.
 
         Raises:
             BridgeError: it cannot be played, or the call has ended.
         """
         call_id = runner.facts.call_id
-        while runner.machine.state is not State.ACTIVE:
-            if not runner.live:
-                raise CallEnded("the call has ended")
+        while (saying := _disclosure(runner)) is not None or not _is_up(runner):
+            if saying is not None:
+                await saying.finished.wait()
+                continue
             up = self._up.setdefault(call_id, asyncio.Event())
             try:
                 await up.wait()
             finally:
                 self._up.pop(call_id, None)
         return await self._playbacks.play_out(runner, Sound(self._path), audience=Audience.ALL)
+
+
+def _disclosure(runner: CallRunner) -> DisclosureLeg | None:
+    """Return what is telling somebody that a machine speaks."""
+    legs = (leg for leg in runner.legs() if isinstance(leg, DisclosureLeg))
+    return next((leg for leg in legs if not leg.finished.is_set()), None)
+
+
+def _is_up(runner: CallRunner) -> bool:
+    if not runner.live:
+        raise CallEnded("the call has ended")
+    return runner.machine.state is State.ACTIVE
 
 
 def beep() -> bytes:

@@ -18,6 +18,7 @@ from bridge.node.calls.playback import Playbacks
 from bridge.node.manager import Manager
 from bridge.node.runner import CallRunner
 from bridge.node.running_legs import perform
+from bridge.node.speech.last_words import wait_until_said
 from bridge.tasks import Tasks
 
 log = logging.getLogger(__name__)
@@ -67,6 +68,8 @@ class Transfers:
         played: list[LegId] = []
         try:
             self.check(runner)
+            # Who waits hears the bots no more.
+            await wait_until_said(runner)
             if waiting is None and announcement is None:
                 asked = await self._refer(runner, number, channel)
                 if asked is not None:

@@ -21,6 +21,7 @@ from bridge.call.diagnosis.problems import Code, Severity
 from bridge.call.model import CallId, LegFigures, LegId, LineName
 from bridge.errors import LegNotFound, RateLimited
 from bridge.metrics.problems import ProblemMetrics
+from bridge.node.diagnosis.bots import observe_bot
 from bridge.node.runner import CallRunner
 from bridge.wire.call_event import CallEvent, EventType
 
@@ -98,7 +99,7 @@ class DiagnosisLog:
             for leg_id, report in kept.reports.items()
             if now - report.times[-1] < HINT_SECONDS
         }
-        changes = kept.diagnosis.observe(self._observation(runner, figures, hints), now)
+        changes = kept.diagnosis.observe(self._observation(runner, figures, hints, now), now)
         if changes or kept.published is None:
             self._publish(runner, changes)
 
@@ -114,7 +115,7 @@ class DiagnosisLog:
             return
         if (incident := incident_of(event)) is not None:
             self._publish(runner, diagnosis.report(incident, now))
-        elif (code := resolved_by(event)) is not None:
+        for code in resolved_by(event):
             self._publish(runner, diagnosis.resolve(code, None, now))
 
     def note_interruption(self, runner: CallRunner, cause: str, silent: float, now: float) -> None:
@@ -217,6 +218,7 @@ class DiagnosisLog:
         runner: CallRunner,
         figures: Iterable[LegFigures],
         hints: dict[LegId, ClientHints],
+        now: float,
     ) -> CallObservation:
         machine = runner.machine
         records = machine.legs.records
@@ -229,6 +231,7 @@ class DiagnosisLog:
                 connected=record.connected,
                 muted=record.muted,
                 hints=hints.get(leg.leg_id),
+                bot=observe_bot(runner, leg, now),
             )
             for leg in figures
             if (record := records.get(leg.leg_id)) is not None

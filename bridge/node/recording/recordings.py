@@ -105,6 +105,10 @@ class Recordings:
         """Whether a call is being recorded."""
         return call_id in self._tracks
 
+    def begun(self, call: CallId) -> dict[str, float]:
+        """Return when each track of a call began, by its recording's id; on the loop's clock."""
+        return {one.recording.recording_id: one.began for one in self._tracks.get(call, ())}
+
     async def start(
         self, runner: CallRunner, request: RecordingRequest = ALL_TRACKS
     ) -> list[Recording]:
@@ -264,12 +268,10 @@ class Recordings:
             self._attach(runner, recordings, request)
         finally:
             self._drop_if_over(call)
-        announcement = self._announcement(runner)
-        if announcement is None:
+        if (announcement := self._announcement(runner)) is None:
             runner.publish(EventType.RECORDING_STARTED)
         else:
-            announced = self._announce(announcement, runner)
-            self._tasks.spawn(announced, name=f"announce {call}")
+            self._tasks.spawn(self._announce(announcement, runner), name=f"announce {call}")
 
     def _announcement(self, runner: CallRunner) -> Announcement | None:
         """Return what is to be announced; nothing to a caller who leaves a message after a tone."""
@@ -304,8 +306,7 @@ class Recordings:
         """Start all tracks in the same tick of the clock, so that they share one timeline."""
         span = Span()
         tracks = {one.recording_id: RecordedTrack(runner, one, request, span) for one in recordings}
-        begun = self._tracks[runner.facts.call_id]
-        begun += tracks.values()
+        (begun := self._tracks[runner.facts.call_id]).extend(tracks.values())
         try:
             for side in sides(recordings, self.archive.folder):
                 of = [tracks[one.recording_id] for one in side.recordings]

@@ -5,6 +5,7 @@ recording too is in its file under two names (hard links), so that either can be
 """
 
 import asyncio
+import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -54,6 +55,12 @@ class RecordedTrack:
     def is_complete(self) -> bool:
         """Whether it has all its legs."""
         return len(self.legs) == (len(self.recording.mixed_from) or 1)
+
+    @property
+    def began(self) -> float:
+        """When it began, on the loop's clock; infinite until it has been announced: nothing is written before."""
+        announced = not any(leg.awaiting_announcement for leg in self.legs)
+        return self.span.began if announced else math.inf
 
     @property
     def failure(self) -> str:

@@ -17,6 +17,7 @@ from bridge.node.lines import LineConfig, Lines
 from bridge.node.runner import CallRunner
 from bridge.node.streams.tools import HANG_UP_TOOL, StreamTools
 from bridge.settings.realtime import Realtime
+from bridge.telemetry.trace import OFF, Tracer
 from bridge.wire.stream.media_stream import StreamFacts
 from bridge.wire.stream.protocols import PROTOCOLS
 from bridge.wire.stream.realtime_session import RealtimeSession, RealtimeTool
@@ -49,12 +50,15 @@ class RealtimeStreams:
         *,
         settings_of: Callable[[LineName], Realtime | None],
         secrets_of: Callable[[LineName], Sequence[str]],
+        tracer: Tracer = OFF,
     ) -> None:
         """`secrets_of` returns what signs the requests for functions, the newest first."""
         self._lines = lines
         self._http = http
         self._settings_of = settings_of
         self._secrets_of = secrets_of
+        self.tracer = tracer
+        """Of streams to models, and of all others."""
 
     def has(self, line: LineName) -> bool:
         """Whether the settings name a model for a line."""
@@ -83,11 +87,17 @@ class RealtimeStreams:
         chosen, trusted = self._url(line, url)
         session = self._http.trusted_streams if trusted else self._http.of(line).streams
         key = _key(chosen, config, own)
+        trace = self.tracer.of(runner.facts.call_id, runner.facts.details.trace)
         tools = StreamTools(
-            runner, facts, settings, session=self._http.trusted, secrets=self._secrets_of(line)
+            runner,
+            facts,
+            settings,
+            session=self._http.trusted,
+            secrets=self._secrets_of(line),
+            trace=trace,
         )
         return StreamServer(
-            StreamTarget(_with_model(chosen, settings), session, partial(_headers, key)),
+            StreamTarget(_with_model(chosen, settings), session, partial(_headers, key), trace),
             _session(config, settings),
             tools.call,
         )

@@ -1,9 +1,8 @@
 """Makes the legs of media sockets, and finds them again for clients that reconnect."""
 
-from typing import Final
-
-from bridge.call.model import CallId, LegOwner, Party, State
+from bridge.call.model import CallId, LegOwner, Party
 from bridge.call.routing import LegRole, Subscription
+from bridge.call.transitions import AUDIBLE
 from bridge.legs.base import PassedLeg, new_leg_id
 from bridge.legs.socket import SocketAudio, SocketLeg, SocketTransport, TextMessages
 from bridge.media.stream_snapshot import SocketSnapshot
@@ -11,9 +10,6 @@ from bridge.metrics.network import SocketMetrics
 from bridge.node.manager import Manager
 from bridge.node.runner import CallRunner
 from bridge.wire.stream.media_format import Conversion
-
-AUDIBLE: Final = frozenset({State.ACTIVE, State.HELD})
-"""States in which audio is sent; before them not even silent frames are."""
 
 
 class MediaSockets:
@@ -33,7 +29,7 @@ class MediaSockets:
         self._counters = counters
         self._resume_seconds = resume_seconds
 
-    def join(
+    def join(  # noqa: PLR0913  (all but two by keyword)
         self,
         runner: CallRunner,
         wire: SocketTransport,
@@ -42,8 +38,11 @@ class MediaSockets:
         owner: LegOwner | None,
         texts: TextMessages | None = None,
         name: str = "",
+        machine: bool = False,
     ) -> SocketLeg:
         """Make a WebSocket a leg of a call, or connect it to the leg of the same name that waits for it.
+
+        `machine` says whether its client has said that it is one.
 
         Raises:
             BridgeError: the call has ended, has all its legs, or is passing to another process.
@@ -68,7 +67,7 @@ class MediaSockets:
             texts=texts,
             name=name,
         )
-        runner.add_leg(leg, LegRole(Party.NEAR, Subscription.INBOUND, owner=owner))
+        runner.add_leg(leg, LegRole(Party.NEAR, Subscription.INBOUND, owner=owner, machine=machine))
         return leg
 
     def restore(self, passed: PassedLeg) -> SocketLeg:

@@ -23,6 +23,7 @@ from bridge.node.runner import CallRunner
 from bridge.node.streams.realtime import SCHEMES as SCHEMES
 from bridge.node.streams.realtime import RealtimeStreams, StreamServer
 from bridge.settings.line import Stream
+from bridge.telemetry.trace import Trace
 from bridge.wire import signature
 from bridge.wire.call_event import CallEvent, EventType
 from bridge.wire.stream.media_format import IN_PYTHON, Conversion, MediaFormat
@@ -52,6 +53,8 @@ class StreamOrder:
     """Sent to the server when the stream starts, where the protocol has a place for it."""
     resumes: bool = True
     """Whether the server may know that a stream goes on over another connection, if its protocol does."""
+    machine: bool = False
+    """Whether the customer says that a machine speaks there."""
 
 
 class Streams:
@@ -109,33 +112,38 @@ class Streams:
         # Meanwhile the call may have ended, or other streams may have started.
         _check_call(runner, order.type)
         self._check_line(line)
+        stream_id = str(uuid.uuid4())
+        trace = self.realtime.tracer.of(runner.facts.call_id, runner.facts.details.trace)
         facts = StreamFacts(
-            str(uuid.uuid4()),
+            stream_id,
             shown_id,
             order.type,
             order.channel,
             order.media,
             order.protocol,
-            order.parameters,
+            order.parameters if protocol.model else _with_context(trace, stream_id, order),
             line,
             resumes=order.resumes and protocol.resumes and self._settings_of(line).resume,
         )
         if protocol.model:
             server = self.realtime.server(runner, facts, order.url)
         else:
-            server = self._server(facts, order.url)
+            server = self._server(facts, order.url, trace)
         leg = self._leg(facts, server)
         twoway = order.type is StreamType.TWOWAY
         first, *others = facts.tracks
         audience = Audience.ALL if twoway else Audience.NOBODY
-        runner.add_leg(leg, LegRole(Party.SERVICE, _SUBSCRIPTIONS[first], audience))
+        role = LegRole(
+            Party.SERVICE, _SUBSCRIPTIONS[first], audience, machine=twoway and order.machine
+        )
+        runner.add_leg(leg, role)
         for track in others:
             role = LegRole(Party.SERVICE, _SUBSCRIPTIONS[track], Audience.NOBODY)
             runner.add_leg(TrackLeg(new_leg_id(), leg, track), role)
         return facts.stream_id
 
-    def stop(self, runner: CallRunner, stream_id: str) -> None:
-        """Stop a stream; it closes its connection by itself.
+    def stop(self, runner: CallRunner, stream_id: str, *, after_speech: bool = False) -> None:
+        """Stop a stream, at once or once it has been heard to the end; it closes its connection by itself.
 
         Raises:
             NotFound: the call has no such stream.
@@ -143,7 +151,7 @@ class Streams:
         leg = runner.leg(LegId(stream_id.lower()))
         if not isinstance(leg, StreamLeg):
             raise NotFound("the call has no such stream")
-        runner.dispatch(events.CloseRequested(leg.leg_id))
+        runner.dispatch(events.CloseRequested(leg.leg_id, after_speech=after_speech))
 
     def on_event(self, event: CallEvent) -> None:
         """Report the digits of a call's far parties to its streams."""
@@ -163,7 +171,8 @@ class Streams:
         match passed.read(StreamState):
             case StreamState(stream=StreamSnapshot() as stream):
                 facts = replace(stream.facts, resumed=stream.started)
-                leg = self._leg(facts, self._server(facts, stream.url))
+                trace = self.realtime.tracer.of(passed.call.call_id, passed.call.details.trace)
+                leg = self._leg(facts, self._server(facts, stream.url, trace))
                 leg.restore(stream)
                 return leg
             case StreamState(track=TrackSnapshot(stream_id, track)):
@@ -172,11 +181,11 @@ class Streams:
                         return TrackLeg(passed.leg_id, before, track)
         raise HandoverRefused("a track of a stream that the call does not have")
 
-    def _server(self, facts: StreamFacts, url: str) -> StreamServer:
+    def _server(self, facts: StreamFacts, url: str, trace: Trace) -> StreamServer:
         """Return the server of a stream that goes to no model."""
         line = LineName(facts.line)
         headers = partial(signed_headers, self._settings_of(line).secrets, facts, url)
-        return StreamServer(StreamTarget(url, self._http.of(line).streams, headers))
+        return StreamServer(StreamTarget(url, self._http.of(line).streams, headers, trace))
 
     def _leg(self, facts: StreamFacts, server: StreamServer) -> StreamLeg:
         return StreamLeg(
@@ -200,6 +209,11 @@ class Streams:
             )
 
 
+def _with_context(trace: Trace, stream_id: str, order: StreamOrder) -> Mapping[str, str]:
+    """Return what a server is told when its stream starts: the trace too, unless the customer says another."""
+    return {**trace.headers(trace.leg_id(stream_id)), **order.parameters}
+
+
 def signed_headers(
     secrets: Sequence[str], facts: StreamFacts, url: str, now: datetime
 ) -> dict[str, str]:
@@ -219,7 +233,7 @@ def signed_headers(
 
 def _check_call(runner: CallRunner, wanted: StreamType) -> None:
     runner.machine.check_answered("a stream needs")
-    streams = [leg for leg in runner.legs() if isinstance(leg, StreamLeg)]
+    streams = [leg for leg in runner.legs() if isinstance(leg, StreamLeg) and not leg.finishing]
     if sum(leg.facts.type is wanted for leg in streams) >= MAX_STREAMS[wanted]:
         raise TooManyStreams(
             f"the call has its {MAX_STREAMS[wanted]} {wanted.value} stream(s) already"

@@ -17,9 +17,10 @@ from bridge.errors import BridgeError
 from bridge.http.client import Session
 from bridge.legs.stream import StreamLeg
 from bridge.legs.stream_functions import FunctionFailed
-from bridge.node.last_words import wait_for_last_words
 from bridge.node.runner import CallRunner
+from bridge.node.speech.last_words import wait_for_last_words
 from bridge.settings.realtime import HANG_UP, Realtime
+from bridge.telemetry.trace import UNTRACED, OpenSpan, Trace
 from bridge.wire import signature
 from bridge.wire.stream.media_stream import StreamFacts
 from bridge.wire.stream.realtime_session import RealtimeTool
@@ -50,13 +51,15 @@ class StreamTools:
         *,
         session: Callable[[], Session],
         secrets: Sequence[str],
+        trace: Trace = UNTRACED,
     ) -> None:
-        """Requests go to the operator's own URL over `session`, signed by each of `secrets`."""
+        """Requests go to the operator's own URL over `session`, signed by each of `secrets`; they belong to `trace`."""
         self._runner = runner
         self._facts = facts
         self._settings = settings
         self._session = session
         self._secrets = secrets
+        self._trace = trace
         self._names = {tool.name for tool in settings.tools}
 
     async def call(self, name: str, arguments: str) -> str:
@@ -77,19 +80,32 @@ class StreamTools:
             "parameters": self._facts.parameters,
         }
         try:
-            async with asyncio.timeout(self._settings.tool_seconds):
-                return await self._post(msgspec.json.encode(body))
+            with self._span(name) as span:
+                async with asyncio.timeout(self._settings.tool_seconds):
+                    return await self._post(msgspec.json.encode(body), span)
         except TimeoutError:
             raise FunctionFailed(f"no answer within {self._settings.tool_seconds:g} s") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             log.info("stream.function_failed", extra={"error": type(error).__name__})
             raise FunctionFailed("its server cannot be reached") from error
 
-    async def _post(self, body: bytes) -> str:
+    def _span(self, name: str) -> OpenSpan:
+        attributes = {
+            "gen_ai.operation.name": "execute_tool",
+            "gen_ai.tool.name": name,
+            "gen_ai.tool.type": "function",
+            "gen_ai.conversation.id": self._trace.call_id,
+        }
+        url, leg_id = self._settings.tools_url, self._facts.stream_id
+        return self._trace.request(f"execute_tool {name}", attributes, url=url, leg_id=leg_id)
+
+    async def _post(self, body: bytes, span: OpenSpan) -> str:
+        headers = {**span.headers, **self._headers(body)}
         request = self._session().post(
-            self._settings.tools_url, data=body, headers=self._headers(body), allow_redirects=False
+            self._settings.tools_url, data=body, headers=headers, allow_redirects=False
         )
         async with request as response:
+            span.answered(response.status)
             if not 200 <= response.status < 300:
                 raise FunctionFailed(f"its server answered with the status {response.status}")
             output = bytearray()

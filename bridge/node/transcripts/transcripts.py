@@ -37,7 +37,7 @@ from bridge.node.recording.recordings import Recordings
 from bridge.node.runner import CallRunner
 from bridge.node.transcripts.events import TranscriptEvents
 from bridge.node.transcripts.live import LiveTranscript
-from bridge.settings.line import Agent
+from bridge.settings.agent import Agent
 from bridge.settings.recording import Transcription
 from bridge.stores import transcripts
 from bridge.stores.transcripts import Job

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from typing import Final, Protocol, runtime_checkable
 
 from bridge.audio.frame import FRAME_SECONDS, Frame, Push
-from bridge.call.turns import Turn, TurnTracker
+from bridge.call.bots.turns import Turn, TurnTracker
+from bridge.call.diagnosis.bot_sound import BotSound
 
 DELAY_FRAMES: Final = 5
 """Frames between two looks at the delay of the caller's playout buffer."""
@@ -60,7 +61,9 @@ class TurnMeter:
         self._pull, self._push = pull, push
         self._now, self._find_delay = now, delay
         self._queues, self._filling, self._turns = queues, filling, turns
-        self._tracker = TurnTracker()
+        self.tracker = TurnTracker()
+        self.sound = BotSound(self.tracker)
+        """What its sound shows, for the diagnosis."""
         self._delay = 0.0
         self._look = 0
         self._flows_since: float | None = None
@@ -70,13 +73,15 @@ class TurnMeter:
 
     def pull(self) -> bytes | None:
         """Return the bot's next 20 ms; None while it says nothing."""
-        frame, at, tracker = self._pull(), self._now(), self._tracker
+        frame, at, tracker = self._pull(), self._now(), self.tracker
         answered = tracker.turns
         if frame is None:
             self._flows_since = None
         elif self._flows_since is None:
             self._flows_since = at
-        over = tracker.say(frame, at, filler=frame is not None and self._filling())
+        filler = frame is not None and self._filling()
+        over = tracker.say(frame, at, filler=filler)
+        self.sound.say(frame, filler=filler)
         if tracker.bot.run_at == at:
             self._queued = self._waited(at)
         if over is not None:
@@ -89,14 +94,15 @@ class TurnMeter:
     def push(self, frame: Frame, now: float) -> None:
         """Pass the next 20 ms of the caller to the bot."""
         if not self._look:
-            self._delay = self._find_delay()
+            self._delay = self._find_delay() or self._delay  # an idle source has none
         self._look = (self._look + 1) % DELAY_FRAMES
-        self._tracker.hear(frame.pcm, now - self._delay - FRAME_SECONDS)
+        self.tracker.hear(frame.pcm, now - self._delay - FRAME_SECONDS)
+        self.sound.hear()
         self._push(frame, now)
 
     def finish(self) -> None:
         """Report the turn that is cut off as the bot leaves."""
-        if (turn := self._tracker.finish()) is not None:
+        if (turn := self.tracker.finish()) is not None:
             self._turns.over(turn)
 
     def _waited(self, at: float) -> float:

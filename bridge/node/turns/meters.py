@@ -1,26 +1,53 @@
 """The turns of one call: meters for its bots, and the event `turn` of each."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
+import msgspec
+
+from bridge.call.bots.turns import MAX_TURNS, TrackerSnapshot, Turn, WaitParts, describe
 from bridge.call.bus.bus import Bus
 from bridge.call.bus.ends import Sink, Source, TimedSource
-from bridge.call.model import LegId, LegKind
+from bridge.call.diagnosis.bot_sound import BotSound
+from bridge.call.model import LegId, LegKind, Party
 from bridge.call.routing import Audience, LegRole, Subscription
-from bridge.call.turns import MAX_TURNS, Turn, WaitParts, describe
 from bridge.legs.agent import AgentLeg
 from bridge.legs.base import Leg
 from bridge.legs.stream import StreamLeg
+from bridge.legs.webrtc import WebRtcLeg
 from bridge.metrics.turns import TurnMetrics
 from bridge.node.turns.meter import QueuesAudio, TurnMeter
+from bridge.node.turns.overlap_events import OverlapEvents
+from bridge.node.turns.peer_meter import PeerMeter
 from bridge.wire.call_event import EventType
 
 BOTS: Final = frozenset({LegKind.AGENT, LegKind.SOCKET, LegKind.STREAM})
+LIVEKIT: Final = "livekit"
+_Meter = TypeVar("_Meter", TurnMeter, PeerMeter)
 ASSUMED_PLAYOUT_SECONDS: Final = 0.06
 """The jitter buffer of a caller whose client does not report it."""
+
+
+class MeterSnapshot(msgspec.Struct, frozen=True):
+    """The turns of one bot: where their meter stands, and what the wait of the one whose answer is not over consists of."""
+
+    tracker: TrackerSnapshot
+    parts: WaitParts
+
+
+class TurnsSnapshot(msgspec.Struct, frozen=True):
+    """The turns of a call; times are those of the machine's monotonic clock."""
+
+    published: int
+    """How many have been."""
+    playouts: dict[LegId, float] = {}
+    """The jitter buffers that clients report."""
+    meters: dict[LegId, MeterSnapshot] = {}
+    """Those of bots."""
 
 
 class TurnMeters:
@@ -39,41 +66,104 @@ class TurnMeters:
         self._publish = publish
         self._metrics = metrics
         self._enabled = enabled
-        self._published = 0
+        self.published = 0
+        """How many turns have been, in the processes before this one too."""
         self._loop = asyncio.get_running_loop()
         self._legs: dict[LegId, Leg] = {}
         self._playouts: dict[LegId, float] = {}
         """The jitter buffers that clients report, in seconds."""
-        self._meters: dict[LegId, TurnMeter] = {}
+        self._roles: dict[LegId, LegRole] = {}
+        self._meters: dict[LegId, TurnMeter | PeerMeter] = {}
+        self._overlaps = OverlapEvents(publish, metrics)
+        self._turns: dict[LegId, _BotTurns] = {}
+        """Those of each meter."""
+        self._passed: dict[LegId, MeterSnapshot] = {}
+        """Of bots that another process has passed to this one, until they join."""
 
     def ends(self, leg: Leg, role: LegRole) -> tuple[Source | None, Sink | None]:
         """Return what joins the bus for a leg: its own ends, or those of a meter if it is a bot that is heard."""
         source, sink = leg.source, leg.sink
         if not self._enabled:
             return source, sink
-        self._legs[leg.leg_id] = leg
+        self._legs[leg.leg_id], self._roles[leg.leg_id] = leg, role
+        if role.machine and leg.kind is LegKind.WEBRTC:
+            self._add(leg, lambda turns: PeerMeter(self._bus, leg.leg_id, turns, self._loop.time))
+            return source, sink
         hears = role.subscription is Subscription.INBOUND and role.audience is not Audience.NOBODY
         if not hears or leg.kind not in BOTS:
             return source, sink
         if source is None or sink is None or isinstance(source, TimedSource):
             return source, sink
-        meter = self._meters[leg.leg_id] = TurnMeter(
-            source.pull,
-            sink.push,
-            now=self._loop.time,
-            delay=partial(self._delay, leg.leg_id),
-            queues=leg if isinstance(leg, QueuesAudio) else None,
-            filling=partial(_filling, leg),
-            turns=_BotTurns(leg, self),
+        meter = self._add(
+            leg,
+            lambda turns: TurnMeter(
+                source.pull,
+                sink.push,
+                now=self._loop.time,
+                delay=partial(self._delay, leg.leg_id),
+                queues=leg if isinstance(leg, QueuesAudio) else None,
+                filling=partial(_filling, leg),
+                turns=turns,
+            ),
         )
         return meter, meter
 
+    def _add(self, leg: Leg, make: Callable[["_BotTurns"], _Meter]) -> _Meter:
+        """Make a bot's meter, which goes on where that of another process stopped if it has been passed here."""
+        turns = self._turns[leg.leg_id] = _BotTurns(leg, self)
+        meter = make(turns)
+        meter.tracker.overlaps = self._overlaps.follow(leg, _name(leg))
+        self._meters[leg.leg_id] = meter
+        if (passed := self._passed.pop(leg.leg_id, None)) is not None:
+            meter.tracker.restore(passed.tracker)
+            turns.parts = passed.parts
+        return meter
+
+    def routes(self, rows: Mapping[LegId, frozenset[LegId]]) -> Mapping[LegId, frozenset[LegId]]:
+        """Return a routing table of the call with the rows of what measures bots beside it."""
+        found = dict(rows)
+        for bot, meter in self._meters.items():
+            if isinstance(meter, PeerMeter):
+                callers = frozenset(self._callers(rows.get(bot, ())))
+                found |= meter.rows(rows, callers)
+        return found
+
+    def sound(self, leg_id: LegId) -> BotSound | None:
+        """Return what the sound of a bot shows; None for a leg that is not measured."""
+        meter = self._meters.get(leg_id)
+        return None if meter is None else meter.sound
+
+    def let_in(self, leg_id: LegId) -> None:
+        """Take that a bot that was held is heard from now on; another leg is none of these."""
+        if (meter := self._meters.get(leg_id)) is not None:
+            meter.tracker.let_in(self._loop.time())
+
     def leave(self, leg_id: LegId) -> None:
         """Forget a leg, and publish the turn that its end cuts off."""
-        self._legs.pop(leg_id, None)
-        self._playouts.pop(leg_id, None)
         if (meter := self._meters.pop(leg_id, None)) is not None:
             meter.finish()
+        self._overlaps.leave(leg_id)
+        self._turns.pop(leg_id, None)
+        self._legs.pop(leg_id, None)
+        self._roles.pop(leg_id, None)
+        self._playouts.pop(leg_id, None)
+
+    def snapshot(self) -> TurnsSnapshot:
+        """Return what another process of this machine goes on with."""
+        meters = {
+            one: MeterSnapshot(meter.tracker.snapshot(), self._turns[one].parts)
+            for one, meter in self._meters.items()
+        }
+        return TurnsSnapshot(self.published, self._playouts, meters)
+
+    def numbering(self) -> TurnsSnapshot:
+        """Return what another machine goes on with."""
+        return TurnsSnapshot(self.published)
+
+    def restore(self, snapshot: TurnsSnapshot) -> None:
+        """Go on where another process stopped, before its legs join."""
+        self.published = snapshot.published
+        self._playouts, self._passed = dict(snapshot.playouts), dict(snapshot.meters)
 
     def report_playout(self, leg_id: LegId, seconds: float) -> None:
         """Take the delay of a client's jitter buffer, as the client of a leg in the call reports it."""
@@ -82,20 +172,21 @@ class TurnMeters:
 
     def publish(self, leg: Leg, turn: Turn, parts: WaitParts) -> None:
         """Publish a turn that is over, and count it; not beyond `MAX_TURNS`."""
-        if self._published == MAX_TURNS:
+        if self.published == MAX_TURNS:
             return
-        self._published += 1
+        self.published += 1
         bot, wall = _name(leg), datetime.now(UTC).timestamp() - self._loop.time()
-        data = {"turn": self._published, "legID": leg.leg_id, "bot": bot}
+        data = {"turn": self.published, "legID": leg.leg_id, "bot": bot}
         self._publish(EventType.TURN, data | describe(turn, parts, wall))
         self._metrics.waited(turn.wait + parts.to_caller, bot)
 
-    def way_to_caller(self, bot: LegId) -> tuple[float, bool]:
-        """Return how long what we send to a bot's caller takes to be heard, in seconds, and whether that is an estimate."""
-        caller = next(
-            (leg for one in self._bus.heard_by(bot) if (leg := self._legs.get(one))), None
-        )
-        if caller is None or caller.kind.traits.simulated:
+    def way_to_caller(self, bot: LegId) -> tuple[float, bool] | None:
+        """Return how long what we send to a bot's caller takes to be heard, in seconds, and whether that is an estimate; None without a caller."""
+        heard = self._bus.heard_by(bot)
+        caller = self._legs.get(next(iter(self._callers(heard) or heard), LegId("")))
+        if caller is None:
+            return None
+        if caller.kind.traits.simulated:
             return 0.0, False
         playout = self._playouts.get(caller.leg_id)
         round_trip = caller.statistics().round_trip_seconds
@@ -103,6 +194,17 @@ class TurnMeters:
             ASSUMED_PLAYOUT_SECONDS if playout is None else playout
         )
         return seconds, playout is None or round_trip is None
+
+    def _callers(self, heard: Iterable[LegId]) -> list[LegId]:
+        """Return the persons of those whom a bot hears."""
+        roles = {one: role for one in heard if (role := self._roles.get(one)) is not None}
+        return [
+            one
+            for one, role in roles.items()
+            if not role.machine
+            and role.party is not Party.SERVICE
+            and self._legs[one].kind not in BOTS
+        ]
 
     def _delay(self, bot: LegId) -> float:
         delays = self._bus.delays()
@@ -115,17 +217,21 @@ class _BotTurns:
     def __init__(self, leg: Leg, meters: TurnMeters) -> None:
         self._leg = leg
         self._meters = meters
-        self._parts = WaitParts()
+        self.parts = WaitParts()
+        """Of the turn whose answer has begun last."""
 
     def answered(self, turn: Turn, *, to_bot: float, queue: float) -> None:
         """Measure what the wait consists of."""
-        to_caller, estimated = self._meters.way_to_caller(self._leg.leg_id)
+        to_caller, estimated = self._meters.way_to_caller(self._leg.leg_id) or (0.0, False)
         end_of_speech, tool = self._end_of_speech(turn, to_bot), self._tool(turn)
-        self._parts = WaitParts(to_bot, queue, to_caller, estimated, end_of_speech, tool)
+        self.parts = WaitParts(to_bot, queue, to_caller, estimated, end_of_speech, tool)
 
     def over(self, turn: Turn) -> None:
-        """Publish it."""
-        self._meters.publish(self._leg, turn, self._parts)
+        """Publish it; what was not known of the way to the caller when the answer began may be by now."""
+        way = self._meters.way_to_caller(self._leg.leg_id) if self.parts.estimated else None
+        if way is not None and not way[1]:
+            self.parts = replace(self.parts, to_caller=way[0], estimated=False)
+        self._meters.publish(self._leg, turn, self.parts)
 
     def _end_of_speech(self, turn: Turn, to_bot: float) -> float | None:
         """Return how long the bot took to find that the caller had ended, if it is ours."""
@@ -148,4 +254,6 @@ def _filling(leg: Leg) -> bool:
 
 def _name(leg: Leg) -> str:
     """Return what a bot is called in events and metrics (`metrics.turns.BOTS`)."""
+    if isinstance(leg, WebRtcLeg) and leg.sdk:
+        return LIVEKIT
     return leg.facts.protocol.value if isinstance(leg, StreamLeg) else leg.kind.value

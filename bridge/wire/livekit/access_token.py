@@ -22,6 +22,7 @@ LEEWAY: Final = 60.0
 """Seconds that the clock of the token's maker may be wrong by."""
 ALGORITHM: Final = "HS256"
 _MICROPHONE: Final = "microphone"
+_AGENT: Final = "agent"
 
 
 class Grants(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -57,7 +58,14 @@ class AccessToken(msgspec.Struct, frozen=True, kw_only=True):
     not_before: float | None = msgspec.field(name="nbf", default=None)
     """Unix time."""
     name: str = ""
+    kind: str = ""
+    """Of the participant: `standard`, `agent`, `sip` …; empty is standard. Agents of LiveKit's framework have `agent`."""
     grants: Grants = msgspec.field(name="video", default=Grants())
+
+    @property
+    def machine(self) -> bool:
+        """Whether the holder is a bot."""
+        return self.kind == _AGENT
 
 
 class _Header(msgspec.Struct, frozen=True):

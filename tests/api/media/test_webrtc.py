@@ -49,6 +49,17 @@ def media_ports(count):
     return msgspec.structs.replace(settings(), rtc=rtc)
 
 
+# Bots
+
+
+@pytest.mark.parametrize("machine", [True, pytest.param(False, marks=pytest.mark.full)])
+async def test_an_offer_says_that_it_is_of_a_machine(client, machine):
+    call_id = await client.dial(SILENT)
+    leg_id = await leg_of(client, call_id, machine=machine)
+    [runner] = client.bridge.manager.calls()
+    assert runner.machine.legs.records[leg_id].role.machine is machine
+
+
 # The configuration
 
 

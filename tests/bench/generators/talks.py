@@ -20,7 +20,7 @@ import uvloop
 from aiohttp import web
 
 from bridge.audio.detect.level import level
-from bridge.settings.line import Agent
+from bridge.settings.agent import Agent
 from tests.bench import measure
 from tests.bench.generators.callers import KEY
 from tests.bench.generators.made_sounds import tone, wav

@@ -31,14 +31,13 @@ from bridge.audio.codec.opus import (
 )
 from bridge.audio.codec.opus_packet import has_fec
 from bridge.audio.frame import FRAME_BYTES, FRAME_SAMPLES
+from tests.docs.measured import write_figures
 from tests.support.peers.stock_peer import read_wav
 from tests.support.sound.lookahead import lookahead
 from tests.support.sound.speech_compare import RATE, Pcm, align, overlap
 from tests.support.sound.voices import SPEECH, TALKING
 
 PAGE = Path(__file__).parents[3] / "docs" / "encoder-levels.md"
-BELOW = "## All figures\n"
-"""What stands above this line of the page is written by hand."""
 
 VOICES = (*SPEECH, TALKING)
 COMPLEXITIES = (0, 1, 2, 3, 5, 7, 9)
@@ -238,9 +237,7 @@ def main() -> None:
     if arguments.print:
         print(written)
         return
-    above = PAGE.read_text(encoding="utf-8").partition(BELOW)[0]
-    PAGE.write_text(f"{above}{BELOW}\n{written}", encoding="utf-8")
-    print(f"wrote {PAGE.relative_to(Path.cwd())}")
+    write_figures(PAGE, written)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ import pytest
 from bridge.audio.codec.encoder_level import NORMAL, EncoderLevel, choose
 from bridge.audio.codec.opus import Application, Encoder, EncoderSettings, candidates, load
 from tests.bench.studies.encoder_levels import (
-    BELOW,
     EXPECTED_LOSS,
     PAGE,
     VOICES,
@@ -18,6 +17,7 @@ from tests.bench.studies.encoder_levels import (
     name,
     table,
 )
+from tests.docs.measured import BELOW
 from tests.support.peers.stock_peer import read_wav
 
 FEC = EncoderSettings(Application.VOIP, 48_000, 1, fec=True, expected_loss=10)

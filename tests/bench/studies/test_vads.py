@@ -4,20 +4,20 @@ import numpy as np
 import pytest
 
 from tests.bench.studies.vads import (
-    BELOW,
     LEAD_SECONDS,
     PAGE,
     SNRS,
     Fooled,
     Heard,
     Way,
-    noises,
     noises_table,
     see,
     utterances,
     voices_table,
     ways,
 )
+from tests.docs.measured import BELOW
+from tests.support.sound.noises import noises
 
 ENERGY = Way("energy", lambda: None)
 

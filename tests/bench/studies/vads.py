@@ -14,18 +14,17 @@ from importlib import import_module
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bridge.agent.turns import TurnDetector, TurnEvent, VoiceDetector
 from bridge.agent.voice_detector import Silero, silero
 from bridge.audio.frame import FRAME_BYTES, FRAME_SECONDS, SAMPLE_RATE
-from bridge.settings.line import Agent
+from bridge.settings.agent import Agent
+from tests.docs.measured import write_figures
 from tests.support.peers.stock_peer import read_wav
+from tests.support.sound.noises import Sound, noises, white
 from tests.support.sound.voices import SPEECH
 
 PAGE = Path(__file__).parents[3] / "docs" / "voice-activity.md"
-BELOW = "## All figures\n"
-"""What stands above this line of the page is written by hand."""
 
 SNRS = (None, 20, 10, 5)
 """dB between the voice and the noise; None: no noise."""
@@ -38,8 +37,6 @@ NOISE_DB = -10.0
 """Of a noise without a voice, against the voices."""
 FIRST_AFTER = 0.6
 """Seconds after the beginning of an utterance in which its start must be seen."""
-
-Sound = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,79 +94,6 @@ def ways() -> list[Way]:
     except ImportError:
         return found
     return [*found, *(Way(f"energy, then WebRTC {n}", lambda n=n: WebRtc(n)) for n in (1, 3))]  # type: ignore[misc]
-
-
-# Noises
-
-
-def noises() -> dict[str, Callable[[float, int], Sound]]:
-    """Return them by name; each of so many seconds, from a seed, at a mean power of 1."""
-    return {"white": white, "street": street, "music": music, "typing": typing, "steps": steps}
-
-
-def white(seconds: float, seed: int) -> Sound:
-    """Hiss."""
-    return _even(np.random.default_rng(seed).standard_normal(round(seconds * SAMPLE_RATE)))
-
-
-def street(seconds: float, seed: int) -> Sound:
-    """Pink noise that swells every few seconds, as passing cars."""
-    count = round(seconds * SAMPLE_RATE)
-    chance = np.random.default_rng(seed)
-    spectrum = np.fft.rfft(chance.standard_normal(count))
-    spectrum /= np.sqrt(np.maximum(np.arange(len(spectrum)), 20 * seconds))
-    time_ = np.arange(count) / SAMPLE_RATE
-    swell = 10 ** (0.4 * np.sin(2 * np.pi * time_ / chance.uniform(3, 6) + chance.uniform(0, 6)))
-    return _even(np.fft.irfft(spectrum, count) * swell)
-
-
-def music(seconds: float, seed: int) -> Sound:
-    """Chords of plucked strings with overtones, a bass and a beat, 100 to the minute."""
-    count = round(seconds * SAMPLE_RATE)
-    chance = np.random.default_rng(seed)
-    made = np.zeros(count)
-    beat = round(0.6 * SAMPLE_RATE)
-    length = np.arange(2 * beat) / SAMPLE_RATE
-    for number, start in enumerate(range(0, count - 2 * beat, beat)):
-        root = 220.0 * 2 ** (chance.choice([0, 5, 7, 9]) / 12)
-        for pitch in (root / 2, root, root * 2 ** (4 / 12), root * 2 ** (7 / 12)):
-            for overtone in range(1, 7):
-                wave = np.sin(2 * np.pi * pitch * overtone * length) * np.exp(-3 * length)
-                made[start : start + 2 * beat] += wave / overtone
-        drum = chance.standard_normal(1600) * np.exp(-np.arange(1600) / 300)
-        made[start : start + 1600] += (2.0 if number % 2 else 1.0) * drum
-    return _even(made)
-
-
-def typing(seconds: float, seed: int) -> Sound:
-    """A keyboard: some strokes of 5 to 30 ms in a second."""
-    return _strokes(seconds, seed, every=(0.08, 0.4), length=(0.005, 0.03), low=False)
-
-
-def steps(seconds: float, seed: int) -> Sound:
-    """Steps, a door: some dull strokes of 60 to 200 ms in a second."""
-    return _strokes(seconds, seed, every=(0.4, 0.9), length=(0.06, 0.2), low=True)
-
-
-def _strokes(
-    seconds: float, seed: int, *, every: tuple[float, float], length: tuple[float, float], low: bool
-) -> Sound:
-    chance = np.random.default_rng(seed)
-    made = 0.02 * chance.standard_normal(round(seconds * SAMPLE_RATE))
-    at = 0.0
-    while (at := at + chance.uniform(*every)) < seconds - 0.5:
-        count = round(chance.uniform(*length) * SAMPLE_RATE)
-        stroke = chance.standard_normal(count) * np.exp(-4 * np.arange(count) / count)
-        if low:
-            stroke = np.convolve(stroke, np.ones(40) / 6, "same")
-        start = round(at * SAMPLE_RATE)
-        made[start : start + count] += stroke
-    return _even(made)
-
-
-def _even(sound: Sound) -> Sound:
-    even: Sound = sound / np.sqrt(np.mean(sound**2))
-    return even
 
 
 # Measuring
@@ -360,9 +284,7 @@ def main() -> None:
     if arguments.print:
         print(written)
         return
-    above = PAGE.read_text(encoding="utf-8").partition(BELOW)[0]
-    PAGE.write_text(f"{above}{BELOW}\n{written}", encoding="utf-8")
-    print(f"wrote {PAGE.relative_to(Path.cwd())}")
+    write_figures(PAGE, written)
 
 
 if __name__ == "__main__":

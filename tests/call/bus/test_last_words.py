@@ -1,6 +1,6 @@
 """When a hang-up after speech may end a call, in virtual time."""
 
-from bridge.call.bus.last_words import REPORT_SECONDS, LastWords
+from bridge.call.bus.last_words import PLAYOUT_SECONDS, REPORT_SECONDS, LastWords
 from bridge.call.model import LegId, SentAudio
 
 FAR, OTHER = LegId("far"), LegId("other")
@@ -22,6 +22,13 @@ def test_the_last_words_are_received_when_the_packet_after_them_is_reported():
     assert not words.received(0.0, waiting=False, sent={FAR: sent(100, 100)})
     assert not words.received(0.1, waiting=False, sent={FAR: sent(105, 100)})
     assert words.received(0.2, waiting=False, sent={FAR: sent(110, 101)})
+
+
+def test_what_has_been_received_may_wait_in_a_jitter_buffer():
+    words = LastWords()
+    words.received(0.0, waiting=False, sent={FAR: sent(100)})
+    assert not words.received(PLAYOUT_SECONDS - 0.01, waiting=False, sent={FAR: sent(105, 105)})
+    assert words.received(PLAYOUT_SECONDS, waiting=False, sent={FAR: sent(105, 105)})
 
 
 def test_a_party_that_reports_nothing_is_given_a_fixed_time():

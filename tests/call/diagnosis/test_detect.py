@@ -153,7 +153,7 @@ INCIDENTS: dict[Code, dict[str, object]] = {
     Code.TRUNK_UNREACHABLE: {"reason": "it did not respond in time"},
     Code.CODEC_REFUSED: {"reason": "none of our codecs"},
 }
-ELSEWHERE = {Code.CRASHED_NODE, Code.INTERRUPTED}
+ELSEWHERE = {one for one in Code if one.value.startswith(("bot_", "call.", "interrupted"))}
 OTHERWISE = {Code.FAR_SILENT, Code.HELD, Code.MUTED, Code.BRIDGE_OVERLOADED} | ELSEWHERE
 """Tested one by one, or where it is raised."""
 

@@ -7,6 +7,7 @@ import pytest
 
 from bridge.call import events
 from bridge.call.bus.last_words import ARRIVAL_SECONDS, MAX_SECONDS, REPORT_SECONDS
+from bridge.call.model import LegKind
 from bridge.errors import HandoverRefused
 from tests.support.clients.stream_line import streamed_call
 from tests.support.servers.stream_customer import RATE
@@ -34,7 +35,7 @@ async def hang_up(line, runner, **more) -> float:
     """Hang up over HTTP; return after how many seconds the call has ended."""
     began = asyncio.get_running_loop().time()
     await line.client.data("/call/hangup", {"callId": runner.facts.call_id, **more})
-    await until(lambda: line.published.of("call.ended"), timeout=60.0)
+    await until(lambda: line.published.of("call.ended"), timeout=90.0)
     return asyncio.get_running_loop().time() - began
 
 
@@ -72,11 +73,56 @@ async def test_a_hang_up_at_once_ends_a_call_that_waits_for_its_last_words():
         assert heard(caller) == pytest.approx(1.0, abs=0.3)
 
 
-async def test_who_speaks_on_for_longer_than_the_limit_is_cut_off():
+@pytest.mark.full
+async def test_who_has_much_to_say_is_heard_to_the_end():
     async with streamed_call() as (line, caller, runner, customer):
         await play(caller, customer, tone(20.0))
-        assert await hang_up(line, runner, after="speech") == pytest.approx(MAX_SECONDS, abs=0.2)
+        took = await hang_up(line, runner, after="speech")
+        assert took == pytest.approx(20.0 + REPORT_SECONDS, abs=0.2)
+        assert heard(caller) == pytest.approx(20.0, abs=0.04)
+
+
+@pytest.mark.full
+async def test_what_is_not_heard_in_time_is_not_waited_for_any_longer():
+    async with streamed_call() as (line, caller, runner, customer):
+        await play(caller, customer, tone(5.0))
+        [stream] = [leg for leg in runner.legs() if leg.kind is LegKind.STREAM]
+        runner.speech_gates.hold(stream.leg_id, "test")
+        took = await hang_up(line, runner, after="speech")
+        assert took == pytest.approx(MAX_SECONDS, abs=0.2)
         assert not runner.record().timed_out
+        [figures] = [leg for leg in runner.record().legs if leg.kind is LegKind.STREAM]
+        dropped = figures.statistics.received.held_dropped_seconds
+        assert dropped == pytest.approx(5.0 - heard(caller), abs=0.1)
+
+
+async def test_a_stream_whose_server_closes_it_is_heard_to_the_end_and_then_hangs_up():
+    async with streamed_call() as (line, caller, runner, customer):
+        await play(caller, customer, tone(2.0))
+        await customer.close()
+        await until(lambda: line.published.of("call.ended"), timeout=60.0)
+        assert heard(caller) == pytest.approx(2.0, abs=0.04)
+        [end] = line.published.of("stream.ended")
+        assert end["reason"] == "closed"
+        assert not runner.live
+
+
+async def test_a_stream_that_is_stopped_after_its_speech_is_heard_to_the_end():
+    async with streamed_call() as (line, caller, runner, customer):
+        await play(caller, customer, tone(2.0))
+        [stream] = [leg for leg in runner.legs() if leg.kind is LegKind.STREAM]
+        runner.dispatch(events.CloseRequested(stream.leg_id, after_speech=True))
+        await until(lambda: line.published.of("stream.ended"), timeout=10.0)
+        assert heard(caller) == pytest.approx(2.0, abs=0.04)
+        assert runner.live
+
+
+async def test_a_transfer_waits_for_the_last_words_of_the_bot_that_announces_it():
+    async with streamed_call() as (line, caller, runner, customer):
+        await play(caller, customer, tone(2.0))
+        body = {"callId": runner.facts.call_id, "phone": "15550100001"}
+        await line.client.data("/call/transfer", body)
+        assert heard(caller) == pytest.approx(2.0, abs=0.04)
 
 
 async def test_what_a_bot_clears_is_not_waited_for():
@@ -95,6 +141,7 @@ async def test_a_call_in_which_nobody_speaks_ends_soon():
         assert await hang_up(line, runner, after="speech") == pytest.approx(TAIL, abs=0.1)
 
 
+@pytest.mark.full
 async def test_what_the_far_party_does_not_hear_is_not_waited_for():
     async with streamed_call() as (line, caller, runner, customer):
         await play(caller, customer, tone(5.0))

@@ -10,16 +10,18 @@ from typing import Any
 import pytest
 from aiohttp import test_utils, web
 
+from bridge.call import events
 from bridge.call.model import Party
 from bridge.call.routing import LegRole
 from bridge.node.lines import InboundMode, LineConfig
 from bridge.node.runner import CallRunner
-from bridge.settings.model import Line, Realtime, RealtimeTool, Stream
+from bridge.settings.model import Line, Realtime, RealtimeTool, Stream, Telemetry
 from bridge.wire.stream.media_stream import StreamProtocol
 from tests.support.clients.caller import Caller
 from tests.support.clients.stream_line import LINE, LOCAL, StreamLine
 from tests.support.fake_leg import FakeLeg
 from tests.support.inprocess import running, settings
+from tests.support.servers.collector import collecting
 from tests.support.servers.realtime_double import (
     Call,
     RealtimeServer,
@@ -59,12 +61,17 @@ class Talk:
 
 @asynccontextmanager
 async def line_with(
-    server_url: str, *, config: dict[str, Any] | None = None, **realtime: Any
+    server_url: str,
+    *,
+    config: dict[str, Any] | None = None,
+    telemetry: Telemetry | None = None,
+    **realtime: Any,
 ) -> AsyncIterator[StreamLine]:
     """Run a bridge whose line answers calls into a model's server."""
     model = Realtime(**({"url": server_url, "key": "operators-key"} | realtime))
     line = Line(keys=["demo"], realtime=model, stream=Stream(secret="a-secret-of-many-characters"))
-    async with running(settings(lines={LINE: line}, net=LOCAL)) as client:
+    traced = telemetry or Telemetry()
+    async with running(settings(lines={LINE: line}, net=LOCAL, telemetry=traced)) as client:
         lines = client.bridge.lines.lines
         wanted = {"mode": InboundMode.STREAM, "stream_protocol": StreamProtocol.OPENAI_REALTIME}
         await lines.put(LINE, LineConfig(**(wanted | (config or {}))))
@@ -106,6 +113,23 @@ async def test_the_key_and_the_model_are_sent_to_the_operators_server():
     async with talking(model="some-model") as talk:
         assert talk.session.path == "/v1/realtime?model=some-model"
         assert talk.session.headers["Authorization"] == "Bearer operators-key"
+
+
+@pytest.mark.full
+async def test_the_models_server_is_told_the_calls_trace_beside_its_key():
+    async with collecting() as collector:
+        traced = Telemetry(endpoint=collector.url)
+        async with realtime_server() as server, line_with(server.url, telemetry=traced) as line:
+            talk = await begin(line, server)
+            headers = talk.session.headers
+            talk.runner.dispatch(events.HangupRequested())
+            await until(lambda: collector.named("call"), timeout=30)
+        opened, leg = collector.one("GET stream"), collector.one("leg stream")
+        call_id = talk.runner.facts.call_id.lower()
+        assert headers["traceparent"] == f"00-{call_id}-{opened.span_id}-01"
+        assert headers["Authorization"] == "Bearer operators-key"
+        assert opened.parent == leg.span_id
+        assert opened.attributes["bridge.stream.protocol"] == "openai-realtime"
 
 
 async def test_no_key_is_in_the_log(caplog):

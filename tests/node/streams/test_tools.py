@@ -13,8 +13,10 @@ from bridge.http.client import Http
 from bridge.legs.stream_functions import FunctionFailed
 from bridge.node.streams.tools import HANG_UP_TOOL, MAX_OUTPUT, StreamTools
 from bridge.settings.model import Realtime, RealtimeTool
+from bridge.telemetry.trace import UNTRACED, Tracer
 from bridge.wire import signature
 from bridge.wire.stream.media_stream import Channel, StreamFacts, StreamType
+from bridge.wire.trace_context import NONE
 
 pytestmark = pytest.mark.virtual_time
 
@@ -39,7 +41,7 @@ class Server:
 
 
 @asynccontextmanager
-async def asking(secrets=(), **realtime):
+async def asking(secrets=(), trace=UNTRACED, **realtime):
     """A server, and the functions of a stream that ask it."""
     server, http = Server(), Http(Guard(allow=[], require_tls=False))
     application = web.Application()
@@ -54,7 +56,9 @@ async def asking(secrets=(), **realtime):
         )
         no_call: Any = None
         yield (
-            StreamTools(no_call, FACTS, settings, session=http.trusted, secrets=secrets),
+            StreamTools(
+                no_call, FACTS, settings, session=http.trusted, secrets=secrets, trace=trace
+            ),
             server,
         )
     finally:
@@ -81,6 +85,18 @@ async def test_a_function_is_posted_with_its_call_and_arguments():
             "parameters": {"shop": "7"},
         }
         assert "webhook-signature" not in headers
+
+
+async def test_a_function_is_a_span_of_its_stream_and_its_server_is_told_of_it():
+    spans: list[Any] = []
+    trace = Tracer(spans.append).of("00AB", NONE)
+    async with asking(trace=trace) as (tools, server):
+        await tools.call("weather", '{"city":"canary"}')
+        [(headers, _)] = server.requests
+    [span] = spans
+    assert (span.name, span.parent_id) == ("execute_tool weather", trace.leg_id("s"))
+    assert headers["traceparent"] == trace.headers(span.span_id)["traceparent"]
+    assert "canary" not in str(span)
 
 
 async def test_a_request_is_signed_by_both_secrets_while_one_is_changed():

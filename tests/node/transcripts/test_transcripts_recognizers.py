@@ -10,7 +10,7 @@ from bridge.http.address_guard import Guard
 from bridge.http.client import Http
 from bridge.node.lines import LineConfig
 from bridge.node.transcripts.transcripts import recognizers
-from bridge.settings.line import Agent
+from bridge.settings.agent import Agent
 
 OWN, DEMO, NONE = LineName("own"), LineName("demo"), LineName("none")
 

@@ -33,10 +33,12 @@ def minted(
     begins: float = 0,
     name: str = "",
     secret: str = SECRET,
+    kind: str = "",
     **grants: object,
 ) -> str:
     """Return a token that is good from `begins` on, for so many seconds from now."""
     now = datetime.now(UTC).timestamp()
     video = {"roomJoin": True, "room": room} | grants
     claims = {"iss": key, "sub": identity, "name": name, "video": video}
+    claims |= {"kind": kind} if kind else {}
     return jwt(claims | {"nbf": now + begins, "exp": now + seconds}, secret=secret)

@@ -273,7 +273,7 @@ class RoamingPeer(LightPeer):
         link = self._gatherer.link
         # DTLS goes on reading where it read before.
         link._queue = old._queue
-        link.on_media = self._receive
+        link.on_media = self.receive
         media = SessionDescription.parse(answer).media[0]
         for candidate in media.ice_candidates:
             await self._ice.addRemoteCandidate(candidate)

@@ -169,7 +169,7 @@ class LightPeer:
             await self.dtls.start(media.dtls)
         if self.dtls.state != "connected":
             raise ConnectionError(f"DTLS is {self.dtls.state}")
-        self._gatherer.link.on_media = self._receive
+        self._gatherer.link.on_media = self.receive
 
     async def call(self, exchange: Exchange, *, timeout: float = 10.0) -> None:
         """Offer, take the answer and connect."""
@@ -276,7 +276,8 @@ class LightPeer:
         self.sequence = (self.sequence + 1) & 0xFFFF
         self.timestamp = (self.timestamp + samples) & 0xFFFF_FFFF
 
-    def _receive(self, data: bytes) -> None:
+    def receive(self, data: bytes) -> None:
+        """Take a datagram of media, as it came."""
         now = monotonic()
         try:
             if 192 <= data[1] <= 223:

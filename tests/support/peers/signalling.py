@@ -26,11 +26,11 @@ class HttpExchange:
         url: `http://host:port` of a running bridge; empty with a `TestClient`.
         call_id: The call to join.
         key: API key of the line.
-        more: Further members of the request body (`party`, `legID`).
+        more: Further members of the request body (`party`, `legID`, `machine`).
     """
 
     def __init__(
-        self, post: Any, url: str, *, call_id: str, key: str = "demo", **more: str
+        self, post: Any, url: str, *, call_id: str, key: str = "demo", **more: Any
     ) -> None:
         self._post = post
         self._url = f"{url}/call/webrtc/offer"

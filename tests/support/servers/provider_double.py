@@ -34,6 +34,8 @@ class ProviderDouble:
         self.answers = dict(self._usual)
         self.asked: list[tuple[str, object]] = []
         self.tokens: list[str] = []
+        self.parents: list[str] = []
+        """The `traceparent` of each request, if it has one."""
         self.entered: dict[str, asyncio.Event] = {
             step: asyncio.Event() for step in ("stt", "llm", "tts")
         }
@@ -56,6 +58,7 @@ class ProviderDouble:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         step = request.match_info["step"]
         self.tokens.append(request.headers.get("Authorization", ""))
+        self.parents += request.headers.getall("traceparent", [])
         body = await request.read()
         self.asked.append((step, body if step == "stt" else await request.json()))
         self.entered[step].set()

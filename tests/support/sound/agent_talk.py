@@ -13,7 +13,7 @@ from bridge.audio.frame import SILENCE, Frame
 from bridge.call.model import LegId
 from bridge.legs.agent import AgentLeg
 from bridge.metrics.agent import AgentMetrics
-from bridge.settings.line import Agent
+from bridge.settings.agent import Agent
 from tests.support.waiting import until
 
 VOICE = (8000 * np.sin(np.arange(320) * 0.2)).astype("<i2").tobytes()
@@ -104,7 +104,7 @@ class Talk:
 
     async def detects(self):
         """Wait until the agent has its voice detector."""
-        await until(lambda: self.leg._turns.detector is not None)
+        await until(lambda: self.leg.listener.detector is not None)
 
     async def quiet(self, most=1000):
         """Let time pass until the agent has said what there is to say."""
@@ -134,9 +134,16 @@ class Talk:
 
 @asynccontextmanager
 async def talking(
-    mode=AgentMode.AI, *, greeting="Good day.", model=None, former=None, delay=0.0, **settings
+    mode=AgentMode.AI,
+    *,
+    greeting="Good day.",
+    model=None,
+    former=None,
+    delay=0.0,
+    begins=True,
+    **settings,
 ):
-    """Run an agent; `former` is what it was in another process."""
+    """Run an agent, unless it is not to begin; `former` is what it was in another process."""
     minds, counts = Minds(), Counts()
     told = Script(mode, greeting, "Be brief.", Agent(**settings), delay)
     holder: list[Talk] = []
@@ -157,7 +164,8 @@ async def talking(
     talk = Talk(leg, minds, counts)
     holder.append(talk)
     before = asyncio.all_tasks()
-    task = asyncio.get_running_loop().create_task(leg.run(talk.events.append))
+    life = leg.run(talk.events.append) if begins else asyncio.sleep(0)
+    task = asyncio.get_running_loop().create_task(life)
     await asyncio.sleep(0)
     talk.task = task
     yield talk

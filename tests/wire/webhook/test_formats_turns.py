@@ -1,4 +1,4 @@
-"""Who is sent the turns of calls."""
+"""Who is sent the turns and overlaps of calls."""
 
 from datetime import UTC, datetime
 
@@ -17,3 +17,10 @@ def test_turns_go_to_who_names_them():
 @pytest.mark.parametrize("filters", [[], ["*"], ["all"], ["call.*"]])
 def test_turns_do_not_go_to_who_wants_everything(filters):
     assert not wants(filters, Style.NATIVE, TURN)
+
+
+@pytest.mark.parametrize("kind", ["overlap.started", "overlap.ended"])
+def test_overlaps_go_to_who_names_them_alone(kind):
+    event = CallEvent(id="evt_1", type=kind, line="demo", at=datetime(2026, 1, 1, tzinfo=UTC))
+    assert wants([kind], Style.NATIVE, event)
+    assert not wants(["*"], Style.NATIVE, event)

@@ -58,7 +58,8 @@ async def create(context: Context, body: NewCall) -> ChirpCall:
     """
     line, manager = context.line, context[CONTROL].manager
     parties = parties_of(body, context[LINES].policies[line])
-    details = CallDetails(parties=parties, metadata=encoded_metadata(body))
+    metadata = encoded_metadata(body)
+    details = CallDetails(parties=parties, metadata=metadata, trace=context.trace)
     if parties.from_channel == PSTN != parties.to_channel:
         runner = await call_from_telephone(manager, line, details)
     elif parties.to_channel == WEBRTC:

@@ -9,6 +9,7 @@ from bridge.api.calls.ringing import ringing_call
 from bridge.api.faces.chirp.parties import Channel, check_address
 from bridge.api.faces.chirp.words import CHIRP
 from bridge.api.server.fields import Digits, Url, field, wrong_field
+from bridge.api.server.hangup import After, hangup_request
 from bridge.api.server.operation import CALL, Context
 from bridge.api.server.services import CONTROL, MEDIA, RECORDS
 from bridge.audio.file.formats import MP4, OGG, WAV, WEBM
@@ -49,6 +50,8 @@ class Command(Struct, rename="camel"):
     to: Annotated[str, field("of `transfer` and `add_participant`")] | None = None
     to_channel: Channel = "pstn"
     audio_url: Annotated[Url, field("of `play_audio`")] | None = None
+    after: After = UNSET
+    """Of `hangup`."""
 
 
 class Accepted(Struct, rename="camel"):
@@ -92,8 +95,8 @@ async def _send_to_voicemail(context: Context, _: Command) -> None:
     context[CONTROL].voicemail_calls.send(context.live_call())
 
 
-async def _hang_up(context: Context, _: Command) -> None:
-    _request(context, events.HangupRequested())
+async def _hang_up(context: Context, body: Command) -> None:
+    _request(context, hangup_request(body.after))
 
 
 async def _hold(context: Context, body: Command) -> None:

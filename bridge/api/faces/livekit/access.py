@@ -126,6 +126,7 @@ def _role(ticket: Ticket) -> LegRole:
         Audience.ALL if ticket.publishes else Audience.NOBODY,
         replaces=replaces,
         owner=LegOwner(ticket.party, ticket.identity),
+        machine=ticket.machine,
     )
 
 

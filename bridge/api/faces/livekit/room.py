@@ -3,7 +3,7 @@
 Room and participants are named after the call, the side and the leg, so that any process which has the call says the same.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -205,7 +205,7 @@ def other_info(
     if far and channel == PSTN:
         attributes["sip.hostname"] = trunk_host
     attributes[HELD_BY] = _held_by(record, machine, {client.leg_id, *(leg.leg_id for leg in legs)})
-    kind, details = _kind(channel if far else "", {leg.kind for leg in legs})
+    kind, details = _kind(channel if far else "", legs)
     state = ParticipantState.ACTIVE if any(leg.talks for leg in legs) else ParticipantState.JOINED
     if record.state is State.ENDED:
         state = ParticipantState.DISCONNECTED
@@ -279,12 +279,14 @@ def _held_by(record: CallRecord, machine: CallMachine, parties: set[LegId]) -> s
     return "far" if any(state is not None and state.held for state in states) else ""
 
 
-def _kind(channel: str, kinds: set[LegKind]) -> tuple[ParticipantKind, tuple[int, ...]]:
+def _kind(channel: str, legs: Sequence[LegRecord]) -> tuple[ParticipantKind, tuple[int, ...]]:
     if channel == PSTN:
         return ParticipantKind.SIP, ()
     if channel == WHATSAPP:
         return ParticipantKind.CONNECTOR, (KindDetail.CONNECTOR_WHATSAPP,)
-    agent = LegKind.AGENT in kinds and not any(kind.traits.person for kind in kinds)
+    machines = [leg.role.machine or leg.kind is LegKind.AGENT for leg in legs]
+    persons = any(leg.kind.traits.person and not leg.role.machine for leg in legs)
+    agent = any(machines) and not persons
     return (ParticipantKind.AGENT if agent else ParticipantKind.STANDARD), ()
 
 

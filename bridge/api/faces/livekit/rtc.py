@@ -13,7 +13,7 @@ from bridge.api.faces.livekit.frames import FRAME_BYTES
 from bridge.api.faces.livekit.session import Session
 from bridge.api.faces.livekit.updates import GONE
 from bridge.api.media.tickets import MAX_TTL, MIN_TTL, Identity
-from bridge.api.media.webrtc import NEAR, PartyName
+from bridge.api.media.webrtc import NEAR, Machine, PartyName
 from bridge.api.server.fields import Timestamp, field
 from bridge.api.server.operation import (
     CALL,
@@ -65,6 +65,7 @@ class NewToken(Struct):
     identity: Identity = ""
     name: Annotated[str, field("what SDKs show of the holder")] = ""
     ttl: Annotated[int, field("seconds", ge=MIN_TTL, le=MAX_TTL)] = 21_600
+    machine: Machine = False
 
 
 class Token(Struct, rename="camel"):
@@ -90,6 +91,7 @@ async def token(context: Context, body: NewToken) -> Token:
         party=body.party,
         identity=body.identity,
         name=body.name,
+        machine=body.machine,
     )
     return Token(context[SITE].socket_base(context.http), text, iso8601(expires))
 

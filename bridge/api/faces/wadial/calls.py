@@ -9,12 +9,13 @@ from bridge.api.calls.ringing import ringing_call
 from bridge.api.events.events import STREAM, After, stream_events
 from bridge.api.faces.wadial.words import WADIAL, WadialCall, call_object
 from bridge.api.server.fields import Peer, field
+from bridge.api.server.hangup import HangupQuery, hangup_request
 from bridge.api.server.listing import find_call, known_calls
 from bridge.api.server.operation import CALL as OF_CALL
 from bridge.api.server.operation import QUERY, Context
 from bridge.api.server.services import CONTROL, LINES, RECORDS
 from bridge.call import events
-from bridge.call.model import LineName
+from bridge.call.model import CallDetails, LineName
 from bridge.errors import NotFound
 from bridge.wire.webhook import wadial
 
@@ -85,7 +86,8 @@ async def connect(context: Context) -> WadialSession:
 async def start(context: Context, body: WadialDial) -> WadialCall:
     """Call a number, given as a JID or as digits, or a party that hides its number (`…@lid`)."""
     line = line_of(context)
-    runner = await context[CONTROL].manager.dial(line, body.to)
+    details = CallDetails(trace=context.trace)
+    runner = await context[CONTROL].manager.dial(line, body.to, details)
     context[RECORDS].recordings.automatic.capture(runner)
     return call_object(runner.record())
 
@@ -126,9 +128,9 @@ async def reject(context: Context) -> WadialCall:
 
 
 @WADIAL.post(CALL + "/end", errors=(*OF_CALL, 503))
-async def end(context: Context) -> WadialCall:
+async def end(context: Context, query: HangupQuery) -> WadialCall:
     """End a call in any state."""
-    return _ask(context, events.HangupRequested())
+    return _ask(context, hangup_request(query.after))
 
 
 @WADIAL.post(CALL + "/mute", errors=OF_CALL)

@@ -47,9 +47,8 @@ async def media(context: Context, query: AudioFormat) -> web.StreamResponse:
     runner = live_call(context)
     if context.path("sessionId") != runner.facts.line:
         raise NotFound("there is no such session")
-    audio = query.media(media_format.WADIAL)
-    texts = CallTexts(runner, audio)
-    return await serve(context, runner, audio, query.buffer_ms / 1000, texts=texts)
+    texts = CallTexts(runner, query.media(media_format.WADIAL))
+    return await serve(context, runner, query, media_format.WADIAL, texts=texts)
 
 
 class CallTexts:

@@ -8,16 +8,16 @@ and `/call/reject` are in `api.calls.ringing`: ZuckZapGo's clients use them too.
 from typing import Annotated, Any, Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from bridge.api.calls import render
 from bridge.api.calls.ringing import WagoBody, WagoDone
 from bridge.api.server.fields import Peer, field
+from bridge.api.server.hangup import After, hangup_request
 from bridge.api.server.listing import recorded_calls
 from bridge.api.server.operation import CALL, Context, Envelope, Group, Schema
 from bridge.api.server.services import CONTROL
-from bridge.call import events
-from bridge.call.model import CallRecord
+from bridge.call.model import CallDetails, CallRecord
 
 
 def _wrap(payload: Struct) -> dict[str, Any]:
@@ -49,6 +49,12 @@ class WagoCall(render.Call, rename=render.camel):
     wago_id: str = msgspec.field(default="", name="callID")
 
 
+class EndCall(WagoBody, rename={"call_id": "callID"}):
+    """Which call to end, and when."""
+
+    after: After = UNSET
+
+
 class WagoCallMade(Struct):
     """The call that has been made."""
 
@@ -64,14 +70,15 @@ class WagoCalls(Struct):
 @WAGO.post("/call/make", starts_call=True, errors=(404, 409, 501, 502, 503))
 async def make(context: Context, body: Make) -> WagoCallMade:
     """Call a number."""
-    runner = await context[CONTROL].manager.dial(context.line, body.phone)
+    details = CallDetails(trace=context.trace)
+    runner = await context[CONTROL].manager.dial(context.line, body.phone, details)
     return WagoCallMade(_call(runner.record()))
 
 
 @WAGO.post("/call/end", needs_enabled_line=True, errors=(*CALL, 503))
-async def end(context: Context, body: WagoBody) -> WagoDone:
+async def end(context: Context, body: EndCall) -> WagoDone:
     """End a call in any state."""
-    context[CONTROL].manager.request(context.line, body.call_id, events.HangupRequested())
+    context[CONTROL].manager.request(context.line, body.call_id, hangup_request(body.after))
     return WagoDone("Call ended", body.call_id)
 
 

@@ -19,6 +19,7 @@ from bridge.api.faces.wavix.words import (
 from bridge.api.media.streams import (
     AudioEncoding,
     FrameMs,
+    Machine,
     Parameters,
     ProtocolName,
     SampleRate,
@@ -26,6 +27,7 @@ from bridge.api.media.streams import (
     order_of,
 )
 from bridge.api.server.fields import Phone, Url, field
+from bridge.api.server.hangup import HangupQuery, StopQuery, hangup_request
 from bridge.api.server.listing import find_call
 from bridge.api.server.operation import CALL as OF_CALL
 from bridge.api.server.operation import Context
@@ -125,6 +127,7 @@ class NewStream(Struct):
     stream_encoding: AudioEncoding | None = None
     stream_sample_rate: SampleRate | None = None
     stream_frame_ms: FrameMs | None = None
+    machine: Machine = False
 
 
 class StreamedAnswer(NewStream):
@@ -182,6 +185,7 @@ async def create(context: Context, body: WavixNewCall) -> WavixCall:
         record=body.call_recording,
         machine_detection=_detection(body),
         transcribe=Transcribe.AFTER if body.call_transcription else Transcribe.OFF,
+        trace=context.trace,
     )
     runner = await context[CONTROL].manager.dial(line, body.to, details)
     return call_object(runner.record())
@@ -208,10 +212,10 @@ async def change(context: Context, body: NewTag) -> Success:
 
 
 @WAVIX.delete(CALL, errors=(*OF_CALL, 503))
-async def end(context: Context) -> Success:
+async def end(context: Context, query: HangupQuery) -> Success:
     """End a call in any state."""
     manager = context[CONTROL].manager
-    manager.request(context.line, context.call_id, events.HangupRequested())
+    manager.request(context.line, context.call_id, hangup_request(query.after))
     return Success()
 
 
@@ -257,9 +261,10 @@ async def start_stream(context: Context, body: NewStream) -> StreamStarted:
     NEWER + "/streams/{stream_id}",
     errors=OF_CALL,
 )
-async def stop_stream(context: Context) -> Success:
+async def stop_stream(context: Context, query: StopQuery) -> Success:
     """Stop a stream of a call."""
-    context[MEDIA].streams.stop(context.live_call(), context.path("stream_id"))
+    stream_id, last = context.path("stream_id"), query.after == "speech"
+    context[MEDIA].streams.stop(context.live_call(), stream_id, after_speech=last)
     return Success()
 
 

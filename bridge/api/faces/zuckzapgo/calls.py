@@ -10,9 +10,9 @@ from msgspec import UNSET, Struct
 
 from bridge.api.calls.ringing import Signal, Signalled, ringing_call, signalled
 from bridge.api.server.fields import field
+from bridge.api.server.hangup import After, hangup_request
 from bridge.api.server.operation import BARE, CALL, Context, Group
 from bridge.api.server.services import CONTROL, LINES
-from bridge.call import events
 from bridge.errors import BridgeError
 from bridge.legs.gateway import GatewayLeg
 from bridge.node.runner import CallRunner
@@ -24,6 +24,12 @@ MAX_MESSAGE: Final = 4096
 """Characters: Meta's limit."""
 
 ZUCKZAPGO: Final = Group(name="ZuckZapGo", envelope=BARE, is_vendors=True)
+
+
+class Termination(Signal):
+    """Which call to end, and when."""
+
+    after: After = UNSET
 
 
 class Decline(Signal):
@@ -67,9 +73,9 @@ async def reject_and_send(context: Context, body: Decline) -> Signalled:
 
 
 @ZUCKZAPGO.post("/call/terminate", needs_enabled_line=True, errors=(*CALL, 503))
-async def terminate(context: Context, body: Signal) -> Signalled:
+async def terminate(context: Context, body: Termination) -> Signalled:
     """End a call in any state."""
-    context[CONTROL].manager.request(context.line, body.call_id, events.HangupRequested())
+    context[CONTROL].manager.request(context.line, body.call_id, hangup_request(body.after))
     return signalled(body, "terminated")
 
 

@@ -109,6 +109,14 @@ def test_the_near_side_is_an_agent_where_nobody_else_is_there():
     assert (alone.kind, alone.state) == (ParticipantKind.AGENT, ParticipantState.ACTIVE)
 
 
+def test_the_near_side_is_an_agent_where_its_only_leg_is_a_machines():
+    record, machine, _ = call()
+    machine.handle(LegEnded(LegId("leg_1"), EndReason.HANGUP), 1.0)
+    bot = LegRole(Party.NEAR, machine=True)
+    machine.handle(LegAdded(LegId("bot"), LegKind.WEBRTC, bot), 2.0)
+    assert other_info(record, machine, FAR).kind == ParticipantKind.AGENT
+
+
 def test_a_party_is_named_by_its_number_which_only_the_near_side_gets_as_an_attribute():
     assert other().identity == "+15550100001"
     assert other().attributes["sip.phoneNumber"] == "+15550100001"

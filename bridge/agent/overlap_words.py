@@ -1,0 +1,59 @@
+"""What words say of an overlap: that the caller only agrees, or wants the agent to stop."""
+
+import re
+from typing import Final, NamedTuple
+
+from bridge.audio.detect.overlap import OverlapKind
+
+
+class Words(NamedTuple):
+    """Those of one language, in lower case."""
+
+    agree: frozenset[str]
+    """Who says nothing else only listens."""
+    stop: frozenset[str]
+    """Whoever says one of these wants to be listened to."""
+
+
+def _words(agree: str, stop: str) -> Words:
+    return Words(frozenset(agree.split()), frozenset(stop.split()))
+
+
+WORDS: Final = {
+    "de": _words(
+        "mhm hm hmm mm aha ah ach ja jaja jo genau okay ok klar richtig gut so stimmt verstehe schön",
+        "nein stopp stop halt moment warte warten warum entschuldigung aber falsch",
+    ),
+    "en": _words(
+        "mhm mm hm hmm uh huh aha ah oh yeah yep yes yup okay ok right sure i see good great got it",
+        "no stop wait hold but sorry excuse what why wrong hang",
+    ),
+    "es": _words(
+        "mhm hm mm ajá aja ah sí si claro vale ya bien okay ok bueno exacto entiendo",
+        "no para pare alto espera espere basta perdón perdone pero momento",
+    ),
+    "fr": _words(
+        "mhm hm mm hum ah oui ouais d'accord ok okay voilà bien sûr hein exact je vois",
+        "non stop arrête arrêtez attends attendez pardon excusez mais moment",
+    ),
+    "it": _words(
+        "mhm hm mm ah sì si certo okay ok va bene giusto esatto capisco già",
+        "no stop basta aspetta aspetti fermo ferma scusi scusa ma momento",
+    ),
+    "pt": _words(
+        "mhm hm mm uhum aham ah sim tá está certo claro pois okay ok é bem isso entendo",
+        "não para pare espera espere chega basta desculpe mas momento",
+    ),
+}  # fmt: skip
+"""By language (ISO 639-1)."""
+
+
+def classify(text: str, language: str) -> OverlapKind | None:
+    """Return what a text says; None where its words leave that open, or no words of the language are known."""
+    words = WORDS.get(language)
+    said = re.findall(r"[\w']+", text.lower().replace("’", "'"))  # noqa: RUF001
+    if words is None or not said:
+        return None
+    if not words.stop.isdisjoint(said):
+        return OverlapKind.INTERRUPTION
+    return OverlapKind.BACKCHANNEL if words.agree.issuperset(said) else None

@@ -1,0 +1,246 @@
+"""Runs scenarios: their callers ring the bridge, and what becomes of the calls is checked."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, Final
+
+from bridge.agent.http_providers import http_providers
+from bridge.call.events import AnswerRequested, HangupRequested
+from bridge.call.model import EndReason, Party
+from bridge.errors import BridgeError
+from bridge.legs.agent import AgentLeg
+from bridge.node.runner import CallRunner
+from bridge.rehearse.background import Background
+from bridge.rehearse.bench import Bench, configure, is_demonstration
+from bridge.rehearse.bots import ListeningBot
+from bridge.rehearse.caller import ScriptedCaller
+from bridge.rehearse.checks import checks
+from bridge.rehearse.marks import marks
+from bridge.rehearse.recorded import Recorded, Told, pieces
+from bridge.rehearse.result import Result
+from bridge.rehearse.scenario import Loss, Noise, Scenario, WaitFor
+from bridge.rehearse.scenario_file import ScenarioError
+from bridge.rehearse.talk import Cue, Talk
+from bridge.rehearse.words import HearsWords, PocketsphinxEar, ProviderEar, find_words
+from bridge.settings.model import Agent
+from bridge.tasks import Tasks
+from bridge.wire.call_event import CallEvent, EventType
+
+ANSWER_SECONDS: Final = 10.0
+"""For the bridge to answer the call, where it connects to the bot."""
+ATTACH_SECONDS: Final = 60.0
+"""For a bot that connects to the bridge."""
+END_SECONDS: Final = 15.0
+"""For a call to end whose caller has hung up."""
+OF_INTEREST: Final = (
+    "turn", "overlap.", "disclosure.", "call.problem", "digit.", "stream.", "agent.", "call.ended",
+)  # fmt: skip
+"""What the types of events begin with that a result has."""
+TIMED: Final = (EventType.TURN, EventType.DISCLOSURE_SPOKEN, EventType.OVERLAP_ENDED)
+"""Events of what began at `startedAt`."""
+
+
+@dataclass(slots=True)
+class _Call:
+    """The events of one call as they come."""
+
+    events: list[tuple[float, CallEvent]]
+    answered: asyncio.Event
+    attached: asyncio.Event
+    ended: asyncio.Event
+
+
+class Rehearsal:
+    """Runs scenarios on one bridge, several at once."""
+
+    def __init__(
+        self, bench: Bench, ear: PocketsphinxEar, *, announce: Callable[[str], None]
+    ) -> None:
+        """`announce` shows a text to the user, as where a bot is to connect."""
+        self._bench = bench
+        self._manager = bench.bridge.manager
+        self._ear = ear
+        self._announce = announce
+        self._loop = asyncio.get_running_loop()
+        self._calls: dict[str, _Call] = {}
+        self._configuring = asyncio.Lock()
+        self._manager.publisher.subscribe(self._on_event)
+
+    async def run(self, scenario: Scenario, cues: tuple[Cue, ...]) -> Result:
+        """Run a scenario, whatever comes of it; `cues` are its steps as `Voices.cues` returns them."""
+        began, since = datetime.now(UTC), self._loop.time()
+        recorded: Recorded | None = None
+        error = ""
+        found: tuple[Any, ...] = ()
+        try:
+            recorded = await self._record(scenario, cues)
+            await find_words(recorded, self._hearing(scenario))
+            found = checks(recorded)
+        except BridgeError as failed:
+            error = str(failed)
+        return Result(
+            scenario=scenario.name,
+            file=scenario.file,
+            title=scenario.title,
+            began=began.isoformat(timespec="milliseconds"),
+            seconds=self._loop.time() - since if recorded is None else recorded.seconds,
+            checks=found,
+            marks=() if recorded is None else marks(recorded),
+            said=b"" if recorded is None else bytes(recorded.talk.said),
+            heard=b"" if recorded is None else bytes(recorded.talk.heard),
+            events=() if recorded is None else tuple(map(_described, recorded.events)),
+            error=error,
+        )
+
+    def _hearing(self, scenario: Scenario) -> HearsWords:
+        if not scenario.stt:
+            return self._ear.with_words(scenario.words)
+        line = self._bench.lines[scenario.file].name
+        http = self._bench.bridge.events.http.of(line)
+        return ProviderEar(http_providers(http, (scenario.stt, "", ""), "", Agent()).stt)
+
+    async def _record(self, scenario: Scenario, cues: tuple[Cue, ...]) -> Recorded:
+        """Hold the call; raises `BridgeError` if there was none."""
+        line, caller = self._bench.lines[scenario.file], _caller(scenario, cues)
+        async with ListeningBot(scenario, self._announce) as bot:
+            async with self._configured(scenario):
+                runner = await self._manager.receive(line.name, scenario.caller.number, caller)
+                call_id = runner.facts.call_id
+                caller.filling = partial(_is_filling, runner)
+                call = self._calls.setdefault(call_id, _new_call())
+                if scenario.bot.listen:
+                    await bot.invite(self._bench.url, line.name, line.key, call_id)
+                    await self._attached(runner, call, bot)
+                await self._answered(call)
+            async with self._listening(scenario, caller):
+                too_long = not await self._until(call.ended, scenario.seconds)
+                if too_long:
+                    caller.hang_up()
+                    await self._until(call.ended, END_SECONDS)
+        caller.talk.close()
+        self._calls.pop(call_id, None)
+        return self._recorded(scenario, caller, call, too_long=too_long)
+
+    def _recorded(
+        self, scenario: Scenario, caller: ScriptedCaller, call: _Call, *, too_long: bool
+    ) -> Recorded:
+        if caller.began is None:
+            raise ScenarioError("the call ended before it carried any sound")
+        wall = datetime.now(UTC).timestamp() - self._loop.time() + caller.began
+        told = [_told(at - caller.began, event, wall) for at, event in call.events]
+        reason = next((one.data.get("reason") for one in told if one.type == "call.ended"), "")
+        by = "caller" if reason == EndReason.REMOTE_HANGUP else "bot"
+        for one in told:
+            if one.type == "stream.ended" and one.data.get("reason") in ("unreachable", "blocked"):
+                raise ScenarioError(
+                    f"the bot at {scenario.bot.url} cannot be reached: {one.data.get('error') or one.data['reason']}"
+                )
+        return Recorded(scenario, caller.talk, told, by, too_long=too_long)
+
+    @asynccontextmanager
+    async def _configured(self, scenario: Scenario) -> AsyncIterator[None]:
+        """Have the demonstration's agent, whose line all scenarios share, greet as a scenario wants until the call is answered."""
+        if not is_demonstration(scenario.bot):
+            yield
+            return
+        async with self._configuring:
+            await configure(self._bench.bridge, self._bench.lines[scenario.file].name, scenario.bot)
+            yield
+
+    @asynccontextmanager
+    async def _listening(self, scenario: Scenario, caller: ScriptedCaller) -> AsyncIterator[None]:
+        """Find the words that the script waits for."""
+        tasks, ear, talk = Tasks(), self._hearing(scenario), caller.talk
+
+        async def listen() -> None:
+            while True:
+                await caller.spoken.wait()
+                caller.spoken.clear()
+                if words := talk.waits_for_words:
+                    speech = list(pieces(talk, talk.taken[-1].began, talk.now))
+                    talk.words |= await ear.heard(speech, words)
+
+        if any(isinstance(step, WaitFor) and step.words for step in scenario.steps):
+            tasks.spawn(listen(), name=f"listen to {scenario.name}")
+        try:
+            yield
+        finally:
+            await tasks.aclose()
+
+    async def _attached(self, runner: CallRunner, call: _Call, bot: ListeningBot) -> None:
+        """Wait until a bot has connected, and answer the call."""
+        if not await self._until(call.attached, ATTACH_SECONDS, call.ended, bot.gone):
+            why = (
+                "the command has ended"
+                if bot.gone.is_set()
+                else f"none did within {ATTACH_SECONDS:g} s"
+            )
+            with suppress(BridgeError):
+                self._manager.request(runner.facts.line, runner.facts.call_id, HangupRequested())
+            raise ScenarioError(f"no bot connected to the call: {why}")
+        with suppress(BridgeError):  # the bot may have answered it
+            self._manager.request(runner.facts.line, runner.facts.call_id, AnswerRequested())
+
+    async def _answered(self, call: _Call) -> None:
+        if not await self._until(call.answered, ANSWER_SECONDS, call.ended):
+            raise ScenarioError("the bridge did not answer the call")
+
+    async def _until(self, wanted: asyncio.Event, seconds: float, *others: asyncio.Event) -> bool:
+        """Wait for an event, or for others that make it impossible; return whether it has come."""
+        waiting = [self._loop.create_task(one.wait()) for one in (wanted, *others)]
+        try:
+            await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waiting:
+                task.cancel()
+        return wanted.is_set()
+
+    def _on_event(self, event: CallEvent) -> None:
+        if event.call is None:
+            return
+        call = self._calls.setdefault(event.call.id, _new_call())
+        if event.type.startswith(OF_INTEREST):
+            call.events.append((self._loop.time(), event))
+        match event.type:
+            case EventType.CALL_ACTIVE:
+                call.answered.set()
+            case EventType.LEG_JOINED if event.data.get("party") != Party.FAR:
+                call.attached.set()
+            case EventType.CALL_ENDED:
+                call.ended.set()
+
+
+def _is_filling(runner: CallRunner) -> bool:
+    return any(isinstance(leg, AgentLeg) and leg.filling for leg in runner.legs())
+
+
+def _new_call() -> _Call:
+    return _Call([], asyncio.Event(), asyncio.Event(), asyncio.Event())
+
+
+def _caller(scenario: Scenario, cues: tuple[Cue, ...]) -> ScriptedCaller:
+    """Return a scenario's caller, with the noise and the loss that there are from the beginning on."""
+    background = Background(scenario.caller.level, scenario.caller.seed)
+    first, steps = cues[:2], cues[2:]
+    for cue in first:
+        if isinstance(cue.step, Noise | Loss):
+            background.change(cue.step, cue.sound)
+    return ScriptedCaller(lambda leg: Talk(steps, background, press=leg.press, hang_up=leg.hang_up))
+
+
+def _told(at: float, event: CallEvent, wall: float) -> Told:
+    """Return an event of a call that was answered at a Unix time."""
+    data = dict(event.data)
+    if event.type in TIMED:
+        data["began"] = datetime.fromisoformat(str(data["startedAt"])).timestamp() - wall
+    if event.type == EventType.TURN:
+        at = data["asked"] = data["began"] + float(data["speechMs"]) / 1000
+    return Told(event.type, max(0.0, at), data)
+
+
+def _described(told: Told) -> Mapping[str, Any]:
+    return {"type": told.type, "at": round(told.at, 3), "data": dict(told.data)}

@@ -1,0 +1,69 @@
+"""What a rehearsed call was: what was said and heard on both sides, and the checks of it. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class MarkKind(StrEnum):
+    """What a mark on the two-sided waveform stands for."""
+
+    CALLER = "caller"
+    BOT = "bot"
+    DIGIT = "digit"
+    DISCLOSURE = "disclosure"
+    PROBLEM = "problem"
+    OVERLAP = "overlap"
+    HANGUP = "hangup"
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Something that took place in the call; times are seconds from the answer."""
+
+    kind: MarkKind
+    began: float
+    ended: float
+    text: str = ""
+    """What was said, the digit, the problem's code, or who hung up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One expectation of a scenario, and what was seen instead if it was not met."""
+
+    name: str
+    passed: bool
+    expected: str
+    seen: str
+    at: float | None = None
+    """Seconds from the answer at which it was decided; None for the call as a whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One run of a scenario."""
+
+    scenario: str
+    """Its name."""
+    file: str
+    title: str
+    began: str
+    """ISO 8601."""
+    seconds: float
+    checks: tuple[Check, ...]
+    marks: tuple[Mark, ...]
+    said: bytes
+    """What the caller said, from the answer on: signed 16-bit little-endian, mono, 16 kHz; as long as `heard`."""
+    heard: bytes
+    """What the caller heard, likewise."""
+    events: tuple[Mapping[str, Any], ...]
+    """Turns, overlaps, problems and the disclosure of the call, as in its event stream."""
+    error: str = ""
+    """Why it could not be run at all."""
+
+    @property
+    def passed(self) -> bool:
+        """Return whether it ran and all its checks passed."""
+        return not self.error and all(check.passed for check in self.checks)

@@ -1,0 +1,137 @@
+"""Runs many scenarios: those of each bridge together, several at once, and reports each as soon as it is over."""
+
+import asyncio
+import json
+import os
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from bridge.rehearse.bench import OF_DEMONSTRATION, bench, is_demonstration
+from bridge.rehearse.bots import dialled, with_ports
+from bridge.rehearse.rehearsal import Rehearsal
+from bridge.rehearse.result import Result
+from bridge.rehearse.scenario import Bot, Protocol, Scenario
+from bridge.rehearse.scenario_file import ScenarioError, check_bot
+from bridge.rehearse.voices import Voices
+from bridge.rehearse.words import PocketsphinxEar
+
+CALLS_PER_CORE: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says; None, or empty: as the scenarios do."""
+
+    bot: str = ""
+    listen: bool = False
+    port: int = 0
+    """Of the bridge's HTTP; 0 for any."""
+    protocol: Protocol | None = None
+    command: str = ""
+    token: str = ""
+    stt: str = ""
+    at_once: int = 0
+    """Calls; 0: as many as the cores can carry."""
+    repeat: int = 1
+    seed: int | None = None
+
+    @property
+    def names_bot(self) -> bool:
+        """Whether another bot is rehearsed than the scenarios name."""
+        return bool(self.bot) or self.listen
+
+    def apply(self, scenario: Scenario) -> Scenario:
+        """Return a scenario as the command line wants it.
+
+        Raises:
+            ScenarioError: what it says does not go together.
+        """
+        bot = scenario.bot
+        if self.names_bot:
+            bot = Bot(url=self.bot, listen=self.listen)
+        chosen = {"protocol": self.protocol, "command": self.command, "token": self.token}
+        bot = msgspec.structs.replace(bot, **{name: one for name, one in chosen.items() if one})
+        if mistakes := list(check_bot(bot)):
+            raise ScenarioError("\n".join(f"{scenario.file}: {mistake}" for mistake in mistakes))
+        caller = scenario.caller
+        if self.seed is not None:
+            caller = msgspec.structs.replace(caller, seed=self.seed)
+        return msgspec.structs.replace(
+            scenario, bot=bot, caller=caller, stt=self.stt or scenario.stt
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """Scenarios to run, as the options want them."""
+
+    scenarios: Sequence[Scenario]
+    options: Options
+    cache: Path
+    """Where spoken texts are kept."""
+    announce: Callable[[str], None]
+    """Shows a text to the user."""
+
+    async def run(self, show: Callable[[Result], None]) -> list[Result]:
+        """Run them all, and `show` each result as it comes; return them in the scenarios' order.
+
+        Raises:
+            ScenarioError: something is wrong for all: a voice, a setting, the bot's command.
+        """
+        scenarios = with_ports(self.scenarios)
+        voices = Voices(self.cache)
+        cues = {one.file: await voices.cues(one) for one in scenarios}
+        at_once = self.options.at_once or CALLS_PER_CORE * (os.cpu_count() or 1)
+        room, results = asyncio.Semaphore(at_once), list[Result]()
+
+        async def run(rehearsal: Rehearsal, scenario: Scenario) -> None:
+            async with room:
+                result = await rehearsal.run(scenario, cues[scenario.file])
+            results.append(result)
+            show(result)
+
+        async with AsyncExitStack() as stack:
+            ear = PocketsphinxEar(voices)
+            stack.push_async_callback(ear.aclose)
+            for command, url in _commands(scenarios):
+                await stack.enter_async_context(dialled(command, url))
+            planned = []
+            for group in groups(scenarios):
+                place = await stack.enter_async_context(bench(group, self.options.port))
+                rehearsal = Rehearsal(place, ear, announce=self.announce)
+                planned += [(rehearsal, one) for one in group for _ in range(self.options.repeat)]
+            async with asyncio.TaskGroup() as tasks:
+                for rehearsal, one in planned:
+                    tasks.create_task(run(rehearsal, one), name=f"rehearse {one.name}")
+        order = {one.file: number for number, one in enumerate(scenarios)}
+        return sorted(results, key=lambda one: (order[one.file], one.began))
+
+
+def _commands(scenarios: Iterable[Scenario]) -> list[tuple[str, str]]:
+    """Return each command once that starts bots to connect to, and the URL of one of them."""
+    found = {one.bot.command: one.bot.url for one in scenarios if one.bot.url}
+    return [(command, url) for command, url in found.items() if command]
+
+
+def groups(scenarios: Iterable[Scenario]) -> list[list[Scenario]]:
+    """Return the scenarios of each bridge: the demonstration's agent has those without lines of their own, one for each `[line]`.
+
+    Raises:
+        ScenarioError: a scenario with the demonstration's agent has other settings of the line.
+    """
+    found: dict[str, list[Scenario]] = {}
+    for one in scenarios:
+        demonstration = is_demonstration(one.bot)
+        if demonstration and (others := one.line.keys() - OF_DEMONSTRATION):
+            raise ScenarioError(
+                f"{one.file}: line: the demonstration's agent has [line.agent] and [line.disclosure] only, "
+                f"and no {', '.join(sorted(others))}; name a bot"
+            )
+        of = json.dumps(one.line, sort_keys=True, default=str) if demonstration else ""
+        found.setdefault(of, []).append(one)
+    return list(found.values())

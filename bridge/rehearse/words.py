@@ -1,0 +1,194 @@
+"""Hears whether a bot has said the words that a scenario expects: by pocketsphinx in child processes, or by a provider."""
+
+import asyncio
+import json
+import os
+import re
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from bridge.agent.providers import ProviderFailed, Recognizer
+from bridge.media.decoding import sandboxed
+from bridge.rehearse.phones import is_heard, usable
+from bridge.rehearse.recorded import Recorded, pieces
+from bridge.rehearse.scenario_file import ScenarioError
+from bridge.rehearse.voices import Voices
+
+WORKER: Final = str(Path(__file__).with_name("word_worker.py"))
+START_SECONDS: Final = 30.0
+PIECE_SECONDS: Final = 60.0
+"""For one piece of speech."""
+VOICES: Final = ("en-us", "en-us+f3", "en-us+m3", "en-us+f5", "en-gb")
+"""What the bot's voice may resemble."""
+PACE: Final = (150, 50)
+"""Speed and pitch."""
+TIMES: Final = 3
+"""For which a piece of speech is heard: a phrase that is found once is there."""
+NO_POCKETSPHINX: Final = (
+    "pocketsphinx is not installed, which hears the bot's words: install it "
+    "(pip install 'webrtc-media-bridge[demo]'), or name a speech-to-text provider (--stt URL)"
+)
+
+
+class HearsWords(Protocol):
+    """Looks for phrases in speech."""
+
+    async def heard(self, speech: Sequence[bytes], phrases: Sequence[str]) -> set[str]:
+        """Return those of the phrases that are in pieces of speech (16 kHz samples), in their order.
+
+        Raises:
+            ScenarioError: they cannot be looked for.
+        """
+
+
+async def find_words(recorded: Recorded, ear: HearsWords) -> None:
+    """Look for the words that a call's scenario expects.
+
+    Raises:
+        ScenarioError: they cannot be looked for.
+    """
+    for (begin, end), phrases in recorded.wanted().items():
+        speech = list(pieces(recorded.talk, begin, end))
+        recorded.words[begin, end] = frozenset(await ear.heard(speech, sorted(phrases)))
+
+
+def plain(text: str) -> str:
+    """Return a text's words, as they are compared and looked up."""
+    return " ".join(
+        re.findall(r"[\w']+", text.lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"))
+    )
+
+
+class ProviderEar:
+    """Has a provider write down what is said."""
+
+    def __init__(self, recognizer: Recognizer) -> None:
+        self._recognizer = recognizer
+
+    async def heard(self, speech: Sequence[bytes], phrases: Sequence[str]) -> set[str]:
+        """Return those of the phrases that are in the text; see `HearsWords`."""
+        try:
+            texts = [(await self._recognizer.recognize(pcm)).text for pcm in speech]
+        except ProviderFailed as error:
+            raise ScenarioError(f"the speech-to-text provider failed: {error}") from None
+        text = f" {plain(' '.join(texts))} "
+        return {phrase for phrase in phrases if f" {plain(phrase)} " in text}
+
+
+class PocketsphinxEar:
+    """Child processes that recognise phones, one for each core, from the first word on."""
+
+    def __init__(self, voices: Voices) -> None:
+        """`voices` say the phrases that are looked for."""
+        self._voices = voices
+        self._idle: list[Process] = []
+        self._all: list[Process] = []
+        self._at_once = asyncio.Semaphore(os.cpu_count() or 1)
+        self._patterns: dict[str, list[list[str]]] = {}
+        """By phrase: the phones of what espeak-ng's voices say."""
+
+    def with_words(self, words: Mapping[str, str]) -> "ScenarioEar":
+        """Return what hears for a scenario, which says how some words are pronounced."""
+        spoken = {plain(word): phones.upper().split() for word, phones in words.items()}
+        return ScenarioEar(self, spoken)
+
+    async def phones(self, pcm: bytes, times: int) -> list[list[str]]:
+        """Return the phones of some speech, as heard so many times; raises `ScenarioError` if they cannot be had."""
+        found: list[list[str]] = (await self._ask(pcm, [], times))["phones"]
+        return found
+
+    async def pronunciations(self, words: Iterable[str]) -> dict[str, list[str] | None]:
+        """Return the phones of words in the dictionary; raises as `phones`."""
+        found: dict[str, list[str] | None] = (await self._ask(b"", list(words), 1))["words"]
+        return found
+
+    async def patterns(self, phrase: str) -> list[list[str]]:
+        """Return the phones of a phrase as espeak-ng's voices say it; none without espeak-ng."""
+        if phrase not in self._patterns:
+            found = list[list[str]]()
+            for voice in VOICES:
+                with suppress(ScenarioError):
+                    found.extend(
+                        await self.phones(await self._voices.speak(phrase, voice, *PACE), 1)
+                    )
+            self._patterns[phrase] = found
+        return self._patterns[phrase]
+
+    async def aclose(self) -> None:
+        """End the processes."""
+        for process in self._all:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+
+    async def _ask(self, pcm: bytes, words: list[str], times: int) -> dict[str, Any]:
+        async with self._at_once:
+            process = self._idle.pop() if self._idle else await self._start()
+            try:
+                async with asyncio.timeout(PIECE_SECONDS):
+                    response = await _exchange(
+                        process, {"words": words, "length": len(pcm), "times": times}, pcm
+                    )
+            except (TimeoutError, OSError, ValueError):
+                process.kill()
+                raise ScenarioError("pocketsphinx has failed in its child process") from None
+            self._idle.append(process)
+            return response
+
+    async def _start(self) -> Process:
+        if find_spec("pocketsphinx") is None:
+            raise ScenarioError(NO_POCKETSPHINX)
+        process = await sandboxed.start(WORKER, stdin=PIPE, stdout=PIPE)
+        self._all.append(process)
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                await _receive(process)
+        except (TimeoutError, ValueError):
+            raise ScenarioError("pocketsphinx does not start in its child process") from None
+        return process
+
+
+class ScenarioEar:
+    """Hears the words of one scenario."""
+
+    def __init__(self, ear: PocketsphinxEar, words: Mapping[str, list[str]]) -> None:
+        self._ear = ear
+        self._words = words
+
+    async def heard(self, speech: Sequence[bytes], phrases: Sequence[str]) -> set[str]:
+        """Return those of the phrases that are in the speech; see `HearsWords`."""
+        words = {word for phrase in phrases for word in plain(phrase).split()}
+        known = await self._ear.pronunciations(words - self._words.keys()) | dict(self._words)
+        if unknown := sorted(word for word, phones in known.items() if phones is None):
+            raise ScenarioError(
+                f"the dictionary has no {', '.join(unknown)}: write the phones into the table [words] "
+                '(codec = "K OW D EH K"), or name a speech-to-text provider (stt)'
+            )
+        hearings = zip(*[await self._ear.phones(pcm, TIMES) for pcm in speech], strict=True)
+        sounds = [[phone for piece in hearing for phone in piece] for hearing in hearings]
+        found = set[str]()
+        for phrase in phrases:
+            written = [phone for word in plain(phrase).split() for phone in known[word] or ()]
+            spoken = await self._ear.patterns(plain(phrase))
+            patterns = [written, *(one for one in spoken if usable(one, written))]
+            if any(is_heard(sound, patterns) for sound in sounds):
+                found.add(phrase)
+        return found
+
+
+async def _exchange(process: Process, head: Mapping[str, object], body: bytes) -> dict[str, Any]:
+    assert process.stdin is not None
+    process.stdin.write(json.dumps(head).encode() + b"\n" + body)
+    await process.stdin.drain()
+    return await _receive(process)
+
+
+async def _receive(process: Process) -> dict[str, Any]:
+    """Read one line; raises `ValueError` if the process has ended, or says something else."""
+    assert process.stdout is not None
+    line: dict[str, Any] = json.loads(await process.stdout.readline())
+    return line
