@@ -1,4 +1,4 @@
-"""The operator's own detector of interruptions: an HTTP server that is asked about an overlap."""
+"""The operator's own interruption detector: an HTTP server that is asked about each overlap."""
 
 import asyncio
 import logging
@@ -15,7 +15,7 @@ from bridge.audio.file.wav import make_header
 from bridge.http.client import Http
 
 LIMIT_SECONDS: Final = 0.3
-"""For the whole request; then the built-in classifier decides."""
+"""Timeout of the whole request; then the built-in classifier decides."""
 MAX_BYTES: Final = 4096
 """Of an answer."""
 
@@ -32,18 +32,18 @@ _DECODER: Final = msgspec.json.Decoder(_Answer)
 
 @dataclass(frozen=True, slots=True)
 class OverlapOpinion:
-    """Asks a URL of the settings; whatever goes wrong is counted, and no opinion."""
+    """Asks the URL of the settings; a failure is counted and yields no opinion."""
 
     http: Http
     url: str
     token: str
     language: str
-    """Of the words in a `text` that it answers; empty: they say nothing."""
+    """Language of a `text` in its response; empty: the text is ignored."""
     failed: Callable[[str], None]
     """Counts a failure by reason (`metrics.agent.FAILURES`)."""
 
     async def ask(self, pcm: bytes) -> OverlapKind | None:
-        """Return what it says of the caller's audio so far, 16 kHz samples; None if it has not said so in time."""
+        """Return its opinion about the caller's audio so far (16-bit samples at 16 kHz); None if there is none in time."""
         try:
             async with asyncio.timeout(LIMIT_SECONDS):
                 body = await self._post(make_header(len(pcm)) + pcm)
@@ -78,4 +78,4 @@ class OverlapOpinion:
 
 
 class _Refused(Exception):
-    """Raised with the reason when an answer is of no use."""
+    """Raised with the reason when a response is not usable."""

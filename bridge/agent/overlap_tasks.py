@@ -1,4 +1,4 @@
-"""What takes time about the overlaps of one agent: the operator's detector, and the words of what seemed to be agreement."""
+"""Requests about the overlaps of one agent: to the operator's detector, and to transcribe what seemed to be a backchannel."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 
 class OverlapTasks:
-    """At most one request to each, in the task group of the agent; nothing without one."""
+    """At most one request to each at a time, in the agent's task group; none without one."""
 
     def __init__(
         self, providers: Providers, language: str, failed: Callable[[str, str], None]
     ) -> None:
-        """`language` is that of the words that are read, none if it is empty; `failed` counts a failed step with its reason."""
+        """`language` is that of the transcript, which is not requested if it is empty; `failed` counts a failed step with its reason."""
         self.group: TaskGroup | None = None
         self._opinion = providers.interruptions
         self._stt = providers.stt
@@ -26,14 +26,14 @@ class OverlapTasks:
         self._reading: Task[None] | None = None
 
     def ask(self, pcm: bytes, answered: Callable[[OverlapKind | None], None]) -> bool:
-        """Ask the operator's detector about the caller's audio so far; return whether there is one, which `answered` hears of."""
+        """Ask the operator's detector about the caller's audio so far; `answered` gets its opinion. Return False if there is none."""
         if self._opinion is None or self.group is None:
             return False
         self.group.create_task(self._consult(self._opinion, pcm, answered), name="agent overlap")
         return True
 
     def read(self, utterance: bytes, said: Callable[[str, OverlapKind | None], None]) -> None:
-        """Transcribe what seemed to be agreement; `said` takes the text, and what its words say of it."""
+        """Transcribe what seemed to be a backchannel; `said` gets the text and the kind that its words suggest."""
         reading = self._reading is not None and not self._reading.done()
         if self.group is not None and self._language and not reading:
             self._reading = self.group.create_task(

@@ -1,4 +1,4 @@
-"""What words say of an overlap: that the caller only agrees, or wants the agent to stop."""
+"""Word lists that tell backchannels from interruptions in a transcript."""
 
 import re
 from typing import Final, NamedTuple
@@ -7,12 +7,12 @@ from bridge.audio.detect.overlap import OverlapKind
 
 
 class Words(NamedTuple):
-    """Those of one language, in lower case."""
+    """The words of one language, in lower case."""
 
     agree: frozenset[str]
-    """Who says nothing else only listens."""
+    """A text of these alone is a backchannel."""
     stop: frozenset[str]
-    """Whoever says one of these wants to be listened to."""
+    """A text with one of these is an interruption."""
 
 
 def _words(agree: str, stop: str) -> Words:
@@ -49,7 +49,7 @@ WORDS: Final = {
 
 
 def classify(text: str, language: str) -> OverlapKind | None:
-    """Return what a text says; None where its words leave that open, or no words of the language are known."""
+    """Return the kind of a text; None if its words do not decide, or the language has no list."""
     words = WORDS.get(language)
     said = re.findall(r"[\w']+", text.lower().replace("’", "'"))  # noqa: RUF001
     if words is None or not said:

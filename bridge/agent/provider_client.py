@@ -1,4 +1,4 @@
-"""HTTP requests to a provider's URL, with limits of time and size; each is a span of its call's trace."""
+"""HTTP requests to a provider's URL, with timeouts and size limits; each is a span of its call's trace."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ from bridge.telemetry.trace import UNTRACED, OpenSpan, Trace
 NO_LIMIT: Final = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
 """Requests use `TimeBudget` instead."""
 OPERATIONS: Final = {"stt": "speech_to_text", "llm": "chat", "tts": "text_to_speech"}
-"""What traces call the steps (OpenTelemetry's conventions for generative AI, and their draft for voice)."""
+"""Operation names of the steps in traces (OpenTelemetry's conventions for generative AI, and their draft for voice)."""
 OPENAI_PATHS: Final = {
     "stt": "/audio/transcriptions",
     "llm": "/chat/completions",
@@ -31,7 +31,7 @@ OPENAI_PATHS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Traced:
-    """Whose requests they are in traces."""
+    """The call and leg that requests belong to in traces."""
 
     trace: Trace = UNTRACED
     leg_id: str = ""

@@ -78,7 +78,7 @@ class InterruptionDetector(Protocol):
     """The operator's detector of interruptions."""
 
     async def ask(self, pcm: bytes) -> OverlapKind | None:
-        """Return what a caller means who speaks over the agent, by 16 kHz samples so far; None if that is not known in time."""
+        """Return the kind of an overlap from the caller's samples so far (16 bits, 16 kHz); None if that is not known in time."""
 
 
 @dataclass(frozen=True, slots=True)

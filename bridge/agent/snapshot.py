@@ -34,7 +34,7 @@ class AgentSnapshot(msgspec.Struct, frozen=True):
     begins_at: float = 0.0
     """Until when it neither speaks nor listens, on the same clock."""
     begun: bool = True
-    """Whether it was let begin; else nothing has happened yet."""
+    """Whether it has been started; else nothing has happened yet."""
 
     @classmethod
     def of(

@@ -1,4 +1,4 @@
-"""Speaks an agent's sentences: synthesizes each while the one before is played."""
+"""Synthesizes an agent's sentences, each while the previous one is played."""
 
 from collections.abc import Callable
 from contextlib import aclosing
@@ -9,7 +9,7 @@ from bridge.agent.sentences import Sentences
 from bridge.agent.speech_queue import SpeechQueue
 
 AHEAD_SECONDS: Final = 5.0
-"""The next sentence is synthesized when less than this is left to be played."""
+"""The next sentence is synthesized once less than this is left to play."""
 
 
 class Speaker:
@@ -40,7 +40,7 @@ class Speaker:
             await self.speak(sentence)
 
     async def speak(self, sentence: str) -> None:
-        """Speak one sentence, once little is left of those before (`say`)."""
+        """Speak one sentence once the previous ones are almost over (`say`)."""
         await self._speech.wait_below(AHEAD_SECONDS)
         asked, begun = self._now(), False
         async with aclosing(self._tts.speak(sentence)) as sound:

@@ -14,12 +14,12 @@ LEAD_BYTES: Final = 2 * round(0.1 * SAMPLE_RATE)
 CHARACTERS_PER_SECOND: Final = 14.0
 """Speech rate, to estimate the length of a sentence that is still arriving."""
 DUCKED: Final = attenuation(12.0)
-"""The gain of speech over which a caller speaks."""
+"""Gain of ducked speech, while a caller speaks over it."""
 _SECOND_BYTES: Final = 2 * SAMPLE_RATE
 
 
 class SpeechQueue:
-    """Plays sentences whose audio is streamed; can be held, made softer, released and cleared."""
+    """Plays sentences whose audio is streamed; can be held, ducked, released and cleared."""
 
     def __init__(self) -> None:
         self.queue = PacedQueue(limit_seconds=QUEUE_SECONDS)
@@ -36,9 +36,9 @@ class SpeechQueue:
         self.held = False
         """Whether playback is paused."""
         self.ducked = False
-        """Whether it is played softly."""
+        """Whether it is played at reduced volume."""
         self.last: bytes | None = None
-        """The last frame, as loud as it was before it was made soft; None while silent."""
+        """The last frame before ducking; None while silent."""
         self._ducking = Ducking()
         self._pulled = asyncio.Event()
 
@@ -139,7 +139,7 @@ class SpeechQueue:
             await self._pulled.wait()
 
     async def wait_sentence(self) -> None:
-        """Wait until the sentence that is being played has been played; at once if none is."""
+        """Wait until the current sentence has been played; return at once if there is none."""
         begun = self._played
         while 0 < begun <= self._played and not self._has_ended_since(begun):
             if not self.speaking and self._open is None:
@@ -148,7 +148,7 @@ class SpeechQueue:
             await self._pulled.wait()
 
     def _has_ended_since(self, begun: int) -> bool:
-        """Whether a sentence has ended since so many frames had been played."""
+        """Whether a sentence has ended since this many frames had been played."""
         end = 0
         for sentence in self._sentences:
             end += round(sentence.seconds / FRAME_SECONDS)

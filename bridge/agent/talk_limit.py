@@ -1,4 +1,4 @@
-"""How long an agent may talk: at the limit it finishes its sentence."""
+"""The limit of an agent's conversation: it finishes the sentence that it is speaking."""
 
 import asyncio
 from contextlib import suppress
@@ -7,13 +7,13 @@ from typing import Final
 from bridge.agent.speech_queue import SpeechQueue
 
 LAST_SENTENCE_SECONDS: Final = 5.0
-"""For which the sentence is waited for that is being said at the limit; then it is cut off."""
+"""How long the sentence that is being spoken at the limit may go on; then it is cut off."""
 
 
 async def over_in_time(over: asyncio.Event, until: float, speech: SpeechQueue) -> bool:
-    """Wait until an agent is over; return whether it is before a time of the loop's clock.
+    """Wait until an agent has finished; return whether it did before the limit, a time of the loop's clock.
 
-    At that time `over` is set, so that nothing new is heard, and what is said after the sentence that is being said is dropped.
+    At the limit `over` is set, so that it hears nothing new, and what follows the current sentence is dropped.
     """
     try:
         async with asyncio.timeout_at(until):

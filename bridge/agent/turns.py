@@ -68,9 +68,9 @@ class TurnDetector:
         self._settings = settings or Agent()
         self.detector = detector
         self.vad = Vad()
-        """What measures the level of the caller and of the background."""
+        """Measures the level of the caller and of the background."""
         self.loud = False
-        """Whether the last frame was loud enough for a voice; over the agent, for one that interrupts."""
+        """Whether the last frame was loud enough for a voice; while the agent speaks, for one that may interrupt it."""
         self._before: deque[bytes] = deque(maxlen=self._history_frames)
         self._loud = 0
         self._quiet = 0

@@ -31,7 +31,7 @@ class Foundation:
     http: Http
     tracer: Tracer = OFF
     spans: Exporter | None = None
-    """Takes the spans to their collector; None where there are none."""
+    """Exports spans to the collector; None without `telemetry.endpoint`."""
 
     @property
     def siblings(self) -> Siblings | None:

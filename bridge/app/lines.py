@@ -111,7 +111,7 @@ def streams_of(settings: Settings) -> Callable[[LineName], Stream]:
 
 
 def disclosures_of(settings: Settings) -> Callable[[LineName], Disclosure]:
-    """Return what finds what a line discloses to those who hear a machine."""
+    """Return a function that finds the disclosure of a line."""
     own = {name: line.disclosure for name, line in settings.lines.items()}
     return lambda line: own.get(line) or settings.disclosure
 

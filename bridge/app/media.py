@@ -69,7 +69,7 @@ def build_media(base: Foundation, core: Core, agents: Agents, decoders: Decoders
 def build_disclosures(
     base: Foundation, core: Core, agents: Agents, *, assets: Assets, decoders: Decoders
 ) -> Disclosures:
-    """Return what tells the persons of calls that they hear a machine."""
+    """Return the service that speaks disclosures in calls."""
     settings, lines = base.settings, core.lines.lines
     statements = Statements(
         assets=assets,

@@ -1,4 +1,4 @@
-"""What traces calls, out of the settings."""
+"""Build the tracing of calls from the settings."""
 
 from collections.abc import Callable
 from functools import partial
@@ -14,7 +14,7 @@ from bridge.telemetry.trace import OFF, Tracer
 
 
 def build_telemetry(chosen: Telemetry, metrics: Metrics) -> tuple[Tracer, Exporter | None]:
-    """Return what says which calls are traced, and what exports their spans; without an endpoint nothing is imported."""
+    """Return the tracer and the exporter of its spans; without an endpoint OpenTelemetry is not imported."""
     if not chosen.endpoint:
         return OFF, None
     from bridge.telemetry.otlp import OtlpCollector  # of an extra
@@ -27,13 +27,13 @@ def build_telemetry(chosen: Telemetry, metrics: Metrics) -> tuple[Tracer, Export
 
 
 def preload(chosen: Telemetry) -> None:
-    """Import what `build_telemetry` would, which takes longest of it."""
+    """Import OpenTelemetry's SDK ahead of `build_telemetry`, since that takes most of its time."""
     if chosen.endpoint:
         import_module("bridge.telemetry.otlp")
 
 
 def observe(tracer: Tracer, manager: Manager) -> None:
-    """Have the calls of a node observed, if any is to be traced."""
+    """Subscribe the observer to the events of a node, if calls are traced."""
     if tracer.enabled:
         observer = CallObserver(tracer, manager.record)
         manager.publisher.subscribe(observer.on_event)
@@ -41,7 +41,7 @@ def observe(tracer: Tracer, manager: Manager) -> None:
 
 
 def count_lost(tracer: Tracer, manager: Manager) -> Callable[[CallRecord, str], None]:
-    """Return what counts a call that was lost with its node; its trace has an end, too."""
+    """Return a callback for calls that were lost with their node, which counts them and ends their traces."""
     return partial(_count_lost, CallObserver(tracer, manager.record), manager)
 
 

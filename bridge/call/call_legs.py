@@ -57,7 +57,7 @@ class CallLegs:
         """Near browsers that may come back after a reload of their page."""
         self.usage = CallUsage()
         self.disclosure = Disclosure()
-        """Who has been told that machines speak in the call."""
+        """Who has heard the line's disclosure."""
         self.muted = False
         """Whether all near legs are muted, later ones too."""
         self._first: LegId | None = None
@@ -81,7 +81,7 @@ class CallLegs:
         return [leg for leg in self.records.values() if leg.role.party is Party.FAR]
 
     def near(self) -> list[LegRecord]:
-        """Return all near legs, but for those that are leaving."""
+        """Return all near legs except those that are leaving."""
         legs = self.records.values()
         return [leg for leg in legs if leg.role.party is Party.NEAR and not leg.leaving]
 
@@ -251,7 +251,7 @@ class CallLegs:
     ) -> list[Participant]:
         """Return who takes part; the first far party does once the call is answered.
 
-        `states` are of those whom a transfer concerns.
+        `states` has those of the parties of a transfer.
         """
         told = self.disclosure.told
         return [
@@ -268,12 +268,12 @@ class CallLegs:
         ]
 
     def machines(self) -> list[LegId]:
-        """Return the legs that a person hears only once they have been told that these are machines."""
+        """Return the legs that persons hear only after a disclosure."""
         return [leg.leg_id for leg in self.records.values() if leg.role.discloses]
 
     @property
     def told(self) -> bool:
-        """Whether anybody is in the call who has been told."""
+        """Whether anybody in the call has heard the disclosure."""
         return not self.disclosure.told.isdisjoint(self.records)
 
     def signal_holds(self, *, held: bool) -> list[HoldLeg]:

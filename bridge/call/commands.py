@@ -95,7 +95,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class CloseAfterSpeech:
-    """Ask for the end of a leg, or of the call, once what it has queued has been heard."""
+    """End a leg, or the call, once the speech that is queued has been heard."""
 
     leg_id: LegId | None = None
     """None means the call."""

@@ -139,7 +139,7 @@ class LegReported:
 
 @dataclass(frozen=True, slots=True)
 class DisclosureSpoken:
-    """A leg has said to its end that machines speak in the call."""
+    """A leg has spoken the line's disclosure to its end."""
 
     leg_id: LegId
 
@@ -180,7 +180,7 @@ class CloseRequested:
     may_return: bool = False
     """Whether legs that this owner made may come back for a while, as a reloaded page does."""
     after_speech: bool = False
-    """Whether a bot leaves once what it has queued has been heard; it hears nobody meanwhile."""
+    """Whether a bot first finishes what it has queued; it hears nobody meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ class LegRecord:
     held: bool = False
     """Whether our side holds this party."""
     leaving: bool = False
-    """Whether it is a bot that only finishes what it has queued: it hears nobody, and counts no more."""
+    """Whether it is a bot that finishes what it has queued before it leaves: it hears nobody, and keeps no call alive."""
     due: float = math.inf
     """When a party that is called must have connected, then when it leaves; in monotonic seconds."""
 
@@ -40,7 +40,7 @@ class LegRecord:
 
     @property
     def speaks_from_queue(self) -> bool:
-        """Whether it is a bot of ours, whose words wait in a queue until they are played."""
+        """Whether it is a bot whose speech waits in a queue of ours until it is played."""
         bots = (LegKind.AGENT, LegKind.SOCKET, LegKind.STREAM)
         return self.kind in bots and self.role.party is not Party.FAR
 
@@ -61,7 +61,7 @@ class LegRecord:
 
     @property
     def is_listener(self) -> bool:
-        """Whether it is a person who must know that they hear a machine."""
+        """Whether it is a person, who must hear the disclosure."""
         return (self.role.party is Party.FAR or self.is_person) and not self.role.machine
 
     @property

@@ -81,7 +81,7 @@ class ProviderState:
 
 @dataclass(frozen=True, slots=True)
 class SocketState:
-    """What the party at a WebSocket does wrong."""
+    """Faults of the party at a WebSocket."""
 
     expected: str
     """The sample encoding that was agreed."""
@@ -93,24 +93,24 @@ class SocketState:
     dropped_seconds: float = 0.0
     """Of audio for it that was dropped since it reads too slowly."""
     pace: float | None = None
-    """Seconds of its audio that arrive in a second (`audio.buffer.pace`); None while that is not known."""
+    """Seconds of its audio that arrive per second (`audio.buffer.pace`); None while unknown."""
     pace_seconds: float = 0.0
-    """For how long it has sent without a pause."""
+    """How long it has been sending without a gap."""
     waiting_dbov: float = SILENT
-    """Level of what waits to be played."""
+    """Level of the buffered audio, in dBov."""
 
 
 @dataclass(frozen=True, slots=True)
 class StreamCondition:
-    """How the connection of a media stream stands."""
+    """The state of a media stream's connection."""
 
     twoway: bool = True
-    """Whether its server may be heard."""
+    """Whether its server may send audio."""
     asked_at: float | None = None
-    """Since when a connection is being tried; monotonic seconds. None once there is one."""
+    """When it began to connect, in monotonic seconds; None once it is connected."""
     ignored: Mapping[str, int] = field(default_factory=dict)
-    """Messages of its server that had no effect, by the reason."""
+    """Messages of its server that were ignored, by reason."""
     function: str = ""
-    """The function of its model that has run longest; empty if none runs."""
+    """The function of its model that has been running longest; empty if none runs."""
     function_at: float = 0.0
-    """Since when."""
+    """When that function was called."""

@@ -381,7 +381,7 @@ class CallMachine:
         )
 
     def untold(self) -> frozenset[LegId]:
-        """Return the persons to whom the disclosure is due: they talk, and would hear a machine (`call.disclosure.told`)."""
+        """Return the connected persons who would hear a machine and have not heard the disclosure (`call.disclosure.told`)."""
         if self.state not in AUDIBLE or not self.legs.machines():
             return frozenset()
         return untold_listeners(self._participants())

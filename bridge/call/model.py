@@ -207,9 +207,9 @@ class ReceivedAudio:
     """For how long the level has been below -60 dBov."""
     levels: LevelCounts = field(default_factory=LevelCounts)
     held_seconds: float = 0.0
-    """For how long speech of a bot has waited because the far party would not have heard it (`call.bots.speech_gates`)."""
+    """How long speech of a bot was held because the far party would not have heard it (`call.bots.speech_gates`)."""
     held_dropped_seconds: float = 0.0
-    """How much of its speech was dropped because there was more than may wait, or because the call ended."""
+    """How much of it was dropped: beyond the limit, or because the call ended."""
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ Among those who talk, the role of a sink says which sources it hears:
 A muted far party is in no row, a muted leg of ours in that of no far party. Who is held, waits for a
 transfer or arrives by one hears only what is played for that, and is heard by nobody, except that what
 only listens (audience `NOBODY`: a recorder, a stream) hears far parties that are held or wait, too.
-Nobody hears a machine before they have been told that it is one (`call.disclosure.told`).
+No person hears a machine that discloses before the disclosure (`call.disclosure.told`).
 """
 
 import math
@@ -108,7 +108,7 @@ class Participant(NamedTuple):
     state: ParticipantState = TALKING
     muted: bool = False
     untold: bool = False
-    """Whether it is a person who does not know yet that it may hear a machine."""
+    """Whether it is a person who has not heard the disclosure."""
 
 
 def routing_table(
@@ -145,7 +145,7 @@ def routing_table(
 
 
 def untold_listeners(participants: Iterable[Participant]) -> frozenset[LegId]:
-    """Return the persons who would hear a machine by now, had they been told that it is one."""
+    """Return the persons who would hear a machine now if they had heard the disclosure."""
     legs = list(participants)
     machines = [leg for leg in legs if leg.role.discloses]
     return frozenset(
@@ -156,7 +156,7 @@ def untold_listeners(participants: Iterable[Participant]) -> frozenset[LegId]:
 
 
 def _may_hear(sink: Participant, source: Participant) -> bool:
-    """Whether a sink hears a source by the roles of both and by what it has been told."""
+    """Whether a sink hears a source, by the roles of both and by whether it has heard the disclosure."""
     if source.role.only_to is not None and sink.leg_id not in source.role.only_to:
         return False
     return not (sink.untold and source.role.discloses) and _hears(sink, source)

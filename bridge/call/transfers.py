@@ -293,7 +293,7 @@ class Transfers:
         return self._drop_ours(ours, now)
 
     def _drop_ours(self, legs: list[LegRecord], now: float) -> list[Command]:
-        """Have legs of ours leave; bots finish what they have queued."""
+        """Remove legs of ours; bots first finish what they have queued."""
         bots = [leg for leg in legs if leg.speaks_from_queue and leg.connected]
         done = self._drop([leg for leg in legs if leg not in bots], now)
         return [*done, *(self._legs.let_finish(leg, now) for leg in bots if not leg.leaving)]

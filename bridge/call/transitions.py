@@ -21,7 +21,7 @@ TRANSITIONS: Final[Mapping[State, Mapping[type[events.Event], State]]] = {
 
 UNANSWERED: Final = frozenset({State.INITIATED, State.RINGING})
 AUDIBLE: Final = frozenset({State.ACTIVE, State.HELD})
-"""States in which audio is sent; before them not even silent frames are."""
+"""States in which audio is sent; before them not even silence is."""
 
 
 def next_state(state: State, event: events.Event) -> State | None:

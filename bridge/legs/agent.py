@@ -237,11 +237,11 @@ class AgentLeg:
 
     @property
     def overlaps(self) -> OverlapDetector | None:
-        """What classifies the overlaps of its caller; None where any voice interrupts it."""
+        """The classifier of its caller's overlaps; None where any voice interrupts it."""
         return self.listener.overlaps
 
     def _take_agreement(self, text: str, words: OverlapKind | None) -> None:
-        """Show the words of what seemed to be agreement; answer them if they say that it was none."""
+        """Publish the transcript of what seemed to be a backchannel; answer it if the words say otherwise."""
         if words is not OverlapKind.INTERRUPTION:
             self._report(EventType.TRANSCRIPT, {"role": "caller", "text": text})
             return

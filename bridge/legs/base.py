@@ -63,11 +63,11 @@ class Idling(Protocol):
 
 @runtime_checkable
 class SpeaksFromQueue(Protocol):
-    """A leg whose party's audio waits in a queue until it is played."""
+    """A leg whose audio waits in a queue until it is played."""
 
     @property
     def queue(self) -> PacedQueue:
-        """What waits."""
+        """The audio that waits."""
 
 
 @runtime_checkable

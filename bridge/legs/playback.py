@@ -110,7 +110,7 @@ class PlaybackLeg:
 
     @property
     def repeats(self) -> bool:
-        """Whether the file is played again after this time."""
+        """Whether the file is repeated."""
         return self._turns + 1 < self._options.repeats
 
     @property

@@ -11,7 +11,7 @@ from bridge.errors import BridgeError
 
 Answer = TypeVar("Answer")
 MAX_REQUESTS: Final = 20
-"""The latest, which are remembered."""
+"""How many of the latest requests are kept."""
 
 
 class ProviderRequests:

@@ -26,11 +26,11 @@ from bridge.wire.stream.media_format import (
 
 _PROBE_BYTES: Final = 2 * MIN_BYTES
 AGREEING: Final = 2
-"""Pieces of audio in a row that must look the same."""
+"""Consecutive samples of the audio that must agree."""
 MOVABLE_SECONDS: Final = 6.0
 """More audio than this that waits to be played does not pass to another process: the leg stays until there is less."""
 UNHEARD_SECONDS: Final = HELD_SECONDS
-"""For how much longer than it takes to be played the rest of what a party has sent is kept, which may be held."""
+"""Grace period for playing the rest of what a departed party has sent, which may be held."""
 IDLE_SECONDS: Final = 1.0
 """After so long with nothing to play, a message begins with a new sample.
 
@@ -74,7 +74,7 @@ class InboundAudio:
         self._probe = bytearray()
         """The latest audio as it came, to tell its encoding."""
         self._probes: deque[bytes] = deque(maxlen=AGREEING)
-        """Pieces of it that are still to be looked at; while there are two, no more is taken."""
+        """Pieces of audio that are still to be checked; at most two."""
         self._roughness = conversion.roughness
         self._guesses: deque[str | None] = deque(maxlen=AGREEING)
         self._last = SILENCE
@@ -114,7 +114,7 @@ class InboundAudio:
         return frame
 
     async def play_out(self) -> None:
-        """Wait until what has come from a party that is gone has been played; not for what nobody hears."""
+        """Wait until the audio of a departed party has been played; do not wait for audio that nobody hears."""
         until = self.queue.speech_until(self.queue.buffered_seconds)
         with suppress(TimeoutError):
             async with asyncio.timeout(self.queue.buffered_seconds + UNHEARD_SECONDS):
@@ -160,7 +160,7 @@ class InboundAudio:
         return first if first and first == last != self._encoding else ""
 
     def _take_probe(self, samples: bytes) -> None:
-        """Collect audio for `check_encoding`; what comes at once, as of a whole sentence, is two pieces."""
+        """Collect audio for `check_encoding`; a whole sentence that arrives at once counts as two pieces."""
         self._probe += samples
         while len(self._probe) >= _PROBE_BYTES and len(self._probes) < AGREEING:
             self._probes.append(bytes(self._probe[:_PROBE_BYTES]))

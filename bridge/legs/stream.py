@@ -99,7 +99,7 @@ class StreamLeg:
         self._moved = False
         """Whether another process goes on with the stream."""
         self.finishing = False
-        """Whether its server has ended it, and what it has sent is still being played."""
+        """Whether its server has closed it while its audio is still being played."""
         self._inbound = InboundAudio(
             facts.media,
             partial(counters.dropped, "in"),

@@ -43,7 +43,7 @@ class StreamFunctions:
         self._say = say
         self._report = report
         self._running: dict[asyncio.Task[None], tuple[str, float]] = {}
-        """The name of each, and since when it runs; the first has run longest."""
+        """The name of each running function and its start; the first has been running longest."""
         self._loop = asyncio.get_running_loop()
         self._spans: deque[tuple[float, float]] = deque(maxlen=MAX_SPANS)
         """When at least one function ran, up to the last time that none did."""
@@ -62,7 +62,7 @@ class StreamFunctions:
 
     @property
     def longest(self) -> tuple[str, float]:
-        """The name of the function that has run longest, and since when; an empty one if none runs."""
+        """The function that has been running longest, and its start; an empty name if none runs."""
         return next(iter(self._running.values()), ("", 0.0))
 
     def seconds_between(self, begin: float, end: float) -> float | None:

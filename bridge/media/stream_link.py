@@ -76,7 +76,7 @@ class StreamEnded(Exception):
     def __init__(
         self, word: StreamEndReason, reason: EndReason, text: str = "", *, status: int = 0
     ) -> None:
-        """`text` says for the customer what happened, where the word does not; `status` is that of a handshake's response, if it was refused."""
+        """`text` describes to the customer what happened, where the word alone does not; `status` is that of a refused handshake."""
         super().__init__(word)
         self.status = status
         self.word = word
@@ -99,7 +99,7 @@ class StreamTarget:
     headers: Callable[[datetime], Mapping[str, str]] = field(default=lambda _: {}, repr=False)
     """Makes the headers of a handshake, which may contain the time and secrets."""
     trace: Trace = UNTRACED
-    """The call's, to which each handshake belongs, and which its server is told of."""
+    """The trace of the call; each handshake is a span of it, and its context is sent to the server."""
 
 
 class StreamLink:

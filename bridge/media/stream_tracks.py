@@ -80,13 +80,13 @@ class StreamFigures(msgspec.Struct):
         )
 
     def dropped_seconds(self, facts: StreamFacts) -> float:
-        """Return how much audio the server did not read in time."""
+        """Return the seconds of audio that were dropped because the server did not read in time."""
         return sum(self.dropped.values()) * facts.media.frame_milliseconds / 1000
 
     def condition(
         self, facts: StreamFacts, asked_at: float | None, function: tuple[str, float]
     ) -> StreamCondition:
-        """Return how the stream stands: since when it is being connected, and the function that has run longest."""
+        """Return the state of the stream: when it began to connect, and its longest-running function."""
         name, since = function
         twoway = facts.type is StreamType.TWOWAY
         return StreamCondition(twoway, asked_at, dict(self.ignored), name, since)

@@ -37,7 +37,7 @@ class AgentMetrics:
         )
         self.opinion_failed = create.counter(
             "bridge_agent_interruption_detector_failures_total",
-            "Requests to the operator's detector of interruptions that failed or took too long, so that the built-in one decided.",
+            "Requests to the operator's interruption detector that failed or timed out, so that the built-in one decided.",
             reason=FAILURES,
         )
         self.interrupted = create.counter(

@@ -66,12 +66,12 @@ class LegFamilies:
         count("frames_recovered_total", "Frames recovered from FEC.", rx="fec_frames")
         count(
             "speech_held_seconds_total",
-            "For how long speech of bots waited because the far party would not have heard it.",
+            "Time for which speech of bots was held because the far party would not have heard it.",
             rx="held_seconds",
         )
         count(
             "speech_held_dropped_seconds_total",
-            "Speech of bots that was dropped because too much of it waited, or because the call ended.",
+            "Held speech of bots that was dropped: beyond the limit, or because the call ended.",
             rx="held_dropped_seconds",
         )
         count(

@@ -13,6 +13,6 @@ class TelemetryMetrics:
     def __init__(self, create: Families) -> None:
         self.spans = create.counter(
             "bridge_telemetry_spans_total",
-            "Spans by outcome: exported, dropped since too many waited, or failed since the collector did not take them.",
+            "Spans by outcome: exported, dropped because the queue was full, or failed because the collector did not accept them.",
             outcome=OUTCOMES,
         )

@@ -24,7 +24,7 @@ class TurnMetrics:
         )
         self.overlapped = create.counter(
             "bridge_overlaps_total",
-            "Times that a caller spoke while a bot did, by kind of bot and what it was.",
+            "Overlaps, in which a caller spoke while a bot did, by kind of bot and kind of overlap.",
             bot=BOTS,
             kind=KINDS,
         )

@@ -1,4 +1,4 @@
-"""What a call asks of the service that tells its persons that they hear a machine (`node.disclosure`)."""
+"""The interface between a call and the service that speaks disclosures (`node.disclosure`)."""
 
 from typing import Final, Protocol, TypeVar
 
@@ -10,13 +10,13 @@ Call = TypeVar("Call", contravariant=True)
 
 
 class Disclosing(Protocol[Call]):
-    """Tells the persons of calls, or does not."""
+    """Speaks the disclosures in calls."""
 
     def cover(self, line: LineName, leg: Leg, role: LegRole) -> LegRole:
-        """Return the role of a leg that is about to join, with whether it is heard only after a disclosure."""
+        """Return the role of a leg that is about to join, completed with whether it is heard only after the disclosure."""
 
     def follow(self, runner: Call) -> None:
-        """Do what is due in a call; called after each of its events, and never waits."""
+        """Hold machines and start disclosures as needed; called after each event of a call, never blocks."""
 
 
 class _Nothing:
@@ -28,4 +28,4 @@ class _Nothing:
 
 
 NOTHING_TO_DISCLOSE: Final[Disclosing[object]] = _Nothing()
-"""That of a bridge whose lines disclose nothing."""
+"""For a bridge without disclosures."""

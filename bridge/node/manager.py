@@ -104,7 +104,7 @@ class Manager:
         """Performs the transfers that far parties ask for."""
         self.disclosing: Disclosing[CallRunner] = NOTHING_TO_DISCLOSE
         self.on_dial_failed: Callable[[CallRecord], None] | None = None
-        """Told of each call that ended before its provider had accepted it: there are no events of it."""
+        """Called with each call that ended before its provider accepted it; no events are published for those."""
 
     async def dial(
         self, line: LineName, number: str, details: CallDetails | None = None

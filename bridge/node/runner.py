@@ -78,9 +78,9 @@ class CallRunner:
         self.disclosing: Disclosing[CallRunner] = NOTHING_TO_DISCLOSE
         enabled, bus = machine.limits.turns, self.bus
         self.turns = TurnMeters(bus, publish=self.publish, metrics=metrics.turns, enabled=enabled)
-        self._speech = HeldSpeech(machine, self._route, self.turns.let_in)
+        self._speech = HeldSpeech(machine, self._route, self.turns.opened)
         self.speech_gates = self._speech.gates
-        """Which of its bots may be heard yet."""
+        """Which of its bots are held."""
         self._legs = RunningLegs(bus, self._seconds, self.turns, self._speech)
         self.suspension = Suspension(self._legs, self._bus_clock)
         self.journal = Journal()

@@ -60,7 +60,7 @@ class RunningLeg:
     idling: Idling | None = None
     """The leg, if it can tell whether it is idle: to ask each time what it can takes long."""
     held: HoldsAudio | None = None
-    """What holds what it says before it may be heard, if anything does."""
+    """Holds its speech until it may be heard; None if nothing does."""
 
     def statistics(self) -> LegStatistics:
         """Return the leg's figures until now."""
@@ -86,7 +86,7 @@ class RunningLegs:
     def __init__(
         self, bus: Bus, seconds: Callable[[], float], turns: TurnMeters, speech: HeldSpeech
     ) -> None:
-        """Begin with none; `seconds` returns the call's duration so far, `turns` and `speech` are of its bots."""
+        """Begin without legs; `seconds` returns the call's duration so far."""
         self._bus = bus
         self._seconds = seconds
         self._turns = turns
@@ -121,7 +121,7 @@ class RunningLegs:
         )
 
     def leave_bus(self, leg: Leg) -> None:
-        """Take back `join_bus`: the leg is not added."""
+        """Undo `join_bus` for a leg that is not added after all."""
         self._turns.leave(leg.leg_id)
         self._bus.leave(leg.leg_id, asyncio.get_running_loop().time())
 

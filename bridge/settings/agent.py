@@ -20,13 +20,13 @@ class Agent(Section, frozen=True):
     interrupting_dbov: Annotated[float, Meta(ge=-127, le=0)] = -45.0
     """How loud a caller must be to interrupt; anything softer may be an echo of the agent."""
     interruptions: Literal["any", "meant"] = "any"
-    """What stops an agent that speaks. `any`: any voice. `meant`: an interruption; while that is not known, and for a word of agreement
-    ("mm-hm"), it goes on, softly until it is known."""
+    """What stops an agent that speaks. `any`: any voice. `meant`: an interruption (barge-in), not a backchannel ("mm-hm"); until that is
+    decided it goes on at reduced volume."""
     interruption_words: Literal["", "de", "en", "es", "fr", "it", "pt"] = ""
-    """With `meant`: the language whose words decide too, where there is a transcript: what seemed to be agreement is transcribed, and stops
-    the agent late if it was "no" or "wait". Empty: it is not transcribed."""
+    """With `meant`: the language of a word list. What seemed to be a backchannel is transcribed, and stops the agent after all if it was "no" or
+    "wait". Empty: it is not transcribed."""
     interruption_url: str = ""
-    """With `meant`: your own detector of interruptions, which is asked first. Empty: there is none."""
+    """With `meant`: URL of your own interruption detector, which is asked first. Empty: there is none."""
     interruption_token: Secret = ""
     """Sent to it as a bearer token."""
     silence_seconds: Positive = 10.0
@@ -44,7 +44,7 @@ class Agent(Section, frozen=True):
     filler_seconds: Number = 2.5
     """How long a reply may take before `filler` is said. 0: it is never said."""
     talk_seconds: Positive = 1800.0
-    """Maximum length of an agent's conversation; the sentence that it says then is finished, for 5 s at most."""
+    """Maximum length of an agent's conversation; the sentence that it is speaking then is finished, for at most 5 s."""
     stt_seconds: Positive = 15.0
     """Timeout of a complete response from the speech-to-text provider."""
     llm_seconds: Positive = 30.0
@@ -68,7 +68,7 @@ class Agent(Section, frozen=True):
 
 
 def check_agent(section: str, agent: Agent) -> None:
-    """Refuse a detector of interruptions that cannot be asked, or never is (`SettingsError`)."""
+    """Refuse an interruption detector that cannot be used (`SettingsError`)."""
     if not agent.interruption_url:
         return
     if not agent.interruption_url.startswith(("https://", "http://")):

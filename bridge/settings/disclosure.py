@@ -1,4 +1,4 @@
-"""Settings of what callers are told who hear a machine."""
+"""Settings of disclosures: what callers are told before they hear a machine."""
 
 import re
 from pathlib import Path
@@ -22,26 +22,26 @@ class Disclosure(Section, frozen=True):
     """What persons in a call are told before they hear a machine."""
 
     text: Annotated[str, Meta(max_length=MAX_LETTERS)] = ""
-    """Spoken by the line's text-to-speech provider (`callTtsUrl`), where `asset` is empty or cannot be had."""
+    """Spoken by the line's text-to-speech provider (`callTtsUrl`) if `asset` is empty or not available."""
     asset: str = ""
-    """A sound that says it: an asset of the line (`asset_…`), or a file below `media.root`."""
+    """A recording of it: an asset of the line (`asset_…`), or a file below `media.root`."""
     language: str = "en"
-    """Of what is said, a tag such as `de` or `pt-BR`; it stands in the event `disclosure.spoken`."""
+    """Its language, a tag such as `de` or `pt-BR`; a field of the event `disclosure.spoken`."""
     for_: list[Road] = msgspec.field(name="for", default_factory=lambda: ["agent", "realtime"])
     """Machines that are heard only after it: `agent` (the bridge's own), `realtime` (speech-to-speech models), `socket` (media sockets),
-    `native` and `twilio` (two-way streams of these protocols). Others of these too, and WebRTC and LiveKit bots, where the request that starts them
-    says `machine`."""
+    `native` and `twilio` (two-way streams of these protocols). Other sockets and streams, and WebRTC and LiveKit bots, count as machines if the
+    request that starts them says `machine`."""
 
     @property
     def is_set(self) -> bool:
-        """Whether there is anything to say."""
+        """Whether there is a disclosure."""
         return bool(self.text or self.asset)
 
 
 def check_disclosure(
     section: str, disclosure: Disclosure, media_root: Path, *, of_line: bool = True
 ) -> None:
-    """Refuse a sound that is not there, and a language that is none (`SettingsError`)."""
+    """Refuse a missing file and an invalid language tag (`SettingsError`)."""
     asset = disclosure.asset
     if asset.startswith(ASSET):
         if not of_line:
@@ -55,7 +55,7 @@ def check_disclosure(
 
 
 def unspeakable(section: str, disclosure: Disclosure, *, speaks: bool, has_asset: bool) -> str:
-    """Return why a line cannot say it, naming the setting; empty if it can.
+    """Return why a line cannot speak it, naming the setting; empty if it can.
 
     `speaks` says whether the line has a text-to-speech provider, `has_asset` whether its asset is there.
     """

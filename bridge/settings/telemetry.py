@@ -20,14 +20,14 @@ class Telemetry(Section, frozen=True):
     """Traces of calls for an OpenTelemetry collector; needs the packages of the extra `telemetry`."""
 
     endpoint: str = ""
-    """Where traces are posted (OTLP over HTTP), such as `http://127.0.0.1:4318`; without a path `/v1/traces` is added. Empty: there
-    are no traces, and nothing is done for them."""
+    """URL of the collector (OTLP over HTTP), such as `http://127.0.0.1:4318`; `/v1/traces` is appended if it has no path. Empty: nothing
+    is traced."""
     ratio: Annotated[float, Meta(ge=0, le=1)] = 1.0
-    """The share of calls that are traced, each whole or not at all: its trace id decides, whatever a request's `traceparent` says."""
+    """The share of calls that are traced. The trace id decides, not the flags of a request's `traceparent`."""
     headers: list[Secret] = msgspec.field(default_factory=list)
-    """Sent with each request, each as `Name: value`, such as the key that a collector wants."""
+    """Headers of each request as `Name: value`, such as a collector's key."""
     seconds: Annotated[float, Meta(gt=0, le=10)] = 2.0
-    """How long the collector may take for a request; the spans in it are lost then."""
+    """Timeout of a request; its spans are lost."""
     service: str = "webrtc-media-bridge"
     """`service.name` of the traces."""
 
@@ -39,7 +39,7 @@ def headers_of(telemetry: Telemetry) -> dict[str, str]:
 
 
 def is_installed() -> bool:
-    """Return whether the packages of the extra are there; they are not imported."""
+    """Return whether the packages of the extra are installed; they are not imported."""
     try:
         return all(find_spec(one) is not None for one in _NEEDED)
     except ModuleNotFoundError:  # a package above one of them
@@ -47,7 +47,7 @@ def is_installed() -> bool:
 
 
 def check_telemetry(telemetry: Telemetry, *, installed: Callable[[], bool] = is_installed) -> None:
-    """Refuse what no trace could be sent with (`SettingsError`)."""
+    """Refuse settings with which no trace could be sent (`SettingsError`)."""
     if not telemetry.endpoint:
         return
     try:

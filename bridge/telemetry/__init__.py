@@ -1,5 +1,6 @@
-"""One trace per call: its spans, what is observed of a call, and what exports them to an OpenTelemetry collector.
+"""One trace per call: its spans, and their export to an OpenTelemetry collector.
 
-Who makes a request for a call asks `trace.Tracer`; the rest is observed from outside (`observer`). Only `otlp` imports
-OpenTelemetry's SDK, and only a bridge with `telemetry.endpoint` imports `otlp`. No span has a number, a name, a digit or a word.
+Requests made for a call are spans of `trace.Tracer`; all other spans are made from the call's events and record (`observer`).
+Only `otlp` imports OpenTelemetry's SDK, and only a bridge with `telemetry.endpoint` imports `otlp`. Spans contain no telephone
+numbers, names, digits or speech.
 """

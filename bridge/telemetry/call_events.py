@@ -1,4 +1,4 @@
-"""What happens during a call beside its turns, as events of its span: overlaps, disclosures and problems."""
+"""Events of a call's span: overlaps, disclosures and problems."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -7,9 +7,9 @@ from bridge.telemetry.span import AttributeValue, SpanEvent
 from bridge.wire.call_event import CallEvent, EventType
 
 MAX_OF_TYPE: Final = 20
-"""Events of one type in a call's span: the first."""
+"""Maximum per type and call; later ones are dropped."""
 MAX_CALLS: Final = 4096
-"""Calls of which events are remembered, since some end in another process; then the oldest is forgotten."""
+"""Maximum of calls, since some end in another process; beyond it the oldest is dropped."""
 
 _LEG: Final = {"legID": "bridge.leg.id"}
 _OVERLAP: Final = _LEG | {
@@ -36,17 +36,17 @@ NOTED: Final[Mapping[str, Mapping[str, str]]] = {
     EventType.CALL_PROBLEM: _PROBLEM,
     EventType.CALL_PROBLEM_CLEARED: _PROBLEM,
 }
-"""The types of event that are kept, and what is kept of each: none of its texts."""
+"""The types of event that are kept, and the fields of each; no texts."""
 
 
 class CallEvents:
-    """What has happened so far during the calls of a node that are traced."""
+    """The events so far of a node's traced calls."""
 
     def __init__(self) -> None:
         self._of: dict[str, list[SpanEvent]] = {}
 
     def note(self, call_id: str, event: CallEvent) -> None:
-        """Keep what a span says of an event of `NOTED`."""
+        """Keep an event if its type is in `NOTED`."""
         noted = self._of.setdefault(call_id, [])
         if sum(one.name == event.type for one in noted) < MAX_OF_TYPE:
             noted.append(SpanEvent(event.type, event.at, _attributes(event)))
@@ -54,7 +54,7 @@ class CallEvents:
             del self._of[next(iter(self._of))]
 
     def take(self, call_id: str) -> Sequence[SpanEvent]:
-        """Return a call's events, and forget them."""
+        """Remove and return a call's events."""
         return self._of.pop(call_id, ())
 
 

@@ -1,4 +1,4 @@
-"""The spans of a call that has ended, out of its record: the call, its legs, and the steps of their set-up."""
+"""The spans of an ended call, from its record: the call, its legs, and the steps of their set-up."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -13,17 +13,17 @@ from bridge.telemetry.trace import Trace
 FAILURES: Final = frozenset(
     {EndReason.FAILED, EndReason.MEDIA_TIMEOUT, EndReason.NODE_LOST, EndReason.UNREACHABLE}
 )
-"""Ends of a call that are errors; busy, rejected and cancelled calls are none."""
+"""End reasons that are errors; busy, rejected and cancelled calls are not."""
 
 
 class Step(NamedTuple):
-    """A part of a leg's set-up."""
+    """A step of a leg's set-up."""
 
     name: str
     after: tuple[str, ...]
-    """Steps of `SetupTimings` of which the last that is done before begins it; else the leg does."""
+    """Steps of `SetupTimings` that precede it: it begins when the last of them is done, or else with the leg."""
     done: str
-    """The step that ends it."""
+    """The step of `SetupTimings` that ends it."""
 
 
 STEPS: Final = (
@@ -45,15 +45,15 @@ def call_spans(
     monotonic: float,
     noted: Sequence[SpanEvent] = (),
 ) -> Iterator[Span]:
-    """Yield all spans of an ended call; what has no end ends `now`, which is `monotonic` by the clock of the figures.
+    """Yield all spans of an ended call.
 
-    `noted` is what happened during the call.
+    What has no end ends `now`, the Unix time at which the monotonic clock shows `monotonic`; `noted` are the events of the call's span.
     """
     begin = record.facts.started_at
     end = max(record.ended_at or now, begin)
     seen: set[str] = set()
     for number, leg in enumerate(record.legs):
-        # A browser that came back has the id that it had.
+        # A browser that reconnected has the same leg id again.
         names = (str(number),) if leg.leg_id in seen else ()
         span_id = trace.span_id("leg", leg.leg_id, *names) if names else trace.leg_id(leg.leg_id)
         seen.add(leg.leg_id)
@@ -133,7 +133,7 @@ def _leg_spans(
 
 
 def _requests(leg: LegFigures, trace: Trace, span_id: int, zero: datetime) -> Iterator[Span]:
-    """Yield what a leg asked its provider; `zero` is when the clock of its figures was 0."""
+    """Yield the requests of a leg to its provider; `zero` is the Unix time at which the clock of its figures was 0."""
     provider = leg.statistics.provider
     for number, one in enumerate(provider.latest if provider is not None else ()):
         start = zero + timedelta(seconds=one.began)
@@ -151,7 +151,7 @@ def _requests(leg: LegFigures, trace: Trace, span_id: int, zero: datetime) -> It
 
 
 def _steps(leg: LegFigures, seconds: float) -> Iterator[tuple[str, float, float, bool]]:
-    """Yield the parts of a leg's set-up: when each began and ended, and whether it was done."""
+    """Yield the steps of a leg's set-up: when each began and ended, and whether it succeeded."""
     timings, transport = leg.statistics.setup, leg.statistics.transport
     done = timings.done() if timings is not None else {}
     for step in STEPS:

@@ -1,7 +1,7 @@
-"""Exports spans in small batches, and drops them where the collector does not keep up.
+"""Exports spans in small batches, and drops them if the collector does not keep up.
 
-A batch is sent by a thread of the pool for what waits, one at a time. What a collector does costs no more than spans: they are
-counted (`bridge_telemetry_spans_total`), and the log has a line when an outage begins and one when it ends.
+Batches are sent one at a time by a thread of the pool for blocking calls. A slow or dead collector costs spans, nothing else: they
+are counted (`bridge_telemetry_spans_total`), and the log has one line when an outage begins and one when it ends.
 """
 
 import asyncio
@@ -17,35 +17,35 @@ from bridge.telemetry.span import Span
 log = logging.getLogger(__name__)
 
 MAX_QUEUED: Final = 2048
-"""Spans that wait; then the oldest is dropped."""
+"""Size of the queue; beyond it the oldest span is dropped."""
 BATCH: Final = 64
-"""Spans sent at once: what serializes more holds the interpreter long enough to be heard."""
+"""Maximum batch: serializing more would hold the interpreter long enough to delay audio."""
 PAUSE_SECONDS: Final = 1.0
-"""Between the first span of a batch and its sending."""
+"""Delay from the first span of a batch to its sending."""
 BACKOFF: Final = Backoff(1.0, 30.0)
-"""Between attempts while the collector fails."""
+"""Retry interval while the collector fails."""
 FLUSH_SECONDS: Final = 2.0
 
 
 class Collector(Protocol):
-    """Where spans go."""
+    """Receives batches of spans."""
 
     def send(self, spans: Sequence[Span]) -> bool:
-        """Send them, in a thread, within a time limit; return whether they were taken. Never raises."""
+        """Send a batch, with a timeout; return whether it was accepted. Runs in a thread; never raises."""
 
     def close(self) -> None:
-        """Give up what is under way."""
+        """Abort a request in progress."""
 
 
 class Count(Protocol):
-    """Counts spans by what became of them: `exported`, `dropped` or `failed`."""
+    """Counts spans by outcome: `exported`, `dropped` or `failed`."""
 
     def __call__(self, outcome: str, /, *, amount: float = 1) -> None:
-        """Count so many."""
+        """Add `amount` to the count of an outcome."""
 
 
 class Exporter:
-    """The spans of one node on their way to the collector."""
+    """The queue of one node's spans for the collector."""
 
     def __init__(self, collector: Collector, *, count: Count) -> None:
         self._collector = collector
@@ -75,7 +75,7 @@ class Exporter:
                     await asyncio.sleep(BACKOFF.after(self._failures))
 
     async def aclose(self) -> None:
-        """Send what is left, for at most `FLUSH_SECONDS`; the rest is dropped."""
+        """Send what is left within `FLUSH_SECONDS`; drop the rest."""
         with suppress(TimeoutError):
             async with asyncio.timeout(FLUSH_SECONDS):
                 while self._queue and not self._failures:

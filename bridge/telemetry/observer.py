@@ -1,4 +1,4 @@
-"""Makes the spans of calls out of their events and records: nothing else of a call knows of it."""
+"""Makes the spans of calls from their events and records, so that the code of calls contains no tracing."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -19,9 +19,9 @@ NAMES: Final = {
     "toCaller": "to_caller",
     "firstAudio": "first_audio",
 }
-"""What attributes call the parts of a turn or a reply that are of several words."""
+"""Names of attributes for parts of a turn or reply whose names have several words."""
 OWN_AGENT: Final = "agent"
-"""The kind of bot of a turn that is no other program's."""
+"""The kind of bot that is part of the bridge."""
 
 
 class CallObserver:
@@ -38,7 +38,7 @@ class CallObserver:
         self._noted = CallEvents()
 
     def on_event(self, event: CallEvent) -> None:
-        """Make the spans that an event completes."""
+        """Export the spans that an event completes."""
         observe = self._observed.get(event.type)
         if event.call is None or (observe is None and event.type not in NOTED):
             return
@@ -51,7 +51,7 @@ class CallObserver:
             self._noted.note(event.call.id, event)
 
     def ended_silently(self, record: CallRecord) -> None:
-        """Make the spans of a call of whose end there is no event: its provider refused it, or it ended with its process."""
+        """Export the spans of a call without an end event: its provider refused it, or its process died."""
         trace = self._tracer.of(record.facts.call_id, record.facts.details.trace)
         self._take(trace, record, datetime.now(UTC))
 
@@ -142,7 +142,7 @@ class CallObserver:
 
 
 def _milliseconds(prefix: str, figures: Mapping[str, Any]) -> dict[str, AttributeValue]:
-    """Return figures as attributes, without those that are not known."""
+    """Return figures as attributes, without unknown ones."""
     return {
         f"{prefix}.{NAMES.get(name, name)}_ms": value
         for name, value in figures.items()

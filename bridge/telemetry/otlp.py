@@ -22,7 +22,7 @@ from bridge import __version__
 from bridge.telemetry.span import Span
 
 PATH: Final = "/v1/traces"
-"""Where collectors take traces, if the settings name none."""
+"""Default path of a collector's endpoint (OTLP over HTTP)."""
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 _UNSET: Final = Status()
 
@@ -33,14 +33,14 @@ class OtlpCollector:
     def __init__(
         self, endpoint: str, *, headers: Mapping[str, str], seconds: float, service: str
     ) -> None:
-        """A batch has `seconds`, retries included."""
-        # It logs each attempt that fails; what becomes of spans is counted and logged by `exporter`.
+        """`seconds` is the timeout of a batch, retries included."""
+        # The SDK logs each failed attempt; `exporter` counts and logs failures instead.
         for name in ("opentelemetry", "urllib3.connectionpool"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
         self._resource = Resource({"service.name": service, "service.version": __version__})
         self._scope = InstrumentationScope("webrtc-media-bridge", __version__)
         session = requests.Session()
-        # No proxy and no .netrc of the environment: the settings say where spans go, and with what key.
+        # Ignore proxies and .netrc: the settings alone say where spans go, and with what key.
         session.trust_env = False
         self._exporter = OTLPSpanExporter(
             endpoint=endpoint_of(endpoint),
@@ -51,7 +51,7 @@ class OtlpCollector:
         )
 
     def send(self, spans: Sequence[Span]) -> bool:
-        """Send a batch; return whether it was taken."""
+        """Send a batch; return whether it was accepted."""
         try:
             found = self._exporter.export([self._readable(span) for span in spans])
         except Exception:  # whatever the library does, no more than spans is lost
@@ -59,7 +59,7 @@ class OtlpCollector:
         return found is SpanExportResult.SUCCESS
 
     def close(self) -> None:
-        """Give up what is under way, and close the connection."""
+        """Abort a request in progress, and close the connection."""
         self._exporter.shutdown()  # type: ignore[no-untyped-call]
 
     def _readable(self, span: Span) -> ReadableSpan:
@@ -87,7 +87,7 @@ class OtlpCollector:
 
 
 def endpoint_of(endpoint: str) -> str:
-    """Return the URL that traces are posted to: with `PATH`, unless it has a path."""
+    """Return the URL that traces are posted to: the endpoint, with `PATH` appended unless it has a path."""
     return endpoint if urlsplit(endpoint).path.strip("/") else endpoint.rstrip("/") + PATH
 
 

@@ -1,4 +1,4 @@
-"""A finished span, before the SDK makes its own of it."""
+"""A finished span, before it is converted to the SDK's."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,11 +10,11 @@ from yarl import URL
 
 AttributeValue: TypeAlias = str | bool | int | float
 MAX_TEXT: Final = 200
-"""Characters of a text in an attribute."""
+"""Maximum characters of an attribute."""
 
 
 class SpanKind(StrEnum):
-    """The kinds of span of OpenTelemetry that are used here."""
+    """The kinds of span that are used here, as in OpenTelemetry."""
 
     INTERNAL = "internal"
     SERVER = "server"
@@ -39,18 +39,18 @@ class Span:
     trace_id: int
     span_id: int
     parent_id: int = 0
-    """0 for none."""
+    """0 if it has none."""
     is_parent_remote: bool = False
     start: datetime
     end: datetime
     attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
     error: str = ""
-    """The class of the error (`error.type`); empty for none."""
+    """The class of the error (`error.type`); empty if there was none."""
     events: Sequence[SpanEvent] = ()
 
 
 def request_attributes(method: str, url: str) -> dict[str, AttributeValue]:
-    """Return what is said of a request: of its URL the origin alone, since path and query may hold keys and numbers."""
+    """Return the attributes of a request: only the origin of its URL, since path and query may contain keys and numbers."""
     try:
         parsed = URL(url)
         origin = str(parsed.origin())

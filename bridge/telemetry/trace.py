@@ -1,7 +1,7 @@
-"""The traces of calls: which are recorded, the ids of their spans, and spans of what is done for a call.
+"""The traces of calls: which are recorded, the ids of their spans, and the spans of requests made for a call.
 
-All of it follows from the call's id and the context that its request came with, so that nothing need be remembered: another
-process, another machine and a webhook that is delivered a day later find the same trace.
+All ids are derived from the call's id and the trace context of its request, so that no state is needed: another process, another
+machine, and a webhook that is delivered a day later use the same trace.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from bridge.telemetry.span import (
 from bridge.wire.trace_context import NONE, TRACEPARENT, TRACESTATE, TraceContext, traceparent
 
 Take: TypeAlias = Callable[[Span], None]
-"""Takes a finished span; never waits, never fails."""
+"""Receives a finished span; never blocks, never raises."""
 _HALF: Final = (1 << 64) - 1
 
 
@@ -33,31 +33,31 @@ class Trace:
 
     call_id: str = ""
     context: TraceContext = NONE
-    """What the call's request came with."""
+    """The trace context of the request that began the call."""
     take: Take | None = None
-    """None for a trace that is not recorded."""
+    """None if the trace is not recorded."""
 
     @property
     def trace_id(self) -> int:
-        """The customer's trace, else the call's own id."""
+        """The customer's trace id, or else the call's id."""
         return self.context.trace_id or int(self.call_id, 16)
 
     @property
     def root_id(self) -> int:
-        """The span of the call."""
+        """The id of the call's span."""
         return self.span_id("call")
 
     def span_id(self, *names: str) -> int:
-        """Return the id of a span that the call has one of."""
+        """Return the id of a span by its names, which are unique within the call."""
         text = "\n".join((self.call_id, *names)).encode()
         return int.from_bytes(hashlib.sha256(text).digest()[:8], "big") or 1
 
     def leg_id(self, leg_id: str) -> int:
-        """Return the id of a leg's span; of the call's without a leg."""
+        """Return the id of a leg's span, or of the call's if `leg_id` is empty."""
         return self.span_id("leg", leg_id) if leg_id else self.root_id
 
     def headers(self, span_id: int) -> dict[str, str]:
-        """Return the headers for what happens in a span; for a call that is not recorded those that it came with."""
+        """Return the headers that propagate a span; for a call that is not recorded, those of its request."""
         if self.take is None:
             return self.context.headers()
         found = {TRACEPARENT: traceparent(self.trace_id, span_id)}
@@ -72,7 +72,7 @@ class Trace:
         url: str = "",
         leg_id: str = "",
     ) -> "OpenSpan":
-        """Begin the span of a request, to `url` if it goes over HTTP, within that of a leg, or of the call."""
+        """Begin the span of a request, as a child of a leg's span or of the call's; `url` is that of an HTTP request."""
         if self.take is None:
             return OpenSpan(self, name, {}, leg_id)
         found = request_attributes(method, url) if url else {}
@@ -83,7 +83,7 @@ UNTRACED: Final = Trace()
 
 
 class OpenSpan:
-    """The span of a request that is under way; a context manager, whose end is the request's."""
+    """The span of a request in progress; a context manager that ends with the request."""
 
     def __init__(
         self, trace: Trace, name: str, attributes: dict[str, AttributeValue], leg_id: str
@@ -92,12 +92,12 @@ class OpenSpan:
         self._name = name
         self._leg_id = leg_id
         self.attributes = attributes
-        """May be added to until the end."""
+        """May be extended until the end."""
         self.error = ""
-        """The class of the error, if it ends in one that is no exception."""
+        """The class of an error that is not raised as an exception."""
         self._id = secrets.randbits(64) or 1 if trace.take else 0
         self.headers: Mapping[str, str] = trace.headers(self._id)
-        """What the request is to carry."""
+        """Headers to be sent with the request."""
         self._start = datetime.now(UTC)
         self._began = 0.0
 
@@ -107,7 +107,7 @@ class OpenSpan:
         return self
 
     def answered(self, status: int) -> None:
-        """Note the status of the answer."""
+        """Record the status of the response."""
         self.attributes["http.response.status_code"] = status
         if status >= 400:
             self.error = str(status)
@@ -142,20 +142,20 @@ class OpenSpan:
 
 
 class Tracer:
-    """Says which calls are traced."""
+    """Decides which calls are traced."""
 
     def __init__(self, take: Take | None = None, *, ratio: float = 1.0) -> None:
-        """`take` gets all spans, None: there are no traces; `ratio` is the share of the traces that are recorded."""
+        """`take` receives all spans; None: nothing is traced. `ratio` is the share of calls that are recorded."""
         self._take = take
         self._below = round(ratio * (_HALF + 1))
 
     @property
     def enabled(self) -> bool:
-        """Whether there are traces."""
+        """Whether calls are traced at all."""
         return self._take is not None
 
     def of(self, call_id: str, context: TraceContext) -> Trace:
-        """Return the trace of a call; whether it is recorded depends on its trace id alone."""
+        """Return the trace of a call; its trace id alone decides whether it is recorded."""
         if self._take is None:
             return UNTRACED
         trace = Trace(call_id, context, self._take)

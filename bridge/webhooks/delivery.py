@@ -258,7 +258,7 @@ class Webhooks:
                 return None if 200 <= response.status < 300 else f"answered {response.status}"
 
     def _span(self, event: CallEvent, url: str, attempts: int) -> OpenSpan:
-        """Begin the span of a delivery; there is none of what happens to a line."""
+        """Begin the span of a delivery; events of a line have none."""
         call = event.call
         trace = UNTRACED if call is None else self._tracer.of(call.id, call.trace)
         attributes = {"bridge.event.type": event.type, "bridge.event.id": event.id}

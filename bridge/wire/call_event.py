@@ -108,13 +108,13 @@ class EventType(StrEnum):
     TURN = "turn"
     """What the caller waited for a bot's answer; webhooks get it only where they name it."""
     OVERLAP_STARTED = "overlap.started"
-    """A caller speaks while a bot does; webhooks get it and the next one only where they name them."""
+    """A caller speaks while a bot does. Webhooks get this and the next one only if they name them."""
     OVERLAP_ENDED = "overlap.ended"
 
     DISCLOSURE_SPOKEN = "disclosure.spoken"
-    """Persons have been told that they hear a machine."""
+    """Persons have heard the line's disclosure."""
     DISCLOSURE_FAILED = "disclosure.failed"
-    """It could not be said, so that they do not hear it."""
+    """The disclosure could not be spoken."""
 
     LINE_CREATED = "line.created"
     LINE_REMOVED = "line.removed"
@@ -152,7 +152,7 @@ class CallSnapshot(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     answered_by: str = ""
     """`person`, `machine` or `unknown`; empty where nobody asked."""
     trace: TraceContext = NONE
-    """What its request came with; never sent."""
+    """The trace context of its request; never sent."""
 
     @property
     def jid(self) -> str:

@@ -1,4 +1,4 @@
-"""W3C Trace Context: the headers `traceparent` and `tracestate`, as they come and as they are sent."""
+"""W3C Trace Context: parse and write the headers `traceparent` and `tracestate`."""
 
 import re
 from dataclasses import dataclass
@@ -8,10 +8,10 @@ TRACEPARENT: Final = "traceparent"
 TRACESTATE: Final = "tracestate"
 SAMPLED: Final = 0x01
 MAX_STATE: Final = 512
-"""Characters of `tracestate`; a longer one is dropped, as is one with more than `MAX_MEMBERS`."""
+"""Maximum characters of `tracestate`; a longer one is dropped, as is one with more than `MAX_MEMBERS`."""
 MAX_MEMBERS: Final = 32
 MAX_PARENT: Final = 256
-"""Characters of a `traceparent` of a version unknown here."""
+"""Maximum characters of a `traceparent` of an unknown version."""
 
 _PARENT: Final = re.compile(
     r"(?P<version>[0-9a-f]{2})-(?P<trace>[0-9a-f]{32})-(?P<span>[0-9a-f]{16})-(?P<flags>[0-9a-f]{2})(?P<more>-.*)?"
@@ -23,11 +23,11 @@ _MEMBER: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class TraceContext:
-    """The context that a request came with; empty for none."""
+    """The trace context of a request; empty if it has none."""
 
     traceparent: str = ""
     tracestate: str = ""
-    """Handed on as it came, and never exported."""
+    """Passed on unchanged, never exported."""
 
     @property
     def trace_id(self) -> int:
@@ -40,7 +40,7 @@ class TraceContext:
         return int(self.traceparent[36:52] or "0", 16)
 
     def headers(self) -> dict[str, str]:
-        """Return the headers, as they came."""
+        """Return the headers as they were received."""
         found = {TRACEPARENT: self.traceparent, TRACESTATE: self.tracestate}
         return {name: value for name, value in found.items() if value}
 
@@ -49,13 +49,13 @@ NONE: Final = TraceContext()
 
 
 def read(traceparent: str, tracestate: str = "") -> TraceContext:
-    """Return the context of a request's headers: none if the first is malformed, none of the second if that is."""
+    """Return the context of a request's headers; a malformed `traceparent` empties it, a malformed `tracestate` is dropped."""
     found = _PARENT.fullmatch(traceparent.strip()) if len(traceparent) <= MAX_PARENT else None
     if found is None or found["version"] == "ff" or (found["version"] == "00" and found["more"]):
         return NONE
     if not int(found["trace"], 16) or not int(found["span"], 16):
         return NONE
-    # What a later version adds means nothing here; the flags that are not known are cleared.
+    # Additions of later versions are ignored, and unknown flags cleared.
     flags = int(found["flags"], 16) & SAMPLED
     return TraceContext(
         f"00-{found['trace']}-{found['span']}-{flags:02x}", _state(tracestate.strip())
@@ -63,7 +63,7 @@ def read(traceparent: str, tracestate: str = "") -> TraceContext:
 
 
 def traceparent(trace_id: int, span_id: int) -> str:
-    """Return the header for what is recorded."""
+    """Return the `traceparent` of a recorded span."""
     return f"00-{trace_id:032x}-{span_id:016x}-{SAMPLED:02x}"
 
 

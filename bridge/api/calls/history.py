@@ -110,10 +110,10 @@ class HistoryLeg(Struct, rename=camel):
     sent: HistoryDirection
     held_ms: Annotated[
         int,
-        field("for which speech of a bot has waited because the far party would not have heard it"),
+        field("for which speech of a bot was held because the far party would not have heard it"),
     ]
     held_dropped_ms: Annotated[
-        int, field("of such speech that was dropped: too much of it waited, or the call ended")
+        int, field("of such speech that was dropped: beyond the limit, or because the call ended")
     ]
 
 

@@ -126,7 +126,7 @@ async def serve(
     texts: TextMessages | None = None,
     name: str = "",
 ) -> web.StreamResponse:
-    """Make the connection a leg of the call, until either ends; its format is completed from a default.
+    """Make the connection a leg of the call until either ends; a default completes its format.
 
     With `texts` there is JSON text beside the audio; a client with a `name` connects again when it is asked to.
 

@@ -1,4 +1,4 @@
-"""When a call ends, or a bot leaves it: the field `after` of all operations that do that, whose faces do not know it."""
+"""The field `after` of all operations that end a call or remove a bot, in addition to what their vendors document."""
 
 from typing import Annotated, Literal, TypeAlias
 

@@ -145,7 +145,7 @@ class Context:
 
     @property
     def trace(self) -> TraceContext:
-        """The trace that a call begun by this request belongs to: what its headers say, if a line's key came with them."""
+        """The trace context for a call begun by this request: that of its headers, if they include a line's key."""
         if not self[NODE].tracer.enabled or not self.line or self.access.ticket is not None:
             return trace_context.NONE
         headers = self.http.headers

@@ -5,31 +5,31 @@ from collections import deque
 from typing import Final
 
 PAUSE_SECONDS: Final = 0.5
-"""After which what arrives begins anew."""
+"""A gap of this length starts a new run."""
 MIN_SECONDS: Final = 1.5
-"""Less of audio that arrives without a pause has no pace."""
+"""Shorter runs are not measured."""
 MIN_MESSAGES: Final = 12
 MAX_DRIFT: Final = 0.06
-"""By so much the two halves of a run may differ: a sender with a clock is steadier, one that sends what it has is not."""
+"""By how much the rates of the two halves of a run may differ. A sender with a clock varies less, one that sends as fast as it can varies more."""
 _KEPT_SECONDS: Final = 0.1
 _ROWS: Final = round(2 * MIN_SECONDS / _KEPT_SECONDS)
 
 
 class ArrivalPace:
-    """Measures one sender whose messages have a length in seconds; `now` is monotonic."""
+    """Measures the rate of one sender from the duration of its messages; `now` is monotonic."""
 
     def __init__(self) -> None:
         self.ratio: float | None = None
-        """Seconds of audio that arrive in a second, as of a sender with a clock; None while it has none."""
+        """Seconds of audio that arrive per second; None unless the sender is paced by a clock."""
         self.run_seconds = 0.0
-        """For how long it has sent without a pause."""
+        """How long it has been sending without a gap."""
         self._arrived = 0.0
         self._messages = 0
         self._began = self._last = -math.inf
         self._rows: deque[tuple[float, float]] = deque(maxlen=_ROWS)
 
     def note(self, seconds: float, now: float) -> None:
-        """Take a message."""
+        """Record a message and its duration."""
         if now - self._last > PAUSE_SECONDS:
             self._rows.clear()
             self._began, self._arrived, self._messages = now, 0.0, 0
@@ -45,7 +45,7 @@ class ArrivalPace:
         self.ratio = self._measure()
 
     def is_current(self, now: float) -> bool:
-        """Whether something has come lately."""
+        """Whether a message arrived recently."""
         return now - self._last <= 2 * PAUSE_SECONDS
 
     def _measure(self) -> float | None:

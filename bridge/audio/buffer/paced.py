@@ -9,8 +9,8 @@ from bridge.audio.buffer.pauses import (
     BEFORE_FRAMES,
     PAUSE_FRAMES,
     is_silent,
+    long_pauses,
     silent_frames,
-    superfluous,
 )
 from bridge.audio.detect.level import SILENT, level
 from bridge.audio.frame import FRAME_BYTES, FRAME_SECONDS, SAMPLE_RATE
@@ -22,7 +22,7 @@ PAUSE_SECONDS: Final = 0.5
 RESUME_SECONDS: Final = 0.25
 """Low watermark: it should resume when no more than this is buffered."""
 HELD_SECONDS: Final = 10.0
-"""How much is kept while it may not be played; of more, silence is dropped, then the newest audio."""
+"""Capacity while held; beyond it silence is dropped first, then the newest audio."""
 MAX_MARKS: Final = 1000
 """Limit of pending marks; beyond it the oldest is reported at once."""
 
@@ -63,8 +63,8 @@ class PacedQueue:
     silence; at once if nothing has been added for 300 ms. A mark is reported once all audio before it
     has been played.
 
-    While it is held (`hold`), nothing is played, and at most `HELD_SECONDS` are kept. What was said meanwhile is late
-    then: pauses of more than 100 ms are shortened until it no longer is.
+    While it is held (`hold`), nothing is played and at most `HELD_SECONDS` are kept. After `release`, pauses of more than
+    100 ms are shortened until the delay that the hold caused is gone.
     """
 
     __slots__ = (
@@ -111,17 +111,17 @@ class PacedQueue:
         self._dropped_bytes = 0
         self._gaps: deque[_Gap] = deque()
         self.held = False
-        """Whether nothing may be played now."""
+        """Whether playing is on hold."""
         self.held_seconds = 0.0
-        """For how long speech has waited in total because the queue was held."""
+        """Total time for which speech waited because the queue was held."""
         self.held_dropped_seconds = 0.0
-        """How much speech was dropped in total for the same reason."""
+        """Total speech dropped because the queue was held."""
         self._late = 0
-        """Frames by which what is buffered is late after it was held, or will be."""
+        """Delay of the buffered audio due to a hold, in frames."""
         self._pause = 0
-        """Silent frames before the next one; counted while that is late."""
+        """Silent frames played since the last voiced one; counted only while there is a delay."""
         self._squeezed = 0
-        """Up to which byte of `_audio` pauses are as short as they may be."""
+        """Offset in `_audio` before which pauses have been shortened already."""
 
     @property
     def buffered_seconds(self) -> float:
@@ -130,7 +130,7 @@ class PacedQueue:
 
     @property
     def level_dbov(self) -> float:
-        """The level of the newest second that is buffered; that of silence while nothing is."""
+        """The level of the newest second in the queue, in dBov; `SILENT` if the queue is empty."""
         return level(bytes(self._audio[-_SECOND_BYTES:])) if self._audio else SILENT
 
     @property
@@ -139,7 +139,7 @@ class PacedQueue:
         return self._start / _SECOND_BYTES
 
     def speech_until(self, seconds: float) -> float:
-        """Return where `left_seconds` will be when what is voiced of the next so many seconds has left the queue."""
+        """Return the value of `left_seconds` once the last voiced frame within the next `seconds` has left the queue."""
         size = min(len(self._audio), round(seconds * _SECOND_BYTES))
         for start in reversed(range(0, size, FRAME_BYTES)):
             part = bytes(self._audio[start : start + FRAME_BYTES])
@@ -149,7 +149,7 @@ class PacedQueue:
 
     @property
     def late(self) -> bool:
-        """Whether what is buffered is late because the queue was held."""
+        """Whether the buffered audio is still delayed by a hold."""
         return self._late > 0
 
     @property
@@ -221,7 +221,7 @@ class PacedQueue:
         return names
 
     def hold(self) -> None:
-        """Play nothing from now on, until `release`."""
+        """Stop playing until `release`."""
         if self.held:
             return
         self.held = True
@@ -230,13 +230,13 @@ class PacedQueue:
         self._keep_held()
 
     def release(self) -> None:
-        """Play what was held."""
+        """Resume playing."""
         if self.held:
             self.held = False
             self._late = min(self._late, len(self._audio) // FRAME_BYTES)
 
     def drop_held(self) -> None:
-        """Drop and count what is held and will never be played."""
+        """Drop what is held, and count it; for a queue that will not be played again."""
         if self.held:
             self.held_dropped_seconds += self.buffered_seconds if self._late else 0.0
             self._remove(len(self._audio))
@@ -268,14 +268,14 @@ class PacedQueue:
             self._reached.append(self._marks.popleft().name)
 
     def _remove(self, count: int) -> None:
-        """Remove bytes from the beginning, with the gaps among them."""
+        """Remove bytes from the front, and the gaps that lie between them."""
         self._start = self._position(count) if self._gaps else self._start + count
         while self._gaps and self._gaps[0].position < self._start:
             self._gaps.popleft()
         del self._audio[:count]
 
     def _cut(self, index: int, size: int) -> None:
-        """Drop bytes from the middle, or the end."""
+        """Drop bytes from the middle or the end, and remember the gap."""
         begin, end = self._position(index), self._position(index + size)
         gaps = [gap for gap in self._gaps if not begin <= gap.position < end]
         before = next((gap for gap in gaps if gap.position + gap.size == begin), None)
@@ -286,7 +286,7 @@ class PacedQueue:
         del self._audio[index : index + size]
 
     def _position(self, index: int) -> int:
-        """Return the position of a byte of `_audio`, after a gap that is before it."""
+        """Return the stream position of a byte of `_audio`."""
         position = self._start + index
         for gap in self._gaps:
             if gap.position > position:
@@ -300,13 +300,13 @@ class PacedQueue:
         return max(0, position - self._start - sum(before))
 
     def _wait(self) -> None:
-        """Note that what is held waits for another frame's time."""
+        """Count one more frame of delay if speech is held."""
         if self._late or silent_frames(self._audio) * FRAME_BYTES + FRAME_BYTES <= len(self._audio):
             self._late += 1
             self.held_seconds += FRAME_SECONDS
 
     def _keep_held(self) -> None:
-        """Keep of what is held what there is room for."""
+        """Enforce the capacity of a held queue."""
         if not self._late:
             kept = BEFORE_FRAMES + max(0, AFTER_FRAMES - self._pause)
             if (leading := silent_frames(self._audio) - kept) > 0:
@@ -314,7 +314,7 @@ class PacedQueue:
         room = round(HELD_SECONDS * _SECOND_BYTES)
         if len(self._audio) <= room:
             return
-        for index, size in superfluous(self._audio, self._squeezed):
+        for index, size in long_pauses(self._audio, self._squeezed):
             self._cut(index, size)
         whole = len(self._audio) // FRAME_BYTES - PAUSE_FRAMES
         self._squeezed = max(0, whole) * FRAME_BYTES
@@ -323,7 +323,7 @@ class PacedQueue:
             self.held_dropped_seconds += excess / _SECOND_BYTES
 
     def _shorten_pause(self) -> None:
-        """Leave out what is superfluous of the pause that is about to be played."""
+        """Skip the part of the next pause that exceeds 100 ms, as far as the delay allows."""
         self._late = min(self._late, len(self._audio) // FRAME_BYTES)
         kept = max(0, PAUSE_FRAMES - self._pause)
         if self._late > BEFORE_FRAMES:

@@ -1,4 +1,4 @@
-"""Pauses in buffered speech, and what of them can be left out without loss of a word."""
+"""Find pauses in buffered speech that can be shortened without losing a word."""
 
 from typing import Final
 
@@ -7,20 +7,20 @@ from bridge.audio.detect.vad import MIN_VOICE
 from bridge.audio.frame import FRAME_BYTES
 
 AFTER_FRAMES: Final = 3
-"""Of a shortened pause, those that follow the last word."""
+"""Frames of a shortened pause that follow the last word."""
 BEFORE_FRAMES: Final = 2
-"""Those that come before the next word, which may begin softly."""
+"""Frames of it that precede the next word, which may begin softly."""
 PAUSE_FRAMES: Final = AFTER_FRAMES + BEFORE_FRAMES
-"""100 ms: no pause is made shorter."""
+"""100 ms: the minimum length of a shortened pause."""
 
 
 def is_silent(frame: bytes) -> bool:
-    """Return whether a frame has no voice."""
+    """Return whether a frame is too quiet for a voice."""
     return level(frame) <= MIN_VOICE
 
 
 def silent_frames(audio: bytearray, start: int = 0) -> int:
-    """Return how many whole frames from an offset on are silent, in a row."""
+    """Count the consecutive silent frames from a byte offset on."""
     count = 0
     for at in range(start, len(audio) - FRAME_BYTES + 1, FRAME_BYTES):
         if not is_silent(bytes(audio[at : at + FRAME_BYTES])):
@@ -29,8 +29,8 @@ def silent_frames(audio: bytearray, start: int = 0) -> int:
     return count
 
 
-def superfluous(audio: bytearray, start: int = 0) -> list[tuple[int, int]]:
-    """Return the parts of pauses beyond 100 ms, the last first: each as an offset and a number of bytes."""
+def long_pauses(audio: bytearray, start: int = 0) -> list[tuple[int, int]]:
+    """Return what exceeds 100 ms of each pause, as (offset, bytes); the last pause first."""
     found: list[tuple[int, int]] = []
     at = start
     while at + FRAME_BYTES <= len(audio):

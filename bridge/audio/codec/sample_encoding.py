@@ -50,7 +50,7 @@ def guess_encoding(data: bytes, measure: Roughness = measure_roughness) -> str |
 
 
 def _is_quiet(data: bytes) -> bool:
-    """Whether the samples fit into one byte: swapped, they are the same sound, only louder."""
+    """Whether all samples fit into one byte: byte-swapped, they would be the same sound, only louder."""
     samples = np.frombuffer(data[: len(data) // 2 * 2], "<i2")
     return bool(samples.min() >= -_ONE_BYTE and samples.max() < _ONE_BYTE)
 

@@ -1,4 +1,4 @@
-"""What a call knows of its bots: turns, and which of them may be heard yet; pure.
+"""What a call knows about its bots: their turns, and which of them are held; pure.
 
-Who has been told that a machine speaks is `call.disclosure`; what is wrong with a bot is `call.diagnosis`.
+Disclosures are `call.disclosure`, problems of bots `call.diagnosis`.
 """

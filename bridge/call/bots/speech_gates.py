@@ -1,4 +1,4 @@
-"""Which legs of a call may be heard yet: a bot is not, as long as there is a reason to hold it; pure."""
+"""Why legs of a call are held, so that nobody hears them yet; pure."""
 
 from collections.abc import Callable
 from typing import Final
@@ -6,29 +6,29 @@ from typing import Final
 from bridge.call.model import LegId
 
 MEDIA: Final = "media"
-"""The far party's media is not up, so that it would not hear the bot."""
+"""The far party's media is not up yet."""
 
 
 class SpeechGates:
-    """The reasons why legs of one call are not heard yet; a leg without any is.
+    """The reasons for which legs of one call are held; a leg without any is open.
 
-    What a leg says meanwhile is held, not lost (`audio.buffer.paced`); a bot that the bridge starts by itself does not begin.
+    What a held leg says is queued, not lost (`audio.buffer.paced`). A bot that the bridge starts itself is started once it is open.
     """
 
     def __init__(self, changed: Callable[[LegId], None] = lambda leg_id: None) -> None:
-        """`changed` takes each leg that is held from now on, or is not any longer."""
+        """`changed` is called with each leg that has just been held or opened."""
         self._changed = changed
         self._reasons: dict[LegId, set[str]] = {}
 
     def hold(self, leg_id: LegId, reason: str) -> None:
-        """Let a leg not be heard until the reason is released; does nothing if that reason is known."""
+        """Hold a leg until the reason is released; idempotent."""
         was_open = self.is_open(leg_id)
         self._reasons.setdefault(leg_id, set()).add(reason)
         if was_open:
             self._changed(leg_id)
 
     def release(self, leg_id: LegId, reason: str) -> None:
-        """Remove a reason, if there is such a one; the leg is heard if it was the last."""
+        """Remove a reason, if it is there; the leg is open if it was the last."""
         reasons = self._reasons.get(leg_id, set())
         reasons.discard(reason)
         if leg_id in self._reasons and not reasons:
@@ -36,7 +36,7 @@ class SpeechGates:
             self._changed(leg_id)
 
     def is_open(self, leg_id: LegId) -> bool:
-        """Return whether the leg may be heard."""
+        """Return whether the leg is not held."""
         return leg_id not in self._reasons
 
     def forget(self, leg_id: LegId) -> None:

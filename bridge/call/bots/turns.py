@@ -1,9 +1,9 @@
 """The turns of a call with a bot: how long the caller waited for each answer. Pure: times are arguments.
 
-A turn is what the caller says and the bot's answer: the first speech of the bot that begins after the caller's
-has ended. No answer is what begins while the caller speaks, what was begun before the caller had ended, and
-what follows a word that the bot spoke on over ("mm-hm"). What the caller says to a bot that is held (`call.bots.speech_gates`),
-and cannot answer, asks nothing of it.
+A turn is what the caller says and the bot's answer to it: the first speech of the bot that begins after the caller's
+has ended. These are not answers: speech that begins while the caller speaks, speech that began before the caller had
+finished, and speech that continues after a backchannel ("mm-hm"). What the caller says while the bot is held
+(`call.bots.speech_gates`) begins no turn.
 """
 
 import math
@@ -57,24 +57,24 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class WaitParts:
-    """What a wait consists of, in seconds; the rest is the bot's."""
+    """The parts of a wait, in seconds; the rest is the bot's."""
 
     to_bot: float = 0.0
-    """For which the caller's last words waited in our buffers."""
+    """How long the caller's last words waited in our buffers."""
     queue: float = 0.0
-    """For which the beginning of the answer did."""
+    """How long the beginning of the answer waited in them."""
     to_caller: float = 0.0
-    """From when it was sent until it was heard."""
+    """From sending the answer to its being heard."""
     estimated: bool = False
     """Whether `to_caller` is."""
     end_of_speech: float | None = None
-    """Until the bot had found that the caller had ended; None where only the bot knows."""
+    """Until the bot detected the end of speech; None where only the bot knows."""
     tool: float | None = None
-    """For which functions ran that the bot's model called here; part of the bot's. None if none did."""
+    """How long functions ran that the bot's model called through the bridge; part of the bot's share. None if none ran."""
 
 
 class TrackerSnapshot(msgspec.Struct, frozen=True):
-    """Where a tracker stands."""
+    """The state of a tracker."""
 
     turn: Turn | None
     turns: int
@@ -85,31 +85,31 @@ class TrackerSnapshot(msgspec.Struct, frozen=True):
 
 
 class TurnTracker:
-    """Makes turns of what a bot hears and says, frame by frame."""
+    """Divides what a bot hears and says into turns, frame by frame."""
 
     def __init__(self) -> None:
         self.caller = SpeechMeter()
         self.bot = SpeechMeter()
         self.turn: Turn | None = None
-        """The one whose answer is not over."""
+        """The turn whose answer is not over."""
         self.turns = 0
-        """How many have been answered."""
+        """How many have been answered so far."""
         self._began: float | None = None
-        """When the caller began to say what has no answer yet."""
+        """When the caller began the speech that has no answer yet."""
         self._filler: float | None = None
-        self._let_in = -math.inf
-        """Since when the bot is heard."""
+        self._opened = -math.inf
+        """When the bot was opened, if it was held."""
         self.overlaps: OverlapTracker | None = None
-        """What classifies the caller's overlaps with the bot, if anything does."""
+        """Classifies the caller's overlaps with the bot; None if nothing does."""
 
-    def let_in(self, at: float) -> None:
-        """Take that the bot, which was held, is heard from a time on."""
-        self._let_in = at
+    def opened(self, at: float) -> None:
+        """Record that the bot is held no longer."""
+        self._opened = at
         if not self.caller.speaking:
             self._began = None
 
     def hear(self, pcm: bytes, at: float) -> None:
-        """Take a frame of the caller whose first sample came at a time."""
+        """Process a frame of the caller; `at` is when its first sample arrived."""
         caller = self.caller
         changed = caller.push(pcm, at)
         if self.overlaps is not None:
@@ -123,9 +123,9 @@ class TurnTracker:
             self.turn.overlap += max(0.0, caller.ended - max(caller.began, self.bot.began))
 
     def say(self, pcm: bytes | None, at: float, *, filler: bool = False) -> Turn | None:
-        """Take a frame of the bot that is played from a time on, None for silence; return a turn that is over.
+        """Process a frame of the bot, played from `at` on, None for silence; return the turn that is now over, if any.
 
-        What a bot plays while its answer is late is a `filler`, and no answer.
+        A `filler`, which covers a late answer, does not count as the answer.
         """
         if filler:
             self._filler = at if self._filler is None else self._filler
@@ -139,19 +139,19 @@ class TurnTracker:
         return over
 
     def finish(self) -> Turn | None:
-        """Return the turn whose answer is cut off by the end."""
+        """Return the turn whose answer the end of the call cuts off."""
         turn, self.turn = self.turn, None
         if turn is not None and self.bot.speaking:
             turn.over = self.bot.last
         return turn
 
     def snapshot(self) -> TrackerSnapshot:
-        """Return what another tracker goes on with; the audio between is silence to it."""
+        """Return the state, with which another tracker continues; audio in between counts as silence."""
         caller, bot = self.caller.snapshot(), self.bot.snapshot()
         return TrackerSnapshot(self.turn, self.turns, self._began, self._filler, caller, bot)
 
     def restore(self, snapshot: TrackerSnapshot) -> None:
-        """Go on where another tracker stopped."""
+        """Continue from the state of another tracker."""
         self.turn, self.turns = snapshot.turn, snapshot.turns
         self._began, self._filler = snapshot.began, snapshot.filler
         self.caller.restore(snapshot.caller)
@@ -165,7 +165,7 @@ class TurnTracker:
         return turn
 
     def _bot_began(self) -> Turn | None:
-        """Begin a turn if the bot answers; return the one before if it is not over."""
+        """Begin a turn if this is an answer; return the previous turn if it was not over."""
         began, before_ended, filler = self.bot.began, self.bot.ended, self._filler
         if self._began is None or self.turns == MAX_TURNS:
             return None
@@ -173,7 +173,7 @@ class TurnTracker:
         if ended > began:
             return None
         asked, self._began, self._filler = self._began, None, None
-        waits = self._let_in < ended and began - ended <= MAX_WAIT_SECONDS
+        waits = self._opened < ended and began - ended <= MAX_WAIT_SECONDS
         spoken_over = before_ended > ended
         yielded = before_ended - ended <= YIELD_SECONDS <= began - before_ended
         if not waits or (spoken_over and not yielded):

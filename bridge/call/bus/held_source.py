@@ -1,4 +1,4 @@
-"""The source of a bot with RTP, such as a WebRTC peer, which may be held: what it says meanwhile is played afterwards; pure."""
+"""The source of a bot with RTP, such as a WebRTC peer, that can be held: what it says meanwhile is played later; pure."""
 
 from collections.abc import Callable
 
@@ -9,29 +9,29 @@ from bridge.call.bus.ends import Forwarder, TimedSource
 
 
 class HeldSource:
-    """Passes a source on as it is, but while it is held and until what was held has been played (`TimedSource`).
+    """A `TimedSource` that passes another one through, except while it is held and until what was held has been played.
 
-    Until then `play` is to be called every 20 ms, because frames may come seldom (DTX), and packets are not forwarded.
+    Until then packets are not passed through, and `play` must be called every 20 ms, since frames may be rare (DTX).
     """
 
     def __init__(self, source: TimedSource, changed: Callable[[], None]) -> None:
-        """`changed` is called when packets can be forwarded from now on, or no longer: the sinks are to be routed anew."""
+        """`changed` is called when passthrough becomes possible or impossible, so that the call is routed again."""
         self._source = source
         self._changed = changed
         self.queue = PacedQueue()
-        """What is held."""
+        """The audio that is held."""
         self.passes = True
-        """Whether it passes frames and packets as they come."""
+        """Whether frames and packets pass through as they arrive."""
         self._push: Push | None = None
         self._pts = 0
 
     @property
     def passthrough_codec(self) -> Codec | None:
-        """The codec of packets that can be passed on undecoded; None while frames are held or late."""
+        """The codec of packets that can be passed through; None while frames are held or delayed."""
         return self._source.passthrough_codec if self.passes else None
 
     def attach(self, push: Push | None, forward: Forwarder | None = None) -> None:
-        """Set where audio goes as it arrives (`TimedSource`)."""
+        """Set the receiver of audio as it arrives (`TimedSource`)."""
         self._push = push
         if self.passes:
             self._source.attach(push, forward)
@@ -39,11 +39,11 @@ class HeldSource:
             self._source.attach(self._take)
 
     def flush(self) -> None:
-        """Deliver what has come to taps that take it late (`TimedSource`)."""
+        """Deliver pending audio to batched taps (`TimedSource`)."""
         self._source.flush()
 
     def hold(self) -> None:
-        """Let nothing be heard from now on, until `release`."""
+        """Hold everything until `release`."""
         self.queue.hold()
         if self.passes:
             self.passes = False
@@ -51,25 +51,25 @@ class HeldSource:
             self._changed()
 
     def release(self) -> None:
-        """Play what was held."""
+        """Begin to play what was held."""
         self.queue.release()
 
     def drop_held(self) -> None:
-        """Drop and count what is held and will never be played."""
+        """Drop what is held, and count it."""
         self.queue.drop_held()
 
     @property
     def held_seconds(self) -> float:
-        """For how long speech has waited in total because it was held."""
+        """Total time for which speech waited because it was held."""
         return self.queue.held_seconds
 
     @property
     def held_dropped_seconds(self) -> float:
-        """How much speech was dropped in total for the same reason."""
+        """Total speech dropped because it was held."""
         return self.queue.held_dropped_seconds
 
     def play(self, now: float) -> None:
-        """Play the next 20 ms; all that is left once it is not late any longer."""
+        """Play the next 20 ms, or all that is left once there is no delay."""
         self._play_frame(now)
         if self.queue.held or self.queue.late:
             return

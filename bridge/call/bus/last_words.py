@@ -10,15 +10,15 @@ from typing import Final
 from bridge.call.model import LegId, SentAudio
 
 MAX_SECONDS: Final = 60.0
-"""After which the call ends all the same; no bot's queue holds more."""
+"""Maximum wait, after which the call ends; no bot's queue holds more."""
 MUSIC_SECONDS: Final = 10.0
-"""After which it ends although a file is being played that is repeated."""
+"""Maximum wait for a file that is played in a loop."""
 ARRIVAL_SECONDS: Final = 0.1
 """What a bot said before it hung up may arrive so much later: it is sent over another connection."""
 REPORT_SECONDS: Final = 0.4
 """For which a report of the last word is waited for, once it has been sent."""
 PLAYOUT_SECONDS: Final = 0.1
-"""How long what has been received may wait in the far party's jitter buffer."""
+"""Allowance for the far party's jitter buffer."""
 
 
 class LastWords:

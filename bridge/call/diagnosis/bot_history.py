@@ -1,4 +1,4 @@
-"""What a bot has done over the last seconds, from its leg's totals once a second."""
+"""What a bot did in the last seconds, computed from its leg's totals once a second."""
 
 from bridge.call.diagnosis.observation import LegObservation
 from bridge.call.model import LegStatistics
@@ -11,15 +11,15 @@ class BotHistory:
 
     def __init__(self) -> None:
         self.audio_messages = 0
-        """That came in the last second."""
+        """Frames that arrived in the last second."""
         self.unheard_messages = 0
-        """Of a one-way stream's server, which nobody hears, in the last second."""
+        """Messages from the server of a one-way stream, which nobody hears, in the last second."""
         self.held_at: float | None = None
-        """When what it said was last held, because nobody could hear it yet."""
+        """When its speech was last held."""
         self._before = _NOTHING
 
     def update(self, leg: LegObservation, now: float) -> None:
-        """Take the leg's figures."""
+        """Update with the leg's totals."""
         statistics = leg.statistics
         before, self._before = self._before, statistics
         received, old = statistics.received, before.received

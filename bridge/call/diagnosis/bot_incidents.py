@@ -1,4 +1,4 @@
-"""Problems of bots that are reported and not measured: by a handshake's response, and by a model's server."""
+"""Problems of bots that are reported rather than measured: by the response to a handshake, or by a model's server."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -10,7 +10,7 @@ from bridge.call.diagnosis.problems import Code, Severity
 
 FUNCTION_FAILED: Final = "function_failed"
 WRONG_ENCODING: Final = "wrong_encoding"
-"""Errors that the bridge itself reports; the second is measured as well."""
+"""Errors that the bridge itself reports."""
 _WORDS: Final[Mapping[str, str]] = {
     "auth": "the key is not valid",
     "api_key": "the key is not valid",
@@ -23,7 +23,7 @@ _WORDS: Final[Mapping[str, str]] = {
     "server_error": "the model's server fails",
     "overloaded": "the model's server is overloaded",
 }
-"""What the code of an error contains, and what it means."""
+"""Substrings of error codes, and what they mean."""
 _REFUSED: Final[Mapping[str, str]] = {
     "the key is not valid": "Set a valid key in lines.NAME.realtime.key.",
     "the key may not do this": "Use a key of a project that may use the model, in lines.NAME.realtime.key.",
@@ -32,16 +32,16 @@ _REFUSED: Final[Mapping[str, str]] = {
     "the model is not available": "Set the name of a model that the key may use in lines.NAME.realtime.model.",
 }
 STATUS_MENDS: Final[Mapping[int, str]] = {
-    401: "It wants other credentials. ",
-    403: "It does not let the bridge in. ",
-    404: "There is nothing at this path. ",
-    429: "It is asked too often. ",
+    401: "It rejects the credentials. ",
+    403: "It denies access. ",
+    404: "The path does not exist. ",
+    429: "It receives too many requests. ",
 }
-"""What comes before what the author of the bot does."""
+"""Put before the fix, by the status of the response."""
 
 
 def refused_stream(data: Mapping[str, Any]) -> Finding:
-    """Return the problem of a stream whose server has refused the handshake, from the data of `stream.ended`."""
+    """Return the problem of a stream whose server refused the handshake, from the data of `stream.ended`."""
     status, protocol = int(data["status"]), str(data.get("protocol", ""))
     kind = BotKind(protocol) if protocol in list(BotKind) else None
     fix = mend(Code.BOT_REFUSED, kind)
@@ -52,7 +52,7 @@ def refused_stream(data: Mapping[str, Any]) -> Finding:
 
 
 def stream_error(data: Mapping[str, Any]) -> Finding | None:
-    """Return the problem that an error of a stream's server is, from the data of `stream.error`; None for one that is no problem."""
+    """Return the problem behind an error of a stream's server, from the data of `stream.error`; None if it is harmless."""
     code, message = str(data.get("code", "")), str(data.get("message", ""))
     if code == WRONG_ENCODING:
         return None

@@ -1,4 +1,4 @@
-"""What the author of a bot does about a problem, by what kind of bot it is; for the others what the code's rule says."""
+"""What the author of a bot does about a problem, by kind of bot; for other kinds the rule of the code says it."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -82,7 +82,7 @@ BOT_MENDS: Final[Mapping[Code, Mapping[BotKind, str]]] = {
         PEER: "Stop the track's voice when the caller speaks, and drop what is buffered.",
     },
 }
-"""Texts with the evidence's names in braces."""
+"""Texts for `str.format`, filled in with the evidence."""
 
 AGENT_MENDS: Final[Mapping[str, str]] = {
     "missing": "Set the URL of the agent's {step}: callAgentConfig of PUT /call/config, or the line's agent settings.",
@@ -92,9 +92,9 @@ AGENT_MENDS: Final[Mapping[str, str]] = {
     "timeout": "Raise {step}_seconds of the agent settings, or use a {step} provider that is faster.",
     "garbage": "Check that the URL of {step} ends in the path of the interface that the provider has.",
 }
-"""By the reason for which a step of the bridge's agent failed; for the others what the code says."""
+"""By the reason for which a step of the bridge's agent failed."""
 
 
 def mend(code: Code, kind: BotKind | None) -> str:
-    """Return what to do, for `Finding.fix` before its evidence is filled in; empty for what the rule says."""
+    """Return the text for `Finding.fix`, before its evidence is filled in; empty where the rule's applies."""
     return "" if kind is None else BOT_MENDS.get(code, {}).get(kind, "")

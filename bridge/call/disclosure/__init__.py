@@ -1,4 +1,4 @@
-"""Telling the persons of a call that they hear a machine: who has been told, and a disclosure as it is spoken; pure.
+"""Disclosures: who in a call knows that a machine speaks, and how the statement is spoken; pure.
 
 Who hears whom is `call.routing`.
 """

@@ -1,7 +1,7 @@
-"""A disclosure as it is spoken, frame by frame; pure: times are arguments.
+"""The statement of a disclosure, frame by frame; pure: times are arguments.
 
-Somebody who speaks over it has not heard it. It stops then, waits for a pause, and is said again from its beginning; this time
-it goes on to its end whoever speaks.
+A person who speaks over it has not heard it. It then stops, waits for a pause, and starts again from the beginning; the second
+time it is spoken to its end, whoever speaks.
 """
 
 from enum import Enum, auto
@@ -12,13 +12,13 @@ from bridge.audio.detect.speech import SpeechMeter
 from bridge.audio.frame import FRAME_BYTES, FRAME_SECONDS
 
 INTERRUPTING_SECONDS: Final = 0.3
-"""How much speech over it interrupts it."""
+"""How much speech interrupts it."""
 INTERRUPTING_DBOV: Final = -45.0
-"""Anything softer may be its own echo."""
+"""Softer sound may be its own echo."""
 PAUSE_SECONDS: Final = 0.4
-"""Silence of the others after which it is said again."""
+"""Silence of the others after which it is repeated."""
 MAX_PAUSE_SECONDS: Final = 5.0
-"""After so long it is said again also without such a pause."""
+"""Timeout after which it is repeated without such a pause."""
 
 
 class _State(Enum):
@@ -29,30 +29,30 @@ class _State(Enum):
 
 
 class Statement:
-    """One disclosure, said to its end."""
+    """One statement, spoken to its end."""
 
     def __init__(self, pcm: bytes) -> None:
-        """`pcm` are samples of 16 bits at 16 kHz; the last frame is filled up with silence."""
+        """`pcm` has 16-bit samples at 16 kHz; the last frame is padded with silence."""
         self._pcm = pcm
         self._at = 0
         self._state = _State.WAITING
         self._meter = SpeechMeter()
         self._heard = 0.0
-        """Seconds of speech over it."""
+        """Seconds of speech over it so far."""
         self._again_by = 0.0
         self.interrupted = False
-        """Whether it has been said a second time, or is about to be."""
+        """Whether it was interrupted, and is or will be repeated."""
         self.began = 0.0
-        """When what was heard to its end began."""
+        """When the complete statement began."""
         self.ended = 0.0
 
     @property
     def over(self) -> bool:
-        """Whether it has been said to its end."""
+        """Whether it has been spoken completely."""
         return self._state is _State.OVER
 
     def pull(self, now: float) -> bytes | None:
-        """Return the next 20 ms; None while it waits, and once it is over."""
+        """Return the next 20 ms; None while it waits and once it is over."""
         if self._state is _State.INTERRUPTED and self._pauses(now):
             self._state, self._at = _State.WAITING, 0
         if self._state is _State.WAITING:
@@ -67,7 +67,7 @@ class Statement:
         return frame.ljust(FRAME_BYTES, b"\0")
 
     def hear(self, pcm: bytes, now: float) -> None:
-        """Take a frame of those to whom it is said."""
+        """Process a frame of its listeners."""
         self._meter.push(pcm, now)
         if self._state is not _State.SPEAKING or self.interrupted:
             return

@@ -1,8 +1,8 @@
-"""Who has been told that a machine speaks in the call; pure.
+"""Who in a call has heard the line's disclosure; pure.
 
-The rule, which `call.routing` applies: no person hears a leg that discloses (`LegRole.discloses`) before the line's disclosure
-has been spoken to them to its end. A disclosure is spoken by a leg of its own (`LegRole.only_to`). Who stops hearing it on the
-way, because they are held, say, has not been told, and is told anew.
+The rule, which `call.routing` applies: no person hears a leg that discloses (`LegRole.discloses`) before they have heard the
+line's disclosure to its end. The disclosure is spoken by a leg of its own (`LegRole.only_to`). Whoever stops hearing it before
+its end, for example because they are put on hold, has to hear it again.
 """
 
 from collections.abc import Mapping
@@ -11,35 +11,35 @@ from bridge.call.model import LegId
 
 
 class Disclosure:
-    """The persons of one call that have been told, and those that are being told."""
+    """The persons of one call who have heard the disclosure, and those who are listening to it."""
 
     def __init__(self) -> None:
         self.told: frozenset[LegId] = frozenset()
-        """Also who may come back (`call.leg_record.DepartedLegs`)."""
+        """Who has heard it, including those who left and may return (`call.leg_record.DepartedLegs`)."""
         self._hearing: dict[LegId, frozenset[LegId]] = {}
-        """Who has heard all of it so far, by the leg that speaks."""
+        """Who has heard all of it so far, by the leg that speaks it."""
 
     def listeners(self, speaking: LegId) -> frozenset[LegId]:
-        """Return who has heard everything that a leg has said of the disclosure so far."""
+        """Return who has heard all of the disclosure that a leg has spoken so far."""
         return self._hearing.get(speaking, frozenset())
 
     def begin(self, speaking: LegId, listeners: frozenset[LegId]) -> None:
-        """Note that a leg begins to speak to them; those are left out who do not hear it at once."""
+        """Record that a leg begins to speak to these listeners; `note` removes those who do not hear it."""
         self._hearing[speaking] = listeners
 
     def note(self, rows: Mapping[LegId, frozenset[LegId]]) -> None:
-        """Note who hears whom from now on."""
+        """Record a new routing table."""
         for speaking, listeners in self._hearing.items():
             self._hearing[speaking] = frozenset(
                 one for one in listeners if speaking in rows.get(one, ())
             )
 
     def spoken(self, speaking: LegId) -> None:
-        """Note that a leg has said all of it."""
+        """Record that a leg has spoken it completely."""
         self.told |= self._hearing.pop(speaking, frozenset())
 
     def left(self, leg_id: LegId, *, returns: bool) -> None:
-        """Note that a leg has left; who `returns` has been told already then."""
+        """Record that a leg has left; one that `returns` need not hear it again."""
         self._hearing.pop(leg_id, None)
         if not returns:
             self.told -= {leg_id}

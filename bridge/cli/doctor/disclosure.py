@@ -1,4 +1,4 @@
-"""Whether the lines can say what they disclose, and which have machines and disclose nothing, from the settings and the database.
+"""Check the disclosures of lines against the settings and the database.
 
 The rules are those of the start (`node.disclosure.checks`).
 """
@@ -23,10 +23,10 @@ SECTION: Final = "lines.NAME.disclosure"
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the settings are like."""
+    """The result for the settings."""
 
     problems: tuple[str, ...]
-    """With which the bridge does not start."""
+    """Problems that keep the bridge from starting."""
     warnings: tuple[str, ...]
 
 
@@ -34,13 +34,13 @@ class Found:
 class _Stored:
     configs: dict[LineName, LineConfig]
     assets: frozenset[tuple[str, str]]
-    """Of which line, and their ids."""
+    """Line and id of each asset."""
 
 
 def check(settings: Settings) -> Found:
-    """Return what is wrong with what the lines disclose; blocks while the database is read, if it can be.
+    """Return the problems of the lines' disclosures; blocks while it reads the database, if that can be read.
 
-    A line that is not in it has no provider and no asset.
+    A line that is not in the database has no provider and no asset.
     """
     stored = database.read(settings.data, _stored, _Stored({}, frozenset()))
     problems, warnings = [], []
@@ -55,17 +55,17 @@ def check(settings: Settings) -> Found:
 
 
 async def check_disclosures(around: Surroundings) -> list[Finding]:
-    """Find out whether callers are told that they hear a machine."""
+    """Check that callers are told that they hear a machine."""
     found = await asyncio.to_thread(check, around.settings)
     findings = [
-        failed(one, setting=SECTION, fix="the bridge does not start with it; do as it says")
+        failed(one, setting=SECTION, fix="the bridge will not start until this is corrected")
         for one in found.problems
     ]
     findings += [
-        warning(one, setting=SECTION, fix="say it there, or be sure that nobody has to be told")
+        warning(one, setting=SECTION, fix="set it, or make sure that callers need not be told")
         for one in found.warnings
     ]
-    return findings or [ok("no line has a machine that callers are not told of")]
+    return findings or [ok("every line with a machine has a disclosure")]
 
 
 def _stored(connection: Connection) -> _Stored:

@@ -165,7 +165,7 @@ class Agents:
             ) from None
 
     def stop(self, runner: CallRunner, *, after_speech: bool = False) -> int:
-        """Remove the agents from a call, at once or once they have been heard to the end; return how many there were."""
+        """Remove the agents from a call, at once or after their queued speech; return how many there were."""
         agents = _agents(runner)
         for leg in agents:
             runner.dispatch(events.CloseRequested(leg.leg_id, after_speech=after_speech))
@@ -228,7 +228,7 @@ def agent_profiles(
 
 
 def _opinion(http: Http, settings: Agent, counters: AgentMetrics) -> OverlapOpinion | None:
-    """Return what asks the operator's detector of interruptions, where there is one."""
+    """Return a client of the operator's interruption detector, if one is set."""
     url, language = settings.interruption_url, settings.interruption_words
     if not url or settings.interruptions != "meant":
         return None

@@ -40,7 +40,7 @@ class Announcement:
             up.set()
 
     async def play(self, runner: CallRunner) -> bool:
-        """Play it once the call is up and nobody is being told that a machine speaks; return whether it was played to its end.
+        """Play it once the call is up and no disclosure is being spoken; return whether it was played to its end.
 
         Raises:
             BridgeError: it cannot be played, or the call has ended.
@@ -59,7 +59,7 @@ class Announcement:
 
 
 def _disclosure(runner: CallRunner) -> DisclosureLeg | None:
-    """Return what is telling somebody that a machine speaks."""
+    """Return the legs that are speaking a disclosure."""
     legs = (leg for leg in runner.legs() if isinstance(leg, DisclosureLeg))
     return next((leg for leg in legs if not leg.finished.is_set()), None)
 

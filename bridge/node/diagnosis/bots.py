@@ -1,4 +1,4 @@
-"""Looks at the bots of a call: what each is connected as, whether it is heard, and what its sound shows."""
+"""Observe the bots of a call: how each is connected, whether it is heard, and the figures of its audio."""
 
 from typing import Final
 
@@ -15,7 +15,7 @@ _KINDS: Final = {
 
 
 def observe_bot(runner: CallRunner, leg: LegFigures, now: float) -> BotObservation | None:
-    """Return what is to be known of a leg's bot; None for a leg that is none."""
+    """Return the observation of a leg's bot; None if the leg is not a bot."""
     sound = runner.turns.sound(leg.leg_id)
     kind = _KINDS.get(leg.kind)
     if leg.kind is LegKind.STREAM:

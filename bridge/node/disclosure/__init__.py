@@ -1,4 +1,4 @@
-"""Tells persons in calls that they hear a machine: which legs that concerns, what is said, and what if it cannot be said.
+"""Speaks disclosures in calls: which legs need one, what it says, and what happens if it cannot be spoken.
 
-Who has been told is `call.disclosure.told`, the leg that says it `node.disclosure.leg`.
+Who has heard it is `call.disclosure.told`; the leg that speaks it is `node.disclosure.leg`.
 """

@@ -1,4 +1,4 @@
-"""Whether the lines can say what they disclose, and which have machines and disclose nothing."""
+"""Check whether lines can speak their disclosures, and which lines have machines but no disclosure."""
 
 import logging
 from collections.abc import Collection
@@ -19,14 +19,14 @@ AGENT_MODES: Final = frozenset({InboundMode.BOT, InboundMode.IVR, InboundMode.AI
 
 
 def has_machine(line: Line | None, config: LineConfig) -> bool:
-    """Whether a line has an agent or a speech-to-speech model; None for a line that the settings do not have."""
+    """Whether a line has an agent or a speech-to-speech model; `line` is None if the settings do not have it."""
     if config.mode in AGENT_MODES or (line is not None and line.realtime is not None):
         return True
     return config.mode is InboundMode.STREAM and PROTOCOLS[config.stream_protocol].model
 
 
 def place_of(name: str, line: Line | None, settings: Settings) -> tuple[str, Disclosure]:
-    """Return what a line discloses, and the section that says it."""
+    """Return the section of the settings that applies to a line, and its content."""
     if line is None or line.disclosure is None:
         return "disclosure", settings.disclosure
     return f"lines.{name}.disclosure", line.disclosure
@@ -35,7 +35,7 @@ def place_of(name: str, line: Line | None, settings: Settings) -> tuple[str, Dis
 def problem_of(
     name: str, settings: Settings, config: LineConfig, *, speaks: bool, has_asset: bool
 ) -> str:
-    """Return why a line of the settings cannot say what it discloses, naming the setting; empty if it can, or need not."""
+    """Return why a line cannot speak its disclosure, naming the setting; empty if it can or need not."""
     line = settings.lines.get(name)
     section, disclosure = place_of(name, line, settings)
     if section == "disclosure" and not has_machine(line, config):
@@ -45,18 +45,18 @@ def problem_of(
 
 
 def warning_of(name: str, settings: Settings, config: LineConfig) -> str:
-    """Return what to say of a line that has a machine and discloses nothing; empty for others."""
+    """Return a warning for a line that has a machine but no disclosure; empty for others."""
     line = settings.lines.get(name)
     if place_of(name, line, settings)[1].is_set or not has_machine(line, config):
         return ""
     return (
-        f"lines.{name}: has an agent or a model, and callers are not told that it is a machine; set "
+        f"lines.{name}: callers hear an agent or a model, and are not told that it is a machine; set "
         f"[lines.{name}.disclosure] (docs/disclosure.md)"
     )
 
 
 class DisclosureChecks:
-    """Checks what the lines disclose, at the start and when a line's settings change."""
+    """Checks the disclosures of lines, at the start and when a line's settings change."""
 
     def __init__(
         self,
@@ -66,17 +66,17 @@ class DisclosureChecks:
         *,
         demonstrations: Collection[LineName],
     ) -> None:
-        """The `demonstrations` speak without a provider, and say by themselves what they are."""
+        """The `demonstrations` are lines that speak without a provider and introduce themselves as machines."""
         self._settings = settings
         self._lines = lines
         self._assets = assets
         self._demonstrations = demonstrations
 
     async def run(self) -> None:
-        """Warn of lines whose machines disclose nothing; to be awaited once the lines are read.
+        """Warn about machines without a disclosure; to be awaited once the lines are loaded.
 
         Raises:
-            SettingsError: a line cannot say what it discloses.
+            SettingsError: a line cannot speak its disclosure.
         """
         for name in self._settings.lines:
             line, config = LineName(name), self._lines.config(LineName(name))
@@ -89,10 +89,10 @@ class DisclosureChecks:
                 raise SettingsError(found)
 
     def check(self, line: LineName, config: LineConfig) -> None:
-        """Check that a line could still say what it discloses.
+        """Check that a line with this configuration could speak its disclosure.
 
         Raises:
-            InvalidRequest: it could not, as it would have no provider of speech.
+            InvalidRequest: it could not, for lack of a text-to-speech provider.
         """
         if line in self._demonstrations or config.tts_url:
             return
@@ -101,7 +101,7 @@ class DisclosureChecks:
         needed = has_machine(known, config) or self._lines.stored(line).tts_url
         if disclosure.text and not disclosure.asset and needed:
             raise InvalidRequest(
-                "callTtsUrl: needed, as the line discloses a text to callers (lines.NAME.disclosure in the settings)",
+                "callTtsUrl: required to speak the disclosure text of this line (lines.NAME.disclosure in the settings)",
                 field="callTtsUrl",
             )
 

@@ -1,8 +1,7 @@
-"""Tells the persons of calls that they hear a machine, before they hear it.
+"""Speaks disclosures in calls: persons are told that they hear a machine before they hear it.
 
-Which persons those are, and that nobody hears a machine before, is the call's routing (`call.disclosure.told`). Here is what follows
-from it: what a machine says meanwhile is held, what the line discloses is said to those who do not know, and where it cannot be
-said the machines leave.
+The call's routing decides who hears whom (`call.disclosure.told`). This service holds the machines meanwhile, speaks the line's
+disclosure to the persons who have not heard it, and removes the machines if it cannot be spoken.
 """
 
 import asyncio
@@ -37,20 +36,20 @@ REASON: Final = "disclosure"
 REALTIME: Final = "realtime"
 ALWAYS_MACHINES: Final = ("agent", REALTIME)
 MAX_ANNOUNCEMENT_SECONDS: Final = 30.0
-"""For which it is waited at most until a recording has been announced, so that not both are said at once."""
+"""Maximum wait for a recording announcement, so that the two do not overlap."""
 LOOK_SECONDS: Final = 0.1
 RINGS: Final = (EventType.CALL_RINGING, EventType.CALL_INITIATED)
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What each line discloses, and when it may begin to."""
+    """The disclosure of each line, and when it may begin."""
 
     of: Callable[[LineName], Disclosure]
     announced: Callable[[LineName], float] = lambda line: 0.0
-    """For how many seconds Meta announces that it records a line's calls."""
+    """How long Meta's own recording announcement takes in a line's calls."""
     has_machine: Callable[[LineName], bool] = lambda line: True
-    """Whether a line has an agent or a model, so that what it discloses is prepared when a call rings."""
+    """Whether a line has an agent or a model, so that its disclosure is prepared when a call rings."""
 
 
 class Disclosures:
@@ -61,27 +60,27 @@ class Disclosures:
         self._statements = statements
         self._counters = counters
         self._telling: dict[CallId, DisclosureLeg | None] = {}
-        """What is being said in calls; None while it is prepared."""
+        """The disclosure that is being spoken, by call; None while it is prepared."""
         self._given_up: dict[CallId, frozenset[LegId]] = {}
-        """Persons who cannot be told, in calls where others have been."""
+        """Persons to whom it could not be spoken, in calls where others have heard it."""
         self._tasks = Tasks()
         self._loop = asyncio.get_running_loop()
         self.recordings_begun: Callable[[CallId], Mapping[str, float]] = lambda call: {}
         """Returns when the recordings of a call began, by id (`Recordings.begun`)."""
 
     def cover(self, line: LineName, leg: Leg, role: LegRole) -> LegRole:
-        """Return the role of a leg that is about to join, with whether it is heard only after a disclosure."""
-        road = _road(leg)
+        """Return the role of a leg that is about to join, completed with whether it is heard only after the disclosure."""
+        kind = _machine_kind(leg)
         speaks = role.audience in (Audience.ALL, Audience.FAR) and role.only_to is None
-        if not speaks or not (road or role.machine):
+        if not speaks or not (kind or role.machine):
             return role
         disclosure = self._rules.of(line)
-        covered = disclosure.is_set and (role.machine or road in disclosure.for_)
-        machine = role.machine or covered or road in ALWAYS_MACHINES
+        covered = disclosure.is_set and (role.machine or kind in disclosure.for_)
+        machine = role.machine or covered or kind in ALWAYS_MACHINES
         return replace(role, machine=machine, discloses=covered)
 
     def follow(self, runner: CallRunner) -> None:
-        """Hold the machines that nobody may hear yet, and say what is due; called after each event of a call."""
+        """Hold or release the machines, and speak the disclosure if it is due; called after each event of a call."""
         call_id, legs = runner.facts.call_id, runner.machine.legs
         saying = self._telling.get(call_id)
         if saying is not None and not legs.disclosure.listeners(saying.leg_id):
@@ -96,7 +95,7 @@ class Disclosures:
             self._tasks.spawn(self._tell(runner), name=f"disclosure in call {call_id}")
 
     def on_event(self, event: CallEvent) -> None:
-        """Prepare what a line says when a call begins to ring; forget a call that has ended."""
+        """Prepare the disclosure of a line when a call begins to ring; forget a call that has ended."""
         if event.type in RINGS:
             line = LineName(event.line)
             if self._rules.of(line).is_set and self._rules.has_machine(line):
@@ -105,7 +104,7 @@ class Disclosures:
             self._given_up.pop(CallId(event.call.id), None)
 
     async def aclose(self) -> None:
-        """Prepare and say nothing more."""
+        """Cancel all disclosures."""
         await self._tasks.aclose()
         await self._statements.aclose()
 
@@ -114,7 +113,7 @@ class Disclosures:
             await self._statements.prepare(line, self._rules.of(line))
 
     def _due(self, runner: CallRunner) -> frozenset[LegId]:
-        """Return the persons who are to be told now."""
+        """Return the persons to whom the disclosure is due now."""
         if not runner.live or runner.suspension.active:
             return frozenset()
         given_up = self._given_up.get(runner.facts.call_id, frozenset())
@@ -156,7 +155,7 @@ class Disclosures:
             self._report(runner, leg, said, told)
 
     async def _others_announced(self, runner: CallRunner) -> None:
-        """Wait until it is announced that the call is recorded, by Meta or by us."""
+        """Wait until the recording announcements are over, Meta's and ours."""
         until = runner.machine.announced_until(self._rules.announced(runner.facts.line))
         await asyncio.sleep(until - self._loop.time())
         for _ in range(round(MAX_ANNOUNCEMENT_SECONDS / LOOK_SECONDS)):
@@ -193,7 +192,7 @@ class Disclosures:
         runner.publish(EventType.DISCLOSURE_SPOKEN, data | source)
 
     def _fail(self, runner: CallRunner, reason: str) -> None:
-        """Have nobody hear a machine without having been told: those leave that nobody may hear."""
+        """Report a disclosure that cannot be spoken, and remove the machines unless somebody has heard it."""
         self._counters.told("failed")
         call_id, legs = runner.facts.call_id, runner.machine.legs
         machines, untold = legs.machines(), runner.machine.untold()
@@ -216,8 +215,8 @@ def _awaits_announcement(leg: Leg) -> bool:
     return isinstance(leg, RecorderLeg) and leg.awaiting_announcement
 
 
-def _road(leg: Leg) -> str:
-    """Return by which road a leg speaks, as the settings name it; empty for none of these."""
+def _machine_kind(leg: Leg) -> str:
+    """Return the kind of machine that a leg is, as the settings name it (`disclosure.for`); empty for none of them."""
     match leg.kind:
         case LegKind.AGENT | LegKind.SOCKET:
             return leg.kind.value

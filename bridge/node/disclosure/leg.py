@@ -1,6 +1,6 @@
-"""Says to persons in a call that they hear a machine, as a service leg; nothing stops it but the end of the call.
+"""The service leg that speaks a disclosure; only the end of the call stops it.
 
-It is no playback that a request could stop or pause, and no bot clears it.
+Unlike a playback it cannot be stopped or paused by a request, nor cleared by a bot.
 """
 
 import asyncio
@@ -15,25 +15,25 @@ from bridge.legs.base import Emit
 
 
 class DisclosureLeg:
-    """One disclosure to some persons of a call; it is its own source and sink."""
+    """Speaks one disclosure to some persons of a call; it is its own source and sink."""
 
     kind = LegKind.PLAYBACK
     always_clocked = True
 
     def __init__(self, leg_id: LegId, pcm: bytes) -> None:
-        """Make it of samples of 16 bits at 16 kHz."""
+        """`pcm` has 16-bit samples at 16 kHz."""
         self.leg_id = leg_id
         self.source = self.sink = self
         self.statement = Statement(pcm)
         self.finished = asyncio.Event()
-        """Set once the leg is over, however it ends."""
+        """Set once the leg has ended, for whatever reason."""
         self._begun = False
         self._ends = asyncio.Event()
         self._frames = 0
         self._loop = asyncio.get_running_loop()
 
     def pull(self) -> bytes | None:
-        """Return the next 20 ms; None before it runs, in a pause, and at its end."""
+        """Return the next 20 ms; None before it runs, in a pause, and after its end."""
         if not self._begun:
             return None
         frame = self.statement.pull(self._loop.time())
@@ -44,15 +44,15 @@ class DisclosureLeg:
         return frame
 
     def push(self, frame: Frame, now: float) -> None:
-        """Take the next 20 ms of the far parties."""
+        """Process the next 20 ms of the far parties."""
         self.statement.hear(frame.pcm, now)
 
     def stop(self) -> None:
-        """End it before its end: nobody hears it any longer."""
+        """End it early, because nobody hears it any longer."""
         self._ends.set()
 
     async def run(self, emit: Emit) -> None:
-        """Say it; see `legs.base.Leg`."""
+        """Speak it; see `legs.base.Leg`."""
         try:
             emit(events.LegConnected(self.leg_id))
             self._begun = True
@@ -64,17 +64,17 @@ class DisclosureLeg:
             self.finished.set()
 
     def statistics(self) -> LegStatistics:
-        """Return what was said as `received`."""
+        """Return statistics; what was spoken counts as `received`."""
         count = self._frames
         audio = ReceivedAudio(packets=count, bytes=count * FRAME_BYTES, frames=count)
         return LegStatistics(received=audio)
 
     def check_movable(self) -> None:
-        """Raise `HandoverRefused`: the call moves once it has been said (`legs.base.Movable`)."""
+        """Raise `HandoverRefused`: the call moves once it has been spoken (`legs.base.Movable`)."""
         raise HandoverRefused("the disclosure is being spoken")
 
     def suspend(self) -> NoReturn:
-        """See `check_movable`; if its process dies, another one says it anew."""
+        """See `check_movable`; if this process dies, another one speaks it again from the beginning."""
         raise HandoverRefused("the disclosure is being spoken")
 
     def resume(self) -> None:

@@ -1,4 +1,4 @@
-"""The sounds of disclosures: an asset, a file, or a text that a provider speaks; kept once they are decoded."""
+"""The audio of disclosures, from an asset, a file, or a text that a provider speaks; cached once decoded."""
 
 import asyncio
 import hashlib
@@ -23,33 +23,33 @@ from bridge.tasks import Tasks
 log = logging.getLogger(__name__)
 
 PREPARE_SECONDS: Final = 8.0
-"""How long one attempt may take; the caller hears nothing of a machine meanwhile."""
+"""Timeout of one attempt; the machine is held meanwhile."""
 ATTEMPTS: Final = 2
-"""To get it from where it should come; each tries the asset, then the text."""
+"""How often it is tried; each attempt tries the asset, then the text."""
 MAX_SECONDS: Final = 90
-"""Of a sound; more is cut off."""
+"""Maximum length; the rest is cut off."""
 MAX_KEPT_BYTES: Final = 1 << 25
-"""Of all sounds that are kept; those that were not used for longest are dropped."""
+"""Size of the cache; the least recently used are dropped."""
 
 
 class CannotDisclose(BridgeError):
-    """Raised where what a line discloses cannot be had."""
+    """Raised when a disclosure cannot be prepared."""
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What is said."""
+    """The audio of a disclosure."""
 
     pcm: bytes
-    """Samples of 16 bits at 16 kHz."""
+    """16-bit samples at 16 kHz."""
     asset: str = ""
-    """What it was made of; empty if of a text."""
+    """Its asset or file; empty for a text."""
     text_hash: str = ""
     """SHA-256 of the text, in hex."""
 
 
 class Statements:
-    """What the lines disclose, as sound."""
+    """Prepares and caches the audio of the lines' disclosures."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class Statements:
         speak: Callable[[LineName, str], Awaitable[bytes]],
         voice_of: Callable[[LineName], str],
     ) -> None:
-        """`speak` returns a text as a WAV file; `voice_of` names what speaks on a line, so that another one speaks anew."""
+        """`speak` synthesizes a text as a WAV file; `voice_of` identifies a line's voice in the cache's key."""
         self._assets = assets
         self._media_root = media_root
         self._decoders = decoders
@@ -71,10 +71,10 @@ class Statements:
         self._tasks = Tasks()
 
     async def prepare(self, line: LineName, disclosure: Disclosure) -> Said:
-        """Return what a line says.
+        """Return the audio of a line's disclosure.
 
         Raises:
-            CannotDisclose: it cannot be had.
+            CannotDisclose: all attempts failed; the log has the reasons.
         """
         for _ in range(ATTEMPTS):
             if (said := self._find(line, disclosure)) is not None:
@@ -82,10 +82,12 @@ class Statements:
             if line not in self._preparing:
                 work = self._make(line, disclosure)
                 self._preparing[line] = self._tasks.spawn(work, name=f"disclosure of line {line}")
-            # Others wait for it too.
+            # Several calls may wait for the same task.
             await asyncio.wait([self._preparing[line]])
         if (said := self._find(line, disclosure)) is None:
-            raise CannotDisclose("what the line discloses cannot be had; the log says why")
+            raise CannotDisclose(
+                "the disclosure of the line could not be prepared; the log has the reason"
+            )
         return said
 
     async def aclose(self) -> None:

@@ -106,7 +106,7 @@ class Recordings:
         return call_id in self._tracks
 
     def begun(self, call: CallId) -> dict[str, float]:
-        """Return when each track of a call began, by its recording's id; on the loop's clock."""
+        """Return when each recording of a call began, by id, on the loop's clock."""
         return {one.recording.recording_id: one.began for one in self._tracks.get(call, ())}
 
     async def start(

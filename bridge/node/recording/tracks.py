@@ -58,7 +58,7 @@ class RecordedTrack:
 
     @property
     def began(self) -> float:
-        """When it began, on the loop's clock; infinite until it has been announced: nothing is written before."""
+        """When it began, on the loop's clock; infinite until the recording has been announced."""
         announced = not any(leg.awaiting_announcement for leg in self.legs)
         return self.span.began if announced else math.inf
 

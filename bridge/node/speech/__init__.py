@@ -1,1 +1,1 @@
-"""What bots say to the far parties of a call: held until they hear it, and waited for before an end."""
+"""First and last words of bots: held until the far party can hear them, and finished before a hang-up."""

@@ -1,6 +1,6 @@
-"""Lets the bots of one call begin, and be heard, only once the far party would hear them.
+"""Holds the bots of one call until the far party can hear them.
 
-A bot that the bridge starts by itself begins then. One that is there earlier is held: what it says waits in its queue.
+Bots that the bridge starts itself are started only then. What others say earlier is queued.
 """
 
 import asyncio
@@ -18,73 +18,73 @@ from bridge.call.transitions import AUDIBLE
 from bridge.legs.base import Leg, SpeaksFromQueue
 
 STARTED: Final = frozenset({LegKind.AGENT, LegKind.STREAM, LegKind.PLAYBACK})
-"""Kinds of legs that the bridge starts, and that begin once they are heard."""
+"""Kinds of legs that the bridge starts, once they would be heard."""
 BOTS: Final = STARTED | {LegKind.SOCKET}
 FIRST_PACKET_SECONDS: Final = 1.0
-"""For how long a first packet of a connected far party is waited for: it proves that its media is up, too.
+"""How long to wait for the first packet of a connected far party, which proves that its media is up.
 
-By then a party that sends nothing counts as one that hears all the same, such as a muted telephone.
+After that its media counts as up in any case: a muted telephone may send nothing.
 """
 LOOK_SECONDS: Final = 0.02
-"""Between two looks for that packet."""
+"""How often to look for that packet."""
 
 
 Rows: TypeAlias = Mapping[LegId, frozenset[LegId]]
 
 
 class HoldsAudio(Protocol):
-    """What a bot says, on its way to the bus."""
+    """The speech of a bot, on its way to the bus."""
 
     def hold(self) -> None:
-        """Let nothing be heard from now on, until `release`."""
+        """Hold everything until `release`."""
 
     def release(self) -> None:
-        """Play what was held."""
+        """Begin to play what was held."""
 
     def drop_held(self) -> None:
-        """Drop and count what is held and will never be played."""
+        """Drop what is held, and count it."""
 
     @property
     def held_seconds(self) -> float:
-        """For how long speech has waited in total because it was held."""
+        """Total time for which speech waited because it was held."""
 
     @property
     def held_dropped_seconds(self) -> float:
-        """How much speech was dropped in total for the same reason."""
+        """Total speech dropped because it was held."""
 
 
 class HeldSpeech:
-    """The bots of one call, and whether they may be heard yet (`gates`)."""
+    """Holds and releases the bots of one call (`gates`)."""
 
     def __init__(
         self,
         machine: CallMachine,
         route: Callable[[Rows], None],
-        let_in: Callable[[LegId], None] = lambda leg_id: None,
+        opened: Callable[[LegId], None] = lambda leg_id: None,
     ) -> None:
-        """Begin with none; the call is the machine's, `route` replaces its routing table, and `let_in` takes each bot that is heard from now on."""
+        """`machine` is the call's; `route` replaces its routing table, and `opened` is called with each bot that is held no longer."""
         self.gates = SpeechGates(self._changed)
         self._machine = machine
         self._far: dict[LegId, Leg] = {}
         self._route = route
-        self._let_in = let_in
+        self._on_open = opened
         self._bots: dict[LegId, HoldsAudio | None] = {}
-        """Each with what holds what it says; None if nothing can."""
+        """Each with its queue; None if it has none."""
         self._ticks: dict[LegId, asyncio.TimerHandle] = {}
-        """Of bots with RTP that are held, or late."""
+        """Timers of bots with RTP whose speech is held or delayed."""
         self._opened: dict[LegId, asyncio.Event] = {}
-        """Of legs that wait to begin."""
+        """Set when a leg that waits to be started may start."""
         self._loop = asyncio.get_running_loop()
         self._connected_at: float | None = None
-        """Since when a far party has talked."""
+        """When a far party was connected in a call that is up."""
         self._up = False
         """Whether the far party's media is up."""
         self._look: asyncio.TimerHandle | None = None
 
     def join(self, leg: Leg, role: LegRole, source: Source | None) -> Source | None:
-        """Hold a leg that is about to join, if it is a bot and the far party would not hear it yet.
+        """Hold a leg that is about to join, if it is a bot that the far party would not hear yet.
 
-        Return the source with which it joins the bus, which is `source` or holds that.
+        Return the source with which it joins the bus: `source`, or a `HeldSource` around it.
         """
         if role.party is Party.FAR:
             self._far[leg.leg_id] = leg
@@ -97,7 +97,7 @@ class HeldSpeech:
         if isinstance(leg, SpeaksFromQueue):
             bot = leg.queue
         elif isinstance(source, TimedSource):
-            # In the next iteration: it may be in the middle of a packet.
+            # Routed in the next iteration of the loop: a packet may be in progress.
             source = bot = HeldSource(source, self._reroute_soon)
         self._bots[leg.leg_id] = bot
         if not self._up:
@@ -108,11 +108,11 @@ class HeldSpeech:
         return source
 
     def find(self, leg_id: LegId) -> HoldsAudio | None:
-        """Return what holds what a leg says; None for a leg that is not held."""
+        """Return the queue of a bot; None for another leg."""
         return self._bots.get(leg_id)
 
     def leave(self, leg_id: LegId) -> None:
-        """Forget a leg; what is still held is dropped, and counted."""
+        """Forget a leg; drop and count what is still held."""
         bot = self._bots.pop(leg_id, None)
         self._far.pop(leg_id, None)
         self.gates.forget(leg_id)
@@ -120,11 +120,11 @@ class HeldSpeech:
             bot.drop_held()
 
     def restore(self) -> None:
-        """Go on with the call of another process, whose far party's media is up if the call is."""
+        """Continue with a call of another process: if the call is up, so is the far party's media."""
         self._up = self._machine.state in AUDIBLE
 
     def follow(self) -> None:
-        """Release the bots if the far party's media is up by now; to be called after each event of the call."""
+        """Release the bots once the far party's media is up; to be called after each event of the call."""
         if self._up or self._look is not None:
             return
         records, now = self._machine.legs.records, self._loop.time()
@@ -144,15 +144,15 @@ class HeldSpeech:
             self._look = self._loop.call_later(LOOK_SECONDS, self._look_again)
 
     def close(self) -> None:
-        """Look and play no more; the call has ended."""
+        """Stop all timers, since the call has ended."""
         for timer in (self._look, *self._ticks.values()):
             if timer is not None:
                 timer.cancel()
 
     async def begin(self, leg: Leg) -> None:
-        """Wait until a leg may begin: at once, but for one that the bridge has started and that is held.
+        """Wait until a leg may start; returns at once unless it is held and of a kind that the bridge starts.
 
-        If cancelled it returns all the same, and the task is cancelled again: only a leg that runs frees what it has.
+        If cancelled, it returns normally and cancels the task again, since only a leg that runs releases its resources.
         """
         if leg.kind not in STARTED or self.gates.is_open(leg.leg_id):
             return
@@ -166,7 +166,7 @@ class HeldSpeech:
             self._opened.pop(leg.leg_id, None)
 
     def _tick(self, leg_id: LegId, due: float) -> None:
-        """Let a bot with RTP play what was held."""
+        """Play the next 20 ms of a bot with RTP that was held."""
         self._ticks.pop(leg_id, None)
         bot = self._bots.get(leg_id)
         if isinstance(bot, HeldSource) and not bot.passes:
@@ -192,7 +192,7 @@ class HeldSpeech:
         if leg_id not in self._ticks:
             self._tick(leg_id, self._loop.time())
         if is_open:
-            self._let_in(leg_id)
+            self._on_open(leg_id)
         if is_open and (opened := self._opened.get(leg_id)) is not None:
             opened.set()
 

@@ -1,4 +1,4 @@
-"""Waits for the last words of a call, or of one bot: those that bots and playbacks have queued for its far parties."""
+"""Wait for last words: the speech that bots and playbacks have queued for the far parties of a call."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -23,7 +23,7 @@ from bridge.legs.playback import PlaybackLeg
 
 
 class SpokenCall(Protocol):
-    """A call, as far as its last words need it (`node.runner.CallRunner`)."""
+    """What is needed of a call (`node.runner.CallRunner`)."""
 
     machine: CallMachine
     bus: Bus
@@ -39,11 +39,11 @@ class SpokenCall(Protocol):
         """The leg with this id, while it is in the call."""
 
     def dispatch(self, event: Event) -> None:
-        """Take a request."""
+        """Dispatch an event."""
 
 
 async def wait_for_last_words(call: SpokenCall) -> None:
-    """Wait until the far parties have received what waits to be said to them, or the call has ended; at most `MAX_SECONDS`."""
+    """Wait until the far parties have received all queued speech, or the call has ended; at most `MAX_SECONDS`."""
     now = asyncio.get_running_loop().time
     until = now() + MAX_SECONDS
     await asyncio.sleep(ARRIVAL_SECONDS)
@@ -57,7 +57,7 @@ async def wait_for_last_words(call: SpokenCall) -> None:
 
 
 async def wait_until_said(call: SpokenCall) -> None:
-    """Wait until the bots that the far parties hear have said what waits to be said, so that others may speak; at most `MAX_SECONDS`."""
+    """Wait until all queued speech of the bots that the far parties hear has been played; at most `MAX_SECONDS`."""
     bots = [leg for leg in _heard(call) if isinstance(leg, SpeaksFromQueue)]
     if bots:
         await asyncio.sleep(ARRIVAL_SECONDS)
@@ -65,7 +65,7 @@ async def wait_until_said(call: SpokenCall) -> None:
 
 
 async def close_after_speech(call: SpokenCall, command: CloseAfterSpeech) -> None:
-    """Perform a command: end a leg, or the call, once its last words have been said, or received."""
+    """End a leg once its queued speech has been played, or the call once it has been received."""
     if command.leg_id is None:
         await wait_for_last_words(call)
         last: CloseRequested | HangupRequested = HangupRequested()
@@ -89,13 +89,13 @@ async def _wait(call: SpokenCall, waits: Callable[[], bool]) -> None:
 
 
 def _waiting(call: SpokenCall, legs: Iterable[Leg]) -> Callable[[], bool]:
-    """Return what says whether something is still to be played of what these legs say now."""
+    """Return a predicate: whether speech that these legs have queued by now is still to be played."""
     queued = [(leg, waits) for leg in legs if (waits := _speech_waits(leg)) is not None]
     return lambda: any(call.leg(leg.leg_id) is leg and waits() for leg, waits in queued)
 
 
 def _speech_waits(leg: Leg) -> Callable[[], bool] | None:
-    """Return what says whether what a leg says now is still to be played; None if it has no queue."""
+    """Return the predicate of one leg; None if it has no queue."""
     if isinstance(leg, PlaybackLeg):
         now = asyncio.get_running_loop().time
         until = now() + (MUSIC_SECONDS if leg.repeats else MAX_SECONDS)
@@ -112,6 +112,6 @@ def _far(call: SpokenCall) -> list[Leg]:
 
 
 def _heard(call: SpokenCall) -> list[Leg]:
-    """Return whom the far parties hear."""
+    """Return the legs that the far parties hear."""
     heard = {one for far in _far(call) for one in call.bus.heard_by(far.leg_id)}
     return [leg for leg in call.legs() if leg.leg_id in heard]

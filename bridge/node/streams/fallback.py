@@ -147,7 +147,7 @@ def _talks(leg: Leg) -> bool:
 
 
 def _hang_up(runner: CallRunner) -> None:
-    """End a call once its last words have been heard, unless it has ended or somebody else is in it by now."""
+    """End a call after its last words, unless it has ended or another near party has joined meanwhile."""
     if runner.live and not _is_shared(runner):
         with suppress(BridgeError):
             runner.dispatch(events.HangupRequested(after_speech=True))

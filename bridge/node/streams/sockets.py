@@ -42,7 +42,7 @@ class MediaSockets:
     ) -> SocketLeg:
         """Make a WebSocket a leg of a call, or connect it to the leg of the same name that waits for it.
 
-        `machine` says whether its client has said that it is one.
+        `machine` is what the client says about itself.
 
         Raises:
             BridgeError: the call has ended, has all its legs, or is passing to another process.

@@ -54,7 +54,7 @@ class StreamOrder:
     resumes: bool = True
     """Whether the server may know that a stream goes on over another connection, if its protocol does."""
     machine: bool = False
-    """Whether the customer says that a machine speaks there."""
+    """Whether the customer declared the server a machine."""
 
 
 class Streams:
@@ -143,7 +143,7 @@ class Streams:
         return facts.stream_id
 
     def stop(self, runner: CallRunner, stream_id: str, *, after_speech: bool = False) -> None:
-        """Stop a stream, at once or once it has been heard to the end; it closes its connection by itself.
+        """Stop a stream, at once or after its queued speech; it closes its connection itself.
 
         Raises:
             NotFound: the call has no such stream.
@@ -210,7 +210,7 @@ class Streams:
 
 
 def _with_context(trace: Trace, stream_id: str, order: StreamOrder) -> Mapping[str, str]:
-    """Return what a server is told when its stream starts: the trace too, unless the customer says another."""
+    """Return the parameters of a stream's start message, including the trace context unless the customer sets one."""
     return {**trace.headers(trace.leg_id(stream_id)), **order.parameters}
 
 

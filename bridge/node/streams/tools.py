@@ -53,7 +53,7 @@ class StreamTools:
         secrets: Sequence[str],
         trace: Trace = UNTRACED,
     ) -> None:
-        """Requests go to the operator's own URL over `session`, signed by each of `secrets`; they belong to `trace`."""
+        """Requests go to the operator's own URL over `session`, signed with each of `secrets`, as spans of `trace`."""
         self._runner = runner
         self._facts = facts
         self._settings = settings

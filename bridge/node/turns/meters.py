@@ -33,7 +33,7 @@ ASSUMED_PLAYOUT_SECONDS: Final = 0.06
 
 
 class MeterSnapshot(msgspec.Struct, frozen=True):
-    """The turns of one bot: where their meter stands, and what the wait of the one whose answer is not over consists of."""
+    """The state of one bot's meter, and the parts of the wait of its current turn."""
 
     tracker: TrackerSnapshot
     parts: WaitParts
@@ -43,11 +43,11 @@ class TurnsSnapshot(msgspec.Struct, frozen=True):
     """The turns of a call; times are those of the machine's monotonic clock."""
 
     published: int
-    """How many have been."""
+    """How many turns were published."""
     playouts: dict[LegId, float] = {}
-    """The jitter buffers that clients report."""
+    """Jitter buffer delays that clients reported."""
     meters: dict[LegId, MeterSnapshot] = {}
-    """Those of bots."""
+    """By bot."""
 
 
 class TurnMeters:
@@ -67,7 +67,7 @@ class TurnMeters:
         self._metrics = metrics
         self._enabled = enabled
         self.published = 0
-        """How many turns have been, in the processes before this one too."""
+        """How many turns were published, including those of earlier processes."""
         self._loop = asyncio.get_running_loop()
         self._legs: dict[LegId, Leg] = {}
         self._playouts: dict[LegId, float] = {}
@@ -76,9 +76,9 @@ class TurnMeters:
         self._meters: dict[LegId, TurnMeter | PeerMeter] = {}
         self._overlaps = OverlapEvents(publish, metrics)
         self._turns: dict[LegId, _BotTurns] = {}
-        """Those of each meter."""
+        """By bot."""
         self._passed: dict[LegId, MeterSnapshot] = {}
-        """Of bots that another process has passed to this one, until they join."""
+        """Of bots handed over by another process, until they join."""
 
     def ends(self, leg: Leg, role: LegRole) -> tuple[Source | None, Sink | None]:
         """Return what joins the bus for a leg: its own ends, or those of a meter if it is a bot that is heard."""
@@ -109,7 +109,7 @@ class TurnMeters:
         return meter, meter
 
     def _add(self, leg: Leg, make: Callable[["_BotTurns"], _Meter]) -> _Meter:
-        """Make a bot's meter, which goes on where that of another process stopped if it has been passed here."""
+        """Make a bot's meter; for one handed over by another process it continues from that state."""
         turns = self._turns[leg.leg_id] = _BotTurns(leg, self)
         meter = make(turns)
         meter.tracker.overlaps = self._overlaps.follow(leg, _name(leg))
@@ -120,7 +120,7 @@ class TurnMeters:
         return meter
 
     def routes(self, rows: Mapping[LegId, frozenset[LegId]]) -> Mapping[LegId, frozenset[LegId]]:
-        """Return a routing table of the call with the rows of what measures bots beside it."""
+        """Return the call's routing table with the rows of the meters added."""
         found = dict(rows)
         for bot, meter in self._meters.items():
             if isinstance(meter, PeerMeter):
@@ -129,14 +129,14 @@ class TurnMeters:
         return found
 
     def sound(self, leg_id: LegId) -> BotSound | None:
-        """Return what the sound of a bot shows; None for a leg that is not measured."""
+        """Return the figures of a bot's audio; None for a leg that is not measured."""
         meter = self._meters.get(leg_id)
         return None if meter is None else meter.sound
 
-    def let_in(self, leg_id: LegId) -> None:
-        """Take that a bot that was held is heard from now on; another leg is none of these."""
+    def opened(self, leg_id: LegId) -> None:
+        """Record that a bot is held no longer; ignores other legs."""
         if (meter := self._meters.get(leg_id)) is not None:
-            meter.tracker.let_in(self._loop.time())
+            meter.tracker.opened(self._loop.time())
 
     def leave(self, leg_id: LegId) -> None:
         """Forget a leg, and publish the turn that its end cuts off."""
@@ -149,7 +149,7 @@ class TurnMeters:
         self._playouts.pop(leg_id, None)
 
     def snapshot(self) -> TurnsSnapshot:
-        """Return what another process of this machine goes on with."""
+        """Return the state with which another process of this machine continues."""
         meters = {
             one: MeterSnapshot(meter.tracker.snapshot(), self._turns[one].parts)
             for one, meter in self._meters.items()
@@ -157,11 +157,11 @@ class TurnMeters:
         return TurnsSnapshot(self.published, self._playouts, meters)
 
     def numbering(self) -> TurnsSnapshot:
-        """Return what another machine goes on with."""
+        """Return the state with which another machine continues."""
         return TurnsSnapshot(self.published)
 
     def restore(self, snapshot: TurnsSnapshot) -> None:
-        """Go on where another process stopped, before its legs join."""
+        """Continue from the state of another process, before the legs join."""
         self.published = snapshot.published
         self._playouts, self._passed = dict(snapshot.playouts), dict(snapshot.meters)
 
@@ -171,7 +171,7 @@ class TurnMeters:
             self._playouts[leg_id] = seconds
 
     def publish(self, leg: Leg, turn: Turn, parts: WaitParts) -> None:
-        """Publish a turn that is over, and count it; not beyond `MAX_TURNS`."""
+        """Publish a turn that is over, and count it; at most `MAX_TURNS`."""
         if self.published == MAX_TURNS:
             return
         self.published += 1
@@ -180,8 +180,8 @@ class TurnMeters:
         self._publish(EventType.TURN, data | describe(turn, parts, wall))
         self._metrics.waited(turn.wait + parts.to_caller, bot)
 
-    def way_to_caller(self, bot: LegId) -> tuple[float, bool] | None:
-        """Return how long what we send to a bot's caller takes to be heard, in seconds, and whether that is an estimate; None without a caller."""
+    def delay_to_caller(self, bot: LegId) -> tuple[float, bool] | None:
+        """Return the playout delay from here to a bot's caller in seconds, and whether it is an estimate; None without a caller."""
         heard = self._bus.heard_by(bot)
         caller = self._legs.get(next(iter(self._callers(heard) or heard), LegId("")))
         if caller is None:
@@ -196,7 +196,7 @@ class TurnMeters:
         return seconds, playout is None or round_trip is None
 
     def _callers(self, heard: Iterable[LegId]) -> list[LegId]:
-        """Return the persons of those whom a bot hears."""
+        """Return the persons among those whom a bot hears."""
         roles = {one: role for one in heard if (role := self._roles.get(one)) is not None}
         return [
             one
@@ -218,23 +218,23 @@ class _BotTurns:
         self._leg = leg
         self._meters = meters
         self.parts = WaitParts()
-        """Of the turn whose answer has begun last."""
+        """Of the current turn."""
 
     def answered(self, turn: Turn, *, to_bot: float, queue: float) -> None:
-        """Measure what the wait consists of."""
-        to_caller, estimated = self._meters.way_to_caller(self._leg.leg_id) or (0.0, False)
+        """Measure the parts of the wait."""
+        to_caller, estimated = self._meters.delay_to_caller(self._leg.leg_id) or (0.0, False)
         end_of_speech, tool = self._end_of_speech(turn, to_bot), self._tool(turn)
         self.parts = WaitParts(to_bot, queue, to_caller, estimated, end_of_speech, tool)
 
     def over(self, turn: Turn) -> None:
-        """Publish it; what was not known of the way to the caller when the answer began may be by now."""
-        way = self._meters.way_to_caller(self._leg.leg_id) if self.parts.estimated else None
-        if way is not None and not way[1]:
-            self.parts = replace(self.parts, to_caller=way[0], estimated=False)
+        """Publish a turn; the delay to the caller may have been measured since the answer began."""
+        delay = self._meters.delay_to_caller(self._leg.leg_id) if self.parts.estimated else None
+        if delay is not None and not delay[1]:
+            self.parts = replace(self.parts, to_caller=delay[0], estimated=False)
         self._meters.publish(self._leg, turn, self.parts)
 
     def _end_of_speech(self, turn: Turn, to_bot: float) -> float | None:
-        """Return how long the bot took to find that the caller had ended, if it is ours."""
+        """Return how long the bot took to detect the end of speech, if it is ours."""
         replies = self._leg.statistics().replies if isinstance(self._leg, AgentLeg) else None
         if not replies or replies[-1].at <= turn.ended:
             return None

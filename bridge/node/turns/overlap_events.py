@@ -28,19 +28,19 @@ class OverlapEvents:
         self._published = 0
 
     def follow(self, leg: Leg, bot: str) -> OverlapTracker:
-        """Return what follows a bot of this kind (`metrics.turns.BOTS`)."""
+        """Return the tracker of a bot of this kind (`metrics.turns.BOTS`)."""
         detector = leg.overlaps if isinstance(leg, AgentLeg) else None
         tracker = OverlapTracker(detector, partial(self.report, leg.leg_id, bot))
         self._trackers[leg.leg_id] = tracker
         return tracker
 
     def leave(self, leg_id: LegId) -> None:
-        """Publish what the end of a leg cuts off."""
+        """Publish the overlap that the end of a leg cuts off."""
         if (tracker := self._trackers.pop(leg_id, None)) is not None:
             tracker.finish(self._loop.time())
 
     def report(self, leg_id: LegId, bot: str, overlap: Overlap) -> None:
-        """Publish that an overlap is known, or over."""
+        """Publish an overlap that has been classified, or is over."""
         if not overlap.over:
             self._published += 1
         if self._published > MAX_OVERLAPS:
@@ -53,7 +53,7 @@ class OverlapEvents:
 
 
 def describe(overlap: Overlap, wall: float) -> dict[str, Any]:
-    """Return what the events say of an overlap; `wall` is the Unix time when the clock of its times was 0."""
+    """Return the data of the events; `wall` is the Unix time at which the clock of the overlap's times was 0."""
     begun = {"kind": overlap.kind.value, "startedAt": iso8601(wall + overlap.began)}
     if not overlap.over:
         return begun

@@ -20,7 +20,7 @@ from bridge.wire.webhook import chirp, wadial, wavix, zuckzapgo
 JSON: Final = "application/json"
 FORM: Final = "application/x-www-form-urlencoded"
 NAMED_ONLY: Final = frozenset({EventType.TURN, EventType.OVERLAP_STARTED, EventType.OVERLAP_ENDED})
-"""Events so frequent that only who names them is sent them."""
+"""Frequent events that are sent only to webhooks that name them."""
 EVERYTHING: Final = frozenset({"*", "all", "call", "calls"})
 """Filters that match every event, in any case."""
 
@@ -114,7 +114,7 @@ def signed(
 def wants(filters: Sequence[str], style: Style, event: CallEvent) -> bool:
     """Return whether an event passes the filters; an empty list passes everything.
 
-    A filter is an event's name, the vendor's or ours, or a prefix followed by `*`. Who does not name one of `NAMED_ONLY` is sent none.
+    A filter is an event's name, the vendor's or ours, or a prefix followed by `*`. Those of `NAMED_ONLY` are sent only if they are named.
     """
     name = _RENDERERS[style].name(event)
     if name is None or (event.type in NAMED_ONLY and event.type not in filters):

@@ -167,11 +167,9 @@ def test_no_word_is_lost_and_no_pause_shorter_than_100_ms_and_the_delay_ends(par
     voiced = [(now, frame) for now, frame in heard if not is_silent(frame)]
     assert [frame for _, frame in voiced] == [one for one in frames if not is_silent(one)]
     assert queue.held_dropped_seconds == 0
-    pauses = [
-        len(list(run)) for silent, run in groupby(heard, lambda one: is_silent(one[1])) if silent
-    ]
-    inner = [pause for _, pause in parts[:-1] if pause]
-    for pause, original in zip(pauses, inner, strict=False):
+    for pause, original in zip(
+        _pauses([frame for _, frame in heard]), _pauses(frames), strict=False
+    ):
         assert pause >= min(original, PAUSE_FRAMES)
     # What a pause has beyond 100 ms is made up for, as long as there is a delay.
     for number, (now, frame) in enumerate(voiced):
@@ -179,6 +177,12 @@ def test_no_word_is_lost_and_no_pause_shorter_than_100_ms_and_the_delay_ends(par
             began = frames.index(frame)
             spare = sum(max(0, pause - PAUSE_FRAMES) for _, pause in _before(parts, began))
             assert now - began <= max(0, ticks - spare)
+
+
+def _pauses(frames: list[bytes]) -> list[int]:
+    """Return how many frames each pause between two words lasts."""
+    runs = [(silent, len(list(run))) for silent, run in groupby(frames, is_silent)]
+    return [length for silent, length in runs[:-1] if silent]
 
 
 def _before(parts: list[tuple[int, int]], frame: int) -> list[tuple[int, int]]:

@@ -15,13 +15,13 @@ def within(at, spans):
     return any(begins <= at + 1e-9 < ends - 1e-9 for begins, ends in spans)
 
 
-def talk(seconds, caller, bot, *, fillers=(), tracker=None, let_in=None):
+def talk(seconds, caller, bot, *, fillers=(), tracker=None, opened=None):
     """Let both speak in these spans, the bot heard only once it is let in; return the turns, those that the end cuts off included."""
     tracker, found = tracker or TurnTracker(), []
     for number in range(round(seconds / 0.02)):
         at = number * 0.02
-        if let_in is not None and number == round(let_in * 50):
-            tracker.let_in(at)
+        if opened is not None and number == round(opened * 50):
+            tracker.opened(at)
         filling = within(at, fillers)
         speaks = SPEECH if within(at, bot) or filling else None
         if (turn := tracker.say(speaks, at, filler=filling)) is not None:
@@ -70,13 +70,13 @@ def test_a_greeting_answers_nobody():
 
 @pytest.mark.parametrize("before", [(0.5, 1.5), (1.0, 2.95)])
 def test_what_is_said_to_a_bot_that_is_held_asks_nothing_of_it(before):
-    assert talk(5, caller=[before], bot=[(3.2, 4)], let_in=3.0) == []
-    [turn] = talk(8, caller=[before, (5, 6)], bot=[(3.2, 4), (6.5, 7)], let_in=3.0)
+    assert talk(5, caller=[before], bot=[(3.2, 4)], opened=3.0) == []
+    [turn] = talk(8, caller=[before, (5, 6)], bot=[(3.2, 4), (6.5, 7)], opened=3.0)
     assert (turn.began, turn.ended) == pytest.approx((5, 6), abs=0.006)
 
 
-def test_a_caller_who_speaks_while_the_bot_is_let_in_waits_from_the_end_of_that():
-    [turn] = talk(8, caller=[(2, 4)], bot=[(4.5, 6)], let_in=3.0)
+def test_a_caller_who_speaks_while_the_bot_is_opened_waits_from_the_end_of_that():
+    [turn] = talk(8, caller=[(2, 4)], bot=[(4.5, 6)], opened=3.0)
     assert turn.wait == pytest.approx(0.5, abs=0.012)
 
 

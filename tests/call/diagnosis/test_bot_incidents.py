@@ -17,9 +17,9 @@ from tests.call.diagnosis.test_incidents import event
     [
         (401, "native", "lines.NAME.stream.secret"),
         (403, "twilio", "X-Twilio-Signature"),
-        (404, "native", "nothing at this path"),
+        (404, "native", "path does not exist"),
         (401, "openai-realtime", "lines.NAME.realtime.key"),
-        (429, "openai-realtime", "asked too often"),
+        (429, "openai-realtime", "too many requests"),
         (500, "twilio", "stream_url"),
     ],
 )
