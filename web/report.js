@@ -27,6 +27,7 @@ export class Reporter {
   #sentAt = -Infinity;
   #busy = false;
   /** The leg that the bridge does not know, or for which it takes no reports. @type {string | null} */ #unknown = null;
+  /** Delay of the jitter buffer while something was last played from it, in seconds. @type {number | null} */ #delay = null;
   #ended = false; // the microphone was so at the last look; pages replace it in a moment
 
   /**
@@ -50,6 +51,7 @@ export class Reporter {
   /** Take the quality of the last second; null after another connection has begun. @param {import("./quality.js").Quality | null} quality */
   note(quality) {
     this.#heard = quality ? [...this.#heard, quality].slice(-WINDOW) : [];
+    if (!quality || quality.delay > 0) this.#delay = quality?.delay ?? null; // 0: the bridge sent nothing to be played
   }
 
   async #look() {
@@ -93,7 +95,7 @@ export class Reporter {
       ...(pc && { iceState: pc.iceConnectionState }),
       ...(dtls && { dtlsState: dtls }),
       ...(turnError && !types.includes("relay") && { turnError }),
-      ...(last && { jitterBufferMs: Math.min(60_000, Math.round(last.delay * 1000)) }),
+      ...(this.#delay !== null && { jitterBufferMs: Math.min(60_000, Math.round(this.#delay * 1000)) }),
       ...(concealed !== null && { concealedRatio: Math.round(Math.min(1, concealed) * 1000) / 1000 }),
       hidden: globalThis.document?.hidden ?? false,
     };

@@ -131,6 +131,36 @@ async def test_reports_are_few_and_end_where_a_bridge_knows_none(visitor: Visito
     assert counts == {"unchanged": 4, "changed": 1, "refused": 1, "tooMany": 4}
 
 
+# What is reported of the jitter buffer, second by second; a changed error makes each a report.
+DELAYS = """
+async (delays) => {
+  const { Reporter } = await import("/web/report.js");
+  const [interval, sent] = [window.setInterval, []];
+  let look;
+  window.setInterval = (act) => { look = act; return 0; };
+  const leg = { legId: "leg_1", pc: undefined, turnError: 0, track: null, remote: new MediaStream() };
+  const reporter = new Reporter(() => leg, async (report) => sent.push(report.jitterBufferMs ?? null));
+  reporter.start();
+  window.setInterval = interval;
+  for (const delay of delays) {
+    leg.turnError++;
+    reporter.note(delay === null ? null : { delay, concealed: 0, levelOut: null });
+    look();
+    await new Promise((done) => setTimeout(done));
+  }
+  return sent;
+}
+"""
+
+
+async def test_the_jitter_buffer_that_is_reported_is_the_last_that_was_measured(visitor: Visitor):
+    """A bridge that has nothing to say sends no packets, so that there is nothing to measure."""
+    assert await visitor.page.evaluate(DELAYS, [0, 0.05, 0, None, 0, 0.04]) == [
+        *(None, 50, 50),
+        *(None, None, 40),
+    ]
+
+
 async def test_the_card_says_what_is_wrong_and_how_to_mend_it_as_text(
     browser: Browser, server: Server
 ):
