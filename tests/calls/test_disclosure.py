@@ -140,6 +140,29 @@ async def test_a_caller_is_told_before_an_agent_speaks():
         assert not spoken["interrupted"]
 
 
+async def test_the_history_of_a_call_says_when_and_in_what_words_it_disclosed():
+    async with telling() as line:
+        caller, runner = await line.ring(InboundMode.BOT, greeting="Good day.")
+        path = f"/calls/{runner.facts.call_id}"
+        assert (await line.client.data_of(path))["disclosedAt"] is None
+        await heard(caller)
+        live = await line.client.data_of(path)
+        assert live["startedAt"] < live["disclosedAt"]
+        assert live["disclosure"] == {
+            "asset": None,
+            "textHash": line.spoken()[0]["textHash"],
+            "language": "en",
+        }
+        await line.client.data("/call/hangup", {"callId": runner.facts.call_id})
+        await until(lambda: line.published.of("call.ended"))
+        ended = await line.client.data_of(path)
+        assert {name: ended[name] for name in ("disclosedAt", "disclosure")} == {
+            name: live[name] for name in ("disclosedAt", "disclosure")
+        }
+        [listed] = (await line.client.data_of("/calls"))["calls"]
+        assert listed["disclosedAt"] == live["disclosedAt"]
+
+
 @pytest.mark.full
 async def test_a_caller_is_told_before_a_model_speaks():
     async with realtime_server(Script([[Say(1.0, MACHINE)]])) as server, telling() as line:

@@ -7,6 +7,7 @@ way, because they are held, say, has not been told, and is told anew.
 
 from collections.abc import Mapping
 
+from bridge.call.disclosure_wording import Wording
 from bridge.call.model import LegId
 
 
@@ -16,6 +17,8 @@ class Disclosure:
     def __init__(self) -> None:
         self.told: frozenset[LegId] = frozenset()
         """Also who may come back (`call.leg_record.DepartedLegs`)."""
+        self.first: tuple[float, Wording] | None = None
+        """When somebody had first heard all of it, and what that was."""
         self._hearing: dict[LegId, frozenset[LegId]] = {}
         """Who has heard all of it so far, by the leg that speaks."""
 
@@ -34,9 +37,12 @@ class Disclosure:
                 one for one in listeners if speaking in rows.get(one, ())
             )
 
-    def spoken(self, speaking: LegId) -> None:
+    def spoken(self, speaking: LegId, wording: Wording, now: float) -> None:
         """Note that a leg has said all of it."""
-        self.told |= self._hearing.pop(speaking, frozenset())
+        told = self._hearing.pop(speaking, frozenset())
+        if told and self.first is None:
+            self.first = now, wording
+        self.told |= told
 
     def left(self, leg_id: LegId, *, returns: bool) -> None:
         """Note that a leg has left; who `returns` has been told already then."""
