@@ -44,6 +44,8 @@ class TurnsSnapshot(msgspec.Struct, frozen=True):
 
     published: int
     """How many have been."""
+    overlaps: int = 0
+    """How many have begun."""
     playouts: dict[LegId, float] = {}
     """The jitter buffers that clients report."""
     meters: dict[LegId, MeterSnapshot] = {}
@@ -154,15 +156,15 @@ class TurnMeters:
             one: MeterSnapshot(meter.tracker.snapshot(), self._turns[one].parts)
             for one, meter in self._meters.items()
         }
-        return TurnsSnapshot(self.published, self._playouts, meters)
+        return TurnsSnapshot(self.published, self._overlaps.published, self._playouts, meters)
 
     def numbering(self) -> TurnsSnapshot:
         """Return what another machine goes on with."""
-        return TurnsSnapshot(self.published)
+        return TurnsSnapshot(self.published, self._overlaps.published)
 
     def restore(self, snapshot: TurnsSnapshot) -> None:
         """Go on where another process stopped, before its legs join."""
-        self.published = snapshot.published
+        self.published, self._overlaps.published = snapshot.published, snapshot.overlaps
         self._playouts, self._passed = dict(snapshot.playouts), dict(snapshot.meters)
 
     def report_playout(self, leg_id: LegId, seconds: float) -> None:
