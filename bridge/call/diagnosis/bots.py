@@ -138,13 +138,21 @@ def _not_heard(leg: Watched, context: Context) -> Finding | None:
     if bot.heard or context.call.expects_party:
         return None
     waiting = statistics.socket.waiting_dbov if statistics.socket is not None else SILENT
-    plays = history.audio_messages and statistics.received.level_dbov >= QUIET_DBOV
-    if waiting < QUIET_DBOV and not plays:
+    if waiting < QUIET_DBOV and not _plays(leg, context):
         return None
     muted = leg.now.muted or context.call.muted
     how = "it is muted" if muted else "no other party is routed to hear it"
     severity = Severity.NOTICE if muted else None
     return _found(leg, Code.BOT_NOT_HEARD, {"how": how}, severity)
+
+
+def _plays(leg: Watched, context: Context) -> bool:
+    """Whether audio with a voice came in the last second; of packets, the counts of their levels tell."""
+    if not leg.history.bot.audio_messages:
+        return False
+    if leg.now.kind.traits.carries_rtp:
+        return leg.history.since_speech(context.now) == 0
+    return leg.now.statistics.received.level_dbov >= QUIET_DBOV
 
 
 def _sends_nothing(leg: Watched, context: Context) -> Finding | None:
