@@ -154,17 +154,12 @@ async def test_the_history_of_a_call_says_when_and_in_what_words_it_disclosed():
         await heard(caller)
         live = await line.client.data_of(path)
         assert live["startedAt"] < live["disclosedAt"]
-        assert live["disclosure"] == {
-            "asset": None,
-            "textHash": line.spoken()[0]["textHash"],
-            "language": "en",
-        }
+        said = {"asset": None, "textHash": line.spoken()[0]["textHash"], "language": "en"}
+        assert live["disclosure"] == said
         await line.client.data("/call/hangup", {"callId": runner.facts.call_id})
         await until(lambda: line.published.of("call.ended"))
         ended = await line.client.data_of(path)
-        assert {name: ended[name] for name in ("disclosedAt", "disclosure")} == {
-            name: live[name] for name in ("disclosedAt", "disclosure")
-        }
+        assert (ended["disclosedAt"], ended["disclosure"]) == (live["disclosedAt"], said)
         [listed] = (await line.client.data_of("/calls"))["calls"]
         assert listed["disclosedAt"] == live["disclosedAt"]
 
@@ -175,8 +170,7 @@ async def test_the_console_shows_when_a_call_disclosed_and_in_what_words():
         caller, runner = await line.ring(InboundMode.BOT, greeting="Good day.")
         await heard(caller)
         path = f"/console/api/calls/{runner.facts.call_id}"
-        answer = await line.client.get(path, headers=CONSOLE)
-        shown = (await answer.json())["data"]
+        shown = (await (await line.client.get(path, headers=CONSOLE)).json())["data"]
         assert shown["call"]["disclosedAt"]
         [event] = [one for one in shown["events"] if one["type"] == "disclosure.spoken"]
         assert event["data"]["textHash"] == line.spoken()[0]["textHash"]
