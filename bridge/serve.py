@@ -1,20 +1,19 @@
 """Running one node: its HTTP service, from start to shutdown."""
 
 import asyncio
-import gc
 import logging
 import os
 import socket
 import ssl
 import sys
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
 import uvloop
 from aiohttp import web, web_response
 
+from bridge import garbage
 from bridge.app import cluster
 from bridge.app.bridge import Bridge
 from bridge.app.build import build
@@ -63,9 +62,6 @@ FLUSH_SECONDS = 4.0
 """For webhooks that are due, so that the process exits within 10 s."""
 ANSWER_SECONDS = 0.5
 """For the requests of connections that were accepted last, also on a busy machine: what is closed unread is a 502 of the proxy."""
-COLLECTOR_THRESHOLDS = (10_000, 20, 50)
-SWEEP_SECONDS = 1.0
-SWEPT_LEGS = 64
 
 
 def run(chosen: Settings, slot: Slot | None = None) -> None:
@@ -118,9 +114,7 @@ async def _serve_as(
     await runner.setup()
     # aiohttp answers malformed HTTP itself, with a header that reveals its version.
     vars(web_response)["SERVER_SOFTWARE"] = "bridge"
-    _tune_garbage_collector()
-    _measure_collections(partial(bridge.node.metrics.steps.took, "garbage"))
-    bridge.background.spawn(_sweep(lambda: bridge.manager.legs_ended), name="sweep")
+    _collect_garbage(bridge)
     links, admission = Tasks(), bridge.manager.admission
     link = None
     if slot is not None and not isinstance(members, SingleNode):
@@ -246,38 +240,12 @@ def _update(members: Supervised | Leased, roster: Roster) -> None:
     members.update([known(one) for one in roster.nodes], [known(one) for one in roster.lost])
 
 
-def _measure_collections(took: Callable[[float], None]) -> None:
-    """Call `took` with the seconds of every run of the cyclic garbage collector."""
-    began = 0.0
-
-    def note(phase: str, _info: dict[str, int]) -> None:
-        nonlocal began
-        if phase == "start":
-            began = time.perf_counter()
-        else:
-            took(time.perf_counter() - began)
-
-    gc.callbacks.append(note)
-
-
-def _tune_garbage_collector() -> None:
-    """Keep the cyclic garbage collector from traversing permanent objects during calls.
-
-    On the media path reference counting suffices; only legs that end leave cycles (`_sweep`).
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*COLLECTOR_THRESHOLDS)
-
-
-async def _sweep(ended: Callable[[], int]) -> None:
-    """Collect garbage after every `SWEPT_LEGS` ended legs."""
-    swept = ended()
-    while True:
-        await asyncio.sleep(SWEEP_SECONDS)
-        if ended() - swept >= SWEPT_LEGS:
-            swept = ended()
-            gc.collect()
+def _collect_garbage(bridge: Bridge) -> None:
+    garbage.tune()
+    garbage.measure(partial(bridge.node.metrics.steps.took, "garbage"))
+    sweep = garbage.LegSweep()
+    bridge.manager.publisher.subscribe(sweep.on_event)
+    bridge.background.spawn(sweep.run(), name="sweep")
 
 
 async def _answer_siblings(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from bridge.audio.detect.answerer import Detection
+from bridge.call.disclosure_wording import Wording
 from bridge.call.model import EndReason, LegId, LegKind, LegOwner
 from bridge.call.routing import LegRole
 from bridge.errors import BridgeError
@@ -142,6 +143,7 @@ class DisclosureSpoken:
     """A leg has spoken the line's disclosure to its end."""
 
     leg_id: LegId
+    wording: Wording
 
 
 @dataclass(frozen=True, slots=True)

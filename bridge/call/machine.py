@@ -224,7 +224,7 @@ class CallMachine:
         leg = progressed(before, event, now, ring_seconds=self.limits.ring_seconds)
         self.legs.set(leg)
         if isinstance(event, events.DisclosureSpoken):
-            self.legs.disclosure.spoken(event.leg_id)
+            self.legs.disclosure.spoken(event.leg_id, event.wording, now)
             return [self.routes()]
         if leg.role.replaces:
             return self._follow(self.transfers.progressed(leg, event, now))

@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, NewType
 
+from bridge.call.disclosure_wording import Wording
 from bridge.call.leg_state import ProviderState, SocketState, StreamCondition, TransportState
 from bridge.call.setup_timings import SetupTimings
 from bridge.call.transcript import Transcribe
@@ -369,6 +370,9 @@ class CallRecord:
     """Whether a time limit ended it."""
     answered_by: str = ""
     """Of `audio.detect.answerer.Answerer`; empty until it is known, and where nobody asked."""
+    disclosed_at: datetime | None = None
+    """When somebody had first heard a whole disclosure, of `disclosure`."""
+    disclosure: Wording | None = None
 
     @property
     def has_browser(self) -> bool:

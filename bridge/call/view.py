@@ -65,6 +65,7 @@ class CallView:
     problems: tuple[str, ...]
     """Codes, each once."""
     sent_to_voicemail: bool = False
+    disclosed_at: datetime | None = None
 
     @property
     def key(self) -> tuple[float, str]:
@@ -103,6 +104,7 @@ def record_of(
     def wall_time(at: float | None) -> datetime | None:
         return None if at is None else facts.started_at + timedelta(seconds=at - machine.started_at)
 
+    disclosed_at, wording = machine.legs.disclosure.first or (None, None)
     return CallRecord(
         facts=facts,
         direction=machine.direction,
@@ -115,6 +117,8 @@ def record_of(
         muted=machine.legs.muted,
         timed_out=timed_out,
         answered_by=machine.answered_by,
+        disclosed_at=wall_time(disclosed_at),
+        disclosure=wording,
     )
 
 
@@ -148,6 +152,7 @@ def view_of(
         verdict=verdict,
         problems=problems,
         sent_to_voicemail=record.sent_to_voicemail,
+        disclosed_at=record.disclosed_at,
     )
 
 
@@ -174,6 +179,7 @@ def snapshot_of(record: CallRecord) -> CallSnapshot:
         muted=record.muted,
         browser=record.has_browser,
         answered_by=record.answered_by,
+        disclosed_at=record.disclosed_at,
         trace=facts.details.trace,
     )
 
@@ -197,6 +203,7 @@ def lost_record(line: LineName, call: CallSnapshot) -> CallRecord:
         answered_at=call.answered_at,
         ended_at=call.ended_at,
         muted=call.muted,
+        disclosed_at=call.disclosed_at,
     )
 
 

@@ -87,9 +87,7 @@ class Manager:
         """What is wrong with live calls."""
         self.sampler = CallSampler(metrics, self.quality, self.diagnoses)
         """Takes the figures of live calls once a second."""
-        self.legs_ended = 0
-        """How many legs have ended so far."""
-        self.publisher.subscribe(self._count_leg, self._diagnose)
+        self.publisher.subscribe(self._diagnose)
         self._history = logs.history
         self._calls: dict[CallId, CallRunner] = {}
         self._of_line: Counter[LineName] = Counter()
@@ -394,7 +392,3 @@ class Manager:
     def _diagnose(self, event: CallEvent) -> None:
         if event.call and (runner := self._calls.get(CallId(event.call.id))) is not None:
             self.diagnoses.note_event(runner, event, self._loop.time())
-
-    def _count_leg(self, event: CallEvent) -> None:
-        if event.type == EventType.LEG_LEFT:
-            self.legs_ended += 1

@@ -151,6 +151,8 @@ class CallSnapshot(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """Whether it has or had a WebRTC leg."""
     answered_by: str = ""
     """`person`, `machine` or `unknown`; empty where nobody asked."""
+    disclosed_at: datetime | None = None
+    """When somebody had first heard that machines speak in it; stored, not sent."""
     trace: TraceContext = NONE
     """The trace context of its request; never sent."""
 

@@ -58,7 +58,13 @@ def test_ringing_and_talking_are_told_apart():
 
 
 def test_a_call_lost_with_its_node_is_as_its_last_event_had_it():
-    answered = replace(RECORD, answered_at=BEGAN + timedelta(seconds=10), ended_at=BEGAN, legs=())
+    answered = replace(
+        RECORD,
+        answered_at=BEGAN + timedelta(seconds=10),
+        ended_at=BEGAN,
+        legs=(),
+        disclosed_at=BEGAN,
+    )
     known = snapshot_of(answered)
     assert snapshot_of(lost_record(RECORD.facts.line, known)) == known
 

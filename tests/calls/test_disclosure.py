@@ -17,6 +17,7 @@ from bridge.call.model import LegId, LegKind, LineName, Party, State
 from bridge.call.routing import LegRole, Subscription
 from bridge.node.lines import InboundMode, LineConfig
 from bridge.node.runner import CallRunner
+from bridge.settings.http import Console
 from bridge.settings.model import Disclosure, Line, Net, Recording
 from bridge.wire.stream.media_stream import StreamProtocol
 from tests.support.clients.caller import Caller, call_in
@@ -33,6 +34,7 @@ pytestmark = [pytest.mark.call, pytest.mark.virtual_time, one_node_only]
 
 LINE = LineName("demo")
 LOCAL = Net(allow=["127.0.0.0/8"])
+CONSOLE = {"token": "the-key-of-the-console"}
 STATEMENT, MACHINE, RECORDED = 700, 1500, 2300
 """Hertz of what is disclosed, of what machines say, and of the announcement of a recording."""
 SECONDS = 0.6
@@ -108,7 +110,11 @@ async def telling(recording: Recording | None = None, **given: Any) -> AsyncIter
     async with providing() as double:
         double.answers["tts"] = wav(STATEMENT, SECONDS)
         chosen = settings(
-            lines={LINE: line}, net=LOCAL, disclosure=disclosure, recording=recording or Recording()
+            lines={LINE: line},
+            net=LOCAL,
+            console=Console(keys=[CONSOLE["token"]]),
+            disclosure=disclosure,
+            recording=recording or Recording(),
         )
         async with running(chosen) as client:
             yield Told(client, double)
@@ -138,6 +144,37 @@ async def test_a_caller_is_told_before_an_agent_speaks():
         assert spoken["parties"] == [caller.leg_id]
         assert len(str(spoken["textHash"])) == 64
         assert not spoken["interrupted"]
+
+
+async def test_the_history_of_a_call_says_when_and_in_what_words_it_disclosed():
+    async with telling() as line:
+        caller, runner = await line.ring(InboundMode.BOT, greeting="Good day.")
+        path = f"/calls/{runner.facts.call_id}"
+        assert (await line.client.data_of(path))["disclosedAt"] is None
+        await heard(caller)
+        live = await line.client.data_of(path)
+        assert live["startedAt"] < live["disclosedAt"]
+        said = {"asset": None, "textHash": line.spoken()[0]["textHash"], "language": "en"}
+        assert live["disclosure"] == said
+        await line.client.data("/call/hangup", {"callId": runner.facts.call_id})
+        await until(lambda: line.published.of("call.ended"))
+        ended = await line.client.data_of(path)
+        assert (ended["disclosedAt"], ended["disclosure"]) == (live["disclosedAt"], said)
+        [listed] = (await line.client.data_of("/calls"))["calls"]
+        assert listed["disclosedAt"] == live["disclosedAt"]
+
+
+@pytest.mark.full
+async def test_the_console_shows_when_a_call_disclosed_and_in_what_words():
+    async with telling() as line:
+        caller, runner = await line.ring(InboundMode.BOT, greeting="Good day.")
+        await heard(caller)
+        path = f"/console/api/calls/{runner.facts.call_id}"
+        shown = (await (await line.client.get(path, headers=CONSOLE)).json())["data"]
+        assert shown["call"]["disclosedAt"]
+        [event] = [one for one in shown["events"] if one["type"] == "disclosure.spoken"]
+        assert event["data"]["textHash"] == line.spoken()[0]["textHash"]
+        assert event["data"]["language"] == "en"
 
 
 @pytest.mark.full

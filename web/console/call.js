@@ -139,7 +139,7 @@ export class CallView {
     const facts = [
       ["Line", call.line], ["Direction", call.direction], ["Channels", `${call.fromChannel} → ${call.toChannel}`],
       ["Started", moment(call.startedAt)], ["Answered", call.answeredAt && moment(call.answeredAt)], ["Ended", call.endedAt && moment(call.endedAt)],
-      ["Duration", clock(call.seconds)], ["Voicemail", call.sentToVoicemail && "the caller was asked for a message"], ["Tag", call.tag], ["Call", call.callId],
+      ["Duration", clock(call.seconds)], ["Voicemail", call.sentToVoicemail && "the caller was asked for a message"], ["AI disclosed", call.disclosedAt && moment(call.disclosedAt)], ["Tag", call.tag], ["Call", call.callId],
       ["Metadata", Object.keys(call.metadata ?? {}).length ? JSON.stringify(call.metadata) : ""],
     ];
     this.#replace(this.facts, JSON.stringify(facts), () => facts.filter(([, value]) => value).map(([name, value]) => make("div", {}, make("dt", { text: name }), make("dd", { text: value }))));

@@ -21,6 +21,7 @@ from bridge.api.server.listing import find_call, timelines_of
 from bridge.api.server.operation import CALL, Context, Done, Group
 from bridge.api.server.services import CLUSTER, CONTROL, RECORDS
 from bridge.call.diagnosis.diagnosis import Verdict
+from bridge.call.disclosure_wording import Wording
 from bridge.call.model import CallId, Direction, EndReason, LegFigures, LineName, Party, State
 from bridge.call.record.ended_call import DirectionQuality, LegSummary
 from bridge.call.record.search import CallSearch
@@ -67,6 +68,9 @@ class HistoryCall(Struct, rename=camel):
     verdict: Verdict
     tag: str
     sent_to_voicemail: bool
+    disclosed_at: (
+        Annotated[Timestamp, field("when somebody had first heard the whole AI disclosure")] | None
+    )
 
 
 class CallItem(HistoryCall, rename=camel):
@@ -117,6 +121,14 @@ class HistoryLeg(Struct, rename=camel):
     ]
 
 
+class DisclosureWording(Struct, rename=camel):
+    """What an AI disclosure said: an asset or a text."""
+
+    asset: str | None
+    text_hash: Annotated[str, field("SHA-256 of the text, in hex")] | None
+    language: str
+
+
 class CallDetail(HistoryCall, rename=camel):
     """Everything known of a call."""
 
@@ -125,6 +137,13 @@ class CallDetail(HistoryCall, rename=camel):
     problems: list[DiagnosedProblem]
     metadata: dict[str, Any] | None
     answered_by: Annotated[str, field("where machine detection was asked for")] | None
+    disclosure: (
+        Annotated[
+            DisclosureWording,
+            field("of `disclosedAt`; null also where a node was lost during the call"),
+        ]
+        | None
+    )
     legs: list[HistoryLeg]
     recordings: list[Recording]
     voicemail: Annotated[Voicemail, field("the message that its caller left")] | None
@@ -169,6 +188,7 @@ async def call(context: Context) -> CallDetail:
         problems=diagnosis.problems,
         metadata=msgspec.json.decode(metadata) if metadata else None,
         answered_by=record.answered_by or None,
+        disclosure=_wording(record.disclosure),
         legs=[_leg(leg, figures[leg.leg_id]) for leg in report.legs],
         recordings=await recordings_of(context, record),
         voicemail=await _voicemail(context, record.facts.call_id),
@@ -283,6 +303,12 @@ def fields_of(call: CallView) -> dict[str, Any]:
         write = WRITTEN.get(type(value))
         fields[name] = write(value) if write else value
     return fields | {"mos": _rounded(call.mos, 2)}
+
+
+def _wording(said: Wording | None) -> DisclosureWording | None:
+    if said is None:
+        return None
+    return DisclosureWording(said.asset or None, said.text_hash or None, said.language)
 
 
 def _leg(leg: LegSummary, figures: LegFigures) -> HistoryLeg:

@@ -41,6 +41,7 @@ MAX_EVENTS: Final = 2000
 SHOWN: Final = frozenset(
     {
         "answerMs",
+        "asset",
         "attempts",
         "bot",
         "code",
@@ -53,6 +54,7 @@ SHOWN: Final = frozenset(
         "identity",
         "interrupted",
         "kind",
+        "language",
         "legID",
         "muted",
         "overlapMs",
@@ -70,6 +72,7 @@ SHOWN: Final = frozenset(
         "streamType",
         "succeeded",
         "summary",
+        "textHash",
         "tool",
         "turn",
         "waitMs",

@@ -1,7 +1,7 @@
-"""What the sound of a bot shows, in both directions: how loud it is, whether it stutters, whom it talks over, what it leaves unanswered.
+"""Figures of a bot's audio in both directions: its level, gaps, overlap with the caller, echo, and turns without an answer.
 
-Pure: the levels are those that `call.bots.turns.TurnTracker` has measured, and times are arguments. Everything is looked at once a
-second (`figures`); what is kept for that are the levels of the last seconds.
+Pure: levels are those that `call.bots.turns.TurnTracker` has measured, times are arguments. The levels of the last seconds are
+kept, and evaluated once a second (`figures`).
 """
 
 import math
@@ -19,33 +19,33 @@ from bridge.audio.frame import FRAME_SECONDS
 from bridge.call.bots.turns import TurnTracker
 
 WINDOW_SECONDS: Final = 5.0
-"""Of the past that figures are about."""
+"""The window of most figures."""
 OVERLAP_WINDOW_SECONDS: Final = 8.0
 NOTHING: Final = -200.0
-"""In place of a level: there was no frame."""
+"""In place of a level where there was no frame."""
 FILLED: Final = -126.0
-"""In place of the level of a filler: heard, and no speech."""
+"""In place of the level of a filler, which is heard but is not speech."""
 VOICE_DBOV: Final = -45.0
-"""What is louder within a bot's speech is voice for certain."""
+"""Louder frames within a bot's speech are certainly voice."""
 MAX_GAP_SECONDS: Final = 0.4
 """A longer gap in speech is a pause."""
 SPLIT_DB: Final = 15.0
-"""By so much at most the voice around a gap that cuts a word is below its loudest; words begin and end more quietly."""
+"""A gap cuts a word if the voice after it is at most so much below its loudest; words begin and end more quietly."""
 MIN_VOICED: Final = 50
-"""Frames of voice, one second, without which nothing is said of its level or its end."""
+"""Frames of voice that most figures need: one second."""
 VOICE_SPREAD_DB: Final = 3.5
 TURN_SECONDS: Final = 0.5
-"""What the caller says that is shorter needs no answer: "mm-hm"."""
+"""Shorter speech of the caller needs no answer: "mm-hm"."""
 PAUSE_SECONDS: Final = 1.5
-"""Silence of the caller after which the bot has its turn."""
+"""Silence of the caller after which it is the bot's turn."""
 SOUND_SECONDS: Final = 8.0
-"""Sound of the caller without a pause for so long is music or noise, and no turn."""
+"""Longer sound of the caller without a pause is music or noise, not a turn."""
 ECHO_LOOKS: Final = 3
 ECHO_LIKENESS: Final = 0.75
-"""Higher than for the packets of `audio.detect.echo`: these are seconds only, and levels are exact."""
+"""Minimum correlation, higher than that of `audio.detect.echo`, since the window is short and levels are exact."""
 _ECHO_ACTIVE: Final = 20
 _LONGEST_ECHO: Final = round((MAX_DELAY - 0.1) / STEP_SECONDS)
-"""What is likest at the end of what is looked at, may be likest beyond it: music, which repeats itself."""
+"""A maximum of the correlation near the end of the range may belong to repetitive music, with a greater one beyond."""
 _FLOOR_DBOV: Final = -65.0
 _ROWS: Final = round(WINDOW_SECONDS / FRAME_SECONDS)
 _CLIP_EVERY: Final = 5
@@ -65,40 +65,40 @@ class _Row(NamedTuple):
 
 @dataclass(slots=True)
 class BotFigures:
-    """What a bot's sound shows now; counts and shares are of the last `WINDOW_SECONDS`."""
+    """Figures of a bot's audio; counts and shares are of the last `WINDOW_SECONDS`."""
 
     spoken_seconds: float = 0.0
-    """For which it has spoken, of the whole call."""
+    """How long it has spoken in the whole call."""
     quiet_seconds: float | None = None
-    """Since it said anything; None while it speaks, and before it has."""
+    """Time since its last word; None while it speaks, and before it has spoken."""
     loud_dbov: float | None = None
-    """The level that one tenth of its voice exceeds; None while there is too little of it."""
+    """The level that one tenth of its voice exceeds, in dBov; None if there is too little voice."""
     is_voice: bool = False
-    """Whether its levels vary as those of voices do."""
+    """Whether its levels vary like those of a voice."""
     clipped: float = 0.0
     """Share of its frames that reach full scale."""
     gaps: int = 0
-    """How often a word was cut because nothing had come to be played."""
+    """How often a word was cut because the next audio was late."""
     gap_seconds: float = 0.0
     overlap_seconds: float = 0.0
-    """For which it and the caller spoke at once, of the last `OVERLAP_WINDOW_SECONDS`."""
+    """How long it and the caller spoke at once in the last `OVERLAP_WINDOW_SECONDS`."""
     echo_seconds: float | None = None
-    """After which its own voice is in what it hears; None if it is not."""
+    """Delay of its own voice in what it hears; None if there is no echo."""
     unanswered_seconds: float | None = None
-    """The longest silence of the caller after what has no answer yet; None if there is nothing."""
+    """The longest silence after a turn of the caller that has no answer yet; None if all have one."""
     unanswered_turns: int = 0
-    """How often the caller has spoken since the last answer, and waited for one."""
+    """Turns of the caller since the last answer."""
     octaves: float | None = None
-    """How high its voice is (`audio.detect.speed`); None before that is known."""
+    """Pitch and spectrum of its voice (`audio.detect.speed`); None before they are known."""
     silent_frames: int = 0
     """Frames of digital silence."""
 
 
 class BotSound:
-    """Follows the sound of one bot."""
+    """Measures the audio of one bot."""
 
     def __init__(self, tracker: TurnTracker) -> None:
-        """Begin; `tracker` has taken each frame before it is taken here."""
+        """`tracker` must process each frame first."""
         self._tracker = tracker
         self._rows: deque[_Row] = deque(maxlen=_ROWS)
         self._both: deque[bool] = deque(maxlen=round(OVERLAP_WINDOW_SECONDS / FRAME_SECONDS))
@@ -110,17 +110,17 @@ class BotSound:
         self._first: bytes | None = None
         """The first frame of a pair whose speed is measured."""
         self._echoes: deque[int | None] = deque(maxlen=ECHO_LOOKS)
-        """In steps, found by the last looks: one finding may be chance."""
+        """Delays in steps that the last evaluations found; a single one may be chance."""
         self._turn_ended = -math.inf
-        """When the last turn that is counted as unanswered ended, or the bot's last words."""
+        """When the last unanswered turn ended, or the bot's last words."""
         self._asked = 0
         """Frames of the caller's turn that is not counted yet."""
         self._turns = 0
         self._longest = 0.0
-        """Silence of the caller after a turn without an answer."""
+        """The longest silence after an unanswered turn."""
 
     def say(self, frame: bytes | None, *, filler: bool = False) -> None:
-        """Take the frame that the bot says; a `filler` is sound that is no speech."""
+        """Process a frame of the bot; a `filler` is not speech."""
         self._said = NOTHING if frame is None else self._tracker.bot.level_dbov
         if frame is None or filler:
             self._said = FILLED if filler else NOTHING
@@ -136,7 +136,7 @@ class BotSound:
             self._first = frame if self._speed.pairs < ENOUGH_PAIRS else None
 
     def hear(self) -> None:
-        """Take that the tracker has heard a frame: 20 ms of the call are over."""
+        """Complete 20 ms of the call, once the tracker has processed the caller's frame."""
         tracker = self._tracker
         bot, caller = tracker.bot.speaking, tracker.caller
         self._rows.append(_Row(self._said, caller.level_dbov, bot, caller.speaking))
@@ -146,9 +146,9 @@ class BotSound:
         self._said = NOTHING
 
     def figures(self, now: float, *, talking: bool = True) -> BotFigures:
-        """Return what the last seconds show; to be called once a second.
+        """Return the figures of the last seconds; to be called once a second.
 
-        Unless they are `talking`, because the call is held or not answered yet, nothing waits for an answer.
+        Unless the parties are `talking` (the call is on hold or not answered yet), no turn waits for an answer.
         """
         if not talking:
             self._turns, self._turn_ended, self._asked = 0, now, 0
@@ -180,7 +180,7 @@ class BotSound:
         return sum(self._both) * FRAME_SECONDS
 
     def _follow_turns(self, now: float) -> float | None:
-        """Count the caller's turns without an answer; return the longest silence after one of them."""
+        """Count the caller's unanswered turns; return the longest silence after one of them."""
         caller, bot = self._tracker.caller, self._tracker.bot
         if bot.speaking or bot.last > self._turn_ended or self._is_filling:
             self._turns, self._turn_ended, self._longest = 0, max(bot.last, self._turn_ended), 0.0
@@ -209,7 +209,7 @@ class BotSound:
         return any(row.said == FILLED for row in list(self._rows)[-50:])
 
     def _follow_echo(self, rows: Sequence[_Row]) -> tuple[float | None, bool]:
-        """Return the delay of the bot's own voice in what it hears, if the last looks agree; and whether one side repeats the other."""
+        """Return the delay of the bot's echo if the last evaluations agree, and whether one side repeats the other."""
         steps = len(rows) // _STEP
         if steps <= 3 * round(MAX_DELAY / STEP_SECONDS):
             return None, False
@@ -233,7 +233,7 @@ def _loudness(levels: Sequence[float], steps: int) -> Sizes:
 
 
 def _gaps(said: Sequence[float], least: float) -> tuple[int, float]:
-    """Return how often, and for how long together, voice above a level is interrupted by nothing at all."""
+    """Return the number and total duration of gaps without frames within voice above a level."""
     gaps, frames, length, voiced = 0, 0, 0, False
     for level in said:
         if level == NOTHING:

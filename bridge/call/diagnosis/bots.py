@@ -1,4 +1,4 @@
-"""What is wrong with a bot, however it is connected."""
+"""Problems of bots, however they are connected."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
@@ -14,48 +14,48 @@ from bridge.call.leg_state import SocketState
 from bridge.call.model import LegKind, State
 
 CONNECTING_SECONDS: Final = 3.0
-"""A server that has not taken the connection for so long is not fast enough for a caller who waits."""
+"""A server that needs longer to accept a connection keeps its caller waiting."""
 LATE_SECONDS: Final = 0.5
-"""Words that were held for less are heard hardly late."""
+"""A shorter delay of held words is not worth reporting."""
 LOST_SECONDS: Final = 0.1
 HELD_SHOWN_SECONDS: Final = 10.0
-"""For which it is shown that words were held, from when they no longer were."""
+"""How long the finding is kept after the words were released."""
 IGNORED_MESSAGES: Final = 3
 LISTENING_SECONDS: Final = 30.0
-"""No bot listens for longer before it says anything."""
+"""A bot that is silent for longer from the start sends nothing."""
 ANSWER_SECONDS: Final = 7.0
-"""A good bot has answered by then, a slow one with 4 s of thought as well: the fault begins 5 s after the caller's last word."""
+"""Slow bots, with 4 s of processing, have answered by then. The fault begins 5 s after the caller's last word."""
 REPEATED_TURNS: Final = 3
-"""The caller has asked again and again: then there is no need to wait for so long."""
+"""After so many unanswered turns of the caller there is no need to wait for `ANSWER_SECONDS`."""
 FUNCTION_SECONDS: Final = 5.0
 SAID_SECONDS: Final = 4.0
-"""Silence of the bot while its function runs that the caller takes for the end of the line."""
+"""Silence while a function runs after which callers assume that the call is dead."""
 RATES: Final = (8_000, 16_000, 22_050, 24_000, 44_100, 48_000)
 SAME_RATE: Final = 0.025
 SLOW_VOICE_SECONDS: Final = 3.5
-"""For which a sender must keep a higher rate whose voice is slow; what is sent ahead of time is a natural one."""
+"""How long a sender must exceed real time if its voice sounds slow; audio sent ahead of time sounds natural."""
 UNKNOWN_VOICE_SECONDS: Final = 6.0
-"""The same of one of whose voice too little is known."""
+"""The same if too little of the voice is known."""
 NATURAL_VOICE_SECONDS: Final = 30.0
-"""The same of one whose voice might be natural: longer than what is sent ahead of time."""
+"""The same if the voice may be natural; longer than audio is sent ahead of time."""
 GAPS: Final = 4
 GAPS_AT_PACE: Final = 2
-"""Where audio also comes more slowly than it is played."""
+"""The same if audio also arrives more slowly than it is played."""
 BEHIND_PACE: Final = 0.95
 CLIPPED: Final = 0.2
 QUIET_DBOV: Final = -42.0
-"""Of the loudest tenth of a voice: 20 dB below a usual one."""
+"""Threshold for the loudest tenth of a voice: 20 dB below normal."""
 OVERLAP_SECONDS: Final = 4.4
-"""A bot that is interrupted stops sooner, and "mm-hm" is shorter: the fault begins when the caller has spoken into it for 2 s."""
+"""Interrupted bots stop sooner, and backchannels are shorter. The fault begins after 2 s of the caller's speech."""
 _HOW_IGNORED: Final[Mapping[str, str]] = {
-    "malformed": "they are no JSON of the protocol, or binary",
+    "malformed": "they are binary, or not JSON of the protocol",
     "unknown_event": "their event is unknown",
     "other_stream": "they name another stream",
 }
 
 
 def bot_findings(leg: Watched, context: Context) -> Iterator[Finding]:
-    """Find what is wrong with a leg's bot: at most one reason why nothing is heard, and all that is wrong with its sound."""
+    """Yield the problems of a leg's bot: at most one reason why nothing is heard, and all problems of its audio."""
     if leg.now.bot is None:
         return
     early = _early(leg, context)
@@ -86,14 +86,14 @@ def _found(
     evidence: Mapping[str, object] | None = None,
     severity: Severity | None = None,
 ) -> Finding:
-    """Return a finding with what to do about it for this kind of bot."""
+    """Return a finding with the fix for this kind of bot."""
     told = dict(evidence or {})
     fix = mend(code, leg.now.bot.kind if leg.now.bot is not None else None)
     return leg.finding(code, told, severity, fix.format_map(told))
 
 
 def _early(leg: Watched, context: Context) -> Finding | None:
-    """Find words that were held until somebody could hear them, and were too many, or are late."""
+    """Find words that came before anybody could hear them, and are late or partly lost."""
     held_at, received = leg.history.bot.held_at, leg.now.statistics.received
     if held_at is None or context.now - held_at >= HELD_SHOWN_SECONDS:
         return None
@@ -138,13 +138,21 @@ def _not_heard(leg: Watched, context: Context) -> Finding | None:
     if bot.heard or context.call.expects_party:
         return None
     waiting = statistics.socket.waiting_dbov if statistics.socket is not None else SILENT
-    plays = history.audio_messages and statistics.received.level_dbov >= QUIET_DBOV
-    if waiting < QUIET_DBOV and not plays:
+    if waiting < QUIET_DBOV and not _plays(leg, context):
         return None
     muted = leg.now.muted or context.call.muted
     how = "it is muted" if muted else "no other party is routed to hear it"
     severity = Severity.NOTICE if muted else None
     return _found(leg, Code.BOT_NOT_HEARD, {"how": how}, severity)
+
+
+def _plays(leg: Watched, context: Context) -> bool:
+    """Whether audio with a voice came in the last second; of packets, the counts of their levels tell."""
+    if not leg.history.bot.audio_messages:
+        return False
+    if leg.now.kind.traits.carries_rtp:
+        return leg.history.since_speech(context.now) == 0
+    return leg.now.statistics.received.level_dbov >= QUIET_DBOV
 
 
 def _sends_nothing(leg: Watched, context: Context) -> Finding | None:
@@ -166,7 +174,7 @@ def _sends_nothing(leg: Watched, context: Context) -> Finding | None:
 
 
 def _is_asked(leg: Watched, context: Context) -> bool:
-    """Whether it would have had to say something by now."""
+    """Whether it should have said something by now."""
     if context.call.state is not State.ACTIVE or not leg.now.connected or context.listens(leg):
         return False
     if leg.history.connected_for(context.now) >= LISTENING_SECONDS:
@@ -212,7 +220,7 @@ def _no_answer(leg: Watched, context: Context) -> Finding | None:
 
 
 _SILENT: Final = (_not_connected, _ignored, _not_heard, _function, _sends_nothing, _no_answer)
-"""Each explains why nothing is heard; the first is the cause of the others."""
+"""Reasons why nothing is heard; an earlier one causes the later ones."""
 
 
 def _format(leg: Watched, socket: SocketState | None) -> Finding | None:
@@ -225,12 +233,12 @@ def _format(leg: Watched, socket: SocketState | None) -> Finding | None:
 def _rate(
     leg: Watched, socket: SocketState | None, figures: BotFigures | None, context: Context
 ) -> Finding | None:
-    """Find a sender with a clock at another rate, or a voice that is higher than any."""
+    """Find a sender that is paced at another sample rate, or a voice that is higher than any natural one."""
     octaves = figures.octaves if figures is not None else None
     if socket is None:
         return None
     expected, pace = socket.sample_rate, socket.pace
-    # A bot that sends as much as it receives is as slow as a bridge that runs late. Of sockets: `SOCKET_WRONG_FORMAT`.
+    # A bot that sends as much as it receives slows down with a bridge that runs late. Sockets have `SOCKET_WRONG_FORMAT`.
     paced = pace is not None and not context.ran_late
     if paced and pace is not None and leg.now.kind is not LegKind.SOCKET:
         nearest = _other_rate(pace * expected, expected)
@@ -249,14 +257,14 @@ def _rate(
 
 
 def _is_ahead(octaves: float | None, seconds: float) -> bool:
-    """Whether audio that has come faster than it is played for so long may only be sent ahead of time."""
+    """Whether audio that has exceeded real time for so long may just be sent ahead of time."""
     if octaves is None:
         return seconds < UNKNOWN_VOICE_SECONDS
     return seconds < (NATURAL_VOICE_SECONDS if octaves >= SLOW else SLOW_VOICE_SECONDS)
 
 
 def _other_rate(rate: float, expected: int) -> int:
-    """Return the usual rate that a measured one is; 0 if it is none, or the expected one."""
+    """Return the common sample rate near a measured one; 0 if there is none, or it is the expected one."""
     nearest = min(RATES, key=lambda one: abs(one - rate))
     return nearest if nearest != expected and abs(rate / nearest - 1) < SAME_RATE else 0
 

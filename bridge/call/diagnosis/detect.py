@@ -59,7 +59,7 @@ def _checks(leg: Watched) -> list[Check]:
     checks: list[Check] = [_provider]
     if traits.carries_rtp:
         checks += network.CHECKS if connected else [network.not_connected]
-    if traits.person and connected and not leg.history.announced:
+    if _is_person(leg.now) and connected and not leg.history.announced:
         checks += [_speaker, _microphone, _echo, _clipping]
     if leg.now.kind is LegKind.SOCKET:
         checks += [_socket_sends_nothing, _socket_format, _socket_reader]
@@ -185,7 +185,12 @@ def _only_listens(call: CallObservation) -> bool:
 
 
 def _near_people(call: CallObservation) -> list[LegObservation]:
-    return [leg for leg in call.legs if leg.party is Party.NEAR and leg.kind.traits.person]
+    return [leg for leg in call.legs if leg.party is Party.NEAR and _is_person(leg)]
+
+
+def _is_person(leg: LegObservation) -> bool:
+    """Whether somebody speaks into a microphone there; a bot over WebRTC is looked at in `bots`."""
+    return leg.kind.traits.person and leg.bot is None
 
 
 def _echo(leg: Watched, _: Context) -> Finding | None:

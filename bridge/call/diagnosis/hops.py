@@ -10,6 +10,8 @@ from bridge.call.diagnosis.problems import Hop, Severity
 from bridge.call.model import LegId
 
 _BROWSER: Final = (Hop.MICROPHONE, Hop.NETWORK, Hop.SPEAKER)
+_PEER: Final = (Hop.NETWORK, Hop.BOT)
+"""Of a bot, which has no microphone and no speaker."""
 _PROVIDER: Final = (Hop.SIGNALLING, Hop.PROVIDER_NETWORK, Hop.FAR)
 ORDER: Final = {hop: number for number, hop in enumerate(Hop)}
 
@@ -65,7 +67,7 @@ def hop_states(
 def _hops(leg: LegObservation) -> tuple[Hop, ...]:
     traits = leg.kind.traits
     if traits.browser:
-        return _BROWSER
+        return _BROWSER if leg.bot is None else _PEER
     if traits.person:
         return _PROVIDER
     return (Hop(traits.hop),) if traits.hop else ()

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
+from bridge.call.diagnosis.bot_mends import mend
 from bridge.call.diagnosis.finding import Check, Context, Finding, Watched
 from bridge.call.diagnosis.losses import LONG_SECONDS, SHORT_SECONDS
 from bridge.call.diagnosis.observation import CandidateType, LegObservation
@@ -97,6 +98,9 @@ def _never_sent(leg: Watched, context: Context) -> Finding | None:
     if state is not None and state.plain:
         code = Code.ONE_WAY_RTP
     evidence = {"lastPacketSeconds": waited, "packets": 0, **setup_steps(leg.now)}
+    if leg.now.bot is not None:
+        fix = mend(Code.BOT_SENDS_NOTHING, leg.now.bot.kind)
+        return leg.finding(Code.BOT_SENDS_NOTHING, {"how": "no audio", **evidence}, fix=fix)
     return _finding(leg, code, evidence, Severity.NOTICE if context.listens(leg) else None)
 
 

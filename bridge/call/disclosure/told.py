@@ -7,6 +7,7 @@ its end, for example because they are put on hold, has to hear it again.
 
 from collections.abc import Mapping
 
+from bridge.call.disclosure_wording import Wording
 from bridge.call.model import LegId
 
 
@@ -16,6 +17,8 @@ class Disclosure:
     def __init__(self) -> None:
         self.told: frozenset[LegId] = frozenset()
         """Who has heard it, including those who left and may return (`call.leg_record.DepartedLegs`)."""
+        self.first: tuple[float, Wording] | None = None
+        """When it had first been heard completely, and its wording."""
         self._hearing: dict[LegId, frozenset[LegId]] = {}
         """Who has heard all of it so far, by the leg that speaks it."""
 
@@ -34,9 +37,12 @@ class Disclosure:
                 one for one in listeners if speaking in rows.get(one, ())
             )
 
-    def spoken(self, speaking: LegId) -> None:
+    def spoken(self, speaking: LegId, wording: Wording, now: float) -> None:
         """Record that a leg has spoken it completely."""
-        self.told |= self._hearing.pop(speaking, frozenset())
+        told = self._hearing.pop(speaking, frozenset())
+        if told and self.first is None:
+            self.first = now, wording
+        self.told |= told
 
     def left(self, leg_id: LegId, *, returns: bool) -> None:
         """Record that a leg has left; one that `returns` need not hear it again."""

@@ -59,15 +59,16 @@ class _Followed:
 class LiveParts:
     """The parts of the recordings of one process."""
 
-    def __init__(self, store: Bucket, *, count: Callable[[str], None]) -> None:
-        """`count` is called with each part's outcome (`metrics.recording.PARTS`)."""
+    def __init__(self, store: Bucket | None, *, count: Callable[[str], None]) -> None:
+        """Without a `store` nothing is uploaded; `count` is called with each part's outcome (`metrics.recording.PARTS`)."""
         self._store = store
         self._count = count
         self._followed: dict[str, _Followed] = {}
 
     def follow(self, recording_id: str, track: Track, first: int = 0) -> None:
         """Upload the parts of a track as they are complete, from the `first` on."""
-        self._followed[recording_id] = _Followed(recording_id, track, first)
+        if self._store is not None:
+            self._followed[recording_id] = _Followed(recording_id, track, first)
 
     def next(self, recording_id: str) -> int:
         """Return which part of a track is uploaded next, or is being uploaded; 0 of one that is not followed."""
@@ -89,17 +90,19 @@ class LiveParts:
             followed.left = True
 
     async def run(self) -> None:
-        """Upload until cancelled."""
+        """Upload until cancelled; return at once without a store."""
+        if (store := self._store) is None:
+            return
         async with asyncio.TaskGroup() as group:
             for number in range(AT_ONCE):
-                group.create_task(self._work(), name=f"recording parts {number}")
+                group.create_task(self._work(store), name=f"recording parts {number}")
 
-    async def _work(self) -> None:
+    async def _work(self, store: Bucket) -> None:
         failures = 0
         while True:
             if (followed := self._next()) is None:
                 await asyncio.sleep(LOOK_SECONDS)
-            elif await self._upload(followed):
+            elif await self._upload(store, followed):
                 failures = 0
             else:
                 failures += 1
@@ -116,17 +119,17 @@ class LiveParts:
             self._count("skipped")
         return followed
 
-    async def _upload(self, followed: _Followed) -> bool:
+    async def _upload(self, store: Bucket, followed: _Followed) -> bool:
         """Upload the next part of a track; return False if the store failed."""
         key = f"{parts_of(followed.recording_id)}{followed.next:05d}"
         followed.busy = True
         try:
             content = await asyncio.to_thread(_read, followed.track.path, followed.next)
             async with asyncio.timeout(PUT_SECONDS):
-                await self._store.put_bytes(key, content)
+                await store.put_bytes(key, content)
                 if followed.left:
                     # Its parts may have been deleted meanwhile.
-                    await self._store.delete(key)
+                    await store.delete(key)
         except (StoreFailed, TimeoutError) as error:
             self._count(error.reason if isinstance(error, StoreFailed) else "timeout")
             return False

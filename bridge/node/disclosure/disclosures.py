@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from bridge.call import events
+from bridge.call.disclosure_wording import Wording
 from bridge.call.model import CallId, LegId, LegKind, LineName, Party
 from bridge.call.routing import Audience, LegRole, Subscription
 from bridge.errors import BridgeError, CallEnded, CallMoving
@@ -21,7 +22,7 @@ from bridge.legs.recording import RecorderLeg
 from bridge.legs.stream import StreamLeg
 from bridge.metrics.disclosure import DisclosureMetrics
 from bridge.node.disclosure.leg import DisclosureLeg
-from bridge.node.disclosure.statements import Said, Statements
+from bridge.node.disclosure.statements import Statements
 from bridge.node.runner import CallRunner
 from bridge.settings.disclosure import Disclosure
 from bridge.tasks import Tasks
@@ -141,7 +142,8 @@ class Disclosures:
             await self._others_announced(runner)
         if not (listeners := self._due(runner)):
             return
-        leg = self._telling[call_id] = DisclosureLeg(new_leg_id(), said.pcm)
+        wording = Wording(said.asset, said.text_hash, self._rules.of(line).language)
+        leg = self._telling[call_id] = DisclosureLeg(new_leg_id(), said.pcm, wording)
         role = LegRole(
             Party.SERVICE, Subscription.INBOUND, Audience.ALL, asked_for=False, only_to=listeners
         )
@@ -152,7 +154,7 @@ class Disclosures:
             self._telling[call_id] = None
         if leg.statement.over:
             told = listeners & runner.machine.legs.disclosure.told
-            self._report(runner, leg, said, told)
+            self._report(runner, leg, told)
 
     async def _others_announced(self, runner: CallRunner) -> None:
         """Wait until the recording announcements are over, Meta's and ours."""
@@ -163,10 +165,8 @@ class Disclosures:
                 return
             await asyncio.sleep(LOOK_SECONDS)
 
-    def _report(
-        self, runner: CallRunner, leg: DisclosureLeg, said: Said, told: frozenset[LegId]
-    ) -> None:
-        statement = leg.statement
+    def _report(self, runner: CallRunner, leg: DisclosureLeg, told: frozenset[LegId]) -> None:
+        statement, wording = leg.statement, leg.wording
         self._counters.told("spoken")
         if statement.interrupted:
             self._counters.told("repeated")
@@ -174,7 +174,7 @@ class Disclosures:
         data: dict[str, Any] = {
             "machines": runner.machine.legs.machines(),
             "parties": sorted(told),
-            "language": self._rules.of(runner.facts.line).language,
+            "language": wording.language,
             "interrupted": statement.interrupted,
             "startedAt": iso8601(datetime.fromtimestamp(wall + statement.began, UTC)),
             "durationMs": round((statement.ended - statement.began) * 1000),
@@ -188,7 +188,7 @@ class Disclosures:
                 if began <= statement.began
             ],
         }
-        source = {"asset": said.asset} if said.asset else {"textHash": said.text_hash}
+        source = {"asset": wording.asset} if wording.asset else {"textHash": wording.text_hash}
         runner.publish(EventType.DISCLOSURE_SPOKEN, data | source)
 
     def _fail(self, runner: CallRunner, reason: str) -> None:

@@ -9,6 +9,7 @@ from typing import NoReturn
 from bridge.audio.frame import FRAME_BYTES, Frame
 from bridge.call import events
 from bridge.call.disclosure.statement import Statement
+from bridge.call.disclosure_wording import Wording
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics, ReceivedAudio
 from bridge.errors import HandoverRefused
 from bridge.legs.base import Emit
@@ -20,9 +21,10 @@ class DisclosureLeg:
     kind = LegKind.PLAYBACK
     always_clocked = True
 
-    def __init__(self, leg_id: LegId, pcm: bytes) -> None:
+    def __init__(self, leg_id: LegId, pcm: bytes, wording: Wording) -> None:
         """`pcm` has 16-bit samples at 16 kHz."""
         self.leg_id = leg_id
+        self.wording = wording
         self.source = self.sink = self
         self.statement = Statement(pcm)
         self.finished = asyncio.Event()
@@ -58,7 +60,7 @@ class DisclosureLeg:
             self._begun = True
             await self._ends.wait()
             if self.statement.over:
-                emit(events.DisclosureSpoken(self.leg_id))
+                emit(events.DisclosureSpoken(self.leg_id, self.wording))
             emit(events.LegEnded(self.leg_id, EndReason.HANGUP))
         finally:
             self.finished.set()

@@ -86,14 +86,13 @@ class Recordings:
         self.recovery = RecordingRecovery(archive, store=store, on_ended=self.ended)
         """Finishes recordings of processes that are no more."""
         live = rules.settings.s3.live
-        self._parts = LiveParts(store, count=metrics.part) if store and live else None
+        self._parts = LiveParts(store if live else None, count=metrics.part)
         self.automatic = AutomaticRecording(manager, rules, self.start)
         """Starts recordings that no request asks for."""
         self._housekeeping = Tasks()
         self._housekeeping.spawn(self.recovery.run(), name="recordings recovery")
         self._housekeeping.spawn(self.uploader.run(), name="recordings uploader")
-        if self._parts is not None:
-            self._housekeeping.spawn(self._parts.run(), name="recordings parts")
+        self._housekeeping.spawn(self._parts.run(), name="recordings parts")
 
     def on_event(self, event: CallEvent) -> None:
         """Record some calls from their answer on; observe when an announcement has been played."""
@@ -180,14 +179,14 @@ class Recordings:
             track.runner.leg(leg.leg_id) is not leg for track in tracks for leg in track.legs
         ):
             raise HandoverRefused("a recording is being finished")
-        if not copy and any(self._is_uploading(track) for track in tracks):
+        if not copy and any(self._parts.busy(one.recording.recording_id) for one in tracks):
             raise HandoverRefused("a part of a recording is being uploaded")
 
     def suspend(self, call_id: CallId) -> RecordingSnapshot | None:
         """Return a call's recording (`node.handover.CallService`)."""
         if not (tracks := self._tracks.get(call_id)):
             return None
-        passed = [one.snapshot(self._next_part(one)) for one in tracks]
+        passed = [one.snapshot(self._parts.next(one.recording.recording_id)) for one in tracks]
         span, now = tracks[0].span, asyncio.get_running_loop().time()
         return RecordingSnapshot(span.began, span.over, now, tuple(passed))
 
@@ -197,8 +196,7 @@ class Recordings:
     def abandon(self, call_id: CallId) -> None:
         """Leave a call's recording to another process (`node.handover.CallService`)."""
         for track in self._tracks.pop(call_id, ()):
-            if self._parts is not None:
-                self._parts.abandon(track.recording.recording_id)
+            self._parts.abandon(track.recording.recording_id)
 
     def restore_leg(self, passed: PassedLeg) -> RecorderLeg:
         """Return a leg that goes on with the file of another process's (`node.handover.RestoreLeg`)."""
@@ -345,14 +343,8 @@ class Recordings:
         return leg
 
     def _follow(self, recording: Recording, leg: RecorderLeg, first: int = 0) -> None:
-        if self._parts is not None and recording.live:
+        if recording.live:
             self._parts.follow(recording.recording_id, leg, first)
-
-    def _next_part(self, track: RecordedTrack) -> int:
-        return 0 if self._parts is None else self._parts.next(track.recording.recording_id)
-
-    def _is_uploading(self, track: RecordedTrack) -> bool:
-        return self._parts is not None and self._parts.busy(track.recording.recording_id)
 
     def _drop_if_over(self, call: CallId) -> None:
         if not self._tracks[call]:
@@ -367,8 +359,7 @@ class Recordings:
 
     def _over(self, track: RecordedTrack) -> None:
         call = track.recording.call_id
-        if self._parts is not None:
-            self._parts.leave(track.recording.recording_id)
+        self._parts.leave(track.recording.recording_id)
         self._tracks[call].remove(track)
         self._drop_if_over(call)
         self._written.setdefault(call, []).append(track)

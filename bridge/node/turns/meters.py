@@ -44,6 +44,8 @@ class TurnsSnapshot(msgspec.Struct, frozen=True):
 
     published: int
     """How many turns were published."""
+    overlaps: int = 0
+    """How many overlaps were published."""
     playouts: dict[LegId, float] = {}
     """Jitter buffer delays that clients reported."""
     meters: dict[LegId, MeterSnapshot] = {}
@@ -154,15 +156,15 @@ class TurnMeters:
             one: MeterSnapshot(meter.tracker.snapshot(), self._turns[one].parts)
             for one, meter in self._meters.items()
         }
-        return TurnsSnapshot(self.published, self._playouts, meters)
+        return TurnsSnapshot(self.published, self._overlaps.published, self._playouts, meters)
 
     def numbering(self) -> TurnsSnapshot:
         """Return the state with which another machine continues."""
-        return TurnsSnapshot(self.published)
+        return TurnsSnapshot(self.published, self._overlaps.published)
 
     def restore(self, snapshot: TurnsSnapshot) -> None:
         """Continue from the state of another process, before the legs join."""
-        self.published = snapshot.published
+        self.published, self._overlaps.published = snapshot.published, snapshot.overlaps
         self._playouts, self._passed = dict(snapshot.playouts), dict(snapshot.meters)
 
     def report_playout(self, leg_id: LegId, seconds: float) -> None:

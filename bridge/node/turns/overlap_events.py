@@ -25,7 +25,8 @@ class OverlapEvents:
         self._metrics = metrics
         self._loop = asyncio.get_running_loop()
         self._trackers: dict[LegId, OverlapTracker] = {}
-        self._published = 0
+        self.published = 0
+        """How many overlaps have begun, including those in earlier processes."""
 
     def follow(self, leg: Leg, bot: str) -> OverlapTracker:
         """Return the tracker of a bot of this kind (`metrics.turns.BOTS`)."""
@@ -42,8 +43,8 @@ class OverlapEvents:
     def report(self, leg_id: LegId, bot: str, overlap: Overlap) -> None:
         """Publish an overlap that has been classified, or is over."""
         if not overlap.over:
-            self._published += 1
-        if self._published > MAX_OVERLAPS:
+            self.published += 1
+        if self.published > MAX_OVERLAPS:
             return
         wall = datetime.now(UTC).timestamp() - self._loop.time()
         data = {"legID": leg_id, "bot": bot} | describe(overlap, wall)

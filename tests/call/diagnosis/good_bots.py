@@ -10,7 +10,7 @@ from bridge.call.diagnosis.observation import BotKind
 from tests.call.diagnosis.stub_bot import BURST, LEG_KINDS, BotCall, StubBot, Talk, speech
 
 SECONDS = 24.0
-CONNECTED_AS = tuple(kind for kind in BotKind if kind is not BotKind.PEER)
+CONNECTED_AS = tuple(BotKind)
 
 
 def _spans(rng: random.Random, begin: float = 4.0) -> list[tuple[float, float]]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from bridge.audio.detect.level import clips, level
 from bridge.audio.frame import FRAME_SECONDS, SILENCE
 from bridge.call.bots.turns import TurnTracker
 from bridge.call.diagnosis.bot_sound import BotSound
@@ -21,11 +22,12 @@ from bridge.call.diagnosis.observation import (
     LegObservation,
 )
 from bridge.call.diagnosis.problems import Severity
-from bridge.call.leg_state import StreamCondition
+from bridge.call.leg_state import StreamCondition, TransportState
 from bridge.call.model import (
     LegId,
     LegKind,
     LegStatistics,
+    LevelCounts,
     Party,
     ReceivedAudio,
     SentAudio,
@@ -42,12 +44,14 @@ from bridge.wire.stream.media_format import (
 from bridge.wire.stream.media_stream import WAVIX
 from bridge.wire.stream.realtime_session import REALTIME
 from bridge.wire.stream.twilio import TWILIO
+from tests.call.diagnosis.scripted import CONNECTED
 from tests.support.peers.stock_peer import Pcm
 from tests.support.sound.voices import words
 
 LEG_KINDS = {BotKind.AGENT: LegKind.AGENT, BotKind.SOCKET: LegKind.SOCKET, BotKind.PEER: LegKind.WEBRTC}  # fmt: skip
 FORMATS = {BotKind.NATIVE: WAVIX, BotKind.TWILIO: TWILIO, BotKind.REALTIME: REALTIME}
 STREAMS = tuple(FORMATS)
+UNREACHED = TransportState(described=True, ice="checking", public_candidates=True)
 BURST = 1000.0
 """A pace at which all is sent at once."""
 _NOISE = np.random.default_rng(7).normal(0.0, 1.0, 48_017)
@@ -118,6 +122,8 @@ class StubBot:
     silent: bool = False
     """Whether all it sends is silence."""
     connected: bool = True
+    packets: bool = True
+    """Whether it sends any, as a peer does also while it is silent."""
     oneway: bool = False
     heard: bool = True
     told_at: float = 0.0
@@ -135,6 +141,11 @@ class StubBot:
     voice: int = 0
     speech: Pcm | None = None
     """What it says, in place of a voice of the recordings."""
+
+    @property
+    def is_track(self) -> bool:
+        """Whether it sends 20 ms every 20 ms, silence too."""
+        return self.kind is BotKind.PEER
 
     def media(self) -> MediaFormat:
         """The format that was agreed."""
@@ -176,6 +187,7 @@ class BotCall:
         self._dropped = 0.0
         self._spoken = np.zeros(0, np.int16)
         self._broken = False
+        self._levels = LevelCounts()
 
     def run(self, seconds: float) -> "BotCall":
         """Let seconds pass."""
@@ -198,7 +210,7 @@ class BotCall:
 
     def _frame(self) -> None:
         bot, now = self.bot, self.now
-        if bot.connected and not bot.oneway:
+        if bot.connected and bot.packets and not bot.oneway:
             self._send()
         up = now >= self.rings and self.state is State.ACTIVE
         (self.inbound.queue.hold if self._held else self.inbound.queue.release)()
@@ -211,6 +223,13 @@ class BotCall:
         if up:
             self._tracker.hear(self._heard(frame), now)
             self._sound.hear()
+
+    def _note_level(self, frame: bytes) -> None:
+        found, counts = level(frame), self._levels
+        counts.noted += 1
+        counts.quiet += found < -60.0
+        counts.measured_frames += 1
+        counts.clipped_frames += clips(frame, found)
 
     @property
     def _held(self) -> bool:
@@ -241,16 +260,19 @@ class BotCall:
         self._decide()
         bot = self.bot
         if not len(self._spoken):
-            if bot.padding and self.now >= self.rings:
+            if (bot.padding or bot.is_track) and self.now >= self.rings:
                 self._pass(right(np.zeros(320, np.int16), bot.media()))
             return
-        size = round(bot.message_seconds * 16_000)
+        size = round((FRAME_SECONDS if bot.is_track else bot.message_seconds) * 16_000)
+        pace = min(bot.pace, 1.0) if bot.is_track else bot.pace
         while len(self._spoken) and self._due <= self.now + 1e-9:
             piece, self._spoken = self._spoken[:size], self._spoken[size:]
             self._pass(bot.encode(piece, bot.media()))
-            self._due = max(self._due, self.now - 1.0) + len(piece) / 16_000 / bot.pace
+            self._due = max(self._due, self.now - 1.0) + len(piece) / 16_000 / pace
 
     def _pass(self, data: bytes) -> None:
+        if self.bot.is_track and round(self.now / FRAME_SECONDS) % 5 == 0:
+            self._note_level(data)
         if self.bot.ignored:
             self._ignored += 1
             return
@@ -314,11 +336,15 @@ class BotCall:
         received.held_seconds = queue.held_seconds
         received.held_dropped_seconds = queue.held_dropped_seconds
         figures = self._sound.figures(now, talking=up and self.state is State.ACTIVE)
+        transport = None
+        if kind is LegKind.WEBRTC:
+            received.levels = replace(self._levels)
+            transport = CONNECTED if bot.connected else UNREACHED
         leg = LegObservation(
             LegId("bot"),
             kind,
-            Party.SERVICE,
-            LegStatistics(received, SentAudio(), socket=state, stream=stream),
+            Party.NEAR if kind is LegKind.WEBRTC else Party.SERVICE,
+            LegStatistics(received, SentAudio(), socket=state, stream=stream, transport=transport),
             connected=bot.connected,
             bot=BotObservation(bot.kind, bot.heard and not self._held, figures, held=self._held),
         )

@@ -1,7 +1,7 @@
 import pytest
 
 from bridge.call.diagnosis.hops import HopCondition, hop_states
-from bridge.call.diagnosis.observation import CallObservation
+from bridge.call.diagnosis.observation import BotKind, BotObservation, CallObservation
 from bridge.call.diagnosis.problems import Hop, Severity
 from bridge.call.model import LegId, LegKind, State
 from tests.call.diagnosis.scripted import FAR, talking
@@ -43,3 +43,9 @@ def test_a_leg_that_is_not_connected_yet_is_unknown() -> None:
 def test_a_service_is_a_hop(kind: LegKind) -> None:
     states = hop_states(CallObservation(State.ACTIVE, (talking(kind)(5),)), {})
     assert {kind.traits.hop, Hop.BRIDGE} == {one.hop for one in states}
+
+
+def test_a_bot_over_webrtc_has_no_microphone() -> None:
+    bot = talking(bot=BotObservation(BotKind.PEER))(5)
+    states = hop_states(CallObservation(State.ACTIVE, (bot,)), {})
+    assert [one.hop for one in states] == [Hop.NETWORK, Hop.BOT, Hop.BRIDGE]

@@ -12,6 +12,7 @@ from bridge.audio.frame import FRAME_BYTES
 from bridge.call import events, journal
 from bridge.call.disclosure.statement import Statement
 from bridge.call.disclosure.told import Disclosure
+from bridge.call.disclosure_wording import Wording
 from bridge.call.journal import Journal
 from bridge.call.limits import CallLimits
 from bridge.call.machine import CallMachine
@@ -41,6 +42,7 @@ ROADS = {
 """What a machine can be; LiveKit's are WebRTC legs, vendors' streams and sockets are those two."""
 FAR_KINDS = (LegKind.SIMULATOR, LegKind.WHATSAPP, LegKind.GATEWAY, LegKind.SIP)
 FIRST = LegId("far")
+WORDING = Wording(text_hash="ab", language="en")
 
 
 class Call:
@@ -112,8 +114,9 @@ class Call:
             if self.heard[person] == FRAMES and not missed:
                 self.knows.add(person)
         if statement.over:
-            self.handle(events.DisclosureSpoken(leg_id))
+            self.handle(events.DisclosureSpoken(leg_id, WORDING))
             self.end()
+        assert self.knows or self.machine.legs.disclosure.first is None
 
     def is_person(self, leg_id: LegId) -> bool:
         return leg_id in self.machine.legs.records and leg_id.startswith(("far", "person"))
@@ -166,7 +169,9 @@ class Call:
 
     def move(self) -> None:
         """Pass to another process; if this one has died, what was being said is lost."""
+        first = self.machine.legs.disclosure.first
         self.machine, self.journal = journal.restore(self.journal.snapshot(self.machine))
+        assert self.machine.legs.disclosure.first == first
         self.end()
         self.follow()
 
@@ -253,14 +258,26 @@ def test_who_stops_listening_has_not_been_told():
     told.note({LegId("a"): frozenset({said}), LegId("b"): frozenset()})
     assert told.listeners(said) == {"a"}
     told.note({LegId("a"): frozenset({said}), LegId("b"): frozenset({said})})
-    told.spoken(said)
+    told.spoken(said, WORDING, 1.0)
     assert told.told == {"a"}
+
+
+def test_the_first_time_that_somebody_was_told_is_kept():
+    told, first, later = Disclosure(), LegId("first"), LegId("later")
+    told.begin(first, frozenset())
+    told.spoken(first, WORDING, 1.0)
+    assert told.first is None
+    for at in (2.0, 3.0):
+        told.begin(later, frozenset({LegId("a")}))
+        told.spoken(later, WORDING, at)
+    told.left(LegId("a"), returns=False)
+    assert told.first == (2.0, WORDING)
 
 
 def test_who_leaves_for_good_is_forgotten_and_who_may_come_back_is_not():
     told, said = Disclosure(), LegId("said")
     told.begin(said, frozenset({LegId("a"), LegId("b")}))
-    told.spoken(said)
+    told.spoken(said, WORDING, 1.0)
     told.left(LegId("a"), returns=True)
     told.left(LegId("b"), returns=False)
     assert told.told == {"a"}

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+from collections import deque
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -10,18 +11,26 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from scipy.signal import resample_poly
+from typing_extensions import override
 
+from bridge.audio.frame import Frame
+from bridge.call import events
+from bridge.call.model import LineName
 from bridge.settings.model import Net
+from tests.support.clients.caller import Caller
 from tests.support.clients.open_problems import first_problem, until_cleared
 from tests.support.clients.pcm_client import pcm_client
+from tests.support.clients.raw_socket import RawSocket, raw_server
 from tests.support.inprocess import running, settings
 from tests.support.peers.stock_peer import Pcm, StockPeer
+from tests.support.peers.talker import Talker
 from tests.support.servers.stream_customer import Customer, customer_server
 from tests.support.sound.voices import words
 from tests.support.two_nodes import one_node_only
 from tests.support.virtual_time import monotonic
 
 TALKS, SILENT = "15550100002", "15550100008"
+ECHO_SECONDS = 0.24
 RATE = 24_000
 FRAME = RATE // 50
 pytestmark = [pytest.mark.call, one_node_only]
@@ -29,6 +38,25 @@ pytestmark = [pytest.mark.call, one_node_only]
 
 def local():
     return running(settings(net=Net(allow=["127.0.0.0/8"])))
+
+
+class Loudspeaker(Caller):
+    """A caller whose microphone hears what its loudspeaker plays."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._past = deque([bytes(640)] * round(ECHO_SECONDS / 0.02))
+
+    @override
+    def push(self, frame: Frame, now: float) -> None:
+        self._past.append((np.frombuffer(frame.pcm, "<i2") // 5).astype("<i2").tobytes())
+        if self.to is not None:
+            self.to(Frame(self._past.popleft(), frame.pts, 1), now)
+
+
+async def read_on(ws: RawSocket) -> None:
+    while True:
+        await ws.message()
 
 
 async def stream_to(client, call_id: str, url: str, **more: Any) -> None:
@@ -169,6 +197,23 @@ async def test_a_bot_that_sends_nothing_is_named_until_it_does():
 
 
 @pytest.mark.full
+async def test_a_webrtc_bot_without_a_track_is_named_until_it_sends():
+    async with local() as client, Talker(ssrc=1) as person, Talker(ssrc=2) as bot:
+        call_id = (await client.data("/call/dial", {"channel": "webrtc"}))["callId"]
+        await bot.call(client.exchange(call_id, machine=True))
+        await person.call(client.exchange(call_id, party="far"))
+        await client.until_state(call_id, "active")
+        talks = [asyncio.create_task(person.talk())]
+        problem = await first_problem(client, call_id)
+        assert (problem["code"], problem["hop"]) == ("bot_sends_nothing", "bot")
+        assert "before the offer" in problem["fix"]
+        talks.append(asyncio.create_task(bot.talk()))
+        await until_cleared(client, call_id, "bot_sends_nothing")
+        for talk in talks:
+            talk.cancel()
+
+
+@pytest.mark.full
 async def test_a_bot_that_does_not_answer_is_named_until_it_does():
     async with asked() as (client, call_id, customer):
         await burst(customer, at(RATE, words(1, 0.8)))
@@ -205,6 +250,34 @@ async def test_a_bot_that_talks_over_its_caller_is_named():
         assert "clear" in problem["fix"]
         await customer.say("clear")
         await until_cleared(client, call_id, "bot_talks_over", within=15.0)
+
+
+@pytest.mark.full
+async def test_a_bot_whose_own_voice_comes_back_is_named():
+    async with local() as client, customer_server() as server:
+        runner = await client.bridge.manager.receive(LineName("demo"), SILENT, Loudspeaker())
+        runner.dispatch(events.AnswerRequested())
+        call_id = runner.facts.call_id
+        await stream_to(client, call_id, server.url)
+        speech = asyncio.create_task(say(await server.customer(), at(RATE, words(0, 12.0))))
+        problem = await first_problem(client, call_id, within=9.0)
+        speech.cancel()
+        assert problem["code"] == "bot_hears_itself"
+        assert problem["evidence"]["delayMs"] == pytest.approx(ECHO_SECONDS * 1000, abs=80)
+
+
+@pytest.mark.full
+async def test_a_server_that_does_not_read_in_time_is_named_until_it_does():
+    async with local() as client, raw_server() as server:
+        call_id = await client.dial(TALKS)
+        await client.until_state(call_id, "active")
+        await stream_to(client, call_id, server.url)
+        ws = await server.accept()
+        problem = await first_problem(client, call_id, within=12.0)
+        assert problem["code"] == "bot_reads_slowly"
+        reading = asyncio.create_task(read_on(ws))
+        await until_cleared(client, call_id, "bot_reads_slowly")
+        reading.cancel()
 
 
 @pytest.mark.full

@@ -118,6 +118,14 @@ async def test_a_part_that_arrives_after_the_recordings_end_is_deleted(track):
     assert shelf.objects == {}
 
 
+async def test_without_a_store_nothing_is_followed(track):
+    parts = LiveParts(None, count=lambda _: None)
+    parts.follow("rec_1", track, 3)
+    track.grow(2)
+    await parts.run()
+    assert (parts.next("rec_1"), parts.busy("rec_1")) == (0, False)
+
+
 def written(size):
     return Written(44 + size, size / 32_000)
 

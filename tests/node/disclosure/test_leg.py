@@ -6,17 +6,19 @@ import pytest
 
 from bridge.audio.frame import FRAME_BYTES
 from bridge.call import events
+from bridge.call.disclosure_wording import Wording
 from bridge.call.model import EndReason, LegId
 from bridge.errors import HandoverRefused
 from bridge.node.disclosure.leg import DisclosureLeg
 
 pytestmark = pytest.mark.virtual_time
 SAID = LegId("said")
+WORDING = Wording(asset="asset_1", language="de")
 
 
 async def begun(frames: int = 2):
     told: list[events.LegEvent] = []
-    leg = DisclosureLeg(SAID, b"\x01\x00" * (FRAME_BYTES // 2) * frames)
+    leg = DisclosureLeg(SAID, b"\x01\x00" * (FRAME_BYTES // 2) * frames, WORDING)
     assert leg.pull() is None
     task = asyncio.create_task(leg.run(told.append))
     await asyncio.sleep(0)
@@ -28,7 +30,7 @@ async def test_it_reports_that_it_was_spoken_after_its_last_frame():
     assert [leg.pull() is None for _ in range(3)] == [False, False, True]
     await task
     assert told[1:] == [
-        events.DisclosureSpoken(SAID),
+        events.DisclosureSpoken(SAID, WORDING),
         events.LegEnded(SAID, EndReason.HANGUP),
     ]
     assert leg.statistics().received.frames == 2

@@ -1,11 +1,15 @@
 """Turns of real calls with bots, on a virtual clock."""
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
+from bridge.audio.detect.overlap_tracker import MAX_OVERLAPS
+from bridge.call.bus.bus import Bus
+from bridge.metrics.turns import TurnMetrics
+from bridge.node.turns.meters import TurnMeters, TurnsSnapshot
 from bridge.settings.model import Turns
 from tests.support.clients.stream_line import streamed_call
 from tests.support.servers.stream_customer import RATE
@@ -65,3 +69,19 @@ async def test_nothing_is_measured_where_it_is_off():
         await ask(caller, customer, 0.5)
         assert line.published.of("turn") == []
         assert (await line.client.data_of(f"/calls/{runner.facts.call_id}/turns"))["turns"] == []
+
+
+@pytest.mark.parametrize("passed", [TurnMeters.snapshot, TurnMeters.numbering])
+async def test_what_was_published_before_counts_in_another_process(passed):
+    old, new = (
+        TurnMeters(
+            cast("Bus", None),
+            publish=lambda *event: None,
+            metrics=cast("TurnMetrics", None),
+            enabled=True,
+        )
+        for _ in range(2)
+    )
+    old.restore(TurnsSnapshot(published=7, overlaps=MAX_OVERLAPS))
+    new.restore(passed(old))
+    assert new.numbering() == TurnsSnapshot(published=7, overlaps=MAX_OVERLAPS)

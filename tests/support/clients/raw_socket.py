@@ -29,6 +29,8 @@ class RawSocket:
         self._carrier = carrier
         self._masks = masks
         self._rest = b""
+        # The loop keeps one writer per socket: of two at once, one would wait forever.
+        self._writing = asyncio.Lock()
 
     async def frame(self) -> tuple[int, bytes]:
         """Return the next frame's opcode and payload.
@@ -61,13 +63,14 @@ class RawSocket:
         await self.write(frame_of(payload, opcode, masked=self._masks))
 
     async def write(self, data: bytes) -> None:
-        """Send bytes as they are.
+        """Send bytes as they are, after those of writes before it.
 
         Raises:
             Closed: nobody takes them.
         """
         try:
-            await asyncio.get_running_loop().sock_sendall(self._carrier, data)
+            async with self._writing:
+                await asyncio.get_running_loop().sock_sendall(self._carrier, data)
         except OSError as error:
             raise Closed from error
 
