@@ -15,6 +15,8 @@ from urllib.parse import urlencode, urlsplit
 
 import msgspec
 
+from bridge.api.media.webrtc import NEAR
+from bridge.rehearse.bench import Bench
 from bridge.rehearse.scenario import PORT, Scenario
 from bridge.rehearse.scenario_file import ScenarioError
 from bridge.tasks import Tasks
@@ -22,6 +24,9 @@ from bridge.tasks import Tasks
 START_SECONDS: Final = 30.0
 """Until a bot that has been started accepts connections."""
 RETRY_SECONDS: Final = 0.1
+TOKEN_SECONDS: Final = 3600
+BOT: Final = "bot"
+"""Its identity as a LiveKit participant."""
 STOP_SECONDS: Final = 3.0
 """Between the request to end and the end by force."""
 
@@ -45,40 +50,43 @@ class ListeningBot:
         if self._process is not None:
             await stop(self._process)
 
-    async def invite(self, url: str, line: str, key: str, call_id: str) -> None:
-        """Start the command, or show where the bot is to connect.
+    async def invite(self, environment: Mapping[str, str]) -> None:
+        """Start the command in this environment, or show the environment to the user.
 
         Raises:
             ScenarioError: the command cannot be started.
         """
-        bot = self._scenario.bot
-        media = media_url(url, line, call_id, bot.protocol or "native")
-        media += f"?{urlencode({'token': key})}"
-        if not bot.command:
-            self._announce(f"{self._scenario.name}: waits for your bot at {media}")
+        command = self._scenario.bot.command
+        if not command:
+            shown = "\n".join(f"  {name}={value}" for name, value in environment.items())
+            self._announce(f"{self._scenario.name}: waiting for your bot\n{shown}")
             return
-        self._process = await start(
-            bot.command,
-            {
-                "BRIDGE_URL": url,
-                "BRIDGE_KEY": key,
-                "BRIDGE_CALL_ID": call_id,
-                "BRIDGE_MEDIA_URL": media,
-            },
-        )
-        self._tasks.spawn(self._watch(self._process), name=f"bot of call {call_id}")
+        self._process = await start(command, environment)
+        self._tasks.spawn(self._watch(self._process), name=f"bot of {self._scenario.name}")
 
     async def _watch(self, process: Process) -> None:
         await process.wait()
         self.gone.set()
 
 
-def media_url(url: str, line: str, call_id: str, protocol: str) -> str:
-    """Return the URL of a call's media socket in a protocol."""
-    socket = url.replace("http", "ws", 1)
-    if protocol == "wadial":
-        return f"{socket}/api/v1/sessions/{line}/calls/{call_id}/media"
-    return f"{socket}/call/{call_id}/stream"
+def environment(bench: Bench, scenario: Scenario, call_id: str) -> dict[str, str]:
+    """Return the environment variables by which a bot finds the call that it is to join."""
+    line, socket = bench.lines[scenario.file], bench.url.replace("http", "ws", 1)
+    found = {"BRIDGE_URL": bench.url, "BRIDGE_KEY": line.key, "BRIDGE_CALL_ID": call_id}
+    match scenario.bot.protocol:
+        case "webrtc":
+            return found
+        case "livekit":
+            tickets = bench.bridge.access.tickets
+            token, _ = tickets.issue(
+                line.name, call_id, TOKEN_SECONDS, party=NEAR, identity=BOT, machine=True
+            )
+            return found | {"LIVEKIT_URL": socket, "LIVEKIT_TOKEN": token}
+        case "wadial":
+            path = f"/api/v1/sessions/{line.name}/calls/{call_id}/media"
+        case _:
+            path = f"/call/{call_id}/stream"
+    return found | {"BRIDGE_MEDIA_URL": f"{socket}{path}?{urlencode({'token': line.key})}"}
 
 
 def with_ports(scenarios: Iterable[Scenario]) -> list[Scenario]:

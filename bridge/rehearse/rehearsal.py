@@ -16,7 +16,7 @@ from bridge.legs.agent import AgentLeg
 from bridge.node.runner import CallRunner
 from bridge.rehearse.background import Background
 from bridge.rehearse.bench import Bench, configure, is_demonstration
-from bridge.rehearse.bots import ListeningBot
+from bridge.rehearse.bots import ListeningBot, environment
 from bridge.rehearse.caller import ScriptedCaller
 from bridge.rehearse.checks import checks
 from bridge.rehearse.marks import marks
@@ -113,7 +113,7 @@ class Rehearsal:
                 caller.filling = partial(_is_filling, runner)
                 call = self._calls.setdefault(call_id, _new_call())
                 if scenario.bot.listen:
-                    await bot.invite(self._bench.url, line.name, line.key, call_id)
+                    await bot.invite(environment(self._bench, scenario, call_id))
                     await self._attached(runner, call, bot)
                 await self._answered(call)
             async with self._listening(scenario, caller):
@@ -208,7 +208,7 @@ class Rehearsal:
         match event.type:
             case EventType.CALL_ACTIVE:
                 call.answered.set()
-            case EventType.LEG_JOINED if event.data.get("party") != Party.FAR:
+            case EventType.LEG_CONNECTED if event.data.get("party") != Party.FAR:
                 call.attached.set()
             case EventType.CALL_ENDED:
                 call.ended.set()

@@ -49,7 +49,7 @@ def test_steps_keep_their_order_and_their_options():
         ("[[steps]]\nwait = 1\nexpect.wait = 1", "steps[1].expect.wait: is for say, play and barge_in"),
         (STEP + "expect.goes_on = true", "steps[1].expect.goes_on: is for backchannel"),
         ("[bot]\nurl = 'http://x'" + STEP, "bot.url: expected a URL with ws or wss"),
-        ("[bot]\nlisten = true\nprotocol = 'twilio'" + STEP, "bot.protocol: with `listen` expected one of native, zuckzapgo, wadial, got 'twilio'"),
+        ("[bot]\nlisten = true\nprotocol = 'twilio'" + STEP, "bot.protocol: with `listen` expected one of native, zuckzapgo, wadial, webrtc, livekit, got 'twilio'"),
         ("[bot]\ncommand = 'x'" + STEP, "bot.command: needs `url`"),
         ("[bot]\nurl = 'ws://x:{port}'\ncommand = 'x'" + STEP, "bot.command: has to name {port} if `url` does"),
         (STEP + "expect.kind = 'noise'", "steps[1].expect.kind: is for backchannel and barge_in"),

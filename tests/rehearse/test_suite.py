@@ -11,6 +11,7 @@ from bridge.rehearse.result import MarkKind, Result
 from bridge.rehearse.scenario import Bot, Expect, Press, Scenario, Step, Wait, WaitFor
 from bridge.rehearse.scenario_file import ScenarioError
 from bridge.rehearse.suite import Options, Suite, groups
+from tests.support.server import PROJECT
 
 TONE_MULAW = bytes([0x8F] * 80 + [0x0F] * 80)
 """20 ms of a rectangular tone of 50 Hz."""
@@ -129,6 +130,33 @@ async def test_a_listening_bot_is_told_where_to_connect(tmp_path: Path):
     one = scenario(
         WaitFor(wait_for="answer_end", silence=0.3),
         bot=Bot(listen=True, command=f"{sys.executable} {script}"),
+        expect=Expect(greeting=3.0),
+    )
+    result = await run(tmp_path, one)
+    assert (result.error, result.passed) == ("", True)
+
+
+@pytest.mark.call
+@pytest.mark.full
+async def test_a_livekit_client_is_rehearsed(tmp_path: Path):
+    script = tmp_path / "bot.py"
+    script.write_text(
+        "import asyncio, os, sys\n"
+        f"sys.path.insert(0, {str(PROJECT)!r})\n"
+        "import aiohttp, numpy as np\n"
+        "from tests.support.clients.livekit_sdk import SdkDouble\n"
+        "tone = (8000 * np.sin(np.arange(16000) / 8)).astype(np.int16)\n"
+        "async def main():\n"
+        "    async with aiohttp.ClientSession(os.environ['LIVEKIT_URL']) as http:\n"
+        "        async with SdkDouble(http, os.environ['LIVEKIT_TOKEN']) as sdk:\n"
+        "            await sdk.join()\n"
+        "            await sdk.publish(tone)\n"
+        "            await sdk.closed.wait()\n"
+        "asyncio.run(main())\n"
+    )
+    one = scenario(
+        WaitFor(wait_for="answer"),
+        bot=Bot(listen=True, protocol="livekit", command=f"{sys.executable} {script}"),
         expect=Expect(greeting=3.0),
     )
     result = await run(tmp_path, one)
