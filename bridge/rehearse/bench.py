@@ -16,6 +16,7 @@ from bridge.app.build import build
 from bridge.call.model import LineName
 from bridge.errors import SettingsError
 from bridge.node.lines import InboundMode, LineConfig
+from bridge.rehearse.ports import media_ports
 from bridge.rehearse.reach import only
 from bridge.rehearse.scenario import Bot, Scenario
 from bridge.rehearse.scenario_file import ScenarioError
@@ -36,12 +37,7 @@ from bridge.settings.model import (
 from bridge.settings.tree import TreeReader
 from bridge.wire.stream.media_stream import StreamProtocol
 
-MEDIA_PORTS: Final = 400
 CLOSE_SECONDS: Final = 2.0
-FIRST_PORTS: Final = (20_000, 32_000)
-"""Below those that the kernel hands out to others."""
-
-
 OF_DEMONSTRATION: Final = frozenset({"agent", "disclosure"})
 """Settings of a line that the demonstration's agent has too."""
 
@@ -84,7 +80,7 @@ async def bench(scenarios: Sequence[Scenario], port: int = 0) -> AsyncIterator[B
         shared = _read(scenarios[0], scenarios[0].line if demonstration else {})
         settings = Settings(
             http=Http(port=listener.getsockname()[1]),
-            rtc=Rtc(bind=["127.0.0.1"], ports=_free_ports(), stun_urls=[]),
+            rtc=Rtc(bind=["127.0.0.1"], ports=media_ports(), stun_urls=[]),
             data=Data(dir=folder),
             net=await only(urls),
             limits=Limits(overload_seconds=0.0),
@@ -166,22 +162,3 @@ def _listener(port: int) -> socket.socket:
         return socket.create_server(("127.0.0.1", port))
     except OSError as error:
         raise ScenarioError(f"--listen {port}: {error.strerror}") from None
-
-
-def _free_ports() -> str:
-    """Return a range of UDP ports that nobody uses now."""
-    first, last = FIRST_PORTS
-    for _ in range(50):
-        begin = first + secrets.randbelow(last - first - MEDIA_PORTS)
-        if all(map(_is_free, range(begin, begin + MEDIA_PORTS, 20))):
-            return f"{begin}-{begin + MEDIA_PORTS - 1}"
-    raise ScenarioError(f"there are no {MEDIA_PORTS} free UDP ports between {first} and {last}")
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True

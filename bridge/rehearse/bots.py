@@ -4,7 +4,6 @@ import asyncio
 import os
 import shlex
 import signal
-import socket
 import sys
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -17,6 +16,7 @@ import msgspec
 
 from bridge.api.media.webrtc import NEAR
 from bridge.rehearse.bench import Bench
+from bridge.rehearse.ports import free_port
 from bridge.rehearse.scenario import PORT, Scenario
 from bridge.rehearse.scenario_file import ScenarioError
 from bridge.tasks import Tasks
@@ -97,17 +97,12 @@ def with_ports(scenarios: Iterable[Scenario]) -> list[Scenario]:
         bot = one.bot
         if PORT in bot.url:
             if bot.command not in ports:
-                ports[bot.command] = str(_free_port())
+                ports[bot.command] = str(free_port())
             port = ports[bot.command]
             url, command = bot.url.replace(PORT, port), bot.command.replace(PORT, port)
             bot = msgspec.structs.replace(bot, url=url, command=command)
         made.append(msgspec.structs.replace(one, bot=bot))
     return made
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
 
 
 @asynccontextmanager

@@ -33,6 +33,8 @@ class ScriptedCaller:
         self.talk = make(self)
         self.began: float | None = None
         """When the first frame came, by the loop's clock."""
+        self.late = 0.0
+        """By how many seconds the bridge's clock was late at most."""
         self.spoken = asyncio.Event()
         """Set when the bot has finished a sentence, and the caller waits for words."""
         self._answered = asyncio.Event()
@@ -84,7 +86,9 @@ class ScriptedCaller:
         if self.began is None:
             self.began = now
         self._counter.count_sent(frame.pcm)
-        skipped = round((now - self.began) / FRAME_SECONDS) - self._ticks
+        late = now - self.began - self._ticks * FRAME_SECONDS
+        self.late = max(self.late, late)
+        skipped = round(late / FRAME_SECONDS)
         if skipped >= SKIPPED_FRAMES:
             self.talk.skip(skipped)
             self._ticks += skipped
@@ -92,6 +96,7 @@ class ScriptedCaller:
         sentences = len(self.talk.stretches)
         self._next = self.talk.tick(frame.pcm, filler=self.filling())
         if len(self.talk.stretches) > sentences and self.talk.waits_for_words:
+            self.talk.recognizing = True
             self.spoken.set()
 
     def statistics(self) -> LegStatistics:

@@ -40,6 +40,8 @@ class Recorded:
     """`caller` or `bot`."""
     too_long: bool = False
     """Whether it was ended because of its length."""
+    late: float = 0.0
+    """By how many seconds the bridge's clock was late at most."""
     words: dict[tuple[float, float], frozenset[str]] = field(default_factory=dict)
     """Which of the wanted words were heard in each interval that was asked for."""
 

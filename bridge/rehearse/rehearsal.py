@@ -19,6 +19,7 @@ from bridge.rehearse.bench import Bench, configure, is_demonstration
 from bridge.rehearse.bots import ListeningBot, environment
 from bridge.rehearse.caller import ScriptedCaller
 from bridge.rehearse.checks import checks
+from bridge.rehearse.machine import MachineLoad
 from bridge.rehearse.marks import marks
 from bridge.rehearse.recorded import Recorded, Told, pieces
 from bridge.rehearse.result import Result
@@ -72,16 +73,19 @@ class Rehearsal:
 
     async def run(self, scenario: Scenario, cues: tuple[Cue, ...]) -> Result:
         """Run a scenario, whatever comes of it; `cues` are its steps as `Voices.cues` returns them."""
-        began, since = datetime.now(UTC), self._loop.time()
+        began, since, load = datetime.now(UTC), self._loop.time(), MachineLoad()
         recorded: Recorded | None = None
-        error = ""
+        error, slow = "", ""
         found: tuple[Any, ...] = ()
         try:
             recorded = await self._record(scenario, cues)
+            slow = load.too_slow(recorded.late)
             await find_words(recorded, self._hearing(scenario))
             found = checks(recorded)
         except BridgeError as failed:
-            error = str(failed)
+            error, slow = str(failed), slow or load.too_slow(0.0)
+        if slow and (error or not all(check.passed for check in found)):
+            error = f"{slow}. {error}".strip()
         return Result(
             scenario=scenario.name,
             file=scenario.file,
@@ -139,7 +143,7 @@ class Rehearsal:
                 raise ScenarioError(
                     f"the bot at {scenario.bot.url} cannot be reached: {one.data.get('error') or one.data['reason']}"
                 )
-        return Recorded(scenario, caller.talk, told, by, too_long=too_long)
+        return Recorded(scenario, caller.talk, told, by, too_long=too_long, late=caller.late)
 
     @asynccontextmanager
     async def _configured(self, scenario: Scenario) -> AsyncIterator[None]:
@@ -163,6 +167,7 @@ class Rehearsal:
                 if words := talk.waits_for_words:
                     speech = list(pieces(talk, talk.taken[-1].began, talk.now))
                     talk.words |= await ear.heard(speech, words)
+                talk.recognizing = caller.spoken.is_set()
 
         if any(isinstance(step, WaitFor) and step.words for step in scenario.steps):
             tasks.spawn(listen(), name=f"listen to {scenario.name}")

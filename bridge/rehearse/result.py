@@ -61,7 +61,7 @@ class Result:
     events: tuple[Mapping[str, Any], ...]
     """Turns, overlaps, problems and the disclosure of the call, as in its event stream."""
     error: str = ""
-    """Why it could not be run at all."""
+    """Why it could not be run at all, or failed checks may be the machine's fault."""
 
     @property
     def passed(self) -> bool:

@@ -221,3 +221,14 @@ class Scenario(Table, frozen=True, kw_only=True):
     """Of the file, without `.toml`; not written in it."""
     file: str = ""
     """Its path, likewise."""
+
+    def phrases(self) -> set[str]:
+        """Return the words and phrases that are looked for in what the bot says."""
+        found = {*self.expect.heard, *self.expect.not_heard, *self.expect.greeting_heard}
+        found |= {*self.expect.last_heard}
+        if not isinstance(self.expect.disclosure, bool):
+            found |= {*self.expect.disclosure}
+        for step in self.steps:
+            found |= {*step.expect.heard, *step.expect.not_heard}
+            found |= {*step.words} if isinstance(step, WaitFor) else set()
+        return found

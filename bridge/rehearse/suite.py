@@ -81,7 +81,7 @@ class Suite:
         """Run them all, and `show` each result as it comes; return them in the scenarios' order.
 
         Raises:
-            ScenarioError: something is wrong for all: a voice, a setting, the bot's command.
+            ScenarioError: nothing can be run: a voice, a word, a setting or the bot's command is wrong.
         """
         scenarios = with_ports(self.scenarios)
         voices = Voices(self.cache)
@@ -98,6 +98,7 @@ class Suite:
         async with AsyncExitStack() as stack:
             ear = PocketsphinxEar(voices)
             stack.push_async_callback(ear.aclose)
+            await _check_words(scenarios, ear)
             for command, url in _commands(scenarios):
                 await stack.enter_async_context(dialled(command, url))
             planned = []
@@ -110,6 +111,16 @@ class Suite:
                     tasks.create_task(run(rehearsal, one), name=f"rehearse {one.name}")
         order = {one.file: number for number, one in enumerate(scenarios)}
         return sorted(results, key=lambda one: (order[one.file], one.began))
+
+
+async def _check_words(scenarios: Iterable[Scenario], ear: PocketsphinxEar) -> None:
+    """Raise `ScenarioError` if a scenario expects words that could not be found in a call."""
+    for one in scenarios:
+        if not one.stt and (phrases := one.phrases()):
+            try:
+                await ear.with_words(one.words).pronounced(phrases)
+            except ScenarioError as error:
+                raise ScenarioError(f"{one.file}: {error}") from None
 
 
 def _commands(scenarios: Iterable[Scenario]) -> list[tuple[str, str]]:

@@ -87,6 +87,8 @@ class Talk:
         """The digits that the bot has sent."""
         self.words: set[str] = set()
         """What the bot is known to have said, of those words that a step waits for."""
+        self.recognizing = False
+        """Whether such words are being looked for: the step's time stands still, since that takes the machine's time, not the bot's."""
         self.failure = ""
         """Why the script was not carried out to its end."""
         self.over = False
@@ -129,7 +131,9 @@ class Talk:
         return said
 
     def skip(self, frames: int) -> None:
-        """Pass over time in which nothing was carried."""
+        """Pass over time in which nothing was carried; what the caller is saying goes on after it."""
+        if self._step is not None and self.now < self._step.spoken < math.inf:
+            self._step.spoken += frames * FRAME_SECONDS
         self.said += SILENCE * frames
         self.heard += SILENCE * frames
         self.now += frames * FRAME_SECONDS
@@ -249,6 +253,8 @@ class Talk:
         """Give up on a step that waits for too long."""
         step = taken.cue.step
         if not isinstance(step, WaitFor | Backchannel | BargeIn) or taken.spoke != math.inf:
+            return
+        if self.recognizing:
             return
         if now - taken.began >= step.within:
             self.failure = f"step {taken.number}: {_awaited(step)} not within {step.within:g} s"

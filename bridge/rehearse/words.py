@@ -20,8 +20,8 @@ from bridge.rehearse.voices import Voices
 
 WORKER: Final = str(Path(__file__).with_name("word_worker.py"))
 START_SECONDS: Final = 30.0
-PIECE_SECONDS: Final = 60.0
-"""For one piece of speech."""
+PIECE_SECONDS: Final = 300.0
+"""For one piece of speech, which takes a second where there is a core for it."""
 VOICES: Final = ("en-us", "en-us+f3", "en-us+m3", "en-us+f5", "en-gb")
 """What the bot's voice may resemble."""
 PACE: Final = (150, 50)
@@ -159,8 +159,12 @@ class ScenarioEar:
         self._ear = ear
         self._words = words
 
-    async def heard(self, speech: Sequence[bytes], phrases: Sequence[str]) -> set[str]:
-        """Return those of the phrases that are in the speech; see `HearsWords`."""
+    async def pronounced(self, phrases: Iterable[str]) -> Mapping[str, list[str] | None]:
+        """Return the phones of each word of some phrases.
+
+        Raises:
+            ScenarioError: pocketsphinx is not installed, or does not know a word.
+        """
         words = {word for phrase in phrases for word in plain(phrase).split()}
         known = await self._ear.pronunciations(words - self._words.keys()) | dict(self._words)
         if unknown := sorted(word for word, phones in known.items() if phones is None):
@@ -168,6 +172,11 @@ class ScenarioEar:
                 f"the dictionary has no {', '.join(unknown)}: write the phones into the table [words] "
                 '(codec = "K OW D EH K"), or name a speech-to-text provider (stt)'
             )
+        return known
+
+    async def heard(self, speech: Sequence[bytes], phrases: Sequence[str]) -> set[str]:
+        """Return those of the phrases that are in the speech; see `HearsWords`."""
+        known = await self.pronounced(phrases)
         hearings = zip(*[await self._ear.phones(pcm, TIMES) for pcm in speech], strict=True)
         sounds = [[phone for piece in hearing for phone in piece] for hearing in hearings]
         found = set[str]()

@@ -105,6 +105,15 @@ async def test_a_bot_is_rehearsed_over_a_bridge_of_its_own(tmp_path: Path, bot: 
     assert len(result.said) == len(result.heard)
 
 
+@pytest.mark.full
+async def test_a_word_that_cannot_be_recognized_is_named_before_the_call(tmp_path: Path):
+    one = scenario(WaitFor(wait_for="words", words=("qwrtzly",)))
+    with pytest.raises(
+        ScenarioError, match=r"a\.toml: (the dictionary has no qwrtzly|pocketsphinx is)"
+    ):
+        await run(tmp_path, one)
+
+
 @pytest.mark.call
 @pytest.mark.full
 async def test_a_bot_that_is_not_there_is_an_error(tmp_path: Path):
