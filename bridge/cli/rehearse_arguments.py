@@ -51,7 +51,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--at-once",
-        "--jobs",
         type=_positive,
         default=0,
         metavar="N",

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bridge.audio.codec.loss_concealment import LossConcealment
-from bridge.audio.frame import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_RATE
+from bridge.audio.frame import FRAME_SAMPLES, SAMPLE_RATE
 from bridge.rehearse.scenario import Loss, Noise
 
 ROOM_DBOV: Final = -65.0
@@ -26,7 +26,7 @@ class Background:
         self._level = level
         self._chance = np.random.default_rng((seed, 1))
         self._generator = np.random.default_rng((seed, 0))
-        self._room = self._at_level(self._made("white"), ROOM_DBOV)
+        self._room = at_level(self._made("white"), ROOM_DBOV)
         self._noise: Sound | None = None
         self._place = 0
         self._loss = 0.0
@@ -40,7 +40,9 @@ class Background:
             self._noise = None
         else:
             found = np.frombuffer(sound, "<i2").astype(float) if sound else self._made(step.noise)
-            self._noise = self._at_level(found, self._level - step.snr)
+            self._noise = at_level(
+                np.resize(found, max(len(found), FRAME_SAMPLES)), self._level - step.snr
+            )
             self._place = 0
 
     def add(self, voice: bytes) -> bytes:
@@ -76,9 +78,8 @@ class Background:
             )
         return white
 
-    @staticmethod
-    def _at_level(sound: Sound, dbov: float) -> Sound:
-        if len(sound) * 2 < FRAME_BYTES:
-            return np.zeros(FRAME_SAMPLES)
-        loudness = float(np.sqrt(np.mean(sound**2))) or 1.0
-        return sound * (FULL_SCALE * 10 ** (dbov / 20) / loudness)
+
+def at_level(sound: Sound, dbov: float) -> Sound:
+    """Scale a sound to a level, in dB relative to full scale; silence stays silence."""
+    loudness = float(np.sqrt(np.mean(sound**2))) if len(sound) else 0.0
+    return sound * (FULL_SCALE * 10 ** (dbov / 20) / (loudness or 1.0))

@@ -9,7 +9,7 @@ from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
@@ -31,42 +31,33 @@ STOP_SECONDS: Final = 3.0
 """Between the request to end and the end by force."""
 
 
-class ListeningBot:
-    """Tells a bot of one call to which media socket it is to connect, and starts it if there is a command."""
+@asynccontextmanager
+async def invited(
+    scenario: Scenario, environment: Mapping[str, str], announce: Callable[[str], None]
+) -> AsyncIterator[asyncio.Event]:
+    """Start the command of one call's bot, or show the user its environment; yield an event that is set when the command exits.
 
-    def __init__(self, scenario: Scenario, announce: Callable[[str], None]) -> None:
-        self._scenario = scenario
-        self._announce = announce
-        self._process: Process | None = None
-        self._tasks = Tasks()
-        self.gone = asyncio.Event()
-        """Set when the command has ended."""
+    Raises:
+        ScenarioError: the command cannot be started.
+    """
+    exited, tasks = asyncio.Event(), Tasks()
+    if not scenario.bot.command:
+        shown = "\n".join(f"  {name}={value}" for name, value in environment.items())
+        announce(f"{scenario.name}: waiting for your bot\n{shown}")
+        yield exited
+        return
+    process = await start(scenario.bot.command, environment)
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._tasks.aclose()
-        if self._process is not None:
-            await stop(self._process)
-
-    async def invite(self, environment: Mapping[str, str]) -> None:
-        """Start the command in this environment, or show the environment to the user.
-
-        Raises:
-            ScenarioError: the command cannot be started.
-        """
-        command = self._scenario.bot.command
-        if not command:
-            shown = "\n".join(f"  {name}={value}" for name, value in environment.items())
-            self._announce(f"{self._scenario.name}: waiting for your bot\n{shown}")
-            return
-        self._process = await start(command, environment)
-        self._tasks.spawn(self._watch(self._process), name=f"bot of {self._scenario.name}")
-
-    async def _watch(self, process: Process) -> None:
+    async def watch() -> None:
         await process.wait()
-        self.gone.set()
+        exited.set()
+
+    tasks.spawn(watch(), name=f"bot of {scenario.name}")
+    try:
+        yield exited
+    finally:
+        await tasks.aclose()
+        await stop(process)
 
 
 def environment(bench: Bench, scenario: Scenario, call_id: str) -> dict[str, str]:

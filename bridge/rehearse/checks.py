@@ -1,11 +1,11 @@
 """Whether a rehearsed call was as its scenario expects. Pure."""
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import numpy as np
 
+from bridge.audio.detect.level import level
 from bridge.audio.frame import SAMPLE_RATE
 from bridge.rehearse.recorded import Recorded, Told, disclosed, longest_overlap, silent_after
 from bridge.rehearse.result import Check
@@ -220,21 +220,20 @@ def _problems(recorded: Recorded, expect: Expect) -> Iterator[Check]:
 def _sound(recorded: Recorded, expect: Expect) -> Iterator[Check]:
     if expect.level is None and expect.clipping is None:
         return
-    heard = np.frombuffer(bytes(recorded.talk.heard), "<i2").astype(float)
+    heard = np.frombuffer(bytes(recorded.talk.heard), "<i2")
     spoken = [
         heard[round(began * SAMPLE_RATE) : round(ended * SAMPLE_RATE)]
         for began, ended in recorded.stretches
     ]
-    samples = np.concatenate([*spoken, np.zeros(0)])
+    samples = np.concatenate([*spoken, heard[:0]])
     if expect.level is not None:
         low, high = expect.level
-        power = float(np.mean(samples**2)) if len(samples) else 0.0
-        level = 10 * math.log10(max(power, 1e-3) / 32768**2)
-        seen = f"{level:.1f} dB" if len(samples) else "it said nothing"
-        passed = bool(len(samples)) and low <= level <= high
+        found = level(samples.tobytes())
+        seen = f"{found:.1f} dB" if len(samples) else "it said nothing"
+        passed = bool(len(samples)) and low <= found <= high
         yield Check("level", passed, f"{low:g} to {high:g} dB", seen)
     if expect.clipping is not None:
-        share = 100 * float(np.mean(np.abs(samples) >= FULL)) if len(samples) else 0.0
+        share = 100 * float(np.mean(np.abs(samples.astype(int)) >= FULL)) if len(samples) else 0.0
         passed = share <= expect.clipping
         yield Check("clipping", passed, f"at most {expect.clipping:g} %", f"{share:.2f} %")
 

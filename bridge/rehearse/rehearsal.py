@@ -2,8 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
@@ -16,7 +16,7 @@ from bridge.legs.agent import AgentLeg
 from bridge.node.runner import CallRunner
 from bridge.rehearse.background import Background
 from bridge.rehearse.bench import Bench, configure, is_demonstration
-from bridge.rehearse.bots import ListeningBot, environment
+from bridge.rehearse.bots import environment, invited
 from bridge.rehearse.caller import ScriptedCaller
 from bridge.rehearse.checks import checks
 from bridge.rehearse.machine import MachineLoad
@@ -74,31 +74,28 @@ class Rehearsal:
     async def run(self, scenario: Scenario, cues: tuple[Cue, ...]) -> Result:
         """Run a scenario, whatever comes of it; `cues` are its steps as `Voices.cues` returns them."""
         began, since, load = datetime.now(UTC), self._loop.time(), MachineLoad()
-        recorded: Recorded | None = None
-        error, slow = "", ""
-        found: tuple[Any, ...] = ()
+        result = Result(
+            scenario.name, scenario.file, scenario.title, began.isoformat(timespec="milliseconds")
+        )
+        slow = ""
         try:
             recorded = await self._record(scenario, cues)
             slow = load.too_slow(recorded.late)
+            result = replace(
+                result,
+                seconds=recorded.seconds,
+                marks=marks(recorded),
+                said=bytes(recorded.talk.said),
+                heard=bytes(recorded.talk.heard),
+                events=tuple(map(_described, recorded.events)),
+            )
             await find_words(recorded, self._hearing(scenario))
-            found = checks(recorded)
+            result = replace(result, checks=checks(recorded))
         except BridgeError as failed:
-            error, slow = str(failed), slow or load.too_slow(0.0)
-        if slow and (error or not all(check.passed for check in found)):
-            error = f"{slow}. {error}".strip()
-        return Result(
-            scenario=scenario.name,
-            file=scenario.file,
-            title=scenario.title,
-            began=began.isoformat(timespec="milliseconds"),
-            seconds=self._loop.time() - since if recorded is None else recorded.seconds,
-            checks=found,
-            marks=() if recorded is None else marks(recorded),
-            said=b"" if recorded is None else bytes(recorded.talk.said),
-            heard=b"" if recorded is None else bytes(recorded.talk.heard),
-            events=() if recorded is None else tuple(map(_described, recorded.events)),
-            error=error,
-        )
+            seconds = result.seconds or self._loop.time() - since
+            result = replace(result, seconds=seconds, error=str(failed))
+            slow = slow or load.too_slow(0.0)
+        return result if result.passed or not slow else result.excused(slow)
 
     def _hearing(self, scenario: Scenario) -> HearsWords:
         if not scenario.stt:
@@ -110,15 +107,16 @@ class Rehearsal:
     async def _record(self, scenario: Scenario, cues: tuple[Cue, ...]) -> Recorded:
         """Hold the call; raises `BridgeError` if there was none."""
         line, caller = self._bench.lines[scenario.file], _caller(scenario, cues)
-        async with ListeningBot(scenario, self._announce) as bot:
+        async with AsyncExitStack() as stack:
             async with self._configured(scenario):
                 runner = await self._manager.receive(line.name, scenario.caller.number, caller)
                 call_id = runner.facts.call_id
                 caller.filling = partial(_is_filling, runner)
                 call = self._calls.setdefault(call_id, _new_call())
                 if scenario.bot.listen:
-                    await bot.invite(environment(self._bench, scenario, call_id))
-                    await self._attached(runner, call, bot)
+                    found = environment(self._bench, scenario, call_id)
+                    bot = invited(scenario, found, self._announce)
+                    await self._attached(runner, call, await stack.enter_async_context(bot))
                 await self._answered(call)
             async with self._listening(scenario, caller):
                 too_long = not await self._until(call.ended, scenario.seconds)
@@ -176,17 +174,13 @@ class Rehearsal:
         finally:
             await tasks.aclose()
 
-    async def _attached(self, runner: CallRunner, call: _Call, bot: ListeningBot) -> None:
+    async def _attached(self, runner: CallRunner, call: _Call, exited: asyncio.Event) -> None:
         """Wait until a bot has connected, and answer the call."""
-        if not await self._until(call.attached, ATTACH_SECONDS, call.ended, bot.gone):
-            why = (
-                "the command has ended"
-                if bot.gone.is_set()
-                else f"none did within {ATTACH_SECONDS:g} s"
-            )
+        if not await self._until(call.attached, ATTACH_SECONDS, call.ended, exited):
+            why = "the command exited" if exited.is_set() else f"{ATTACH_SECONDS:g} s have passed"
             with suppress(BridgeError):
                 self._manager.request(runner.facts.line, runner.facts.call_id, HangupRequested())
-            raise ScenarioError(f"no bot connected to the call: {why}")
+            raise ScenarioError(f"the bot did not connect to the call: {why}")
         with suppress(BridgeError):  # the bot may have answered it
             self._manager.request(runner.facts.line, runner.facts.call_id, AnswerRequested())
 

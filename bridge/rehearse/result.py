@@ -1,7 +1,7 @@
 """What a rehearsed call was: what was said and heard on both sides, and the checks of it. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -51,14 +51,14 @@ class Result:
     title: str
     began: str
     """ISO 8601."""
-    seconds: float
-    checks: tuple[Check, ...]
-    marks: tuple[Mark, ...]
-    said: bytes
+    seconds: float = 0.0
+    checks: tuple[Check, ...] = ()
+    marks: tuple[Mark, ...] = ()
+    said: bytes = b""
     """What the caller said, from the answer on: signed 16-bit little-endian, mono, 16 kHz; as long as `heard`."""
-    heard: bytes
+    heard: bytes = b""
     """What the caller heard, likewise."""
-    events: tuple[Mapping[str, Any], ...]
+    events: tuple[Mapping[str, Any], ...] = ()
     """Turns, overlaps, problems and the disclosure of the call, as in its event stream."""
     error: str = ""
     """Why it could not be run at all, or failed checks may be the machine's fault."""
@@ -67,3 +67,7 @@ class Result:
     def passed(self) -> bool:
         """Return whether it ran and all its checks passed."""
         return not self.error and all(check.passed for check in self.checks)
+
+    def excused(self, why: str) -> "Result":
+        """Return the result as an error, since something else than the bot may be at fault."""
+        return replace(self, error=f"{why} {self.error}".strip())

@@ -16,6 +16,7 @@ from bridge.audio.codec.resample import Resampler
 from bridge.audio.file.wav import parse_wav
 from bridge.audio.frame import SAMPLE_RATE
 from bridge.errors import BridgeError
+from bridge.rehearse.background import at_level
 from bridge.rehearse.scenario import (
     Backchannel,
     BargeIn,
@@ -31,7 +32,6 @@ from bridge.rehearse.scenario_file import ScenarioError
 from bridge.rehearse.talk import Cue
 
 SPEAK_SECONDS: Final = 30.0
-FULL_SCALE: Final = 32768.0
 EDGE: Final = 0.01
 """Of its peak: softer sound before the first word and after the last is cut."""
 BLOCK: Final = 80
@@ -96,7 +96,7 @@ class Voices:
                 return await self._spoken(caller, step, step.barge_in)
             case Play():
                 sound = _read(folder / step.play)
-                return sound if step.level is None else at_level(sound, step.level)
+                return sound if step.level is None else scaled(sound, step.level)
             case Noise(noise="babble"):
                 spoken = [await self.speak(text, voice, 160, 50) for voice, text in BABBLE]
                 return mixed(spoken)
@@ -108,7 +108,7 @@ class Voices:
         speed = caller.speed if step.speed is None else step.speed
         pitch = caller.pitch if step.pitch is None else step.pitch
         sound = await self.speak(text, step.voice or caller.voice, speed, pitch)
-        return at_level(sound, caller.level if step.level is None else step.level)
+        return scaled(sound, caller.level if step.level is None else step.level)
 
     async def speak(self, text: str, voice: str, speed: int, pitch: int) -> bytes:
         """Return a text as it is spoken, from its first to its last word.
@@ -196,13 +196,9 @@ def trimmed(sound: bytes) -> bytes:
     return bytes(samples[loud[0] * BLOCK : (loud[-1] + 1) * BLOCK].tobytes())
 
 
-def at_level(sound: bytes, dbov: float) -> bytes:
+def scaled(sound: bytes, dbov: float) -> bytes:
     """Return a sound at a level, in dB relative to full scale."""
-    samples = np.frombuffer(sound, "<i2").astype(float)
-    loudness = float(np.sqrt(np.mean(samples**2))) if len(samples) else 0.0
-    if not loudness:
-        return sound
-    louder = samples * (FULL_SCALE * 10 ** (dbov / 20) / loudness)
+    louder = at_level(np.frombuffer(sound, "<i2").astype(float), dbov)
     return bytes(np.clip(np.rint(louder), -32768, 32767).astype("<i2").tobytes())
 
 

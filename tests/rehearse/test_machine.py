@@ -12,7 +12,7 @@ def test_late_audio_is_one():
 
 
 def test_a_bridge_without_a_core_is_one():
-    assert "waited for a core 80% of the time" in explain(0.0, 0.8)
+    assert "waited for a CPU core 80% of the time" in explain(0.0, 0.8)
 
 
 def test_the_load_is_measured():
