@@ -38,7 +38,7 @@ def junit(results: Sequence[Result]) -> bytes:
 def explain(check: Check) -> str:
     """Return a line with what a check expected, what was seen, and when."""
     when = "" if check.at is None else f" at {check.at:.2f} s"
-    return f"{check.name}{when}: expected {check.expected}; seen: {check.seen}"
+    return f"{check.name}{when}: expected {check.expected}, got {check.seen}"
 
 
 def _case(result: Result) -> ET.Element:

@@ -28,9 +28,8 @@ class Options:
     """What the command line says; None, or empty: as the scenarios do."""
 
     bot: str = ""
-    listen: bool = False
-    port: int = 0
-    """Of the bridge's HTTP; 0 for any."""
+    listen: int | None = None
+    """The HTTP port of the bridge to which the bot connects; 0 for any."""
     protocol: Protocol | None = None
     command: str = ""
     token: str = ""
@@ -40,11 +39,6 @@ class Options:
     repeat: int = 1
     seed: int | None = None
 
-    @property
-    def names_bot(self) -> bool:
-        """Whether another bot is rehearsed than the scenarios name."""
-        return bool(self.bot) or self.listen
-
     def apply(self, scenario: Scenario) -> Scenario:
         """Return a scenario as the command line wants it.
 
@@ -52,8 +46,8 @@ class Options:
             ScenarioError: what it says does not go together.
         """
         bot = scenario.bot
-        if self.names_bot:
-            bot = Bot(url=self.bot, listen=self.listen)
+        if self.bot or self.listen is not None:
+            bot = Bot(url=self.bot, listen=self.listen is not None)
         chosen = {"protocol": self.protocol, "command": self.command, "token": self.token}
         bot = msgspec.structs.replace(bot, **{name: one for name, one in chosen.items() if one})
         if mistakes := list(check_bot(bot)):
@@ -103,7 +97,7 @@ class Suite:
                 await stack.enter_async_context(dialled(command, url))
             planned = []
             for group in groups(scenarios):
-                place = await stack.enter_async_context(bench(group, self.options.port))
+                place = await stack.enter_async_context(bench(group, self.options.listen or 0))
                 rehearsal = Rehearsal(place, ear, announce=self.announce)
                 planned += [(rehearsal, one) for one in group for _ in range(self.options.repeat)]
             async with asyncio.TaskGroup() as tasks:

@@ -36,7 +36,7 @@ def test_without_options_the_scenario_says_which_bot():
 
 def test_options_that_do_not_go_together_are_named():
     with pytest.raises(ScenarioError, match=r"a\.toml: bot\.protocol: with `listen`"):
-        Options(listen=True, protocol="twilio").apply(scenario())
+        Options(listen=0, protocol="twilio").apply(scenario())
 
 
 def test_the_demonstration_has_a_bridge_of_its_own():
