@@ -1,4 +1,4 @@
-"""`media-bridge rehearse`: scripted callers talk with a voice bot, and what both heard is checked."""
+"""`media-bridge rehearse`: end-to-end tests of voice bots by scripted callers."""
 
 import argparse
 import asyncio
@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _run(suite: Suite) -> list[Result]:
-    """Run the scenarios; end what was started also when we are told to end."""
+    """Run the scenarios; on SIGTERM too, stop what was started."""
     task = asyncio.current_task()
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)

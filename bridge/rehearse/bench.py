@@ -1,4 +1,4 @@
-"""The bridge of a rehearsal: one of its own, on loopback, with a temporary folder, which is gone afterwards."""
+"""The bridge of a rehearsal: on loopback, with a temporary folder that is deleted afterwards."""
 
 import secrets
 import socket
@@ -39,12 +39,12 @@ from bridge.wire.stream.media_stream import StreamProtocol
 
 CLOSE_SECONDS: Final = 2.0
 OF_DEMONSTRATION: Final = frozenset({"agent", "disclosure"})
-"""Settings of a line that the demonstration's agent has too."""
+"""Settings of a line that also work for the demo agent."""
 
 
 @dataclass(frozen=True, slots=True)
 class RehearsedLine:
-    """The line that a scenario's caller rings."""
+    """The line that a scenario's caller calls."""
 
     name: LineName
     key: str
@@ -52,7 +52,7 @@ class RehearsedLine:
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """A bridge that runs, and the line of each scenario by its file."""
+    """A running bridge, and the line of each scenario by the scenario's file."""
 
     bridge: Bridge
     url: str
@@ -60,16 +60,16 @@ class Bench:
 
 
 def is_demonstration(bot: Bot) -> bool:
-    """Return whether a bot is the demonstration's agent, which needs neither a server nor settings."""
+    """Return whether a bot is the demo agent, which needs neither a server nor settings."""
     return not (bot.url or bot.listen or bot.stt_url or bot.llm_url or bot.tts_url)
 
 
 @asynccontextmanager
 async def bench(scenarios: Sequence[Scenario], port: int = 0) -> AsyncIterator[Bench]:
-    """Run a bridge for some scenarios, which are all of the demonstration's agent with the same settings, or none; `port` is that of HTTP, 0 for any.
+    """Run a bridge for some scenarios: either none uses the demo agent, or all do with the same settings. `port` is its HTTP port, 0 for any free one.
 
     Raises:
-        ScenarioError: a scenario has settings that are none, a bot's host has no address, or the port is taken.
+        ScenarioError: a setting of a line is invalid, a bot's host cannot be resolved, or the port is in use.
     """
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(TemporaryDirectory(prefix="rehearse-"))
@@ -109,7 +109,7 @@ async def bench(scenarios: Sequence[Scenario], port: int = 0) -> AsyncIterator[B
 
 
 async def configure(bridge: Bridge, line: LineName, bot: Bot) -> None:
-    """Have a line's inbound calls answered by its bot."""
+    """Let a bot answer a line's inbound calls."""
     config = LineConfig(provider_token=bot.token)
     if bot.url:
         protocol = "native" if bot.protocol in (None, "wavix") else bot.protocol

@@ -1,4 +1,4 @@
-"""Bots that the user starts by a command, or that connect to the bridge by themselves."""
+"""Bots that are started by a command, and bots that connect to the bridge."""
 
 import asyncio
 import os
@@ -22,13 +22,13 @@ from bridge.rehearse.scenario_file import ScenarioError
 from bridge.tasks import Tasks
 
 START_SECONDS: Final = 30.0
-"""Until a bot that has been started accepts connections."""
+"""From the start of a bot until it accepts connections."""
 RETRY_SECONDS: Final = 0.1
 TOKEN_SECONDS: Final = 3600
 BOT: Final = "bot"
 """Its identity as a LiveKit participant."""
 STOP_SECONDS: Final = 3.0
-"""Between the request to end and the end by force."""
+"""Between SIGTERM and SIGKILL."""
 
 
 @asynccontextmanager
@@ -81,7 +81,7 @@ def environment(bench: Bench, scenario: Scenario, call_id: str) -> dict[str, str
 
 
 def with_ports(scenarios: Iterable[Scenario]) -> list[Scenario]:
-    """Return the scenarios with a free port for `{port}` in the bots' commands and URLs: one for each command."""
+    """Return the scenarios with `{port}` in commands and URLs replaced by a free port, one per command."""
     ports: dict[str, str] = {}
     made = []
     for one in scenarios:
@@ -98,16 +98,16 @@ def with_ports(scenarios: Iterable[Scenario]) -> list[Scenario]:
 
 @asynccontextmanager
 async def dialled(command: str, url: str) -> AsyncIterator[None]:
-    """Have a bot run that the bridge connects to.
+    """Run a bot that the bridge connects to.
 
     Raises:
-        ScenarioError: it cannot be started, ends, or accepts no connection in time, or another program does already.
+        ScenarioError: it cannot be started, exits, or does not listen in time, or another program listens there already.
     """
     address = _address(url)
     if await _accepts(*address):
         raise ScenarioError(
-            f"something listens at {url} already: end it, leave out --command {command!r}, or write {PORT} "
-            "for the port in both, and a free one is used"
+            f"another program is listening at {url} already: stop it, leave out --command {command!r}, or write {PORT} "
+            "for the port in both, to use a free one"
         )
     process = await start(command, {})
     try:
@@ -118,9 +118,9 @@ async def dialled(command: str, url: str) -> AsyncIterator[None]:
 
 
 async def start(command: str, environment: Mapping[str, str]) -> Process:
-    """Start a command in a process group of its own; what it prints goes where ours does.
+    """Start a command in a process group of its own, with our standard output and error.
 
-    `python` is the one that runs the bridge, with its packages.
+    `python` in it is the interpreter that runs the bridge, with its packages.
     """
     path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))
     try:
@@ -134,7 +134,7 @@ async def start(command: str, environment: Mapping[str, str]) -> Process:
 
 
 async def stop(process: Process) -> None:
-    """End a command and what it has started."""
+    """Stop a command and its child processes."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         with suppress(ProcessLookupError):
             os.killpg(process.pid, number)
@@ -151,10 +151,10 @@ async def _until_listening(process: Process, command: str, address: tuple[str, i
                 if await _accepts(*address):
                     return
                 await asyncio.sleep(RETRY_SECONDS)
-    why = f"accepts no connection at {address[0]}:{address[1]} within {START_SECONDS:g} s"
+    why = f"did not listen at {address[0]}:{address[1]} within {START_SECONDS:g} s"
     if process.returncode is not None:
-        why = f"has ended with {process.returncode}"
-    raise ScenarioError(f"the bot that --command {command!r} has started {why}")
+        why = f"exited with status {process.returncode} before it listened at {address[0]}:{address[1]}"
+    raise ScenarioError(f"the bot started by --command {command!r} {why}")
 
 
 async def _accepts(host: str, port: int) -> bool:

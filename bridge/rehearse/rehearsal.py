@@ -1,4 +1,4 @@
-"""Runs scenarios: their callers ring the bridge, and what becomes of the calls is checked."""
+"""Runs scenarios: places their calls on a bridge, and checks them."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -32,17 +32,17 @@ from bridge.tasks import Tasks
 from bridge.wire.call_event import CallEvent, EventType
 
 ANSWER_SECONDS: Final = 10.0
-"""For the bridge to answer the call, where it connects to the bot."""
+"""For the bridge to answer a call, and to connect to the bot if it dials it."""
 ATTACH_SECONDS: Final = 60.0
-"""For a bot that connects to the bridge."""
+"""For a bot to connect to the bridge."""
 END_SECONDS: Final = 15.0
-"""For a call to end whose caller has hung up."""
+"""For a call to end after its caller has hung up."""
 OF_INTEREST: Final = (
     "turn", "overlap.", "disclosure.", "call.problem", "digit.", "stream.", "agent.", "call.ended",
 )  # fmt: skip
-"""What the types of events begin with that a result has."""
+"""Prefixes of the types of events that a result has."""
 TIMED: Final = (EventType.TURN, EventType.DISCLOSURE_SPOKEN, EventType.OVERLAP_ENDED)
-"""Events of what began at `startedAt`."""
+"""Events with the time `startedAt`."""
 
 
 @dataclass(slots=True)
@@ -61,7 +61,7 @@ class Rehearsal:
     def __init__(
         self, bench: Bench, ear: PocketsphinxEar, *, announce: Callable[[str], None]
     ) -> None:
-        """`announce` shows a text to the user, as where a bot is to connect."""
+        """`announce` shows a text to the user, such as where a bot should connect."""
         self._bench = bench
         self._manager = bench.bridge.manager
         self._ear = ear
@@ -72,7 +72,7 @@ class Rehearsal:
         self._manager.publisher.subscribe(self._on_event)
 
     async def run(self, scenario: Scenario, cues: tuple[Cue, ...]) -> Result:
-        """Run a scenario, whatever comes of it; `cues` are its steps as `Voices.cues` returns them."""
+        """Run a scenario; what goes wrong is in the result. `cues` are its steps as `Voices.cues` returns them."""
         began, since, load = datetime.now(UTC), self._loop.time(), MachineLoad()
         result = Result(
             scenario.name, scenario.file, scenario.title, began.isoformat(timespec="milliseconds")
@@ -105,7 +105,7 @@ class Rehearsal:
         return ProviderEar(http_providers(http, (scenario.stt, "", ""), "", Agent()).stt)
 
     async def _record(self, scenario: Scenario, cues: tuple[Cue, ...]) -> Recorded:
-        """Hold the call; raises `BridgeError` if there was none."""
+        """Place the call; raises `BridgeError` if it was not established."""
         line, caller = self._bench.lines[scenario.file], _caller(scenario, cues)
         async with AsyncExitStack() as stack:
             async with self._configured(scenario):
@@ -131,7 +131,7 @@ class Rehearsal:
         self, scenario: Scenario, caller: ScriptedCaller, call: _Call, *, too_long: bool
     ) -> Recorded:
         if caller.began is None:
-            raise ScenarioError("the call ended before it carried any sound")
+            raise ScenarioError("the call ended before any audio was exchanged")
         wall = datetime.now(UTC).timestamp() - self._loop.time() + caller.began
         told = [_told(at - caller.began, event, wall) for at, event in call.events]
         reason = next((one.data.get("reason") for one in told if one.type == "call.ended"), "")
@@ -145,7 +145,7 @@ class Rehearsal:
 
     @asynccontextmanager
     async def _configured(self, scenario: Scenario) -> AsyncIterator[None]:
-        """Have the demonstration's agent, whose line all scenarios share, greet as a scenario wants until the call is answered."""
+        """Configure the demo agent, whose line all scenarios share, for one scenario until its call is answered."""
         if not is_demonstration(scenario.bot):
             yield
             return
@@ -155,7 +155,7 @@ class Rehearsal:
 
     @asynccontextmanager
     async def _listening(self, scenario: Scenario, caller: ScriptedCaller) -> AsyncIterator[None]:
-        """Find the words that the script waits for."""
+        """Recognize the words that the script waits for."""
         tasks, ear, talk = Tasks(), self._hearing(scenario), caller.talk
 
         async def listen() -> None:
@@ -175,7 +175,7 @@ class Rehearsal:
             await tasks.aclose()
 
     async def _attached(self, runner: CallRunner, call: _Call, exited: asyncio.Event) -> None:
-        """Wait until a bot has connected, and answer the call."""
+        """Wait until the bot is connected, and answer the call."""
         if not await self._until(call.attached, ATTACH_SECONDS, call.ended, exited):
             why = "the command exited" if exited.is_set() else f"{ATTACH_SECONDS:g} s have passed"
             with suppress(BridgeError):
@@ -189,7 +189,7 @@ class Rehearsal:
             raise ScenarioError("the bridge did not answer the call")
 
     async def _until(self, wanted: asyncio.Event, seconds: float, *others: asyncio.Event) -> bool:
-        """Wait for an event, or for others that make it impossible; return whether it has come."""
+        """Wait for an event, or for `others` that make it impossible; return whether it came."""
         waiting = [self._loop.create_task(one.wait()) for one in (wanted, *others)]
         try:
             await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
@@ -222,7 +222,7 @@ def _new_call() -> _Call:
 
 
 def _caller(scenario: Scenario, cues: tuple[Cue, ...]) -> ScriptedCaller:
-    """Return a scenario's caller, with the noise and the loss that there are from the beginning on."""
+    """Return a scenario's caller, with its initial noise and loss."""
     background = Background(scenario.caller.level, scenario.caller.seed)
     first, steps = cues[:2], cues[2:]
     for cue in first:

@@ -1,4 +1,4 @@
-"""What a rehearsed call was: what was said and heard on both sides, and the checks of it. Pure."""
+"""The result of a rehearsed call: checks, marks, and the audio of both sides. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ class MarkKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Something that took place in the call; times are seconds from the answer."""
+    """Something that happened in the call; times are seconds from the answer."""
 
     kind: MarkKind
     began: float
@@ -31,14 +31,14 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One expectation of a scenario, and what was seen instead if it was not met."""
+    """One expectation of a scenario, and what was measured."""
 
     name: str
     passed: bool
     expected: str
     seen: str
     at: float | None = None
-    """Seconds from the answer at which it was decided; None for the call as a whole."""
+    """Where to look: seconds from the answer; None: the whole call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Result:
     events: tuple[Mapping[str, Any], ...] = ()
     """Turns, overlaps, problems and the disclosure of the call, as in its event stream."""
     error: str = ""
-    """Why it could not be run at all, or failed checks may be the machine's fault."""
+    """Why it could not be run, or why the machine may be at fault."""
 
     @property
     def passed(self) -> bool:
@@ -69,5 +69,5 @@ class Result:
         return not self.error and all(check.passed for check in self.checks)
 
     def excused(self, why: str) -> "Result":
-        """Return the result as an error, since something else than the bot may be at fault."""
+        """Return the result as an error, with the reason why the bot may not be at fault."""
         return replace(self, error=f"{why} {self.error}".strip())

@@ -1,4 +1,4 @@
-"""Runs many scenarios: those of each bridge together, several at once, and reports each as soon as it is over."""
+"""Runs many scenarios, several at once, and reports each as soon as its call has ended."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ CALLS_PER_CORE: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the command line says; None, or empty: as the scenarios do."""
+    """Options of the command line; None or empty: as in the scenarios."""
 
     bot: str = ""
     listen: int | None = None
@@ -40,10 +40,10 @@ class Options:
     seed: int | None = None
 
     def apply(self, scenario: Scenario) -> Scenario:
-        """Return a scenario as the command line wants it.
+        """Return a scenario with the options of the command line.
 
         Raises:
-            ScenarioError: what it says does not go together.
+            ScenarioError: the options contradict each other.
         """
         bot = scenario.bot
         if self.bot or self.listen is not None:
@@ -62,7 +62,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """Scenarios to run, as the options want them."""
+    """Scenarios to run, and how."""
 
     scenarios: Sequence[Scenario]
     options: Options
@@ -72,7 +72,7 @@ class Suite:
     """Shows a text to the user."""
 
     async def run(self, show: Callable[[Result], None]) -> list[Result]:
-        """Run them all, and `show` each result as it comes; return them in the scenarios' order.
+        """Run all scenarios; call `show` with each result as it comes, and return the results in the order of the scenarios.
 
         Raises:
             ScenarioError: nothing can be run: a voice, a word, a setting or the bot's command is wrong.
@@ -108,7 +108,7 @@ class Suite:
 
 
 async def _check_words(scenarios: Iterable[Scenario], ear: PocketsphinxEar) -> None:
-    """Raise `ScenarioError` if a scenario expects words that could not be found in a call."""
+    """Raise `ScenarioError` if a scenario expects words that cannot be recognized."""
     for one in scenarios:
         if not one.stt and (phrases := one.phrases()):
             try:
@@ -118,24 +118,24 @@ async def _check_words(scenarios: Iterable[Scenario], ear: PocketsphinxEar) -> N
 
 
 def _commands(scenarios: Iterable[Scenario]) -> list[tuple[str, str]]:
-    """Return each command once that starts bots to connect to, and the URL of one of them."""
+    """Return each command that starts a bot to connect to, with a URL of that bot."""
     found = {one.bot.command: one.bot.url for one in scenarios if one.bot.url}
     return [(command, url) for command, url in found.items() if command]
 
 
 def groups(scenarios: Iterable[Scenario]) -> list[list[Scenario]]:
-    """Return the scenarios of each bridge: the demonstration's agent has those without lines of their own, one for each `[line]`.
+    """Group the scenarios by bridge: one for all with lines of their own, and one for each `[line]` of the demo agent.
 
     Raises:
-        ScenarioError: a scenario with the demonstration's agent has other settings of the line.
+        ScenarioError: a scenario has settings of the line that do not work for the demo agent.
     """
     found: dict[str, list[Scenario]] = {}
     for one in scenarios:
         demonstration = is_demonstration(one.bot)
         if demonstration and (others := one.line.keys() - OF_DEMONSTRATION):
             raise ScenarioError(
-                f"{one.file}: line: the demonstration's agent has [line.agent] and [line.disclosure] only, "
-                f"and no {', '.join(sorted(others))}; name a bot"
+                f"{one.file}: line: only [line.agent] and [line.disclosure] work for the demo agent, "
+                f"not {', '.join(sorted(others))}; name a bot"
             )
         of = json.dumps(one.line, sort_keys=True, default=str) if demonstration else ""
         found.setdefault(of, []).append(one)

@@ -1,4 +1,4 @@
-"""What scripted callers say, as sound: by espeak-ng, cached on disk, or of WAV files."""
+"""The speech of scripted callers: synthesized by espeak-ng and cached on disk, or read from WAV files."""
 
 import asyncio
 import hashlib
@@ -51,8 +51,8 @@ BABBLE: Final = (
     ("en-us+f4", "It has rained since Monday, and they say that it will go on until the weekend."),
 )
 NO_ESPEAK: Final = (
-    "espeak-ng is not installed, which speaks for the caller: install it (apt-get install espeak-ng), "
-    "or have the caller play WAV files"
+    "espeak-ng, which synthesizes the caller's speech, is not installed: install it (apt-get install espeak-ng), "
+    "or let the caller play WAV files"
 )
 
 
@@ -63,7 +63,7 @@ def default_cache() -> Path:
 
 
 class Voices:
-    """Speaks texts, each once for all runs."""
+    """Synthesizes texts, each once for all runs."""
 
     def __init__(self, cache: Path) -> None:
         self._cache = cache
@@ -71,10 +71,10 @@ class Voices:
         self._at_once = asyncio.Semaphore(os.cpu_count() or 1)
 
     async def cues(self, scenario: Scenario) -> tuple[Cue, ...]:
-        """Return the caller's noise and loss from the beginning on, and the steps, all with their sounds.
+        """Return the steps with their sounds, after two for the caller's initial noise and loss.
 
         Raises:
-            ScenarioError: a text cannot be spoken, or a file not played.
+            ScenarioError: a text cannot be synthesized, or a file not read.
         """
         caller = scenario.caller
         first = (Noise(noise=caller.noise, snr=caller.snr), Loss(loss=caller.loss))
@@ -111,10 +111,10 @@ class Voices:
         return scaled(sound, caller.level if step.level is None else step.level)
 
     async def speak(self, text: str, voice: str, speed: int, pitch: int) -> bytes:
-        """Return a text as it is spoken, from its first to its last word.
+        """Return a spoken text without silence around it.
 
         Raises:
-            ScenarioError: espeak-ng is missing, does not know the voice, or says nothing.
+            ScenarioError: espeak-ng is missing, does not know the voice, or is silent.
         """
         named = "\0".join((VERSION, text, voice, str(speed), str(pitch)))
         path = self._cache / f"{hashlib.sha256(named.encode()).hexdigest()[:32]}.pcm"
@@ -149,16 +149,14 @@ async def _run(program: str, text: str, voice: str, speed: int, pitch: int) -> b
             wav, _ = await process.communicate(text.encode())
     except TimeoutError:
         raise ScenarioError(
-            f"espeak-ng did not speak {text!r} within {SPEAK_SECONDS:g} s"
+            f"espeak-ng did not synthesize {text!r} within {SPEAK_SECONDS:g} s"
         ) from None
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
     if process.returncode != 0 or not wav:
-        raise ScenarioError(
-            f"espeak-ng does not speak with the voice {voice!r} (espeak-ng --voices lists them)"
-        )
+        raise ScenarioError(f"espeak-ng has no voice {voice!r} (espeak-ng --voices lists them)")
     return wav
 
 

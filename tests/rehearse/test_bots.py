@@ -45,7 +45,7 @@ def test_an_address_that_is_named_is_kept():
 async def test_a_bot_of_somebody_else_is_not_used():
     with socket.create_server(("127.0.0.1", 0)) as other:
         url = f"ws://127.0.0.1:{other.getsockname()[1]}"
-        with pytest.raises(ScenarioError, match=r"listens .* already: .*\{port\}"):
+        with pytest.raises(ScenarioError, match=r"is listening .* already: .*\{port\}"):
             async with dialled("true", url):
                 pass
 

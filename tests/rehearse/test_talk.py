@@ -119,7 +119,7 @@ def test_a_bot_that_never_spoke_is_silent():
 def test_an_answer_that_does_not_come_ends_the_talk():
     call = Call(WaitFor(wait_for="answer", within=2.0), Say(say="x")).hear(3, voice=False)
     assert call.hung_up
-    assert call.talk.failure == "step 1: an answer came not within 2 s"
+    assert call.talk.failure == "step 1: no answer within 2 s"
 
 
 def test_a_barge_in_waits_until_the_bot_has_spoken():

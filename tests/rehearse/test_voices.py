@@ -62,7 +62,7 @@ async def test_a_text_is_spoken_once_and_then_read_from_the_cache(
 
 @pytest.mark.espeak
 async def test_a_voice_that_nobody_has_is_a_mistake(tmp_path: Path):
-    with pytest.raises(ScenarioError, match="does not speak with the voice 'nobody'"):
+    with pytest.raises(ScenarioError, match="has no voice 'nobody'"):
         await Voices(tmp_path).speak("Hello.", "nobody", 160, 50)
 
 
