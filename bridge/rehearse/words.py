@@ -184,9 +184,14 @@ class ScenarioEar:
             written = [phone for word in plain(phrase).split() for phone in known[word] or ()]
             spoken = await self._ear.patterns(plain(phrase))
             patterns = [written, *(one for one in spoken if usable(one, written))]
-            if any(is_heard(sound, patterns) for sound in sounds):
+            # In a thread: it takes tens of milliseconds, and other calls go on meanwhile.
+            if await asyncio.to_thread(_is_in_any, sounds, patterns):
                 found.add(phrase)
         return found
+
+
+def _is_in_any(sounds: Iterable[Sequence[str]], patterns: Sequence[Sequence[str]]) -> bool:
+    return any(is_heard(sound, patterns) for sound in sounds)
 
 
 async def _exchange(process: Process, head: Mapping[str, object], body: bytes) -> dict[str, Any]:
