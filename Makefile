@@ -52,7 +52,7 @@ demo: $(DEMO)  ## the same as run, with a demo agent that understands questions 
 doctor: $(RUN)  ## check settings, ports, network, disk, CPU and services (ARGS="--config my.toml")
 	@exec $(BIN)/python -m bridge $(ARGS) doctor
 
-rehearse: $(DEMO)  ## scripted callers talk with a voice bot, and what they hear is checked (ARGS="my.toml --bot ws://127.0.0.1:9000")
+rehearse: $(DEMO)  ## test a voice bot end to end with scripted callers (ARGS="my.toml --bot ws://127.0.0.1:9000")
 	@$(PACKET_PATH)
 	@exec $(BIN)/python -m bridge rehearse $(or $(ARGS),examples/rehearse/scenarios)
 

@@ -1,4 +1,4 @@
-"""`media-bridge rehearse`: scripted callers talk with a voice bot, and what both heard is checked."""
+"""`media-bridge rehearse`: end-to-end tests of voice bots by scripted callers."""
 
 import argparse
 import asyncio
@@ -6,12 +6,13 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 
 import uvloop
 
 from bridge.rehearse.report_html import html
-from bridge.rehearse.report_junit import junit
+from bridge.rehearse.report_junit import explain, junit
 from bridge.rehearse.result import Result
 from bridge.rehearse.scenario import Scenario
 from bridge.rehearse.scenario_file import ScenarioError, find, load
@@ -45,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _run(suite: Suite) -> list[Result]:
-    """Run the scenarios; end what was started also when we are told to end."""
+    """Run the scenarios; on SIGTERM too, stop what was started."""
     task = asyncio.current_task()
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
@@ -69,18 +70,8 @@ def _scenarios(arguments: argparse.Namespace) -> list[Scenario]:
 
 
 def _options(arguments: argparse.Namespace) -> Options:
-    return Options(
-        bot=arguments.bot,
-        listen=arguments.listen is not None,
-        port=arguments.listen or 0,
-        protocol=arguments.protocol,
-        command=arguments.bot_command,
-        token=arguments.token,
-        stt=arguments.stt,
-        at_once=arguments.at_once,
-        repeat=arguments.repeat,
-        seed=arguments.seed,
-    )
+    chosen = vars(arguments) | {"command": arguments.bot_command}
+    return Options(**{field.name: chosen[field.name] for field in fields(Options)})
 
 
 def _show(result: Result) -> None:
@@ -89,8 +80,7 @@ def _show(result: Result) -> None:
         _say(f"        {result.error}")
     for check in result.checks:
         if not check.passed:
-            at = "" if check.at is None else f" (at {check.at:.1f} s)"
-            _say(f"        {check.name}: expected {check.expected}, got {check.seen}{at}")
+            _say(f"        {explain(check)}")
 
 
 def _write_reports(arguments: argparse.Namespace, results: Sequence[Result]) -> None:
@@ -100,7 +90,7 @@ def _write_reports(arguments: argparse.Namespace, results: Sequence[Result]) -> 
         page = arguments.html
         page = page if page.suffix in (".html", ".htm") else page / PAGE
         _write(page, html(results).encode())
-        _say(f"the page: {page}")
+        _say(f"report: {page}")
 
 
 def _write(path: Path, data: bytes) -> None:

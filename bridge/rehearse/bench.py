@@ -1,4 +1,4 @@
-"""The bridge of a rehearsal: one of its own, on loopback, with a temporary folder, which is gone afterwards."""
+"""The bridge of a rehearsal: on loopback, with a temporary folder that is deleted afterwards."""
 
 import secrets
 import socket
@@ -16,6 +16,7 @@ from bridge.app.build import build
 from bridge.call.model import LineName
 from bridge.errors import SettingsError
 from bridge.node.lines import InboundMode, LineConfig
+from bridge.rehearse.ports import media_ports
 from bridge.rehearse.reach import only
 from bridge.rehearse.scenario import Bot, Scenario
 from bridge.rehearse.scenario_file import ScenarioError
@@ -36,19 +37,14 @@ from bridge.settings.model import (
 from bridge.settings.tree import TreeReader
 from bridge.wire.stream.media_stream import StreamProtocol
 
-MEDIA_PORTS: Final = 400
 CLOSE_SECONDS: Final = 2.0
-FIRST_PORTS: Final = (20_000, 32_000)
-"""Below those that the kernel hands out to others."""
-
-
 OF_DEMONSTRATION: Final = frozenset({"agent", "disclosure"})
-"""Settings of a line that the demonstration's agent has too."""
+"""Settings of a line that also work for the demo agent."""
 
 
 @dataclass(frozen=True, slots=True)
 class RehearsedLine:
-    """The line that a scenario's caller rings."""
+    """The line that a scenario's caller calls."""
 
     name: LineName
     key: str
@@ -56,7 +52,7 @@ class RehearsedLine:
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """A bridge that runs, and the line of each scenario by its file."""
+    """A running bridge, and the line of each scenario by the scenario's file."""
 
     bridge: Bridge
     url: str
@@ -64,16 +60,16 @@ class Bench:
 
 
 def is_demonstration(bot: Bot) -> bool:
-    """Return whether a bot is the demonstration's agent, which needs neither a server nor settings."""
+    """Return whether a bot is the demo agent, which needs neither a server nor settings."""
     return not (bot.url or bot.listen or bot.stt_url or bot.llm_url or bot.tts_url)
 
 
 @asynccontextmanager
 async def bench(scenarios: Sequence[Scenario], port: int = 0) -> AsyncIterator[Bench]:
-    """Run a bridge for some scenarios, which are all of the demonstration's agent with the same settings, or none; `port` is that of HTTP, 0 for any.
+    """Run a bridge for some scenarios: either none uses the demo agent, or all do with the same settings. `port` is its HTTP port, 0 for any free one.
 
     Raises:
-        ScenarioError: a scenario has settings that are none, a bot's host has no address, or the port is taken.
+        ScenarioError: a setting of a line is invalid, a bot's host cannot be resolved, or the port is in use.
     """
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(TemporaryDirectory(prefix="rehearse-"))
@@ -84,7 +80,7 @@ async def bench(scenarios: Sequence[Scenario], port: int = 0) -> AsyncIterator[B
         shared = _read(scenarios[0], scenarios[0].line if demonstration else {})
         settings = Settings(
             http=Http(port=listener.getsockname()[1]),
-            rtc=Rtc(bind=["127.0.0.1"], ports=_free_ports(), stun_urls=[]),
+            rtc=Rtc(bind=["127.0.0.1"], ports=media_ports(), stun_urls=[]),
             data=Data(dir=folder),
             net=await only(urls),
             limits=Limits(overload_seconds=0.0),
@@ -113,7 +109,7 @@ async def bench(scenarios: Sequence[Scenario], port: int = 0) -> AsyncIterator[B
 
 
 async def configure(bridge: Bridge, line: LineName, bot: Bot) -> None:
-    """Have a line's inbound calls answered by its bot."""
+    """Let a bot answer a line's inbound calls."""
     config = LineConfig(provider_token=bot.token)
     if bot.url:
         protocol = "native" if bot.protocol in (None, "wavix") else bot.protocol
@@ -166,22 +162,3 @@ def _listener(port: int) -> socket.socket:
         return socket.create_server(("127.0.0.1", port))
     except OSError as error:
         raise ScenarioError(f"--listen {port}: {error.strerror}") from None
-
-
-def _free_ports() -> str:
-    """Return a range of UDP ports that nobody uses now."""
-    first, last = FIRST_PORTS
-    for _ in range(50):
-        begin = first + secrets.randbelow(last - first - MEDIA_PORTS)
-        if all(map(_is_free, range(begin, begin + MEDIA_PORTS, 20))):
-            return f"{begin}-{begin + MEDIA_PORTS - 1}"
-    raise ScenarioError(f"there are no {MEDIA_PORTS} free UDP ports between {first} and {last}")
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True

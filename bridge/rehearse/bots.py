@@ -1,95 +1,94 @@
-"""Bots that the user starts by a command, or that connect to the bridge by themselves."""
+"""Bots that are started by a command, and bots that connect to the bridge."""
 
 import asyncio
 import os
 import shlex
 import signal
-import socket
 import sys
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
 
+from bridge.api.media.webrtc import NEAR
+from bridge.rehearse.bench import Bench
+from bridge.rehearse.ports import free_port
 from bridge.rehearse.scenario import PORT, Scenario
 from bridge.rehearse.scenario_file import ScenarioError
 from bridge.tasks import Tasks
 
 START_SECONDS: Final = 30.0
-"""Until a bot that has been started accepts connections."""
+"""From the start of a bot until it accepts connections."""
 RETRY_SECONDS: Final = 0.1
+TOKEN_SECONDS: Final = 3600
+BOT: Final = "bot"
+"""Its identity as a LiveKit participant."""
 STOP_SECONDS: Final = 3.0
-"""Between the request to end and the end by force."""
+"""Between SIGTERM and SIGKILL."""
 
 
-class ListeningBot:
-    """Tells a bot of one call to which media socket it is to connect, and starts it if there is a command."""
+@asynccontextmanager
+async def invited(
+    scenario: Scenario, environment: Mapping[str, str], announce: Callable[[str], None]
+) -> AsyncIterator[asyncio.Event]:
+    """Start the command of one call's bot, or show the user its environment; yield an event that is set when the command exits.
 
-    def __init__(self, scenario: Scenario, announce: Callable[[str], None]) -> None:
-        self._scenario = scenario
-        self._announce = announce
-        self._process: Process | None = None
-        self._tasks = Tasks()
-        self.gone = asyncio.Event()
-        """Set when the command has ended."""
+    Raises:
+        ScenarioError: the command cannot be started.
+    """
+    exited, tasks = asyncio.Event(), Tasks()
+    if not scenario.bot.command:
+        shown = "\n".join(f"  {name}={value}" for name, value in environment.items())
+        announce(f"{scenario.name}: waiting for your bot\n{shown}")
+        yield exited
+        return
+    process = await start(scenario.bot.command, environment)
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._tasks.aclose()
-        if self._process is not None:
-            await stop(self._process)
-
-    async def invite(self, url: str, line: str, key: str, call_id: str) -> None:
-        """Start the command, or show where the bot is to connect.
-
-        Raises:
-            ScenarioError: the command cannot be started.
-        """
-        bot = self._scenario.bot
-        media = media_url(url, line, call_id, bot.protocol or "native")
-        media += f"?{urlencode({'token': key})}"
-        if not bot.command:
-            self._announce(f"{self._scenario.name}: waits for your bot at {media}")
-            return
-        self._process = await start(
-            bot.command,
-            {
-                "BRIDGE_URL": url,
-                "BRIDGE_KEY": key,
-                "BRIDGE_CALL_ID": call_id,
-                "BRIDGE_MEDIA_URL": media,
-            },
-        )
-        self._tasks.spawn(self._watch(self._process), name=f"bot of call {call_id}")
-
-    async def _watch(self, process: Process) -> None:
+    async def watch() -> None:
         await process.wait()
-        self.gone.set()
+        exited.set()
+
+    tasks.spawn(watch(), name=f"bot of {scenario.name}")
+    try:
+        yield exited
+    finally:
+        await tasks.aclose()
+        await stop(process)
 
 
-def media_url(url: str, line: str, call_id: str, protocol: str) -> str:
-    """Return the URL of a call's media socket in a protocol."""
-    socket = url.replace("http", "ws", 1)
-    if protocol == "wadial":
-        return f"{socket}/api/v1/sessions/{line}/calls/{call_id}/media"
-    return f"{socket}/call/{call_id}/stream"
+def environment(bench: Bench, scenario: Scenario, call_id: str) -> dict[str, str]:
+    """Return the environment variables by which a bot finds the call that it is to join."""
+    line, socket = bench.lines[scenario.file], bench.url.replace("http", "ws", 1)
+    found = {"BRIDGE_URL": bench.url, "BRIDGE_KEY": line.key, "BRIDGE_CALL_ID": call_id}
+    match scenario.bot.protocol:
+        case "webrtc":
+            return found
+        case "livekit":
+            tickets = bench.bridge.access.tickets
+            token, _ = tickets.issue(
+                line.name, call_id, TOKEN_SECONDS, party=NEAR, identity=BOT, machine=True
+            )
+            return found | {"LIVEKIT_URL": socket, "LIVEKIT_TOKEN": token}
+        case "wadial":
+            path = f"/api/v1/sessions/{line.name}/calls/{call_id}/media"
+        case _:
+            path = f"/call/{call_id}/stream"
+    return found | {"BRIDGE_MEDIA_URL": f"{socket}{path}?{urlencode({'token': line.key})}"}
 
 
 def with_ports(scenarios: Iterable[Scenario]) -> list[Scenario]:
-    """Return the scenarios with a free port for `{port}` in the bots' commands and URLs: one for each command."""
+    """Return the scenarios with `{port}` in commands and URLs replaced by a free port, one per command."""
     ports: dict[str, str] = {}
     made = []
     for one in scenarios:
         bot = one.bot
         if PORT in bot.url:
             if bot.command not in ports:
-                ports[bot.command] = str(_free_port())
+                ports[bot.command] = str(free_port())
             port = ports[bot.command]
             url, command = bot.url.replace(PORT, port), bot.command.replace(PORT, port)
             bot = msgspec.structs.replace(bot, url=url, command=command)
@@ -97,23 +96,18 @@ def with_ports(scenarios: Iterable[Scenario]) -> list[Scenario]:
     return made
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
-
-
 @asynccontextmanager
 async def dialled(command: str, url: str) -> AsyncIterator[None]:
-    """Have a bot run that the bridge connects to.
+    """Run a bot that the bridge connects to.
 
     Raises:
-        ScenarioError: it cannot be started, ends, or accepts no connection in time, or another program does already.
+        ScenarioError: it cannot be started, exits, or does not listen in time, or another program listens there already.
     """
     address = _address(url)
     if await _accepts(*address):
         raise ScenarioError(
-            f"something listens at {url} already: end it, leave out --command {command!r}, or write {PORT} "
-            "for the port in both, and a free one is used"
+            f"another program is listening at {url} already: stop it, leave out --command {command!r}, or write {PORT} "
+            "for the port in both, to use a free one"
         )
     process = await start(command, {})
     try:
@@ -124,9 +118,9 @@ async def dialled(command: str, url: str) -> AsyncIterator[None]:
 
 
 async def start(command: str, environment: Mapping[str, str]) -> Process:
-    """Start a command in a process group of its own; what it prints goes where ours does.
+    """Start a command in a process group of its own, with our standard output and error.
 
-    `python` is the one that runs the bridge, with its packages.
+    `python` in it is the interpreter that runs the bridge, with its packages.
     """
     path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))
     try:
@@ -140,7 +134,7 @@ async def start(command: str, environment: Mapping[str, str]) -> Process:
 
 
 async def stop(process: Process) -> None:
-    """End a command and what it has started."""
+    """Stop a command and its child processes."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         with suppress(ProcessLookupError):
             os.killpg(process.pid, number)
@@ -157,10 +151,10 @@ async def _until_listening(process: Process, command: str, address: tuple[str, i
                 if await _accepts(*address):
                     return
                 await asyncio.sleep(RETRY_SECONDS)
-    why = f"accepts no connection at {address[0]}:{address[1]} within {START_SECONDS:g} s"
+    why = f"did not listen at {address[0]}:{address[1]} within {START_SECONDS:g} s"
     if process.returncode is not None:
-        why = f"has ended with {process.returncode}"
-    raise ScenarioError(f"the bot that --command {command!r} has started {why}")
+        why = f"exited with status {process.returncode} before it listened at {address[0]}:{address[1]}"
+    raise ScenarioError(f"the bot started by --command {command!r} {why}")
 
 
 async def _accepts(host: str, port: int) -> bool:

@@ -1,4 +1,4 @@
-"""The scripted caller as a far party of a call: a leg whose two ends are the talk."""
+"""The scripted caller as the far party of a call: a leg that hears and says what its `Talk` does."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,29 +12,31 @@ from bridge.legs.base import Emit, new_leg_id
 from bridge.rehearse.talk import Talk
 
 SKIPPED_FRAMES: Final = 5
-"""So many that the clock has left out are left out of the talk too."""
+"""As many ticks that the clock has skipped are skipped in the talk too."""
 
 
 class ScriptedCaller:
     """A leg that rings, and talks from the answer on (`legs.base.DialledLeg`).
 
-    Being always on the clock, it hears a frame every 20 ms, and says the next one.
+    The clock gives it a frame every 20 ms, and takes one.
     """
 
     kind = LegKind.SIMULATOR
     always_clocked = True
 
     def __init__(self, make: Callable[["ScriptedCaller"], Talk]) -> None:
-        """`make` returns the talk, whose keys go to `press`, and which ends with `hang_up`."""
+        """`make` returns the talk, which is to call `press` and `hang_up` of the leg."""
         self.filling: Callable[[], bool] = lambda: False
-        """Whether what the bot says now is no answer, but a filler."""
+        """Whether the bot is saying a filler, not an answer."""
         self.leg_id = new_leg_id()
         self.source = self.sink = self
         self.talk = make(self)
         self.began: float | None = None
         """When the first frame came, by the loop's clock."""
+        self.late = 0.0
+        """The worst delay of the bridge's clock, in seconds."""
         self.spoken = asyncio.Event()
-        """Set when the bot has finished a sentence, and the caller waits for words."""
+        """Set when the bot has finished a sentence while the caller waits for words."""
         self._answered = asyncio.Event()
         self._left = asyncio.Event()
         self._emit: Emit | None = None
@@ -84,7 +86,9 @@ class ScriptedCaller:
         if self.began is None:
             self.began = now
         self._counter.count_sent(frame.pcm)
-        skipped = round((now - self.began) / FRAME_SECONDS) - self._ticks
+        late = now - self.began - self._ticks * FRAME_SECONDS
+        self.late = max(self.late, late)
+        skipped = round(late / FRAME_SECONDS)
         if skipped >= SKIPPED_FRAMES:
             self.talk.skip(skipped)
             self._ticks += skipped
@@ -92,6 +96,7 @@ class ScriptedCaller:
         sentences = len(self.talk.stretches)
         self._next = self.talk.tick(frame.pcm, filler=self.filling())
         if len(self.talk.stretches) > sentences and self.talk.waits_for_words:
+            self.talk.recognizing = True
             self.spoken.set()
 
     def statistics(self) -> LegStatistics:

@@ -1,11 +1,11 @@
-"""Whether a rehearsed call was as its scenario expects. Pure."""
+"""Checks a rehearsed call against the expectations of its scenario. Pure."""
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import numpy as np
 
+from bridge.audio.detect.level import level
 from bridge.audio.frame import SAMPLE_RATE
 from bridge.rehearse.recorded import Recorded, Told, disclosed, longest_overlap, silent_after
 from bridge.rehearse.result import Check
@@ -13,21 +13,21 @@ from bridge.rehearse.scenario import Expect
 from bridge.rehearse.talk import Taken
 
 GOES_ON_SECONDS: Final = 1.0
-"""Within which a bot that is meant to speak on speaks."""
+"""Within which a bot that should speak on speaks."""
 OVERLAP_SECONDS: Final = 0.3
-"""How far apart caller and bridge may see the beginning of an overlap."""
+"""Tolerated difference between the starts of an overlap as caller and bridge measure it."""
 BLIP_SECONDS: Final = 0.1
-"""A sound of the bot that is no speech."""
+"""A shorter sound of the bot is not speech."""
 DISCLOSURE_SECONDS: Final = 0.2
-"""How far apart caller and bridge may see the beginning of a disclosure."""
+"""Likewise of a disclosure."""
 FULL: Final = 32_700
-"""A sample at full scale."""
+"""Samples from here on count as full scale."""
 OF_THE_MACHINE: Final = frozenset({"bridge_overloaded"})
-"""Problems that are no bot's, but of a machine that does other things meanwhile."""
+"""Problems that are never the bot's fault."""
 
 
 def checks(recorded: Recorded) -> tuple[Check, ...]:
-    """Return the result of each expectation, and whether the script was carried out."""
+    """Return the result of each expectation, and a failed check if the script was not completed."""
     found = list(_script(recorded))
     for one in recorded.taken:
         found += _step_checks(recorded, one)
@@ -97,7 +97,7 @@ def _step_checks(recorded: Recorded, one: Taken) -> Iterator[Check]:
 
 
 def _wait(recorded: Recorded, one: Taken, limit: float) -> Check:
-    """Return whether the answer to a step came in time."""
+    """Check whether the answer to a step came in time."""
     wait = recorded.wait(one)
     passed = wait is not None and wait <= limit + recorded.scenario.tolerance
     seen = "no answer" if wait is None else f"{wait:.2f} s"
@@ -105,7 +105,7 @@ def _wait(recorded: Recorded, one: Taken, limit: float) -> Check:
 
 
 def _kind(recorded: Recorded, one: Taken, wanted: str) -> Check:
-    """Return whether the bridge took what the caller said beside the bot for what it is."""
+    """Check how the bridge classified what the caller said while the bot spoke."""
     found = [
         str(told.data["kind"])
         for told in recorded.events
@@ -176,7 +176,7 @@ def _disclosure(recorded: Recorded, expect: Expect) -> Iterator[Check]:
 
 
 def _heard_before(recorded: Recorded, spoken: Told) -> float | None:
-    """Return when something was heard before the disclosure; an attempt that the caller spoke over is part of it."""
+    """Return when something was heard before the disclosure; an interrupted attempt is part of the disclosure."""
     began, ended = disclosed(spoken)
     attempt = ended - began if spoken.data.get("interrupted") else 0.0
     before = [one for one in recorded.spoken if one[0] < began - DISCLOSURE_SECONDS]
@@ -220,21 +220,20 @@ def _problems(recorded: Recorded, expect: Expect) -> Iterator[Check]:
 def _sound(recorded: Recorded, expect: Expect) -> Iterator[Check]:
     if expect.level is None and expect.clipping is None:
         return
-    heard = np.frombuffer(bytes(recorded.talk.heard), "<i2").astype(float)
+    heard = np.frombuffer(bytes(recorded.talk.heard), "<i2")
     spoken = [
         heard[round(began * SAMPLE_RATE) : round(ended * SAMPLE_RATE)]
         for began, ended in recorded.stretches
     ]
-    samples = np.concatenate([*spoken, np.zeros(0)])
+    samples = np.concatenate([*spoken, heard[:0]])
     if expect.level is not None:
         low, high = expect.level
-        power = float(np.mean(samples**2)) if len(samples) else 0.0
-        level = 10 * math.log10(max(power, 1e-3) / 32768**2)
-        seen = f"{level:.1f} dB" if len(samples) else "it said nothing"
-        passed = bool(len(samples)) and low <= level <= high
+        found = level(samples.tobytes())
+        seen = f"{found:.1f} dB" if len(samples) else "it said nothing"
+        passed = bool(len(samples)) and low <= found <= high
         yield Check("level", passed, f"{low:g} to {high:g} dB", seen)
     if expect.clipping is not None:
-        share = 100 * float(np.mean(np.abs(samples) >= FULL)) if len(samples) else 0.0
+        share = 100 * float(np.mean(np.abs(samples.astype(int)) >= FULL)) if len(samples) else 0.0
         passed = share <= expect.clipping
         yield Check("clipping", passed, f"at most {expect.clipping:g} %", f"{share:.2f} %")
 

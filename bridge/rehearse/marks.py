@@ -1,4 +1,4 @@
-"""What is marked on the two-sided waveform of a rehearsed call. Pure."""
+"""The marks on the waveforms of a rehearsed call: speech, digits, overlaps, problems. Pure."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from bridge.rehearse.scenario import Backchannel, BargeIn, Play, Say, Step
 
 
 def marks(recorded: Recorded) -> tuple[Mark, ...]:
-    """Return the marks in the order of time."""
+    """Return the marks by time."""
     found = [*_caller(recorded), *_bot(recorded), *_events(recorded)]
     end = recorded.seconds
     found.append(Mark(MarkKind.HANGUP, end, end, recorded.hung_up_by))

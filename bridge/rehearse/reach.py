@@ -1,4 +1,4 @@
-"""Which addresses the bridge of a rehearsal may reach: its own machine, and the bots that the user names."""
+"""Which addresses the bridge of a rehearsal may connect to: loopback, and the hosts of the user's bots and providers."""
 
 import asyncio
 import socket
@@ -17,10 +17,10 @@ EVERYTHING: Final = ("0.0.0.0/0", "::/0")
 
 
 async def only(urls: Iterable[str]) -> Net:
-    """Return settings with which nothing is reached but loopback and the hosts of some URLs.
+    """Return settings that allow connections to loopback and the hosts of some URLs only.
 
     Raises:
-        ScenarioError: a host has no address.
+        ScenarioError: a host cannot be resolved.
     """
     hosts = {host for url in urls if (host := urlsplit(url).hostname)}
     allowed = {ip_network(one) for one in LOOPBACK}

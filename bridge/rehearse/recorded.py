@@ -1,4 +1,4 @@
-"""What there is of a call that has been rehearsed, for its checks. Pure."""
+"""A rehearsed call after its end: audio, steps and events, for its checks. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,14 +9,14 @@ from bridge.rehearse.scenario import BargeIn, Play, Say, Scenario
 from bridge.rehearse.talk import EARLY_SECONDS, Taken, Talk
 
 JOIN_SECONDS: Final = 0.6
-"""Pauses within what is recognised in one piece."""
+"""Shorter pauses do not split speech that is recognized in one piece."""
 MARGIN_SECONDS: Final = 0.25
 MAX_SECONDS: Final = 20.0
 """Of a piece."""
 MATCH_SECONDS: Final = 0.4
-"""How far apart caller and turn may see the end of a question."""
+"""Tolerated difference between the end of a question in the script and in the event `turn`."""
 INTERRUPTED_SECONDS: Final = 0.3
-"""A pause that does not count as silence of an interrupted bot: it has not stopped."""
+"""A bot that pauses for less has not stopped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Told:
 
 @dataclass(slots=True)
 class Recorded:
-    """A call that is over."""
+    """A call that has ended."""
 
     scenario: Scenario
     talk: Talk
@@ -39,9 +39,11 @@ class Recorded:
     hung_up_by: str
     """`caller` or `bot`."""
     too_long: bool = False
-    """Whether it was ended because of its length."""
+    """Whether it exceeded `seconds` of its scenario."""
+    late: float = 0.0
+    """The worst delay of the bridge's clock, in seconds."""
     words: dict[tuple[float, float], frozenset[str]] = field(default_factory=dict)
-    """Which of the wanted words were heard in each interval that was asked for."""
+    """The phrases that were found, by the interval in which they were searched for."""
 
     @property
     def seconds(self) -> float:
@@ -64,7 +66,7 @@ class Recorded:
         return self.talk.taken
 
     def asks(self) -> Iterator[Taken]:
-        """Yield the steps in which the caller said something that is to be answered."""
+        """Yield the steps that the bot should answer."""
         return (
             one
             for one in self.taken
@@ -104,8 +106,8 @@ class Recorded:
     def wait(self, one: Taken) -> float | None:
         """Return how long the caller waited for the answer to a question; None if there was none.
 
-        The event `turn` says it. Of a bot that has no turns, and where noise hides the end of the question or the caller
-        has hung up before the turn was over, the recording does.
+        By the event `turn`; without one (a bot without turns, noise that hides the end of the question, a hang-up before the end of
+        the turn) by the recording.
         """
         _, end = self.until_next_word(one)
         for told in self.events:
@@ -120,7 +122,7 @@ class Recorded:
         return [(one, wait) for one in self.asks() if (wait := self.wait(one)) is not None]
 
     def wanted(self) -> dict[tuple[float, float], set[str]]:
-        """Return the words and phrases that are to be looked for, by interval."""
+        """Return the phrases to search for, by interval."""
         found: dict[tuple[float, float], set[str]] = {}
         expect = self.scenario.expect
         disclosure = () if isinstance(expect.disclosure, bool) else expect.disclosure
@@ -149,7 +151,7 @@ def disclosed(told: Told) -> tuple[float, float]:
 
 
 def pieces(talk: Talk, begin: float, end: float) -> Iterator[bytes]:
-    """Yield what the bot said in an interval, cut in its pauses."""
+    """Yield what the bot said in an interval, split at its pauses."""
     joined: list[list[float]] = []
     for began, ended in sorted([*talk.stretches, *talk.fillers]):
         if ended <= begin or began >= end:
@@ -168,7 +170,7 @@ def _cut(pcm: bytes | bytearray, begin: float, end: float) -> bytes:
 
 
 def silent_after(stretches: Sequence[tuple[float, float]], at: float) -> float:
-    """Return when the bot has stopped that spoke at a time."""
+    """Return when a bot that spoke at a time stopped."""
     stopped = at
     for began, ended in stretches:
         if began <= stopped + INTERRUPTED_SECONDS and ended > stopped:
@@ -177,7 +179,7 @@ def silent_after(stretches: Sequence[tuple[float, float]], at: float) -> float:
 
 
 def longest_overlap(recorded: Recorded) -> tuple[float, float]:
-    """Return for how long both spoke at once at most, and when; barge-ins and backchannels left out."""
+    """Return the duration and the time of the longest overlap, barge-ins and backchannels aside."""
     found = (
         (min(ended, one.spoken) - max(began, one.spoke), max(began, one.spoke))
         for one in recorded.taken

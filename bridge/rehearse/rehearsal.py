@@ -1,9 +1,9 @@
-"""Runs scenarios: their callers ring the bridge, and what becomes of the calls is checked."""
+"""Runs scenarios: places their calls on a bridge, and checks them."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
@@ -16,9 +16,10 @@ from bridge.legs.agent import AgentLeg
 from bridge.node.runner import CallRunner
 from bridge.rehearse.background import Background
 from bridge.rehearse.bench import Bench, configure, is_demonstration
-from bridge.rehearse.bots import ListeningBot
+from bridge.rehearse.bots import environment, invited
 from bridge.rehearse.caller import ScriptedCaller
 from bridge.rehearse.checks import checks
+from bridge.rehearse.machine import MachineLoad
 from bridge.rehearse.marks import marks
 from bridge.rehearse.recorded import Recorded, Told, pieces
 from bridge.rehearse.result import Result
@@ -31,17 +32,17 @@ from bridge.tasks import Tasks
 from bridge.wire.call_event import CallEvent, EventType
 
 ANSWER_SECONDS: Final = 10.0
-"""For the bridge to answer the call, where it connects to the bot."""
+"""For the bridge to answer a call, and to connect to the bot if it dials it."""
 ATTACH_SECONDS: Final = 60.0
-"""For a bot that connects to the bridge."""
+"""For a bot to connect to the bridge."""
 END_SECONDS: Final = 15.0
-"""For a call to end whose caller has hung up."""
+"""For a call to end after its caller has hung up."""
 OF_INTEREST: Final = (
     "turn", "overlap.", "disclosure.", "call.problem", "digit.", "stream.", "agent.", "call.ended",
 )  # fmt: skip
-"""What the types of events begin with that a result has."""
+"""Prefixes of the types of events that a result has."""
 TIMED: Final = (EventType.TURN, EventType.DISCLOSURE_SPOKEN, EventType.OVERLAP_ENDED)
-"""Events of what began at `startedAt`."""
+"""Events with the time `startedAt`."""
 
 
 @dataclass(slots=True)
@@ -60,7 +61,7 @@ class Rehearsal:
     def __init__(
         self, bench: Bench, ear: PocketsphinxEar, *, announce: Callable[[str], None]
     ) -> None:
-        """`announce` shows a text to the user, as where a bot is to connect."""
+        """`announce` shows a text to the user, such as where a bot should connect."""
         self._bench = bench
         self._manager = bench.bridge.manager
         self._ear = ear
@@ -71,30 +72,30 @@ class Rehearsal:
         self._manager.publisher.subscribe(self._on_event)
 
     async def run(self, scenario: Scenario, cues: tuple[Cue, ...]) -> Result:
-        """Run a scenario, whatever comes of it; `cues` are its steps as `Voices.cues` returns them."""
-        began, since = datetime.now(UTC), self._loop.time()
-        recorded: Recorded | None = None
-        error = ""
-        found: tuple[Any, ...] = ()
+        """Run a scenario; what goes wrong is in the result. `cues` are its steps as `Voices.cues` returns them."""
+        began, since, load = datetime.now(UTC), self._loop.time(), MachineLoad()
+        result = Result(
+            scenario.name, scenario.file, scenario.title, began.isoformat(timespec="milliseconds")
+        )
+        slow = ""
         try:
             recorded = await self._record(scenario, cues)
+            slow = load.too_slow(recorded.late)
+            result = replace(
+                result,
+                seconds=recorded.seconds,
+                marks=marks(recorded),
+                said=bytes(recorded.talk.said),
+                heard=bytes(recorded.talk.heard),
+                events=tuple(map(_described, recorded.events)),
+            )
             await find_words(recorded, self._hearing(scenario))
-            found = checks(recorded)
+            result = replace(result, checks=checks(recorded))
         except BridgeError as failed:
-            error = str(failed)
-        return Result(
-            scenario=scenario.name,
-            file=scenario.file,
-            title=scenario.title,
-            began=began.isoformat(timespec="milliseconds"),
-            seconds=self._loop.time() - since if recorded is None else recorded.seconds,
-            checks=found,
-            marks=() if recorded is None else marks(recorded),
-            said=b"" if recorded is None else bytes(recorded.talk.said),
-            heard=b"" if recorded is None else bytes(recorded.talk.heard),
-            events=() if recorded is None else tuple(map(_described, recorded.events)),
-            error=error,
-        )
+            seconds = result.seconds or self._loop.time() - since
+            result = replace(result, seconds=seconds, error=str(failed))
+            slow = slow or load.too_slow(0.0)
+        return result if result.passed or not slow else result.excused(slow)
 
     def _hearing(self, scenario: Scenario) -> HearsWords:
         if not scenario.stt:
@@ -104,17 +105,18 @@ class Rehearsal:
         return ProviderEar(http_providers(http, (scenario.stt, "", ""), "", Agent()).stt)
 
     async def _record(self, scenario: Scenario, cues: tuple[Cue, ...]) -> Recorded:
-        """Hold the call; raises `BridgeError` if there was none."""
+        """Place the call; raises `BridgeError` if it was not established."""
         line, caller = self._bench.lines[scenario.file], _caller(scenario, cues)
-        async with ListeningBot(scenario, self._announce) as bot:
+        async with AsyncExitStack() as stack:
             async with self._configured(scenario):
                 runner = await self._manager.receive(line.name, scenario.caller.number, caller)
                 call_id = runner.facts.call_id
                 caller.filling = partial(_is_filling, runner)
                 call = self._calls.setdefault(call_id, _new_call())
                 if scenario.bot.listen:
-                    await bot.invite(self._bench.url, line.name, line.key, call_id)
-                    await self._attached(runner, call, bot)
+                    found = environment(self._bench, scenario, call_id)
+                    bot = invited(scenario, found, self._announce)
+                    await self._attached(runner, call, await stack.enter_async_context(bot))
                 await self._answered(call)
             async with self._listening(scenario, caller):
                 too_long = not await self._until(call.ended, scenario.seconds)
@@ -129,7 +131,7 @@ class Rehearsal:
         self, scenario: Scenario, caller: ScriptedCaller, call: _Call, *, too_long: bool
     ) -> Recorded:
         if caller.began is None:
-            raise ScenarioError("the call ended before it carried any sound")
+            raise ScenarioError("the call ended before any audio was exchanged")
         wall = datetime.now(UTC).timestamp() - self._loop.time() + caller.began
         told = [_told(at - caller.began, event, wall) for at, event in call.events]
         reason = next((one.data.get("reason") for one in told if one.type == "call.ended"), "")
@@ -139,11 +141,11 @@ class Rehearsal:
                 raise ScenarioError(
                     f"the bot at {scenario.bot.url} cannot be reached: {one.data.get('error') or one.data['reason']}"
                 )
-        return Recorded(scenario, caller.talk, told, by, too_long=too_long)
+        return Recorded(scenario, caller.talk, told, by, too_long=too_long, late=caller.late)
 
     @asynccontextmanager
     async def _configured(self, scenario: Scenario) -> AsyncIterator[None]:
-        """Have the demonstration's agent, whose line all scenarios share, greet as a scenario wants until the call is answered."""
+        """Configure the demo agent, whose line all scenarios share, for one scenario until its call is answered."""
         if not is_demonstration(scenario.bot):
             yield
             return
@@ -153,7 +155,7 @@ class Rehearsal:
 
     @asynccontextmanager
     async def _listening(self, scenario: Scenario, caller: ScriptedCaller) -> AsyncIterator[None]:
-        """Find the words that the script waits for."""
+        """Recognize the words that the script waits for."""
         tasks, ear, talk = Tasks(), self._hearing(scenario), caller.talk
 
         async def listen() -> None:
@@ -163,6 +165,7 @@ class Rehearsal:
                 if words := talk.waits_for_words:
                     speech = list(pieces(talk, talk.taken[-1].began, talk.now))
                     talk.words |= await ear.heard(speech, words)
+                talk.recognizing = caller.spoken.is_set()
 
         if any(isinstance(step, WaitFor) and step.words for step in scenario.steps):
             tasks.spawn(listen(), name=f"listen to {scenario.name}")
@@ -171,17 +174,13 @@ class Rehearsal:
         finally:
             await tasks.aclose()
 
-    async def _attached(self, runner: CallRunner, call: _Call, bot: ListeningBot) -> None:
-        """Wait until a bot has connected, and answer the call."""
-        if not await self._until(call.attached, ATTACH_SECONDS, call.ended, bot.gone):
-            why = (
-                "the command has ended"
-                if bot.gone.is_set()
-                else f"none did within {ATTACH_SECONDS:g} s"
-            )
+    async def _attached(self, runner: CallRunner, call: _Call, exited: asyncio.Event) -> None:
+        """Wait until the bot is connected, and answer the call."""
+        if not await self._until(call.attached, ATTACH_SECONDS, call.ended, exited):
+            why = "the command exited" if exited.is_set() else f"{ATTACH_SECONDS:g} s have passed"
             with suppress(BridgeError):
                 self._manager.request(runner.facts.line, runner.facts.call_id, HangupRequested())
-            raise ScenarioError(f"no bot connected to the call: {why}")
+            raise ScenarioError(f"the bot did not connect to the call: {why}")
         with suppress(BridgeError):  # the bot may have answered it
             self._manager.request(runner.facts.line, runner.facts.call_id, AnswerRequested())
 
@@ -190,7 +189,7 @@ class Rehearsal:
             raise ScenarioError("the bridge did not answer the call")
 
     async def _until(self, wanted: asyncio.Event, seconds: float, *others: asyncio.Event) -> bool:
-        """Wait for an event, or for others that make it impossible; return whether it has come."""
+        """Wait for an event, or for `others` that make it impossible; return whether it came."""
         waiting = [self._loop.create_task(one.wait()) for one in (wanted, *others)]
         try:
             await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
@@ -208,7 +207,7 @@ class Rehearsal:
         match event.type:
             case EventType.CALL_ACTIVE:
                 call.answered.set()
-            case EventType.LEG_JOINED if event.data.get("party") != Party.FAR:
+            case EventType.LEG_CONNECTED if event.data.get("party") != Party.FAR:
                 call.attached.set()
             case EventType.CALL_ENDED:
                 call.ended.set()
@@ -223,7 +222,7 @@ def _new_call() -> _Call:
 
 
 def _caller(scenario: Scenario, cues: tuple[Cue, ...]) -> ScriptedCaller:
-    """Return a scenario's caller, with the noise and the loss that there are from the beginning on."""
+    """Return a scenario's caller, with its initial noise and loss."""
     background = Background(scenario.caller.level, scenario.caller.seed)
     first, steps = cues[:2], cues[2:]
     for cue in first:

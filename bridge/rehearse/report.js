@@ -30,7 +30,6 @@ for (const scenario of document.querySelectorAll(".scenario")) {
 const open = () => {
   const found = document.getElementById(decodeURIComponent(location.hash.slice(1)));
   if (!(found instanceof HTMLDetailsElement)) return;
-  document.getElementById("show-all").checked = true;
   found.open = true;
   found.scrollIntoView();
 };

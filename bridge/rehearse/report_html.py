@@ -1,4 +1,4 @@
-"""One page for all rehearsed calls: verdicts, waveforms and sound, without another file or address. Pure."""
+"""One self-contained HTML page for all rehearsed calls: results, waveforms and sound. Pure."""
 
 from collections.abc import Sequence
 from html import escape
@@ -12,8 +12,8 @@ from bridge.rehearse.result import Check, Mark, MarkKind, Result
 STYLE: Final = Path(__file__).with_name("report.css").read_text()
 SCRIPT: Final = Path(__file__).with_name("report.js").read_text()
 KINDS: Final = {
-    MarkKind.CALLER: "The caller said",
-    MarkKind.BOT: "The bot said",
+    MarkKind.CALLER: "Caller",
+    MarkKind.BOT: "Bot",
     MarkKind.DIGIT: "Digit",
     MarkKind.DISCLOSURE: "Disclosure",
     MarkKind.PROBLEM: "Problem",
@@ -32,13 +32,10 @@ def html(results: Sequence[Result]) -> str:
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             f"<title>{title}</title><style>{STYLE}</style></head><body>",
             f'<header><p class="quiet">media-bridge rehearse</p><h1>{title}</h1>{_when(results)}',
-            _proportion(len(results) - len(failed), len(failed)),
             _failures(failed),
-            _filter(len(results), len(failed)),
             "</header><main>",
             *(_scenario(number, result) for number, result in enumerate(results)),
-            '<p class="none quiet">No scenario to show.</p></main>',
-            f"<script>{SCRIPT}</script></body></html>\n",
+            f"</main><script>{SCRIPT}</script></body></html>\n",
         ]
     )
 
@@ -58,13 +55,6 @@ def _when(results: Sequence[Result]) -> str:
     return f'<p class="quiet">{spent} of calls, from <time datetime="{began}">{shown}</time></p>'
 
 
-def _proportion(passed: int, failed: int) -> str:
-    return (
-        '<div class="proportion" aria-hidden="true">'
-        f'<span class="pass" style="flex:{passed}"></span><span class="fail" style="flex:{failed}"></span></div>'
-    )
-
-
 def _failures(failed: Sequence[Result]) -> str:
     if not failed:
         return ""
@@ -79,19 +69,6 @@ def _reason(result: Result) -> str:
     """Return in a few words why a scenario failed."""
     names = dict.fromkeys(check.name for check in result.checks if not check.passed)
     return f'<span class="quiet">{escape(result.error or ", ".join(names))}</span>'
-
-
-def _filter(total: int, failed: int) -> str:
-    options = [
-        ("all", "All", total),
-        ("failed", "Failed", failed),
-        ("passed", "Passed", total - failed),
-    ]
-    fields = [
-        f'<label><input type="radio" name="show" id="show-{value}"{" checked" if value == "all" else ""}> {label} {count}</label>'
-        for value, label, count in options
-    ]  # fmt: skip
-    return f'<fieldset class="filter"><legend>Show</legend>{"".join(fields)}</fieldset>'
 
 
 def _scenario(number: int, result: Result) -> str:
@@ -124,7 +101,7 @@ def _sound(number: int, result: Result) -> str:
         '<figure><figcaption class="lanes quiet" aria-hidden="true"><span>Caller</span><span>Bot</span></figcaption>'
         f'<div class="strip" role="group" tabindex="0" aria-label="Waveform">{picture}</div>'
         f'<audio id="sound-{number}" controls preload="none" src="{data_uri(result.said, result.heard)}"></audio>'
-        '<p class="quiet">Caller left, bot right. Click into the waveform to listen from there.</p></figure>'
+        '<p class="quiet">Caller left, bot right. Click the waveform to play from there.</p></figure>'
     )
 
 
@@ -147,22 +124,17 @@ def _moment(at: float | None) -> str:
     """Return a button that plays from shortly before a moment."""
     if at is None:
         return ""
-    return f'<button type="button" data-at="{max(0.0, at):.2f}" title="Listen from here">▸ {at:.2f} s</button>'
+    return f'<button type="button" data-at="{max(0.0, at):.2f}" title="Play from here">▸ {at:.2f} s</button>'
 
 
 def _spoken(marks: Sequence[Mark]) -> str:
     rows = "".join(_row(mark) for mark in sorted(marks, key=lambda mark: (mark.began, mark.ended)))
     if not rows:
         return ""
-    return f'<details class="marks"><summary>What happened when, in words</summary><ol>{rows}</ol></details>'
+    return f'<details class="marks"><summary>Timeline</summary><ol>{rows}</ol></details>'
 
 
 def _row(mark: Mark) -> str:
-    return (
-        f'<li class="{mark.kind}">{_moment(mark.began)} <span class="quiet">{KINDS[mark.kind]}</span> '
-        f"{escape(mark.text) or _lasted(mark)}</li>"
-    )
-
-
-def _lasted(mark: Mark) -> str:
-    return f"{mark.ended - mark.began:.2f} s"
+    text = escape(mark.text) or f"{mark.ended - mark.began:.2f} s"
+    kind = f'<span class="quiet">{KINDS[mark.kind]}</span>'
+    return f'<li class="{mark.kind}">{_moment(mark.began)} {kind} {text}</li>'

@@ -16,7 +16,7 @@ def junit(results: Sequence[Result]) -> bytes:
     """Return a document with one test case a scenario.
 
     All failed checks of a scenario are in one `failure`, since some readers keep only the first. A scenario that could not be
-    run is an `error`. Properties of a case are `file`, `title`, and each check by its name.
+    run, or not on this machine, is an `error`. Properties of a case are `file`, `title`, and each check by its name.
     """
     counted = {
         "tests": str(len(results)),
@@ -38,7 +38,7 @@ def junit(results: Sequence[Result]) -> bytes:
 def explain(check: Check) -> str:
     """Return a line with what a check expected, what was seen, and when."""
     when = "" if check.at is None else f" at {check.at:.2f} s"
-    return f"{check.name}{when}: expected {check.expected}; seen: {check.seen}"
+    return f"{check.name}{when}: expected {check.expected}, got {check.seen}"
 
 
 def _case(result: Result) -> ET.Element:
@@ -51,14 +51,15 @@ def _case(result: Result) -> ET.Element:
         value = f"{'passed' if check.passed else 'failed'}: {check.seen}"
         properties.append(_element("property", name=check.name, value=value))
     failed = [check for check in result.checks if not check.passed]
+    lines = [explain(check) for check in failed]
     if result.error:
-        problem = _element("error", type="not run", message=result.error)
-        problem.text = _clean(result.error)
+        problem = _element("error", type="no verdict", message=result.error)
+        problem.text = _clean("\n".join([result.error, *lines]))
         case.append(problem)
     elif failed:
         names = ", ".join(dict.fromkeys(check.name for check in failed))
         problem = _element("failure", type=failed[0].name, message=names)
-        problem.text = _clean("\n".join(explain(check) for check in failed))
+        problem.text = _clean("\n".join(lines))
         case.append(problem)
     return case
 

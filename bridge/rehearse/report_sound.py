@@ -1,4 +1,4 @@
-"""The sound of a rehearsed call for a page: WebM with Opus, the caller left and the bot right. Pure."""
+"""The audio of a rehearsed call for a page: Opus in WebM, the caller left and the bot right. Pure."""
 
 from base64 import b64encode
 from io import BytesIO
@@ -33,7 +33,7 @@ def webm(said: bytes, heard: bytes) -> bytes:
 
 
 def data_uri(said: bytes, heard: bytes) -> str:
-    """Return the same as what an `audio` element plays without another file; empty if there is no sound."""
+    """Return the same as a data URI; empty if there is no audio."""
     if not said:
         return ""
     return f"data:audio/webm;base64,{b64encode(webm(said, heard)).decode()}"

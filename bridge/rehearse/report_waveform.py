@@ -1,4 +1,4 @@
-"""The two-sided waveform of a rehearsed call as inline SVG: the caller above, the bot below, one axis of time. Pure."""
+"""The waveforms of a rehearsed call as inline SVG: the caller above, the bot below, on one time axis. Pure."""
 
 from collections.abc import Iterator, Sequence
 from html import escape
@@ -33,7 +33,7 @@ _NARROW: Final = 0.25
 
 
 def waits(marks: Sequence[Mark]) -> tuple[tuple[float, float], ...]:
-    """Return from when to when the caller waited for an answer: after words that no word of the bot's overlaps the end of."""
+    """Return from when to when the caller waited for answers; a question that the bot talked over at its end has no wait."""
     spoken = [mark for mark in marks if mark.kind is MarkKind.CALLER]
     answers = [mark for mark in marks if mark.kind is MarkKind.BOT]
     found = []
@@ -66,7 +66,7 @@ def waveform(result: Result) -> str:
     ]  # fmt: skip
     width = round(length * PIXELS_PER_SECOND)
     label = escape(
-        f"Who spoke when in {result.scenario}, {length:.1f} s; the list below says it in words"
+        f"Who spoke when in {result.scenario}, {length:.1f} s; the timeline below has it as text"
     )
     return (
         f'<svg class="waveform" role="img" aria-label="{label}" width="100%" height="{_HEIGHT}" '
@@ -75,7 +75,7 @@ def waveform(result: Result) -> str:
 
 
 class _Axis:
-    """Places on the axis of time."""
+    """Positions on the time axis."""
 
     def __init__(self, length: float) -> None:
         self._length = length
@@ -168,7 +168,7 @@ def _disclosures(axis: _Axis, result: Result) -> Iterator[str]:
 
 
 def _points(axis: _Axis, result: Result) -> Iterator[str]:
-    """Yield what has a moment rather than a duration."""
+    """Yield the marks without a duration."""
     for mark in result.marks:
         if mark.kind is MarkKind.DIGIT:
             yield axis.upright("digit", mark.began, mark.text, _LABELS - 2, f"digit {mark.text}")

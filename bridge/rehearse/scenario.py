@@ -1,97 +1,4 @@
-"""A scenario: what a caller does, and what is expected of the bot. Pure; `scenario_file` reads it.
-
-At the top of the file:
-
-| key | is |
-|---|---|
-| `title` | one line for reports; default: the file's name |
-| `seconds` | the call is ended after so many seconds, and fails; default 60 |
-| `tolerance` | seconds that are added to every time that is expected; default 0.05 |
-| `stt` | URL of a speech-to-text provider that hears the words; default: pocketsphinx, which knows English only |
-| `[bot]` | which bot is rehearsed; options of the command line come first |
-| `[caller]` | the caller's voice and line |
-| `[[steps]]` | what the caller does, one after the other; after the last one it hangs up |
-| `[expect]` | what is expected of the whole call; what is left out is not checked |
-| `[words]` | phones of words that the CMU dictionary lacks, as in `codec = "K OW D EH K"` |
-| `[line]` | settings of the line that is called, as below `[lines.NAME]` in the bridge's settings; of the demonstration's agent `[line.agent]` and `[line.disclosure]` only |
-
-`[bot]`:
-
-| key | is |
-|---|---|
-| `url` | `ws://` or `wss://`: the bridge connects to it when the call is answered. `{port}` in it and in `command` is a free port, the same in both |
-| `protocol` | `native`, `wavix`, `twilio`, `openai-realtime` with `url`; `native`, `zuckzapgo`, `wadial` with `listen`; `agent`: the bridge's own agent (the default where there is no `url`) |
-| `listen` | true: the bot connects to the bridge; the call rings until it has |
-| `command` | starts the bot, where `python` is the one that runs the bridge; with `url` once for all calls, with `listen` once for each call, with BRIDGE_URL, BRIDGE_KEY, BRIDGE_CALL_ID and BRIDGE_MEDIA_URL in its environment |
-| `token` | sent as `Authorization: Bearer` to the providers of the agent, and to a realtime model |
-| `stt_url`, `llm_url`, `tts_url`, `prompt`, `greeting` | the bridge's own agent; without providers, the demonstration's |
-
-`[caller]`; `say`, `barge_in` and `backchannel` take the first four too:
-
-| key | is |
-|---|---|
-| `voice` | an espeak-ng voice, as `en-us`, `de`, `en+f3`; default `en-us` |
-| `speed` | words a minute; default 160 |
-| `pitch` | 0 to 99; default 50 |
-| `level` | of the speech, in dB relative to full scale; default -23 |
-| `number` | digits; default 15550100002 |
-| `noise`, `snr` | as of the step `noise`, from the beginning on; default none |
-| `loss` | as of the step `loss`, from the beginning on; default 0 |
-| `seed` | of noise and loss; default 1, `--seed` comes first |
-
-Each of `[[steps]]` has one of these keys, and may have those after it:
-
-| step | the caller |
-|---|---|
-| `say = "text"` | says it. `voice`, `speed`, `pitch`, `level` |
-| `play = "file.wav"` | plays a WAV file, found beside the scenario; `level` (default: as it is) |
-| `wait = 1.5` | is silent for so many seconds |
-| `wait_for = "answer"` | waits until the bot begins to answer what the caller said last; at the beginning, to greet. `within` (15): fails after so many seconds |
-| `wait_for = "answer_end"` | waits until the bot has answered, and has then been silent for `silence` (1.0) seconds. `within` |
-| `wait_for = "silence"` | waits until the bot has been silent for `silence` (1.0) seconds, whether it has answered or not. `within` |
-| `wait_for = "words"` | waits until the bot has said one of `words`, a list; found at the end of a sentence. `within` |
-| `wait_for = "digits"` | waits until the bot has sent `digits`. `within` |
-| `wait_for = "hang_up"` | waits until the bot hangs up. `within` |
-| `digits = "12#"` | presses keys, one every `gap` (0.25) seconds |
-| `backchannel = "mm-hm"` | waits until the bot has spoken for `after` (1.0) seconds, and says it. It asks nothing: what the bot goes on with is no answer. `within`, and as `say` |
-| `barge_in = "Stop."` | waits until the bot has spoken for `after` (1.0) seconds, and says it. `within`, and as `say` |
-| `noise = "pink"` | has from now on a noise behind it: `white`, `pink`, `hum`, `babble`, `none`, or a WAV file. `snr` (20): dB below the voice's `level` |
-| `loss = 5` | loses from now on so many percent of its frames |
-| `hang_up = true` | hangs up |
-
-Every step may have `expect`, as `expect.wait = 1.2`:
-
-| key | is expected |
-|---|---|
-| `wait` | of `say`, `play`, `barge_in`: the first word of the answer at most so many seconds after the caller's last, as the event `turn` says |
-| `heard` | each of these words, or phrases, in what the bot says from this step until the caller's next word |
-| `not_heard` | none of them |
-| `interrupted` | of `barge_in`: the bot is silent at most so many seconds after the caller began |
-| `goes_on` | of `backchannel`: true: the bot speaks on, or again within 1 s |
-| `kind` | of `backchannel` and `barge_in`: the bridge takes it for `backchannel`, `interruption` or `noise`, as the event `overlap.ended` says |
-| `silent` | true: the bot says nothing during this step |
-
-`[expect]`:
-
-| key | is expected |
-|---|---|
-| `greeting` | the bot speaks within so many seconds of the answer, before the caller does |
-| `greeting_heard` | words of the greeting, so that neither its beginning nor its end is cut |
-| `wait` | as of steps, of every answer |
-| `turns` | so many answers |
-| `heard`, `not_heard` | as of steps, in the whole call |
-| `overlap` | bot and caller speak at once for at most so many seconds at a stretch; `barge_in` and `backchannel` are left out |
-| `digits` | what the bot sends |
-| `disclosure` | true: the bridge speaks its disclosure, and the bot is heard only after it; a list: words of what is heard first |
-| `hang_up` | `"bot"` or `"caller"`: who hangs up |
-| `hang_up_within` | at most so many seconds after the bot's last word |
-| `last_heard` | words of what the bot says last, so that its end is not cut |
-| `problems` | the diagnosis finds nothing but these codes; `[]`: nothing. `bridge_overloaded` is left out, which is the machine's |
-| `diagnosed` | the diagnosis finds each of these codes |
-| `level` | two numbers: the bot's speech is between them, in dB relative to full scale |
-| `clipping` | at most so many percent of its samples are at full scale |
-| `seconds` | the call lasts so long at most |
-"""
+"""A scenario: what a caller does, and what is expected of the bot. docs/rehearse.md describes each key. Pure."""
 
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
@@ -109,11 +16,19 @@ Speed: TypeAlias = Annotated[int, Meta(ge=80, le=450)]
 Pitch: TypeAlias = Annotated[int, Meta(ge=0, le=99)]
 
 Protocol: TypeAlias = Literal[
-    "native", "wavix", "twilio", "openai-realtime", "zuckzapgo", "wadial", "agent"
+    "native",
+    "wavix",
+    "twilio",
+    "openai-realtime",
+    "zuckzapgo",
+    "wadial",
+    "webrtc",
+    "livekit",
+    "agent",
 ]
 DIALLED: Final = ("native", "wavix", "twilio", "openai-realtime")
 """The protocols of bots that the bridge connects to."""
-LISTENING: Final = ("native", "zuckzapgo", "wadial")
+LISTENING: Final = ("native", "zuckzapgo", "wadial", "webrtc", "livekit")
 """Those of bots that connect to the bridge."""
 PORT: Final = "{port}"
 """In a bot's command and URL: a free port."""
@@ -306,3 +221,14 @@ class Scenario(Table, frozen=True, kw_only=True):
     """Of the file, without `.toml`; not written in it."""
     file: str = ""
     """Its path, likewise."""
+
+    def phrases(self) -> set[str]:
+        """Return the words and phrases that are looked for in what the bot says."""
+        found = {*self.expect.heard, *self.expect.not_heard, *self.expect.greeting_heard}
+        found |= {*self.expect.last_heard}
+        if not isinstance(self.expect.disclosure, bool):
+            found |= {*self.expect.disclosure}
+        for step in self.steps:
+            found |= {*step.expect.heard, *step.expect.not_heard}
+            found |= {*step.words} if isinstance(step, WaitFor) else set()
+        return found

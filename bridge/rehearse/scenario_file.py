@@ -15,12 +15,9 @@ from bridge.rehearse.scenario import (
     NOISES,
     PORT,
     STEPS,
-    Backchannel,
-    BargeIn,
     Bot,
     Noise,
     Play,
-    Say,
     Scenario,
     Step,
     WaitFor,
@@ -29,6 +26,13 @@ from bridge.settings.tree import TreeReader
 
 PAGE: Final = "docs/rehearse.md"
 MAX_STEPS: Final = 500
+EXPECTED_OF: Final = {
+    "wait": ("say", "play", "barge_in"),
+    "interrupted": ("barge_in",),
+    "goes_on": ("backchannel",),
+    "kind": ("backchannel", "barge_in"),
+}
+"""The steps for which each of these expectations makes sense; the others do for all."""
 
 
 class ScenarioError(SetupError):
@@ -169,14 +173,10 @@ def _step_contradictions(step: Step, folder: Path) -> Iterator[str]:
         yield f"play: there is no file {folder / step.play}"
     if isinstance(step, Noise):
         yield from _check_noise(step.noise, folder)
-    if step.expect.interrupted is not None and not isinstance(step, BargeIn):
-        yield "expect.interrupted: is for barge_in"
-    if step.expect.goes_on and not isinstance(step, Backchannel):
-        yield "expect.goes_on: is for backchannel"
-    if step.expect.kind is not None and not isinstance(step, Backchannel | BargeIn):
-        yield "expect.kind: is for backchannel and barge_in"
-    if step.expect.wait is not None and not isinstance(step, Say | Play | BargeIn):
-        yield "expect.wait: is for say, play and barge_in"
+    own = next(key for key, kind in STEPS.items() if isinstance(step, kind))
+    for key, keys in EXPECTED_OF.items():
+        if getattr(step.expect, key) not in (None, False) and own not in keys:
+            yield f"expect.{key}: is for {', '.join(keys)} only"
 
 
 def _check_noise(noise: str, folder: Path) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Runs many scenarios: those of each bridge together, several at once, and reports each as soon as it is over."""
+"""Runs many scenarios, several at once, and reports each as soon as its call has ended."""
 
 import asyncio
 import json
@@ -25,12 +25,11 @@ CALLS_PER_CORE: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the command line says; None, or empty: as the scenarios do."""
+    """Options of the command line; None or empty: as in the scenarios."""
 
     bot: str = ""
-    listen: bool = False
-    port: int = 0
-    """Of the bridge's HTTP; 0 for any."""
+    listen: int | None = None
+    """The HTTP port of the bridge to which the bot connects; 0 for any."""
     protocol: Protocol | None = None
     command: str = ""
     token: str = ""
@@ -40,20 +39,15 @@ class Options:
     repeat: int = 1
     seed: int | None = None
 
-    @property
-    def names_bot(self) -> bool:
-        """Whether another bot is rehearsed than the scenarios name."""
-        return bool(self.bot) or self.listen
-
     def apply(self, scenario: Scenario) -> Scenario:
-        """Return a scenario as the command line wants it.
+        """Return a scenario with the options of the command line.
 
         Raises:
-            ScenarioError: what it says does not go together.
+            ScenarioError: the options contradict each other.
         """
         bot = scenario.bot
-        if self.names_bot:
-            bot = Bot(url=self.bot, listen=self.listen)
+        if self.bot or self.listen is not None:
+            bot = Bot(url=self.bot, listen=self.listen is not None)
         chosen = {"protocol": self.protocol, "command": self.command, "token": self.token}
         bot = msgspec.structs.replace(bot, **{name: one for name, one in chosen.items() if one})
         if mistakes := list(check_bot(bot)):
@@ -68,7 +62,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """Scenarios to run, as the options want them."""
+    """Scenarios to run, and how."""
 
     scenarios: Sequence[Scenario]
     options: Options
@@ -78,10 +72,10 @@ class Suite:
     """Shows a text to the user."""
 
     async def run(self, show: Callable[[Result], None]) -> list[Result]:
-        """Run them all, and `show` each result as it comes; return them in the scenarios' order.
+        """Run all scenarios; call `show` with each result as it comes, and return the results in the order of the scenarios.
 
         Raises:
-            ScenarioError: something is wrong for all: a voice, a setting, the bot's command.
+            ScenarioError: nothing can be run: a voice, a word, a setting or the bot's command is wrong.
         """
         scenarios = with_ports(self.scenarios)
         voices = Voices(self.cache)
@@ -98,11 +92,12 @@ class Suite:
         async with AsyncExitStack() as stack:
             ear = PocketsphinxEar(voices)
             stack.push_async_callback(ear.aclose)
+            await _check_words(scenarios, ear)
             for command, url in _commands(scenarios):
                 await stack.enter_async_context(dialled(command, url))
             planned = []
             for group in groups(scenarios):
-                place = await stack.enter_async_context(bench(group, self.options.port))
+                place = await stack.enter_async_context(bench(group, self.options.listen or 0))
                 rehearsal = Rehearsal(place, ear, announce=self.announce)
                 planned += [(rehearsal, one) for one in group for _ in range(self.options.repeat)]
             async with asyncio.TaskGroup() as tasks:
@@ -112,25 +107,35 @@ class Suite:
         return sorted(results, key=lambda one: (order[one.file], one.began))
 
 
+async def _check_words(scenarios: Iterable[Scenario], ear: PocketsphinxEar) -> None:
+    """Raise `ScenarioError` if a scenario expects words that cannot be recognized."""
+    for one in scenarios:
+        if not one.stt and (phrases := one.phrases()):
+            try:
+                await ear.with_words(one.words).pronounced(phrases)
+            except ScenarioError as error:
+                raise ScenarioError(f"{one.file}: {error}") from None
+
+
 def _commands(scenarios: Iterable[Scenario]) -> list[tuple[str, str]]:
-    """Return each command once that starts bots to connect to, and the URL of one of them."""
+    """Return each command that starts a bot to connect to, with a URL of that bot."""
     found = {one.bot.command: one.bot.url for one in scenarios if one.bot.url}
     return [(command, url) for command, url in found.items() if command]
 
 
 def groups(scenarios: Iterable[Scenario]) -> list[list[Scenario]]:
-    """Return the scenarios of each bridge: the demonstration's agent has those without lines of their own, one for each `[line]`.
+    """Group the scenarios by bridge: one for all with lines of their own, and one for each `[line]` of the demo agent.
 
     Raises:
-        ScenarioError: a scenario with the demonstration's agent has other settings of the line.
+        ScenarioError: a scenario has settings of the line that do not work for the demo agent.
     """
     found: dict[str, list[Scenario]] = {}
     for one in scenarios:
         demonstration = is_demonstration(one.bot)
         if demonstration and (others := one.line.keys() - OF_DEMONSTRATION):
             raise ScenarioError(
-                f"{one.file}: line: the demonstration's agent has [line.agent] and [line.disclosure] only, "
-                f"and no {', '.join(sorted(others))}; name a bot"
+                f"{one.file}: line: only [line.agent] and [line.disclosure] work for the demo agent, "
+                f"not {', '.join(sorted(others))}; name a bot"
             )
         of = json.dumps(one.line, sort_keys=True, default=str) if demonstration else ""
         found.setdefault(of, []).append(one)

@@ -1,4 +1,4 @@
-"""The scripted caller: what it says in each 20 ms, by what it has heard of the bot until then. Pure."""
+"""The scripted caller: decides what to say in each 20 ms from what it has heard so far. Pure."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -23,9 +23,9 @@ from bridge.rehearse.scenario import (
 )
 
 NEW_ANSWER_SECONDS: Final = 0.7
-"""A bot that speaks again after so long a pause has begun to say something else."""
+"""A bot that speaks again after such a pause has begun a new answer."""
 EARLY_SECONDS: Final = 0.1
-"""A bot that begins so shortly before the caller's last sample, which is fading out, answers it."""
+"""A bot may begin its answer this long before the caller's last samples, which fade out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +80,17 @@ class Talk:
         self.stretches: list[tuple[float, float]] = []
         """Where the bot spoke."""
         self.fillers: list[tuple[float, float]] = []
-        """Where it said that it is still there ("One moment, please"), which is no answer."""
+        """Where it said a filler ("One moment, please"), which is not an answer."""
         self.keys: list[tuple[float, str]] = []
         """What the caller pressed, and when."""
         self.received = ""
         """The digits that the bot has sent."""
         self.words: set[str] = set()
-        """What the bot is known to have said, of those words that a step waits for."""
+        """The words that a step waits for and that the bot has said."""
+        self.recognizing = False
+        """Whether speech is being searched for such words; the step does not time out meanwhile, since that is not the bot's fault."""
         self.failure = ""
-        """Why the script was not carried out to its end."""
+        """Why the script was not completed."""
         self.over = False
         """Whether the caller has hung up, or is gone."""
         self._bot, self._filler = SpeechMeter(), SpeechMeter()
@@ -109,7 +111,7 @@ class Talk:
 
     @property
     def complete(self) -> bool:
-        """Whether nothing is left to do for the caller, but to wait for the bot to hang up."""
+        """Whether the caller has nothing left to do but wait for the bot to hang up."""
         rest = self._cues[max(0, len(self.taken) - 1) :]
         return all(_is_end(cue.step) for cue in rest)
 
@@ -129,7 +131,9 @@ class Talk:
         return said
 
     def skip(self, frames: int) -> None:
-        """Pass over time in which nothing was carried."""
+        """Skip time in which no audio was exchanged; what the caller is saying goes on after it."""
+        if self._step is not None and self.now < self._step.spoken < math.inf:
+            self._step.spoken += frames * FRAME_SECONDS
         self.said += SILENCE * frames
         self.heard += SILENCE * frames
         self.now += frames * FRAME_SECONDS
@@ -246,12 +250,14 @@ class Talk:
             self._asked = now
 
     def _check_time(self, taken: Taken, now: float) -> None:
-        """Give up on a step that waits for too long."""
+        """Fail a step that has waited for too long."""
         step = taken.cue.step
         if not isinstance(step, WaitFor | Backchannel | BargeIn) or taken.spoke != math.inf:
             return
+        if self.recognizing:
+            return
         if now - taken.began >= step.within:
-            self.failure = f"step {taken.number}: {_awaited(step)} not within {step.within:g} s"
+            self.failure = f"step {taken.number}: {_awaited(step)} within {step.within:g} s"
             self._leave()
 
     def _leave(self) -> None:
@@ -271,16 +277,16 @@ def _is_end(step: Step) -> bool:
 
 def _awaited(step: WaitFor | Backchannel | BargeIn) -> str:
     if not isinstance(step, WaitFor):
-        return f"{step.after:g} s of the bot's speech came"
+        return f"no {step.after:g} s of speech from the bot"
     match step.wait_for:
         case "words":
-            return f"{' or '.join(step.words)} was heard,"
+            return f"did not hear {' or '.join(step.words)}"
         case "digits":
-            return f"the digits {step.digits} came"
+            return f"the digits {step.digits} did not arrive"
         case "hang_up":
-            return "the bot hung up,"
+            return "the bot did not hang up"
         case "answer_end":
-            return f"an answer and {step.silence:g} s of silence came"
+            return f"no answer with {step.silence:g} s of silence after it"
         case "silence":
-            return f"{step.silence:g} s of silence came"
-    return "an answer came"
+            return f"no silence of {step.silence:g} s"
+    return "no answer"

@@ -1,4 +1,4 @@
-"""What scripted callers say, as sound: by espeak-ng, cached on disk, or of WAV files."""
+"""The speech of scripted callers: synthesized by espeak-ng and cached on disk, or read from WAV files."""
 
 import asyncio
 import hashlib
@@ -16,6 +16,7 @@ from bridge.audio.codec.resample import Resampler
 from bridge.audio.file.wav import parse_wav
 from bridge.audio.frame import SAMPLE_RATE
 from bridge.errors import BridgeError
+from bridge.rehearse.background import at_level
 from bridge.rehearse.scenario import (
     Backchannel,
     BargeIn,
@@ -31,7 +32,6 @@ from bridge.rehearse.scenario_file import ScenarioError
 from bridge.rehearse.talk import Cue
 
 SPEAK_SECONDS: Final = 30.0
-FULL_SCALE: Final = 32768.0
 EDGE: Final = 0.01
 """Of its peak: softer sound before the first word and after the last is cut."""
 BLOCK: Final = 80
@@ -51,8 +51,8 @@ BABBLE: Final = (
     ("en-us+f4", "It has rained since Monday, and they say that it will go on until the weekend."),
 )
 NO_ESPEAK: Final = (
-    "espeak-ng is not installed, which speaks for the caller: install it (apt-get install espeak-ng), "
-    "or have the caller play WAV files"
+    "espeak-ng, which synthesizes the caller's speech, is not installed: install it (apt-get install espeak-ng), "
+    "or let the caller play WAV files"
 )
 
 
@@ -63,7 +63,7 @@ def default_cache() -> Path:
 
 
 class Voices:
-    """Speaks texts, each once for all runs."""
+    """Synthesizes texts, each once for all runs."""
 
     def __init__(self, cache: Path) -> None:
         self._cache = cache
@@ -71,10 +71,10 @@ class Voices:
         self._at_once = asyncio.Semaphore(os.cpu_count() or 1)
 
     async def cues(self, scenario: Scenario) -> tuple[Cue, ...]:
-        """Return the caller's noise and loss from the beginning on, and the steps, all with their sounds.
+        """Return the steps with their sounds, after two for the caller's initial noise and loss.
 
         Raises:
-            ScenarioError: a text cannot be spoken, or a file not played.
+            ScenarioError: a text cannot be synthesized, or a file not read.
         """
         caller = scenario.caller
         first = (Noise(noise=caller.noise, snr=caller.snr), Loss(loss=caller.loss))
@@ -96,7 +96,7 @@ class Voices:
                 return await self._spoken(caller, step, step.barge_in)
             case Play():
                 sound = _read(folder / step.play)
-                return sound if step.level is None else at_level(sound, step.level)
+                return sound if step.level is None else scaled(sound, step.level)
             case Noise(noise="babble"):
                 spoken = [await self.speak(text, voice, 160, 50) for voice, text in BABBLE]
                 return mixed(spoken)
@@ -108,13 +108,13 @@ class Voices:
         speed = caller.speed if step.speed is None else step.speed
         pitch = caller.pitch if step.pitch is None else step.pitch
         sound = await self.speak(text, step.voice or caller.voice, speed, pitch)
-        return at_level(sound, caller.level if step.level is None else step.level)
+        return scaled(sound, caller.level if step.level is None else step.level)
 
     async def speak(self, text: str, voice: str, speed: int, pitch: int) -> bytes:
-        """Return a text as it is spoken, from its first to its last word.
+        """Return a spoken text without silence around it.
 
         Raises:
-            ScenarioError: espeak-ng is missing, does not know the voice, or says nothing.
+            ScenarioError: espeak-ng is missing, does not know the voice, or is silent.
         """
         named = "\0".join((VERSION, text, voice, str(speed), str(pitch)))
         path = self._cache / f"{hashlib.sha256(named.encode()).hexdigest()[:32]}.pcm"
@@ -149,16 +149,14 @@ async def _run(program: str, text: str, voice: str, speed: int, pitch: int) -> b
             wav, _ = await process.communicate(text.encode())
     except TimeoutError:
         raise ScenarioError(
-            f"espeak-ng did not speak {text!r} within {SPEAK_SECONDS:g} s"
+            f"espeak-ng did not synthesize {text!r} within {SPEAK_SECONDS:g} s"
         ) from None
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
     if process.returncode != 0 or not wav:
-        raise ScenarioError(
-            f"espeak-ng does not speak with the voice {voice!r} (espeak-ng --voices lists them)"
-        )
+        raise ScenarioError(f"espeak-ng has no voice {voice!r} (espeak-ng --voices lists them)")
     return wav
 
 
@@ -196,13 +194,9 @@ def trimmed(sound: bytes) -> bytes:
     return bytes(samples[loud[0] * BLOCK : (loud[-1] + 1) * BLOCK].tobytes())
 
 
-def at_level(sound: bytes, dbov: float) -> bytes:
+def scaled(sound: bytes, dbov: float) -> bytes:
     """Return a sound at a level, in dB relative to full scale."""
-    samples = np.frombuffer(sound, "<i2").astype(float)
-    loudness = float(np.sqrt(np.mean(samples**2))) if len(samples) else 0.0
-    if not loudness:
-        return sound
-    louder = samples * (FULL_SCALE * 10 ** (dbov / 20) / loudness)
+    louder = at_level(np.frombuffer(sound, "<i2").astype(float), dbov)
     return bytes(np.clip(np.rint(louder), -32768, 32767).astype("<i2").tobytes())
 
 

@@ -16,7 +16,7 @@ from pocketsphinx import Decoder, get_model_path
 
 PROCESSOR_SECONDS = 3600
 FILE_BYTES = 0
-NICENESS = 5
+NICENESS = 10
 PHONE_MODEL = "en-us/en-us-phone.lm.bin"
 LANGUAGE_WEIGHT, INSERTION_PENALTY, BEAM = 2.0, 0.3, 1e-20
 DITHER = 0.05

@@ -1,4 +1,4 @@
-"""Hears whether a bot has said the words that a scenario expects: by pocketsphinx in child processes, or by a provider."""
+"""Searches speech for the phrases that a scenario expects: by pocketsphinx in child processes, or by a speech-to-text provider."""
 
 import asyncio
 import json
@@ -20,16 +20,16 @@ from bridge.rehearse.voices import Voices
 
 WORKER: Final = str(Path(__file__).with_name("word_worker.py"))
 START_SECONDS: Final = 30.0
-PIECE_SECONDS: Final = 60.0
-"""For one piece of speech."""
+PIECE_SECONDS: Final = 300.0
+"""For one piece of speech, which takes a second where there is a core for it."""
 VOICES: Final = ("en-us", "en-us+f3", "en-us+m3", "en-us+f5", "en-gb")
 """What the bot's voice may resemble."""
 PACE: Final = (150, 50)
 """Speed and pitch."""
 TIMES: Final = 3
-"""For which a piece of speech is heard: a phrase that is found once is there."""
+"""Each piece of speech is recognized this often; a phrase found once counts."""
 NO_POCKETSPHINX: Final = (
-    "pocketsphinx is not installed, which hears the bot's words: install it "
+    "pocketsphinx, which recognizes the bot's words, is not installed: install it "
     "(pip install 'webrtc-media-bridge[demo]'), or name a speech-to-text provider (--stt URL)"
 )
 
@@ -64,7 +64,7 @@ def plain(text: str) -> str:
 
 
 class ProviderEar:
-    """Has a provider write down what is said."""
+    """Searches the transcript of a speech-to-text provider."""
 
     def __init__(self, recognizer: Recognizer) -> None:
         self._recognizer = recognizer
@@ -80,10 +80,10 @@ class ProviderEar:
 
 
 class PocketsphinxEar:
-    """Child processes that recognise phones, one for each core, from the first word on."""
+    """Child processes that recognize phones, one per core, started when first needed."""
 
     def __init__(self, voices: Voices) -> None:
-        """`voices` say the phrases that are looked for."""
+        """`voices` synthesizes the phrases that are searched for."""
         self._voices = voices
         self._idle: list[Process] = []
         self._all: list[Process] = []
@@ -92,12 +92,12 @@ class PocketsphinxEar:
         """By phrase: the phones of what espeak-ng's voices say."""
 
     def with_words(self, words: Mapping[str, str]) -> "ScenarioEar":
-        """Return what hears for a scenario, which says how some words are pronounced."""
+        """Return an ear for a scenario with its pronunciations."""
         spoken = {plain(word): phones.upper().split() for word, phones in words.items()}
         return ScenarioEar(self, spoken)
 
     async def phones(self, pcm: bytes, times: int) -> list[list[str]]:
-        """Return the phones of some speech, as heard so many times; raises `ScenarioError` if they cannot be had."""
+        """Return the phones of some speech, recognized this many times; raises `ScenarioError`."""
         found: list[list[str]] = (await self._ask(pcm, [], times))["phones"]
         return found
 
@@ -135,7 +135,7 @@ class PocketsphinxEar:
                     )
             except (TimeoutError, OSError, ValueError):
                 process.kill()
-                raise ScenarioError("pocketsphinx has failed in its child process") from None
+                raise ScenarioError("pocketsphinx failed in its child process") from None
             self._idle.append(process)
             return response
 
@@ -148,26 +148,35 @@ class PocketsphinxEar:
             async with asyncio.timeout(START_SECONDS):
                 await _receive(process)
         except (TimeoutError, ValueError):
-            raise ScenarioError("pocketsphinx does not start in its child process") from None
+            raise ScenarioError("pocketsphinx did not start in its child process") from None
         return process
 
 
 class ScenarioEar:
-    """Hears the words of one scenario."""
+    """Searches speech for the phrases of one scenario."""
 
     def __init__(self, ear: PocketsphinxEar, words: Mapping[str, list[str]]) -> None:
         self._ear = ear
         self._words = words
 
-    async def heard(self, speech: Sequence[bytes], phrases: Sequence[str]) -> set[str]:
-        """Return those of the phrases that are in the speech; see `HearsWords`."""
+    async def pronounced(self, phrases: Iterable[str]) -> Mapping[str, list[str] | None]:
+        """Return the phones of each word of some phrases.
+
+        Raises:
+            ScenarioError: pocketsphinx is not installed, or does not know a word.
+        """
         words = {word for phrase in phrases for word in plain(phrase).split()}
         known = await self._ear.pronunciations(words - self._words.keys()) | dict(self._words)
         if unknown := sorted(word for word, phones in known.items() if phones is None):
             raise ScenarioError(
-                f"the dictionary has no {', '.join(unknown)}: write the phones into the table [words] "
+                f"not in the pronunciation dictionary: {', '.join(unknown)}; add the phones to the table [words] "
                 '(codec = "K OW D EH K"), or name a speech-to-text provider (stt)'
             )
+        return known
+
+    async def heard(self, speech: Sequence[bytes], phrases: Sequence[str]) -> set[str]:
+        """Return those of the phrases that are in the speech; see `HearsWords`."""
+        known = await self.pronounced(phrases)
         hearings = zip(*[await self._ear.phones(pcm, TIMES) for pcm in speech], strict=True)
         sounds = [[phone for piece in hearing for phone in piece] for hearing in hearings]
         found = set[str]()
@@ -175,9 +184,14 @@ class ScenarioEar:
             written = [phone for word in plain(phrase).split() for phone in known[word] or ()]
             spoken = await self._ear.patterns(plain(phrase))
             patterns = [written, *(one for one in spoken if usable(one, written))]
-            if any(is_heard(sound, patterns) for sound in sounds):
+            # In a thread: it takes tens of milliseconds, and other calls go on meanwhile.
+            if await asyncio.to_thread(_is_in_any, sounds, patterns):
                 found.add(phrase)
         return found
+
+
+def _is_in_any(sounds: Iterable[Sequence[str]], patterns: Sequence[Sequence[str]]) -> bool:
+    return any(is_heard(sound, patterns) for sound in sounds)
 
 
 async def _exchange(process: Process, head: Mapping[str, object], body: bytes) -> dict[str, Any]:

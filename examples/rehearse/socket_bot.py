@@ -10,19 +10,12 @@ import os
 
 import aiohttp
 import numpy as np
+from bridge_call import KEY, hang_up
 from conversation import Conversation
 
 URL = os.environ["BRIDGE_MEDIA_URL"]
-KEY = os.environ["BRIDGE_KEY"]
 FLOAT = "/media" in URL.partition("?")[0].rpartition("/calls/")[2]  # WADial's sockets
 RATE = 16_000
-
-
-async def hang_up(session: aiohttp.ClientSession) -> None:
-    """End the call once its last word is heard."""
-    body = {"callId": os.environ["BRIDGE_CALL_ID"], "after": "speech"}
-    address = f"{os.environ['BRIDGE_URL']}/call/hangup"
-    (await session.post(address, json=body, headers={"token": KEY})).close()
 
 
 async def main() -> None:

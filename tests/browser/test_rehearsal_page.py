@@ -36,15 +36,6 @@ async def page(
     await page.close()
 
 
-async def test_a_keyboard_shows_the_failed_scenarios_alone(page: Page):
-    await page.get_by_role("radio", name="All").focus()
-    await page.keyboard.press("ArrowRight")
-
-    await expect(page.locator(".scenario:visible")).to_have_count(2)
-    await page.keyboard.press("ArrowRight")
-    await expect(page.locator(".scenario:visible")).to_have_count(1)
-
-
 async def test_a_moment_of_a_check_is_played(page: Page):
     await page.get_by_role("button", name="2.00 s").first.click()
 

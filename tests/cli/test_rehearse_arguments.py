@@ -20,7 +20,7 @@ def test_a_bot_may_connect_at_any_port_or_at_one():
 
 
 def test_calls_at_the_same_time_are_at_least_one(capsys: pytest.CaptureFixture[str]):
-    assert parsed("--jobs", "3").at_once == 3
+    assert parsed("--at-once", "3").at_once == 3
     with pytest.raises(SystemExit):
         parsed("--at-once", "0")
     assert "expected a number from 1 on" in capsys.readouterr().err

@@ -13,10 +13,10 @@ SAMPLE = {"ignores interruptions", "swaps keys", "is too quiet", "never hangs up
 
 
 async def test_scenarios_pass_with_a_bot_that_does_all_they_ask():
-    run = await against(Bot, [*REPEATED, "hang-up"], jobs=3)
+    run = await against(Bot, [*REPEATED, "hang-up", "question-webrtc"], jobs=3)
 
     assert {name: each.text for name, each in run.verdicts.items() if not each.passed} == {}
-    assert len(run.verdicts) == 6
+    assert len(run.verdicts) == 7
 
 
 async def test_a_fault_fails_the_check_that_names_it():

@@ -33,8 +33,8 @@ def test_one_failure_tells_all_failed_checks():
 
     assert failure.get("message") == "stops, digits"
     assert failure.text == (
-        "stops at 2.00 s: expected within 400 ms; seen: spoke on for 3120 ms\n"
-        "digits: expected 42; seen: 4 <missing 2>"
+        "stops at 2.00 s: expected within 400 ms, got spoke on for 3120 ms\n"
+        "digits: expected 42, got 4 <missing 2>"
     )
 
 
@@ -60,4 +60,4 @@ def test_no_scenario_is_an_empty_suite():
 
 
 def test_a_check_without_a_moment_is_told_without_one():
-    assert explain(Check("x", False, "a", "b")) == "x: expected a; seen: b"
+    assert explain(Check("x", False, "a", "b")) == "x: expected a, got b"

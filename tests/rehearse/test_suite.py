@@ -11,6 +11,7 @@ from bridge.rehearse.result import MarkKind, Result
 from bridge.rehearse.scenario import Bot, Expect, Press, Scenario, Step, Wait, WaitFor
 from bridge.rehearse.scenario_file import ScenarioError
 from bridge.rehearse.suite import Options, Suite, groups
+from tests.support.server import PROJECT
 
 TONE_MULAW = bytes([0x8F] * 80 + [0x0F] * 80)
 """20 ms of a rectangular tone of 50 Hz."""
@@ -35,7 +36,7 @@ def test_without_options_the_scenario_says_which_bot():
 
 def test_options_that_do_not_go_together_are_named():
     with pytest.raises(ScenarioError, match=r"a\.toml: bot\.protocol: with `listen`"):
-        Options(listen=True, protocol="twilio").apply(scenario())
+        Options(listen=0, protocol="twilio").apply(scenario())
 
 
 def test_the_demonstration_has_a_bridge_of_its_own():
@@ -49,7 +50,7 @@ def test_the_demonstration_with_other_settings_has_another_bridge():
 
 
 def test_the_demonstration_has_no_line_to_set():
-    with pytest.raises(ScenarioError, match="no transcribe"):
+    with pytest.raises(ScenarioError, match="not transcribe"):
         groups([scenario(line={"transcribe": "live"})])
 
 
@@ -104,6 +105,16 @@ async def test_a_bot_is_rehearsed_over_a_bridge_of_its_own(tmp_path: Path, bot: 
     assert len(result.said) == len(result.heard)
 
 
+@pytest.mark.full
+async def test_a_word_that_cannot_be_recognized_is_named_before_the_call(tmp_path: Path):
+    one = scenario(WaitFor(wait_for="words", words=("qwrtzly",)))
+    with pytest.raises(
+        ScenarioError,
+        match=r"a\.toml: (not in the pronunciation dictionary: qwrtzly|pocketsphinx, which)",
+    ):
+        await run(tmp_path, one)
+
+
 @pytest.mark.call
 @pytest.mark.full
 async def test_a_bot_that_is_not_there_is_an_error(tmp_path: Path):
@@ -129,6 +140,33 @@ async def test_a_listening_bot_is_told_where_to_connect(tmp_path: Path):
     one = scenario(
         WaitFor(wait_for="answer_end", silence=0.3),
         bot=Bot(listen=True, command=f"{sys.executable} {script}"),
+        expect=Expect(greeting=3.0),
+    )
+    result = await run(tmp_path, one)
+    assert (result.error, result.passed) == ("", True)
+
+
+@pytest.mark.call
+@pytest.mark.full
+async def test_a_livekit_client_is_rehearsed(tmp_path: Path):
+    script = tmp_path / "bot.py"
+    script.write_text(
+        "import asyncio, os, sys\n"
+        f"sys.path.insert(0, {str(PROJECT)!r})\n"
+        "import aiohttp, numpy as np\n"
+        "from tests.support.clients.livekit_sdk import SdkDouble\n"
+        "tone = (8000 * np.sin(np.arange(16000) / 8)).astype(np.int16)\n"
+        "async def main():\n"
+        "    async with aiohttp.ClientSession(os.environ['LIVEKIT_URL']) as http:\n"
+        "        async with SdkDouble(http, os.environ['LIVEKIT_TOKEN']) as sdk:\n"
+        "            await sdk.join()\n"
+        "            await sdk.publish(tone)\n"
+        "            await sdk.closed.wait()\n"
+        "asyncio.run(main())\n"
+    )
+    one = scenario(
+        WaitFor(wait_for="answer"),
+        bot=Bot(listen=True, protocol="livekit", command=f"{sys.executable} {script}"),
         expect=Expect(greeting=3.0),
     )
     result = await run(tmp_path, one)

@@ -119,7 +119,7 @@ def test_a_bot_that_never_spoke_is_silent():
 def test_an_answer_that_does_not_come_ends_the_talk():
     call = Call(WaitFor(wait_for="answer", within=2.0), Say(say="x")).hear(3, voice=False)
     assert call.hung_up
-    assert call.talk.failure == "step 1: an answer came not within 2 s"
+    assert call.talk.failure == "step 1: no answer within 2 s"
 
 
 def test_a_barge_in_waits_until_the_bot_has_spoken():
@@ -176,6 +176,27 @@ def test_a_script_is_complete_when_only_the_hang_up_is_left():
         1, voice=False
     )
     assert call.talk.complete
+
+
+def test_a_sentence_is_said_to_its_end_when_time_is_skipped_in_it():
+    call = Call(Say(say="Hello."), Say(say="Goodbye."))
+    call.hear(0.5, voice=False)
+    call.talk.skip(10)
+    call.hear(3, voice=False)
+    first, second = call.talk.taken
+    assert (first.spoken, second.spoke) == pytest.approx((1.2, 1.2))
+    assert call.loud(0.02, 0.5)
+    assert call.loud(0.7, 2.1)
+
+
+def test_a_step_does_not_fail_while_its_words_are_being_recognized():
+    call = Call(WaitFor(wait_for="words", words=("hello",), within=1.0), Wait(wait=1))
+    call.talk.recognizing = True
+    call.hear(2, voice=False)
+    assert call.talk.failure == ""
+    call.talk.words.add("hello")
+    call.hear(0.1, voice=False)
+    assert len(call.talk.taken) == 2
 
 
 def test_time_in_which_nothing_was_carried_counts():

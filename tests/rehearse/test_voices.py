@@ -9,7 +9,7 @@ from bridge.audio.detect.level import level
 from bridge.audio.file.wav import make_header
 from bridge.rehearse.scenario import Caller, Noise, Play, Say, Scenario
 from bridge.rehearse.scenario_file import ScenarioError
-from bridge.rehearse.voices import Voices, at_level, mixed, trimmed
+from bridge.rehearse.voices import Voices, mixed, scaled, trimmed
 
 TONE = (8000 * np.sin(np.arange(16_000) / 5)).astype("<i2").tobytes()
 
@@ -23,7 +23,7 @@ def test_silence_around_a_word_is_cut():
 
 
 def test_a_level_is_relative_to_full_scale():
-    assert level(at_level(TONE, -30.0)) == pytest.approx(-30.0, abs=0.2)
+    assert level(scaled(TONE, -30.0)) == pytest.approx(-30.0, abs=0.2)
 
 
 def test_voices_are_mixed_over_the_longest():
@@ -62,7 +62,7 @@ async def test_a_text_is_spoken_once_and_then_read_from_the_cache(
 
 @pytest.mark.espeak
 async def test_a_voice_that_nobody_has_is_a_mistake(tmp_path: Path):
-    with pytest.raises(ScenarioError, match="does not speak with the voice 'nobody'"):
+    with pytest.raises(ScenarioError, match="has no voice 'nobody'"):
         await Voices(tmp_path).speak("Hello.", "nobody", 160, 50)
 
 

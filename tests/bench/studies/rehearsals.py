@@ -104,7 +104,9 @@ def read(report: bytes) -> dict[str, Verdict]:
     found = {}
     for case in ET.fromstring(report).iter("testcase"):
         problems = [*case.findall("failure"), *case.findall("error")]
-        names = tuple(name for each in problems for name in (each.get("message") or "").split(", "))
+        checks = case.iter("property")
+        failed = [each.get("name", "") for each in checks if "failed: " in each.get("value", "")]
+        names = tuple(dict.fromkeys(failed or [each.get("message", "") for each in problems]))
         found[case.get("name", "")] = Verdict(
             names, "\n".join(each.text or "" for each in problems)
         )

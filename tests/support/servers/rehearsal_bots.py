@@ -29,6 +29,7 @@ with importable():
     bot = importlib.import_module("bot")
     conversation = importlib.import_module("conversation")
     speech = importlib.import_module("speech")
+    speech_queue = importlib.import_module("speech_queue")
 
 Bot: Any = conversation.Conversation
 
@@ -107,9 +108,9 @@ def _clipped(self: Any, text: str) -> Any:
 
 
 def _cut_end(self: Any) -> None:
-    """Hang up before the last word is over."""
+    """Hang up before the last 0.7 s are sent, which is some time before they are played."""
     Bot.wait(self)
-    self.over = self.ends and self.queue.now > self.queue.until - 0.7
+    self.over = self.ends and self.queue.now > self.queue.until - speech_queue.LEAD - 0.7
 
 
 def _never_over(self: Any) -> None:
@@ -186,7 +187,7 @@ MUTANTS = (
     mutant("swaps keys", "digits", "heard", read_back=_swap_keys),
     mutant("does not say that it is a computer", "disclosure", "disclosure", GREETING="Hello. How can I help you?"),
     mutant("says late that it is a computer", "disclosure", "disclosure", GREETING="How can I help you?", ANSWERS=("Hello, this is a computer.",)),
-    mutant("hangs up in the middle of its last word", "hang-up", "last_heard", wait=_cut_end),
+    mutant("hangs up in the middle of its last words", "hang-up", "last_heard", wait=_cut_end),
     mutant("never hangs up", "hang-up", "hang_up", wait=_never_over),
     mutant("hangs up late", "hang-up", "hang_up_within", wait=_end_late),
     mutant("answers twice", "pause", "silent", answer=_twice),
