@@ -25,13 +25,13 @@ PHASES = 10
 GATHERED = 16
 """Members of a phase, which one wake-up serves, before the next phase begins; with all phases that full, they are filled evenly."""
 MAX_CATCH_UP = 3
-BATCH_SECONDS = 0.2
+BATCH_SECONDS = 0.4
 """Between two ticks of a batched member."""
 
 TICKS_AT_ONCE = 4
 """Members called before the event loop does something else."""
 BATCHES_AT_ONCE = 1
-"""Likewise of batched members, whose ticks take ten times as long."""
+"""Likewise of batched members, whose ticks take twenty times as long."""
 
 Tick: TypeAlias = Callable[[float], None]
 

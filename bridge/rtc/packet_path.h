@@ -23,7 +23,7 @@
 #define PACKET_WARMUP 5     /* newest payloads or frames kept, as decoders and encoders need to warm up */
 #define PACKET_MAX 1500     /* of a datagram */
 #define PACKET_PAYLOAD 1275 /* of a payload that is sent */
-#define PACKET_COPIES 16384 /* bytes of payloads or frames copied for taps between two syncs, at most */
+#define PACKET_COPIES 32768 /* bytes of payloads or frames copied for taps between two syncs, at most */
 #define PACKET_FRAME 320    /* samples of a frame, at 16 kHz */
 #define PACKET_SAMPLES 1920 /* of a decoded Opus packet, at 16 kHz */
 #define PACKET_BUFFER 2048  /* bytes for a datagram, or for a packet and the tag behind it */

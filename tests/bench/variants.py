@@ -6,7 +6,7 @@ at the receiver. With `--calls` they do not take turns: each carries more and mo
 after the other. Written to `build/variants.md` and `build/variants.json`.
 
 Beside settings a variant may name: `ref:COMMIT` (of which commit), `server:janus` (or `stock`, `wrtc`), `kind:PCMU` (or
-`opus`: calls from browsers to telephones; `echo`), `apart:true` (the thread `media` has the core, all others run on the generator's).
+`opus`: calls from browsers to telephones; `echo`; `bot`: pairs of a browser and a bot), `apart:true` (the thread `media` has the core, all others run on the generator's).
 """
 
 import argparse

@@ -34,6 +34,8 @@ class Vad:
     def __init__(self, *, hangover: float = 0.2) -> None:
         self._hangover = hangover
         self._levels: deque[float] = deque([_INITIAL_FLOOR] * _WINDOW_FRAMES, _WINDOW_FRAMES)
+        self._lowest = _INITIAL_FLOOR
+        """Of these, known without looking through them for each frame."""
         self._spoken = False
         self.seconds = 0.0
         """Audio processed so far."""
@@ -48,7 +50,7 @@ class Vad:
     @property
     def noise_dbov(self) -> float:
         """The estimated level of the background noise."""
-        return noise_floor(self._levels)
+        return noise_floor((self._lowest,))
 
     @property
     def threshold_dbov(self) -> float:
@@ -67,11 +69,17 @@ class Vad:
     def restore_levels(self, levels: Iterable[float]) -> None:
         """Go on with those of another detector."""
         self._levels.extend(levels)
+        self._lowest = min(self._levels)
 
     def push(self, pcm: bytes) -> bool:
         """Process a frame; return whether it is loud enough to be voice."""
-        loudness = level(pcm)
-        self._levels.append(loudness)
+        loudness, levels = level(pcm), self._levels
+        oldest = levels[0]
+        levels.append(loudness)
+        if loudness <= self._lowest:
+            self._lowest = loudness
+        elif oldest == self._lowest:
+            self._lowest = min(levels)
         loud = loudness > self.threshold_dbov
         self.seconds += FRAME_SECONDS
         if loud:

@@ -7,6 +7,8 @@ Each sink is served by one of three delivery paths:
 * **clock**: everything else. `tick` serves it every 20 ms from one playout buffer a timed source;
   where all such sinks are batched (recorders), `catch_up` does the work of many ticks at once.
 
+Meanwhile batched sinks on the PCM path take frames late too, each with the time at which it came.
+
 A source decodes only while somebody takes its frames, so a tap on the clock gets a decoded copy
 beside passthrough. A packet that a sink cannot take switches that sink to frames, beginning with this
 very packet; so does a second source. It returns to packets in the first pause of speech after it
@@ -44,7 +46,9 @@ class Bus:
         self._clocked_sinks: list[tuple[BusParty, Push, tuple[LegId, int]]] = []
         """Each with its media epoch."""
         self._batched = False
-        """Whether `catch_up` serves all of them, and `tick` none."""
+        """Whether `catch_up` serves all of them and of the batched sinks on the PCM path, and `tick` none."""
+        self._late_sources: list[TimedSource] = []
+        """Those whose frames `catch_up` delivers."""
         self._due = 0.0
         """When the next tick would be due then."""
         self._unducking = False
@@ -55,9 +59,9 @@ class Bus:
     @property
     def cadence(self) -> Cadence:
         """How often, and by what, the sinks on the clock are to be served."""
-        if not self._clocked_sinks:
-            return Cadence.NEVER
-        return Cadence.BATCHED if self._batched else Cadence.EVERY_FRAME
+        if self._batched:
+            return Cadence.BATCHED
+        return Cadence.EVERY_FRAME if self._clocked_sinks else Cadence.NEVER
 
     @property
     def dropped(self) -> int:
@@ -185,9 +189,8 @@ class Bus:
         """Do at once what `tick` would have done every 20 ms, where all sinks are batched."""
         if not self._batched:
             return
-        for _, party in self._clocked_sources:
-            if party.timed is not None:
-                party.timed.flush()
+        for source in self._late_sources:
+            source.flush()
         if self._due > now:
             return
         ticks = [max(self._due, now - MAX_CATCH_UP)]
@@ -251,12 +254,16 @@ class Bus:
         ducked = [party for _, party in clocked if party.ducking is not None]
         self._unducking = any(self._gain(party) == 1.0 for party in ducked)
         before = self._batched
+        late = [one for one in self._parties.values() if one.takes_late]
         self._batched = (
-            bool(clocked)
+            bool(clocked or late)
             and not ducked
             and all(party.batched for _, party in clocked)
             and all(party.timed is not None for _, party in self._clocked_sources)
         )
+        heard |= dict.fromkeys(source for party in late for source in party.hears)
+        timed = [self._parties[leg_id].timed for leg_id in heard] if self._batched else []
+        self._late_sources = [source for source in timed if source is not None]
         if self._batched and not before:
             self._due = now + FRAME_SECONDS
         elif before and not self._batched:
@@ -310,15 +317,15 @@ class Bus:
     def _connect(self, leg_id: LegId, party: BusParty, source: TimedSource) -> None:
         """Attach a timed source to all who hear it, each by its path."""
         hearers = self._hearers(leg_id)
-        takers = [one.push for one in hearers if one.path is DeliveryPath.PCM and one.push]
-        late = None
+        direct = [one for one in hearers if one.path is DeliveryPath.PCM and one.push]
+        late = [one.push for one in direct if one.batched and one.push]
+        takers = [one.push for one in direct if not one.batched and one.push]
         if any(other.clocked for other in hearers):
             if party.playout is None:
                 party.playout = Playout()
-            if self._batched:
-                late = party.backlog.push
-            else:
-                takers.append(party.playout.push)
+            late.append(party.backlog.push if self._batched else party.playout.push)
+        if not self._batched:
+            takers, late = takers + late, []
         forwarded = [one for one in hearers if self._choose_path(one) is DeliveryPath.PASSTHROUGH]
         forward = PacketForwarder(forwarded, lambda: self._connect(leg_id, party, source))
         source.attach(fan_out(takers, late), forward if forwarded else None)

@@ -55,6 +55,11 @@ class BusParty:
         """Whether the sink is served by `tick`."""
         return self.path is DeliveryPath.CLOCK
 
+    @property
+    def takes_late(self) -> bool:
+        """Whether the sink takes frames as they came, but in batches."""
+        return self.batched and bool(self.hears) and self.path is DeliveryPath.PCM
+
 
 class PacketForwarder:
     """Passes one source's packets on, and switches sinks between packets and frames."""
@@ -106,8 +111,8 @@ class PacketForwarder:
         return Takers(sinks[0] if sinks else None, taps)
 
 
-def fan_out(sinks: Sequence[Push], late: Push | None) -> Push | None:
-    """Return what pushes to all of them; None for none."""
-    if late is None and len(sinks) <= 1:
+def fan_out(sinks: Sequence[Push], late: Sequence[Push]) -> Push | None:
+    """Return what pushes to all of them, to some late; None for none."""
+    if not late and len(sinks) <= 1:
         return sinks[0] if sinks else None
-    return FanOut(sinks, late)
+    return FanOut(sinks, late[0] if len(late) == 1 else FanOut(late, None) if late else None)

@@ -1,10 +1,10 @@
 """Measures the turns of a bot that is a WebRTC peer: its audio passes as it comes, often undecoded, so copies of it are measured."""
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Final, NamedTuple
 
-from bridge.audio.frame import FRAME_SECONDS, Frame, Push
+from bridge.audio.frame import FRAME_SECONDS, SAMPLE_RATE, SILENCE, Frame, Push
 from bridge.call.bots.turns import TurnTracker
 from bridge.call.bus.bus import Bus
 from bridge.call.diagnosis.bot_sound import BotSound
@@ -12,35 +12,88 @@ from bridge.call.model import DeliveryPath, LegId
 from bridge.node.turns.meter import DELAY_FRAMES, TurnReports
 
 MAX_UNMATCHED: Final = 250
-"""Frames of the bot, 5 s, whose counterpart of the caller has not come; then the oldest are not measured."""
+"""Frames of one side, 5 s, which wait for the other's; then the oldest are not measured."""
+MAX_WAIT_SECONDS: Final = 0.7
+"""For how long frames of one side wait for those of the other, which come in batches; then it is silent."""
+MAX_PAUSE_SECONDS: Final = 5.0
+"""A longer pause of both sides is left out."""
+GAP_SECONDS: Final = 0.06
+"""After so long without a frame a side is silent."""
+WINDOW_SECONDS: Final = 1.0
+"""Of the past in which the frame with the least delay is looked for."""
+JUMP_SECONDS: Final = 1.0
+"""A transit that changes by more is that of a restarted source."""
 
 
 class Tap(NamedTuple):
-    """A sink that only listens, on the clock."""
+    """A sink that only listens, and takes frames late."""
 
     push: Push
-    always_clocked: bool = True
+    always_clocked: bool = False
+
+
+class Side:
+    """The frames of one side that are still to be measured, each with the time at which it would have come without jitter.
+
+    As a jitter buffer does, it takes the frame with the least delay of the last second for one without jitter.
+    """
+
+    __slots__ = ("_epoch", "_least", "frames", "taken_at")
+
+    def __init__(self) -> None:
+        self.frames: deque[tuple[bytes, float]] = deque(maxlen=MAX_UNMATCHED)
+        self.taken_at = 0.0
+        """The time of the last frame that was taken."""
+        self._least: deque[tuple[float, float]] = deque()
+        """The arrivals of frames and their transits, of which each is less than all later ones."""
+        self._epoch: Hashable = None
+
+    def push(self, frame: Frame, now: float, delay: float) -> None:
+        """Append a frame that came now, a time after which it was due."""
+        position, least = frame.pts / SAMPLE_RATE, self._least
+        transit = now - position
+        if least and (frame.epoch != self._epoch or abs(transit - least[-1][1]) > JUMP_SECONDS):
+            least.clear()
+        self._epoch = frame.epoch
+        while least and least[-1][1] >= transit:
+            least.pop()
+        least.append((now, transit))
+        while least[0][0] < now - WINDOW_SECONDS:
+            least.popleft()
+        self.frames.append((frame.pcm, position + least[0][1] - delay))
+
+    def take(self, due: float) -> list[tuple[bytes, float]]:
+        """Return the frame that is due, and those that are overdue; silence if there has been none for a while."""
+        frames, taken = self.frames, []
+        until = due + FRAME_SECONDS
+        while frames and frames[0][1] < until:
+            taken.append(frames.popleft())
+            until = due - FRAME_SECONDS
+        if taken:
+            self.taken_at = taken[-1][1]
+        elif due - self.taken_at > GAP_SECONDS:
+            taken.append((SILENCE, due))
+        return taken
 
 
 class PeerMeter:
-    """Two taps of the bus, of what one bot says and of what it hears.
-
-    They are batched: each gets the frames of the same ticks, 20 ms apart, but maybe all of one before any of the other.
-    """
+    """Two taps of the bus, of what one bot says and of what it hears; both are served in batches, one after the other."""
 
     def __init__(self, bus: Bus, bot: LegId, turns: TurnReports, now: Callable[[], float]) -> None:
         self.tracker = TurnTracker()
         self.sound = BotSound(self.tracker)
         """What its sound shows, for the diagnosis."""
         self._bus, self._bot, self._turns, self._now = bus, bot, turns, now
-        self._said: deque[tuple[bytes, float]] = deque(maxlen=MAX_UNMATCHED)
+        self._said, self._heard = Side(), Side()
         self._say_id, self._hear_id = LegId(f"{bot} says"), LegId(f"{bot} hears")
         self._callers: frozenset[LegId] = frozenset()
+        self._due: float | None = None
+        """When the next 20 ms begin that are to be measured."""
         self._look = 0
-        self._heard_delay = self._said_delay = 0.0
-        """Of the playout buffers that the taps are served from."""
+        self._heard_delay = 0.0
+        """Of the frames of several callers, which are mixed."""
         self._to_bot = self._queue = 0.0
-        """For how long the audio itself waits in them."""
+        """For how long the audio itself waits in playout buffers."""
         bus.join(self._say_id, None, Tap(self._say), batched=True)
         bus.join(self._hear_id, None, Tap(self._hear), batched=True)
 
@@ -62,36 +115,49 @@ class PeerMeter:
             self._turns.over(turn)
 
     def _say(self, frame: Frame, now: float) -> None:
-        self._said.append((frame.pcm, now))
+        self._said.push(frame, now, 0.0)
+        self._measure(now)
 
     def _hear(self, frame: Frame, now: float) -> None:
-        if not self._look:
-            self._measure_delays()
-        self._look = (self._look + 1) % DELAY_FRAMES
-        self.tracker.hear(frame.pcm, now - self._heard_delay - FRAME_SECONDS)
-        said = self._said
-        while said and said[0][1] <= now:
-            pcm, at = said.popleft()
-            self._measure(pcm, at - self._said_delay + self._queue)
-        self.sound.hear()
+        self._heard.push(frame, now, self._heard_delay + FRAME_SECONDS)
+        self._measure(now)
 
-    def _measure(self, pcm: bytes, at: float) -> None:
-        """Take a frame of the bot that was sent to the caller at a time."""
+    def _measure(self, now: float) -> None:
+        """Measure what is known of both sides, 20 ms after 20 ms."""
+        said, heard = self._said, self._heard
+        if self._due is None or self._due < now - MAX_PAUSE_SECONDS:
+            self._due = now
+        while self._due + FRAME_SECONDS <= now - MAX_WAIT_SECONDS or (said.frames and heard.frames):
+            due = self._due
+            self._due = due + FRAME_SECONDS
+            if not self._look:
+                self._measure_delays()
+            self._look = (self._look + 1) % DELAY_FRAMES
+            for pcm, at in heard.take(due):
+                self.tracker.hear(pcm, at)
+            for pcm, at in said.take(due):
+                self._measure_said(pcm, at)
+            self.sound.hear()
+
+    def _measure_said(self, pcm: bytes, at: float) -> None:
+        """Take a frame of the bot that was sent to the caller at a time, but for its queue."""
         tracker = self.tracker
         answered = tracker.turns
-        if (over := tracker.say(pcm, at)) is not None:
+        if (over := tracker.say(pcm, at + self._queue)) is not None:
             self._turns.over(over)
         self.sound.say(pcm)
         if tracker.turns != answered and tracker.turn is not None:
             self._turns.answered(tracker.turn, to_bot=self._to_bot, queue=self._queue)
 
     def _measure_delays(self) -> None:
-        """Find how much later than it came a frame is tapped, and sent on; an idle source has no delay, and keeps its last."""
+        """Find for how long frames wait in playout buffers before they are tapped, and sent on; an idle source has no delay, and keeps its last."""
         bus, delays = self._bus, self._bus.delays()
         heard = max((delays.get(one, 0.0) for one in self._callers), default=0.0)
-        self._heard_delay = heard or self._heard_delay
-        self._said_delay = delays.get(self._bot, 0.0) or self._said_delay
-        clocked = [bus.path(one) is DeliveryPath.CLOCK for one in self._callers]
-        self._queue = self._said_delay if any(clocked) else 0.0
-        waits = bus.path(self._bot) is DeliveryPath.CLOCK
-        self._to_bot = self._heard_delay if waits else 0.0
+        mixed, waits = bus.path(self._hear_id), bus.path(self._bot)
+        if mixed is DeliveryPath.CLOCK:
+            self._heard_delay = heard or self._heard_delay
+        else:
+            self._heard_delay = 0.0
+        self._to_bot = (heard or self._to_bot) if waits is DeliveryPath.CLOCK else 0.0
+        clocked = any(bus.path(one) is DeliveryPath.CLOCK for one in self._callers)
+        self._queue = (delays.get(self._bot, 0.0) or self._queue) if clocked else 0.0

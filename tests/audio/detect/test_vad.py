@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bridge.audio.detect.level import level
-from bridge.audio.detect.vad import Vad
+from bridge.audio.detect.vad import Vad, noise_floor
 from bridge.audio.file.wav import parse_wav
 from bridge.audio.frame import FRAME_BYTES, FRAME_SAMPLES, SILENCE
 
@@ -86,3 +86,10 @@ def test_most_of_a_spoken_sentence_is_speech_and_the_pause_after_it_is_not():
     missed = sum(loud and not active for loud, active in zip(loudest, speaking, strict=True))
     assert missed == 0
     assert 0.6 < sum(speaking) / len(speaking) < 0.98
+
+
+def test_the_background_is_the_quietest_frame_of_the_last_two_seconds_whatever_came_before():
+    vad, chance = Vad(), np.random.default_rng(1)
+    for amplitude in chance.integers(1, 2000, 500):
+        vad.push(np.full(320, amplitude, "<i2").tobytes())
+        assert vad.noise_dbov == noise_floor(vad.levels())

@@ -82,8 +82,8 @@ class Bridge:
     Args:
         session: For requests.
         url: Of the bridge.
-        kind: `echo`, the contact that echoes; `pair`, a far party in a browser; `trio`, the same
-            with a third leg that is quiet, so that everyone hears a mix.
+        kind: `echo`, the contact that echoes; `pair`, a far party in a browser; `bot`, the same with a bot
+            that is quiet as the near leg; `trio`, with a third leg that is quiet, so that everyone hears a mix.
         nodes: Calls are spread evenly over so many nodes.
     """
 
@@ -112,9 +112,12 @@ class Bridge:
 
         if self._kind == "echo":
             return Call([self._seat(call_id)], [0], [True], end, record, call_id)
-        seats = [self._seat(call_id), self._seat(call_id, party="far")]
-        if self._kind == "pair":
-            return Call(seats, [1, 0], [True, True], end, record, call_id)
+        seats = [
+            self._seat(call_id, machine=self._kind == "bot"),
+            self._seat(call_id, party="far"),
+        ]
+        if self._kind in ("pair", "bot"):
+            return Call(seats, [1, 0], [self._kind == "pair", True], end, record, call_id)
         third = [*seats, self._seat(call_id)]
         return Call(third, [1, 0, None], [True, True, False], end, record, call_id)
 
@@ -137,7 +140,7 @@ class Bridge:
             await asyncio.sleep(_TRY_SECONDS)
         raise ConnectionError(f"node {node} takes no connection")
 
-    def _seat(self, call_id: str, **more: str) -> HttpExchange:
+    def _seat(self, call_id: str, **more: Any) -> HttpExchange:
         return HttpExchange(self._session.post, self._url, call_id=call_id, key=KEY, **more)
 
     async def _post(self, path: str, body: dict[str, str]) -> Any:

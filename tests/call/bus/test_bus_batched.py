@@ -190,3 +190,35 @@ def test_a_process_that_stood_still_leaves_out_what_was_then():
     bus.catch_up(100.0)
     assert len(tape.heard) == 5 + 101
     assert tape.times[5] == 98.0
+
+
+def test_a_tap_of_one_source_takes_each_frame_late_with_the_time_at_which_it_came():
+    far, ann, tap = LateVoice(passthrough=True), LateVoice(passthrough=True), Recorder()
+    tap.always_clocked = False
+    bus = Bus()
+    bus.join(FAR, far.source, far)
+    bus.join(ANN, ann.source, ann)
+    bus.join(TAPE, None, tap, batched=True)
+    bus.route(rows(tape=frozenset({FAR})), 0.0)
+    assert bus.path(ANN) is DeliveryPath.PASSTHROUGH
+    assert bus.cadence is Cadence.BATCHED
+    times = [number * FRAME_SECONDS + 0.007 for number in range(10)]
+    for now in times:
+        far.speak(100, now)
+    assert tap.times == []
+    bus.catch_up(0.2)
+    assert tap.times == times
+    assert bus.delays() == {}
+
+
+def test_a_tap_takes_frames_at_once_while_another_sink_is_served_every_frame():
+    far, ann, tap = LateVoice(), LateVoice(), Recorder()
+    tap.always_clocked = False
+    bus = Bus()
+    bus.join(FAR, far.source, far)
+    bus.join(ANN, ann.source, Recorder())
+    bus.join(TAPE, None, tap, batched=True)
+    bus.route(rows(tape=frozenset({FAR})), 0.0)
+    assert bus.cadence is Cadence.EVERY_FRAME
+    far.speak(100, 0.007)
+    assert tap.times == [0.007]

@@ -5,6 +5,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from bridge.audio.frame import FRAME_SAMPLES, FRAME_SECONDS, SILENCE, Frame
+from bridge.node.turns.peer_meter import Side
 from bridge.settings.model import Media, Turns
 from tests.support.inprocess import running, settings
 from tests.support.peers.talker import Talker
@@ -41,6 +43,42 @@ async def ask(person, bot, delay):
     await asyncio.sleep(1.0 + delay)
     bot.say(1.0)
     await asyncio.sleep(2.5)
+
+
+def side_of(arrivals, *, epoch=1, side=None):
+    side = side or Side()
+    for number, now in enumerate(arrivals):
+        side.push(Frame(bytes([number]) * 640, number * FRAME_SAMPLES, epoch), now, 0.0)
+    return side
+
+
+def test_frames_are_measured_as_if_they_had_come_without_jitter():
+    side = side_of([5.0, 5.035, 5.041, 5.07])
+    assert [at for _, at in side.frames] == pytest.approx([5.0, 5.02, 5.04, 5.06])
+
+
+def test_another_epoch_has_its_own_arrivals():
+    side = side_of([5.0, 5.02])
+    side_of([7.5, 7.53], epoch=2, side=side)
+    assert [at for _, at in side.frames] == pytest.approx([5.0, 5.02, 7.5, 7.52])
+
+
+def test_one_frame_is_taken_every_20_ms_although_their_clocks_differ():
+    side = side_of([5.0 + 0.0199 * number for number in range(200)])
+    taken = [len(side.take(5.0 + FRAME_SECONDS * step)) for step in range(199)]
+    assert set(taken) == {1}
+
+
+def test_frames_that_are_overdue_are_taken_at_once():
+    side = side_of([5.0, 5.02, 5.04, 5.06])
+    assert len(side.take(5.07)) == 3
+
+
+def test_a_side_without_frames_is_silent_after_60_ms():
+    side = side_of([5.0])
+    taken = [side.take(5.0 + FRAME_SECONDS * step) for step in range(5)]
+    assert [len(one) for one in taken] == [1, 0, 0, 0, 1]
+    assert taken[4] == [(SILENCE, pytest.approx(5.08))]
 
 
 @pytest.mark.parametrize("relay", [True, pytest.param(False, marks=pytest.mark.full)])

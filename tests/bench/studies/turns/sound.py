@@ -18,9 +18,7 @@ Sound = NDArray[np.float64]
 
 def extent(sound: Sound, noise_rms: float) -> tuple[float, float]:
     """Find where a voice begins and ends, in seconds: the first and the last 5 ms well above the noise."""
-    parts = sound[: len(sound) // HOP * HOP].reshape(-1, HOP)
-    floor = max(noise_rms * 10 ** (MARGIN_DB / 20), 60.0)
-    loud = np.flatnonzero(np.sqrt(np.mean(parts**2, axis=1)) > floor)
+    loud = _loud_parts(sound, noise_rms)
     return float(loud[0]) * HOP / SAMPLE_RATE, float(loud[-1] + 1) * HOP / SAMPLE_RATE
 
 
@@ -29,8 +27,17 @@ def first_voice(ears: Iterable[tuple[float, bytes]], after: float) -> float:
     for now, pcm in ears:
         samples = np.frombuffer(pcm, "<i2").astype(float)
         if now >= after and np.sqrt(np.mean(samples**2)) > 30 and np.abs(samples).max() > 200:
-            return now + extent(samples, 0.0)[0]
+            loud = _loud_parts(samples, 0.0)
+            if len(loud):
+                return now + float(loud[0]) * HOP / SAMPLE_RATE
     raise LookupError("nothing was heard")
+
+
+def _loud_parts(sound: Sound, noise_rms: float) -> NDArray[np.intp]:
+    """Return which parts of 5 ms are well above the noise."""
+    parts = sound[: len(sound) // HOP * HOP].reshape(-1, HOP)
+    floor = max(noise_rms * 10 ** (MARGIN_DB / 20), 60.0)
+    return np.flatnonzero(np.sqrt(np.mean(parts**2, axis=1)) > floor)
 
 
 def beginning(voice: Sound) -> Sound:
