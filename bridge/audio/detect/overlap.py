@@ -158,8 +158,7 @@ class OverlapDetector:
             self._levels.clear()
             self._voices.clear()
             return None
-        softer = dbov > max(list(self._before)[:APART_FRAMES]) + JUMP_DB
-        if self._bot_quiet >= TALKING_FRAMES or (self._apart < APART_FRAMES and not softer):
+        if self._bot_quiet >= TALKING_FRAMES or not self._is_apart(dbov):
             self._apart = 0
             self._levels.clear()
             self._voices.clear()
@@ -167,6 +166,12 @@ class OverlapDetector:
             return None
         self._measure(window, dbov)
         return self._begin() if len(self._levels) == ONSET_FRAMES else None
+
+    def _is_apart(self, dbov: float) -> bool:
+        """Return whether a frame is that of a caller who was silent, or far softer."""
+        if self._apart >= APART_FRAMES:
+            return True
+        return dbov > max(list(self._before)[:APART_FRAMES]) + JUMP_DB
 
     def restart(self, vad: Vad) -> None:
         """Begin an overlap with the latest frames: a voice detector has found a voice where there was none yet, or a noise."""
