@@ -11,8 +11,8 @@ from typing import Final
 
 from bridge.audio.detect.level import SILENT
 from bridge.audio.detect.overlap_features import (
-    DECISION_FRAMES,
     POSITION_FRAMES,
+    WINDOW_FRAMES,
     Onset,
     Vector,
     features,
@@ -20,13 +20,17 @@ from bridge.audio.detect.overlap_features import (
 from bridge.audio.detect.overlap_model import NETWORK, THRESHOLD
 from bridge.audio.detect.usual_voice import UsualVoice
 from bridge.audio.detect.vad import Vad
-from bridge.audio.detect.voice_frame import VOICED, VoiceFrame, measure
+from bridge.audio.detect.voice_frame import NO_VOICE, VOICED, VoiceFrame, measure
 from bridge.audio.frame import SILENCE
 
 ONSET_FRAMES: Final = 2
 """Loud frames in a row with which an overlap begins; a click has fewer."""
 APART_FRAMES: Final = 8
 """Quiet frames of the caller before it: what goes on from before the bot spoke is none."""
+JUMP_DB: Final = 6.0
+"""By so much the caller is louder than all these frames where they are not quiet, as where others speak in the background."""
+DECISION_FRAMES: Final = (14, 16, 18, 20)
+"""After these an overlap is classified until it is an interruption: one that is clear sooner, others by the last one, after 400 ms."""
 END_FRAMES: Final = 15
 """Quiet frames that end it: the words of a sentence are less apart."""
 TALKING_FRAMES: Final = 20
@@ -74,8 +78,8 @@ class OverlapDetector:
     """Finds and classifies the overlaps of one caller with one bot, one after the other."""
 
     __slots__ = (
-        "_apart", "_bot", "_bot_quiet", "_classify", "_frames", "_last", "_levels", "_noise", "_quiet", "_recent", "_usual", "_voices",
-        "began", "both", "change", "ended", "features", "kind", "overlapping", "stopped",
+        "_apart", "_before", "_bot", "_bot_quiet", "_classify", "_frames", "_last", "_lead", "_levels", "_noise", "_quiet", "_recent", "_usual", "_voices",
+        "began", "both", "change", "ended", "kind", "overlapping", "stopped",
     )  # fmt: skip
 
     def __init__(self, classify: Callable[[Vector], OverlapKind] = classify) -> None:
@@ -93,19 +97,22 @@ class OverlapDetector:
         """Frames of it in which the bot was voiced too."""
         self.stopped = False
         """Whether the bot stopped while the caller went on."""
-        self.features: Vector | None = None
-        """What it was decided from."""
         self._usual = UsualVoice()
         self._frames = 0
         """How many have been pushed."""
         self._last = SILENCE
         self._recent: deque[tuple[bytes, float]] = deque(maxlen=RESTART_FRAMES)
         """The last frames, each with the one before it, and their levels."""
+        before = APART_FRAMES + ONSET_FRAMES
+        self._before: deque[float] = deque([SILENT] * before, before)
+        """The levels of the last frames."""
+        self._lead: list[float] = []
+        """Those before the overlap."""
         self._levels: list[float] = []
         self._voices: list[VoiceFrame] = []
         """Of the latest loud frames, then those of an overlap."""
         self._noise = 0.0
-        self._bot: deque[bool] = deque([False] * POSITION_FRAMES, POSITION_FRAMES + DECISION_FRAMES)
+        self._bot: deque[bool] = deque([False] * POSITION_FRAMES, POSITION_FRAMES + WINDOW_FRAMES)
         """Whether the bot was voiced in the last frames."""
         self._bot_quiet = self._apart = self._quiet = TALKING_FRAMES
 
@@ -133,6 +140,7 @@ class OverlapDetector:
             loud = False
         self._frames += 1
         self._recent.append((window, dbov))
+        self._before.append(dbov)
         self._bot.append(bot)
         self._bot_quiet = 0 if bot else self._bot_quiet + 1
         if self.overlapping:
@@ -150,12 +158,20 @@ class OverlapDetector:
             self._levels.clear()
             self._voices.clear()
             return None
-        if self._apart < APART_FRAMES or self._bot_quiet >= TALKING_FRAMES:
+        if self._bot_quiet >= TALKING_FRAMES or not self._is_apart(dbov):
             self._apart = 0
+            self._levels.clear()
+            self._voices.clear()
             self._usual.note(window, dbov)
             return None
         self._measure(window, dbov)
         return self._begin() if len(self._levels) == ONSET_FRAMES else None
+
+    def _is_apart(self, dbov: float) -> bool:
+        """Return whether a frame is that of a caller who was silent, or far softer."""
+        if self._apart >= APART_FRAMES:
+            return True
+        return dbov > max(list(self._before)[:APART_FRAMES]) + JUMP_DB
 
     def restart(self, vad: Vad) -> None:
         """Begin an overlap with the latest frames: a voice detector has found a voice where there was none yet, or a noise."""
@@ -170,6 +186,7 @@ class OverlapDetector:
         frames = len(self._levels)
         self.overlapping, self.kind, self.stopped = True, None, False
         self.began, self.ended = self._frames - frames, self._frames
+        self._lead = list(self._before)[:-frames]
         self.both = sum(list(self._bot)[-frames:])
         self._quiet = self._apart = 0
         return OverlapChange.BEGUN
@@ -185,10 +202,10 @@ class OverlapDetector:
         self.both += bot and loud
         if self.kind is not OverlapKind.INTERRUPTION and self.age <= LASTING_FRAMES:
             self._measure(window, dbov)
-        if self.age == DECISION_FRAMES:
-            return self._decide()
-        # A long pause of the bot ends no overlap whose kind is not known.
-        silent = self._bot_quiet >= TALKING_FRAMES and self.kind is not None
+        if self.kind is None:  # It ends once that is known.
+            decided = self.age in DECISION_FRAMES and self._decide()
+            return OverlapChange.DECIDED if decided else None
+        silent = self._bot_quiet >= TALKING_FRAMES
         self.stopped = silent and self._quiet < TALKING_FRAMES
         if self._quiet >= END_FRAMES or self.stopped:
             return self._end(self._quiet)
@@ -215,8 +232,13 @@ class OverlapDetector:
         self._levels.append(dbov)
         self._voices.append(measure(window))
 
-    def _decide(self) -> OverlapChange:
-        onset = Onset(self._levels, self._voices, self._noise, tuple(self._bot), self._usual.usual)
-        self.features = features(onset)
-        self.kind = self._classify(self.features)
-        return OverlapChange.DECIDED
+    def _decide(self) -> bool:
+        """Classify the latest frames; return whether the kind is known now."""
+        levels = [*self._lead, *self._levels][-WINDOW_FRAMES:]
+        voices = [*[NO_VOICE] * len(self._lead), *self._voices][-WINDOW_FRAMES:]
+        bot, usual = tuple(self._bot), self._usual.usual
+        onset = Onset(levels, voices, self._noise, bot, usual, len(self._levels))
+        kind = self._classify(features(onset))
+        if kind is OverlapKind.INTERRUPTION or self.age == DECISION_FRAMES[-1]:
+            self.kind = kind
+        return self.kind is not None

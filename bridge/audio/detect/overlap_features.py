@@ -1,4 +1,4 @@
-"""What tells an interruption from a backchannel: figures of the first third of a second in which a caller speaks over a bot."""
+"""What tells an interruption from a backchannel: figures of the latest third of a second in which a caller speaks over a bot."""
 
 import math
 from collections.abc import Sequence
@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from bridge.audio.detect.voice_frame import VOICED, VoiceFrame
 
-DECISION_FRAMES: Final = 18
-"""360 ms, after which the features are taken: with what it takes to hear of it, an interruption stops the bot within 400 ms."""
+WINDOW_FRAMES: Final = 18
+"""360 ms, of which the features are taken."""
 POSITION_FRAMES: Final = 15
 """Frames before it in which a pause of the bot is looked for."""
 BLOCK_FRAMES: Final = 3
@@ -24,8 +24,6 @@ _TOP_DB: Final = 15.0
 _DIP_DB: Final = 5.0
 """By how much the level falls between two syllables."""
 _ABOVE_NOISE_DB: Final = 6.0
-_SILENT_DB: Final = -12.0
-"""What stands for the spectrum of a silent frame."""
 
 Vector = NDArray[np.float64]
 
@@ -38,21 +36,23 @@ class Usual(NamedTuple):
 
 
 class Onset(NamedTuple):
-    """The beginning of an overlap."""
+    """The latest `WINDOW_FRAMES` of an overlap that has begun, and of what was before it."""
 
     levels: Sequence[float]
-    """Of its frames, in dBov."""
+    """Of the frames, in dBov."""
     voices: Sequence[VoiceFrame]
     noise: float
     """The level of the background."""
     bot: Sequence[bool]
-    """Whether the bot was voiced in `POSITION_FRAMES` before it and in its own."""
+    """Whether the bot was voiced in them and in `POSITION_FRAMES` before."""
     usual: Usual | None
     """None for a caller who has said nothing before."""
+    age: int
+    """Frames since the overlap began."""
 
 
 def features(onset: Onset) -> Vector:
-    """Return the figures of an onset of `DECISION_FRAMES`."""
+    """Return the figures of an onset."""
     levels = np.maximum(onset.levels, onset.noise)
     voicing = np.array([voice.voicing for voice in onset.voices])
     octaves = np.log2([max(voice.pitch, 1.0) for voice in onset.voices])
@@ -81,6 +81,7 @@ def features(onset: Onset) -> Vector:
         _flux(bands, active),
         _longest_pause(onset.bot) >= PAUSE_FRAMES,
         bot[POSITION_FRAMES:].mean(),
+        onset.age,
     ]
     heard = np.clip((levels - onset.noise) / _TOP_DB, 0.0, 1.0)
     course = [
@@ -90,7 +91,9 @@ def features(onset: Onset) -> Vector:
             slice(end - BLOCK_FRAMES, end), levels - usual.dbov, heard, voicing, pitches
         )
     ]
-    return np.array([*whole, *course, *_spectra(bands, heard, active)], dtype=np.float64)
+    spectra = bands[active] if active.any() else bands
+    figures = [*whole, *course, *spectra.mean(axis=0), *spectra.std(axis=0)]
+    return np.array(figures, dtype=np.float64)
 
 
 def _block(
@@ -103,15 +106,6 @@ def _block(
         float((voicing[where] * heard[where]).mean()),
         pitch,
     )
-
-
-def _spectra(bands: Vector, heard: Vector, active: NDArray[np.bool_]) -> Vector:
-    """Return the spectrum of each block and of all, and how it varies."""
-    weighted = bands * heard[:, None] + _SILENT_DB * (1 - heard[:, None])
-    count = len(bands) // BLOCK_FRAMES
-    blocks = weighted[-count * BLOCK_FRAMES :].reshape(count, BLOCK_FRAMES, -1).mean(axis=1)
-    of_active = bands[active] if active.any() else bands
-    return np.concatenate([blocks.ravel(), of_active.mean(axis=0), of_active.std(axis=0)])
 
 
 def _syllables(levels: Vector) -> int:

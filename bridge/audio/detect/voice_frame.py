@@ -43,6 +43,10 @@ class VoiceFrame(NamedTuple):
     """The share of each band in the power, in dB."""
 
 
+NO_VOICE: Final = VoiceFrame(0.0, 0.0, np.zeros(BANDS))
+"""A frame of silence."""
+
+
 def measure(pcm: bytes) -> VoiceFrame:
     """Measure the last two frames of 16-bit samples."""
     samples = np.frombuffer(pcm, np.int16)[-WINDOW_SAMPLES:] * _WINDOW
@@ -51,7 +55,7 @@ def measure(pcm: bytes) -> VoiceFrame:
     correlation = np.fft.irfft(power, _SIZE)[:_LONGEST]
     total = correlation[0]
     if total <= 0.0:
-        return VoiceFrame(0.0, 0.0, np.zeros(BANDS))
+        return NO_VOICE
     even = correlation[_SHORTEST:] / (total * _OF_WINDOW_EVEN[_SHORTEST:])
     lag = int((even - _COSTS).argmax())
     bands = np.add.reduceat(power, _FIRST_BINS)[:-1] + 1.0

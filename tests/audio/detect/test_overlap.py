@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from bridge.audio.detect.overlap import (
+    DECISION_FRAMES,
     END_FRAMES,
     LASTING_FRAMES,
     TALKING_FRAMES,
@@ -11,10 +12,11 @@ from bridge.audio.detect.overlap import (
     OverlapDetector,
     OverlapKind,
 )
-from bridge.audio.detect.overlap_features import DECISION_FRAMES
 from bridge.audio.detect.vad import Vad
 
 HISS = np.random.default_rng(1).normal(0, 5, 320)
+DECIDED = DECISION_FRAMES[-1]
+"""When an overlap is known that seemed to be no interruption."""
 QUIET = HISS.astype("<i2").tobytes()
 
 
@@ -58,8 +60,22 @@ def scene():
 
 def test_who_speaks_over_a_bot_overlaps_and_is_decided_upon_in_time(scene):
     changes = scene.push(voice(20), bot=True)
-    assert changes == [(2, OverlapChange.BEGUN), (DECISION_FRAMES, OverlapChange.DECIDED)]
+    assert changes == [(2, OverlapChange.BEGUN), (DECIDED, OverlapChange.DECIDED)]
     assert scene.detector.kind is OverlapKind.BACKCHANNEL
+
+
+def test_an_interruption_is_known_as_soon_as_it_is_clear():
+    scene = Scene(OverlapKind.INTERRUPTION)
+    scene.push([QUIET] * 20, bot=True)
+    changes = scene.push(voice(DECIDED), bot=True)
+    assert changes[1:] == [(DECISION_FRAMES[0], OverlapChange.DECIDED)]
+
+
+def test_who_is_far_louder_than_voices_in_the_background_overlaps():
+    scene = Scene()
+    scene.push(voice(60, loud=500))
+    scene.push(voice(30, loud=500), bot=True)
+    assert scene.push(voice(2, loud=2000), bot=True) == [(2, OverlapChange.BEGUN)]
 
 
 def test_an_overlap_ends_with_the_caller(scene):
@@ -80,7 +96,7 @@ def test_an_overlap_ends_with_the_bot(scene):
 
 def test_a_long_pause_of_the_bot_ends_no_overlap_that_is_not_decided(scene):
     scene.push([QUIET] * (TALKING_FRAMES - 3))
-    changes = scene.push(voice(DECISION_FRAMES + 1))
+    changes = scene.push(voice(DECIDED + 1))
     assert [change for _, change in changes] == list(OverlapChange)
     assert scene.detector.stopped
 
@@ -121,7 +137,7 @@ def test_one_overlap_may_follow_another(scene):
 
 
 def test_a_voice_after_a_noise_is_an_overlap_of_its_own(scene):
-    scene.push(drill(DECISION_FRAMES), bot=True)
+    scene.push(drill(DECIDED), bot=True)
     assert scene.detector.kind is not OverlapKind.INTERRUPTION
     changes = scene.push(voice(6, loud=9000), bot=True)
     assert [change for _, change in changes] == [OverlapChange.ENDED, OverlapChange.BEGUN]
@@ -138,5 +154,5 @@ def test_a_voice_detector_may_begin_an_overlap(scene):
     scene.detector.restart(scene.vad)
     assert scene.detector.change is OverlapChange.BEGUN
     assert scene.detector.age == 4
-    [*_, (number, decided)] = scene.push(voice(DECISION_FRAMES), bot=True)
-    assert (number, decided) == (DECISION_FRAMES - 4, OverlapChange.DECIDED)
+    [*_, (number, decided)] = scene.push(voice(DECIDED), bot=True)
+    assert (number, decided) == (DECIDED - 4, OverlapChange.DECIDED)

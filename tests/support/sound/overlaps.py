@@ -44,8 +44,8 @@ class Half(NamedTuple):
 
 FIT: Final = Half(
     0,
-    ("m1", "m3", "m5", "m6", "m8", "f2", "f4", "steph", "adam", "linda", "Andrea", "Annie", "antonio", "aunty", "david", "edward", "Gene", "grandma", "Hugo", "john", "Lee", "Marco", "max", "norbert", "pablo", "rob", "shelby", "Storm", "victor"),
-    ("white", "music", "typing", "wind", "television"),
+    ("m1", "m3", "m5", "m6", "m8", "f2", "f4", "steph", "adam", "linda", "Andrea", "Annie", "antonio", "aunty", "david", "edward", "Gene", "grandma", "Hugo", "john", "Lee", "Marco", "max", "norbert", "pablo", "rob", "shelby", "Storm", "victor", "Alex", "Andy", "Diogo", "Mike", "Nguyen", "announcer", "anika", "benjamin", "caleb", "gustave", "iven", "Jacky", "kaukovalta", "marcelo", "pedro", "quincy", "sandro", "zac", "grandpa", "ed"),
+    ("white", "music", "typing", "wind", "television", "crowd", "traffic", "dishes"),
 )  # fmt: skip
 FIGURES: Final = Half(
     1,
@@ -243,7 +243,13 @@ def _sudden(chance: np.random.Generator) -> Sound:
 
 @cache
 def _background(name: str) -> Sound:
-    others = {"babble": _babble, "television": _television}
+    others = {
+        "babble": _babble,
+        "television": _television,
+        "crowd": _crowd,
+        "traffic": _traffic,
+        "dishes": _dishes,
+    }
     return others[name]() if name in others else noises()[name](NOISE_SECONDS, 3)
 
 
@@ -276,6 +282,61 @@ def _television() -> Sound:
             voice = espeak(f"{language}+{variant}", str(chance.choice(SPOKEN[language])), 45, 180)
             _add(made, voice, at)
             at += len(voice) / SAMPLE_RATE + chance.uniform(0.3, 4.0)
+    scaled: Sound = made / np.sqrt((made**2).mean())
+    return scaled
+
+
+def _crowd() -> Sound:
+    """Six who speak at once, each with pauses, nearer or farther away."""
+    made = np.zeros(round(NOISE_SECONDS * SAMPLE_RATE))
+    chance = np.random.default_rng(6)
+    for variant in ("m3", "f2", "norbert", "Annie", "rob", "aunty"):
+        at, near = 0.0, decibels(chance.normal(0, 3))
+        while at < NOISE_SECONDS - 12:
+            language = str(chance.choice(list(SPOKEN)))
+            text = str(chance.choice(SPOKEN[language]))
+            voice = espeak(f"{language}+{variant}", text, chance.uniform(30, 65), 180)
+            _add(made, voice * near, at)
+            at += len(voice) / SAMPLE_RATE + chance.uniform(0.1, 1.5)
+    scaled: Sound = made / np.sqrt((made**2).mean())
+    return scaled
+
+
+def _traffic() -> Sound:
+    """The rumble of a road, and single cars that pass."""
+    count = round(NOISE_SECONDS * SAMPLE_RATE)
+    chance = np.random.default_rng(8)
+    made = _dull(count, 0.97, chance)
+    at = np.arange(count) / SAMPLE_RATE
+    passes = 0.0
+    while (passes := passes + chance.exponential(2.0)) < NOISE_SECONDS:
+        lasts = chance.uniform(0.3, 1.2)
+        loud = decibels(chance.uniform(0, 14)) * np.exp(-(((at - passes) / lasts) ** 2) / 2)
+        near = np.flatnonzero(loud > 0.01)
+        made[near] += loud[near] * _dull(len(near), chance.uniform(0.7, 0.95), chance)
+    scaled: Sound = made / np.sqrt((made**2).mean())
+    return scaled
+
+
+def _dull(count: int, pole: float, chance: np.random.Generator) -> Sound:
+    noise: Sound = lfilter([1.0], [1.0, -pole], chance.standard_normal(count))
+    even: Sound = noise / noise.std()
+    return even
+
+
+def _dishes() -> Sound:
+    """Strokes that ring."""
+    count = round(NOISE_SECONDS * SAMPLE_RATE)
+    chance = np.random.default_rng(9)
+    made = 0.02 * chance.standard_normal(count)
+    at = 0.0
+    while (at := at + chance.exponential(0.5) + 0.05) < NOISE_SECONDS - 1:
+        times = np.arange(round(chance.uniform(0.05, 0.3) * SAMPLE_RATE)) / SAMPLE_RATE
+        stroke = chance.standard_normal(len(times)) * chance.uniform(0, 1)
+        for _ in range(5):
+            stroke += np.sin(2 * np.pi * chance.uniform(400, 5000) * times) * chance.uniform(0.2, 1)
+        stroke *= chance.uniform(0.3, 1.5) * np.exp(-5 * times / times[-1])
+        _add(made, stroke, at)
     scaled: Sound = made / np.sqrt((made**2).mean())
     return scaled
 
