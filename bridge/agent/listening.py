@@ -1,7 +1,7 @@
-"""What an agent makes of its caller: when it pauses, lowers its voice, stops, and has an utterance to answer.
+"""Decides how an agent reacts to its caller: pause, duck, stop, or answer an utterance.
 
-With `interruptions = "any"` whoever speaks over the agent stops it; with `"meant"` it lowers its voice at once, and stops for an
-interruption only (`bridge.audio.detect.overlap`).
+With `interruptions = "any"` any voice stops the agent; with `"meant"` it ducks at once, and stops only for an interruption
+(`bridge.audio.detect.overlap`).
 """
 
 import asyncio
@@ -25,20 +25,20 @@ from bridge.audio.detect.vad import MIN_VOICE
 from bridge.settings.agent import Agent
 
 ASK_FRAMES: Final = 12
-"""240 ms after the beginning of an overlap the operator's detector is asked."""
+"""Age of an overlap at which the operator's detector is asked: 240 ms."""
 SENT_FRAMES: Final = 50 + ASK_FRAMES
-"""What it is sent of the caller: from 1 s before the overlap on."""
+"""Length of the audio that it is sent: from 1 s before the overlap."""
 
 
 class Heard(StrEnum):
-    """What a frame of the caller means for the agent."""
+    """How the agent reacts to a frame of the caller."""
 
     INTERRUPTS = "interrupts"
     """It stops."""
     ENDED = "ended"
     """There is an utterance to answer (`Listener.take_utterance`)."""
     AGREED = "agreed"
-    """There is one that was a backchannel, and none to answer."""
+    """An utterance has ended that was a backchannel and needs no answer."""
     SILENT = "silent"
     """The caller has been silent for too long."""
 
@@ -49,7 +49,7 @@ def no_detector(pcm: bytes, answered: Callable[[OverlapKind | None], None]) -> b
 
 
 class Listener:
-    """Follows the caller of one agent, frame by frame, and lets the agent's speech wait or be softer meanwhile."""
+    """Follows the caller of one agent, frame by frame, and pauses or ducks the agent's speech."""
 
     def __init__(
         self,
@@ -63,19 +63,19 @@ class Listener:
         self._ask = ask
         self._turns = TurnDetector(settings)
         self.overlaps = OverlapDetector() if settings.interruptions == "meant" else None
-        """What classifies overlaps; None where any voice interrupts."""
+        """Classifies overlaps; None where any voice interrupts."""
         self._undecided = False
-        """Whether the caller speaks over the agent, which has not stopped for it."""
+        """Whether the caller speaks over the agent, and the agent has not stopped for it."""
         self._voiced = 0
-        """Loud frames of the caller since then: about as loud as"""
+        """Frames of the caller since then that are not much softer than `_loudest`."""
         self._loudest = SILENT
-        """the loudest, as noise goes on behind a word."""
+        """The level of the loudest frame since then; noise that goes on behind a word is softer."""
         self._stopped = False
-        """Whether it has stopped for the overlap that goes on."""
+        """Whether the agent has stopped for the current overlap."""
         self._asking = False
-        """Whether the operator's detector is still to answer."""
+        """Whether a response of the operator's detector is pending."""
         self._told: OverlapKind | None = None
-        """What it has answered about the overlap."""
+        """Its response for the current overlap."""
         self._recent: deque[bytes] = deque(maxlen=SENT_FRAMES)
 
     @property
@@ -85,7 +85,7 @@ class Listener:
 
     @property
     def detector(self) -> VoiceDetector | None:
-        """What distinguishes voices from noise; None if that is their level alone."""
+        """Distinguishes voices from noise; None if the level alone does."""
         return self._turns.detector
 
     def use(self, detector: VoiceDetector) -> None:
@@ -172,17 +172,17 @@ class Listener:
         return None
 
     def _interrupts_within(self, overlaps: OverlapDetector, kind: OverlapKind | None) -> bool:
-        """Return whether the caller interrupts within an utterance that began before the agent spoke: that of others behind, such as a television."""
+        """Return whether the caller interrupts during an utterance that began before the agent spoke, such as a television in the background."""
         if self._undecided or self._stopped or not self._turns.hearing:
             return False
         return overlaps.overlapping and kind is OverlapKind.INTERRUPTION
 
     def _answered(self, kind: OverlapKind | None) -> None:
-        """Take what the operator's detector says; None if it has failed, so that ours decides."""
+        """Take the response of the operator's detector; None if it failed, so that ours decides."""
         self._asking, self._told = False, kind
 
     def _consult(self, overlaps: OverlapDetector, pcm: bytes, change: OverlapChange | None) -> None:
-        """Ask the operator's detector where there is one, once about each overlap."""
+        """Ask the operator's detector, if there is one, once per overlap."""
         self._recent.append(pcm)
         self._stopped = self._stopped and change is not OverlapChange.BEGUN
         if change is OverlapChange.BEGUN or overlaps.lasting:

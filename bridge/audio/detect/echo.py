@@ -118,7 +118,7 @@ def _loudness(packets: PacketSizes, begin: float) -> Sizes:
 def echo_steps(
     sent: Sizes, received: Sizes, *, like: float = _LIKE, min_active: int = _MIN_ACTIVE
 ) -> int | None:
-    """Return the delay in steps after which `sent` is in `received`, both the logarithm of a loudness; None if it is not.
+    """Return the delay in steps with which `sent` returns in `received`, both in logarithmic loudness; None if it does not.
 
     What comes back at once is no echo of a room and a network: the other party repeats this one. They are alike from
     the correlation `like` on, which fewer steps exceed by chance; `min_active` is how many of them must be loud.

@@ -1,7 +1,7 @@
-"""What a caller means who speaks while a bot does: an interruption, a backchannel ("mm-hm"), or nothing, as a noise.
+"""Finds and classifies overlaps, in which a caller speaks while a bot does: interruption, backchannel ("mm-hm") or noise.
 
-Decided from the level against the caller's usual one, syllables, pitch, spectrum, and where in the bot's speech it falls
-(`overlap_features`), which `overlap_model` weighs. docs/interruptions.md has the figures.
+`overlap_model` classifies them by `overlap_features`: level and pitch relative to the caller's usual ones, syllables, and the
+position in the bot's speech. docs/interruptions.md has error rates.
 """
 
 from collections import deque
@@ -26,31 +26,31 @@ from bridge.audio.frame import SILENCE
 ONSET_FRAMES: Final = 2
 """Loud frames in a row with which an overlap begins; a click has fewer."""
 APART_FRAMES: Final = 8
-"""Quiet frames of the caller before it: what goes on from before the bot spoke is none."""
+"""Quiet frames of the caller before an overlap; speech that began before the bot's is not one."""
 JUMP_DB: Final = 6.0
-"""By so much the caller is louder than all these frames where they are not quiet, as where others speak in the background."""
+"""How much louder than all these frames the caller must be if they are not quiet, because others speak in the background."""
 DECISION_FRAMES: Final = (14, 16, 18, 20)
-"""After these an overlap is classified until it is an interruption: one that is clear sooner, others by the last one, after 400 ms."""
+"""Ages at which an overlap is classified, until it is an interruption: a clear one earlier, others at the last, after 400 ms."""
 END_FRAMES: Final = 15
-"""Quiet frames that end it: the words of a sentence are less apart."""
+"""Quiet frames that end an overlap; longer than the gaps between words."""
 TALKING_FRAMES: Final = 20
-"""For so long after its last voiced frame the bot still talks: a pause between sentences."""
+"""Frames after its last voiced one for which the bot still counts as talking, as between sentences."""
 SOFTER_DB: Final = 18.0
-"""How much softer than the caller usually is an overlap may begin: noises are behind the voice."""
+"""How much softer than the caller's usual level an overlap may begin; softer sound is background noise."""
 LOUDER_DB: Final = 6.0
-"""What is so much louder than an overlap that was none of a voice is another one."""
+"""A frame that is so much louder than a backchannel or noise begins another overlap."""
 NEAR_DB: Final = 12.0
-"""How much softer than its loudest frame another one of the same voice may be that counts."""
+"""How much softer than the loudest frame other frames of the same voice may be."""
 RESTART_FRAMES: Final = 4
-"""For so long a voice has been heard when a voice detector is sure of it."""
+"""How many frames ago a voice began that a voice detector has just confirmed."""
 LASTING_FRAMES: Final = 40
-"""What did not seem to be an interruption is one if it lasts so long,"""
+"""Age at which an overlap that was classified otherwise becomes an interruption,"""
 LASTING_VOICED_FRAMES: Final = 20
-"""and so much of it is a voice: a drill lasts too."""
+"""if this many of its frames are voiced; those of a drill are not."""
 
 
 class OverlapKind(StrEnum):
-    """What a caller's overlap is."""
+    """The kind of an overlap."""
 
     BACKCHANNEL = "backchannel"
     INTERRUPTION = "interruption"
@@ -58,16 +58,16 @@ class OverlapKind(StrEnum):
 
 
 class OverlapChange(StrEnum):
-    """What a frame of the caller may bring."""
+    """Changes that a frame of the caller may cause."""
 
     BEGUN = "begun"
     DECIDED = "decided"
-    """Its kind is known, the first time or anew."""
+    """Its kind is known, or has changed."""
     ENDED = "ended"
 
 
 def classify(features: Vector) -> OverlapKind:
-    """Return what the beginning of an overlap is most likely of."""
+    """Return the most likely kind of an overlap by its features."""
     backchannel, interruption, noise = NETWORK.likelihoods(features)
     if interruption >= THRESHOLD:
         return OverlapKind.INTERRUPTION
@@ -83,34 +83,34 @@ class OverlapDetector:
     )  # fmt: skip
 
     def __init__(self, classify: Callable[[Vector], OverlapKind] = classify) -> None:
-        """`classify` decides from the features of a beginning."""
+        """`classify` returns the kind of an overlap by its features."""
         self._classify = classify
         self.overlapping = False
-        """Whether an overlap goes on."""
+        """Whether there is an overlap now."""
         self.kind: OverlapKind | None = None
-        """Of the overlap that goes on or has ended last; None until it is decided."""
+        """The kind of the current or last overlap; None until it is classified."""
         self.change: OverlapChange | None = None
-        """What the last frame has brought."""
+        """The change by the last frame."""
         self.began = self.ended = 0
-        """Its first frame and the one after its last loud one, counted from the first frame that was pushed."""
+        """Number of its first frame, and of the one after its last loud one, counted from the first `push`."""
         self.both = 0
-        """Frames of it in which the bot was voiced too."""
+        """Its frames in which the bot was voiced too."""
         self.stopped = False
         """Whether the bot stopped while the caller went on."""
         self._usual = UsualVoice()
         self._frames = 0
-        """How many have been pushed."""
+        """Number of frames so far."""
         self._last = SILENCE
         self._recent: deque[tuple[bytes, float]] = deque(maxlen=RESTART_FRAMES)
-        """The last frames, each with the one before it, and their levels."""
+        """The last frames, each together with its predecessor, and their levels."""
         before = APART_FRAMES + ONSET_FRAMES
         self._before: deque[float] = deque([SILENT] * before, before)
         """The levels of the last frames."""
         self._lead: list[float] = []
-        """Those before the overlap."""
+        """The levels before the overlap."""
         self._levels: list[float] = []
         self._voices: list[VoiceFrame] = []
-        """Of the latest loud frames, then those of an overlap."""
+        """Of the latest loud frames, or of the current overlap."""
         self._noise = 0.0
         self._bot: deque[bool] = deque([False] * POSITION_FRAMES, POSITION_FRAMES + WINDOW_FRAMES)
         """Whether the bot was voiced in the last frames."""
@@ -123,14 +123,14 @@ class OverlapDetector:
 
     @property
     def lasting(self) -> bool:
-        """Whether the overlap has become an interruption in this frame because it lasts."""
+        """Whether the overlap has become an interruption in this frame because of its length."""
         lasts = self.overlapping and self.age == LASTING_FRAMES
         return lasts and self.kind is OverlapKind.INTERRUPTION
 
     def push(self, pcm: bytes, vad: Vad | None, *, loud: bool, bot: bool) -> OverlapChange | None:
         """Process the next 20 ms of the caller.
 
-        `vad` has measured the frame, None for digital silence; `loud` says whether the frame is loud enough for a voice, `bot` whether
+        `vad` has measured the frame, None for digital silence; `loud` is whether the frame is loud enough for a voice, `bot` whether
         the bot is voiced in it.
         """
         window, self._last = self._last + pcm, pcm
@@ -168,13 +168,13 @@ class OverlapDetector:
         return self._begin() if len(self._levels) == ONSET_FRAMES else None
 
     def _is_apart(self, dbov: float) -> bool:
-        """Return whether a frame is that of a caller who was silent, or far softer."""
+        """Return whether a frame follows silence of the caller, or far softer sound."""
         if self._apart >= APART_FRAMES:
             return True
         return dbov > max(list(self._before)[:APART_FRAMES]) + JUMP_DB
 
     def restart(self, vad: Vad) -> None:
-        """Begin an overlap with the latest frames: a voice detector has found a voice where there was none yet, or a noise."""
+        """Begin an overlap with the latest frames, because a voice detector has found a voice that was missed or taken for noise."""
         self._levels.clear()
         self._voices.clear()
         for window, dbov in self._recent:
@@ -192,7 +192,7 @@ class OverlapDetector:
         return OverlapChange.BEGUN
 
     def _follow(self, window: bytes, dbov: float, *, loud: bool, bot: bool) -> OverlapChange | None:
-        """Classify the overlap, and find its end."""
+        """Classify the current overlap, and detect its end."""
         none = self.kind is OverlapKind.NOISE or self.kind is OverlapKind.BACKCHANNEL
         if loud and none and dbov > max(self._levels) + LOUDER_DB:
             return self._end(APART_FRAMES)
@@ -202,7 +202,7 @@ class OverlapDetector:
         self.both += bot and loud
         if self.kind is not OverlapKind.INTERRUPTION and self.age <= LASTING_FRAMES:
             self._measure(window, dbov)
-        if self.kind is None:  # It ends once that is known.
+        if self.kind is None:  # An overlap ends only once it is classified.
             decided = self.age in DECISION_FRAMES and self._decide()
             return OverlapChange.DECIDED if decided else None
         silent = self._bot_quiet >= TALKING_FRAMES
@@ -217,7 +217,7 @@ class OverlapDetector:
         return OverlapChange.DECIDED
 
     def _voiced(self) -> int:
-        """Count the frames that are the voice of who began the overlap, and no music behind it."""
+        """Count the frames with the voice that began the overlap, without music in the background."""
         least = max(self._levels) - NEAR_DB
         frames = zip(self._levels, self._voices, strict=True)
         return sum(dbov > least and voice.voicing > VOICED for dbov, voice in frames)

@@ -1,4 +1,4 @@
-"""What tells an interruption from a backchannel: figures of the latest third of a second in which a caller speaks over a bot."""
+"""Features that tell interruptions from backchannels, of the latest 360 ms in which a caller speaks over a bot."""
 
 import math
 from collections.abc import Sequence
@@ -10,17 +10,17 @@ from numpy.typing import NDArray
 from bridge.audio.detect.voice_frame import VOICED, VoiceFrame
 
 WINDOW_FRAMES: Final = 18
-"""360 ms, of which the features are taken."""
+"""360 ms."""
 POSITION_FRAMES: Final = 15
-"""Frames before it in which a pause of the bot is looked for."""
+"""Frames before it in which a pause of the bot counts."""
 BLOCK_FRAMES: Final = 3
-"""The course of a figure is that of its means over so many frames, from the last one back."""
+"""Contours are means of so many frames, counted back from the last one."""
 LOUDEST_FRAMES: Final = 6
-"""Whose level is that of an overlap."""
+"""The level of an overlap is that of its loudest frames."""
 PAUSE_FRAMES: Final = 4
 """Quiet frames of the bot that are a pause."""
 _TOP_DB: Final = 15.0
-"""Frames not further below the loudest one are heard of a word."""
+"""Frames that are softer relative to the loudest one are not audible parts of a word."""
 _DIP_DB: Final = 5.0
 """By how much the level falls between two syllables."""
 _ABOVE_NOISE_DB: Final = 6.0
@@ -46,13 +46,13 @@ class Onset(NamedTuple):
     bot: Sequence[bool]
     """Whether the bot was voiced in them and in `POSITION_FRAMES` before."""
     usual: Usual | None
-    """None for a caller who has said nothing before."""
+    """None for a caller who has not spoken before."""
     age: int
     """Frames since the overlap began."""
 
 
 def features(onset: Onset) -> Vector:
-    """Return the figures of an onset."""
+    """Return the features of an onset."""
     levels = np.maximum(onset.levels, onset.noise)
     voicing = np.array([voice.voicing for voice in onset.voices])
     octaves = np.log2([max(voice.pitch, 1.0) for voice in onset.voices])
@@ -126,7 +126,7 @@ def _syllables(levels: Vector) -> int:
 
 
 def _course(pitches: Vector) -> tuple[float, float]:
-    """Return the median of pitches against the usual one, and by how much they rise; in octaves."""
+    """Return the median of pitches relative to the usual one, and their rise; in octaves."""
     if len(pitches) < 2:
         return 0.0, 0.0
     return float(np.median(pitches)), float(pitches[-3:].mean() - pitches[:3].mean())

@@ -1,6 +1,6 @@
-"""How likely an onset is an interruption, a backchannel or a noise: a network of one hidden layer.
+"""A neural network with one hidden layer that classifies overlaps.
 
-Its weights are `overlap_weights`, which `make overlaps ARGS=--fit` computes anew and writes.
+Its weights are in `overlap_weights`, which `make overlaps ARGS=--fit` trains and writes.
 """
 
 import base64
@@ -13,23 +13,23 @@ from bridge.audio.detect import overlap_weights
 
 CLASSES: Final = ("backchannel", "interruption", "noise")
 LIMIT: Final = 3.0
-"""Standard deviations beyond which a feature counts no more."""
+"""Features are clipped at so many standard deviations."""
 
 Vector = NDArray[np.float64]
 
 
 class Network(NamedTuple):
-    """A network of one hidden layer; its features are brought to mean 0 and deviation 1 first."""
+    """A network with one hidden layer; features are normalized to mean 0 and standard deviation 1."""
 
     mean: Vector
     deviation: Vector
     hidden: Vector
-    """A row for each feature, and one that is added."""
+    """A row per feature, and one of biases."""
     output: Vector
-    """A row for each hidden unit, and one that is added."""
+    """A row per hidden unit, and one of biases."""
 
     def likelihoods(self, features: Vector) -> Vector:
-        """Return the likelihood of each of `CLASSES`, of one vector or of each row of several."""
+        """Return the likelihood of each of `CLASSES`, for one vector or for each row of a matrix."""
         even = np.clip((features - self.mean) / self.deviation, -LIMIT, LIMIT)
         units = np.tanh(even @ self.hidden[:-1] + self.hidden[-1])
         found = units @ self.output[:-1] + self.output[-1]
@@ -44,7 +44,7 @@ class Network(NamedTuple):
 
     @classmethod
     def decode(cls, text: str, features: int) -> Self:
-        """Return the network of weights as text."""
+        """Return the network that `encode` has written."""
         weights = np.frombuffer(base64.b85decode(text), "<f2").astype(np.float64)
         rest = len(weights) - 2 * features - len(CLASSES)
         units = rest // (features + 1 + len(CLASSES))
@@ -54,5 +54,5 @@ class Network(NamedTuple):
 
 
 THRESHOLD: Final = overlap_weights.THRESHOLD
-"""Of the likelihood of an interruption."""
+"""Likelihood from which an overlap is an interruption."""
 NETWORK: Final = Network.decode(overlap_weights.WEIGHTS, overlap_weights.FEATURES)

@@ -1,4 +1,4 @@
-"""The overlaps of a call with a bot: when its caller spoke while the bot did, and what that was. Pure: times are arguments."""
+"""The overlaps of a call with a bot: when its caller spoke while the bot did, and their kinds. Pure: times are arguments."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -9,7 +9,7 @@ from bridge.audio.detect.speech import SpeechMeter
 from bridge.audio.frame import FRAME_SECONDS, SILENCE
 
 MAX_OVERLAPS: Final = 1000
-"""Of a call; later ones are not published."""
+"""Maximum per call; later ones are not published."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Overlap:
     kind: OverlapKind
     began: float
     seconds: float
-    """From the caller's first voiced frame to the last, as far as it was an overlap."""
+    """From the caller's first voiced frame in the overlap to the last."""
     both: float
     """Seconds for which both were voiced."""
     stopped: bool
@@ -32,20 +32,20 @@ class OverlapTracker:
     """Follows one bot and its caller, as they are metered."""
 
     def __init__(self, detector: OverlapDetector | None, report: Callable[[Overlap], None]) -> None:
-        """Follow an agent's own detector, which is pushed each frame after `hear`; None for a bot without one.
+        """`detector` is an agent's own, which processes each frame after `hear`; None for other bots.
 
-        `report` takes each overlap twice: once its kind is known, and when it is over.
+        `report` is called twice for each overlap: when its kind is known, and when it is over.
         """
         self._own = detector is None
         self._detector = OverlapDetector() if detector is None else detector
         self._report = report
         self._reported: Overlap | None = None
-        """The overlap that goes on, as it has been."""
+        """The current overlap as it was reported."""
         self._bot_at = -1.0
-        """When the bot's last voiced frame began, one frame ago."""
+        """When the bot's last voiced frame began, as of the previous frame."""
 
     def hear(self, pcm: bytes, at: float, caller: SpeechMeter, bot: SpeechMeter) -> None:
-        """Take a frame of the caller whose first sample came at a time, once both have been metered."""
+        """Process a frame of the caller, whose first sample arrived at `at`, after both meters have."""
         detector = self._detector
         if not self._own:
             self._follow(at - FRAME_SECONDS)
@@ -56,13 +56,13 @@ class OverlapTracker:
         self._follow(at)
 
     def finish(self, at: float) -> None:
-        """Report the overlap that the end of the call, or of the bot, cuts off."""
+        """Report the overlap that the end of the call or of the bot cuts off."""
         if self._reported is not None:
             self._reported = None
             self._report(self._overlap(at, over=True))
 
     def _follow(self, at: float) -> None:
-        """Report what the frame that came at a time has brought."""
+        """Report the change by the frame that arrived at `at`."""
         change = self._detector.change
         if change is OverlapChange.BEGUN and self._reported is not None:
             self._report(replace(self._reported, over=True))

@@ -21,7 +21,7 @@ _NEVER: Final = -math.inf
 
 
 class SpeechSnapshot(msgspec.Struct, frozen=True):
-    """Where a meter stands; of its audio it has no sample."""
+    """The state of a meter, without audio."""
 
     speaking: bool
     began: float
@@ -33,7 +33,7 @@ class SpeechSnapshot(msgspec.Struct, frozen=True):
     last_at: float
     sure_at: float
     levels: tuple[float, ...]
-    """Of the frames that the background noise is known from."""
+    """Levels from which the background noise is estimated."""
 
 
 class SpeechMeter:
@@ -56,7 +56,7 @@ class SpeechMeter:
         self.level_dbov = SILENT
         """Of the last frame."""
         self.vad = Vad()
-        """What measures its level."""
+        """Measures the level."""
         self._run = 0
         """Voiced frames that belong together."""
         self.voiced_at = _NEVER
@@ -100,7 +100,7 @@ class SpeechMeter:
         return True
 
     def snapshot(self) -> SpeechSnapshot:
-        """Return what another meter goes on with."""
+        """Return the state, with which another meter continues."""
         return SpeechSnapshot(
             self.speaking,
             self.began,
@@ -115,7 +115,7 @@ class SpeechMeter:
         )
 
     def restore(self, snapshot: SpeechSnapshot) -> None:
-        """Go on where another meter stopped."""
+        """Continue from the state of another meter."""
         self.speaking, self.began, self.ended = snapshot.speaking, snapshot.began, snapshot.ended
         self.run_at, self._run = snapshot.run_at, snapshot.run
         self.voiced_at, self._first_voice = snapshot.voiced_at, snapshot.first_voice

@@ -1,8 +1,8 @@
-"""Whether speech is played too fast or too slowly, as at a wrong sample rate: by its pitch and its spectrum together.
+"""Detects speech that is played too fast or too slowly, as at a wrong sample rate, by pitch and spectrum together.
 
 A voice played at twice its speed has both an octave higher. Voices differ in pitch by more than that, but hardly in the
-centre of their spectrum as well, which follows from the size of a throat. Both together tell most voices at twice their speed
-from all natural ones, few at one and a half times it; what is not certain is not said.
+centre of their spectrum, which follows from the size of the vocal tract. Both together tell most voices at twice their speed
+from all natural ones, but few at one and a half times it; uncertain cases are not reported.
 """
 
 import math
@@ -17,17 +17,17 @@ from bridge.audio.frame import FRAME_SAMPLES, SAMPLE_RATE
 PAIR_BYTES: Final = 4 * FRAME_SAMPLES
 """Two frames, 40 ms, in which even a low voice has three periods."""
 FAST: Final = 10.0
-"""No natural voice of 94 measured has more, in octaves above 1 Hz: the highest has 9.86, and half of them at twice their speed more than 10.07."""
+"""Above all of 94 natural voices, in octaves above 1 Hz: the highest has 9.86. At twice their speed half of them exceed 10.07."""
 SLOW: Final = 9.0
-"""Few natural voices have less, and nearly all have at half their speed."""
+"""Below most natural voices, and above nearly all of them at half their speed."""
 MIN_PAIRS: Final = 18
-"""Of voiced sound, before there is an answer."""
+"""Minimum of voiced pairs for a result."""
 ENOUGH_PAIRS: Final = 60
-"""After which the answer hardly changes."""
+"""After so many the result hardly changes."""
 _SIZE: Final = 1024
 _PITCH_WEIGHT: Final = 0.23
 _VOICED: Final = 0.5
-"""Of a periodic sound's autocorrelation, after one period."""
+"""Minimum autocorrelation of a periodic sound after one period."""
 _FIRST_PEAK: Final = 0.85
 """The first peak that is nearly as high as the highest is the period; the others are its multiples."""
 _SHORTEST: Final = SAMPLE_RATE // 800
@@ -45,10 +45,10 @@ class SpeedMeter:
         self._pitches: deque[float] = deque(maxlen=ENOUGH_PAIRS)
         self._powers: NDArray[np.float64] = np.zeros(int(_BAND.sum()))
         self.pairs = 0
-        """Voiced ones so far."""
+        """Voiced pairs so far."""
 
     def push(self, pcm: bytes) -> None:
-        """Take `PAIR_BYTES` of speech; what is not voiced is ignored."""
+        """Process `PAIR_BYTES` of speech; unvoiced sound is ignored."""
         samples = np.frombuffer(pcm, "<i2").astype(np.float64)
         samples = (samples - samples.mean()) * _WINDOW
         power = np.square(np.abs(np.fft.rfft(samples, _SIZE)))
@@ -61,7 +61,7 @@ class SpeedMeter:
 
     @property
     def octaves(self) -> float | None:
-        """Return how high the voice is, to be compared with `FAST` and `SLOW`; None before there was enough of it."""
+        """Return pitch and spectrum as one figure, to be compared with `FAST` and `SLOW`; None until there is enough speech."""
         if self.pairs < MIN_PAIRS:
             return None
         amplitudes = np.sqrt(self._powers)
@@ -71,7 +71,7 @@ class SpeedMeter:
 
 
 def _period(likeness: NDArray[np.float64]) -> int:
-    """Return the period of an autocorrelation in samples; 0 if nothing repeats."""
+    """Return the period of an autocorrelation in samples; 0 if it is not periodic."""
     found = likeness[_SHORTEST:] / likeness[0] if likeness[0] > 0 else likeness[:0]
     if not len(found) or (highest := float(found.max())) < _VOICED:
         return 0

@@ -1,4 +1,4 @@
-"""How loud and how high a caller usually speaks."""
+"""The usual level and pitch of a caller's voice."""
 
 import math
 from typing import Final
@@ -7,13 +7,13 @@ from bridge.audio.detect.overlap_features import Usual
 from bridge.audio.detect.voice_frame import VOICED, measure
 
 MEMORY_FRAMES: Final = 250
-"""The last 5 s of a voice count, more or less."""
+"""Length of the moving average: about 5 s of voice."""
 PITCH_EVERY: Final = 10
-"""Loud frames between two measurements of the pitch, which costs ten times as much as a level."""
+"""The pitch is measured in every tenth loud frame, since that costs ten times as much as the level."""
 KNOWN_FRAMES: Final = 25
-"""Of a voice, from which on it is known: 0.5 s."""
+"""Voiced frames before there is a result: 0.5 s."""
 FAR_DB: Final = 12.0
-"""A voice that is so much softer than the caller's is one behind it; where one is so much louder, those before were."""
+"""A voice that is so much softer than the caller's is in the background; if one is so much louder, the earlier ones were."""
 
 
 class UsualVoice:
@@ -25,10 +25,10 @@ class UsualVoice:
         self._frames = self._pitches = self._behind = 0
         self._power = self._octaves = 0.0
         self.usual: Usual | None = None
-        """They, brought up to date as often as the pitch is; None for a caller who has hardly spoken."""
+        """The result, updated as often as the pitch is; None for a caller who has hardly spoken."""
 
     def note(self, window: bytes, dbov: float) -> None:
-        """Take a loud frame, with the one before it."""
+        """Process a loud frame, together with its predecessor."""
         if self._is_behind(window, dbov):
             return
         self._frames += 1
@@ -44,7 +44,7 @@ class UsualVoice:
             self.usual = Usual(10.0 * math.log10(self._power), 2.0**self._octaves)
 
     def _is_behind(self, window: bytes, dbov: float) -> bool:
-        """Return whether a frame is softer than the caller; start anew where it shows that what was heard so far is not the caller."""
+        """Return whether a frame belongs to the background; reset if it shows that the voice so far was not the caller's."""
         if not self._frames:
             return False
         above = dbov - 10.0 * math.log10(self._power)

@@ -35,7 +35,7 @@ class Vad:
         self._hangover = hangover
         self._levels: deque[float] = deque([_INITIAL_FLOOR] * _WINDOW_FRAMES, _WINDOW_FRAMES)
         self._lowest = _INITIAL_FLOOR
-        """Of these, known without looking through them for each frame."""
+        """The minimum of these, kept so that it is not searched for in each frame."""
         self._spoken = False
         self.seconds = 0.0
         """Audio processed so far."""
@@ -63,11 +63,11 @@ class Vad:
         return self._spoken and self.silence_seconds <= self._hangover + 1e-9
 
     def levels(self) -> tuple[float, ...]:
-        """Return the levels that the background noise is known from, in dBov."""
+        """Return the levels from which the background noise is estimated, in dBov."""
         return tuple(self._levels)
 
     def restore_levels(self, levels: Iterable[float]) -> None:
-        """Go on with those of another detector."""
+        """Continue with those of another detector."""
         self._levels.extend(levels)
         self._lowest = min(self._levels)
 

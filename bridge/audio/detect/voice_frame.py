@@ -1,4 +1,4 @@
-"""What 20 ms of a voice sound like: level, pitch, and how its power is spread over the spectrum."""
+"""Pitch and spectrum of 20 ms of a voice."""
 
 from typing import Final, NamedTuple
 
@@ -24,23 +24,23 @@ _FIRST_BINS: Final = np.array([edge * _SIZE // SAMPLE_RATE for edge in BAND_EDGE
 _POWER = np.abs(np.fft.rfft(_WINDOW, _SIZE)) ** 2
 _OF_WINDOW: Final = np.fft.irfft(_POWER, _SIZE)[:_LONGEST]
 _COSTS: Final = 0.05 * np.log2(np.arange(_SHORTEST, _LONGEST) / _SHORTEST)
-"""Of two periods as good the shorter one is that of the pitch: what a lag costs."""
+"""Penalty of a lag: of two equally good periods the shorter one is the pitch."""
 _OF_WINDOW_EVEN: Final = _OF_WINDOW / _OF_WINDOW[0]
 
 
 VOICED: Final = 0.6
-"""How periodic a voiced frame is."""
+"""Minimum periodicity of a voiced frame."""
 
 
 class VoiceFrame(NamedTuple):
     """The features of a frame."""
 
     voicing: float
-    """How periodic it is, from 0 to 1."""
+    """Periodicity, from 0 to 1."""
     pitch: float
-    """In Hz; means something only where it is voiced."""
+    """In Hz; meaningful only if the frame is voiced."""
     bands: NDArray[np.float64]
-    """The share of each band in the power, in dB."""
+    """The share of each band in the total power, in dB."""
 
 
 NO_VOICE: Final = VoiceFrame(0.0, 0.0, np.zeros(BANDS))

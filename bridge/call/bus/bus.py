@@ -7,7 +7,7 @@ Each sink is served by one of three delivery paths:
 * **clock**: everything else. `tick` serves it every 20 ms from one playout buffer a timed source;
   where all such sinks are batched (recorders), `catch_up` does the work of many ticks at once.
 
-Meanwhile batched sinks on the PCM path take frames late too, each with the time at which it came.
+Batched sinks on the PCM path are served by `catch_up` too, each frame with its arrival time.
 
 A source decodes only while somebody takes its frames, so a tap on the clock gets a decoded copy
 beside passthrough. A packet that a sink cannot take switches that sink to frames, beginning with this
@@ -48,7 +48,7 @@ class Bus:
         self._batched = False
         """Whether `catch_up` serves all of them and of the batched sinks on the PCM path, and `tick` none."""
         self._late_sources: list[TimedSource] = []
-        """Those whose frames `catch_up` delivers."""
+        """Sources whose frames `catch_up` delivers."""
         self._due = 0.0
         """When the next tick would be due then."""
         self._unducking = False

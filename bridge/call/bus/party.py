@@ -57,7 +57,7 @@ class BusParty:
 
     @property
     def takes_late(self) -> bool:
-        """Whether the sink takes frames as they came, but in batches."""
+        """Whether the sink takes single frames with their arrival times, but in batches."""
         return self.batched and bool(self.hears) and self.path is DeliveryPath.PCM
 
 
@@ -112,7 +112,7 @@ class PacketForwarder:
 
 
 def fan_out(sinks: Sequence[Push], late: Sequence[Push]) -> Push | None:
-    """Return what pushes to all of them, to some late; None for none."""
+    """Return a push to all of them, to `late` in batches; None if there are none."""
     if not late and len(sinks) <= 1:
         return sinks[0] if sinks else None
     return FanOut(sinks, late[0] if len(late) == 1 else FanOut(late, None) if late else None)

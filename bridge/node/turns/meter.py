@@ -63,7 +63,7 @@ class TurnMeter:
         self._queues, self._filling, self._turns = queues, filling, turns
         self.tracker = TurnTracker()
         self.sound = BotSound(self.tracker)
-        """What its sound shows, for the diagnosis."""
+        """Figures of its audio, for the diagnosis."""
         self._delay = 0.0
         self._look = 0
         self._flows_since: float | None = None

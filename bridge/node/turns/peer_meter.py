@@ -1,4 +1,4 @@
-"""Measures the turns of a bot that is a WebRTC peer: its audio passes as it comes, often undecoded, so copies of it are measured."""
+"""Measures the turns of a bot that is a WebRTC peer, from copies of its audio, which is often passed through undecoded."""
 
 from collections import deque
 from collections.abc import Callable, Hashable, Mapping
@@ -12,30 +12,30 @@ from bridge.call.model import DeliveryPath, LegId
 from bridge.node.turns.meter import DELAY_FRAMES, TurnReports
 
 MAX_UNMATCHED: Final = 250
-"""Frames of one side, 5 s, which wait for the other's; then the oldest are not measured."""
+"""Maximum of frames of one side that wait for the other side's: 5 s; beyond it the oldest are not measured."""
 MAX_WAIT_SECONDS: Final = 0.7
-"""For how long frames of one side wait for those of the other, which come in batches; then it is silent."""
+"""How long frames of one side wait for the other side's, which come in batches; then that side counts as silent."""
 MAX_PAUSE_SECONDS: Final = 5.0
-"""A longer pause of both sides is left out."""
+"""A longer pause of both sides is skipped."""
 GAP_SECONDS: Final = 0.06
-"""After so long without a frame a side is silent."""
+"""A side without a frame for so long is silent."""
 WINDOW_SECONDS: Final = 1.0
-"""Of the past in which the frame with the least delay is looked for."""
+"""Window in which the frame with the least delay is searched for."""
 JUMP_SECONDS: Final = 1.0
-"""A transit that changes by more is that of a restarted source."""
+"""A greater change of the transit time means that the source has restarted."""
 
 
 class Tap(NamedTuple):
-    """A sink that only listens, and takes frames late."""
+    """A sink that only listens, served in batches."""
 
     push: Push
     always_clocked: bool = False
 
 
 class Side:
-    """The frames of one side that are still to be measured, each with the time at which it would have come without jitter.
+    """The frames of one side that are still to be measured, each with its arrival time without jitter.
 
-    As a jitter buffer does, it takes the frame with the least delay of the last second for one without jitter.
+    As in a jitter buffer, the frame with the least delay of the last second counts as one without jitter.
     """
 
     __slots__ = ("_epoch", "_least", "frames", "taken_at")
@@ -45,11 +45,11 @@ class Side:
         self.taken_at = 0.0
         """The time of the last frame that was taken."""
         self._least: deque[tuple[float, float]] = deque()
-        """The arrivals of frames and their transits, of which each is less than all later ones."""
+        """Arrival and transit times of frames, each transit less than all later ones (a sliding minimum)."""
         self._epoch: Hashable = None
 
     def push(self, frame: Frame, now: float, delay: float) -> None:
-        """Append a frame that came now, a time after which it was due."""
+        """Append a frame that arrived `now`, `delay` seconds after it was due."""
         position, least = frame.pts / SAMPLE_RATE, self._least
         transit = now - position
         if least and (frame.epoch != self._epoch or abs(transit - least[-1][1]) > JUMP_SECONDS):
@@ -63,7 +63,7 @@ class Side:
         self.frames.append((frame.pcm, position + least[0][1] - delay))
 
     def take(self, due: float) -> list[tuple[bytes, float]]:
-        """Return the frame that is due, and those that are overdue; silence if there has been none for a while."""
+        """Return the frame that is due and those that are overdue; silence if there has been none for `GAP_SECONDS`."""
         frames, taken = self.frames, []
         until = due + FRAME_SECONDS
         while frames and frames[0][1] < until:
@@ -77,37 +77,37 @@ class Side:
 
 
 class PeerMeter:
-    """Two taps of the bus, of what one bot says and of what it hears; both are served in batches, one after the other."""
+    """Two taps of the bus, for what one bot says and what it hears; both are served in batches, one after the other."""
 
     def __init__(self, bus: Bus, bot: LegId, turns: TurnReports, now: Callable[[], float]) -> None:
         self.tracker = TurnTracker()
         self.sound = BotSound(self.tracker)
-        """What its sound shows, for the diagnosis."""
+        """Figures of its audio, for the diagnosis."""
         self._bus, self._bot, self._turns, self._now = bus, bot, turns, now
         self._said, self._heard = Side(), Side()
         self._say_id, self._hear_id = LegId(f"{bot} says"), LegId(f"{bot} hears")
         self._callers: frozenset[LegId] = frozenset()
         self._due: float | None = None
-        """When the next 20 ms begin that are to be measured."""
+        """The beginning of the next 20 ms to be measured."""
         self._look = 0
         self._heard_delay = 0.0
-        """Of the frames of several callers, which are mixed."""
+        """Playout delay of the frames of several callers, which are mixed."""
         self._to_bot = self._queue = 0.0
-        """For how long the audio itself waits in playout buffers."""
+        """How long the audio itself waits in playout buffers."""
         bus.join(self._say_id, None, Tap(self._say), batched=True)
         bus.join(self._hear_id, None, Tap(self._hear), batched=True)
 
     def rows(
         self, rows: Mapping[LegId, frozenset[LegId]], callers: frozenset[LegId]
     ) -> dict[LegId, frozenset[LegId]]:
-        """Return the rows of the taps, beside those of a call in which these callers are heard by the bot."""
+        """Return the rows of the taps for a call's routing table, in which these callers are heard by the bot."""
         self._callers = callers
         heard = any(self._bot in rows.get(one, ()) for one in callers)
         said = frozenset({self._bot}) if heard else frozenset[LegId]()
         return {self._say_id: said, self._hear_id: callers}
 
     def finish(self) -> None:
-        """Leave the bus, and report the turn that is cut off as the bot leaves."""
+        """Leave the bus, and report the turn that the bot's leaving cuts off."""
         now = self._now()
         self._bus.leave(self._say_id, now)
         self._bus.leave(self._hear_id, now)
@@ -123,7 +123,7 @@ class PeerMeter:
         self._measure(now)
 
     def _measure(self, now: float) -> None:
-        """Measure what is known of both sides, 20 ms after 20 ms."""
+        """Measure, in steps of 20 ms, as far as both sides are known."""
         said, heard = self._said, self._heard
         if self._due is None or self._due < now - MAX_PAUSE_SECONDS:
             self._due = now
@@ -140,7 +140,7 @@ class PeerMeter:
             self.sound.hear()
 
     def _measure_said(self, pcm: bytes, at: float) -> None:
-        """Take a frame of the bot that was sent to the caller at a time, but for its queue."""
+        """Process a frame of the bot that was sent to the caller at `at`, plus the delay of its queue."""
         tracker = self.tracker
         answered = tracker.turns
         if (over := tracker.say(pcm, at + self._queue)) is not None:
@@ -150,7 +150,7 @@ class PeerMeter:
             self._turns.answered(tracker.turn, to_bot=self._to_bot, queue=self._queue)
 
     def _measure_delays(self) -> None:
-        """Find for how long frames wait in playout buffers before they are tapped, and sent on; an idle source has no delay, and keeps its last."""
+        """Read the delays of the playout buffers before the taps and the callers; an idle source keeps its last one."""
         bus, delays = self._bus, self._bus.delays()
         heard = max((delays.get(one, 0.0) for one in self._callers), default=0.0)
         mixed, waits = bus.path(self._hear_id), bus.path(self._bot)
