@@ -29,10 +29,11 @@ SHARDS: dict[str, tuple[str, ...]] = {
     "sound": ("browser", "stacks"),
     "clusters": ("machines",),
     "calls": ("calls",),
+    "processes": ("supervisor", "deploy", "docs", "examples", "cli", "security"),
     OTHERS: (),
     "api": ("api",),
-    "processes": ("supervisor", "deploy", "docs", "examples", "cli", "security"),
-    "units": ("media", "legs", "agent", "audio", "call", "rtp", "settings", "sip", "wire"),
+    "units": ("media", "legs", "agent", "audio"),
+    "core": ("call", "rtp", "settings", "sip", "wire"),
 }
 """By name: folders of tests, those first that take longest in one of the suites; `OTHERS` has all that are not named."""
 AUDIBLE = {"sound", "clusters"}

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tests.bench import measure, scrape
 from tests.bench.generators import janus, stopping
+from tests.support.machine import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 20.0
@@ -125,14 +126,6 @@ def _weigh(pid: int, priority: int) -> None:
     with suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, pid, priority)
         Path(f"/proc/{pid}/autogroup").write_text(str(priority))
-
-
-def free_port() -> int:
-    """Find a TCP port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _how(target: str, port: int, folder: Path) -> _Recipe:

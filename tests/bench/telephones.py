@@ -17,6 +17,7 @@ from tests.bench.reports.comparison import Comparison
 from tests.bench.reports.comparison import compare as compare_builds
 from tests.bench.servers import Server
 from tests.bench.slices import Build, Plan, Slice
+from tests.support.machine import free_port
 
 TELEPHONES, BROWSERS = "telephones", "browsers"
 LEGS = 24
@@ -51,7 +52,7 @@ def compare(load: str, *, rounds: int, seconds: float = SECONDS) -> Comparison:
     """
     codec, environment = LOADS[load].codec, LOADS[load].environment
     core, beside = servers.cores()
-    port = servers.free_port()
+    port = free_port()
     with (
         telephone_bridge(codec, port, core=core, **environment) as telephones,
         servers.start(
@@ -87,7 +88,7 @@ def dial(*, dials: int = DIALS, burst: int = BURST) -> Dialled:
         RuntimeError: the server or the caller failed.
     """
     core, beside = servers.cores()
-    port = servers.free_port()
+    port = free_port()
     with telephone_bridge(PCMU, port, core=core) as server:
         plan = {"url": server.url, "trunk_port": port, "dials": dials, "burst": burst}
         found = jobs.child(

@@ -26,6 +26,7 @@ from tests.bench.reports.report import ruled
 from tests.bench.reports.turns import HEADS, Measured, cells, measured
 from tests.bench.slices import Build, Condition, Plan, Slice
 from tests.bench.studies.paths import LOADS
+from tests.support.machine import free_port
 
 SECONDS, SETTLE_SECONDS, ROUNDS = 4.0, 1.0, 10
 LEGS = 24
@@ -181,7 +182,7 @@ def _start(stack: ExitStack, one: Variant, load: str, ports: str) -> Build:
         against.check_out(one.ref, Path(root))
     more = {**settings, **one.environment, "BRIDGE_RTC__PORTS": ports}
     if kind in (PCMU, OPUS):
-        port = servers.free_port()
+        port = free_port()
         bridge = telephones.telephone_bridge(kind, port, core=core, root=root, **more)
     else:
         bridge = servers.start("stopping", core=core, root=root, **more)

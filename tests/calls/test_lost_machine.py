@@ -8,7 +8,8 @@ import asyncpg
 import pytest
 
 from bridge.audio.file.wav import parse_wav
-from tests.support.server import free_port, running
+from tests.support.machine import free_port
+from tests.support.server import running
 from tests.support.two_nodes import one_node_only
 
 pytestmark = [

@@ -12,7 +12,8 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from tests.deploy.fake_systemd import Machine
-from tests.support.server import PROJECT, free_media_ports, free_port
+from tests.support.machine import free_port
+from tests.support.server import PROJECT, free_media_ports
 
 pytestmark = pytest.mark.full
 

@@ -15,10 +15,11 @@ import aiohttp
 import numpy as np
 
 from tests.examples.stream_relay import StreamRelay, stream_relay
+from tests.support.machine import free_port
 from tests.support.packets.opus_packets import RATE, encode
 from tests.support.peers.light_peer import LightPeer
 from tests.support.peers.signalling import HttpExchange
-from tests.support.server import PROJECT, free_media_ports, free_port
+from tests.support.server import PROJECT, free_media_ports
 from tests.support.sound.speech_compare import Pcm
 from tests.support.waiting import until, until_answer
 

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from tests.examples.program import calling, running_example
+from tests.support.machine import free_port
 from tests.support.packets.opus_packets import decode
-from tests.support.server import free_port
 from tests.support.servers.realtime_double import Call, Say, Script, realtime_server
 from tests.support.sound.speech_compare import level_db
 from tests.support.sound.voices import words

@@ -23,8 +23,8 @@ from cryptography.hazmat.primitives.serialization import (
 from bridge.settings.model import Net
 from bridge.wire.signature import timestamped
 from tests.support.inprocess import running, settings
+from tests.support.machine import free_port
 from tests.support.peers.stock_peer import StockPeer
-from tests.support.server import free_port
 from tests.support.waiting import until
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "push"

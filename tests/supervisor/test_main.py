@@ -19,7 +19,8 @@ import pytest
 from bridge.errors import SettingsError
 from bridge.settings.model import Data, Http, Rtc, Settings
 from bridge.supervisor.main import run
-from tests.support.server import Server, free_port, running
+from tests.support.machine import free_port
+from tests.support.server import Server, running
 
 NEVER = "15550100003"
 PATIENCE = 90.0

@@ -12,9 +12,10 @@ import pytest
 from tests.supervisor.test_main import end_reason, node_of, until
 from tests.supervisor.test_main_handover import Callers, check_media, events_of
 from tests.supervisor.test_main_upgrade import KEY, supervised, talk
+from tests.support.machine import free_port
 from tests.support.peers.light_peer import patient_peers
 from tests.support.peers.moved import Indexes
-from tests.support.server import Server, free_port
+from tests.support.server import Server
 
 CALLS = 6
 KILLS = 3

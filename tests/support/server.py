@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bridge.http import local_token
+from tests.support.machine import free_port
 
 READY_SECONDS = 90.0
 """Generous: the machine may be busy with other tests."""
@@ -161,14 +162,6 @@ def stop(server: Server) -> None:
         server.process.kill()
         server.process.wait()
         raise AssertionError(f"the bridge did not end on SIGTERM:\n{server.log()}") from None
-
-
-def free_port() -> int:
-    """Return a TCP port of loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def free_media_ports(count: int = MEDIA_PORTS) -> str:

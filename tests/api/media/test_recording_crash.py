@@ -8,6 +8,7 @@ import pytest
 
 from bridge.audio.file.wav import parse_wav
 from tests.support import server
+from tests.support.machine import free_port
 from tests.support.server import Server
 
 TALKS = "15550100002"
@@ -58,7 +59,7 @@ def test_what_a_killed_process_had_not_moved_up_is_moved_up_by_the_next(tmp_path
         "RECORDING__S3__ACCESS_KEY": account.access_key,
         "RECORDING__S3__SECRET_KEY": account.secret_key,
     }
-    down = store | {"RECORDING__S3__ENDPOINT": f"http://127.0.0.1:{server.free_port()}"}
+    down = store | {"RECORDING__S3__ENDPOINT": f"http://127.0.0.1:{free_port()}"}
     with server.running(tmp_path, SIMULATOR__RING_SECONDS="0", **down) as bridge:
         call_id = bridge.post("/call/dial", {"phone": TALKS})["callId"]
         bridge.post("/call/record/start", {"callId": call_id})

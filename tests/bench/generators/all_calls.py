@@ -12,11 +12,12 @@ from typing_extensions import override
 
 from tests.bench.generators.signal import make_loop, make_telephone_loop
 from tests.bench.generators.trunk import PCMU, Trunk, trunk
+from tests.support.machine import free_port
 from tests.support.peers.light_peer import Arrival, LightPeer
 from tests.support.peers.meta_peer import LightMeta
 from tests.support.peers.signalling import HttpExchange
 from tests.support.peers.stock_peer import StockPeer
-from tests.support.server import Server, free_port
+from tests.support.server import Server
 from tests.support.sound.speech_compare import tone
 from tests.support.virtual_time import monotonic
 from tests.support.whatsapp import gateway_double, graph_double

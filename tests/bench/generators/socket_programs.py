@@ -15,7 +15,7 @@ from aiohttp import web
 
 from bridge.wire.stream.media_format import Encoding, decode_samples, encode_samples
 from tests.bench.generators.callers import KEY
-from tests.bench.servers import free_port
+from tests.support.machine import free_port
 from tests.support.packets.opus_packets import RATE
 from tests.support.sound.speech_compare import Pcm
 

@@ -25,7 +25,7 @@ from tests.bench import measure
 from tests.bench.generators.callers import KEY
 from tests.bench.generators.made_sounds import tone, wav
 from tests.bench.generators.signal import make_loop
-from tests.bench.servers import free_port
+from tests.support.machine import free_port
 from tests.support.packets.opus_packets import FRAME, encode
 from tests.support.peers.light_peer import LightPeer
 from tests.support.peers.signalling import HttpExchange

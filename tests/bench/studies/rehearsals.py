@@ -18,7 +18,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from xml.etree import ElementTree as ET
 
-from tests.support.server import PROJECT, free_port
+from tests.support.machine import free_port
+from tests.support.server import PROJECT
 from tests.support.servers.rehearsal_bots import MUTANTS, SCENARIOS, Bot, Mutant, serving
 
 REPEATED = ("question-native", "barge-in-twilio", "digits", "mm-hm", "noise-pink")

@@ -203,6 +203,7 @@ async def test_a_webrtc_bot_without_a_track_is_named_until_it_sends():
         await bot.call(client.exchange(call_id, machine=True))
         await person.call(client.exchange(call_id, party="far"))
         await client.until_state(call_id, "active")
+        await person.answer(words(0, 8.0).astype(float))
         talks = [asyncio.create_task(person.talk())]
         problem = await first_problem(client, call_id)
         assert (problem["code"], problem["hop"]) == ("bot_sends_nothing", "bot")
