@@ -28,9 +28,9 @@ OTHERS = "others"
 SHARDS: dict[str, tuple[str, ...]] = {
     "sound": ("browser", "stacks"),
     "clusters": ("machines",),
-    "calls": ("calls",),
-    "processes": ("supervisor", "deploy", "docs", "examples", "cli", "security"),
     OTHERS: (),
+    "processes": ("supervisor", "deploy", "docs", "examples", "cli", "security"),
+    "calls": ("calls",),
     "api": ("api",),
     "units": ("media", "legs", "agent", "audio"),
     "core": ("call", "rtp", "settings", "sip", "wire"),

@@ -19,6 +19,8 @@ ECHO = "15550100001"
 KEY = "key-of-the-cluster-under-test"
 PULSE_SECONDS = 0.05
 REQUEST_SECONDS = 30.0
+PATIENCE_SECONDS = 10.0
+"""For which a 503 that asks for it is tried again, while another process takes a call over."""
 
 
 @dataclass(slots=True)
@@ -99,7 +101,9 @@ class Callers:
         """End a call, as its caller."""
         self.stop(caller)
         with suppress(aiohttp.ClientError, TimeoutError):  # noted as a failure
-            await self.request("POST", "/call/hangup", {"callId": caller.call_id})
+            await self.request(
+                "POST", "/call/hangup", {"callId": caller.call_id}, patience=PATIENCE_SECONDS
+            )
         with suppress(ConnectionError):
             await caller.peer.close()
 
@@ -112,26 +116,37 @@ class Callers:
             self.ended.append(caller)
 
     async def request(
-        self, method: str, path: str, body: dict[str, Any] | None = None, *, url: str = ""
+        self,
+        method: str,
+        path: str,
+        body: dict[str, Any] | None = None,
+        *,
+        url: str = "",
+        patience: float = 0.0,
     ) -> Any:
-        """Ask once; what fails is noted and raised."""
+        """Ask once, or again as long as there is `patience` and a 503 asks for it; what fails is noted and raised."""
         self.requests += 1
-        try:
-            async with self.session.request(
-                method,
-                f"{url or self.url}{path}",
-                json=body,
-                headers={"token": KEY},
-                timeout=aiohttp.ClientTimeout(REQUEST_SECONDS),
-            ) as response:
-                text = await response.text()
-                if response.status >= 400:
-                    self.failures.append(f"{method} {path}: {response.status} {text[:200]}")
-                response.raise_for_status()
-                return await response.json(content_type=None)
-        except (aiohttp.ClientConnectionError, TimeoutError) as error:
-            self.failures.append(f"{method} {path}: {error!r}")
-            raise
+        until = asyncio.get_running_loop().time() + patience
+        while True:
+            try:
+                async with self.session.request(
+                    method,
+                    f"{url or self.url}{path}",
+                    json=body,
+                    headers={"token": KEY},
+                    timeout=aiohttp.ClientTimeout(REQUEST_SECONDS),
+                ) as response:
+                    text = await response.text()
+                    again = response.headers.get("Retry-After") if response.status == 503 else None
+                    if again is None or asyncio.get_running_loop().time() >= until:
+                        if response.status >= 400:
+                            self.failures.append(f"{method} {path}: {response.status} {text[:200]}")
+                        response.raise_for_status()
+                        return await response.json(content_type=None)
+            except (aiohttp.ClientConnectionError, TimeoutError) as error:
+                self.failures.append(f"{method} {path}: {error!r}")
+                raise
+            await asyncio.sleep(float(again))
 
     def forget_gaps(self) -> None:
         """Begin to look for gaps anew."""

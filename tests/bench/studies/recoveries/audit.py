@@ -4,6 +4,7 @@ import asyncio
 import base64
 import os
 import re
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ KEYS: Final = 2
 LOOKED_FOR: Final = 3
 """Legs whose keys are looked for."""
 OTHER_GROUP: Final = 65534
+START_SECONDS: Final = 10.0
+"""For a process to start on a busy machine."""
 _MAPPING: Final = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) (\S+) \S+ \S+ \S+ *(.*)$")
 _BLOCK: Final = 1 << 24
 
@@ -116,6 +119,16 @@ def dumpable(pid: int) -> bool:
     return (told.st_uid, told.st_gid) != (0, 0)
 
 
+def stays_dumpable(pid: int) -> bool:
+    """Whether a process is `dumpable` even when it has had time to start: it forbids that before it takes calls."""
+    until = time.monotonic() + START_SECONDS
+    while dumpable(pid):
+        if time.monotonic() > until:
+            return True
+        time.sleep(0.05)
+    return False
+
+
 def dumped_ledgers(pid: int) -> list[str]:
     """Return the mappings of a node's ledger that a core dump would have."""
     found, name = [], ""
@@ -146,7 +159,7 @@ def look(server: Server, keys: list[bytes], found: Found) -> None:
     found.files += files_with(keys, server.folder)
     for pid in [supervisor, *children(supervisor)]:
         with suppress(FileNotFoundError, ProcessLookupError):  # it has ended since
-            if dumpable(pid):
+            if stays_dumpable(pid):
                 found.dumped.append(str(pid))
             if pid != node:
                 found.memory += memory_with(keys, pid)
